@@ -1,0 +1,158 @@
+"""The plan of one inference: a graph of compute and transfer steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from edgesim.errors import PlanError
+
+TRAFFIC_KINDS = ("input", "intermediate", "result")
+"""Input distribution; tensors between layers; what goes to the merging device."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWork:
+    """What one layer (or a part of it) asks of a device.
+
+    Parameters
+    ----------
+    layer_id : the layer.
+    operator : operator class, one of `edgesim.domain.topology.OPERATORS`.
+    work_flop : arithmetic work, in FLOP.
+    moved_byte : input, weights and output, each moved once, in byte.
+    """
+
+    layer_id: str
+    operator: str
+    work_flop: float
+    moved_byte: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A computation on one device. It starts when all inputs are there, or at its deadline.
+
+    Parameters
+    ----------
+    step_id : distinct in the plan.
+    device_id : where it runs.
+    work : the layers it computes, in order.
+    inputs : ids of the steps it needs: transfers to this device and computations on it.
+    activation_byte : peak of the activations alive while it runs, in byte.
+    on_missing : ``wait`` stalls until every input has come (for ever, if one is lost); ``degrade`` goes on at the deadline
+        with what arrived.
+    deadline_s : with ``degrade``: how long it waits for missing transfers, counted from the moment its inputs from the same
+        device are ready (from the release of the request when it has none), in s.
+    """
+
+    step_id: str
+    device_id: str
+    work: tuple[LayerWork, ...] = ()
+    inputs: tuple[str, ...] = ()
+    activation_byte: int = 0
+    on_missing: Literal["wait", "degrade"] = "wait"
+    deadline_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.on_missing == "degrade") != (self.deadline_s is not None):
+            raise PlanError(f"step {self.step_id!r}: a deadline goes with on_missing 'degrade', and only with it")
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A message from one device to another, sent as soon as its inputs are ready.
+
+    Parameters
+    ----------
+    step_id : distinct in the plan.
+    src_id, dst_id : sending and receiving device; they differ.
+    size_byte : payload, in byte.
+    tensor : what it carries, in words, e.g. ``"conv2 rows 0:3"``.
+    kind : ``input``, ``intermediate`` or ``result``; see `TRAFFIC_KINDS`.
+    inputs : ids of the computations on the sending device that it waits for; empty: sent at release.
+    """
+
+    step_id: str
+    src_id: str
+    dst_id: str
+    size_byte: int
+    tensor: str
+    kind: Literal["input", "intermediate", "result"]
+    inputs: tuple[str, ...] = ()
+
+
+Step = Compute | Transfer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one inference, each after its inputs.
+
+    Parameters
+    ----------
+    steps : in an order in which every step comes after its inputs.
+    answer_id : the computation whose end is the answer.
+    weight_byte : weights that stay in each device's memory, by device id, in byte.
+
+    Raises
+    ------
+    PlanError
+        When a step's id is used twice, an input is unknown, later, or on another device, or the answer is no computation.
+    """
+
+    steps: tuple[Step, ...]
+    answer_id: str
+    weight_byte: dict[str, int]
+
+    def __post_init__(self) -> None:
+        seen: dict[str, Step] = {}
+        for step in self.steps:
+            if step.step_id in seen:
+                raise PlanError(f"step id {step.step_id!r} is used twice")
+            here = step.device_id if isinstance(step, Compute) else step.src_id
+            if isinstance(step, Transfer) and step.src_id == step.dst_id:
+                raise PlanError(f"transfer {step.step_id!r} goes from {step.src_id!r} to itself")
+            for name in step.inputs:
+                source = seen.get(name)
+                if source is None:
+                    raise PlanError(f"step {step.step_id!r} needs {name!r}, which is not an earlier step")
+                place = source.device_id if isinstance(source, Compute) else source.dst_id
+                if place != here:
+                    raise PlanError(f"step {step.step_id!r} on {here!r} needs {name!r}, which is on {place!r}")
+            seen[step.step_id] = step
+        if not isinstance(seen.get(self.answer_id), Compute):
+            raise PlanError(f"the answer {self.answer_id!r} is not a computation of the plan")
+
+    @cached_property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """The transfers, in plan order."""
+        return tuple(step for step in self.steps if isinstance(step, Transfer))
+
+    @cached_property
+    def computes(self) -> tuple[Compute, ...]:
+        """The computations, in plan order."""
+        return tuple(step for step in self.steps if isinstance(step, Compute))
+
+    @cached_property
+    def all_delivered(self) -> frozenset[str]:
+        """The ids of all transfers: the delivered set of an inference without losses."""
+        return frozenset(transfer.step_id for transfer in self.transfers)
+
+    @cached_property
+    def device_ids(self) -> tuple[str, ...]:
+        """The devices that the plan uses, sorted."""
+        used = {step.device_id for step in self.computes}
+        used |= {end for transfer in self.transfers for end in (transfer.src_id, transfer.dst_id)}
+        return tuple(sorted(used | set(self.weight_byte)))
+
+    def peak_memory_byte(self) -> dict[str, int]:
+        """Return the peak memory by device, in byte: resident weights plus the largest activations of its steps."""
+        activation = dict.fromkeys(self.device_ids, 0)
+        for step in self.computes:
+            activation[step.device_id] = max(activation[step.device_id], step.activation_byte)
+        for transfer in self.transfers:  # a device holds at least what it sends and what it receives
+            for end in (transfer.src_id, transfer.dst_id):
+                activation[end] = max(activation[end], transfer.size_byte)
+        return {device: activation[device] + self.weight_byte.get(device, 0) for device in activation}

@@ -1,0 +1,1 @@
+"""The discrete-event simulation of plans; simpy lives only here."""

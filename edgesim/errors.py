@@ -1,0 +1,128 @@
+"""Exceptions of edgesim, and the findings that a scenario error carries.
+
+The tree: `EdgesimError` > `ScenarioError`, `UnknownNameError`, `PlanError` > `InfeasiblePlanError`, `SimulationError`,
+`DataError`, `ResultError`. Every message names the subject, what was expected and the remedy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class EdgesimError(Exception):
+    """Base of all errors that edgesim raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake in a scenario, with the place where it stands.
+
+    Parameters
+    ----------
+    message : what is wrong, in one line, naming the offending value.
+    path : where it stands in the scenario, as keys and list positions, e.g. ``("devices", 0, "profile")``.
+    expected : what would be right; empty when the message says it.
+    help : what to do about it; empty when nothing more can be said.
+    file, line, column : the place in the source text, counted from 1; line 0 when there is no text.
+    length : number of characters to underline.
+    excerpt : the source line.
+    """
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    expected: str = ""
+    help: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: " if self.file else ""
+        dotted = ".".join(str(part) for part in self.path)
+        lines = [f"{place}{self.message}" if self.line or not dotted else f"{place}{dotted}: {self.message}"]
+        if self.line and self.excerpt:
+            number = str(self.line)
+            lines.append(f"  {number:>3} | {self.excerpt}")
+            lines.append(" " * (5 + max(3, len(number)) + self.column - 1) + "^" * max(1, self.length))
+        if self.expected:
+            lines.append(f"   expected: {self.expected}")
+        if self.help:
+            lines.append(f"   help: {self.help}")
+        return "\n".join(lines)
+
+
+class ScenarioError(EdgesimError, ValueError):
+    """A scenario cannot be read or is not valid; `findings` lists every mistake at once."""
+
+    def __init__(self, findings: tuple[Finding, ...] | str) -> None:
+        self.findings = (Finding(findings),) if isinstance(findings, str) else tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Finding, ...]]]:
+        return type(self), (self.findings,)
+
+
+class UnknownNameError(EdgesimError, LookupError):
+    """A name is not registered.
+
+    Parameters
+    ----------
+    kind : what was looked up, in the singular, e.g. ``"strategy"``.
+    name : the unknown name.
+    known : all registered names.
+    nearest : the most similar registered name, or None.
+    """
+
+    def __init__(self, kind: str, name: str, known: tuple[str, ...], nearest: str | None) -> None:
+        self.kind, self.name, self.known, self.nearest = kind, name, known, nearest
+        super().__init__(f"unknown {kind} {name!r}; {self.expected()}")
+
+    def expected(self) -> str:
+        """Say what names exist, the nearest first when one is near."""
+        if not self.known:
+            return f"no {self.kind} is registered"
+        if len(self.known) <= 6:
+            return "expected one of " + ", ".join(self.known) + (f"; nearest {self.nearest!r}" if self.nearest else "")
+        return f"expected one of {len(self.known)} names" + (f"; nearest {self.nearest!r}" if self.nearest else "")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, tuple[str, ...], str | None]]:
+        return type(self), (self.kind, self.name, self.known, self.nearest)
+
+
+class PlanError(EdgesimError, ValueError):
+    """A plan contradicts itself or its topology."""
+
+
+class InfeasiblePlanError(PlanError):
+    """A plan does not fit a device's memory.
+
+    Parameters
+    ----------
+    device_id : the device that is too small.
+    needed_byte : peak memory that the plan needs there, in byte.
+    available_byte : memory of the device, in byte.
+    """
+
+    def __init__(self, device_id: str, needed_byte: int, available_byte: int) -> None:
+        self.device_id, self.needed_byte, self.available_byte = device_id, needed_byte, available_byte
+        super().__init__(
+            f"device {device_id!r} needs {needed_byte} byte but has {available_byte} byte; "
+            "use a smaller model, more devices, or a device with more memory"
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
+        return type(self), (self.device_id, self.needed_byte, self.available_byte)
+
+
+class SimulationError(EdgesimError):
+    """The simulation reached a state that its rules exclude."""
+
+
+class DataError(EdgesimError):
+    """A data set or a stored network is missing or not what it should be."""
+
+
+class ResultError(EdgesimError):
+    """A result folder is missing, incomplete or belongs to another study."""

@@ -1,0 +1,1 @@
+"""What takes devices and links down, and what loses messages."""

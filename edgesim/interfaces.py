@@ -1,0 +1,147 @@
+"""All seams of edgesim on one page.
+
+A plug-in is a frozen dataclass (its fields are its options) that has the methods of one of these protocols and is registered
+in `edgesim.registry`. Nothing here imports torch or numpy at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgesim.domain.model import Dataset, ModelGraph
+from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.records import Outage
+from edgesim.domain.topology import DeviceProfile, Link, Topology
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from edgesim.rng import ReplicationStreams
+
+
+class Task(Protocol):
+    """One piece of long work whose progress is shown."""
+
+    def advance(self, n_done: int = 1, note: str = "") -> None:
+        """Report that `n_done` more units are done; `note` is shown beside the bar."""
+
+
+class Progress(Protocol):
+    """Where long work reports; the command line draws bars, a library user may be silent."""
+
+    def task(self, label: str, n_total: int) -> AbstractContextManager[Task]:
+        """Open a piece of work of `n_total` units; leaving the context ends it."""
+
+
+class DatasetSource(Protocol):
+    """Seam ``datasets``: where samples come from."""
+
+    def load(self) -> Dataset:
+        """Return the three splits. Raises `DataError` when they are missing, saying where it looked and how to get them."""
+
+
+class ModelBuilder(Protocol):
+    """Seam ``models``: a network architecture."""
+
+    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+        """Return an untrained module that maps (n, channels, height, width) to logits (n, n_classes)."""
+
+    def last_conv(self) -> str:
+        """Return the name of the submodule whose output channels are the filters that student networks divide."""
+
+
+class Partitioner(Protocol):
+    """Seam ``partitioners``: divides filters into parts."""
+
+    def partition(self, affinity: NDArray[np.float64], n_parts: int, rng: np.random.Generator) -> list[list[int]]:
+        """Return `n_parts` disjoint lists of filter indices, given the symmetric affinity of filters, shape (F, F)."""
+
+
+class ComputeModel(Protocol):
+    """How long a device takes for a computation."""
+
+    def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
+        """Return the time in s that `step` occupies a device of that profile."""
+
+
+class OutageModel(Protocol):
+    """Seam ``failures``: takes devices or links down for intervals."""
+
+    def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:
+        """Draw the outages of one replication."""
+
+    def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]] | None:
+        """Return every possible result of `outages` with its probability, or None when they are not finitely many."""
+
+
+class LossModel(Protocol):
+    """Seam ``failures``: loses messages on links."""
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether messages on this link can be lost."""
+
+    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:
+        """Draw whether a message of `n_packets` packets is lost on this link."""
+
+
+FailureModel = OutageModel | LossModel
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentContext:
+    """All that a strategy may use to make a deployment.
+
+    Parameters
+    ----------
+    topology : devices and links.
+    source_id, sink_id : where the input is, and where the answer is wanted.
+    network : the trained network, in evaluation mode.
+    network_key : hash of everything that determined its weights; goes into the key of whatever is derived from it.
+    last_conv : name of the submodule whose output channels are the filters of the network.
+    dataset : training, validation and test samples. Only `predict` may use the test split.
+    graph : cost of the network, layer by layer.
+    compute : how long computations take.
+    seed : seed for whatever is trained.
+    progress : where long work reports.
+    """
+
+    topology: Topology
+    source_id: str
+    sink_id: str
+    network: torch.nn.Module
+    network_key: str
+    last_conv: str
+    dataset: Dataset
+    graph: ModelGraph
+    compute: ComputeModel
+    seed: int
+    progress: Progress
+
+
+class Deployment(Protocol):
+    """A network distributed over devices. It must survive pickling, since worker processes receive it."""
+
+    @property
+    def plan(self) -> Plan:
+        """The steps of one inference."""
+
+    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+        """Return the logits of the test split, shape (n, n_classes), when exactly these transfers arrived in time.
+
+        With `plan.all_delivered` they equal those of the undistributed network.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a reader of the results should know: parameters per device, parts, dropped filters, accuracies."""
+
+
+class Strategy(Protocol):
+    """Seam ``strategies``: a method that distributes a network."""
+
+    def deploy(self, context: DeploymentContext) -> Deployment:
+        """Return the deployment. Raises `PlanError` when the topology does not allow it."""

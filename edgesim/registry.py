@@ -1,0 +1,168 @@
+"""Names -> plug-ins.
+
+A plug-in is a frozen dataclass whose fields are its options: a scenario's ``{type: nonn, students: 8}`` becomes
+``NoNN(students=8)``. Built-in plug-ins are named here by module and attribute and imported on first use; third parties add
+theirs with the `register` decorator or with an entry point of the group ``edgesim.<seam>``.
+
+Examples
+--------
+>>> from dataclasses import dataclass
+>>> @STRATEGIES.register("nothing")
+... @dataclass(frozen=True)
+... class Nothing:
+...     '''Answer nothing.'''
+>>> STRATEGIES.get("nothing")
+<class 'edgesim.registry.Nothing'>
+>>> STRATEGIES.remove("nothing")
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgesim.errors import EdgesimError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+
+class Registry:
+    """The plug-ins of one seam.
+
+    Parameters
+    ----------
+    seam : plural name, also the suffix of the entry-point group, e.g. ``"strategies"``.
+    kind : singular name for messages, e.g. ``"strategy"``.
+    built_in : name -> ``"module:attribute"``.
+    """
+
+    def __init__(self, seam: str, kind: str, built_in: Mapping[str, str]) -> None:
+        self.seam = seam
+        self.kind = kind
+        self._targets: dict[str, str] = dict(built_in)
+        self._loaded: dict[str, Any] = {}
+        self._has_entry_points = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers a plug-in under `name`.
+
+        Raises
+        ------
+        EdgesimError
+            When the name is taken by another plug-in.
+        """
+
+        def add(plugin: T) -> T:
+            self._read_entry_points()
+            target = f"{getattr(plugin, '__module__', '')}:{getattr(plugin, '__qualname__', '')}"
+            if name in self._targets and self._targets[name] != target:
+                raise EdgesimError(
+                    f"{self.kind} {name!r} is already registered as {self._targets[name]}; choose another name"
+                )
+            self._targets[name] = target
+            self._loaded[name] = plugin
+            return plugin
+
+        return add
+
+    def remove(self, name: str) -> None:
+        """Forget a plug-in, e.g. at the end of a test.
+
+        Raises
+        ------
+        UnknownNameError
+            When the name is not registered.
+        """
+        if name not in self._targets:
+            raise self.unknown(name)
+        del self._targets[name]
+        self._loaded.pop(name, None)
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+        self._read_entry_points()
+        return tuple(sorted(self._targets))
+
+    def get(self, name: str) -> Any:
+        """Return the plug-in of that name, imported if need be.
+
+        Raises
+        ------
+        UnknownNameError
+            When the name is not registered; it suggests the nearest one.
+        """
+        if name not in self._targets:
+            self._read_entry_points()
+        if name not in self._targets:
+            raise self.unknown(name)
+        if name not in self._loaded:
+            module, _, attribute = self._targets[name].partition(":")
+            self._loaded[name] = getattr(importlib.import_module(module), attribute)
+        return self._loaded[name]
+
+    def unknown(self, name: str) -> UnknownNameError:
+        """Return the error that says `name` is not registered."""
+        known = self.names()
+        return UnknownNameError(self.kind, name, known, nearest_name(name, known))
+
+    def summary(self, name: str) -> str:
+        """Return the first line of a plug-in's docstring."""
+        return (self.get(name).__doc__ or "").strip().split("\n")[0]
+
+    def _read_entry_points(self) -> None:
+        if self._has_entry_points:
+            return
+        self._has_entry_points = True
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group=f"edgesim.{self.seam}"):
+            if self._targets.get(point.name, point.value) != point.value:
+                raise EdgesimError(
+                    f"{self.kind} {point.name!r} is registered twice: {self._targets[point.name]} and {point.value}; "
+                    "uninstall one of the two packages"
+                )
+            self._targets[point.name] = point.value
+
+
+def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
+    """Return the most similar known name, or None when none is similar."""
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """Marks an option as a nested plug-in of a seam: ``Annotated[Partitioner, Plugin("partitioners")]``."""
+
+    seam: str
+
+
+STRATEGIES = Registry(
+    "strategies",
+    "strategy",
+    {
+        "single": "edgesim.strategies.single:Single",
+        "modnn": "edgesim.strategies.modnn:MoDNN",
+        "nonn": "edgesim.strategies.nonn:NoNN",
+    },
+)
+FAILURES = Registry(
+    "failures",
+    "failure model",
+    {
+        "exactly-k": "edgesim.failures.exactly_k:ExactlyK",
+        "bernoulli": "edgesim.failures.bernoulli:Bernoulli",
+    },
+)
+DATASETS = Registry("datasets", "data set", {"digits": "edgesim.nn.datasets:Digits"})
+MODELS = Registry("models", "model", {"small-cnn": "edgesim.nn.zoo:SmallCNN"})
+PARTITIONERS = Registry("partitioners", "partitioner", {"louvain": "edgesim.nn.partition:Louvain"})
+
+REGISTRIES: dict[str, Registry] = {
+    registry.seam: registry for registry in (STRATEGIES, FAILURES, DATASETS, MODELS, PARTITIONERS)
+}

@@ -1,0 +1,1 @@
+"""Tables and figures of results; matplotlib lives only here."""

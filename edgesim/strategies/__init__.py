@@ -1,0 +1,1 @@
+"""Methods that distribute a network over devices."""

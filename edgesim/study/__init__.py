@@ -1,0 +1,1 @@
+"""Factor points, replications, workers, statistics and stored results."""
