@@ -92,16 +92,25 @@ class Streams:
 
 
 class ReplicationStreams:
-    """The streams of one replication; ``streams("loss/w1->hub")`` gives the draws of that name, made once."""
+    """The streams of one replication; ``streams("link/w1->hub")`` gives the draws of that name, made once.
 
-    __slots__ = ("_draws", "_index", "_streams")
+    `scope` gives the same streams under a longer name, so that two failure models of one kind never share draws.
+    """
 
-    def __init__(self, streams: Streams, index: int) -> None:
+    __slots__ = ("_draws", "_index", "_prefix", "_streams")
+
+    def __init__(self, streams: Streams, index: int, prefix: str = "", draws: dict[str, Draws] | None = None) -> None:
         self._streams = streams
         self._index = index
-        self._draws: dict[str, Draws] = {}
+        self._prefix = prefix
+        self._draws: dict[str, Draws] = {} if draws is None else draws
+
+    def scope(self, label: str) -> ReplicationStreams:
+        """Return these streams with `label` put before every name."""
+        return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws)
 
     def __call__(self, name: str) -> Draws:
+        name = self._prefix + name
         draws = self._draws.get(name)
         if draws is None:
             streams = self._streams

@@ -1,0 +1,37 @@
+"""Independent loss of messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from edgesim.domain.topology import Link
+from edgesim.rng import ReplicationStreams
+
+
+@dataclass(frozen=True, slots=True)
+class Bernoulli:
+    """Lose each message with a fixed probability, independently of all others.
+
+    A message that crosses several links survives with (1 - p) to the power of the links. Valid where losses are not
+    bursty, or where messages are further apart than the bursts are long.
+
+    Parameters
+    ----------
+    probability : p, that a message is lost on one link.
+    links : glob pattern of link ids such as ``"w*->hub"``.
+    """
+
+    probability: Annotated[float, Ge(0), Le(1)]
+    links: str = "*"
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether messages on this link can be lost."""
+        return self.probability > 0 and fnmatchcase(link.link_id, self.links)
+
+    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:  # noqa: ARG002 - the seam's form
+        """Draw whether a message is lost on this link."""
+        return streams(f"link/{link.link_id}").uniform() < self.probability
