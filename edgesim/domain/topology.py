@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgesim.errors import PlanError
 
@@ -14,6 +14,25 @@ if TYPE_CHECKING:
 
 OPERATORS = ("conv", "depthwise", "linear", "other")
 """Operator classes: convolution, depthwise convolution, matrix product, and all that moves more data than it computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Marks a plug-in's option as naming something of the topology, so that a scenario is checked before it runs.
+
+    Parameters
+    ----------
+    kind : what is named.
+    is_pattern : whether the text is a glob pattern (`fnmatch.fnmatchcase`), which must match at least one id.
+    """
+
+    kind: Literal["device", "link"]
+    is_pattern: bool = False
+
+
+DeviceId = Annotated[str, Reference("device")]
+DeviceGlob = Annotated[str, Reference("device", is_pattern=True)]
+LinkGlob = Annotated[str, Reference("link", is_pattern=True)]
 
 
 @dataclass(frozen=True, slots=True)
