@@ -1,0 +1,41 @@
+# make demo   set up, run the default scenario, say where the results are
+# make test   set up, run all tests
+# make lint   set up, run the linters that CI runs
+# make clean  remove the environment and the results
+
+# The first Python of at least 3.11 that can make virtual environments.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV_PYTHON := .venv/bin/python
+# One thread per process: edgesim runs its work in parallel processes, and threads that wait for a busy core spin.
+export OMP_NUM_THREADS := 1
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(VENV_PYTHON) -m edgesim run scenarios/wearables.yaml
+
+test: .venv/installed-dev
+	$(VENV_PYTHON) -m pytest
+
+lint: .venv/installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(VENV_PYTHON) -m mypy
+	.venv/bin/lint-imports
+
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "edgesim needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(VENV_PYTHON) || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "installing edgesim and its pinned dependencies into .venv (about a minute)"
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	@echo "installing what the tests and linters need into .venv"
+	@$(PIP_INSTALL) --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv results
