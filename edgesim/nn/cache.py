@@ -1,0 +1,169 @@
+"""Trained networks on disk, found by the hash of all that determined their weights.
+
+An entry is two files: ``KEY.safetensors`` holds the weights, ``KEY.json`` the card (what was trained on what, with which
+options, seed and versions; how good it is; the hash of the weights). The card is written last and each file under a temporary name
+first, so that an entry with a card is complete even if the process is killed or two processes train the same network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesim.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+
+    from edgesim.domain.model import Dataset
+
+RECIPE = 1
+"""Part of every key. Raise it when a change of the training code changes the weights that come out."""
+FOLDER_VARIABLE = "EDGESIM_CACHE_DIR"
+"""Environment variable that moves the cache."""
+
+
+def provenance(kind: str, **determinants: object) -> dict[str, Any]:
+    """Return what determines a network's weights, as plain JSON values, versions included.
+
+    Parameters
+    ----------
+    kind : what is trained, e.g. ``"teacher"``.
+    determinants : data set fingerprint, model, options, seed. Plug-ins are written with their class and fields.
+
+    Raises
+    ------
+    DataError
+        When a value is neither a JSON value nor a dataclass, since its content cannot be hashed.
+    """
+    versions = {"edgesim": version("edgesim"), "torch": version("torch"), "recipe": RECIPE}
+    return {"kind": kind, "versions": versions, **{name: _plain(value) for name, value in determinants.items()}}
+
+
+def content_key(determinants: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a provenance, in hex."""
+    return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return the SHA-256 of all samples and labels of a data set, in hex."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation, dataset.test):
+        for array in (split.inputs, split.labels):
+            digest.update(f"{array.shape} {array.dtype}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCache:
+    """A folder of trained networks.
+
+    Parameters
+    ----------
+    folder : made when the first network is stored.
+    """
+
+    folder: Path
+
+    @classmethod
+    def default(cls) -> NetworkCache:
+        """Return the cache of this user: ``$EDGESIM_CACHE_DIR`` if set, else the platform's cache directory for edgesim."""
+        import platformdirs
+
+        base = os.environ.get(FOLDER_VARIABLE) or platformdirs.user_cache_dir("edgesim")
+        return cls(Path(base) / "networks")
+
+    def load(self, key: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """Return the weights and the card of a network, or None when it is not there, incomplete or damaged.
+
+        A damaged entry counts as missing: training is deterministic, so storing it anew restores it.
+        """
+        from safetensors.torch import load
+
+        try:
+            card = json.loads(self._card_path(key).read_text(encoding="utf-8"))
+            weights = self._weights_path(key).read_bytes()
+        except (OSError, ValueError):
+            return None
+        if not isinstance(card, dict) or hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
+            return None
+        return load(weights), card
+
+    def store(
+        self,
+        key: str,
+        state: Mapping[str, torch.Tensor],
+        determinants: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        labels: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a network and its card.
+
+        Parameters
+        ----------
+        key : `content_key` of the determinants.
+        state : the weights, by name.
+        determinants : see `provenance`.
+        metrics : e.g. accuracies.
+        labels : what helps a reader but does not determine the weights, e.g. the name and licence of the data.
+        """
+        from safetensors.torch import save
+
+        weights = save({name: tensor.detach().contiguous() for name, tensor in state.items()})
+        card = {
+            "key": key,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "determined_by": dict(determinants),
+            "about": dict(labels or {}),
+            "metrics": dict(metrics),
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
+            "weights_byte": len(weights),
+        }
+        _write(self._weights_path(key), weights)
+        _write(self._card_path(key), (json.dumps(card, indent=2) + "\n").encode())
+
+    def _weights_path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+    def _card_path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is either there completely or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot store a trained network in {path.parent}: {error.strerror}; "
+            f"set {FOLDER_VARIABLE} to a folder that can be written"
+        ) from error
+
+
+def _plain(value: object) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"class": f"{type(value).__module__}:{type(value).__qualname__}", **fields}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise DataError(f"{type(value).__name__} cannot be part of a network's provenance; make the plug-in a dataclass")

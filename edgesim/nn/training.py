@@ -1,0 +1,252 @@
+"""Training: the loop that teachers and students share, and the teacher."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgesim.errors import DataError
+from edgesim.nn.cache import NetworkCache, content_key, fingerprint, provenance
+from edgesim.rng import generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from edgesim.domain.model import Dataset, Split
+    from edgesim.domain.training import Training
+    from edgesim.interfaces import ModelBuilder, Progress
+
+EVALUATION_BATCH = 512
+"""Samples per forward pass when nothing is trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetwork:
+    """A trained network.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    key : hash of everything that determined its weights.
+    metrics : ``validation_accuracy``, ``test_accuracy`` and ``epoch``, the one that was selected, from 1.
+    """
+
+    network: nn.Module
+    key: str
+    metrics: dict[str, float]
+
+
+@contextmanager
+def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
+    """Make torch's work depend on nothing but the seed: one thread, deterministic algorithms, generators of its own.
+
+    Gives a generator for explicit draws. Initialisations of modules draw from torch's global generator, which is seeded inside and
+    restored at the end, like the other settings.
+
+    Parameters
+    ----------
+    seed : the study's seed.
+    name : what the draws are for.
+    """
+    n_threads = torch.get_num_threads()
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    draws = generator(seed, name)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(draws.integers(2**63)))
+            yield torch.Generator().manual_seed(int(draws.integers(2**63)))
+    finally:
+        torch.use_deterministic_algorithms(was_deterministic)
+        torch.set_num_threads(n_threads)
+
+
+def forward(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a network's output for many samples: in batches, in evaluation mode, without gradients, on one thread.
+
+    Parameters
+    ----------
+    network : left in evaluation mode.
+    inputs : shape (n, channels, height, width).
+    """
+    network.eval()
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            batches = torch.from_numpy(np.ascontiguousarray(inputs)).split(EVALUATION_BATCH)  # type: ignore[no-untyped-call]
+            return torch.cat([network(batch) for batch in batches]).numpy()
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def logits(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a classifier's logits, shape (n, classes); see `forward`."""
+    return forward(network, inputs)
+
+
+def accuracy(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Return the share of samples whose largest logit is at the right class."""
+    return float(np.mean(answers.argmax(axis=1) == labels))
+
+
+def fit(
+    network: nn.Module,
+    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    training: Training,
+    *,
+    n_samples: int,
+    validation: Split,
+    draws: torch.Generator,
+    label: str,
+    progress: Progress,
+) -> int:
+    """Train a network and leave it with the weights of its best epoch on the validation split.
+
+    Best is the highest accuracy; among equals the lowest cross-entropy.
+
+    Parameters
+    ----------
+    network : what maps inputs to logits; all its parameters are trained.
+    batch_loss : indices of samples of a batch -> loss, with gradients.
+    training : options.
+    n_samples : samples in the training split.
+    validation : chooses the epoch; never trained on.
+    draws : shuffles the samples.
+    label : what the progress bar says.
+    progress : one unit per epoch.
+
+    Returns
+    -------
+    The selected epoch, from 1.
+
+    Raises
+    ------
+    DataError
+        When the loss is not finite.
+    """
+    optimizer = _optimizer(network, training)
+    n_batches = math.ceil(n_samples / training.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=training.epochs * n_batches)
+    best = (-1.0, -math.inf)
+    best_epoch, best_state = 0, network.state_dict()
+    with progress.task(label, training.epochs) as task:
+        for epoch in range(1, training.epochs + 1):
+            network.train()
+            total = 0.0
+            for indices in torch.randperm(n_samples, generator=draws).chunk(n_batches):
+                loss = batch_loss(indices)
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                total += loss.item() * len(indices)
+            mean_loss = total / n_samples
+            if not math.isfinite(mean_loss):
+                raise DataError(f"{label}: the loss became {mean_loss} in epoch {epoch}; lower the learning rate")
+            score = _score(network, validation)
+            if score > best:
+                best, best_epoch = score, epoch
+                best_state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            task.advance(1, f"loss {mean_loss:.4f}, validation accuracy {score[0]:.3f}")
+    network.load_state_dict(best_state)
+    network.eval()
+    return best_epoch
+
+
+def train_teacher(
+    builder: ModelBuilder, dataset: Dataset, training: Training, *, seed: int, progress: Progress, cache: NetworkCache
+) -> TrainedNetwork:
+    """Return the teacher, trained with cross-entropy on the training split, or taken from the cache.
+
+    Parameters
+    ----------
+    builder : its architecture.
+    dataset : trains on ``train``, selects the epoch on ``validation``; ``test`` is only measured, at the end.
+    training : options.
+    seed : of the initialisation and the order of samples.
+    progress : one unit per epoch; nothing is shown when it comes from the cache.
+    cache : where it is looked up and kept.
+    """
+    determinants = provenance(
+        "teacher",
+        dataset=fingerprint(dataset),
+        model=builder,
+        n_classes=dataset.n_classes,
+        training=training,
+        seed=seed,
+    )
+    key = content_key(determinants)
+    with reproducible(seed, "teacher") as draws:
+        network = builder.build(dataset.input_shape, dataset.n_classes)
+        found = cache.load(key)
+        if found is not None:
+            network.load_state_dict(found[0])
+            return TrainedNetwork(network.eval(), key, dict(found[1]["metrics"]))
+        inputs, labels = torch.from_numpy(dataset.train.inputs), torch.from_numpy(dataset.train.labels)
+
+        def batch_loss(indices: torch.Tensor) -> torch.Tensor:
+            return nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
+
+        epoch = fit(
+            network,
+            batch_loss,
+            len(labels),
+            dataset.validation,
+            training,
+            draws,
+            f"teacher on {dataset.name}",
+            progress,
+        )
+        metrics = measured(network, dataset, epoch)
+    cache.store(key, network.state_dict(), determinants, metrics, about(dataset, network))
+    return TrainedNetwork(network, key, metrics)
+
+
+def measured(network: nn.Module, dataset: Dataset, epoch: int) -> dict[str, float]:
+    """Return the metrics of a trained network; see `TrainedNetwork`."""
+    return {
+        "validation_accuracy": accuracy(logits(network, dataset.validation.inputs), dataset.validation.labels),
+        "test_accuracy": accuracy(logits(network, dataset.test.inputs), dataset.test.labels),
+        "epoch": epoch,
+    }
+
+
+def about(dataset: Dataset, network: nn.Module) -> dict[str, str | int]:
+    """Return what a card says for its reader: the data set, its licence and source, and the number of parameters."""
+    return {
+        "dataset": dataset.name,
+        "licence_of_data": dataset.licence,
+        "source_of_data": dataset.source,
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+
+
+def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
+    if training.optimizer == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, foreach=True
+        )
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=training.learning_rate,
+        momentum=training.momentum,
+        nesterov=training.momentum > 0,
+        weight_decay=training.weight_decay,
+    )
+
+
+def _score(network: nn.Module, split: Split) -> tuple[float, float]:
+    """Return (accuracy, minus cross-entropy) on a split: larger is better."""
+    answers = logits(network, split.inputs)
+    loss = nn.functional.cross_entropy(torch.from_numpy(answers), torch.from_numpy(split.labels))
+    return accuracy(answers, split.labels), -float(loss)

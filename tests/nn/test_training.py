@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgesim.domain.training import Training
+from edgesim.errors import DataError
+from edgesim.nn.cache import NetworkCache
+from edgesim.nn.training import accuracy, fit, logits, reproducible, train_teacher
+from edgesim.nn.zoo import SmallCNN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Silent
+
+    from edgesim.domain.model import Dataset
+    from edgesim.nn.training import TrainedNetwork
+
+SMALL = SmallCNN(channels=(4, 6), pool_after=1)
+BRIEF = Training(epochs=2)
+
+
+def test_the_teacher_reaches_97_percent_of_the_test_split(teacher: TrainedNetwork, digits: Dataset) -> None:
+    """Eight epochs are enough for 0.97, and the metrics are those of the network itself."""
+    assert teacher.metrics["test_accuracy"] >= 0.97
+    answers = logits(teacher.network, digits.test.inputs)
+    assert answers.shape == (360, 10)
+    assert answers.dtype == np.float32
+    assert accuracy(answers, digits.test.labels) == teacher.metrics["test_accuracy"]
+
+
+def test_training_depends_on_the_seed_only(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """Whatever torch did before, the same seed gives bitwise the same network, and another seed another one."""
+    answers = []
+    for folder, seed, before in (("a", 1, 0), ("b", 1, 7), ("c", 2, 0)):
+        torch.manual_seed(before)
+        trained = train_teacher(SMALL, digits, BRIEF, seed=seed, progress=silent, cache=NetworkCache(tmp_path / folder))
+        answers.append(logits(trained.network, digits.test.inputs))
+    assert np.array_equal(answers[0], answers[1])
+    assert not np.allclose(answers[0], answers[2])
+
+
+def test_training_leaves_torch_as_it_was(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """Threads, determinism and the global generator are restored."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
+    train_teacher(SMALL, digits, Training(epochs=1), seed=1, progress=silent, cache=NetworkCache(tmp_path))
+    assert torch.get_num_threads() == before[0]
+    assert torch.are_deterministic_algorithms_enabled() == before[1]
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_a_cached_network_gives_bitwise_the_same_outputs(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """The second call trains nothing and returns the same key, metrics and outputs."""
+    cache = NetworkCache(tmp_path)
+    first = train_teacher(SMALL, digits, BRIEF, seed=1, progress=silent, cache=cache)
+    n_notes = len(silent.notes)
+    second = train_teacher(SMALL, digits, BRIEF, seed=1, progress=silent, cache=cache)
+    assert n_notes == len(silent.notes) == BRIEF.epochs
+    assert (first.key, first.metrics) == (second.key, second.metrics)
+    assert np.array_equal(logits(first.network, digits.test.inputs), logits(second.network, digits.test.inputs))
+
+
+def test_each_epoch_reports_loss_and_accuracy(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """One note per epoch, with the training loss and the validation accuracy."""
+    train_teacher(SMALL, digits, BRIEF, seed=1, progress=silent, cache=NetworkCache(tmp_path))
+    assert silent.labels == ["teacher on digits"]
+    assert len(silent.notes) == 2
+    assert all(note.startswith("loss ") and "validation accuracy " in note for note in silent.notes)
+
+
+def test_the_test_split_does_not_influence_the_weights(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """With other test samples the same weights come out."""
+    import dataclasses
+
+    other = dataclasses.replace(digits, test=dataclasses.replace(digits.test, inputs=1 - digits.test.inputs))
+    networks = [
+        train_teacher(SMALL, data, BRIEF, seed=1, progress=silent, cache=NetworkCache(tmp_path / name)).network
+        for name, data in (("a", digits), ("b", other))
+    ]
+    assert np.array_equal(*(logits(network, digits.test.inputs) for network in networks))
+
+
+def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
+    """A loss that ruins the network after the first epoch leaves the weights of the first."""
+    training = Training(epochs=4, batch_size=len(digits.train), optimizer="sgd", learning_rate=0.5)
+    inputs, labels = torch.from_numpy(digits.train.inputs), torch.from_numpy(digits.train.labels)
+    calls = 0
+    with reproducible(1, "test") as draws:
+        network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+        def batch_loss(indices: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            loss = nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
+            return loss if calls == 1 else -loss
+
+        best = fit(
+            network,
+            batch_loss,
+            training,
+            n_samples=len(labels),
+            validation=digits.validation,
+            draws=draws,
+            label="ruin",
+            progress=silent,
+        )
+    assert best == 1
+    kept = accuracy(logits(network, digits.validation.inputs), digits.validation.labels)
+    assert f"{kept:.3f}" in silent.notes[0]
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """A learning rate that is far too high ends with a message that says what to do."""
+    training = Training(epochs=3, optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(DataError, match="lower the learning rate"):
+        train_teacher(SMALL, digits, training, seed=1, progress=silent, cache=NetworkCache(tmp_path))
