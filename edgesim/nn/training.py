@@ -200,12 +200,12 @@ def train_teacher(
         epoch = fit(
             network,
             batch_loss,
-            len(labels),
-            dataset.validation,
             training,
-            draws,
-            f"teacher on {dataset.name}",
-            progress,
+            n_samples=len(labels),
+            validation=dataset.validation,
+            draws=draws,
+            label=f"teacher on {dataset.name}",
+            progress=progress,
         )
         metrics = measured(network, dataset, epoch)
     cache.store(key, network.state_dict(), determinants, metrics, about(dataset, network))
