@@ -105,6 +105,20 @@ class Registry:
             self._loaded[name] = getattr(importlib.import_module(module), attribute)
         return self._loaded[name]
 
+    def name_of(self, plugin: type) -> str:
+        """Return the name under which a plug-in is registered.
+
+        Raises
+        ------
+        UnknownNameError
+            When it is not registered.
+        """
+        target = f"{plugin.__module__}:{plugin.__qualname__}"
+        for name in self.names():
+            if self._loaded.get(name) is plugin or self._targets[name] == target:
+                return name
+        raise self.unknown(plugin.__qualname__)
+
     def unknown(self, name: str) -> UnknownNameError:
         """Return the error that says `name` is not registered."""
         known = self.names()
