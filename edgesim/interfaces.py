@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgesim.domain.model import Dataset, ModelGraph
+from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import DeviceProfile, Link, Topology
@@ -58,8 +59,8 @@ class ModelBuilder(Protocol):
 class Partitioner(Protocol):
     """Seam ``partitioners``: divides filters into parts."""
 
-    def partition(self, affinity: NDArray[np.float64], n_parts: int, rng: np.random.Generator) -> list[list[int]]:
-        """Return `n_parts` disjoint lists of filter indices, given the symmetric affinity of filters, shape (F, F)."""
+    def partition(self, affinity: NDArray[np.float64], n_parts: int, rng: np.random.Generator) -> Partition:
+        """Return `n_parts` parts, given the symmetric affinity of filters, shape (F, F). Raises `PlanError` if it cannot."""
 
 
 class ComputeModel(Protocol):

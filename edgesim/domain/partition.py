@@ -1,0 +1,52 @@
+"""How the filters of a teacher are divided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgesim.errors import PlanError
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Disjoint, non-empty parts of the filters 0 ... n_filters - 1.
+
+    Parameters
+    ----------
+    parts : filter indices of each part.
+    n_filters : filters of the teacher; those in no part are dropped.
+    notes : in words, what a reader should know, e.g. that a resolution was raised to get enough parts.
+
+    Raises
+    ------
+    PlanError
+        When a part is empty, a filter stands twice, or an index is out of range.
+    """
+
+    parts: tuple[tuple[int, ...], ...]
+    n_filters: int
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        kept = [index for part in self.parts for index in part]
+        if not self.parts or not all(self.parts):
+            raise PlanError("a partition needs at least one part, and a filter in each")
+        if len(set(kept)) < len(kept):
+            raise PlanError("a filter stands twice in a partition; parts must be disjoint")
+        if min(kept) < 0 or max(kept) >= self.n_filters:
+            raise PlanError(f"a partition names a filter outside 0 ... {self.n_filters - 1}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Filters of each part."""
+        return tuple(len(part) for part in self.parts)
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """Filters in no part, ascending."""
+        return tuple(sorted(set(range(self.n_filters)).difference(*self.parts)))
+
+    @property
+    def imbalance(self) -> float:
+        """Largest size over mean size: 1 when all parts are equally large."""
+        return max(self.sizes) * len(self.parts) / sum(self.sizes)
