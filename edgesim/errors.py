@@ -44,13 +44,26 @@ class Finding:
         lines = [f"{place}{self.message}" if self.line or not dotted else f"{place}{dotted}: {self.message}"]
         if self.line and self.excerpt:
             number = str(self.line)
-            lines.append(f"  {number:>3} | {self.excerpt}")
-            lines.append(" " * (5 + max(3, len(number)) + self.column - 1) + "^" * max(1, self.length))
+            excerpt, start, length = self._window()
+            lines.append(f"  {number:>3} | {excerpt}")
+            lines.append(" " * (5 + max(3, len(number)) + start) + "^" * length)
         if self.expected:
             lines.append(f"   expected: {self.expected}")
         if self.help:
             lines.append(f"   help: {self.help}")
         return "\n".join(lines)
+
+    def _window(self) -> tuple[str, int, int]:
+        """Return the part of the source line to show, and where in it the carets begin and how many there are."""
+        text = "".join(character if character.isprintable() else " " for character in self.excerpt)
+        start = min(self.column - 1, len(text))
+        first = max(0, start - _WIDTH // 2) if len(text) > _WIDTH else 0
+        shown = text[first : first + _WIDTH]
+        length = max(1, min(self.length, len(shown) - (start - first)))
+        return shown, start - first, length
+
+
+_WIDTH = 120  # characters of a source line that are shown
 
 
 class ScenarioError(EdgesimError, ValueError):
