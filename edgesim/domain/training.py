@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +26,30 @@ class Training:
     learning_rate: Annotated[float, Gt(0)] = 3e-3
     momentum: Annotated[float, Ge(0)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """The loss by which students learn from a teacher: beta L_act + L_KD.
+
+    L_KD = 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE(z_S, y), p the softmax of logits / T, the mean over samples and
+    classes. L_act = mean((f_S / |f_S| - f_T / |f_T|)^2), f the students' features and the activities of the teacher's filters
+    that they stand for, the mean over samples and features.
+
+    Parameters
+    ----------
+    temperature : T.
+    alpha : weight of the teacher's answer against the label, 0 to 1.
+    beta : weight of the activation transfer.
+    normalised_over : whether features are scaled to length 1 over the ``whole`` of all students (NoNN's code) or over each
+        ``part``.
+
+    References
+    ----------
+    K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code.
+    """
+
+    temperature: Annotated[float, Gt(0)] = 4.0
+    alpha: Annotated[float, Ge(0), Le(1)] = 0.9
+    beta: Annotated[float, Ge(0)] = 10000.0
+    normalised_over: Literal["whole", "part"] = "whole"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import torch
 from torch import fx, nn
 
-from edgesim.errors import PlanError
+from edgesim.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,14 +40,14 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
 
     Raises
     ------
-    PlanError
+    DataError
         When the network never calls a submodule of that name.
     """
     graph = fx.symbolic_trace(network).graph
     calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
     if not calls:
         names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
-        raise PlanError(f"the network has no layer {layer!r}; its layers are {', '.join(names)}")
+        raise DataError(f"the network has no layer {layer!r}; its layers are {', '.join(names)}")
     for node in [node for node in graph.nodes if node.op == "output"]:
         graph.erase_node(node)
     graph.output(calls[-1])
@@ -54,3 +55,80 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
     module = fx.GraphModule(network, graph)
     module.delete_all_unused_submodules()
     return module
+
+
+def student(body: nn.Module, input_shape: tuple[int, int, int], n_features: int) -> nn.Sequential:
+    """Return a student: a small network up to its last convolution, and a bridge to the features of its part.
+
+    The bridge is a 1x1 convolution without bias, batch normalisation and ReLU, as in NoNN; the average over space makes one
+    number of each map, like the activity of a filter of the teacher.
+
+    Parameters
+    ----------
+    body : maps images to maps, shape (n, channels, height, width).
+    input_shape : channels, height, width of a sample.
+    n_features : filters of the part.
+    """
+    body.eval()
+    with torch.no_grad():
+        n_channels = body(torch.zeros(1, *input_shape)).shape[1]
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        body=body,
+        bridge=nn.Conv2d(n_channels, n_features, kernel_size=1, bias=False),
+        bn=nn.BatchNorm2d(n_features),
+        relu=nn.ReLU(),
+        average=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+    )
+    return nn.Sequential(layers)
+
+
+class StudentEnsemble(nn.Module):
+    """Students that run on their own, and a linear head on what arrives from them.
+
+    The outputs of students of the same part are averaged over those that arrived, the averages concatenated (zeros for a part
+    of which nothing arrived), and the head makes logits of them.
+
+    Parameters
+    ----------
+    students : each maps images to the features of its part, shape (n, features).
+    part_of : index of the part of each student.
+    part_sizes : features of each part.
+    n_classes : number of classes.
+    """
+
+    def __init__(
+        self, students: Sequence[nn.Module], part_of: Sequence[int], part_sizes: Sequence[int], n_classes: int
+    ) -> None:
+        super().__init__()
+        self.students = nn.ModuleList(students)
+        self.part_of = tuple(part_of)
+        self.part_sizes = tuple(part_sizes)
+        self.head = nn.Linear(sum(part_sizes), n_classes)
+
+    def features(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        """Return the output of every student."""
+        return [network(inputs) for network in self.students]
+
+    def merge(self, features: Sequence[torch.Tensor], arrived: Sequence[bool] | None = None) -> torch.Tensor:
+        """Return the input of the head, shape (n, sum of part sizes).
+
+        Parameters
+        ----------
+        features : the output of every student.
+        arrived : which of them the merging device has; all by default.
+        """
+        parts = []
+        for part, size in enumerate(self.part_sizes):
+            there = [
+                output
+                for index, output in enumerate(features)
+                if self.part_of[index] == part and (arrived is None or arrived[index])
+            ]
+            parts.append(torch.stack(there).mean(dim=0) if there else features[0].new_zeros(len(features[0]), size))
+        return torch.cat(parts, dim=1)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return the logits when every student arrives."""
+        logits: torch.Tensor = self.head(self.merge(self.features(inputs)))
+        return logits

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgesim.domain.training import Training
+from edgesim.errors import DataError
+from edgesim.nn import cache as cache_module
+from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache, content_key, fingerprint, provenance
+from edgesim.nn.zoo import SmallCNN
+
+STATE = {"weight": torch.arange(6.0).reshape(2, 3).T, "count": torch.tensor(3)}
+
+
+def stored(folder: Path) -> tuple[NetworkCache, str]:
+    cache = NetworkCache(folder)
+    determinants = provenance("teacher", model=SmallCNN(), training=Training(), seed=1)
+    key = content_key(determinants)
+    cache.store(key, STATE, determinants, {"test_accuracy": 0.5}, {"licence_of_data": "none"})
+    return cache, key
+
+
+def test_what_is_stored_comes_back(tmp_path: Path) -> None:
+    """Weights bitwise, with types; the card says what they were made of."""
+    cache, key = stored(tmp_path / "a" / "b")
+    found = cache.load(key)
+    assert found is not None
+    state, card = found
+    assert all(torch.equal(state[name], STATE[name]) and state[name].dtype == STATE[name].dtype for name in STATE)
+    assert card["key"] == key
+    assert card["metrics"] == {"test_accuracy": 0.5}
+    assert card["determined_by"]["model"] == {
+        "class": "edgesim.nn.zoo:SmallCNN", "channels": [32, 32, 64], "pool_after": 2,
+    }  # fmt: skip
+    assert set(card["determined_by"]["versions"]) == {"edgesim", "torch", "recipe"}
+
+
+def test_nothing_temporary_is_left(tmp_path: Path) -> None:
+    """Two files per network."""
+    _, key = stored(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{key}.safetensors", f"{key}.json"}
+
+
+@pytest.mark.parametrize("damage", ["weights gone", "weights changed", "card gone", "card cut", "card is a list"])
+def test_a_damaged_entry_counts_as_missing(tmp_path: Path, damage: str) -> None:
+    """Whatever is wrong with it, it is trained anew, never used."""
+    cache, key = stored(tmp_path)
+    weights, card = tmp_path / f"{key}.safetensors", tmp_path / f"{key}.json"
+    if damage == "weights gone":
+        weights.unlink()
+    elif damage == "weights changed":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif damage == "card gone":
+        card.unlink()
+    elif damage == "card cut":
+        card.write_bytes(card.read_bytes()[:50])
+    else:
+        card.write_text(json.dumps([1]))
+    assert cache.load(key) is None
+
+
+def test_everything_that_matters_changes_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Model, options, seed and the recipe; an equal content gives an equal key."""
+
+    def key(**changes: object) -> str:
+        return content_key(
+            provenance("teacher", **({"model": SmallCNN(), "training": Training(), "seed": 1} | changes))
+        )
+
+    keys = [key(), key(model=SmallCNN(channels=(4,), pool_after=0)), key(training=Training(epochs=3)), key(seed=2)]
+    assert key() == keys[0]
+    monkeypatch.setattr(cache_module, "RECIPE", -1)
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+def test_one_changed_pixel_changes_the_fingerprint(digits: object) -> None:
+    """So does a changed label."""
+    data = digits
+    inputs = data.test.inputs.copy()
+    inputs[0, 0, 0, 0] += 1
+    labels = data.train.labels.copy()
+    labels[0] += 1
+    prints = {
+        fingerprint(data),
+        fingerprint(dataclasses.replace(data, test=dataclasses.replace(data.test, inputs=inputs))),
+        fingerprint(dataclasses.replace(data, train=dataclasses.replace(data.train, labels=labels))),
+    }
+    assert len(prints) == 3
+
+
+def test_what_cannot_be_hashed_is_refused() -> None:
+    """An object without readable content would make two different networks share a key."""
+    with pytest.raises(DataError, match="make the plug-in a dataclass"):
+        provenance("teacher", model=object())
+
+
+def test_the_environment_moves_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable it is the platform's cache directory."""
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    assert NetworkCache.default().folder == tmp_path / "networks"
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    assert NetworkCache.default().folder.parts[-2:] == ("edgesim", "networks")
+
+
+def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    """The message names the folder and the variable that moves it."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=FOLDER_VARIABLE):
+        stored(tmp_path / "file")

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgesim.domain.partition import Partition
+from edgesim.domain.training import Distillation, Training
+from edgesim.nn.cache import NetworkCache
+from edgesim.nn.students import Teacher, contributions, imitation_loss, train_students, transfer_loss
+from edgesim.nn.training import forward, logits
+from edgesim.nn.zoo import SmallCNN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Silent
+
+    from edgesim.domain.model import Dataset
+    from edgesim.nn.students import TrainedStudents
+    from edgesim.nn.training import TrainedNetwork
+
+PARTITION = Partition((tuple(range(20)), tuple(range(20, 50))), 64)
+TINY = SmallCNN(channels=(4,), pool_after=0)
+LOSS = Distillation()
+
+
+def trained(
+    teacher: TrainedNetwork,
+    digits: Dataset,
+    silent: Silent,
+    folder: Path,
+    *,
+    n_students: int = 3,
+    epochs: int = 1,
+    distillation: Distillation = LOSS,
+    model: SmallCNN = TINY,
+) -> TrainedStudents:
+    return train_students(
+        model,
+        Teacher(teacher.network, teacher.key, "relu3"),
+        PARTITION,
+        digits,
+        n_students=n_students,
+        distillation=distillation,
+        training=Training(epochs=epochs),
+        seed=1,
+        progress=silent,
+        cache=NetworkCache(folder),
+    )
+
+
+def test_student_i_learns_part_i_mod_m(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Five students on two parts: 0 1 0 1 0, each with as many features as its part has filters."""
+    ensemble = trained(teacher, digits, silent, tmp_path, n_students=5).ensemble
+    assert ensemble.part_of == (0, 1, 0, 1, 0)
+    outputs = [forward(network, digits.test.inputs[:2]).shape[1] for network in ensemble.students]
+    assert outputs == [20, 30, 20, 30, 20]
+
+
+def test_contributions_add_up_to_the_network_for_every_subset(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Bias plus the means over arrived students of each part equal merging the features and running the head, to 1e-5."""
+    ensemble = trained(teacher, digits, silent, tmp_path).ensemble
+    inputs = digits.test.inputs[:50]
+    shares = contributions(ensemble, inputs)
+    bias = ensemble.head.bias.detach().numpy()
+    with torch.inference_mode():
+        features = ensemble.features(torch.from_numpy(inputs))
+        for arrived in itertools.product((False, True), repeat=3):
+            wanted = ensemble.head(ensemble.merge(features, arrived)).numpy()
+            found = bias + np.zeros_like(shares[0])
+            for part in (0, 1):
+                there = [i for i in range(3) if arrived[i] and ensemble.part_of[i] == part]
+                if there:
+                    found = found + shares[there].mean(axis=0)
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_the_same_students_come_out_of_training_and_cache(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Trained twice, or loaded: bitwise the same logits; another loss is another key."""
+    first = trained(teacher, digits, silent, tmp_path / "a")
+    again = trained(teacher, digits, silent, tmp_path / "b")
+    n_notes = len(silent.notes)
+    loaded = trained(teacher, digits, silent, tmp_path / "a")
+    assert len(silent.notes) == n_notes
+    answers = [logits(found.ensemble, digits.test.inputs) for found in (first, again, loaded)]
+    assert np.array_equal(answers[0], answers[1])
+    assert np.array_equal(answers[0], answers[2])
+    assert first.metrics == loaded.metrics
+    other = trained(teacher, digits, silent, tmp_path / "a", distillation=Distillation(beta=0.0))
+    assert other.key != first.key
+
+
+def test_the_teacher_is_not_changed(teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path) -> None:
+    """Its answers are the same before and after, and it stays in evaluation mode."""
+    before = logits(teacher.network, digits.test.inputs)
+    trained(teacher, digits, silent, tmp_path)
+    assert np.array_equal(before, logits(teacher.network, digits.test.inputs))
+    assert not any(module.training for module in teacher.network.modules())
+
+
+def test_imitation_loss_is_the_formula() -> None:
+    """By hand for two classes: T = 2, alpha = 0.9; the mean over classes halves the divergence."""
+    answers, wanted = torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0 * np.log(3.0), 0.0]])
+    divergence = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
+    loss = imitation_loss(answers, wanted, torch.tensor([1]), 2.0, 0.9)
+    assert float(loss) == pytest.approx(2 * 0.9 * 4 * divergence / 2 + 0.1 * np.log(2), rel=1e-6)
+
+
+def test_transfer_loss_over_the_whole_and_over_parts() -> None:
+    """Two students of two features: over the whole (3, 0, 4, 0)/5 against (0, 3, 0, 4)/5; over parts unit vectors."""
+    features = [torch.tensor([[3.0, 0.0]]), torch.tensor([[4.0, 0.0]])]
+    targets = [torch.tensor([[0.0, 3.0]]), torch.tensor([[0.0, 4.0]])]
+    assert float(transfer_loss(features, targets, is_per_part=False)) == pytest.approx((9 + 9 + 16 + 16) / 25 / 4)
+    assert float(transfer_loss(features, targets, is_per_part=True)) == pytest.approx(1.0)
+
+
+def test_transfer_loss_does_not_see_the_scale() -> None:
+    """Features are normalised for each sample, so a student may answer in any scale."""
+    features, targets = [torch.rand(5, 3)], [torch.rand(5, 3)]
+    scaled = [features[0] * torch.tensor([[0.1], [1.0], [2.0], [3.0], [40.0]])]
+    assert float(transfer_loss(scaled, targets, is_per_part=False)) == pytest.approx(
+        float(transfer_loss(features, targets, is_per_part=False)), rel=1e-5
+    )
+
+
+def test_students_come_to_resemble_their_filters(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """With the activation transfer, features point where the teacher's activities point; without, they need not."""
+    from edgesim.nn.activations import filter_activities
+
+    activities = filter_activities(teacher.network, "relu3", digits.test.inputs)
+    distances = []
+    for beta in (0.0, 10000.0):
+        found = trained(
+            teacher,
+            digits,
+            silent,
+            tmp_path,
+            n_students=2,
+            epochs=8,
+            distillation=Distillation(beta=beta),
+            model=SmallCNN(channels=(8, 16), pool_after=1),
+        )
+        features = [torch.from_numpy(forward(network, digits.test.inputs)) for network in found.ensemble.students]
+        targets = [torch.from_numpy(activities[:, list(part)]) for part in PARTITION.parts]
+        distances.append(float(transfer_loss(features, targets, is_per_part=False)))
+    assert distances[1] < 0.5 * distances[0]
+
+
+def test_students_may_be_any_traceable_network(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """A builder from outside, whose network is no sequence and uses functions."""
+    from dataclasses import dataclass
+
+    class Branching(nn.Module):
+        def __init__(self, n_inputs: int, n_classes: int) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(n_inputs, 3, 3, padding=1)
+            self.second = nn.Conv2d(3, 3, 1)
+            self.classifier = nn.Linear(3, n_classes)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            first = self.first(inputs).relu()
+            return self.classifier((first + self.second(first)).relu().mean((2, 3)))
+
+    @dataclass(frozen=True)
+    class Builder:
+        def build(self, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+            return Branching(input_shape[0], n_classes)
+
+        def last_conv(self) -> str:
+            return "second"
+
+    found = train_students(
+        Builder(),
+        Teacher(teacher.network, teacher.key, "relu3"),
+        PARTITION,
+        digits,
+        n_students=2,
+        distillation=Distillation(),
+        training=Training(epochs=1),
+        seed=1,
+        progress=silent,
+        cache=NetworkCache(tmp_path),
+    )
+    assert logits(found.ensemble, digits.test.inputs).shape == (360, 10)
