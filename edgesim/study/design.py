@@ -1,0 +1,149 @@
+"""What a study runs: its cases, and the tasks that they are divided into."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgesim.errors import Finding, ScenarioError
+from edgesim.rng import CHUNK
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.records import RequestRecord
+    from edgesim.domain.topology import Topology
+    from edgesim.engine.program import Program
+    from edgesim.interfaces import Deployment, FailureModel
+
+RESERVED = frozenset({
+    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact", "replication", "outcome", "accuracy",
+    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "lost",
+})  # fmt: skip
+"""Column names of the tables; a factor may not be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A deployment, ready to be asked and simulated.
+
+    Parameters
+    ----------
+    deployment : what the strategy made.
+    program : its plan, compiled for the topology.
+    labels : right answers of the test split, shape (n,).
+    """
+
+    deployment: Deployment
+    program: Program
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One strategy at one factor point.
+
+    Parameters
+    ----------
+    point : value of each factor.
+    strategy : label of the strategy.
+    prepared : position of its `Prepared` in the study; cases that differ only in their failures share it.
+    topology, failures, deadline_s, seed : of the scenario at this point.
+    """
+
+    point: Mapping[str, Any]
+    strategy: str
+    prepared: int
+    topology: Topology
+    failures: Mapping[str, FailureModel]
+    deadline_s: float | None
+    seed: int
+
+    def __str__(self) -> str:
+        place = show_point(self.point)
+        return f"strategy {self.strategy!r}" + (f" at {place}" if place else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all tasks of a study need; sent to each worker once.
+
+    Parameters
+    ----------
+    prepared, cases : see there.
+    records : what a worker remembers of trials that it may meet again; changes no result.
+    """
+
+    prepared: tuple[Prepared, ...]
+    cases: tuple[Case, ...]
+    records: dict[Any, RequestRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some trials of one case: replications of one chunk, or a range of the enumerated outcomes.
+
+    Parameters
+    ----------
+    case : position of the case.
+    start, stop : replications, or positions among the outcomes.
+    is_enumeration : which of the two.
+    name : what it is, for messages.
+    """
+
+    case: int
+    start: int
+    stop: int
+    is_enumeration: bool
+    name: str
+
+    def __str__(self) -> str:
+        kind = "outcomes" if self.is_enumeration else "replications"
+        return f"{self.name}, {kind} {self.start} to {self.stop - 1}"
+
+
+def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) -> list[Block]:
+    """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
+
+    Parameters
+    ----------
+    cases : the cases.
+    replications : number per case.
+    n_outcomes : number of enumerated outcomes of each case, 0 for none.
+    """
+    return [
+        Block(position, start, min(start + CHUNK, n), is_enumeration, str(case))
+        for position, case in enumerate(cases)
+        for n, is_enumeration in ((replications, False), (n_outcomes[position], True))
+        for start in range(0, n, CHUNK)
+    ]
+
+
+def check_factors(names: Iterable[str]) -> None:
+    """Refuse factor names that are columns of the tables.
+
+    Raises
+    ------
+    ScenarioError
+        With one finding per name.
+    """
+    findings = tuple(
+        Finding(f"factor name {name!r} is a column of the results", ("sweep", name), help="choose another name")
+        for name in names
+        if name in RESERVED
+    )
+    if findings:
+        raise ScenarioError(findings)
+
+
+def show_value(value: object) -> str:
+    """Return a factor's value as one text that is the same in every run."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def show_point(point: Mapping[str, Any]) -> str:
+    """Return a factor point as text, e.g. ``"lost_devices = 3, bandwidth = 5 Mbit/s"``."""
+    return ", ".join(f"{name} = {show_value(value)}" for name, value in point.items())

@@ -1,0 +1,118 @@
+"""Makes the deployments of a study: trains, distributes and compiles, each distinct one once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgesim.compute.roofline import Roofline
+from edgesim.engine.program import compile_plan
+from edgesim.errors import PlanError
+from edgesim.interfaces import DeploymentContext, Progress, Strategy
+from edgesim.study.design import Case, Prepared, Shared, show_point
+
+if TYPE_CHECKING:
+    from edgesim.domain.model import Dataset
+    from edgesim.nn.training import TrainedNetwork
+    from edgesim.scenario.build import System
+
+Made = TypeVar("Made")
+
+
+class OncePerKey:
+    """Makes a thing once for equal keys; keys are compared, not hashed, since profiles hold mappings."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Any, Any]] = []
+
+    def get(self, key: object, make: Callable[[], Made]) -> tuple[int, Made]:
+        """Return the position and the thing made for `key`."""
+        for position, (known, thing) in enumerate(self.made):
+            if known == key:
+                return position, thing
+        thing = make()
+        self.made.append((key, thing))
+        return len(self.made) - 1, thing
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A trained network and the samples it was trained on."""
+
+    dataset: Dataset
+    trained: TrainedNetwork
+
+
+def load_teacher(system: System, progress: Progress) -> Teacher:
+    """Load the data set and train the network, or take it from the cache."""
+    from edgesim.nn.cache import NetworkCache
+    from edgesim.nn.training import train_teacher
+
+    dataset = system.dataset.load()
+    cache = NetworkCache.default()
+    trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
+    return Teacher(dataset, trained)
+
+
+def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
+    """Return what a strategy may use."""
+    from edgesim.nn.cost import measure
+
+    return DeploymentContext(
+        topology=system.topology,
+        source_id=system.source_id,
+        sink_id=system.sink_id,
+        network=teacher.trained.network,
+        network_key=teacher.trained.key,
+        last_conv=system.model.last_conv(),
+        dataset=teacher.dataset,
+        graph=measure(teacher.trained.network, teacher.dataset.input_shape),
+        compute=Roofline(),
+        seed=system.seed,
+        progress=progress,
+    )
+
+
+def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progress) -> Shared:
+    """Make all cases of a study, and the deployments they use.
+
+    Parameters
+    ----------
+    points : each factor point and the system there.
+    progress : where training reports.
+
+    Raises
+    ------
+    PlanError
+        When a strategy does not fit the topology; a note says which, and at which point.
+    DataError
+        When the data set cannot be loaded.
+    """
+    teachers = OncePerKey()
+    contexts = OncePerKey()
+    prepared = OncePerKey()
+    cases: list[Case] = []
+    for point, system in points:
+        taught_by = (system.dataset, system.model, system.training, system.seed)
+        _, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
+        where = (*taught_by, system.topology, system.source_id, system.sink_id)
+        place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
+        for label, strategy in system.strategies.items():
+            position, _ = prepared.get(
+                (place, strategy),
+                lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
+            )
+            cases.append(Case(point, label, position, system.topology, system.failures, system.deadline_s, system.seed))
+    return Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
+
+
+def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]) -> Prepared:
+    try:
+        deployment = strategy.deploy(context)
+        program = compile_plan(deployment.plan, context.topology, context.compute)
+    except PlanError as error:
+        place = show_point(point)
+        error.add_note(f"{subject}" + (f" at {place}" if place else ""))
+        raise
+    return Prepared(deployment, program, context.dataset.test.labels)

@@ -1,0 +1,100 @@
+"""From trials to the rows of the summary table: every metric of every case with its interval and exact expectation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.study.statistics import Estimate, exact_mean, exact_quantile, mean, quantile, share
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.study.trial import Trials
+
+UNITS = {
+    "accuracy": "1",
+    "latency": "s",
+    "latency_p95": "s",
+    "traffic": "byte",
+    "traffic_input": "byte",
+    "traffic_intermediate": "byte",
+    "traffic_result": "byte",
+    "energy": "J",
+    "answered": "1",
+    "peak_memory": "byte",
+}
+"""The metrics and their units, in the order of the table."""
+P95 = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one case; `exact` is NaN where no exact expectation exists."""
+
+    metric: str
+    estimate: Estimate
+    exact: float
+
+
+def values_of(trials: Trials, accuracy: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the values of every metric that each trial has, by metric; latency is NaN without an answer."""
+    parts = [trials.input_byte, trials.intermediate_byte, trials.result_byte]
+    return {
+        "accuracy": accuracy,
+        "latency": trials.latency_s,
+        "traffic": np.sum(parts, axis=0).astype(np.float64),
+        "traffic_input": parts[0].astype(np.float64),
+        "traffic_intermediate": parts[1].astype(np.float64),
+        "traffic_result": parts[2].astype(np.float64),
+        "energy": trials.energy_j,
+    }
+
+
+def summarise(
+    drawn: dict[str, NDArray[np.float64]],
+    enumerated: dict[str, NDArray[np.float64]],
+    probabilities: NDArray[np.float64],
+    peak_memory_byte: int,
+) -> list[Row]:
+    """Return the rows of one case.
+
+    Latency is over the trials with an answer, and its number of values says how many those are. A trial without an answer
+    counts as answered wrongly in the accuracy.
+
+    Parameters
+    ----------
+    drawn : values of the drawn trials, by metric; see `values_of`.
+    enumerated : the same of all possible outcomes; empty arrays when they were not enumerated.
+    probabilities : of the outcomes.
+    peak_memory_byte : of the device that needs most.
+    """
+    latency_s = drawn["latency"]
+    is_answered = ~np.isnan(latency_s)
+    exact_latency_s = enumerated["latency"]
+    can_answer = ~np.isnan(exact_latency_s)
+    weights = probabilities[can_answer]
+    rows = []
+    for metric in UNITS:
+        if metric == "latency":
+            row = Row(metric, mean(latency_s[is_answered]), exact_mean(exact_latency_s[can_answer], weights))
+        elif metric == "latency_p95":
+            exact = exact_quantile(exact_latency_s[can_answer], weights, P95)
+            row = Row(metric, quantile(latency_s[is_answered], P95), exact)
+        elif metric == "answered":
+            row = Row(metric, share(is_answered), exact_mean(can_answer.astype(np.float64), probabilities))
+        elif metric == "peak_memory":
+            peak = float(peak_memory_byte)
+            row = Row(metric, Estimate(peak, peak, peak, len(latency_s)), peak)
+        else:
+            row = Row(metric, mean(drawn[metric]), exact_mean(enumerated[metric], probabilities))
+        rows.append(row)
+    return rows
+
+
+def show_number(value: float) -> str:
+    """Return a number with ten significant digits, the same everywhere; empty when there is none."""
+    return "" if isnan(value) else f"{value + 0.0:.10g}"  # adding 0.0 turns -0.0 into 0.0

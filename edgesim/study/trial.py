@@ -1,0 +1,158 @@
+"""The work of a study's tasks: simulate trials, and ask the networks what they answer to a pattern of losses.
+
+Both are pure functions of what they are given. Accuracy is computed apart from the trials, once per distinct pattern of
+lost transfers in the whole study, since many trials meet the same pattern and an answer costs far more than a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.domain.records import Outage, RequestRecord
+from edgesim.engine.simulation import simulate
+from edgesim.failures.draw import draw_outages, enumerate_outages, loss_models
+from edgesim.rng import CHUNK, Streams
+from edgesim.study.design import Block, Case, Shared
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+N_MOST_OUTCOMES = 2**14
+"""Most combinations of outages that are enumerated for the exact expectation."""
+N_MOST_REMEMBERED = 2**16
+"""Most records that a worker keeps, to answer equal trials."""
+OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished")
+
+streams_of = lru_cache(maxsize=4)(Streams)  # cases that follow each other read the same blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Some trials of one case, by column; every array has one entry per trial.
+
+    Parameters
+    ----------
+    weight : probability of an enumerated outcome; 1 for a drawn trial.
+    latency_s : NaN without an answer.
+    input_byte, intermediate_byte, result_byte, energy_j : as in `RequestRecord`.
+    outcome : position in `OUTCOMES`.
+    lost : bit i is set when the i-th transfer of the plan was not delivered.
+    """
+
+    weight: NDArray[np.float64]
+    latency_s: NDArray[np.float64]
+    input_byte: NDArray[np.int64]
+    intermediate_byte: NDArray[np.int64]
+    result_byte: NDArray[np.int64]
+    energy_j: NDArray[np.float64]
+    outcome: NDArray[np.int8]
+    lost: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.lost)
+
+    def outcome_name(self, index: int) -> str:
+        """Return the outcome of one trial."""
+        return OUTCOMES[self.outcome[index]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages."""
+
+    prepared: int
+    lost: tuple[int, ...]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}, answers to {len(self.lost)} patterns of lost transfers"
+
+
+def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
+    """Return records by column."""
+    return Trials(
+        weight=np.array(weights, dtype=np.float64),
+        latency_s=np.array([record.latency_s for record in records], dtype=np.float64),
+        input_byte=np.array([record.input_byte for record in records], dtype=np.int64),
+        intermediate_byte=np.array([record.intermediate_byte for record in records], dtype=np.int64),
+        result_byte=np.array([record.result_byte for record in records], dtype=np.int64),
+        energy_j=np.array([record.energy_j for record in records], dtype=np.float64),
+        outcome=np.array([OUTCOMES.index(record.outcome) for record in records], dtype=np.int8),
+        lost=tuple(record.lost for record in records),
+    )
+
+
+def concatenate(parts: Sequence[Trials]) -> Trials:
+    """Return the trials of several parts, in order."""
+    if not parts:
+        return columns((), ())
+    return Trials(
+        weight=np.concatenate([part.weight for part in parts]),
+        latency_s=np.concatenate([part.latency_s for part in parts]),
+        input_byte=np.concatenate([part.input_byte for part in parts]),
+        intermediate_byte=np.concatenate([part.intermediate_byte for part in parts]),
+        result_byte=np.concatenate([part.result_byte for part in parts]),
+        energy_j=np.concatenate([part.energy_j for part in parts]),
+        outcome=np.concatenate([part.outcome for part in parts]),
+        lost=tuple(lost for part in parts for lost in part.lost),
+    )
+
+
+def simulate_block(shared: Shared, block: Block) -> Trials:
+    """Simulate the trials of one task.
+
+    Random numbers come from streams that are named by what they are for, so every case meets the same failures in the
+    same replication, whatever the order and the worker.
+    """
+    case = shared.cases[block.case]
+    if block.is_enumeration:
+        outcomes = enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or []
+        chosen = outcomes[block.start : block.stop]
+        records = [simulate_outages(shared, case, outages) for _, outages in chosen]
+        return columns(records, [probability for probability, _ in chosen])
+    losses = loss_models(case.failures, case.topology)
+    program = shared.prepared[case.prepared].program
+    records = []
+    for replication in range(block.start, block.stop):
+        streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
+        outages = draw_outages(case.failures, case.topology, streams)
+        if losses:
+            records += simulate(program, outages=outages, losses=losses, streams=streams, deadline_s=case.deadline_s)
+        else:
+            records.append(simulate_outages(shared, case, outages))
+    return columns(records, [1.0] * len(records))
+
+
+def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
+    """Return the record of a trial in which no message is lost at random; equal outages are simulated once."""
+    ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
+    key = (case.prepared, case.deadline_s, ordered)
+    record = shared.records.get(key)
+    if record is None:
+        program = shared.prepared[case.prepared].program
+        record = simulate(program, outages=ordered, deadline_s=case.deadline_s)[0]
+        if len(shared.records) < N_MOST_REMEMBERED:
+            shared.records[key] = record
+    return record
+
+
+def n_enumerated(case: Case) -> int:
+    """Return the number of combined outcomes of the failure models, or 0 when they are too many or not finitely many."""
+    return len(enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or ())
+
+
+def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
+    """Return, for each pattern of lost transfers, the share of the test split that the networks answer rightly."""
+    prepared = shared.prepared[patterns.prepared]
+    transfers = prepared.program.plan.transfers
+    answers: list[float] = []
+    for lost in patterns.lost:
+        delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
+        logits = prepared.deployment.predict(delivered)
+        answers.append(float(np.mean(np.argmax(logits, axis=1) == prepared.labels)))
+    return answers
