@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
@@ -89,7 +90,12 @@ def parse(text: object, unit: str) -> float:
     dimension, factor = found
     if dimension != wanted:
         raise ValueError(f"unit {match[2]!r} does not measure this; write a text such as '{example}'")
-    value = float(match[1].replace("_", "")) * factor
+    try:  # decimal arithmetic, so that "30 us" is 3e-05 and not 2.9999999999999997e-05
+        value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor)))
+    except ArithmeticError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is out of range; write a text such as '{example}'")
     return value / 8.0 if unit == "byte/s" else value
 
 
