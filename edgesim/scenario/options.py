@@ -30,9 +30,9 @@ CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=Fals
 """Unknown keys are refused, a text is no number, ``true`` is not 1."""
 
 
-def mistake(message: str, *, expected: str = "", help: str = "", is_key: bool = False) -> PydanticCustomError:
+def mistake(message: str, *, expected: str = "", remedy: str = "", is_key: bool = False) -> PydanticCustomError:
     """Return an error that keeps the parts of a finding."""
-    context = {"message": message, "expected": expected, "help": help, "is_key": is_key}
+    context = {"message": message, "expected": expected, "remedy": remedy, "is_key": is_key}
     return PydanticCustomError("edgesim", "{message}", context)
 
 
@@ -46,7 +46,7 @@ def unknown_name(error: UnknownNameError, plural: str, command: str) -> Pydantic
     return mistake(
         f"unknown {error.kind} {error.name!r}",
         expected=error.expected().removeprefix("expected "),
-        help=f"`{command}` shows all {plural}",
+        remedy=f"`{command}` shows all {plural}",
     )
 
 
@@ -118,7 +118,9 @@ def find_plugin(seam: str, name: str) -> type:
     except UnknownNameError as error:
         raise unknown_name(error, seam, f"edgesim list {seam}") from None
     except (ImportError, AttributeError, SyntaxError) as error:
-        raise mistake(f"{registry.kind} {name!r} cannot be imported: {error}", help="repair or reinstall it") from None
+        raise mistake(
+            f"{registry.kind} {name!r} cannot be imported: {error}", remedy="repair or reinstall it"
+        ) from None
     try:
         options_model(plugin)
     except (TypeError, NameError) as error:
@@ -148,7 +150,8 @@ def read_options(owner: type, data: Mapping[str, Any]) -> Any:
 
 def write_options(instance: Any) -> dict[str, Any]:
     """Return the plain options that make an equal instance; every option is written, defaults too."""
-    model = options_model(type(instance))
+    owner: type = type(instance)
+    model = options_model(owner)
     values = {name: getattr(instance, name.removeprefix(_PREFIX)) for name in model.model_fields}
     return model.model_construct(**values).model_dump(mode="json", by_alias=True, warnings=False)
 
@@ -162,7 +165,7 @@ _PREFIX = "option_"  # so that an option may be called `copy` or `json`, which p
 
 
 @lru_cache(maxsize=256)
-def options_model(owner: type) -> type[BaseModel]:
+def options_model(owner: type[Any]) -> type[BaseModel]:
     """Return the pydantic model of a dataclass's options.
 
     Raises

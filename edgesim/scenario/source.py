@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from edgesim.units import show
 
 if TYPE_CHECKING:
     from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+    from ruamel.yaml.nodes import Node
 
 DataPath = tuple[str | int, ...]
 
@@ -27,7 +27,7 @@ MAX_BYTE = 1 << 20
 MAX_DEPTH = 30
 MAX_VALUES = 100_000
 _TAG = "tag:yaml.org,2002:"
-_NESTED = re.compile(r"(?:[\[{]\s*){%d}" % (MAX_DEPTH + 1))  # found before the parser, which is slow on such texts
+_NESTED = re.compile(rf"(?:[\[{{]\s*){{{MAX_DEPTH + 1}}}")  # found before the parser, which is slow on such texts
 _OTHER_VERSION = re.compile(r"^%YAML\s+(?!1\.2\s*$).*$", re.MULTILINE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {"map": "a mapping", "seq": "a list", "null": "nothing"}
@@ -73,14 +73,14 @@ class Source:
     findings: tuple[Finding, ...] = ()
 
     def finding(
-        self, path: DataPath, message: str, *, expected: str = "", help: str = "", is_key: bool = False
+        self, path: DataPath, message: str, *, expected: str = "", remedy: str = "", is_key: bool = False
     ) -> Finding:
         """Return a finding at `path`, or at the nearest place around it that the text has.
 
         Parameters
         ----------
         path : where the mistake is.
-        message, expected, help : see `edgesim.errors.Finding`.
+        message, expected, remedy : see `edgesim.errors.Finding`.
         is_key : whether the key is wrong rather than its value.
         """
         known = path
@@ -88,19 +88,20 @@ class Source:
             known = known[:-1]
         mark = self.marks.get(known)
         if mark is None:
-            return Finding(message, path, expected, help, self.file)
+            return Finding(message, path, expected, remedy, self.file)
         use_key = mark.key is not None and (is_key or not mark.is_scalar or mark.value.length == 0)
         place = mark.key if use_key and mark.key is not None else mark.value
-        return self._at(place, message, path, expected, help)
+        return self.at(place, message, path, expected, remedy)
 
     def line(self, path: DataPath) -> int:
         """Return the line of the value at `path`, 0 when it has none."""
         mark = self.marks.get(path)
         return mark.value.line if mark else 0
 
-    def _at(self, place: Place, message: str, path: DataPath, expected: str, help: str) -> Finding:
+    def at(self, place: Place, message: str, path: DataPath, expected: str, remedy: str) -> Finding:
+        """Return a finding at a place of the text; see `finding`."""
         excerpt = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        return Finding(message, path, expected, help, self.file, place.line, place.column, place.length, excerpt)
+        return Finding(message, path, expected, remedy, self.file, place.line, place.column, place.length, excerpt)
 
 
 def read_file(path: Path) -> Source:
@@ -138,7 +139,7 @@ def read_text(text: str, file: str = "", folder: Path = Path()) -> Source:
     if node.tag != _TAG + "map":
         got = _KINDS.get(node.tag.removeprefix(_TAG), "a single value")
         message = f"a scenario is a mapping of keys to values, not {got}"
-        raise ScenarioError((empty._at(_place(node), message, (), "keys such as `name:` and `topology:`", _START),))
+        raise ScenarioError((empty.at(_place(node), message, (), "keys such as `name:` and `topology:`", _START),))
     reader = _Reader(empty)
     data = reader.value(node, (), None)
     return Source(data, file, folder, lines, reader.marks, tuple(reader.findings))
@@ -148,8 +149,8 @@ _START = "scenarios/wearables.yaml in the edgesim repository is a commented exam
 
 
 def _text_of(path: Path) -> str:
-    def refuse(message: str, expected: str = "", help: str = "") -> ScenarioError:
-        return ScenarioError((Finding(message, (), expected, help, str(path)),))
+    def refuse(message: str, expected: str = "", remedy: str = "") -> ScenarioError:
+        return ScenarioError((Finding(message, (), expected, remedy, str(path)),))
 
     if path.is_dir():
         raise refuse("this is a folder", "a scenario file", f"name the files, e.g. {path / '*.yaml'}")
@@ -188,7 +189,7 @@ def _refuse_odd_texts(text: str, source: Source) -> None:
     if version:
         line = text.count("\n", 0, version.start()) + 1
         place = Place(line, 1, len(version[0]))
-        raise ScenarioError((source._at(place, "scenarios are YAML 1.2", (), "no %YAML line, or %YAML 1.2", ""),))
+        raise ScenarioError((source.at(place, "scenarios are YAML 1.2", (), "no %YAML line, or %YAML 1.2", ""),))
     if _NESTED.search(text):
         raise _too_deep(source.file)
 
@@ -221,17 +222,17 @@ _SYNTAX_HELP = (
 def _syntax_finding(error: YAMLError, source: Source) -> Finding:
     problem = str(getattr(error, "problem", None) or "")
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if "another document" in problem:
-        place = Place(mark.line + 1, mark.column + 1, 3)
-        return source._at(place, "a second document begins here", (), "one scenario per file", "")
     if mark is None:  # the reader met a character that no YAML text may contain
         position = getattr(error, "position", None)
         place = _place_of_position(source, position) if isinstance(position, int) else Place(1, 1, 1)
-        return source._at(place, "a control character, which YAML does not allow", (), "", "delete it")
+        return source.at(place, "a control character, which YAML does not allow", (), "", "delete it")
+    if "another document" in problem:
+        place = Place(mark.line + 1, mark.column + 1, 3)
+        return source.at(place, "a second document begins here", (), "one scenario per file", "")
     context = str(getattr(error, "context", None) or "")
     message = f"YAML syntax: {problem}{f' {context}' if context else ''}"
-    help = next((text for sign, text in _SYNTAX_HELP if sign in message), "")
-    return source._at(Place(mark.line + 1, mark.column + 1, 1), message, (), "", help)
+    remedy = next((text for sign, text in _SYNTAX_HELP if sign in message), "")
+    return source.at(Place(mark.line + 1, mark.column + 1, 1), message, (), "", remedy)
 
 
 def _place_of_position(source: Source, position: int) -> Place:
@@ -259,7 +260,7 @@ class _Reader:
             raise ScenarioError((Finding(message, (), "a scenario of ordinary size", file=self._source.file),))
         if len(path) > MAX_DEPTH:  # also ends an alias that contains itself
             raise _too_deep(self._source.file)
-        kind = node.tag.removeprefix(_TAG)
+        kind = str(node.tag).removeprefix(_TAG)
         self.marks[path] = Mark(_place(node), key, is_scalar=kind not in {"map", "seq"})
         if kind == "map":
             return self._mapping(node, path)
@@ -267,7 +268,7 @@ class _Reader:
             return [self.value(item, (*path, index), None) for index, item in enumerate(node.value)]
         return self._scalar(node, kind, path)
 
-    def _mapping(self, node: MappingNode, path: DataPath) -> dict[str, Any]:
+    def _mapping(self, node: Node, path: DataPath) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         plain: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -300,35 +301,48 @@ class _Reader:
             result |= self._mapping(item, path)
         return result
 
-    def _scalar(self, node: ScalarNode, kind: str, path: DataPath) -> Any:
+    def _scalar(self, node: Node, kind: str, path: DataPath) -> Any:
         text = node.value
-        if kind in {"str", "timestamp"}:
-            if _SURROGATE.search(text):
-                self._note(_place(node), "half a character (a lone surrogate)", path, "write the character itself")
-                return ""
-            return text
+        read = _SCALARS.get(kind)
+        if read is None:
+            self._note(_place(node), f"unknown tag {node.tag!r}", path, "tags are not used in scenarios; delete it")
+            return text if isinstance(text, str) else None
         try:
-            if kind == "int":
-                return _whole_number(text)
-            if kind == "float":
-                return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
-        except ValueError:
-            self._note(_place(node), f"{text[:40]!r} is not a readable number", path)
-            return 0
-        if kind == "bool":
-            return text.lower() == "true"
-        if kind == "null":
+            return read(text)
+        except ValueError as error:
+            self._note(_place(node), str(error), path)
             return None
-        self._note(_place(node), f"unknown tag {node.tag!r}", path, "tags are not used in scenarios; delete it")
-        return text if isinstance(text, str) else None
 
-    def _note(self, place: Place, message: str, path: DataPath, help: str = "") -> None:
-        self.findings.append(self._source._at(place, message, path, "", help))
+    def _note(self, place: Place, message: str, path: DataPath, remedy: str = "") -> None:
+        self.findings.append(self._source.at(place, message, path, "", remedy))
+
+
+def _text(text: str) -> str:
+    if _SURROGATE.search(text):
+        raise ValueError("half a character (a lone surrogate)")
+    return text
 
 
 def _whole_number(text: str) -> int:
     digits = text.replace("_", "").lower()
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
     for prefix, base in (("0x", 16), ("0o", 8), ("0b", 2)):
         if digits.lstrip("+-").startswith(prefix):
             return int(digits.replace(prefix, "", 1), base)
     return int(digits)
+
+
+def _number(text: str) -> float:
+    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_MAX_DIGITS = 60
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "str": _text,
+    "timestamp": _text,
+    "int": _whole_number,
+    "float": _number,
+    "bool": lambda text: text.lower() == "true",
+    "null": lambda _: None,
+}

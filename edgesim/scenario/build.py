@@ -1,0 +1,103 @@
+"""Scenario -> the domain objects it describes. Nothing is loaded, trained or drawn here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.scenario.expand import link_id, link_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgesim.domain.training import Training
+    from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
+    from edgesim.scenario.schema import LinkSpec, ProfileSpec, Scenario, TopologySpec
+
+
+@dataclass(frozen=True)
+class System:
+    """One system and its workload, ready to be deployed on and simulated.
+
+    Parameters
+    ----------
+    topology : devices and links.
+    source_id, sink_id : where the input is, and where the answer is wanted.
+    dataset, model, training : what is trained on what, and how; nothing is loaded yet.
+    strategies, failures : the plug-ins by label.
+    deadline_s : time after which an answer is useless, in s, or None.
+    seed : start of all random streams and of training.
+    """
+
+    topology: Topology
+    source_id: str
+    sink_id: str
+    dataset: DatasetSource
+    model: ModelBuilder
+    training: Training
+    strategies: dict[str, Strategy]
+    failures: dict[str, FailureModel]
+    deadline_s: float | None
+    seed: int
+
+
+def build(scenario: Scenario) -> System:
+    """Return the system that a scenario describes; a sweep is not applied, see `Scenario.at`."""
+    workload = scenario.workload
+    return System(
+        topology=build_topology(scenario.topology, scenario.profiles),
+        source_id=workload.source,
+        sink_id=workload.sink,
+        dataset=workload.dataset,
+        model=workload.model,
+        training=workload.training,
+        strategies=dict(scenario.strategies),
+        failures=dict(scenario.failures),
+        deadline_s=workload.deadline,
+        seed=scenario.seed,
+    )
+
+
+def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec]) -> Topology:
+    """Return the topology, with ranges and patterns written out; links are in the order in which they are written."""
+    devices = tuple(
+        Device(device_id, _profile(entry.profile, profiles), entry.position)
+        for entry in spec.devices
+        for device_id in entry.device_ids
+    )
+    ids = tuple(device.device_id for device in devices)
+    links = tuple(link for entry in spec.links for link in _links(entry, ids))
+    return Topology(devices, links, tuple(Medium(name) for name in spec.media))
+
+
+def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
+    name, spec = (profile, profiles[profile]) if isinstance(profile, str) else ("inline", profile)
+    return DeviceProfile(
+        name=name,
+        flop_per_s=dict(spec.compute_rate),
+        memory_bandwidth_byte_per_s=spec.memory_bandwidth,
+        layer_overhead_s=spec.layer_overhead,
+        memory_byte=spec.memory,
+        idle_w=spec.power.idle,
+        busy_w=spec.power.busy,
+        transmit_w=spec.power.transmit,
+        receive_w=spec.power.receive,
+        source=spec.source,
+    )
+
+
+def _links(entry: LinkSpec, ids: tuple[str, ...]) -> Iterator[Link]:
+    ends = {"between": entry.between, "from": entry.src, "to": entry.dst}
+    for src_id, dst_id in link_pairs(ends, ids):
+        yield Link(
+            link_id=link_id(src_id, dst_id),
+            src_id=src_id,
+            dst_id=dst_id,
+            bandwidth_bit_per_s=entry.bandwidth,
+            latency_s=entry.latency,
+            message_overhead_s=entry.message_overhead,
+            mtu_byte=entry.mtu,
+            header_byte=entry.header,
+            medium_id=entry.medium,
+        )

@@ -1,0 +1,68 @@
+"""The catalog of device profiles, each number with its reference or marked as assumed.
+
+The numbers stand in ``profiles.toml`` beside this file, as texts with units, in the form that scenarios use.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from edgesim.errors import UnknownNameError
+from edgesim.registry import nearest_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@lru_cache(maxsize=1)
+def _catalog() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(files("edgesim.scenario").joinpath("profiles.toml").read_text(encoding="utf-8"))
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all catalog profiles, sorted."""
+    return tuple(sorted(_catalog()))
+
+
+def summary(name: str) -> str:
+    """Return what a catalog profile stands for, in one line."""
+    return str(_catalog()[name]["summary"])
+
+
+def references(name: str) -> dict[str, str]:
+    """Return where each number of a catalog profile comes from, by field; ``"assumed"`` without a reference."""
+    return dict(_catalog()[name]["references"])
+
+
+def entry(name: str) -> dict[str, Any]:
+    """Return a catalog profile as plain data in the form of a scenario's ``profiles:``.
+
+    Raises
+    ------
+    UnknownNameError
+        When the catalog has no such profile.
+    """
+    if name not in _catalog():
+        raise unknown(name)
+    data = {key: value for key, value in _catalog()[name].items() if key not in {"summary", "references"}}
+    data["source"] = _cite(references(name))
+    return data
+
+
+def _cite(references: dict[str, str]) -> str:
+    """Say all references in one text, fields of one source together."""
+    fields: dict[str, list[str]] = {}
+    for field, text in references.items():
+        fields.setdefault(text, []).append(field)
+    if len(fields) == 1:
+        return next(iter(fields))
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in fields.items())
+
+
+def unknown(name: str, others: Iterable[str] = ()) -> UnknownNameError:
+    """Return the error that no profile has this name, neither in the catalog nor among `others`."""
+    known = tuple(sorted({*names(), *others}))
+    return UnknownNameError("device profile", name, known, nearest_name(name, known))

@@ -1,0 +1,213 @@
+"""All checks of a scenario together: every mistake is found at once, and shown where it stands."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edgesim.errors import Finding, ScenarioError
+from edgesim.registry import nearest_name
+from edgesim.scenario import catalog
+from edgesim.scenario.paths import keys_at, split, with_value
+from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
+from edgesim.scenario.problems import Problem, problems_of
+from edgesim.scenario.references import reference_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgesim.scenario.source import DataPath, Source
+
+Form = TypeVar("Form", bound=BaseModel)
+
+MAX_COMBINATIONS = 256
+"""Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
+_NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep")
+
+
+def check(source: Source, form: type[Form]) -> Form:
+    """Return the scenario in `source`.
+
+    Parameters
+    ----------
+    source : plain data and where it stands.
+    form : the pydantic model of the whole scenario.
+
+    Raises
+    ------
+    ScenarioError
+        With every finding, in order of line, when there is one.
+    """
+    data = _with_absolute_plugins(dict(source.data), source)
+    problems = [*_import_plugins(data)]
+    data = complete(data)
+    result, wrong = _problems(data, form)
+    problems += wrong
+    problems += _sweep(data, form, wrong)
+    findings = {*source.findings, *(locate(problem, source) for problem in problems)}
+    if result is None or findings:
+        raise ScenarioError(tuple(sorted(findings, key=lambda one: (one.line, one.column, str(one.path), one.message))))
+    return result
+
+
+def locate(problem: Problem, source: Source) -> Finding:
+    """Return the finding of a problem, with its place in the text."""
+    remedy = problem.remedy
+    label = source.marks.get(problem.path[:-1])
+    if problem.path[-1:] == ("type",) and problem.path not in source.marks and label and not label.is_scalar:
+        remedy = f"{remedy}; without `type:` the label is the type"
+    return source.finding(
+        problem.path, problem.message, expected=problem.expected, remedy=remedy, is_key=problem.is_key
+    )
+
+
+def complete(data: dict[str, Any]) -> dict[str, Any]:
+    """Write out the short forms: labels that are types, bare names of plug-ins, catalog profiles that devices name."""
+    completed = dict(data)
+    for seam in ("strategies", "failures"):
+        plugins = data.get(seam)
+        if isinstance(plugins, dict):
+            completed[seam] = {label: _typed(options, label) for label, options in plugins.items()}
+    workload = data.get("workload")
+    if isinstance(workload, dict):
+        named = {key: _typed(workload[key], None) for key in ("dataset", "model") if key in workload}
+        completed["workload"] = workload | named
+    topology = data.get("topology")
+    devices = topology.get("devices") if isinstance(topology, dict) else None
+    profiles = data.get("profiles") or {}
+    if isinstance(devices, list) and isinstance(profiles, dict):
+        used = [device.get("profile") for device in devices if isinstance(device, dict)]
+        missing = {name: {"extends": name} for name in used if isinstance(name, str) and name in catalog.names()}
+        completed["profiles"] = missing | profiles
+    return {key: value for key, value in completed.items() if value is not None or key not in _EMPTY_MAY_STAND}
+
+
+_EMPTY_MAY_STAND = ("failures", "sweep", "plugins", "profiles")  # `failures:` with nothing after it means none
+
+
+def _typed(options: Any, label: str | None) -> Any:
+    if isinstance(options, str):
+        return {"type": options}
+    if options is None and label is not None:
+        return {"type": label}
+    if isinstance(options, dict) and "type" not in options and label is not None:
+        return {"type": label, **options}
+    return options
+
+
+def _problems(data: dict[str, Any], form: type[Form]) -> tuple[Form | None, list[Problem]]:
+    """Return the scenario if its form is right, and what is wrong with it apart from the sweep's targets."""
+    result: Form | None = None
+    problems: list[Problem] = []
+    try:
+        result = form.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        problems += problems_of(error, form, data)
+    except (TypeError, ValueError) as error:
+        problems.append(Problem((), f"not plain data: {error}", "texts, numbers, true, false, lists and mappings"))
+    problems += reference_problems(data)
+    return result, problems
+
+
+def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, Any]:
+    plugins = data.get("plugins")
+    if not isinstance(plugins, list):
+        return data
+    names = [absolute(name, source.folder) if isinstance(name, str) else name for name in plugins]
+    return data | {"plugins": names}
+
+
+def _import_plugins(data: dict[str, Any]) -> Iterator[Problem]:
+    plugins = data.get("plugins")
+    for index, name in enumerate(plugins if isinstance(plugins, list) else ()):
+        if isinstance(name, str):
+            try:
+                import_plugin(name)
+            except PluginImportError as error:
+                yield Problem(("plugins", index), error.message, remedy=error.remedy)
+
+
+def _sweep(data: dict[str, Any], form: type[BaseModel], known: list[Problem]) -> list[Problem]:
+    """Check where factors point, each of their values, and combinations of values if there are few."""
+    sweep = data.get("sweep")
+    factors: dict[str, tuple[str, list[Any]]] = {}
+    problems: list[Problem] = []
+    for name, factor in sweep.items() if isinstance(sweep, dict) else ():
+        path = factor.get("path") if isinstance(factor, dict) else None
+        values = factor.get("values") if isinstance(factor, dict) else None
+        if not isinstance(path, str):
+            continue
+        wrong_path = _wrong_path(data, form, path, ("sweep", name, "path"))
+        if wrong_path:
+            problems.append(wrong_path)
+        elif isinstance(values, list):
+            factors[name] = (path, values)
+            problems += _wrong_values(data, form, known, (("sweep", name, "values"), path, values))
+    if len(factors) > 1 and not problems and not known:
+        problems += _wrong_combination(data, form, factors)
+    return problems
+
+
+def _wrong_path(data: dict[str, Any], form: type[BaseModel], path: str, place: DataPath) -> Problem | None:
+    parts = split(path)
+    if parts[0] in _NOT_SWEPT:
+        return Problem(
+            place, f"{parts[0]!r} cannot be swept", "a path below topology, workload, strategies or failures"
+        )
+    for position, part in enumerate(parts):
+        keys = keys_at(form, data, parts[:position]) or ()
+        if str(part) in keys:
+            continue
+        before = ".".join(str(one) for one in parts[:position])
+        near = nearest_name(str(part), keys)
+        rest = parts[position + 1 :]
+        suggestion = ".".join(str(one) for one in (*parts[:position], near, *rest))
+        where = repr(before) if before else "the scenario"
+        expected = f"{where} has {', '.join(keys)}" if keys else f"{where} is a single value"
+        return Problem(place, f"no such path {path!r}", expected + (f"; nearest {suggestion!r}" if near else ""))
+    return None
+
+
+def _wrong_values(
+    data: dict[str, Any], form: type[BaseModel], known: list[Problem], factor: tuple[DataPath, str, list[Any]]
+) -> Iterator[Problem]:
+    """Check every value of a factor, the other factors being at what the scenario says."""
+    place, path, values = factor
+    for index, value in enumerate(values):
+        if isinstance(value, (list, dict)) or value is None:
+            continue  # reported with the form
+        new = _new_problem(data, form, known, {path: value})
+        if new:
+            text = new.message if new.path == split(path) else f"with {path} = {value}: {new.message}"
+            yield Problem((*place, index), text, new.expected, new.remedy)
+
+
+def _wrong_combination(
+    data: dict[str, Any], form: type[BaseModel], factors: dict[str, tuple[str, list[Any]]]
+) -> Iterator[Problem]:
+    """Report the first combination of values that is not valid although each value alone is."""
+    if prod(len(values) for _, values in factors.values()) > MAX_COMBINATIONS:
+        return
+    for combination in product(*(values for _, values in factors.values())):
+        changes = {path: value for (path, _), value in zip(factors.values(), combination, strict=True)}
+        new = _new_problem(data, form, [], changes)
+        if new:
+            text = ", ".join(f"{path} = {value}" for path, value in changes.items())
+            yield Problem(("sweep",), f"not valid together: {text}: {new.message}", new.expected, new.remedy)
+            return
+
+
+def _new_problem(
+    data: dict[str, Any], form: type[BaseModel], known: list[Problem], changes: dict[str, Any]
+) -> Problem | None:
+    """Return what the changes make wrong that was not wrong before."""
+    changed: dict[str, Any] = {**data, "sweep": {}}
+    for path, value in changes.items():
+        changed = with_value(changed, path, value)
+    _, problems = _problems(complete(changed), form)
+    before = {(problem.path, problem.message) for problem in known}
+    return next((problem for problem in problems if (problem.path, problem.message) not in before), None)

@@ -1,0 +1,159 @@
+"""Short forms of the topology: brace ranges that name many devices, patterns that select them.
+
+Everything here works on plain data and passes over what is not of the expected kind, so that the checks of a scenario can
+use it beside other mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from edgesim.scenario.source import DataPath
+
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+MAX_IDS = 100_000
+
+
+def expand_range(text: str) -> tuple[str, ...]:
+    """Write out the brace ranges of an id.
+
+    Raises
+    ------
+    ValueError
+        When a range is empty or too long, or an expanded id holds characters that ids may not have.
+
+    Examples
+    --------
+    >>> expand_range("w{1..3}")
+    ('w1', 'w2', 'w3')
+    >>> expand_range("row{08..10}")
+    ('row08', 'row09', 'row10')
+    """
+    ids = [""]
+    position = 0
+    for match in _RANGE.finditer(text):
+        first, last = int(match[1]), int(match[2])
+        if last < first:
+            raise ValueError(f"the range {match[0]} is empty; write the smaller number first")
+        if len(ids) * (last - first + 1) > MAX_IDS:
+            raise ValueError(f"the range {match[0]} makes more than {MAX_IDS} ids; write a shorter range")
+        width = len(match[1]) if match[1].startswith("0") else 0
+        before = text[position : match.start()]
+        ids = [f"{start}{before}{number:0{width}d}" for start in ids for number in range(first, last + 1)]
+        position = match.end()
+    ids = [start + text[position:] for start in ids]
+    if not _ID.fullmatch(ids[0]):
+        raise ValueError(f"{text!r} is no device id; use letters, digits and _ . : -, and ranges such as w{{1..8}}")
+    return tuple(ids)
+
+
+def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids that a glob pattern matches, in their order; brace ranges in the pattern are written out first.
+
+    Examples
+    --------
+    >>> select("w*", ["hub", "w1", "w2"])
+    ('w1', 'w2')
+    >>> select("w{2..3}", ["w1", "w2", "w3"])
+    ('w2', 'w3')
+    """
+    patterns = [pattern]
+    if _RANGE.search(pattern):
+        try:
+            patterns = list(expand_range(pattern))
+        except ValueError:
+            return ()
+    return tuple(name for name in ids if any(fnmatchcase(name, one) for one in patterns))
+
+
+def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield source and destination of every link that one entry of ``links:`` makes, without repetition."""
+    ids = tuple(device_ids)
+    made: set[tuple[str, str]] = set()
+    ends, is_both_ways = link_ends(link)
+    if len(ends) != 2:
+        return
+    for src in select(ends[0], ids):
+        for dst in select(ends[1], ids):
+            for pair in ((src, dst), (dst, src)) if is_both_ways else ((src, dst),):
+                if src != dst and pair not in made:
+                    made.add(pair)
+                    yield pair
+
+
+def link_ends(link: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Return the two end patterns of an entry of ``links:`` and whether it goes both ways; fewer ends when unreadable."""
+    between = link.get("between")
+    if between is not None:
+        ends = tuple(end for end in between if isinstance(end, str)) if isinstance(between, (list, tuple)) else ()
+        return ends, True
+    return tuple(end for end in (link.get("from"), link.get("to")) if isinstance(end, str)), False
+
+
+def link_id(src_id: str, dst_id: str) -> str:
+    """Return the id of the link between two devices."""
+    return f"{src_id}->{dst_id}"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a topology names, read from plain data.
+
+    Parameters
+    ----------
+    devices : path of the entry that makes each device, by device id.
+    links : path of the entry that makes each link, by link id.
+    pairs : source and destination of each link, by link id.
+    media : the shared channels.
+    repeated_devices, repeated_links : ids that a later entry makes again, with the path of that entry.
+    is_complete : whether every device id could be read; otherwise nothing can be said about what is missing.
+    """
+
+    devices: dict[str, DataPath] = field(default_factory=dict)
+    links: dict[str, DataPath] = field(default_factory=dict)
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    media: tuple[str, ...] = ()
+    repeated_devices: list[tuple[str, DataPath]] = field(default_factory=list)
+    repeated_links: list[tuple[str, DataPath]] = field(default_factory=list)
+    is_complete: bool = True
+
+
+def outline(topology: object) -> Outline:
+    """Read the outline of a ``topology:`` from plain data."""
+    if not isinstance(topology, dict) or not isinstance(topology.get("devices"), list):
+        return Outline(is_complete=False)
+    devices: dict[str, DataPath] = {}
+    repeated: list[tuple[str, DataPath]] = []
+    is_complete = True
+    for index, device in enumerate(topology["devices"]):
+        try:
+            ids = expand_range(device["id"])
+        except (ValueError, TypeError, KeyError):
+            is_complete = False
+            continue
+        path: DataPath = ("topology", "devices", index, "id")
+        for name in ids:
+            if name in devices:
+                repeated.append((name, path))
+            devices.setdefault(name, path)
+    media = topology.get("media")
+    known_media = tuple(name for name in media if isinstance(name, str)) if isinstance(media, list) else ()
+    result = Outline(devices, {}, {}, known_media, repeated, [], is_complete)
+    links = topology.get("links")
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        for src, dst in link_pairs(link, devices) if isinstance(link, dict) else ():
+            name = link_id(src, dst)
+            path = ("topology", "links", index)
+            if name in result.links:
+                result.repeated_links.append((name, path))
+            else:
+                result.links[name] = path
+                result.pairs[name] = (src, dst)
+    return result

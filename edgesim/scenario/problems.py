@@ -1,0 +1,158 @@
+"""What is wrong with a scenario, in the words of its author: pydantic's errors -> problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgesim.registry import nearest_name
+from edgesim.scenario.options import describe
+from edgesim.scenario.paths import keys_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import BaseModel, ValidationError
+    from pydantic_core import ErrorDetails
+
+    from edgesim.errors import UnknownNameError
+    from edgesim.scenario.source import DataPath
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A mistake at a path of the data; a source text turns it into a finding.
+
+    Parameters
+    ----------
+    path, message, expected, remedy : see `edgesim.errors.Finding`.
+    is_key : whether the key is wrong rather than its value.
+    meant : of an unknown key, the path that its author probably meant.
+    """
+
+    path: DataPath
+    message: str
+    expected: str = ""
+    remedy: str = ""
+    is_key: bool = False
+    meant: DataPath = ()
+
+
+_WANTED = {
+    "string_type": "a text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
+    "tuple_type": "a list", "list_type": "a list", "finite_number": "a finite number", "set_type": "a list",
+    "frozen_set_type": "a list",
+}  # fmt: skip
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"), "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"), "less_than_equal": ("at most", "le"), "multiple_of": ("a multiple of", "multiple_of"),
+}  # fmt: skip
+_LABEL = "letters, digits and _ -, at most 60, beginning with a letter or digit"
+
+
+def unknown(path: DataPath, error: UnknownNameError, remedy: str = "") -> Problem:
+    """Return the problem that a name is not known."""
+    return Problem(path, f"unknown {error.kind} {error.name!r}", error.expected().removeprefix("expected "), remedy)
+
+
+def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, Any]) -> list[Problem]:
+    """Return the problems behind a validation error of `data`, one per place and kind."""
+    found: dict[tuple[DataPath, str], Problem] = {}
+    missing: dict[DataPath, list[str]] = {}
+    for detail in error.errors(include_url=False):
+        path = _data_path(detail["loc"], data, is_key=detail["type"] in {"missing", "extra_forbidden"})
+        if detail["type"] == "missing":
+            missing.setdefault(path[:-1], []).append(str(path[-1]))
+            continue
+        problem = _problem(detail, path, form, data)
+        key = (problem.path, problem.message)
+        if key in found and problem.expected not in found[key].expected:  # alternatives of one value
+            either = f"{found[key].expected} or {problem.expected}"
+            problem = Problem(path, problem.message, either, problem.remedy, problem.is_key)
+        found.setdefault(key, problem)
+        found[key] = problem
+    meant = {one.meant for one in found.values()}  # a misspelt key is not missing too
+    for path, names in missing.items():
+        if rest := [name for name in names if (*path, name) not in meant]:
+            found[path, "missing"] = _missing(path, rest)
+    return list(found.values())
+
+
+def _data_path(loc: Iterable[str | int], data: Any, *, is_key: bool) -> DataPath:
+    """Return where in the data an error is; names of alternatives, which pydantic puts in between, are left out."""
+    parts = [part for part in loc if part != "[key]"]
+    path: list[str | int] = []
+    for position, part in enumerate(parts):
+        is_inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if is_inside:
+            data = data[part]
+            path.append(part)
+        elif position == len(parts) - 1 and (is_key or isinstance(data, dict)):
+            path.append(part)
+    return tuple(path)
+
+
+def _problem(detail: ErrorDetails, path: DataPath, form: type[BaseModel], data: dict[str, Any]) -> Problem:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "edgesim":
+        return Problem(path, context["message"], context["expected"], context["remedy"], context["is_key"])
+    if kind == "extra_forbidden":
+        return _unknown_key(path, keys_at(form, data, path[:-1]) or ())
+    if kind == "value_error":
+        message, _, rest = str(context["error"]).partition("; ")
+        return Problem(path, f"{_name(path)}: {message}", "", rest)
+    if kind in {"string_pattern_mismatch", "string_too_long"}:
+        return Problem(path, f"{describe(detail['input'])} is no usable name", _LABEL, is_key="[key]" in detail["loc"])
+    return _wrong_value(detail, path)
+
+
+def _wrong_value(detail: ErrorDetails, path: DataPath) -> Problem:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    name = _name(path)
+    message = f"{name} is {describe(value)}"
+    if kind == "literal_error":
+        choices = tuple(choice.strip("'") for choice in context["expected"].replace(" or ", ", ").split(", "))
+        near = nearest_name(value, choices) if isinstance(value, str) else None
+        return Problem(path, message, context["expected"] + (f"; nearest {near!r}" if near else ""))
+    if kind in _WANTED:
+        return Problem(path, message, _WANTED[kind], _remedy_of_type(kind, value))
+    if kind in _BOUNDS:
+        word, key = _BOUNDS[kind]
+        return Problem(path, message, f"{word} {context[key]:g}")
+    if kind in {"too_short", "too_long"}:
+        word, key = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
+        return Problem(path, f"{name} has {context['actual_length']} entries", f"{word} {context[key]}")
+    return Problem(path, f"{name}: {detail['msg']}")
+
+
+def _remedy_of_type(kind: str, value: object) -> str:
+    if isinstance(value, str) and kind in {"int_type", "float_type"} and value.replace(".", "", 1).isdecimal():
+        return "leave out the quotes"
+    if kind == "bool_type" and isinstance(value, str) and value in {"on", "off", "yes", "no"}:
+        return "YAML 1.2 knows only true and false"
+    return "put it in quotes" if kind == "string_type" and isinstance(value, (int, float)) else ""
+
+
+def _name(path: DataPath) -> str:
+    """Name the value at a path: its key, or its number in a list counted from 1."""
+    if not path:
+        return "the scenario"
+    last = path[-1]
+    return f"entry {last + 1} of {_name(path[:-1])}" if isinstance(last, int) else repr(last)
+
+
+def _missing(path: DataPath, names: list[str]) -> Problem:
+    keys = ", ".join(repr(name) for name in names)
+    return Problem(path, f"{_name(path)} lacks {keys}", f"`{names[0]}:` here")
+
+
+def _unknown_key(path: DataPath, known: tuple[str, ...]) -> Problem:
+    name = str(path[-1])
+    near = nearest_name(name, known)
+    where = _name(path[:-1])
+    expected = ", ".join(known) + (f"; nearest {near!r}" if near else "")
+    if not known:
+        expected = f"{where} takes no keys" if path[:-1] else ""
+    meant = (*path[:-1], near) if near else ()
+    return Problem(path, f"unknown key {name!r} in {where}", expected, is_key=True, meant=meant)

@@ -1,0 +1,214 @@
+"""Cross-checks of a scenario: what names a device, link, medium or profile must find one.
+
+They work on plain data, so that they find their mistakes beside those of form, and say nothing where a name cannot be read.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections import deque
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic_core import PydanticCustomError
+
+from edgesim.domain.topology import Reference
+from edgesim.errors import UnknownNameError
+from edgesim.registry import nearest_name
+from edgesim.scenario import catalog
+from edgesim.scenario.expand import Outline, link_ends, outline, select
+from edgesim.scenario.options import find_plugin, option_hints
+from edgesim.scenario.problems import Problem, unknown
+from edgesim.units import plain_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from edgesim.scenario.source import DataPath
+
+
+def reference_problems(data: dict[str, Any]) -> list[Problem]:
+    """Return every name in the data that finds nothing, or finds something twice."""
+    topology = data.get("topology")
+    known = outline(topology)
+    problems = [*_repeated(known)]
+    if isinstance(topology, dict):
+        problems += _profiles(topology, data)
+        problems += _links(topology, known)
+    n_topology = len(problems)
+    workload = data.get("workload")
+    if isinstance(workload, dict) and known.is_complete:
+        ends = {key: workload[key] for key in ("source", "sink") if isinstance(workload.get(key), str)}
+        for key, name in ends.items():
+            problems += _device(("workload", key), name, known)
+        if n_topology == len(problems):
+            problems += _connected(known, ends)
+    for seam in ("strategies", "failures"):
+        problems += _plugin_references(data.get(seam), seam, known)
+    return problems
+
+
+def _repeated(known: Outline) -> Iterator[Problem]:
+    for name, path in known.repeated_devices:
+        yield Problem(path, f"device id {name!r} is used twice", "distinct ids")
+    by_entry: dict[DataPath, list[str]] = {}
+    for name, path in known.repeated_links:
+        by_entry.setdefault(path, []).append(name)
+    for path, links in by_entry.items():
+        more = f" and {len(links) - 1} more" if len(links) > 1 else ""
+        first = known.links[links[0]][-1]
+        message = f"link {links[0]!r}{more} is made twice, here and by entry {int(first) + 1} of 'links'"
+        yield Problem(path, message, "at most one link from one device to another")
+
+
+def _profiles(topology: dict[str, Any], data: dict[str, Any]) -> Iterator[Problem]:
+    own = data.get("profiles")
+    own_names = tuple(own) if isinstance(own, dict) else ()
+    devices = topology.get("devices")
+    for index, device in enumerate(devices if isinstance(devices, list) else ()):
+        name = device.get("profile") if isinstance(device, dict) else None
+        if isinstance(name, str) and name not in own_names and name not in catalog.names():
+            path = ("topology", "devices", index, "profile")
+            yield unknown(path, catalog.unknown(name, own_names), "`edgesim list devices` shows them all")
+
+
+def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
+    media = topology.get("media")
+    for position, name in enumerate(known.media):
+        if name in known.media[:position]:
+            yield Problem(("topology", "media", position), f"medium {name!r} is named twice", "distinct names")
+    links = topology.get("links")
+    made = set(known.links.values()) | {path for _, path in known.repeated_links}
+    for index, link in enumerate(links if isinstance(links, list) else ()):
+        if not isinstance(link, dict):
+            continue
+        path: DataPath = ("topology", "links", index)
+        bad_ends = [*_link_ends(path, link, known)] if known.is_complete else []
+        yield from bad_ends
+        if known.is_complete and not bad_ends and len(link_ends(link)[0]) == 2 and path not in made:
+            yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
+        medium = link.get("medium")
+        if isinstance(medium, str) and medium not in known.media and (media is None or isinstance(media, list)):
+            error = UnknownNameError("medium", medium, known.media, nearest_name(medium, known.media))
+            yield unknown((*path, "medium"), error, f"name it under `topology.media`, e.g. `media: [{medium}]`")
+
+
+def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:
+    between = link.get("between")
+    places: dict[DataPath, Any] = (
+        {(*path, "between", position): end for position, end in enumerate(between)}
+        if isinstance(between, list)
+        else {(*path, key): link.get(key) for key in ("from", "to")}
+    )
+    for place, end in places.items():
+        if isinstance(end, str):
+            yield from _selection(place, end, "device", known.devices)
+
+
+def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
+    if name not in known.devices:
+        yield _no_such(path, "device", name, tuple(known.devices))
+
+
+def _selection(path: DataPath, pattern: str, kind: str, ids: Iterable[str]) -> Iterator[Problem]:
+    """Check that a pattern matches something."""
+    names = tuple(ids)
+    if select(pattern, names):
+        return
+    if any(sign in pattern for sign in "*?[{"):
+        some = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        yield Problem(path, f"no {kind} matches {pattern!r}", f"a pattern that matches some of {some}" if names else "")
+    else:
+        yield _no_such(path, kind, pattern, names)
+
+
+def _no_such(path: DataPath, kind: str, name: str, ids: tuple[str, ...]) -> Problem:
+    return unknown(path, UnknownNameError(kind, name, ids, nearest_name(name, ids)))
+
+
+def _connected(known: Outline, ends: dict[str, str]) -> Iterator[Problem]:
+    """Check that the devices hang together and that a route leads from the source to the sink."""
+    if not known.devices:
+        return
+    start = ends.get("source") or next(iter(known.devices))
+    pairs = list(known.pairs.values())
+    linked = _reached(start, [*pairs, *((dst, src) for src, dst in pairs)])
+    apart = [name for name in known.devices if name not in linked]
+    if apart:
+        names = ", ".join(repr(name) for name in apart[:4]) + (", ..." if len(apart) > 4 else "")
+        word = "device" if len(apart) == 1 else "devices"
+        message = f"no chain of links joins {word} {names} with {start!r}"
+        yield Problem(
+            known.devices[apart[0]], message, remedy="add links under `topology.links`, or leave the device out"
+        )
+    elif len(ends) == 2 and ends["sink"] not in _reached(start, pairs):
+        message = f"no route leads from the source {start!r} to the sink {ends['sink']!r}"
+        yield Problem(("workload", "sink"), message, remedy="add links in that direction, or use `between:`")
+
+
+def _reached(start: str, pairs: list[tuple[str, str]]) -> set[str]:
+    following: dict[str, list[str]] = {}
+    for src, dst in pairs:
+        following.setdefault(src, []).append(dst)
+    reached, queue = {start}, deque([start])
+    while queue:
+        for name in following.get(queue.popleft(), ()):
+            if name not in reached:
+                reached.add(name)
+                queue.append(name)
+    return reached
+
+
+def _plugin_references(plugins: object, seam: str, known: Outline) -> Iterator[Problem]:
+    """Check the options that are annotated as names of devices or links."""
+    if not isinstance(plugins, dict) or not known.is_complete:
+        return
+    for label, options in plugins.items():
+        name = options.get("type") if isinstance(options, dict) else None
+        if not isinstance(name, str):
+            continue
+        try:
+            owner = find_plugin(seam, name)
+        except PydanticCustomError:  # reported with the form
+            continue
+        defaults = {field.name: field.default for field in fields(owner)}
+        for field_name, hint in option_hints(owner).items():
+            reference = _reference(hint)
+            if reference is None:
+                continue
+            key = plain_name(field_name)
+            value = options.get(key, defaults[field_name])
+            path = (seam, label, key)
+            for place, text in _texts(path, value):
+                yield from _check_reference(place, text, reference, known, is_default=key not in options)
+
+
+def _check_reference(
+    path: DataPath, text: str, reference: Reference, known: Outline, *, is_default: bool
+) -> Iterator[Problem]:
+    ids = known.devices if reference.kind == "device" else known.links
+    if reference.is_pattern:
+        found = [*_selection(path, text, reference.kind, ids)]
+    else:
+        found = [] if text in ids else [_no_such(path, reference.kind, text, tuple(ids))]
+    for problem in found:
+        default = f"; {path[-1]!r} is not given, and this is its default" if is_default else ""
+        yield Problem(path, problem.message + default, problem.expected, problem.remedy)
+
+
+def _reference(hint: Any) -> Reference | None:
+    """Return the marker anywhere in an annotation such as ``tuple[DeviceGlob, ...]`` or ``DeviceId | None``."""
+    if typing.get_origin(hint) is Annotated:
+        for mark in hint.__metadata__:
+            if isinstance(mark, Reference):
+                return mark
+    return next((mark for inner in typing.get_args(hint) if (mark := _reference(inner)) is not None), None)
+
+
+def _texts(path: DataPath, value: object) -> Iterator[tuple[DataPath, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, (list, tuple)):
+        for position, item in enumerate(value):
+            if isinstance(item, str):
+                yield (*path, position), item
