@@ -11,7 +11,16 @@ from torch import nn
 from edgesim.domain.model import LayerCost, ModelGraph
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
-from edgesim.nn.trace import byte_of, function_name, is_in_place, is_view, layer_name, shape_of, submodule, trace
+from edgesim.nn.trace import (
+    byte_of,
+    function_name,
+    is_view,
+    layer_name,
+    live_byte,
+    shape_of,
+    submodule,
+    trace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +78,7 @@ def measure(network: nn.Module, input_shape: tuple[int, ...]) -> ModelGraph:
     seen: set[int] = set()
     layers = [layer_cost(graph, node, seen) for node in graph.graph.nodes if is_layer(graph, node)]
     entry = next(node for node in graph.graph.nodes if node.op == "placeholder")
-    return ModelGraph(tuple(layers), byte_of(entry), _peak_activation_byte(graph))
+    return ModelGraph(tuple(layers), byte_of(entry), max(live_byte(graph).values()))
 
 
 def layer_work(cost: LayerCost, share: float = 1.0) -> LayerWork:
@@ -142,7 +151,7 @@ def weights_of(graph: fx.GraphModule, node: fx.Node) -> Iterator[torch.Tensor]:
     if module is not None:
         yield from module.parameters()
         yield from module.buffers()
-    for source in node.all_input_nodes:
+    for source in (node, *node.all_input_nodes):
         if source.op == "get_attr":
             holder, _, name = str(source.target).rpartition(".")
             value = getattr(graph.get_submodule(holder), name)
@@ -164,23 +173,3 @@ def _elementwise_flop(graph: fx.GraphModule, node: fx.Node) -> int:
         return n_out * (prod(window) if isinstance(window, tuple) else int(window) ** n_axes)
     n_in = max((prod(shape_of(source)) for source in node.all_input_nodes if source.op != "get_attr"), default=0)
     return max(n_in, n_out)
-
-
-def _peak_activation_byte(graph: fx.GraphModule) -> int:
-    """The largest sum of tensors alive at once: the inputs of a node that runs, its output, and all that is used later."""
-    nodes = list(graph.graph.nodes)
-    holder: dict[fx.Node, fx.Node] = {}  # views and in-place results live in the memory of their source
-    last_use: dict[fx.Node, int] = {}
-    for position, node in enumerate(nodes):
-        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        shares = bool(sources) and (is_view(graph, node) or is_in_place(graph, node))
-        holder[node] = holder[sources[0]] if shares else node
-        for source in sources:
-            last_use[holder[source]] = position
-    peak = alive = 0
-    for position, node in enumerate(nodes):
-        if holder[node] is node and node.op not in {"get_attr", "output"}:
-            alive += byte_of(node)
-        peak = max(peak, alive)
-        alive -= sum(byte_of(owner) for owner, last in last_use.items() if last == position)
-    return peak

@@ -156,6 +156,29 @@ def byte_of(node: fx.Node) -> int:
     return sum(torch.Size(shape).numel() * element_byte for shape, element_byte in node.meta["tensors"])
 
 
+def live_byte(graph: fx.GraphModule) -> dict[fx.Node, int]:
+    """Return, for every node, the bytes of all tensors alive while it runs: its inputs, its result, and what is used later."""
+    nodes = list(graph.graph.nodes)
+    holder: dict[fx.Node, fx.Node] = {}  # views and in-place results live in the memory of their source
+    last_use: dict[fx.Node, int] = {}
+    for position, node in enumerate(nodes):
+        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+        is_sharing = bool(sources) and (is_view(graph, node) or is_in_place(graph, node))
+        holder[node] = holder[sources[0]] if is_sharing else node
+        last_use[holder[node]] = position
+        for source in sources:
+            last_use[holder[source]] = position
+    live: dict[fx.Node, int] = {}
+    alive = 0
+    for position, node in enumerate(nodes):
+        if holder[node] is node and node.op not in {"get_attr", "output"}:
+            alive += byte_of(node)
+        live[node] = alive
+        ended = (owner for owner, last in last_use.items() if last == position)
+        alive -= sum(byte_of(owner) for owner in ended if owner.op not in {"get_attr", "output"})
+    return live
+
+
 # torch wraps some functions in one that chooses by a flag; their own name says nothing
 _DISPATCHED: dict[Any, str] = {
     function: name
