@@ -1,0 +1,59 @@
+"""How the input reaches the device that starts an inference, and how the answer gets from the last device to where it is wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesim.domain.plan import Compute, Transfer
+from edgesim.errors import PlanError
+
+if TYPE_CHECKING:
+    from edgesim.interfaces import DeploymentContext
+
+INPUT_ID, ANSWER_ID = "input", "answer"
+"""Ids of the transfers of the whole input and of the answer."""
+
+
+def input_transfers(context: DeploymentContext, device_id: str, size_byte: int) -> tuple[Transfer, ...]:
+    """Return the transfer of the whole input from the source to a device; none when it is the source."""
+    if context.source_id == device_id:
+        return ()
+    return (Transfer(INPUT_ID, context.source_id, device_id, size_byte, "input", "input"),)
+
+
+def answer_steps(context: DeploymentContext, last: Compute, size_byte: int) -> tuple[Transfer | Compute, ...]:
+    """Return the transfer of the logits from the last computation to the sink, and their arrival; none when it is the sink.
+
+    The answer's id is that of the last step returned, or of `last`.
+    """
+    if context.sink_id == last.device_id:
+        return ()
+    answer = Transfer(ANSWER_ID, last.device_id, context.sink_id, size_byte, "logits", "result", (last.step_id,))
+    return answer, Compute("arrival", context.sink_id, (), (ANSWER_ID,), size_byte)
+
+
+def require_delivered(needed: tuple[str, ...], delivered: frozenset[str]) -> None:
+    """Refuse to answer without a transfer that every answer needs.
+
+    Raises
+    ------
+    PlanError
+        When one is missing.
+    """
+    missing = [name for name in needed if name not in delivered]
+    if missing:
+        raise PlanError(f"there is no answer without transfer {missing[0]!r}: nothing can stand in for what it carries")
+
+
+def known_device(context: DeploymentContext, option: str, device_id: str) -> str:
+    """Return the id of a device that an option names.
+
+    Raises
+    ------
+    PlanError
+        When the topology has no such device.
+    """
+    if device_id not in context.topology.device_of:
+        known = ", ".join(sorted(context.topology.device_of))
+        raise PlanError(f"{option}: there is no device {device_id!r} in the topology; its devices are {known}")
+    return device_id

@@ -1,0 +1,87 @@
+"""The whole network on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgesim.domain.plan import Compute, Plan
+from edgesim.strategies.ends import answer_steps, input_transfers, known_device, require_delivered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.interfaces import Deployment, DeploymentContext
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Run the whole network on one device.
+
+    The source sends the input to the device, if it is another one, and the device sends the logits to the sink. There is no
+    answer without both messages. This is what every distribution is compared with.
+
+    Parameters
+    ----------
+    device : id of the device; the sink when it is not given.
+    """
+
+    device: str | None = None
+
+    def deploy(self, context: DeploymentContext) -> Deployment:
+        """Return the deployment; its logits are computed here, once.
+
+        Raises
+        ------
+        PlanError
+            When the topology has no such device.
+        """
+        from edgesim.nn.cost import graph_work
+        from edgesim.nn.training import logits
+
+        device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
+        graph = context.graph
+        first = input_transfers(context, device_id, graph.input_byte)
+        inference = Compute(
+            "network",
+            device_id,
+            graph_work(graph),
+            tuple(transfer.step_id for transfer in first),
+            graph.peak_activation_byte,
+        )
+        last = answer_steps(context, inference, graph.layers[-1].output_byte)
+        steps = (*first, inference, *last)
+        plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
+        return WholeNetwork(plan, device_id, logits(context.network, context.dataset.test.inputs))
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNetwork:
+    """A network on one device.
+
+    Parameters
+    ----------
+    plan : the steps of one inference.
+    device_id : where it runs.
+    logits : its answer for the test split, shape (n, n_classes).
+    """
+
+    plan: Plan
+    device_id: str
+    logits: NDArray[np.float32]
+
+    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+        """Return the logits of the test split.
+
+        Raises
+        ------
+        PlanError
+            When the input or the answer was lost: nothing can stand in for it, so there is no answer.
+        """
+        require_delivered(tuple(transfer.step_id for transfer in self.plan.transfers), delivered)
+        return self.logits
+
+    def describe(self) -> dict[str, Any]:
+        """Return the device and the bytes of its weights."""
+        return {"device": self.device_id, "weight_byte": dict(self.plan.weight_byte)}
