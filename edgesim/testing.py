@@ -1,0 +1,257 @@
+"""Conformance checks for plug-ins, also for those of third parties.
+
+A check raises `AssertionError` with what was expected and what was found; it returns nothing when all is well.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.compute.roofline import Roofline
+from edgesim.domain.plan import TRAFFIC_KINDS, Plan
+from edgesim.errors import PlanError
+from edgesim.interfaces import DeploymentContext
+from edgesim.rng import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from edgesim.domain.model import Dataset
+    from edgesim.domain.records import Outage
+    from edgesim.domain.topology import Topology
+    from edgesim.interfaces import Deployment, FailureModel, Strategy, Task
+
+
+class SilentProgress:
+    """Progress that shows nothing."""
+
+    @contextmanager
+    def task(self, label: str, n_total: int) -> Iterator[Task]:  # noqa: ARG002 - the seam's form
+        """Open a piece of work that nobody watches."""
+        yield self
+
+    def advance(self, n_done: int = 1, note: str = "") -> None:
+        """Take note of nothing."""
+
+
+def deployment_context(
+    network: torch.nn.Module,
+    dataset: Dataset,
+    topology: Topology,
+    *,
+    source_id: str,
+    sink_id: str,
+    last_conv: str = "",
+    network_key: str = "test",
+    seed: int = 0,
+) -> DeploymentContext:
+    """Return a context to deploy a strategy in, as a study would make it, with the `Roofline` and no progress shown.
+
+    Parameters
+    ----------
+    network : a network that fits the data set, trained or not.
+    dataset, topology, source_id, sink_id, last_conv, network_key, seed : as in `DeploymentContext`.
+    """
+    from edgesim.nn.cost import measure
+
+    return DeploymentContext(
+        topology=topology,
+        source_id=source_id,
+        sink_id=sink_id,
+        network=network.eval(),
+        network_key=network_key,
+        last_conv=last_conv,
+        dataset=dataset,
+        graph=measure(network, dataset.input_shape),
+        compute=Roofline(),
+        seed=seed,
+        progress=SilentProgress(),
+    )
+
+
+def check_strategy(
+    strategy: Strategy, context: DeploymentContext, *, is_exact: bool = True, tolerance: float = 1e-5
+) -> None:
+    """Check what `edgesim.interfaces.Deployment` promises.
+
+    The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
+    same for the same delivered set whatever was asked before; with everything delivered it equals the network; with any one
+    transfer lost, and with all lost, it gives logits or raises `PlanError`; `describe` gives what JSON can hold.
+
+    Parameters
+    ----------
+    strategy : an instance, with its options.
+    context : what it is deployed in; see `deployment_context`.
+    is_exact : whether the deployment computes the same function as the network. If not (students), the accuracy with
+        everything delivered must not be below chance.
+    tolerance : largest allowed difference of the logits, relative to the largest logit.
+
+    Raises
+    ------
+    AssertionError
+        When one of these does not hold.
+    """
+    deployment = strategy.deploy(context)
+    plan = deployment.plan
+    _check(isinstance(plan, Plan), f"deployment.plan must be a Plan, but is a {type(plan).__name__}")
+    _check_places(plan, context.topology)
+    whole = _checked_logits(deployment, plan.all_delivered, context)
+    _check(whole is not None, "predict(plan.all_delivered) raised PlanError; it must give the logits of the test split")
+    _check_against_network(whole, context, tolerance if is_exact else None)
+    copied: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - just pickled here
+    _check(copied.plan == plan, "the plan changes when the deployment is pickled")
+    patterns = [
+        frozenset(),
+        *(plan.all_delivered - {transfer.step_id} for transfer in plan.transfers),
+        plan.all_delivered,
+    ]
+    answers = [_checked_logits(deployment, pattern, context) for pattern in patterns]
+    # the copy is asked in the opposite order: what was asked before must not matter
+    again = [_checked_logits(copied, pattern, context) for pattern in reversed(patterns)][::-1]
+    for pattern, first, second in zip(patterns, answers, again, strict=True):
+        lost = ", ".join(sorted(plan.all_delivered - pattern)) or "nothing"
+        is_same = first is None if second is None else first is not None and np.array_equal(first, second)
+        _check(is_same, f"with {lost} lost, a pickled copy asked in another order answers differently")
+    try:
+        json.dumps(deployment.describe())
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
+
+
+def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 0, n_replications: int = 20) -> None:
+    """Check what `OutageModel` and `LossModel` of `edgesim.interfaces` promise.
+
+    Draws are the same for the same streams; outages name devices or links of the topology and do not end before they start;
+    the probabilities of all outcomes, where they are listed, sum to 1.
+
+    Parameters
+    ----------
+    model : an instance, with its options.
+    topology : what it acts on.
+    seed, n_replications : what is drawn to check it.
+
+    Raises
+    ------
+    AssertionError
+        When one of these does not hold.
+    """
+    is_outage_model, is_loss_model = hasattr(model, "outages"), hasattr(model, "is_lost")
+    _check(
+        is_outage_model or is_loss_model,
+        f"{type(model).__name__} has neither `outages` nor `is_lost`; it must have the methods of OutageModel or LossModel",
+    )
+    for index in range(n_replications):
+        first, second = (_draws(model, topology, seed, index) for _ in range(2))
+        _check(first == second, f"replication {index}: the same streams gave {first}, then {second}")
+        if is_outage_model:
+            _check_outages(first[0], topology)
+    if not is_outage_model:
+        return
+    outcomes = model.outcomes(topology)  # type: ignore[union-attr]
+    if outcomes is None:
+        return
+    total = 0.0
+    for probability, outages in outcomes:
+        _check(0 <= probability <= 1, f"an outcome has probability {probability}, which is not in 0 to 1")
+        _check_outages(outages, topology)
+        total += probability
+    _check(abs(total - 1) < 1e-9, f"the probabilities of the outcomes sum to {total}, not to 1")
+
+
+def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[bool]]:
+    """Draw everything once, from fresh streams: (outages, whether each link's message is lost)."""
+    streams = Streams(seed, 0).replication(index)
+    outages = list(model.outages(topology, streams)) if hasattr(model, "outages") else []
+    links = [link for link in topology.links if model.applies_to(link)] if hasattr(model, "is_lost") else []
+    losses = [model.is_lost(link, 1, streams) for link in links]
+    strange = [loss for loss in losses if not isinstance(loss, (bool, np.bool_))]
+    _check(not strange, f"is_lost must give True or False, not {strange[:1]}")
+    return outages, [bool(loss) for loss in losses]
+
+
+def _check_outages(outages: Sequence[Outage], topology: Topology) -> None:
+    targets = {*topology.device_of, *(link.link_id for link in topology.links)}
+    for outage in outages:
+        _check(
+            outage.target_id in targets,
+            f"an outage names {outage.target_id!r}, which is no device or link of the topology",
+        )
+        _check(
+            0 <= outage.start_s <= outage.end_s,
+            f"the outage of {outage.target_id!r} lasts from {outage.start_s} s to {outage.end_s} s",
+        )
+
+
+def _check_places(plan: Plan, topology: Topology) -> None:
+    """Check that the plan's devices exist and its messages have a way to go."""
+    unknown = [device_id for device_id in plan.device_ids if device_id not in topology.device_of]
+    _check(not unknown, f"the plan uses devices that the topology does not have: {', '.join(unknown)}")
+    for transfer in plan.transfers:
+        _check(
+            transfer.kind in TRAFFIC_KINDS,
+            f"transfer {transfer.step_id!r} is of kind {transfer.kind!r}; kinds are {', '.join(TRAFFIC_KINDS)}",
+        )
+        _check(transfer.size_byte >= 0, f"transfer {transfer.step_id!r} has {transfer.size_byte} byte")
+        try:
+            topology.route(transfer.src_id, transfer.dst_id)
+        except PlanError as error:
+            raise AssertionError(f"transfer {transfer.step_id!r} cannot be sent: {error}") from error
+
+
+def _checked_logits(
+    deployment: Deployment, delivered: frozenset[str], context: DeploymentContext
+) -> NDArray[np.float32] | None:
+    """Return the logits, None when there is no answer; twice asked, twice the same."""
+    lost = ", ".join(sorted(deployment.plan.all_delivered - delivered)) or "nothing"
+    try:
+        answer: Any = deployment.predict(delivered)
+    except PlanError:
+        return None
+    shape = (len(context.dataset.test), context.dataset.n_classes)
+    _check(
+        isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype == np.float32,
+        f"with {lost} lost, predict gave {getattr(answer, 'dtype', type(answer).__name__)} of shape "
+        f"{getattr(answer, 'shape', None)}; it must give float32 of shape {shape}",
+    )
+    _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave logits that are not finite")
+    answer = answer.copy()
+    _check(
+        np.array_equal(answer, deployment.predict(delivered)),
+        f"with {lost} lost, predict answers differently each time",
+    )
+    return answer
+
+
+def _check_against_network(
+    answer: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
+) -> None:
+    from edgesim.nn.training import accuracy, logits
+
+    if answer is None:
+        return
+    if tolerance is None:
+        reached, chance = accuracy(answer, context.dataset.test.labels), 1 / context.dataset.n_classes
+        _check(
+            reached >= chance, f"with everything delivered the accuracy is {reached:.3f}, below chance ({chance:.3f})"
+        )
+        return
+    expected = logits(context.network, context.dataset.test.inputs)
+    difference = float(np.abs(answer - expected).max() / max(float(np.abs(expected).max()), np.finfo(np.float32).tiny))
+    _check(
+        difference <= tolerance,
+        f"with everything delivered the logits differ from the network's by {difference:.2g} of the largest logit; "
+        f"allowed is {tolerance:.2g} (students: is_exact=False)",
+    )
+
+
+def _check(is_right: object, text: str) -> None:
+    if not is_right:
+        raise AssertionError(text)
