@@ -14,9 +14,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 CHUNK = 100
@@ -39,6 +38,8 @@ def generator(seed: int, name: str, *key: int) -> np.random.Generator:
     name : what the draws are for.
     key : further whole numbers that tell streams of one name apart, e.g. the chunk.
     """
+    import numpy as np  # late: failure models name these types, and a scenario is checked without numpy
+
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stable_hash(name), *key))))
 
 
