@@ -1,0 +1,70 @@
+"""`edgesim validate`: check scenario files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import prod
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgesim.cli.exit_codes import DONE, WRONG_INPUT
+from edgesim.errors import Finding, ScenarioError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edgesim.scenario.schema import Scenario
+
+
+def validate(files: Sequence[Path], *, is_json: bool = False) -> int:
+    """Check every file, show every finding on stdout, and return the exit code."""
+    from edgesim.scenario.schema import Scenario
+
+    found: dict[str, tuple[Finding, ...]] = {}
+    for path in files:
+        try:
+            scenario = Scenario.load(path)
+        except ScenarioError as error:
+            found[str(path)] = error.findings
+            if not is_json:
+                typer.echo(str(error))
+        else:
+            found[str(path)] = ()
+            if not is_json:
+                typer.echo(f"{path}: valid, {_size(scenario)}")
+    if is_json:
+        typer.echo(json.dumps([_record(name, findings) for name, findings in found.items()], indent=2))
+    n_findings = sum(len(findings) for findings in found.values())
+    if n_findings:
+        n_files = sum(1 for findings in found.values() if findings)
+        typer.echo(f"{_count(n_findings, 'finding')} in {_count(n_files, 'file')}", err=True)
+    return WRONG_INPUT if n_findings else DONE
+
+
+def _size(scenario: Scenario) -> str:
+    n_strategies, n_points = len(scenario.strategies), prod(len(factor.values) for factor in scenario.sweep.values())
+    n_trials = n_strategies * n_points * scenario.replications
+    parts = (
+        _count(n_strategies, "strategy", "strategies"),
+        _count(n_points, "point"),
+        _count(scenario.replications, "replication"),
+    )
+    return f"{' x '.join(parts)} = {_count(n_trials, 'trial')}"
+
+
+def _count(n: int, singular: str, plural: str = "") -> str:
+    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
+
+
+def _record(name: str, findings: tuple[Finding, ...]) -> dict[str, object]:
+    return {
+        "file": name,
+        "is_valid": not findings,
+        "findings": [
+            {key: value for key, value in asdict(finding).items() if key not in {"excerpt", "file"}}
+            for finding in findings
+        ],
+    }
