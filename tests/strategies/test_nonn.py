@@ -158,15 +158,19 @@ def test_nothing_delivered_is_the_bias(deployment: StudentDeployment) -> None:
 def test_nothing_is_sent_within_a_device(context: DeploymentContext) -> None:
     """Source and merger run students themselves; the logits go on to another sink."""
     strategy = dataclasses.replace(STUDENTS, devices="*", students=4, merger="w1")
-    plan = strategy.deploy(
+    deployment = strategy.deploy(
         dataclasses.replace(context, topology=star("w1", "w2", "w3"), source_id="hub", sink_id="w3")
-    ).plan
+    )
+    plan = deployment.plan
     assert [step.step_id for step in plan.transfers] == [
         "features hub->w1", "input->w1", "input->w2", "features w2->w1", "input->w3", "features w3->w1", "logits w1->w3",
     ]  # fmt: skip
     assert plan.transfers[-1].size_byte == 40
     assert (plan.answer_id, plan.computes[-1].device_id) == ("answer", "w3")
-    assert set(plan.weight_byte) == {"hub", "w1", "w2", "w3"}
+    facts = deployment.describe()
+    weights = {student["device"]: student["weight_byte"] for student in facts["students"]}
+    weights["w1"] += 4 * (sum(facts["part_sizes"]) * 10 + 10)  # the head
+    assert plan.weight_byte == weights
 
 
 def test_the_merger_is_the_sink_by_default_and_waits_without_deadline(context: DeploymentContext) -> None:
