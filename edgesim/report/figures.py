@@ -1,0 +1,200 @@
+"""Figures of a study: functions from its summary table to matplotlib axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+
+from edgesim.report.labels import label_points
+from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.style import house_style, look, new_axes, positions, save, words
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from edgesim.study.store import Result
+
+
+EXACT = "exact"
+
+
+def tradeoff(
+    data: pd.DataFrame, ax: Axes | None = None, *, intact: pd.DataFrame | None = None, factor: str | None = None
+) -> Axes:
+    """Draw accuracy against traffic per inference, the strategies labelled.
+
+    A large filled marker shows a strategy when nothing is lost, small hollow ones its means at the values of `factor`, with
+    the 95 % interval of the accuracy. Traffic is on a logarithmic axis, with a place for zero where a strategy needs none.
+
+    Parameters
+    ----------
+    data : the summary table.
+    ax : where to draw; by default a figure of its own.
+    intact : every metric when nothing is lost, by strategy; see `Result.intact`.
+    factor : the factor whose values are drawn; others stay at their first value. By default the first.
+    """
+    with house_style():
+        ax = new_axes() if ax is None else ax
+        factors = factors_of(data)
+        factor = factor or next(iter(factors), None)
+        others = [name for name in factors if name != factor]
+        data, fixed = at_first(data, others)
+        whole = None if intact is None else at_first(intact, others)[0]
+        colours = look(strategies_of(data))
+        table = data.pivot_table(
+            index=["strategy", *([factor] if factor else [])], columns="metric", values="mean", sort=False
+        )
+        accuracy = data[data["metric"] == "accuracy"]
+        labels: list[tuple[str, float, float, str]] = []
+        points: list[tuple[float, float]] = []
+        for strategy, (colour, marker) in colours.items():
+            here = accuracy[accuracy["strategy"] == strategy]
+            traffic = np.atleast_1d(table.loc[strategy]["traffic"])
+            ax.errorbar(
+                traffic, here["mean"], yerr=_half_widths(here), color=colour, marker=marker, markersize=3.5,
+                markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
+            )  # fmt: skip
+            points += list(zip(traffic, here["mean"], strict=True))
+            best = (float(traffic[0]), float(here["mean"].iloc[0]))
+            if whole is not None:
+                row = whole[whole["strategy"] == strategy].iloc[0]
+                best = (float(row["traffic"]), float(row["accuracy"]))
+                ax.plot(*best, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
+                points.append(best)
+            labels.append((strategy, *best, colour))
+        _traffic_axis(ax, [x for x, _ in points])
+        ax.set_ylim(-0.05, 1.1)
+        ax.set_yticks(np.linspace(0, 1, 6))
+        ax.set_ylabel("accuracy")
+        ax.set_title(_tradeoff_key(data, factor, fixed, is_intact_shown=whole is not None), loc="left")
+        label_points(ax, labels, points)
+    return ax
+
+
+def _tradeoff_key(data: pd.DataFrame, factor: str | None, fixed: str, *, is_intact_shown: bool) -> str:
+    """Return what the markers mean, in words."""
+    lines = []
+    if factor is not None:
+        values = list(data[factor].unique())
+        among = f"{values[0]} to {values[-1]}" if len(values) > 1 else f"{values[0]}"
+        lines.append(f"hollow: {words(factor)} {among}")
+    elif is_intact_shown:
+        lines.append("hollow: with the scenario's failures")
+    if is_intact_shown:
+        lines.insert(0, "filled: nothing lost")
+    return "   ".join(lines) + (f"\n{fixed}" if fixed else "")
+
+
+def _traffic_axis(ax: Axes, traffic: list[float]) -> None:
+    """Set up a logarithmic axis of bytes, with room at the sides and a place for zero when it is needed."""
+    positive = [value for value in traffic if value > 0] or [1.0]
+    low, high = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
+    low, high = (low, high) if high > low else (low, low + 1)
+    decades = [10.0**power for power in np.arange(low, high + 1)]
+    if min(traffic) > 0:
+        ax.set_xscale("log")
+        ax.set_xlim(decades[0] / 1.6, decades[-1] * 1.6)
+        ticks = decades
+    else:
+        ax.set_xscale("symlog", linthresh=decades[0], linscale=0.7)
+        ax.set_xlim(-0.35 * decades[0], decades[-1] * 1.6)
+        ticks = [0.0, *decades]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(_show_bytes))
+    ax.set_xlabel("traffic per inference (byte)")
+
+
+def _show_bytes(value: float, _position: int | None = None) -> str:
+    return "0" if value == 0 else f"$10^{{{round(np.log10(value))}}}$"
+
+
+def _half_widths(rows: pd.DataFrame) -> Any:
+    """Return the lengths of the interval below and above each mean, shape (2, n); 0 where there is no interval."""
+    below = (rows["mean"] - rows["ci_low"]).fillna(0.0)
+    above = (rows["ci_high"] - rows["mean"]).fillna(0.0)
+    return np.clip(np.stack([below.to_numpy(), above.to_numpy()]), 0.0, None)
+
+
+def resilience(
+    data: pd.DataFrame, ax: Axes | None = None, *, factor: str | None = None, metric: str = "accuracy"
+) -> Axes:
+    """Draw a metric against a swept factor: simulated means with 95 % intervals, exact expectations as a thin line.
+
+    Parameters
+    ----------
+    data : the summary table, with at least one factor.
+    ax : where to draw; by default a figure of its own.
+    factor : the factor on the axis; others stay at their first value. By default the first.
+    metric : name of the metric.
+    """
+    with house_style():
+        ax = new_axes() if ax is None else ax
+        factors = factors_of(data)
+        factor = factor or factors[0]
+        data, fixed = at_first(data, [name for name in factors if name != factor])
+        data = data[data["metric"] == metric]
+        values = list(data[factor].unique())
+        at, unit, is_number = positions(values)
+        place = dict(zip(values, at, strict=True))
+        colours = look(strategies_of(data))
+        step = min(np.diff(sorted(at)), default=1.0)
+        has_exact = bool(data["exact"].notna().any())
+        for index, (strategy, (colour, marker)) in enumerate(colours.items()):
+            rows = data[data["strategy"] == strategy]
+            x = np.array([place[value] for value in rows[factor]])
+            # side by side, so that intervals of equal means stay readable
+            shifted = x + 0.06 * step * (index - (len(colours) - 1) / 2)
+            is_exact = bool(rows["exact"].notna().all())
+            ax.errorbar(
+                shifted, rows["mean"], yerr=_half_widths(rows), color=colour, marker=marker, markersize=4,
+                linestyle="none" if is_exact else "-", elinewidth=1.0, label=strategy,
+            )  # fmt: skip
+            if rows["exact"].notna().any():
+                ax.plot(x, rows["exact"], color=colour, linewidth=0.7, zorder=1.5)
+        if has_exact:
+            ax.plot([], [], color="#555555", linewidth=0.7, label=EXACT)
+        _factor_axis(ax, factor, values, at, unit, is_number=is_number)
+        unit_of_metric = data["unit"].iloc[0]
+        ax.set_ylabel(words(metric) + ("" if unit_of_metric == "1" else f" ({unit_of_metric})"))
+        if metric in ("accuracy", "answered"):
+            ax.set_ylim(-0.03, 1.05)
+            ax.set_yticks(np.linspace(0, 1, 6))
+        _legend_above(ax, fixed)
+    return ax
+
+
+def _legend_above(ax: Axes, title: str) -> None:
+    """Put the legend above the axes, where it covers nothing: strategies first, in rows that fit the width."""
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == EXACT)
+    n_letters = max(len(str(label)) for _, label in entries) + 4
+    ax.legend(
+        *zip(*entries, strict=True), loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=max(1, 52 // n_letters),
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, handlelength=1.4, title=title or None,
+        title_fontsize=7, alignment="left",
+    )  # fmt: skip
+
+
+def _factor_axis(ax: Axes, factor: str, values: list[Any], at: list[float], unit: str, *, is_number: bool) -> None:
+    ax.set_xlabel(words(factor) + (f" ({unit})" if unit else ""))
+    if not is_number:
+        ax.set_xticks(at, [str(value) for value in values])
+    elif len(values) <= 9 and all(isinstance(value, (int, np.integer)) for value in values):
+        ax.xaxis.set_major_locator(FixedLocator(at))
+        ax.xaxis.set_major_formatter(FixedFormatter([str(value) for value in values]))
+
+
+def draw(result: Result) -> None:
+    """Draw all figures of a result into its folder, as PNG and SVG: ``tradeoff``, and ``resilience`` with a sweep."""
+    summary = result.summary()
+    factor = loss_factor(result)
+    drawn = {"tradeoff": tradeoff(summary, intact=result.intact(), factor=factor)}
+    if factor is not None:
+        drawn["resilience"] = resilience(summary, factor=factor)
+    for name, ax in drawn.items():
+        figure = ax.get_figure(root=True)
+        if figure is not None:
+            save(figure, result.folder / name)

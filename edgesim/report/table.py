@@ -1,0 +1,133 @@
+"""The tables of a study as plain texts, one line per strategy; whoever shows them draws the lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim import units
+from edgesim.domain.plan import TRAFFIC_KINDS
+from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.style import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgesim.study.store import Result
+
+WIDTH = 100
+"""Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""
+LEVEL_WIDTH = 11
+N_ROWS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of texts: `rows` are as long as `headers`; the first `n_names` columns name the row, the others are numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    n_names: int = 1
+    note: str = ""
+
+
+def tables(result: Result) -> list[Table]:
+    """Return the tables of a result: what an inference costs, accuracy by loss, and who answered if not all did."""
+    summary = result.summary()
+    factor = loss_factor(result)
+    made = [costs(summary, result.intact(), factor)]
+    if factor is not None:
+        made.append(levels(summary, factor, "accuracy", "Accuracy in %, mean ± half the 95 % interval"))
+        if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
+            made.append(levels(summary, factor, "answered", "Requests with an answer, in %"))
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A mean, half the length of its interval (NaN when there is none, or nothing varies), and its unit."""
+
+    mean: float
+    half: float
+    unit: str
+
+
+def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]:
+    """Return the cells of a summary by the values of these columns."""
+    found = {}
+    for row in summary.to_dict(orient="records"):
+        half = (float(row["ci_high"]) - float(row["ci_low"])) / 2
+        cell = Cell(float(row["mean"]), half if half > 0 else float("nan"), str(row["unit"]))
+        found[tuple(row[key] for key in keys)] = cell
+    return found
+
+
+def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Table:
+    """Return what one inference costs with each strategy at the first factor point, and its accuracy with nothing lost."""
+    factors = factors_of(summary)
+    summary, place = at_first(summary, factors)
+    whole = {str(row["strategy"]): row for row in at_first(intact, factors)[0].to_dict(orient="records")}
+    cell = cells(summary, ["strategy", "metric"])
+    rows = []
+    for name in strategies_of(summary):
+        row = [name, *(_byte(cell[name, f"traffic_{kind}"]) for kind in TRAFFIC_KINDS)]
+        row += [_with_interval(cell[name, "latency"]), _quantity(cell[name, "latency_p95"])]
+        row += [_with_interval(cell[name, "energy"]), _byte(cell[name, "peak_memory"])]
+        if factor is None:
+            row.append(_share(cell[name, "accuracy"]) + " %")
+        rows.append((*row, f"{100 * whole[name]['accuracy']:.1f} %"))
+    headers = [
+        "strategy",
+        "input",
+        "inter-\nmediate",
+        "result",
+        "latency\nmean",
+        "latency\np95",
+        "energy",
+        "peak\nmemory",
+    ]
+    headers += ["accuracy"] if factor is None else []
+    title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
+    return Table(title, (*headers, "accuracy,\nno loss"), tuple(rows))
+
+
+def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table:
+    """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
+    keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
+    rows = summary[summary["metric"] == metric]
+    values = list(rows[factor].unique())
+    cell = cells(rows, [*keys, factor])
+    places = list(dict.fromkeys(key[:-1] for key in cell))
+    taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
+    n_levels = min(max((WIDTH - taken) // LEVEL_WIDTH, 2), len(values))
+    shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
+    lines = [(*map(str, place), *(_share(cell[*place, value]) for value in shown)) for place in places]
+    notes = []
+    if len(shown) < len(values):
+        notes.append(f"{len(shown)} of {len(values)} values of {factor} shown")
+    if len(lines) > N_ROWS:
+        notes.append(f"{N_ROWS} of {len(lines)} lines shown")
+    note = "; ".join([*notes, "summary.csv has all"]) if notes else ""
+    headers = (*keys, *(str(value) for value in shown))
+    return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note)
+
+
+def _share(cell: Cell) -> str:
+    half = 100 * cell.half
+    return f"{100 * cell.mean:.1f}" + ("" if isnan(half) else f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}")
+
+
+def _with_interval(cell: Cell) -> str:
+    return _quantity(cell) + ("" if isnan(cell.half) else f" ±{100 * cell.half / abs(cell.mean):.1g} %")
+
+
+def _quantity(cell: Cell) -> str:
+    return "no answer" if isnan(cell.mean) else units.show(cell.mean, cell.unit)
+
+
+def _byte(cell: Cell) -> str:
+    return units.show(cell.mean, "byte") if cell.mean else "0 B"
