@@ -1,0 +1,164 @@
+"""``edgesim run``: from a scenario file to tables, figures and a result folder."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from edgesim.report.table import Table
+    from edgesim.study.store import Result
+
+PLAIN_WIDTH = 100
+"""Columns of a table that is not written to a terminal."""
+
+
+def run(  # noqa: PLR0917 - typer passes options by name
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file.", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes that simulate. Default: one per processor.")
+    ] = None,
+    replications: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="In place of the scenario's number of replications.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="In place of the scenario's seed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Result folder. Default: results/NAME of the scenario.")
+    ] = None,
+    is_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress and no tables, only errors.")] = False,
+) -> None:
+    """Run a scenario: train, simulate every trial, write tables and figures.
+
+    The exit code is 1 when a strategy gives no answer although nothing is lost.
+
+    Example: edgesim run scenarios/wearables.yaml --workers 2
+    """
+    from edgesim.scenario.schema import Scenario
+
+    scenario = Scenario.load(file)
+
+    from edgesim.cli.progress import progress_on_stderr
+    from edgesim.report.run import run as run_study
+
+    result = run_study(
+        scenario,
+        workers=workers,
+        output=output,
+        replications=replications,
+        seed=seed,
+        progress=None if quiet else progress_on_stderr(),
+        command=command_line(file, replications, seed, output),
+    )
+    if is_json:
+        json.dump(document(result), sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+    elif not quiet:
+        show(result)
+    silent = report_oddities(result)
+    if silent:
+        raise typer.Exit(1)
+
+
+def command_line(file: Path, replications: int | None, seed: int | None, output: Path | None) -> str:
+    """Return the command that repeats the study; the number of workers changes nothing and is left out."""
+    options = {"--replications": replications, "--seed": seed, "--output": output}
+    given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
+    return shlex.join(["edgesim", "run", str(file), *given])
+
+
+def document(result: Result) -> dict[str, Any]:
+    """Return what ``--json`` writes: the paths, and the rows of the summary table with null where there is no number."""
+    rows = result.summary().to_dict(orient="records")
+    return {
+        "name": result.manifest["name"],
+        "hash": result.manifest["hash"],
+        "folder": str(result.folder),
+        "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
+        "intact": result.manifest["intact"],
+        "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
+    }
+
+
+def show(result: Result) -> None:
+    """Write the tables and where everything lies."""
+    from rich.console import Console
+
+    from edgesim.report.table import tables
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
+    question = result.manifest["question"]
+    if question:
+        console.print(question, style="italic", markup=False)
+    for table in tables(result):
+        console.print()
+        draw_table(console, table)
+    names = [entry["name"] for entry in result.manifest["files"]]
+    figures = [name for name in names if name.endswith((".png", ".svg"))]
+    console.print()
+    for label, where in (
+        ("table", str(result.folder / "summary.csv")),
+        ("figures", ", ".join(str(result.folder / name) for name in figures if name.endswith(".png")) + " (and .svg)"),
+        ("folder", str(result.folder)),
+    ):
+        console.print(f"{label:<8} {where}", soft_wrap=True, markup=False)
+
+
+def draw_table(console: Any, table: Table) -> None:
+    """Draw one table without vertical lines, so that it can be read when piped."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(
+        box=box.SIMPLE_HEAD,
+        title=Text(table.title, style="bold"),
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    for position, header in enumerate(table.headers):
+        is_name = position < table.n_names
+        drawn.add_column(
+            Text(header),
+            justify="left" if is_name else "right",
+            no_wrap=not is_name,
+            overflow="fold",
+            vertical="bottom",
+        )
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(drawn)
+    if table.note:
+        console.print(Text(table.note, style="dim"))
+
+
+def report_oddities(result: Result) -> list[str]:
+    """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
+    silent: list[str] = []
+    warned: set[str] = set()
+    for entry in result.manifest["intact"]:
+        strategy, outcome = entry["strategy"], entry["outcome"]
+        if outcome == "completed" or strategy in warned:
+            continue
+        warned.add(strategy)
+        place = ", ".join(f"{name} = {entry[name]}" for name in result.factors)
+        where = f" at {place}" if place else ""
+        if outcome == "degraded":
+            text = (
+                "goes on without inputs that come after its deadline, although nothing is lost; lengthen its deadline"
+            )
+        else:
+            silent.append(strategy)
+            text = f"gives no answer ({outcome}), although nothing is lost; look at the deadline of the workload"
+        sys.stderr.write(f"warning: strategy {strategy!r}{where} {text}\n")
+    return silent
