@@ -108,11 +108,8 @@ def check_strategy(
     _check_against_network(whole, context, tolerance if is_exact else None)
     copied: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - just pickled here
     _check(copied.plan == plan, "the plan changes when the deployment is pickled")
-    patterns = [
-        frozenset(),
-        *(plan.all_delivered - {transfer.step_id} for transfer in plan.transfers),
-        plan.all_delivered,
-    ]
+    one_lost = (plan.all_delivered - {transfer.step_id} for transfer in plan.transfers)
+    patterns = [plan.all_delivered, frozenset(), *one_lost]
     answers = [_checked_logits(deployment, pattern, context) for pattern in patterns]
     # the copy is asked in the opposite order: what was asked before must not matter
     again = [_checked_logits(copied, pattern, context) for pattern in reversed(patterns)][::-1]
@@ -222,12 +219,12 @@ def _checked_logits(
         f"{getattr(answer, 'shape', None)}; it must give float32 of shape {shape}",
     )
     _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave logits that are not finite")
-    answer = answer.copy()
+    kept: NDArray[np.float32] = answer.copy()
     _check(
-        np.array_equal(answer, deployment.predict(delivered)),
+        np.array_equal(kept, deployment.predict(delivered)),
         f"with {lost} lost, predict answers differently each time",
     )
-    return answer
+    return kept
 
 
 def _check_against_network(

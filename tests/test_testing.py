@@ -1,0 +1,180 @@
+"""The conformance checks find what is wrong, and say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from torch import nn
+
+from edgesim.domain.model import Dataset, Split
+from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.domain.records import Outage
+from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.nn.training import logits
+from edgesim.testing import check_failure_model, check_strategy, deployment_context
+
+PROFILE = DeviceProfile(
+    "p", dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9), 1e9, 0, 1, 0, 0, 0, 0, "assumed"
+)
+TOPOLOGY = Topology((Device("a", PROFILE), Device("b", PROFILE)), (Link("a->b", "a", "b", 1e6),))
+PLAN = Plan(
+    (Compute("c", "a"), Transfer("t", "a", "b", 12, "logits", "result", ("c",)), Compute("d", "b", (), ("t",))), "d", {}
+)
+
+
+@dataclass
+class Answering:
+    """A deployment that gives fixed answers."""
+
+    plan: Plan
+    whole: np.ndarray
+    rest: np.ndarray
+    description: object = None
+
+    def predict(self, delivered):
+        return self.whole if delivered == self.plan.all_delivered else self.rest
+
+    def describe(self):
+        return {"about": self.description}
+
+
+@dataclass
+class Forgetful(Answering):
+    """One whose answer depends on how often it was asked."""
+
+    n_asked: int = 0
+
+    def predict(self, delivered):
+        self.n_asked += 1
+        return self.whole + np.float32(self.n_asked > 1)
+
+
+@dataclass
+class Historical(Answering):
+    """One whose answer to a loss depends on whether it was asked for the whole before."""
+
+    has_answered: bool = False
+
+    def predict(self, delivered):
+        self.has_answered |= delivered == self.plan.all_delivered
+        return self.whole + np.float32(delivered != self.plan.all_delivered and self.has_answered)
+
+    def __getstate__(self):
+        return {**self.__dict__, "has_answered": False}
+
+
+@dataclass
+class Fixed:
+    """A strategy that gives a fixed deployment."""
+
+    deployment: object
+
+    def deploy(self, context):
+        return self.deployment
+
+
+@pytest.fixture(scope="module")
+def context():
+    rng = np.random.default_rng(0)
+    split = Split(rng.standard_normal((5, 1, 2, 2)).astype(np.float32), np.arange(5) % 3)
+    dataset = Dataset("noise", split, split, split, 3, "none", "drawn")
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    return deployment_context(network, dataset, TOPOLOGY, source_id="a", sink_id="b")
+
+
+@pytest.fixture
+def right(context):
+    answer = logits(context.network, context.dataset.test.inputs)
+    return Answering(PLAN, answer, np.zeros_like(answer))
+
+
+def test_a_right_strategy_passes(context, right):
+    """Nothing is raised and nothing returned."""
+    assert check_strategy(Fixed(right), context) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"plan": replace(PLAN, steps=(Compute("d", "z"),), answer_id="d")}, "devices that the topology does not have: z"),
+        ({"plan": Plan((Compute("c", "b"), Transfer("t", "b", "a", 1, "x", "result", ("c",)), Compute("d", "a", (), ("t",))), "d", {})}, "cannot be sent"),
+        ({"plan": "no plan"}, "must be a Plan"),
+        ({"whole": np.zeros((5, 3))}, "float64 of shape"),
+        ({"whole": np.zeros((5, 2), np.float32)}, r"must give float32 of shape \(5, 3\)"),
+        ({"whole": np.ones((5, 3), np.float32)}, "differ from the network's by"),
+        ({"rest": np.full((5, 3), np.nan, np.float32)}, "with t lost, predict gave logits that are not finite"),
+        ({"description": {1, 2}}, "JSON"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(context, right, change, message):
+    """Each broken promise has its own text."""
+    if change.get("plan") == "no plan":
+        right.plan = None
+    else:
+        right = replace(right, **change)
+    with pytest.raises(AssertionError, match=message):
+        check_strategy(Fixed(right), context)
+
+
+def test_an_answer_that_changes_is_found(context, right):
+    """Asked twice, answered differently."""
+    forgetful = Forgetful(PLAN, right.whole, right.rest)
+    with pytest.raises(AssertionError, match="answers differently each time"):
+        check_strategy(Fixed(forgetful), context)
+
+
+def test_an_answer_that_depends_on_history_is_found(context, right):
+    """What was asked before must not matter."""
+    with pytest.raises(AssertionError, match="asked in another order"):
+        check_strategy(Fixed(Historical(PLAN, right.whole, right.rest)), context)
+
+
+def test_students_need_not_equal_the_network(context, right):
+    """With `is_exact=False` only chance must be reached."""
+    labels = np.eye(3, dtype=np.float32)[context.dataset.test.labels]
+    check_strategy(Fixed(replace(right, whole=labels)), context, is_exact=False)
+    with pytest.raises(AssertionError, match="below chance"):
+        check_strategy(Fixed(replace(right, whole=-labels)), context, is_exact=False)
+
+
+@pytest.mark.parametrize(
+    "model", [ExactlyK(0), ExactlyK(1), ExactlyK(2), Bernoulli(0.0), Bernoulli(0.3), Bernoulli(1.0)]
+)
+def test_built_in_failure_models_pass(model):
+    """The contract of failure models."""
+    check_failure_model(model, TOPOLOGY)
+
+
+@dataclass
+class Odd:
+    """An outage model whose outcomes are given."""
+
+    drawn: list
+    listed: list | None = None
+
+    def outages(self, topology, streams):
+        return [self.drawn.pop(0)] if self.drawn else []
+
+    def outcomes(self, topology):
+        return self.listed
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Odd([Outage("a")]), "the same streams gave"),
+        (Odd([Outage("z"), Outage("z")]), "'z', which is no device or link"),
+        (Odd([Outage("a", 2.0, 1.0)] * 2), "from 2.0 s to 1.0 s"),
+        (Odd([], [(0.5, []), (0.4, [])]), "sum to 0.9"),
+        (Odd([], [(1.5, []), (-0.5, [])]), "not in 0 to 1"),
+        (object(), "neither `outages` nor `is_lost`"),
+    ],
+)
+def test_what_is_wrong_with_a_failure_model_is_said(model, message):
+    """Each broken promise has its own text."""
+    with pytest.raises(AssertionError, match=message):
+        check_failure_model(model, TOPOLOGY)
