@@ -47,11 +47,13 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
         n_out = draw(st.sampled_from([2, 4]))
         groups = draw(st.sampled_from([g for g in (1, 2) if n_channels % g == 0]))
         stride, dilation = draw(st.sampled_from([(1, 1), (2, 1), ((2, 1), 1), (1, 2)]))
-        padding = draw(st.sampled_from([dilation * (kernel // 2), kernel // 2 + 1]))
+        padding = draw(st.sampled_from([dilation * (kernel // 2), dilation * (kernel // 2) + 1]))
         layers.append(nn.Conv2d(n_channels, n_out, kernel, stride, padding, dilation, groups, bias=draw(st.booleans())))
         n_channels = n_out
         layers += draw(
-            st.sampled_from([[], [nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)], [nn.Sigmoid()], [nn.MaxPool2d(2, 1)]])
+            st.sampled_from(
+                [[], [nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)], [nn.Sigmoid()], [nn.MaxPool2d(2, 1, 1)]]
+            )
         )
         if draw(st.booleans()):
             layers.append(Block(n_channels, draw(st.sampled_from([1, 3])), is_in_place=draw(st.booleans())))
@@ -227,7 +229,7 @@ def test_a_staged_network_survives_pickling():
     cuts = staged(network, (1, 8, 8))
     slices = [cut(stage, [1, 2]) for stage in cuts.stages]
     lost = [frozenset({index % 2}) if index else frozenset() for index in range(len(slices))]
-    copied = pickle.loads(pickle.dumps(cuts))
+    copied = pickle.loads(pickle.dumps(cuts))  # noqa: S301
     assert np.array_equal(
         SlicedNetwork(cuts, slices, inputs).logits(lost), SlicedNetwork(copied, slices, inputs).logits(lost)
     )
