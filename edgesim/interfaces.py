@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgesim.domain.model import Dataset, ModelGraph
 from edgesim.domain.partition import Partition
@@ -37,6 +37,14 @@ class Progress(Protocol):
 
     def task(self, label: str, n_total: int) -> AbstractContextManager[Task]:
         """Open a piece of work of `n_total` units; leaving the context ends it."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """What a strategy or failure model may have besides: a check before anything is trained or simulated."""
+
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when the topology does not allow these options. It is called whenever a scenario is read."""
 
 
 class DatasetSource(Protocol):

@@ -45,6 +45,10 @@ class ExactlyK:
     k: Annotated[int, Ge(0)]
     targets: str = "*"
 
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when there are fewer than k devices to lose."""
+        self._devices(topology)
+
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:
         """Draw which devices are lost in one replication."""
         devices = self._devices(topology)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from edgesim.errors import Finding, ScenarioError
+from edgesim.errors import Finding, PlanError, ScenarioError
+from edgesim.interfaces import Checkable
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
+from edgesim.scenario.build import build_topology
+from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
@@ -20,16 +23,15 @@ from edgesim.scenario.references import reference_problems
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edgesim.scenario.schema import Scenario
     from edgesim.scenario.source import DataPath, Source
-
-Form = TypeVar("Form", bound=BaseModel)
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep")
 
 
-def check(source: Source, form: type[Form]) -> Form:
+def check(source: Source, form: type[Scenario]) -> Scenario:
     """Return the scenario in `source`.
 
     Parameters
@@ -99,9 +101,9 @@ def _typed(options: Any, label: str | None) -> Any:
     return options
 
 
-def _problems(data: dict[str, Any], form: type[Form]) -> tuple[Form | None, list[Problem]]:
+def _problems(data: dict[str, Any], form: type[Scenario]) -> tuple[Scenario | None, list[Problem]]:
     """Return the scenario if its form is right, and what is wrong with it apart from the sweep's targets."""
-    result: Form | None = None
+    result: Scenario | None = None
     problems: list[Problem] = []
     try:
         result = form.model_validate_json(json.dumps(data))
@@ -110,7 +112,22 @@ def _problems(data: dict[str, Any], form: type[Form]) -> tuple[Form | None, list
     except (TypeError, ValueError) as error:
         problems.append(Problem((), f"not plain data: {error}", "texts, numbers, true, false, lists and mappings"))
     problems += reference_problems(data)
+    if result is not None and not problems:
+        problems += _plugin_problems(result)
     return result, problems
+
+
+def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
+    """Let the plug-ins that can say so check whether the topology allows them."""
+    topology = build_topology(scenario.topology, scenario.profiles)
+    for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
+        for label, plugin in plugins.items():
+            if isinstance(plugin, Checkable):
+                try:
+                    plugin.check(topology)
+                except PlanError as error:
+                    message, _, remedy = str(error).partition("; ")
+                    yield Problem((seam, label), message, remedy=remedy)
 
 
 def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, Any]:
@@ -131,7 +148,7 @@ def _import_plugins(data: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(("plugins", index), error.message, remedy=error.remedy)
 
 
-def _sweep(data: dict[str, Any], form: type[BaseModel], known: list[Problem]) -> list[Problem]:
+def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> list[Problem]:
     """Check where factors point, each of their values, and combinations of values if there are few."""
     sweep = data.get("sweep")
     factors: dict[str, tuple[str, list[Any]]] = {}
@@ -152,11 +169,11 @@ def _sweep(data: dict[str, Any], form: type[BaseModel], known: list[Problem]) ->
     return problems
 
 
-def _wrong_path(data: dict[str, Any], form: type[BaseModel], path: str, place: DataPath) -> Problem | None:
+def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: DataPath) -> Problem | None:
     parts = split(path)
     if parts[0] in _NOT_SWEPT:
         return Problem(
-            place, f"{parts[0]!r} cannot be swept", "a path below topology, workload, strategies or failures"
+            place, f"{parts[0]!r} cannot be swept", "a path below profiles, topology, workload, strategies or failures"
         )
     for position, part in enumerate(parts):
         keys = keys_at(form, data, parts[:position]) or ()
@@ -167,27 +184,32 @@ def _wrong_path(data: dict[str, Any], form: type[BaseModel], path: str, place: D
         rest = parts[position + 1 :]
         suggestion = ".".join(str(one) for one in (*parts[:position], near, *rest))
         where = repr(before) if before else "the scenario"
-        expected = f"{where} has {', '.join(keys)}" if keys else f"{where} is a single value"
+        expected = f"{where} has {', '.join(keys)}" if keys else f"nothing stands below {where}"
         return Problem(place, f"no such path {path!r}", expected + (f"; nearest {suggestion!r}" if near else ""))
     return None
 
 
 def _wrong_values(
-    data: dict[str, Any], form: type[BaseModel], known: list[Problem], factor: tuple[DataPath, str, list[Any]]
+    data: dict[str, Any], form: type[Scenario], known: list[Problem], factor: tuple[DataPath, str, list[Any]]
 ) -> Iterator[Problem]:
     """Check every value of a factor, the other factors being at what the scenario says."""
     place, path, values = factor
+    found: dict[str, tuple[int, Problem, list[Any]]] = {}
     for index, value in enumerate(values):
         if isinstance(value, (list, dict)) or value is None:
             continue  # reported with the form
         new = _new_problem(data, form, known, {path: value})
         if new:
-            text = new.message if new.path == split(path) else f"with {path} = {value}: {new.message}"
-            yield Problem((*place, index), text, new.expected, new.remedy)
+            cause = new.message.replace(describe(value), "{}")  # equal mistakes in several values are one finding
+            found.setdefault(cause, (index, new, []))[2].append(value)
+    for index, new, wrong in found.values():
+        text = new.message if new.path == split(path) else f"with {path} = {wrong[0]}: {new.message}"
+        others = f" (and so for {', '.join(map(str, wrong[1:]))})" if len(wrong) > 1 else ""
+        yield Problem((*place, index), text + others, new.expected, new.remedy)
 
 
 def _wrong_combination(
-    data: dict[str, Any], form: type[BaseModel], factors: dict[str, tuple[str, list[Any]]]
+    data: dict[str, Any], form: type[Scenario], factors: dict[str, tuple[str, list[Any]]]
 ) -> Iterator[Problem]:
     """Report the first combination of values that is not valid although each value alone is."""
     if prod(len(values) for _, values in factors.values()) > MAX_COMBINATIONS:
@@ -202,7 +224,7 @@ def _wrong_combination(
 
 
 def _new_problem(
-    data: dict[str, Any], form: type[BaseModel], known: list[Problem], changes: dict[str, Any]
+    data: dict[str, Any], form: type[Scenario], known: list[Problem], changes: dict[str, Any]
 ) -> Problem | None:
     """Return what the changes make wrong that was not wrong before."""
     changed: dict[str, Any] = {**data, "sweep": {}}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]+")
-MAX_IDS = 100_000
+MAX_IDS = 10_000
+MAX_LINKS = 200_000
 
 
 def expand_range(text: str) -> tuple[str, ...]:
@@ -74,14 +75,23 @@ def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
 
 
 def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield source and destination of every link that one entry of ``links:`` makes, without repetition."""
+    """Yield source and destination of every link that one entry of ``links:`` makes, without repetition.
+
+    Raises
+    ------
+    ValueError
+        When there are more than `MAX_LINKS`.
+    """
     ids = tuple(device_ids)
     made: set[tuple[str, str]] = set()
     ends, is_both_ways = link_ends(link)
     if len(ends) != 2:
         return
-    for src in select(ends[0], ids):
-        for dst in select(ends[1], ids):
+    sources, destinations = select(ends[0], ids), select(ends[1], ids)
+    if len(sources) * len(destinations) > MAX_LINKS:
+        raise ValueError(f"more than {MAX_LINKS} links")
+    for src in sources:
+        for dst in destinations:
             for pair in ((src, dst), (dst, src)) if is_both_ways else ((src, dst),):
                 if src != dst and pair not in made:
                     made.add(pair)
@@ -102,7 +112,7 @@ def link_id(src_id: str, dst_id: str) -> str:
     return f"{src_id}->{dst_id}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outline:
     """What a topology names, read from plain data.
 
@@ -113,7 +123,9 @@ class Outline:
     pairs : source and destination of each link, by link id.
     media : the shared channels.
     repeated_devices, repeated_links : ids that a later entry makes again, with the path of that entry.
+    oversized : entries that would make more than `MAX_LINKS` links.
     is_complete : whether every device id could be read; otherwise nothing can be said about what is missing.
+    are_links_complete : whether both ends of every entry of ``links:`` could be read.
     """
 
     devices: dict[str, DataPath] = field(default_factory=dict)
@@ -122,38 +134,51 @@ class Outline:
     media: tuple[str, ...] = ()
     repeated_devices: list[tuple[str, DataPath]] = field(default_factory=list)
     repeated_links: list[tuple[str, DataPath]] = field(default_factory=list)
+    oversized: list[DataPath] = field(default_factory=list)
     is_complete: bool = True
+    are_links_complete: bool = True
+
+    def add_device(self, device: object, path: DataPath) -> None:
+        """Note the ids that an entry of ``devices:`` makes."""
+        text = device.get("id") if isinstance(device, dict) else None
+        try:
+            ids = expand_range(text) if isinstance(text, str) else ()
+        except ValueError:
+            ids = ()
+        self.is_complete = self.is_complete and bool(ids)
+        for name in ids:
+            if name in self.devices:
+                self.repeated_devices.append((name, path))
+            self.devices.setdefault(name, path)
+
+    def add_link(self, link: object, path: DataPath) -> None:
+        """Note the links that an entry of ``links:`` makes."""
+        if not isinstance(link, dict) or len(link_ends(link)[0]) != 2:
+            self.are_links_complete = False
+            return
+        try:
+            pairs = tuple(link_pairs(link, self.devices))
+        except ValueError:
+            self.oversized.append(path)
+            return
+        for src, dst in pairs:
+            name = link_id(src, dst)
+            if name in self.links:
+                self.repeated_links.append((name, path))
+            else:
+                self.links[name] = path
+                self.pairs[name] = (src, dst)
 
 
 def outline(topology: object) -> Outline:
     """Read the outline of a ``topology:`` from plain data."""
     if not isinstance(topology, dict) or not isinstance(topology.get("devices"), list):
         return Outline(is_complete=False)
-    devices: dict[str, DataPath] = {}
-    repeated: list[tuple[str, DataPath]] = []
-    is_complete = True
-    for index, device in enumerate(topology["devices"]):
-        try:
-            ids = expand_range(device["id"])
-        except (ValueError, TypeError, KeyError):
-            is_complete = False
-            continue
-        path: DataPath = ("topology", "devices", index, "id")
-        for name in ids:
-            if name in devices:
-                repeated.append((name, path))
-            devices.setdefault(name, path)
     media = topology.get("media")
-    known_media = tuple(name for name in media if isinstance(name, str)) if isinstance(media, list) else ()
-    result = Outline(devices, {}, {}, known_media, repeated, [], is_complete)
+    result = Outline(media=tuple(name for name in media if isinstance(name, str)) if isinstance(media, list) else ())
+    for index, device in enumerate(topology["devices"]):
+        result.add_device(device, ("topology", "devices", index, "id"))
     links = topology.get("links")
     for index, link in enumerate(links if isinstance(links, list) else ()):
-        for src, dst in link_pairs(link, devices) if isinstance(link, dict) else ():
-            name = link_id(src, dst)
-            path = ("topology", "links", index)
-            if name in result.links:
-                result.repeated_links.append((name, path))
-            else:
-                result.links[name] = path
-                result.pairs[name] = (src, dst)
+        result.add_link(link, ("topology", "links", index))
     return result

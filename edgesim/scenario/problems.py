@@ -68,7 +68,7 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
         problem = _problem(detail, path, form, data)
         key = (problem.path, problem.message)
         if key in found and problem.expected not in found[key].expected:  # alternatives of one value
-            either = f"{found[key].expected} or {problem.expected}"
+            either = _either(found[key].expected, problem.expected)
             problem = Problem(path, problem.message, either, problem.remedy, problem.is_key)
         found.setdefault(key, problem)
         found[key] = problem
@@ -77,6 +77,12 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
         if rest := [name for name in names if (*path, name) not in meant]:
             found[path, "missing"] = _missing(path, rest)
     return list(found.values())
+
+
+def _either(*wanted: str) -> str:
+    """Join alternatives; a whole number is a number."""
+    words = " or ".join(wanted).split(" or ")
+    return " or ".join(word for word in words if word != "a whole number" or "a number" not in words)
 
 
 def _data_path(loc: Iterable[str | int], data: Any, *, is_key: bool) -> DataPath:
@@ -122,7 +128,8 @@ def _wrong_value(detail: ErrorDetails, path: DataPath) -> Problem:
         return Problem(path, message, f"{word} {context[key]:g}")
     if kind in {"too_short", "too_long"}:
         word, key = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
-        return Problem(path, f"{name} has {context['actual_length']} entries", f"{word} {context[key]}")
+        entries = "entry" if context["actual_length"] == 1 else "entries"
+        return Problem(path, f"{name} has {context['actual_length']} {entries}", f"{word} {context[key]}")
     return Problem(path, f"{name}: {detail['msg']}")
 
 
@@ -144,7 +151,9 @@ def _name(path: DataPath) -> str:
 
 def _missing(path: DataPath, names: list[str]) -> Problem:
     keys = ", ".join(repr(name) for name in names)
-    return Problem(path, f"{_name(path)} lacks {keys}", f"`{names[0]}:` here")
+    is_profile = path[-1:] == ("profile",) or path[:1] == ("profiles",)
+    remedy = "`extends: NAME` takes what is left out from a profile of the catalog" if is_profile else ""
+    return Problem(path, f"{_name(path)} lacks {keys}", f"`{names[0]}:` here", remedy)
 
 
 def _unknown_key(path: DataPath, known: tuple[str, ...]) -> Problem:

@@ -16,7 +16,7 @@ from edgesim.domain.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
-from edgesim.scenario.expand import Outline, link_ends, outline, select
+from edgesim.scenario.expand import MAX_LINKS, Outline, link_ends, outline, select
 from edgesim.scenario.options import find_plugin, option_hints
 from edgesim.scenario.problems import Problem, unknown
 from edgesim.units import plain_name
@@ -35,13 +35,15 @@ def reference_problems(data: dict[str, Any]) -> list[Problem]:
     if isinstance(topology, dict):
         problems += _profiles(topology, data)
         problems += _links(topology, known)
-    n_topology = len(problems)
+    is_sound = not problems and known.are_links_complete
     workload = data.get("workload")
     if isinstance(workload, dict) and known.is_complete:
         ends = {key: workload[key] for key in ("source", "sink") if isinstance(workload.get(key), str)}
         for key, name in ends.items():
-            problems += _device(("workload", key), name, known)
-        if n_topology == len(problems):
+            found = [*_device(("workload", key), name, known)]
+            problems += found
+            is_sound = is_sound and not found
+        if is_sound:
             problems += _connected(known, ends)
     for seam in ("strategies", "failures"):
         problems += _plugin_references(data.get(seam), seam, known)
@@ -49,6 +51,8 @@ def reference_problems(data: dict[str, Any]) -> list[Problem]:
 
 
 def _repeated(known: Outline) -> Iterator[Problem]:
+    for path in known.oversized:
+        yield Problem(path, f"this makes more than {MAX_LINKS} links", remedy="link fewer devices")
     for name, path in known.repeated_devices:
         yield Problem(path, f"device id {name!r} is used twice", "distinct ids")
     by_entry: dict[DataPath, list[str]] = {}
@@ -85,7 +89,13 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
         path: DataPath = ("topology", "links", index)
         bad_ends = [*_link_ends(path, link, known)] if known.is_complete else []
         yield from bad_ends
-        if known.is_complete and not bad_ends and len(link_ends(link)[0]) == 2 and path not in made:
+        if (
+            known.is_complete
+            and not bad_ends
+            and path not in known.oversized
+            and len(link_ends(link)[0]) == 2
+            and path not in made
+        ):
             yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
         medium = link.get("medium")
         if isinstance(medium, str) and medium not in known.media and (media is None or isinstance(media, list)):
