@@ -113,7 +113,7 @@ def main() -> None:
     except ScenarioError as error:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
-        _end(f"edgesim: {error}", code_of(error))
+        _end("; ".join([f"edgesim: {error}", *getattr(error, "__notes__", ())]), code_of(error))
     except BrokenPipeError:
         _end("", DONE)
     except OSError as error:

@@ -35,11 +35,16 @@ def run(  # noqa: PLR0917 - typer passes options by name
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress and no tables, only errors.")] = False,
 ) -> None:
-    """Run a scenario: train, simulate every trial, write tables and figures.
+    r"""Run a scenario: train, simulate every trial, write tables and figures.
 
-    The exit code is 1 when a strategy gives no answer although nothing is lost.
+    The results are the same with any number of workers. The exit code is 1 when a strategy gives no answer although nothing
+    is lost.
 
-    Example: edgesim run scenarios/wearables.yaml --workers 2
+    \b
+    Examples:
+      edgesim run scenarios/wearables.yaml
+      edgesim run scenarios/wearables.yaml --replications 50 --output results/quick
+      edgesim run scenarios/wearables.yaml --json > wearables.json
     """
     from edgesim.scenario.schema import Scenario
 

@@ -98,7 +98,7 @@ def completed(
                 if isinstance(error, BrokenExecutor):
                     raise error
                 if error is not None:
-                    raise _clear(error, tasks[position]) from error
+                    raise clear_error(error, str(tasks[position])) from error
                 yield position, future.result()
     except BrokenExecutor as error:
         raise EdgesimError(
@@ -107,13 +107,13 @@ def completed(
         ) from error
 
 
-def _clear(error: BaseException, task: object) -> EdgesimError:
-    """Return an error that says which task failed, how and where; errors of edgesim say it themselves."""
+def clear_error(error: BaseException, subject: str) -> EdgesimError:
+    """Return an error that says what failed, how and where; errors of edgesim say it themselves, a note says what failed."""
     if isinstance(error, EdgesimError):
-        error.add_note(f"in {task}")
+        error.add_note(f"in {subject}")
         return error
-    text = str(error.__cause__) if error.__cause__ is not None else ""
-    text = text or "".join(traceback.format_exception(error))
+    from_worker = error.__cause__  # the traceback of another process, as text
+    text = str(from_worker) if from_worker is not None else "".join(traceback.format_exception(error))
     places = re.findall(r'File "([^"]+)", line (\d+)', text)
     place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
-    return SimulationError(f"{task}: {type(error).__name__}: {error}{place}")
+    return SimulationError(f"{subject}: {type(error).__name__}: {error}{place}")

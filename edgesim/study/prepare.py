@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.compute.roofline import Roofline
 from edgesim.engine.program import compile_plan
-from edgesim.errors import PlanError
+from edgesim.errors import EdgesimError
 from edgesim.interfaces import DeploymentContext, Progress, Strategy
 from edgesim.study.design import Case, Prepared, Shared, show_point
+from edgesim.study.executor import clear_error
 
 if TYPE_CHECKING:
     from edgesim.domain.model import Dataset
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from edgesim.scenario.build import System
 
 Made = TypeVar("Made")
+
+# What a plug-in's code can raise; not broader, so that an interrupt or exhausted memory still ends the program.
+PLUGIN_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class OncePerKey:
@@ -108,11 +121,13 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
 
 
 def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]) -> Prepared:
+    place = show_point(point)
     try:
         deployment = strategy.deploy(context)
         program = compile_plan(deployment.plan, context.topology, context.compute)
-    except PlanError as error:
-        place = show_point(point)
-        error.add_note(f"{subject}" + (f" at {place}" if place else ""))
-        raise
+    except (EdgesimError, *PLUGIN_ERRORS) as error:
+        clear = clear_error(error, subject + (f" at {place}" if place else ""))
+        if clear is error:
+            raise
+        raise clear from error
     return Prepared(deployment, program, context.dataset.test.labels)
