@@ -13,7 +13,8 @@ from edgesim.interfaces import ModelBuilder, Partitioner
 from edgesim.nn.partition import Louvain
 from edgesim.nn.zoo import SmallCNN
 from edgesim.registry import Plugin
-from edgesim.strategies.student_networks import StudentDeployment, Workload, place, student_plan
+from edgesim.strategies.ends import known_device
+from edgesim.strategies.student_networks import StudentDeployment, Workload, devices_of_students, student_plan
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
@@ -88,14 +89,8 @@ class NoNN:
         from edgesim.nn.students import Teacher, contributions, train_students
         from edgesim.rng import generator
 
-        placement = place(
-            context.topology,
-            self.devices,
-            self.students,
-            source_id=context.source_id,
-            sink_id=context.sink_id,
-            merger_id=self.merger,
-        )
+        merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
+        device_ids = devices_of_students(context, self.devices, self.students, merger_id)
         dataset = context.dataset
         activities = filter_activities(context.network, context.last_conv, dataset.validation.inputs)
         partition = self.partitioner.partition(
@@ -117,14 +112,16 @@ class NoNN:
         ensemble = trained.ensemble
         networks = [_workload(network, dataset.input_shape) for network in ensemble.students]
         head = _workload(ensemble.head, (ensemble.head.in_features,))
-        plan, needs = student_plan(placement, networks, head, context.graph.input_byte, self.deadline_s)
+        placed = tuple(zip(device_ids, networks, strict=True))
+        plan, needs = student_plan(context, placed, merger_id, head, self.deadline_s)
         return StudentDeployment(
             plan=plan,
             contributions=contributions(ensemble, dataset.test.inputs),
             bias=ensemble.head.bias.detach().numpy(),
             part_of=ensemble.part_of,
             needs=needs,
-            facts=_facts(context, placement.device_ids, networks, partition, trained),
+            required=tuple(sorted(plan.all_delivered.difference(*needs))),
+            facts=_facts(context, device_ids, networks, partition, trained),
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.errors import PlanError
+from edgesim.strategies.ends import answer_steps, require_delivered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgesim.domain.topology import Topology
+    from edgesim.interfaces import DeploymentContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +37,35 @@ class Workload:
     output_byte: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where everything runs.
-
-    Parameters
-    ----------
-    source_id, sink_id : where the input is, and where the answer is wanted.
-    merger_id : where the head runs.
-    device_ids : the device of each student.
-    """
-
-    source_id: str
-    sink_id: str
-    merger_id: str
-    device_ids: tuple[str, ...]
-
-
-def place(
-    topology: Topology, pattern: str, n_students: int, *, source_id: str, sink_id: str, merger_id: str | None
-) -> Placement:
-    """Return the placement of one student on each device that matches a glob pattern, in the order of the topology.
+def devices_of_students(context: DeploymentContext, pattern: str, n_students: int, merger_id: str) -> tuple[str, ...]:
+    """Return the device of each student: those that match a glob pattern, in the order of the topology.
 
     Raises
     ------
     PlanError
-        When their numbers differ, the merger is not there, or devices that must talk have no route.
+        When their number is not that of the students, or devices that must talk have no route.
     """
-    merger_id = sink_id if merger_id is None else merger_id
-    if merger_id not in topology.device_of:
-        raise PlanError(f"merger {merger_id!r} is not a device of the topology; name one of {_listed(topology)}")
+    topology = context.topology
     found = tuple(device_id for device_id in topology.device_of if fnmatchcase(device_id, pattern))
     if len(found) != n_students:
         remedy = f"set students: {len(found)}, or " if found else ""
         raise PlanError(
             f"{n_students} students need {n_students} devices, but {pattern!r} matches {len(found)} of "
-            f"{_listed(topology)}; {remedy}give a pattern that matches {n_students}"
+            f"{', '.join(sorted(topology.device_of))}; {remedy}give a pattern that matches {n_students}"
         )
     for device_id in found:
-        topology.route(source_id, device_id)
+        topology.route(context.source_id, device_id)
         topology.route(device_id, merger_id)
-    topology.route(merger_id, sink_id)
-    return Placement(source_id, sink_id, merger_id, found)
+    topology.route(merger_id, context.sink_id)
+    return found
 
 
 def student_plan(
-    placement: Placement, students: Sequence[Workload], head: Workload, input_byte: int, deadline_s: float | None
+    context: DeploymentContext,
+    placed: Sequence[tuple[str, Workload]],
+    merger_id: str,
+    head: Workload,
+    deadline_s: float | None,
 ) -> tuple[Plan, tuple[frozenset[str], ...]]:
     """Return the plan of one inference, and for each student the transfers without which it does not count.
 
@@ -90,59 +74,51 @@ def student_plan(
 
     Parameters
     ----------
-    placement : where everything runs.
-    students : workload of each student.
+    context : says where the input is, how large it is, and where the answer is wanted.
+    placed : the device and the workload of each student.
+    merger_id : where the head runs.
     head : workload of the linear head.
-    input_byte : one input sample, in byte.
     deadline_s : how long the merger waits, see `edgesim.domain.plan.Compute`; None: until everything is there.
     """
     steps: list[Step] = []
     needs: list[frozenset[str]] = []
-    weights: dict[str, int] = {placement.merger_id: head.weight_byte}
+    weights = {merger_id: head.weight_byte}
     gathered: list[str] = []
-    for number, (device_id, student) in enumerate(zip(placement.device_ids, students, strict=True)):
-        sent: list[str] = []
-        if device_id != placement.source_id:
-            sent.append(f"input->{device_id}")
-            steps.append(Transfer(sent[0], placement.source_id, device_id, input_byte, "the input", "input"))
-        compute_id = f"student {number} on {device_id}"
-        steps.append(Compute(compute_id, device_id, student.work, tuple(sent), activation_byte=student.activation_byte))
+    for number, (device_id, student) in enumerate(placed):
+        chain = _student_steps(context, number, device_id, student, merger_id)
+        steps += chain
+        needs.append(frozenset(step.step_id for step in chain if isinstance(step, Transfer)))
+        gathered.append(chain[-1].step_id)
         weights[device_id] = weights.get(device_id, 0) + student.weight_byte
-        gathered.append(compute_id)
-        if device_id != placement.merger_id:
-            gathered[-1] = f"features {device_id}->{placement.merger_id}"
-            sent.append(gathered[-1])
-            steps.append(
-                Transfer(
-                    gathered[-1], device_id, placement.merger_id, student.output_byte,
-                    f"features of student {number}", "result", (compute_id,),
-                )
-            )  # fmt: skip
-        needs.append(frozenset(sent))
     merge = Compute(
         "merge",
-        placement.merger_id,
+        merger_id,
         head.work,
         tuple(gathered),
         activation_byte=head.activation_byte,
         on_missing="wait" if deadline_s is None else "degrade",
         deadline_s=deadline_s,
     )
-    steps += [merge, *_delivery(placement, head)]
-    last = steps[-1]
-    return Plan(tuple(steps), last.step_id, weights), tuple(needs)
+    steps += [merge, *answer_steps(context, merge, head.output_byte)]
+    return Plan(tuple(steps), steps[-1].step_id, weights), tuple(needs)
 
 
-def _delivery(placement: Placement, head: Workload) -> list[Step]:
-    """Return the steps that bring the logits to the sink."""
-    merger_id, sink_id = placement.merger_id, placement.sink_id
-    if merger_id == sink_id:
-        return []
-    transfer_id = f"logits {merger_id}->{sink_id}"
-    return [
-        Transfer(transfer_id, merger_id, sink_id, head.output_byte, "logits", "result", ("merge",)),
-        Compute("answer", sink_id, inputs=(transfer_id,)),
-    ]
+def _student_steps(
+    context: DeploymentContext, number: int, device_id: str, student: Workload, merger_id: str
+) -> list[Step]:
+    """Return input, computation and features of one student, without transfers that stay on a device."""
+    compute_id, input_id = f"student {number} on {device_id}", f"input->{device_id}"
+    has_input = device_id == context.source_id
+    steps: list[Step] = []
+    if not has_input:
+        steps.append(Transfer(input_id, context.source_id, device_id, context.graph.input_byte, "input", "input"))
+    inputs = () if has_input else (input_id,)
+    steps.append(Compute(compute_id, device_id, student.work, inputs, activation_byte=student.activation_byte))
+    if device_id != merger_id:
+        tensor = f"features of student {number}"
+        features_id = f"features {device_id}->{merger_id}"
+        steps.append(Transfer(features_id, device_id, merger_id, student.output_byte, tensor, "result", (compute_id,)))
+    return steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +133,7 @@ class StudentDeployment:
     bias : of the head, shape (classes,).
     part_of : the part of each student.
     needs : the transfers without which a student does not count.
+    required : the transfers without which there is no answer.
     facts : what `describe` returns.
     """
 
@@ -165,15 +142,22 @@ class StudentDeployment:
     bias: NDArray[np.float32]
     part_of: tuple[int, ...]
     needs: tuple[frozenset[str], ...]
+    required: tuple[str, ...]
     facts: dict[str, Any]
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
         """Return the logits of the test split: the mean over the students of each part that arrived, zero where none did.
 
         A student counts if its input and its features arrived.
+
+        Raises
+        ------
+        PlanError
+            When the logits themselves did not arrive at the sink.
         """
         import numpy as np
 
+        require_delivered(self.required, delivered)
         there: dict[int, list[int]] = {}
         for student, (part, needed) in enumerate(zip(self.part_of, self.needs, strict=True)):
             if needed <= delivered:
@@ -186,8 +170,3 @@ class StudentDeployment:
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each student, sizes of parts, dropped filters, and accuracies without losses."""
         return self.facts
-
-
-def _listed(topology: Topology) -> str:
-    names = list(topology.device_of)
-    return ", ".join(names) if len(names) <= 6 else ", ".join(names[:5]) + f", ... ({len(names)} devices)"

@@ -16,15 +16,17 @@ from edgesim.domain.plan import Compute
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.domain.training import Training
 from edgesim.errors import PlanError
-from edgesim.interfaces import DeploymentContext
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.zoo import SmallCNN
 from edgesim.strategies.nonn import NoNN
+from edgesim.testing import check_strategy, deployment_context
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from edgesim.domain.model import Dataset
+    from edgesim.interfaces import DeploymentContext, Task
     from edgesim.nn.training import TrainedNetwork
     from edgesim.strategies.student_networks import StudentDeployment
 
@@ -37,6 +39,13 @@ STUDENTS = NoNN(
 )  # fmt: skip
 
 
+class Refusing:
+    """Progress of work that must not be begun."""
+
+    def task(self, label: str, n_total: int) -> AbstractContextManager[Task]:
+        pytest.fail(f"{label} was begun")
+
+
 def star(*names: str) -> Topology:
     """A hub with links to and from each other device."""
     links = [Link(f"{a}->{b}", a, b, 1e6) for name in names for a, b in (("hub", name), (name, "hub"))]
@@ -45,29 +54,26 @@ def star(*names: str) -> Topology:
 
 @pytest.fixture(scope="module")
 def context(teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset) -> DeploymentContext:
-    from conftest import Silent
-
-    from edgesim.compute.roofline import Roofline
-    from edgesim.nn.cost import measure
-
-    return DeploymentContext(
-        topology=star("w1", "w2", "w3", "w4"),
+    return deployment_context(
+        teacher.network,
+        digits,
+        star("w1", "w2", "w3", "w4"),
         source_id="hub",
         sink_id="hub",
-        network=teacher.network,
-        network_key=teacher.key,
         last_conv=teacher_model.last_conv(),
-        dataset=digits,
-        graph=measure(teacher.network, digits.input_shape),
-        compute=Roofline(),
+        network_key=teacher.key,
         seed=1,
-        progress=Silent(),
     )
 
 
 @pytest.fixture(scope="module")
 def deployment(context: DeploymentContext) -> StudentDeployment:
     return STUDENTS.deploy(context)
+
+
+def test_it_keeps_the_promises_of_a_strategy(context: DeploymentContext) -> None:
+    """The conformance checks that third parties run too."""
+    check_strategy(STUDENTS, context, is_exact=False)
 
 
 def test_the_plan_of_one_inference(deployment: StudentDeployment) -> None:
@@ -163,10 +169,12 @@ def test_nothing_is_sent_within_a_device(context: DeploymentContext) -> None:
     )
     plan = deployment.plan
     assert [step.step_id for step in plan.transfers] == [
-        "features hub->w1", "input->w1", "input->w2", "features w2->w1", "input->w3", "features w3->w1", "logits w1->w3",
+        "features hub->w1", "input->w1", "input->w2", "features w2->w1", "input->w3", "features w3->w1", "answer",
     ]  # fmt: skip
     assert plan.transfers[-1].size_byte == 40
-    assert (plan.answer_id, plan.computes[-1].device_id) == ("answer", "w3")
+    assert (plan.answer_id, plan.computes[-1].device_id) == ("arrival", "w3")
+    with pytest.raises(PlanError, match="no answer without transfer 'answer'"):
+        deployment.predict(plan.all_delivered - {"answer"})
     facts = deployment.describe()
     weights = {student["device"]: student["weight_byte"] for student in facts["students"]}
     weights["w1"] += 4 * (sum(facts["part_sizes"]) * 10 + 10)  # the head
@@ -186,17 +194,15 @@ def test_the_merger_is_the_sink_by_default_and_waits_without_deadline(context: D
     [
         ({"students": 3}, r"3 students need 3 devices, but 'w\*' matches 4 of hub, w1, .*; set students: 4, or give"),
         ({"devices": "x*"}, r"'x\*' matches 0 of hub, w1, w2, w3, w4; give a pattern that matches 4"),
-        ({"merger": "hob"}, "merger 'hob' is not a device of the topology; name one of hub, w1"),
+        ({"merger": "hob"}, "merger: there is no device 'hob' in the topology; its devices are hub, w1"),
     ],
 )
 def test_students_that_do_not_fit_the_devices(
     context: DeploymentContext, changes: dict[str, object], message: str
 ) -> None:
     """The message says what there is and what to change; nothing has been trained."""
-    n_tasks = len(context.progress.labels)
     with pytest.raises(PlanError, match=message):
-        dataclasses.replace(STUDENTS, **changes).deploy(context)
-    assert len(context.progress.labels) == n_tasks
+        dataclasses.replace(STUDENTS, **changes).deploy(dataclasses.replace(context, progress=Refusing()))
 
 
 def test_devices_without_a_route_are_found_before_training(context: DeploymentContext) -> None:
