@@ -89,7 +89,7 @@ def parse(text: object, unit: str) -> float:
         raise ValueError(f"unknown unit {match[2]!r}; write a text such as '{example}'")
     dimension, factor = found
     if dimension != wanted:
-        raise ValueError(f"unit {match[2]!r} does not measure this; write a text such as '{example}'")
+        raise ValueError(f"unit {match[2]!r} measures {dimension}, not {unit}; write a text such as '{example}'")
     try:  # decimal arithmetic, so that "30 us" is 3e-05 and not 2.9999999999999997e-05
         value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor)))
     except ArithmeticError:
