@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
+RESERVED = frozenset({
+    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact", "replication", "outcome", "accuracy",
+    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "lost",
+})  # fmt: skip
+"""Columns of the result tables, whose names no factor may take."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep")
 
 
@@ -45,7 +50,7 @@ def check(source: Source, form: type[Scenario]) -> Scenario:
         With every finding, in order of line, when there is one.
     """
     data = _with_absolute_plugins(dict(source.data), source)
-    problems = [*_import_plugins(data)]
+    problems = [*_import_plugins(data, source.data.get("plugins"))]
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
@@ -138,12 +143,13 @@ def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, An
     return data | {"plugins": names}
 
 
-def _import_plugins(data: dict[str, Any]) -> Iterator[Problem]:
+def _import_plugins(data: dict[str, Any], written: Any) -> Iterator[Problem]:
+    """Import every plug-in; `written` is how the scenario names them, before their paths were made absolute."""
     plugins = data.get("plugins")
     for index, name in enumerate(plugins if isinstance(plugins, list) else ()):
         if isinstance(name, str):
             try:
-                import_plugin(name)
+                import_plugin(name, shown=str(written[index]))
             except PluginImportError as error:
                 yield Problem(("plugins", index), error.message, remedy=error.remedy)
 
@@ -154,6 +160,9 @@ def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> 
     factors: dict[str, tuple[str, list[Any]]] = {}
     problems: list[Problem] = []
     for name, factor in sweep.items() if isinstance(sweep, dict) else ():
+        if name in RESERVED:
+            message = f"{name!r} is a column of the result tables"
+            problems.append(Problem(("sweep", name), message, remedy="choose another name", is_key=True))
         path = factor.get("path") if isinstance(factor, dict) else None
         values = factor.get("values") if isinstance(factor, dict) else None
         if not isinstance(path, str):
@@ -194,13 +203,13 @@ def _wrong_values(
 ) -> Iterator[Problem]:
     """Check every value of a factor, the other factors being at what the scenario says."""
     place, path, values = factor
-    found: dict[str, tuple[int, Problem, list[Any]]] = {}
+    found: dict[tuple[str, str], tuple[int, Problem, list[Any]]] = {}
     for index, value in enumerate(values):
         if isinstance(value, (list, dict)) or value is None:
             continue  # reported with the form
         new = _new_problem(data, form, known, {path: value})
         if new:
-            cause = new.message.replace(describe(value), "{}")  # equal mistakes in several values are one finding
+            cause = (new.message.replace(describe(value), "{}"), new.expected)  # equal mistakes become one finding
             found.setdefault(cause, (index, new, []))[2].append(value)
     for index, new, wrong in found.values():
         text = new.message if new.path == split(path) else f"with {path} = {wrong[0]}: {new.message}"

@@ -47,36 +47,37 @@ def absolute(name: str, folder: Path) -> str:
     return str((folder / name).resolve()) if is_file(name) else name
 
 
-def import_plugin(name: str) -> None:
+def import_plugin(name: str, *, shown: str = "") -> None:
     """Import a module, or the module in a file; a file is imported once per process.
 
-    The folder of the file joins the end of the module search path, so that worker processes can import it too.
+    `shown` is how messages name it. The folder of the file joins the end of the module search path, so that worker processes can import it too.
 
     Raises
     ------
     PluginImportError
         When it is missing, fails while it is imported, or has the name of another module.
     """
+    shown = shown or name
     try:
         if is_file(name):
-            _import_file(Path(name))
+            _import_file(Path(name), shown)
         else:
             importlib.import_module(name)
     except ModuleNotFoundError as error:
         wanted = f": no module {error.name!r}" if error.name != name else ""
         raise PluginImportError(
-            f"plug-in {name!r} cannot be imported{wanted}",
+            f"plug-in {shown!r} cannot be imported{wanted}",
             "install it, or name a .py file relative to the scenario file, e.g. `./my_strategy.py`",
         ) from None
     except PluginImportError:
         raise
     except _FAILURES as error:
-        raise PluginImportError(f"plug-in {name!r} fails while it is imported: {_where(error, name)}") from None
+        raise PluginImportError(f"plug-in {shown!r} fails while it is imported: {_where(error, name)}") from None
 
 
-def _import_file(path: Path) -> None:
+def _import_file(path: Path, shown: str) -> None:
     if not path.is_file():
-        raise PluginImportError(f"plug-in file {str(path)!r} does not exist", "paths start at the scenario file")
+        raise PluginImportError(f"plug-in file {shown!r} does not exist", "paths start at the scenario file")
     module = path.stem
     if _OURS.get(module) == path and module in sys.modules:
         return
@@ -93,7 +94,7 @@ def _import_file(path: Path) -> None:
     if found is None or found.origin is None or Path(found.origin).resolve() != path:
         sys.path.remove(folder)
         taken = found.origin if found else "nothing"
-        raise PluginImportError(f"plug-in file {str(path)!r}: the name {module!r} means {taken}", "rename the file")
+        raise PluginImportError(f"plug-in file {shown!r}: the name {module!r} means {taken}", "rename the file")
     importlib.import_module(module)
     _OURS[module] = path
 

@@ -33,7 +33,7 @@ def reference_problems(data: dict[str, Any]) -> list[Problem]:
     known = outline(topology)
     problems = [*_repeated(known)]
     if isinstance(topology, dict):
-        problems += _profiles(topology, data)
+        problems += _devices(topology, data)
         problems += _links(topology, known)
     is_sound = not problems and known.are_links_complete
     workload = data.get("workload")
@@ -65,12 +65,17 @@ def _repeated(known: Outline) -> Iterator[Problem]:
         yield Problem(path, message, "at most one link from one device to another")
 
 
-def _profiles(topology: dict[str, Any], data: dict[str, Any]) -> Iterator[Problem]:
+def _devices(topology: dict[str, Any], data: dict[str, Any]) -> Iterator[Problem]:
     own = data.get("profiles")
     own_names = tuple(own) if isinstance(own, dict) else ()
     devices = topology.get("devices")
     for index, device in enumerate(devices if isinstance(devices, list) else ()):
-        name = device.get("profile") if isinstance(device, dict) else None
+        if not isinstance(device, dict):
+            continue
+        if device.get("position") is not None and "{" in str(device.get("id")):
+            path = ("topology", "devices", index, "position")
+            yield Problem(path, "a range of devices cannot stand at one position", remedy="write one entry per device")
+        name = device.get("profile")
         if isinstance(name, str) and name not in own_names and name not in catalog.names():
             path = ("topology", "devices", index, "profile")
             yield unknown(path, catalog.unknown(name, own_names), "`edgesim list devices` shows them all")
@@ -87,6 +92,11 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
         if not isinstance(link, dict):
             continue
         path: DataPath = ("topology", "links", index)
+        if {key for key in ("between", "from", "to") if link.get(key) is not None} not in ({"between"}, {"from", "to"}):
+            yield Problem(
+                path, "a link needs two ends", "either `between: [a, b]`, both ways, or `from: a` and `to: b`"
+            )
+            continue
         bad_ends = [*_link_ends(path, link, known)] if known.is_complete else []
         yield from bad_ends
         if (
@@ -99,8 +109,11 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
             yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
         medium = link.get("medium")
         if isinstance(medium, str) and medium not in known.media and (media is None or isinstance(media, list)):
-            error = UnknownNameError("medium", medium, known.media, nearest_name(medium, known.media))
-            yield unknown((*path, "medium"), error, f"name it under `topology.media`, e.g. `media: [{medium}]`")
+            problem = _no_such((*path, "medium"), "medium", medium, known.media)
+            expected = problem.expected if known.media else ""
+            yield Problem(
+                problem.path, problem.message, expected, f"name it under `topology.media`, e.g. `media: [{medium}]`"
+            )
 
 
 def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from annotated_types import Ge, Len
 from pydantic import BaseModel, Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
@@ -15,7 +15,7 @@ from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
-from edgesim.scenario.expand import expand_range, link_ends
+from edgesim.scenario.expand import expand_range
 from edgesim.scenario.options import CONFIG, OptionsOf, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.scenario.source import Source, read_file, read_text
 from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Seconds, Watt
@@ -23,9 +23,6 @@ from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Met
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Scalar = bool | int | float | str
-
-RESERVED = ("strategy", "replication", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact")
-"""Columns of the result tables, which a sweep's name may not take."""
 
 
 class Spec(BaseModel):
@@ -112,12 +109,6 @@ class DeviceSpec(Spec):
         expand_range(text)
         return text
 
-    @model_validator(mode="after")
-    def _has_one_place(self) -> Self:
-        if self.position is not None and len(expand_range(self.id)) > 1:
-            raise mistake("a range of devices cannot stand at one position", remedy="write one entry per device")
-        return self
-
     @property
     def device_ids(self) -> tuple[str, ...]:
         """The ids that this entry makes."""
@@ -138,22 +129,6 @@ class LinkSpec(Spec):
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
     mtu: Annotated[Bytes, Ge(1)] = Field(1472, description="payload of one packet", examples=["1472 B"])
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
-
-    @model_validator(mode="after")
-    def _has_two_ends(self) -> Self:
-        if (self.between is None) == (self.src is None and self.dst is None) or (self.src is None) != (
-            self.dst is None
-        ):
-            raise mistake(
-                "a link needs two ends",
-                expected="either `between: [a, b]` (both ways) or `from: a` and `to: b` (one way)",
-            )
-        return self
-
-    @property
-    def ends(self) -> tuple[tuple[str, ...], bool]:
-        """The patterns of both ends, and whether links go both ways."""
-        return link_ends({"between": self.between, "from": self.src, "to": self.dst})
 
 
 class TopologySpec(Spec):
@@ -222,15 +197,6 @@ class Scenario(Spec):
         description="values that the study varies, by column name",
         examples=[{"lost_devices": {"path": "failures.device_loss.k", "values": [0, 1, 2]}}],
     )
-
-    @field_validator("sweep")
-    @classmethod
-    def _are_free_columns(cls, sweep: dict[str, FactorSpec]) -> dict[str, FactorSpec]:
-        for name in sweep:
-            if name in RESERVED:
-                error = mistake(f"{name!r} is a column of the result table", remedy="choose another name", is_key=True)
-                raise mistake_at((name,), name, error)
-        return sweep
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
