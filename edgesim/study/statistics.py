@@ -61,7 +61,7 @@ def quantile(values: NDArray[np.float64], probability: float) -> Estimate:
     The estimate is the smallest value x with at least ``probability * n`` values not above it. The number of values below
     the true quantile is binomial whatever the distribution; the interval runs from the l-th to the u-th smallest value,
     with l and u - 1 the 2.5 % and 97.5 % points of that binomial. It covers at least 95 % for independent values. Too few
-    values have no bound on one side, which is then NaN: for the 95th percentile the upper bound needs 73 values. When all
+    values have no bound on one side, which is then NaN: for the 95th percentile the upper bound needs 72 values. When all
     values are equal the interval collapses, as for `mean`.
 
     References

@@ -1,0 +1,155 @@
+"""Trials, exact expectations and worker processes, on a study that can be computed by hand."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_study import Dying, Failing, OneOrNone, Unpicklable, shared
+
+from edgesim.errors import EdgesimError, SimulationError
+from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.study.execute import accuracy_of, evaluate, execute
+from edgesim.study.run import Silent
+
+
+def rows_of(points, replications: int = 40, workers: int = 1):
+    """Return {metric: row} of each case, and the intact records."""
+    study = shared(points)
+    outcomes, accuracy = execute(study, replications, workers, Silent())
+    rows, intact = evaluate(study, outcomes, accuracy)
+    return [{row.metric: row for row in case} for case in rows], intact
+
+
+def test_exact_expectation_of_unequal_outcomes() -> None:
+    """w1 lost with p = 3/4: accuracy 1/4 x 1 + 3/4 x 1/2, latency 1/4 x 0.1 s + 3/4 x 1 s, traffic 300 or 200 byte."""
+    [rows], _ = rows_of([{"loss": OneOrNone(0.75)}])
+    exact = {metric: row.exact for metric, row in rows.items()}
+    assert exact["accuracy"] == pytest.approx(0.625, abs=1e-12)
+    assert exact["latency"] == pytest.approx(0.775, abs=1e-12)
+    assert exact["latency_p95"] == pytest.approx(1.0, abs=1e-12)
+    assert exact["traffic"] == exact["traffic_result"] == pytest.approx(225.0, abs=1e-9)
+    assert exact["energy"] == pytest.approx(2.0 * 0.1 * 2.25, abs=1e-12)  # 2 W while sending, 0.1 s a message
+    assert exact["answered"] == 1.0
+
+
+@pytest.mark.parametrize(("k", "expected"), [(0, 1.0), (1, 2 / 3), (2, 1 / 3), (3, 0.0)])
+def test_exact_expectation_of_equal_outcomes(k: int, expected: float) -> None:
+    """Each device is lost in k of 3 subsets: 1 - k/3 (1/2 + 1/3 + 1/6)."""
+    [rows], _ = rows_of([{"loss": ExactlyK(k, "w*")}])
+    assert rows["accuracy"].exact == pytest.approx(expected, abs=1e-12)
+
+
+def test_models_are_combined() -> None:
+    """Two independent models multiply: w1 lost with 1/2, and one of w2, w3: 1/2 x 1/2 + (1/3 + 1/6) / 2 = 1/2."""
+    [rows], _ = rows_of([{"a": OneOrNone(0.5), "b": ExactlyK(1, "w[23]")}])
+    assert rows["accuracy"].exact == pytest.approx(0.5, abs=1e-12)
+
+
+def test_lost_messages_have_no_exact_expectation_but_agree_with_the_closed_form() -> None:
+    """Each message is lost with 0.2, so the mean accuracy is 0.8; 2,000 trials, interval of a seeded study."""
+    [rows], _ = rows_of([{"loss": Bernoulli(0.2)}], replications=2000)
+    assert isnan(rows["accuracy"].exact)
+    estimate = rows["accuracy"].estimate
+    assert estimate.low < 0.8 < estimate.high
+    assert estimate.high - estimate.low < 0.03
+    assert rows["traffic"].estimate.value == 300.0  # lost messages were sent
+
+
+def test_a_question_without_an_answer_is_answered_wrongly() -> None:
+    """With the hub itself lost there is no answer: accuracy 0, no latency, and nobody counted as answered."""
+    [rows], intact = rows_of([{"loss": ExactlyK(1, "hub")}])
+    assert rows["accuracy"].estimate.value == rows["accuracy"].exact == 0.0
+    assert rows["latency"].estimate.n == 0
+    assert isnan(rows["latency"].exact)
+    assert rows["answered"].estimate.value == 0.0
+    assert intact[0]["accuracy"] == 1.0
+    assert intact[0]["outcome"] == "completed"
+
+
+def test_all_points_meet_the_same_failures() -> None:
+    """Common random numbers: in each replication the device lost at k = 1 is among those lost at k = 2."""
+    study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
+    outcomes, _ = execute(study, 150, 1, Silent())
+    one, two = (outcome.drawn.lost for outcome in outcomes)
+    assert len(set(one)) == 3
+    assert all(a & b == a for a, b in zip(one, two, strict=True))
+
+
+def test_workers_change_nothing() -> None:
+    """One, two and three workers give the same trials, in the same order."""
+    study = shared([{"loss": Bernoulli(0.3)}, {"loss": ExactlyK(1, "w*")}])
+    results = [execute(study, 350, workers, Silent()) for workers in (1, 2, 3)]
+    for outcomes, accuracy in results[1:]:
+        assert accuracy == results[0][1]
+        for a, b in zip(outcomes, results[0][0], strict=True):
+            assert a.drawn.lost == b.drawn.lost
+            np.testing.assert_array_equal(a.drawn.latency_s, b.drawn.latency_s)
+    first = accuracy_of(study.cases[0], results[0][0][0].drawn, results[0][1])
+    assert 0 < first.mean() < 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_mistake_in_a_plug_in_is_told_with_its_place(workers: int) -> None:
+    """Strategy, kind of error, its text, file and line; the original error is the cause."""
+    study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Failing())
+    with pytest.raises(SimulationError, match=r"strategy 'toy', .*KeyError: 'no such student' \(.*toy_study.py:\d+\)") as e:
+        execute(study, 10, workers, Silent())
+    assert isinstance(e.value.__cause__, KeyError)
+
+
+def test_a_worker_that_dies_is_told() -> None:
+    """No bare BrokenProcessPool, and a remedy."""
+    study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Dying())
+    with pytest.raises(EdgesimError, match=r"a worker process ended before its time .* with fewer workers or with one"):
+        execute(study, 10, 2, Silent())
+    assert not multiprocessing.active_children()
+
+
+def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker() -> None:
+    """Processes need pickling, the single thread does not."""
+    study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Unpicklable())
+    with pytest.raises(EdgesimError, match="cannot be sent to worker processes: cannot pickle a toy"):
+        execute(study, 10, 2, Silent())
+    outcomes, _ = execute(study, 10, 1, Silent())
+    assert len(outcomes[0].drawn) == 10
+
+
+ORPHANS = """
+import os, signal, sys
+from toy_study import shared
+from edgesim.study.executor import completed, local_executor
+from edgesim.study.trial import simulate_block
+import time
+
+def work(shared, task):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    with local_executor(2, shared([{}])) as executor:
+        list(completed(executor, 2, work, [0, 1]))
+"""
+
+
+def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves the main process no time to stop them; they notice themselves."""
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as main:
+        assert main.stdout is not None
+        workers = [int(main.stdout.readline()) for _ in range(2)]
+        main.kill()
+    until_s = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]

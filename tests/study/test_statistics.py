@@ -1,0 +1,79 @@
+"""Estimates and their intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from edgesim.study.statistics import exact_mean, exact_quantile, mean, quantile, share
+
+N_STUDIES = 2000
+
+
+def test_the_interval_of_a_mean_covers_the_expectation_in_95_of_100_studies() -> None:
+    """Student's t on 20 uniforms; the bounds are five standard errors of a share of 0.95 in 2,000 studies (0.0049)."""
+    rng = np.random.default_rng(1)
+    found = [mean(rng.random(20)) for _ in range(N_STUDIES)]
+    coverage = np.mean([e.low <= 0.5 <= e.high for e in found])
+    assert coverage == pytest.approx(0.95, abs=0.025)
+
+
+def test_the_interval_of_a_quantile_covers_it_whatever_the_distribution() -> None:
+    """Order statistics cover at least 95 %, at most 95 % and the mass of one binomial point at each side (here 0.98)."""
+    rng = np.random.default_rng(2)
+    true = -np.log(0.05)  # the 95th percentile of the exponential distribution
+    found = [quantile(rng.exponential(size=200), 0.95) for _ in range(N_STUDIES)]
+    coverage = np.mean([e.low <= true <= e.high for e in found])
+    assert 0.935 < coverage < 0.985
+
+
+def test_the_interval_of_a_share_covers_it_near_one() -> None:
+    """Wilson's interval with 50 values at a share of 0.97: its exact coverage, summed over the binomial, is 0.9365 or more."""
+    rng = np.random.default_rng(3)
+    found = [share(rng.random(50) < 0.97) for _ in range(N_STUDIES)]
+    coverage = np.mean([e.low <= 0.97 <= e.high for e in found])
+    assert 0.91 < coverage < 0.99
+
+
+def test_wilson_is_scipys() -> None:
+    """The formula against an independent implementation."""
+    expected = binomtest(37, 40).proportion_ci(0.95, method="wilson")
+    found = share(np.array([True] * 37 + [False] * 3))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
+
+
+def test_order_statistics_are_the_binomial_ones() -> None:
+    """n = 100, p = 0.95: the 2.5 % and 97.5 % points of Binomial(100, 0.95) are 90 and 99, so values 90 and 100."""
+    found = quantile(np.arange(1.0, 101.0), 0.95)
+    assert (found.value, found.low, found.high) == (95.0, 90.0, 100.0)
+
+
+@pytest.mark.parametrize(("n", "is_bounded"), [(71, False), (72, True)])
+def test_few_values_have_no_upper_bound_of_the_95th_percentile(n: int, is_bounded: bool) -> None:
+    """0.95**n is below 0.025 from n = 72 on: only then is the largest value an upper bound."""
+    found = quantile(np.arange(float(n)), 0.95)
+    assert np.isfinite(found.high) == is_bounded
+
+
+def test_equal_values_collapse_the_interval() -> None:
+    """A sum of equal values is rounded; the interval is still exactly the value."""
+    for estimate in (mean(np.full(7, 0.1)), quantile(np.full(7, 0.1), 0.95)):
+        assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.1, 0.1, 0.1, 7)
+
+
+@pytest.mark.parametrize("estimate", [mean, lambda values: quantile(values, 0.95)])
+def test_one_value_has_no_interval_and_none_has_no_estimate(estimate) -> None:
+    """Nothing is made up where nothing is known."""
+    one, none = estimate(np.array([3.0])), estimate(np.array([]))
+    assert one.value == 3.0
+    assert np.isnan(one.high)
+    assert np.isnan(none.value)
+    assert none.n == 0
+
+
+def test_exact_values_of_a_small_distribution() -> None:
+    """P(1) = 0.9, P(2) = 0.06, P(5) = 0.04: expectation 1.22, 95th percentile 2, 96th percentile 2, above it 5."""
+    values, weights = np.array([5.0, 1.0, 2.0]), np.array([0.04, 0.9, 0.06])
+    assert exact_mean(values, weights) == pytest.approx(1.22, abs=1e-15)
+    assert [exact_quantile(values, weights, p) for p in (0.9, 0.95, 0.96, 0.97)] == [1.0, 2.0, 2.0, 5.0]

@@ -1,0 +1,220 @@
+"""A study from its scenario to its folder; training is left out, the rest is real."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from toy_study import LABELS, Broken, Toy
+
+from edgesim.compute.roofline import Roofline
+from edgesim.domain.model import Dataset, Split
+from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
+from edgesim.interfaces import DeploymentContext
+from edgesim.registry import STRATEGIES
+from edgesim.scenario.schema import Scenario
+from edgesim.study import prepare, store
+from edgesim.study.run import run
+
+BYTES = ("summary.csv", "trials.parquet", "scenario.yaml")
+PROFILE = {
+    "compute_rate": dict.fromkeys(("conv", "depthwise", "linear", "other"), "1 GFLOP/s"),
+    "memory_bandwidth": "1 GB/s",
+    "layer_overhead": "1 us",
+    "memory": "1 kB",
+    "power": dict.fromkeys(("idle", "busy", "transmit", "receive"), "1 W"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch: pytest.MonkeyPatch):
+    """Register the toy strategies, and give them a context without a network."""
+    STRATEGIES.register("toy")(Toy)
+    STRATEGIES.register("broken")(Broken)
+    split = Split(LABELS[:, None, None, None].astype("float32"), LABELS)
+
+    def context(system: Any, _teacher: Any, progress: Any) -> DeploymentContext:
+        dataset = Dataset("toy", split, split, split, 2, "", "")
+        ends = (system.topology, system.source_id, system.sink_id)
+        return DeploymentContext(*ends, None, "", "", dataset, None, Roofline(), system.seed, progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(prepare, "load_teacher", lambda _system, _progress: None)
+    monkeypatch.setattr(prepare, "context_of", context)
+    yield
+    STRATEGIES.remove("toy")
+    STRATEGIES.remove("broken")
+
+
+def scenario(**changes: Any) -> Scenario:
+    """The toy star, with 0 to 3 devices lost."""
+    data: dict[str, Any] = {
+        "name": "toys",
+        "seed": 1,
+        "replications": 150,
+        "profiles": {"toy": PROFILE},
+        "topology": {
+            "devices": [{"id": "hub", "profile": "toy"}, {"id": "w{1..3}", "profile": "toy"}],
+            "links": [{"between": ["hub", "w*"], "bandwidth": "8 kbit/s"}],
+        },
+        "workload": {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": "hub"},
+        "strategies": {"toy": {}},
+        "failures": {"loss": {"type": "exactly-k", "targets": "w*", "k": 0}},
+        "sweep": {"n_lost": {"path": "failures.loss.k", "values": [0, 1, 2, 3]}},
+    }
+    return Scenario.from_data(data | changes)
+
+
+def test_the_same_bytes_twice_and_with_any_number_of_workers(tmp_path: Path) -> None:
+    """The machine-readable files hold nothing of time, place or workers."""
+    folders = [tmp_path / name for name in ("once", "twice", "two_workers")]
+    for folder, workers in zip(folders, (1, 1, 2), strict=True):
+        run(scenario(), workers=workers, output=folder)
+    for name in BYTES:
+        contents = {(folder / name).read_bytes() for folder in folders}
+        assert len(contents) == 1, name
+
+
+def test_the_summary_is_tidy_and_right(tmp_path: Path) -> None:
+    """One row per factor point, strategy and metric; exact accuracies 1 - k/3; the intervals hold them here."""
+    result = run(scenario(), workers=1, output=tmp_path / "r")
+    table = result.summary()
+    assert list(table.columns) == ["n_lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+    assert len(table) == 4 * 10
+    accuracy = table[table["metric"] == "accuracy"]
+    assert accuracy["exact"].tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0], abs=1e-9)
+    assert (accuracy["ci_low"] <= accuracy["exact"]).all()
+    assert (accuracy["exact"] <= accuracy["ci_high"]).all()
+    memory = table[table["metric"] == "peak_memory"]
+    assert memory["mean"].unique().tolist() == [150.0]  # 50 byte of weights, and a message of 100
+
+
+def test_trials_are_all_there(tmp_path: Path) -> None:
+    """A row per factor point, strategy and replication; its means are those of the summary."""
+    result = run(scenario(), workers=1, output=tmp_path / "r")
+    trials = result.frame()
+    assert len(trials) == 4 * 150
+    assert trials["n_lost"].dtype == "int64"
+    assert set(trials["outcome"]) == {"completed", "degraded"}
+    means = trials.groupby("n_lost")["accuracy"].mean()
+    table = result.summary().query("metric == 'accuracy'").set_index("n_lost")["mean"]
+    pd.testing.assert_series_equal(means, table, check_names=False, rtol=1e-9)
+
+
+def test_the_manifest_says_how_to_repeat(tmp_path: Path) -> None:
+    """Hashes are those of the files; the stored scenario is the same study."""
+    result = run(scenario(), workers=1, output=tmp_path / "r", command="edgesim run toys.yaml")
+    manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
+    assert manifest == result.manifest
+    assert {entry["name"] for entry in manifest["files"]} == set(BYTES)
+    for entry in manifest["files"]:
+        assert hashlib.sha256((tmp_path / "r" / entry["name"]).read_bytes()).hexdigest() == entry["sha256"]
+    assert manifest["command"] == "edgesim run toys.yaml"
+    assert manifest["deployments"][0]["description"] == {"parts": 3}
+    assert len(manifest["deployments"]) == 1  # the points differ only in their failures
+    again = Scenario.load(tmp_path / "r" / "scenario.yaml")
+    assert again.hash() == manifest["hash"] == scenario().hash()
+
+
+def test_a_folder_of_the_same_scenario_is_replaced(tmp_path: Path) -> None:
+    """Nothing of the old one stays, and no temporary folder."""
+    run(scenario(), workers=1, output=tmp_path / "r")
+    (tmp_path / "r" / "stale.png").write_text("old")
+    run(scenario(), workers=1, output=tmp_path / "r")
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    assert not (tmp_path / "r" / "stale.png").exists()
+
+
+def test_a_folder_of_another_scenario_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what differs, in one line, and names the option that helps; the old results stay."""
+    run(scenario(), workers=1, output=tmp_path / "r")
+    before = (tmp_path / "r" / "manifest.json").read_bytes()
+    monkeypatch.setattr(prepare, "load_teacher", None)
+    with pytest.raises(ResultError, match=r"another scenario \(seed: 1 there, 2 here\); remove it or .* --output") as error:
+        run(scenario(), workers=1, output=tmp_path / "r", seed=2)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "r" / "manifest.json").read_bytes() == before
+
+
+def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
+    """Neither a folder with other files nor a file is overwritten; an empty folder is fine."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("two years")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ResultError, match="files that are not a result of edgesim; choose another folder with --output"):
+        run(scenario(), workers=1, output=tmp_path / "thesis")
+    with pytest.raises(ResultError, match="is a file"):
+        run(scenario(), workers=1, output=tmp_path / "file")
+    assert run(scenario(), workers=1, output=tmp_path / "empty").folder == tmp_path / "empty"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
+    """Neither Ctrl-C nor a full disk at the last file leaves a folder, and an older result survives."""
+    run(scenario(), workers=1, output=tmp_path / "r")
+    before = (tmp_path / "r" / "manifest.json").read_bytes()
+
+    def interrupt(_result: store.Result) -> None:
+        raise error
+
+    with pytest.raises((KeyboardInterrupt, ResultError)):
+        run(scenario(), workers=1, output=tmp_path / "r", illustrate=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+    assert (tmp_path / "r" / "manifest.json").read_bytes() == before
+
+
+def test_an_error_of_a_strategy_names_it_and_the_factor_point(tmp_path: Path) -> None:
+    """A plug-in's mistake is told with its line; a plan that does not fit keeps its class and gets a note."""
+    with pytest.raises(SimulationError, match=r"strategy 'broken' at n_lost = 0: KeyError: 'wing' \(.*toy_study.py:\d+\)"):
+        run(scenario(strategies={"toy": {}, "broken": {}}), workers=1, output=tmp_path / "r")
+    small = {"toy": PROFILE | {"memory": "120 B"}}
+    with pytest.raises(PlanError, match="device 'hub' needs 150 byte but has 120 byte") as error:
+        run(scenario(profiles=small), workers=1, output=tmp_path / "r")
+    assert error.value.__notes__ == ["in strategy 'toy' at n_lost = 0"]
+    assert not (tmp_path / "r").exists()
+
+
+def test_only_what_a_factor_changes_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three values of one strategy's option: three deployments of it, one of the other."""
+    made: list[int] = []
+    monkeypatch.setattr(Toy, "deploy", lambda self, _context: made.append(self.questions) or _deployment())
+    sweep = {"asked": {"path": "strategies.a.questions", "values": [3, 6, 9]}}
+    run(
+        scenario(strategies={"a": {"type": "toy"}, "b": {"type": "toy", "questions": 1}}, sweep=sweep),
+        workers=1,
+        output=tmp_path / "r",
+    )
+    assert made == [3, 1, 6, 9]
+
+
+def _deployment():
+    from toy_study import ToyDeployment
+
+    return ToyDeployment()
+
+
+@pytest.mark.parametrize("option", [{"workers": 0}, {"replications": 0}, {"seed": -1}])
+def test_options_out_of_range_are_refused(tmp_path: Path, option: dict[str, int]) -> None:
+    """From Python as from the command line, before anything is written."""
+    with pytest.raises(ScenarioError):
+        run(scenario(), output=tmp_path / "r", **option)  # type: ignore[arg-type]
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
+    """The column would be there twice."""
+    sweep = {"energy_j": {"path": "failures.loss.k", "values": [0]}}
+    with pytest.raises(ScenarioError, match="'energy_j' is a column of the result"):
+        run(scenario(sweep=sweep), workers=1, output=tmp_path / "r")
+
+
+def test_differences_are_short(tmp_path: Path) -> None:
+    """Nested values by their path, the first three, the number of the others."""
+    old = {"a": {"b": 1, "c": [{"d": 2}]}, "e": "x" * 100, "f": 1, "g": 1}
+    new = {"a": {"b": 2, "c": [{"d": 3}]}, "e": "y", "f": 2}
+    expected = f"a.b: 1 there, 2 here; a.c[0].d: 2 there, 3 here; e: {'x' * 37}... there, y here; and 2 more"
+    assert store.differences(old, new) == expected
