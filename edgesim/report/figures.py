@@ -137,26 +137,23 @@ def resilience(
         factor = factor or factors[0]
         data, fixed = at_first(data, [name for name in factors if name != factor])
         data = data[data["metric"] == metric]
-        values = list(data[factor].unique())
+        values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
         at, unit, is_number = positions(values)
         place = dict(zip(values, at, strict=True))
         colours = look(strategies_of(data))
-        step = min(np.diff(sorted(at)), default=1.0)
-        has_exact = bool(data["exact"].notna().any())
+        apart = _distance_apart(at, len(colours)) if is_number else 0.6 / len(colours)
         for index, (strategy, (colour, marker)) in enumerate(colours.items()):
             rows = data[data["strategy"] == strategy]
-            x = np.array([place[value] for value in rows[factor]])
-            # side by side, so that intervals of equal means stay readable
-            shifted = x + 0.06 * step * (index - (len(colours) - 1) / 2)
-            is_exact = bool(rows["exact"].notna().all())
+            x = np.array([place[value] for value in rows[factor]]) + apart * (index - (len(colours) - 1) / 2)
+            is_joined = is_number and not rows["exact"].notna().all()
             ax.errorbar(
-                shifted, rows["mean"], yerr=_half_widths(rows), color=colour, marker=marker, markersize=4,
-                linestyle="none" if is_exact else "-", elinewidth=1.0, label=strategy,
+                x, rows["mean"], yerr=_half_widths(rows), color=colour, marker=marker, markersize=4,
+                linestyle="-" if is_joined else "none", elinewidth=1.0, label=strategy,
             )  # fmt: skip
             if rows["exact"].notna().any():
-                ax.plot(x, rows["exact"], color=colour, linewidth=0.7, zorder=1.5)
-        if has_exact:
-            ax.plot([], [], color="#555555", linewidth=0.7, label=EXACT)
+                ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
+        if data["exact"].notna().any():
+            ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
         _factor_axis(ax, factor, values, at, unit, is_number=is_number)
         unit_of_metric = data["unit"].iloc[0]
         ax.set_ylabel(words(metric) + ("" if unit_of_metric == "1" else f" ({unit_of_metric})"))
@@ -165,6 +162,18 @@ def resilience(
             ax.set_yticks(np.linspace(0, 1, 6))
         _legend_above(ax, fixed)
     return ax
+
+
+def _distance_apart(at: list[float], n: int) -> float:
+    """Return how far apart strategies stand at one value, so that intervals of equal means stay readable."""
+    if len(at) < 2:
+        return 0.02
+    return float(min(0.012 * (max(at) - min(at)), 0.7 * np.median(np.diff(sorted(at))) / n))
+
+
+def _exact_line(*, is_number: bool) -> dict[str, Any]:
+    """Return the look of exact expectations: a thin line, or a dash at each value that has no order."""
+    return {"linewidth": 0.7} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
 
 
 def _legend_above(ax: Axes, title: str) -> None:
@@ -182,7 +191,8 @@ def _factor_axis(ax: Axes, factor: str, values: list[Any], at: list[float], unit
     ax.set_xlabel(words(factor) + (f" ({unit})" if unit else ""))
     if not is_number:
         ax.set_xticks(at, [str(value) for value in values])
-    elif len(values) <= 9 and all(isinstance(value, (int, np.integer)) for value in values):
+        ax.set_xlim(-0.5, len(at) - 0.5)
+    elif len(values) <= 9 and all(isinstance(value, int) for value in values):
         ax.xaxis.set_major_locator(FixedLocator(at))
         ax.xaxis.set_major_formatter(FixedFormatter([str(value) for value in values]))
 

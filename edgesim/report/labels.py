@@ -17,7 +17,8 @@ _PLACES = [
     for distance in (6, 10, 16, 24, 34)
     for dx, dy in ((1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1.4), (0, -1.4), (1.4, 0), (-1.4, 0))
 ]
-_POINT_PX = 4.0
+_RADIUS_PT = 5.0
+"""Of a large marker and a little space around it."""
 
 
 def label_points(
@@ -40,10 +41,11 @@ def label_points(
         FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     scale = figure.dpi / 72.0
+    radius = _RADIUS_PT * scale
     taken = []
     for point in avoid:
         x, y = ax.transData.transform(point)
-        taken.append(Bbox.from_extents(x - _POINT_PX, y - _POINT_PX, x + _POINT_PX, y + _POINT_PX))
+        taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
     inside = ax.get_window_extent()
     made = []
     for text, x, y, colour in labels:

@@ -99,7 +99,7 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
     """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
     keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
     rows = summary[summary["metric"] == metric]
-    values = list(rows[factor].unique())
+    values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
     places = list(dict.fromkeys(key[:-1] for key in cell))
     taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))

@@ -101,7 +101,9 @@ def test_workers_change_nothing() -> None:
 def test_a_mistake_in_a_plug_in_is_told_with_its_place(workers: int) -> None:
     """Strategy, kind of error, its text, file and line; the original error is the cause."""
     study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Failing())
-    with pytest.raises(SimulationError, match=r"strategy 'toy', .*KeyError: 'no such student' \(.*toy_study.py:\d+\)") as e:
+    with pytest.raises(
+        SimulationError, match=r"strategy 'toy', .*KeyError: 'no such student' \(.*toy_study.py:\d+\)"
+    ) as e:
         execute(study, 10, workers, Silent())
     assert isinstance(e.value.__cause__, KeyError)
 
@@ -145,7 +147,9 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS)
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as main:
+    with subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    ) as main:
         assert main.stdout is not None
         workers = [int(main.stdout.readline()) for _ in range(2)]
         main.kill()

@@ -128,12 +128,16 @@ def test_a_folder_of_the_same_scenario_is_replaced(tmp_path: Path) -> None:
     assert not (tmp_path / "r" / "stale.png").exists()
 
 
-def test_a_folder_of_another_scenario_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_scenario_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message says what differs, in one line, and names the option that helps; the old results stay."""
     run(scenario(), workers=1, output=tmp_path / "r")
     before = (tmp_path / "r" / "manifest.json").read_bytes()
     monkeypatch.setattr(prepare, "load_teacher", None)
-    with pytest.raises(ResultError, match=r"another scenario \(seed: 1 there, 2 here\); remove it or .* --output") as error:
+    with pytest.raises(
+        ResultError, match=r"another scenario \(seed: 1 there, 2 here\); remove it or .* --output"
+    ) as error:
         run(scenario(), workers=1, output=tmp_path / "r", seed=2)
     assert "\n" not in str(error.value)
     assert (tmp_path / "r" / "manifest.json").read_bytes() == before
@@ -145,7 +149,9 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis" / "chapter.txt").write_text("two years")
     (tmp_path / "file").write_text("x")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ResultError, match="files that are not a result of edgesim; choose another folder with --output"):
+    with pytest.raises(
+        ResultError, match="files that are not a result of edgesim; choose another folder with --output"
+    ):
         run(scenario(), workers=1, output=tmp_path / "thesis")
     with pytest.raises(ResultError, match="is a file"):
         run(scenario(), workers=1, output=tmp_path / "file")
@@ -169,7 +175,9 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_an_error_of_a_strategy_names_it_and_the_factor_point(tmp_path: Path) -> None:
     """A plug-in's mistake is told with its line; a plan that does not fit keeps its class and gets a note."""
-    with pytest.raises(SimulationError, match=r"strategy 'broken' at n_lost = 0: KeyError: 'wing' \(.*toy_study.py:\d+\)"):
+    with pytest.raises(
+        SimulationError, match=r"strategy 'broken' at n_lost = 0: KeyError: 'wing' \(.*toy_study.py:\d+\)"
+    ):
         run(scenario(strategies={"toy": {}, "broken": {}}), workers=1, output=tmp_path / "r")
     small = {"toy": PROFILE | {"memory": "120 B"}}
     with pytest.raises(PlanError, match="device 'hub' needs 150 byte but has 120 byte") as error:

@@ -28,7 +28,10 @@ LABELS = np.ones(12, dtype=np.int64)
 PLAN = Plan(
     steps=(
         *(Compute(f"make {device}", device) for device in SETTLED),
-        *(Transfer(f"send {device}", device, "hub", 100, "answer", "result", (f"make {device}",)) for device in SETTLED),
+        *(
+            Transfer(f"send {device}", device, "hub", 100, "answer", "result", (f"make {device}",))
+            for device in SETTLED
+        ),
         Compute(
             "merge", "hub", inputs=tuple(f"send {device}" for device in SETTLED), on_missing="degrade", deadline_s=1.0
         ),
@@ -41,7 +44,16 @@ PLAN = Plan(
 def star() -> Topology:
     """A hub and three devices that take no power but for sending."""
     profile = DeviceProfile(
-        "toy", dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9), 1e9, 0.0, 1000, 0.0, 0.0, 2.0, 0.0, "assumed"
+        "toy",
+        dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9),
+        1e9,
+        0.0,
+        1000,
+        0.0,
+        0.0,
+        2.0,
+        0.0,
+        "assumed",
     )
     return Topology(
         tuple(Device(name, profile) for name in ("hub", *SETTLED)),

@@ -1,0 +1,184 @@
+"""Figures: what is drawn, what the axes say, and that no text covers another."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from edgesim.report.figures import resilience, tradeoff
+from edgesim.report.style import COLOURS, MARKERS, look, positions, save
+
+METRICS = {"accuracy": "1", "traffic": "byte", "answered": "1"}
+
+
+def summary(
+    strategies: dict[str, float], factor: str = "lost_devices", values=(0, 1, 2, 3), *, exact: bool = True
+) -> pd.DataFrame:
+    """A summary table in which accuracy falls with the factor and traffic is fixed per strategy."""
+    rows = []
+    for level, value in enumerate(values):
+        for name, traffic in strategies.items():
+            for metric, unit in METRICS.items():
+                mean = traffic if metric == "traffic" else 1 - 0.2 * level
+                half = 0.0 if metric == "traffic" else 0.03
+                expected = mean if exact else np.nan
+                rows.append((value, name, metric, unit, mean, mean - half, mean + half, 50, expected))
+    columns = [factor, "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def intact(strategies: dict[str, float], factor: str = "lost_devices") -> pd.DataFrame:
+    """Every strategy is right when nothing is lost."""
+    return pd.DataFrame(
+        {factor: 0, "strategy": list(strategies), "traffic": list(strategies.values()), "accuracy": 1.0}
+    )
+
+
+def visible_texts(ax: Axes) -> list[Text]:
+    """All texts that are drawn, tick labels included; those of ticks beyond the limits exist but lie outside the axes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    FigureCanvasAgg(figure).draw()
+    ticks = {
+        label
+        for axis, low, high in ((ax.xaxis, *ax.get_xlim()), (ax.yaxis, *ax.get_ylim()))
+        for place, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        if low <= place <= high
+    }
+    every_tick = {label for axis in (ax.xaxis, ax.yaxis) for label in axis.findobj(Text)} - {
+        ax.xaxis.label,
+        ax.yaxis.label,
+    }
+    return [
+        text
+        for text in figure.findobj(Text)
+        if text.get_text() and text.get_visible() and (text in ticks or text not in every_tick)
+    ]
+
+
+def assert_no_overlap(ax: Axes) -> None:
+    """No two drawn texts share a pixel."""
+    boxes = [(text.get_text(), text.get_window_extent()) for text in visible_texts(ax)]
+    for (first, one), (second, other) in combinations(boxes, 2):
+        shared_width = min(one.x1, other.x1) - max(one.x0, other.x0)
+        shared_height = min(one.y1, other.y1) - max(one.y0, other.y0)
+        assert min(shared_width, shared_height) <= 0.5, f"{first!r} and {second!r} overlap"
+
+
+STRATEGIES = {"single": 0.0, "modnn": 5e4, "nonn": 2e3}
+CROWD = {f"strategy-{i}": 2000.0 * (1 + 0.02 * i) for i in range(6)}
+
+
+@pytest.mark.parametrize("strategies", [STRATEGIES, CROWD, {"one": 0.0}, {"one": 700.0}])
+def test_tradeoff_labels_cover_nothing(strategies: dict[str, float]) -> None:
+    """Every strategy is named beside its point, also in a crowd, and no text covers another."""
+    ax = tradeoff(summary(strategies), intact=intact(strategies))
+    assert {text.get_text() for text in ax.texts} == set(strategies)
+    assert_no_overlap(ax)
+
+
+def test_tradeoff_says_what_its_axes_are() -> None:
+    """Names and units; the traffic axis is logarithmic and has a place for zero."""
+    ax = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
+    assert ax.get_xlabel() == "traffic per inference (byte)"
+    assert ax.get_ylabel() == "accuracy"
+    assert ax.get_xscale() == "symlog"
+    assert ax.xaxis.get_ticklabels()[0].get_text() == "0"
+    assert ax.get_title(loc="left") == "filled: nothing lost   hollow: lost devices 0 to 3"
+    assert tradeoff(summary({"a": 10.0})).get_xscale() == "log"
+
+
+def test_tradeoff_draws_each_strategy_once_with_intervals() -> None:
+    """One path with intervals per strategy, one large marker for nothing lost."""
+    ax = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
+    bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
+    assert len(bars) == 3
+    large = [line for line in ax.lines if line.get_markersize() == 7]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in large] == [(x, 1.0) for x in STRATEGIES.values()]
+
+
+@pytest.mark.parametrize(
+    "values", [(0, 1, 2, 3), (0.0, 0.01, 0.1, 0.5), ("5 ms", "10 ms", "50 ms"), ("louvain", "random")]
+)
+@pytest.mark.parametrize("strategies", [STRATEGIES, {**STRATEGIES, **CROWD}])
+def test_resilience_texts_cover_nothing(strategies: dict[str, float], values) -> None:
+    """Legend above the axes, in rows; tick labels apart."""
+    ax = resilience(summary(strategies, values=values))
+    assert_no_overlap(ax)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1
+    figure = ax.get_figure(root=True)
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_resilience_draws_intervals_and_the_exact_expectation() -> None:
+    """Means with bars for each strategy; thin lines for the exact values, named once; without them the means are joined."""
+    ax = resilience(summary(STRATEGIES))
+    assert len(ax.containers) == 3
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["single", "modnn", "nonn", "exact"]
+    thin = [line for line in ax.lines if line.get_linewidth() == 0.7 and len(line.get_xdata())]
+    assert [list(line.get_ydata()) for line in thin] == [[1.0, 0.8, 0.6, pytest.approx(0.4)]] * 3
+    simulated = resilience(summary(STRATEGIES, exact=False))
+    assert "exact" not in [text.get_text() for text in simulated.get_legend().get_texts()]
+    assert all(container.lines[0].get_linestyle() == "-" for container in simulated.containers)
+
+
+def test_units_of_a_factor_stand_on_the_axis() -> None:
+    """Quantities of one unit are numbers, other texts are names side by side."""
+    assert (
+        resilience(summary(STRATEGIES, factor="step_deadline", values=("5 ms", "10 ms"))).get_xlabel()
+        == "step deadline (ms)"
+    )
+    assert positions(["5 ms", "1 s"]) == ([0.0, 1.0], "", False)
+    assert positions([True, False])[2] is False
+
+
+def test_other_factors_stay_at_their_first_value_and_the_figure_says_so() -> None:
+    """A second factor is neither averaged over nor forgotten."""
+    table = pd.concat([summary(STRATEGIES).assign(rate=rate) for rate in ("5 Mbit/s", "1 Mbit/s")])
+    table = table[["rate", *summary(STRATEGIES).columns]]
+    ax = resilience(table, factor="lost_devices")
+    assert ax.get_legend().get_title().get_text() == "rate = 5 Mbit/s"
+    assert len(ax.containers[0].lines[0].get_xdata()) == 4
+    assert "rate = 5 Mbit/s" in tradeoff(table, factor="lost_devices").get_title(loc="left")
+
+
+def test_given_axes_are_used() -> None:
+    """For figures that a user arranges."""
+    ax = Figure().add_subplot()
+    assert resilience(summary(STRATEGIES), ax) is ax
+    assert tradeoff(summary(STRATEGIES), ax) is ax
+
+
+def test_one_look_per_strategy_in_all_figures() -> None:
+    """The same colour and marker in both figures; no two strategies share both below 56."""
+    trade = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
+    fall = resilience(summary(STRATEGIES))
+    for one, other in zip(trade.containers, fall.containers, strict=True):
+        assert to_hex(one.lines[0].get_color()) == to_hex(other.lines[0].get_color())
+        assert one.lines[0].get_marker() == other.lines[0].get_marker()
+    assert len(set(look([str(i) for i in range(56)]).values())) == len(COLOURS) * len(MARKERS)
+
+
+def test_figures_are_the_same_files_in_every_run_and_leave_settings_alone(tmp_path: Path) -> None:
+    """No dates, no random ids, nothing below 7 pt, no change of the user's settings."""
+    before = dict(rcParams)
+    for name in ("a", "b"):
+        ax = resilience(summary(STRATEGIES))
+        save(ax.get_figure(root=True), tmp_path / name)
+        assert min(text.get_fontsize() for text in visible_texts(ax)) >= 7
+    assert dict(rcParams) == before
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()

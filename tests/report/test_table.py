@@ -1,0 +1,70 @@
+"""The tables as plain texts."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from edgesim.report.table import WIDTH, costs, levels
+
+COLUMNS = ["lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+NAN = float("nan")
+
+
+def summary(n_levels: int = 2, strategy: str = "nonn") -> pd.DataFrame:
+    """One strategy with traffic, latency and accuracy at some levels of loss."""
+    rows = []
+    for lost in range(n_levels):
+        for metric, unit, mean, half in (
+            ("accuracy", "1", 0.95 - 0.01 * lost, 0.005 * lost),
+            ("latency", "s", 0.02, 0.0002),
+            ("latency_p95", "s", 0.1, NAN),
+            ("traffic_input", "byte", 2048, 0),
+            ("traffic_intermediate", "byte", 0, 0),
+            ("traffic_result", "byte", 220, 0),
+            ("energy", "J", 0.0369, 0),
+            ("peak_memory", "byte", 9960, 0),
+        ):
+            rows.append((lost, strategy, metric, unit, mean, mean - half, mean + half, 400, NAN))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_costs_are_one_line_per_strategy_with_units() -> None:
+    """Traffic in three parts, latency with its interval, and the accuracy with nothing lost."""
+    intact = pd.DataFrame({"lost": [0], "strategy": ["nonn"], "accuracy": [0.989]})
+    table = costs(summary(), intact, "lost")
+    assert table.rows == (("nonn", "2.05 kB", "0 B", "220 B", "20 ms ±1 %", "100 ms", "36.9 mJ", "9.96 kB", "98.9 %"),)
+    assert len(table.headers) == len(table.rows[0])
+    assert "lost = 0" in table.title
+
+
+def test_no_answer_is_said() -> None:
+    """A strategy that never answers has no latency rather than a number."""
+    silent = summary()
+    silent.loc[silent["metric"].str.startswith("latency"), ["mean", "ci_low", "ci_high"]] = NAN
+    intact = pd.DataFrame({"lost": [0], "strategy": ["nonn"], "accuracy": [0.0]})
+    assert costs(silent, intact, "lost").rows[0][4:6] == ("no answer", "no answer")
+
+
+def test_levels_show_intervals_where_something_varies() -> None:
+    """Percent, with half the interval; none at a level where nothing varies."""
+    table = levels(summary(), "lost", "accuracy", "Accuracy")
+    assert table.headers == ("strategy", "0", "1")
+    assert table.rows == (("nonn", "95.0", "94.0 ±0.5"),)
+
+
+def test_levels_fit_the_width_and_say_what_they_leave_out() -> None:
+    """Of 40 levels those are shown that fit, the first and the last among them."""
+    table = levels(summary(40, "a-strategy-with-a-long-name"), "lost", "accuracy", "Accuracy")
+    assert table.headers[1] == "0"
+    assert table.headers[-1] == "39"
+    widths = [max(len(cell) for cell in column) + 1 for column in zip(table.headers, *table.rows, strict=True)]
+    assert sum(widths) <= WIDTH
+    assert table.note == f"{len(table.headers) - 1} of 40 values of lost shown; summary.csv has all"
+
+
+def test_other_factors_make_lines() -> None:
+    """A second factor is shown as a column, not averaged over."""
+    both = pd.concat([summary().assign(rate=rate) for rate in ("1 Mbit/s", "5 Mbit/s")])[["rate", *COLUMNS]]
+    table = levels(both, "lost", "accuracy", "Accuracy")
+    assert [row[:2] for row in table.rows] == [("1 Mbit/s", "nonn"), ("5 Mbit/s", "nonn")]
+    assert table.n_names == 2
