@@ -30,7 +30,8 @@ MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
 RESERVED = frozenset({
     "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact", "replication", "outcome", "accuracy",
-    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "lost",
+    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
+    "lost_transfers",
 })  # fmt: skip
 """Columns of the result tables, whose names no factor may take."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.errors import Finding, ScenarioError
 from edgesim.rng import CHUNK
 
 if TYPE_CHECKING:
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
     from edgesim.domain.topology import Topology
     from edgesim.engine.program import Program
     from edgesim.interfaces import Deployment, FailureModel
-
-RESERVED = frozenset({
-    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact", "replication", "outcome", "accuracy",
-    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "lost",
-})  # fmt: skip
-"""Column names of the tables; a factor may not be called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +113,6 @@ def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) 
         for n, is_enumeration in ((replications, False), (n_outcomes[position], True))
         for start in range(0, n, CHUNK)
     ]
-
-
-def check_factors(names: Iterable[str]) -> None:
-    """Refuse factor names that are columns of the tables.
-
-    Raises
-    ------
-    ScenarioError
-        With one finding per name.
-    """
-    findings = tuple(
-        Finding(f"factor name {name!r} is a column of the results", ("sweep", name), help="choose another name")
-        for name in names
-        if name in RESERVED
-    )
-    if findings:
-        raise ScenarioError(findings)
 
 
 def show_value(value: object) -> str:

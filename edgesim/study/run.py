@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from edgesim.errors import Finding, ScenarioError
 from edgesim.interfaces import Progress, Task
 from edgesim.scenario.build import build
-from edgesim.study.design import check_factors
 from edgesim.study.execute import accuracy_of, evaluate, execute
 from edgesim.study.executor import n_cpus
 from edgesim.study.manifest import manifest
@@ -91,7 +90,6 @@ def run(
     folder = Path("results") / scenario.name if output is None else Path(output)
     progress = Silent() if progress is None else progress
     points = scenario.points()
-    check_factors(points[0])
     check_target(folder, scenario.resolved(), scenario.hash())
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
     outcomes, accuracy = execute(shared, scenario.replications, workers, progress)

@@ -88,7 +88,10 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
 def write_trials(
     path: Path, cases: Sequence[Case], trials: Sequence[Trials], accuracy: Sequence[NDArray[np.float64]]
 ) -> None:
-    """Write all drawn trials, one per row, in the order of cases and replications."""
+    """Write all drawn trials, one per row, in the order of cases and replications.
+
+    ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -103,7 +106,7 @@ def write_trials(
     columns["accuracy"] = pa.array(np.concatenate(accuracy))
     for name in ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j"):
         columns[name] = pa.array(np.concatenate([getattr(part, name) for part in trials]))
-    columns["lost"] = pa.array([f"{lost:x}" for part in trials for lost in part.lost], pa.string())
+    columns["lost_transfers"] = pa.array([f"{lost:x}" for part in trials for lost in part.lost], pa.string())
     parquet.write_table(pa.table(columns), path, compression="zstd")
 
 

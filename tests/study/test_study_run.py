@@ -16,6 +16,7 @@ from edgesim.domain.model import Dataset, Split
 from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
+from edgesim.scenario.check import RESERVED
 from edgesim.scenario.schema import Scenario
 from edgesim.study import prepare, store
 from edgesim.study.run import run
@@ -214,10 +215,9 @@ def test_options_out_of_range_are_refused(tmp_path: Path, option: dict[str, int]
 
 
 def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
-    """The column would be there twice."""
-    sweep = {"energy_j": {"path": "failures.loss.k", "values": [0]}}
-    with pytest.raises(ScenarioError, match="'energy_j' is a column of the result"):
-        run(scenario(sweep=sweep), workers=1, output=tmp_path / "r")
+    """The column would be there twice: every column but the factors is a reserved name."""
+    result = run(scenario(), workers=1, output=tmp_path / "r")
+    assert {*result.frame().columns, *result.summary().columns} - {"n_lost"} == RESERVED
 
 
 def test_differences_are_short(tmp_path: Path) -> None:
