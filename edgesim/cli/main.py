@@ -114,8 +114,6 @@ def main() -> None:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
         _end("; ".join([f"edgesim: {error}", *getattr(error, "__notes__", ())]), code_of(error))
-    except BrokenPipeError:
-        _end("", DONE)
     except OSError as error:
         _end(f"edgesim: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", FAILED)
     except KeyboardInterrupt:

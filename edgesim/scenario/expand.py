@@ -101,6 +101,8 @@ def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[t
 def link_ends(link: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
     """Return the two end patterns of an entry of ``links:`` and whether it goes both ways; fewer ends when unreadable."""
     between = link.get("between")
+    if between is not None and (link.get("from"), link.get("to")) != (None, None):
+        return (), False
     if between is not None:
         ends = tuple(end for end in between if isinstance(end, str)) if isinstance(between, (list, tuple)) else ()
         return ends, True

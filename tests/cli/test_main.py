@@ -1,0 +1,128 @@
+"""The command line as a whole: start-up, exit codes, errors, pipes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli import main as command_line
+from edgesim.errors import DataError, EdgesimError, InfeasiblePlanError, ResultError, SimulationError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "matplotlib", "pandas", "scipy", "sklearn", "networkx", "numpy", "simpy"}
+
+
+def edgesim(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "edgesim", *arguments], cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "scenarios/wearables.yaml"], ["list", "strategies"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    """They start in a fraction of a second."""
+    code = f"""
+import json, sys
+sys.argv = ["edgesim", *{arguments!r}]
+from edgesim.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    print(json.dumps([end.code, sorted(sys.modules)]), file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    exit_code, modules = json.loads(done.stderr)
+    assert exit_code == 0
+    assert not HEAVY & set(modules)
+
+
+def test_every_command_has_an_example_in_its_help() -> None:
+    """What a newcomer copies."""
+    for arguments in ([], ["run"], ["validate"], ["list"]):
+        done = edgesim(*arguments, "--help")
+        assert done.returncode == 0
+        assert f"edgesim {' '.join(arguments)}".strip() in done.stdout.replace("Usage: edgesim", "")
+        assert "\x1b" not in done.stdout
+
+
+def test_help_says_what_exit_codes_mean() -> None:
+    """All five."""
+    text = edgesim("--help").stdout
+    assert all(f"\n  {code} " in text for code in ("0", "1", "2", "3", "130")) or "Exit codes" in text
+
+
+def test_version() -> None:
+    """Name and number on stdout."""
+    from importlib.metadata import version
+
+    assert edgesim("--version").stdout == f"edgesim {version('edgesim')}\n"
+
+
+def test_wrong_usage_ends_with_2_and_suggests_the_nearest_command() -> None:
+    """On stderr."""
+    done = edgesim("valdate", "x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "validate" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (InfeasiblePlanError("w1", 9, 5), 2, "device 'w1' needs 9 byte"),
+        (ResultError("not a result"), 2, "not a result"),
+        (DataError("data set missing"), 3, "data set missing"),
+        (SimulationError("odd state"), 3, "odd state"),
+        (EdgesimError("worker died"), 3, "worker died"),
+        (OSError(errno.ENOSPC, "No space left on device", "results"), 3, "No space left on device: results"),
+        (PermissionError(errno.EACCES, "Permission denied", "results"), 3, "Permission denied: results"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, ""),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_errors_end_with_one_line_and_their_code(
+    error: BaseException, code: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise error
+
+    monkeypatch.setattr("edgesim.cli.listing.list_kinds", fail)
+    monkeypatch.setattr(sys, "argv", ["edgesim", "list"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert (ended.value.code or 0) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert text in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_an_error_that_the_system_caused_ends_with_3() -> None:
+    """A result folder that cannot be written is not the user's mistake."""
+    from edgesim.cli.exit_codes import code_of
+
+    error = ResultError("cannot write results")
+    error.__cause__ = OSError("disk full")
+    assert (code_of(error), code_of(ResultError("not a result"))) == (3, 2)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`edgesim list devices --json | head -1`."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgesim", "list", "devices", "--json"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) in {0, 1}

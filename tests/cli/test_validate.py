@@ -1,0 +1,49 @@
+"""`edgesim validate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli.validate import validate
+
+ROOT = Path(__file__).parents[2]
+VALID = ROOT / "scenarios" / "wearables.yaml"
+BROKEN = ROOT / "tests" / "data" / "broken"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_scenario_is_valid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, one line on stdout, nothing on stderr."""
+    assert validate([path]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(f"{path}: valid, ")
+    assert shown.err == ""
+
+
+def test_the_size_of_the_study_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anybody waits for it."""
+    validate([VALID])
+    assert "3 strategies x 8 points x 400 replications = 9,600 trials" in capsys.readouterr().out
+
+
+def test_all_files_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broken or missing file does not hide the others; findings on stdout, their number on stderr, exit code 2."""
+    assert validate([BROKEN / "five_mistakes.yaml", tmp_path / "none.yaml", VALID]) == 2
+    shown = capsys.readouterr()
+    assert shown.out.count("\n    5 | ") == 1
+    assert f"{tmp_path / 'none.yaml'}: no such file" in shown.out
+    assert f"{VALID}: valid" in shown.out
+    assert shown.err == "6 findings in 2 files\n"
+
+
+def test_json_has_one_record_per_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors and scripts."""
+    assert validate([VALID, BROKEN / "disconnected.yaml"], is_json=True) == 2
+    valid, broken = json.loads(capsys.readouterr().out)
+    assert (valid["is_valid"], valid["findings"]) == (True, [])
+    (finding,) = broken["findings"]
+    assert (finding["line"], finding["column"], finding["path"]) == (5, 12, ["topology", "devices", 1, "id"])
+    assert "w3" in finding["message"]
