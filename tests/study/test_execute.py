@@ -125,7 +125,7 @@ def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker() -> None:
     assert len(outcomes[0].drawn) == 10
 
 
-ORPHANS = """
+ORPHANS = r"""
 import os, signal, sys
 from toy_study import shared
 from edgesim.study.executor import completed, local_executor
@@ -133,7 +133,7 @@ from edgesim.study.trial import simulate_block
 import time
 
 def work(shared, task):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # in one piece
     time.sleep(60)
 
 if __name__ == "__main__":

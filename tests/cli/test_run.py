@@ -1,0 +1,224 @@
+"""``edgesim run`` from outside: a real scenario with a strategy of the user's own, trained for one epoch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgesim.cli import main as cli
+
+STRATEGY = '''
+"""A strategy of a user: half of the answer comes from the device `helper`."""
+from dataclasses import dataclass
+import numpy as np
+from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.registry import STRATEGIES
+from edgesim.units import Seconds
+
+@dataclass(frozen=True)
+class HalfDeployment:
+    plan: Plan
+    labels: np.ndarray
+    n_classes: int
+    pause_s: float
+
+    def predict(self, delivered):
+        import time
+        time.sleep(self.pause_s)
+        n_right = len(self.labels) if "answer" in delivered else len(self.labels) // 2
+        right = np.eye(self.n_classes, dtype=np.float32)[self.labels]
+        right[n_right:] = np.roll(right[n_right:], 1, axis=1)
+        return right
+
+    def describe(self):
+        return {}
+
+@STRATEGIES.register("half")
+@dataclass(frozen=True)
+class Half:
+    """Ask a helper for half of the answer."""
+    helper: str
+    merge_deadline_s: Seconds = 1.0
+    pause_s: Seconds = 0.0
+
+    def deploy(self, context):
+        hub = context.sink_id
+        steps = (
+            Compute("help", self.helper),
+            Transfer("answer", self.helper, hub, 1000, "half an answer", "result", ("help",)),
+            Compute("merge", hub, inputs=("answer",), on_missing="degrade", deadline_s=self.merge_deadline_s),
+        )
+        test = context.dataset.test
+        plan = Plan(steps, "merge", {})
+        return HalfDeployment(plan, test.labels, context.dataset.n_classes, self.pause_s)
+'''
+SCENARIO = """
+name: halves
+seed: 1
+replications: 60
+plugins: [cli_run_strategy.py]
+topology:
+  devices:
+    - {id: hub, profile: phone}
+    - {id: "w{1..3}", profile: wearable}
+  links:
+    - {between: [hub, "w*"], bandwidth: 8 Mbit/s, latency: 1 ms}
+workload:
+  dataset: digits
+  model: small-cnn
+  training: {epochs: 1}
+  source: hub
+  sink: hub
+  deadline: 2 s
+strategies:
+  half: {helper: w1}
+failures:
+  device_loss: {type: exactly-k, targets: "w*", k: 0}
+sweep:
+  lost: {path: failures.device_loss.k, values: [0, 1, 3]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the scenario and the strategy, as the working directory."""
+    (tmp_path / "cli_run_strategy.py").write_text(STRATEGY)
+    (tmp_path / "halves.yaml").write_text(SCENARIO)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    from edgesim.registry import STRATEGIES
+
+    if "half" in STRATEGIES.names():
+        STRATEGIES.remove("half")
+    sys.modules.pop("cli_run_strategy", None)
+
+
+def edgesim(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["edgesim", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+def test_tables_figures_and_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user's own strategy runs without a change to edgesim; w1 is among k of 3 lost with k/3, which costs half the answers."""
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
+    out, err = capsys.readouterr()
+    assert "half" in out
+    assert "100.0 %" in out
+    assert "results/halves/summary.csv" in out
+    assert max(len(line) for line in out.splitlines() if "half" in line) <= 100
+    assert "trials: " in err
+    names = {path.name for path in Path("results/halves").iterdir()}
+    figures = {f"{name}.{kind}" for name in ("tradeoff", "resilience") for kind in ("png", "svg")}
+    assert names == {"summary.csv", "trials.parquet", "manifest.json", "scenario.yaml"} | figures
+    manifest = json.loads(Path("results/halves/manifest.json").read_text())
+    assert manifest["command"] == "edgesim run halves.yaml"
+    assert {entry["name"] for entry in manifest["files"]} == names - {"manifest.json"}
+
+
+def test_json_is_one_document_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For programs: paths that exist, rows with numbers or null, the options in force."""
+    options = ["--json", "-q", "--workers", "1", "--replications", "7", "--seed", "3", "--output", "out dir"]
+    assert edgesim(monkeypatch, "run", "halves.yaml", *options) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
+    assert document["folder"] == "out dir"
+    assert all(Path(path).is_file() for path in document["files"].values())
+    exact = [row["exact"] for row in document["summary"] if row["metric"] == "accuracy"]
+    assert exact == pytest.approx([1, 1 - 1 / 6, 0.5], abs=1e-9)
+    p95 = next(row for row in document["summary"] if row["metric"] == "latency_p95" and row["lost"] == 1)
+    assert p95["n"] == 7
+    manifest = json.loads(Path("out dir/manifest.json").read_text())
+    assert (manifest["seed"], manifest["replications"]) == (3, 7)
+    assert manifest["command"] == "edgesim run halves.yaml --replications 7 --seed 3 --output 'out dir'"
+
+
+def test_quiet_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not a word on success."""
+    assert edgesim(monkeypatch, "run", "halves.yaml", "-q", "--workers", "1", "--replications", "2") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_answer_although_nothing_is_lost_ends_with_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message takes 2 ms: a request deadline of 1 ms can never be met, which is hardly what was meant."""
+    Path("halves.yaml").write_text(SCENARIO.replace("deadline: 2 s", "deadline: 1 ms"))
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "--replications", "2") == 1
+    out, err = capsys.readouterr()
+    assert "no answer" in out
+    assert "strategy 'half' at lost = 0 gives no answer (timed_out), although nothing is lost" in err
+
+
+def test_a_deadline_that_is_too_short_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The merger goes on after 1 ms without the half that comes after 2: an answer, but a warning too."""
+    Path("halves.yaml").write_text(SCENARIO.replace("{helper: w1}", "{helper: w1, merge_deadline: 1 ms}"))
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "--replications", "2") == 0
+    assert "goes on without inputs that come after its deadline" in capsys.readouterr().err
+
+
+def test_another_scenario_under_the_name_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and what differs."""
+    arguments = ["run", "halves.yaml", "-q", "--workers", "1"]
+    assert edgesim(monkeypatch, *arguments, "--replications", "2") == 0
+    assert edgesim(monkeypatch, *arguments, "--replications", "3") == 2
+    assert "(replications: 2 there, 3 here)" in capsys.readouterr().err
+
+
+def test_a_wrong_scenario_leaves_no_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, the finding with its line, and nothing written."""
+    Path("halves.yaml").write_text(SCENARIO.replace("profile: phone", "profile: phnoe"))
+    assert edgesim(monkeypatch, "run", "halves.yaml") == 2
+    assert "halves.yaml:8:" in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+def test_ctrl_c_leaves_no_worker_and_no_result(folder: Path) -> None:
+    """Interrupted among the answers of the networks, in two processes: exit code 130, no traceback, nothing left over."""
+    slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
+    Path("halves.yaml").write_text(slow.replace("values: [0, 1, 3]", "values: [0, 1]"))
+    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as main:
+        assert main.stderr is not None
+        for line in main.stderr:
+            if line.startswith("trials: "):
+                break
+        time.sleep(0.2)
+        os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers too
+        rest = main.stderr.read()
+        assert main.wait(30) == 130
+    assert "Traceback" not in rest
+    assert not Path("results").exists() or not list(Path("results").iterdir())
+    until_s = time.monotonic() + 10
+    while has_processes(main.pid) and time.monotonic() < until_s:  # the helper of multiprocessing ends a little later
+        time.sleep(0.05)
+    assert not has_processes(main.pid)
+
+
+def has_processes(group: int) -> bool:
+    """Say whether a process group has members."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
