@@ -31,7 +31,7 @@ class Block(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = torch.tanh(self.bn(self.conv(x)))
-        y += self.skip(x)
+        y = y.add_(self.skip(x)) if self.act.inplace else y + self.skip(x)
         return self.act(y)
 
 
@@ -135,8 +135,15 @@ def test_cut_equals_uncut_and_lost_slices_are_zeros(case, speeds, random, kept_b
     sliced = SlicedNetwork(cuts, slices, inputs, kept_byte)
     nothing = [frozenset()] * len(slices)
     assert relative(sliced.logits(nothing), reference(network, inputs, {})) < 1e-5
-    for share in (0.1, 0.5, 1.0):
-        lost = [frozenset(i for i in range(len(ranges)) if random.random() < share) for ranges in slices]
+    n_stages = len(slices)
+    patterns = [
+        [frozenset({0}) if index == only else frozenset() for index in range(n_stages)] for only in range(n_stages)
+    ]
+    patterns += [
+        [frozenset(i for i in range(len(ranges)) if random.random() < share) for ranges in slices]
+        for share in (0.1, 0.5, 1.0)
+    ]
+    for lost in patterns:
         rows = {
             stage.name: [ranges[index] for index in indices]
             for stage, ranges, indices in zip(cuts.stages, slices, lost, strict=True)
@@ -204,18 +211,20 @@ def test_what_cannot_be_cut_is_left_to_a_segment():
             self.mirrored = nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")
             self.conv = nn.Conv2d(2, 2, 3, padding=1)
             self.batchwise = nn.BatchNorm2d(2, track_running_stats=False)
+            self.shared = nn.Conv2d(2, 2, 2)
             self.up = nn.ConvTranspose2d(2, 2, 2)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.conv(self.mirrored(x))
-            return (self.up(self.batchwise(y))[:, :, 1:, 1:] + torch.relu(y)).mean((2, 3))
+            y = self.batchwise(self.conv(self.mirrored(x)))
+            z = self.shared(y)
+            return (self.up(z)[:, :, 1:, 1:] + torch.relu(z)).mean((2, 3))
 
     torch.manual_seed(0)
     network = Odd().eval()
     cuts = staged(network, (1, 6, 6))
-    assert [stage.nodes for stage in cuts.stages] == [("conv",)]
+    assert [stage.nodes for stage in cuts.stages] == [("conv",), ("shared",)]
     inputs = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
-    found = SlicedNetwork(cuts, [[range(2), range(2, 6)]], inputs).logits([frozenset()])
+    found = SlicedNetwork(cuts, [[range(2), range(2, 6)], [range(1), range(1, 5)]], inputs).logits([frozenset()] * 2)
     with torch.no_grad():
         assert relative(found, network(torch.from_numpy(inputs)).numpy()) < 1e-5
 
