@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from edgesim.domain.topology import Link
+from edgesim.domain.topology import Link, LinkGlob
 from edgesim.rng import ReplicationStreams
 
 
@@ -26,7 +26,7 @@ class Bernoulli:
     """
 
     probability: Annotated[float, Ge(0), Le(1)]
-    links: str = "*"
+    links: LinkGlob = "*"
 
     def applies_to(self, link: Link) -> bool:
         """Return whether messages on this link can be lost."""

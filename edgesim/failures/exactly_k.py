@@ -12,7 +12,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from edgesim.domain.records import Outage
-from edgesim.domain.topology import Topology
+from edgesim.domain.topology import DeviceGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.rng import ReplicationStreams
 
@@ -43,7 +43,7 @@ class ExactlyK:
     """
 
     k: Annotated[int, Ge(0)]
-    targets: str = "*"
+    targets: DeviceGlob = "*"
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when there are fewer than k devices to lose."""

@@ -48,6 +48,7 @@ _BOUNDS = {
     "greater_than": ("greater than", "gt"), "greater_than_equal": ("at least", "ge"),
     "less_than": ("less than", "lt"), "less_than_equal": ("at most", "le"), "multiple_of": ("a multiple of", "multiple_of"),
 }  # fmt: skip
+_MOST_LISTED = 4  # keys that are listed although one of them is near
 _LABEL = "letters, digits and _ -, at most 60, beginning with a letter or digit"
 
 
@@ -160,8 +161,6 @@ def _unknown_key(path: DataPath, known: tuple[str, ...]) -> Problem:
     name = str(path[-1])
     near = nearest_name(name, known)
     where = _name(path[:-1])
-    expected = ", ".join(known) + (f"; nearest {near!r}" if near else "")
-    if not known:
-        expected = f"{where} takes no keys" if path[:-1] else ""
+    expected = f"one of its keys; nearest {near!r}" if near and len(known) > _MOST_LISTED else ", ".join(known)
     meant = (*path[:-1], near) if near else ()
     return Problem(path, f"unknown key {name!r} in {where}", expected, is_key=True, meant=meant)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 from collections import deque
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
@@ -136,13 +137,15 @@ def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
 def _selection(path: DataPath, pattern: str, kind: str, ids: Iterable[str]) -> Iterator[Problem]:
     """Check that a pattern matches something."""
     names = tuple(ids)
-    if select(pattern, names):
-        return
-    if any(sign in pattern for sign in "*?[{"):
-        some = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
-        yield Problem(path, f"no {kind} matches {pattern!r}", f"a pattern that matches some of {some}" if names else "")
-    else:
-        yield _no_such(path, kind, pattern, names)
+    if not select(pattern, names):
+        yield _no_match(path, kind, pattern, names)
+
+
+def _no_match(path: DataPath, kind: str, pattern: str, ids: tuple[str, ...]) -> Problem:
+    if not any(sign in pattern for sign in "*?[{"):
+        return _no_such(path, kind, pattern, ids)
+    some = ", ".join(ids[:6]) + (", ..." if len(ids) > 6 else "")
+    return Problem(path, f"no {kind} matches {pattern!r}", f"a pattern that matches some of {some}" if ids else "")
 
 
 def _no_such(path: DataPath, kind: str, name: str, ids: tuple[str, ...]) -> Problem:
@@ -210,8 +213,12 @@ def _check_reference(
     path: DataPath, text: str, reference: Reference, known: Outline, *, is_default: bool
 ) -> Iterator[Problem]:
     ids = known.devices if reference.kind == "device" else known.links
-    if reference.is_pattern:
-        found = [*_selection(path, text, reference.kind, ids)]
+    if reference.is_pattern and text != "*":
+        found = (
+            [] if any(fnmatchcase(name, text) for name in ids) else [_no_match(path, reference.kind, text, tuple(ids))]
+        )
+    elif reference.is_pattern:
+        found = []
     else:
         found = [] if text in ids else [_no_such(path, reference.kind, text, tuple(ids))]
     for problem in found:

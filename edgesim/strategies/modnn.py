@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
+from edgesim.domain.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, answer_steps, input_transfers, known_device, require_delivered
 from edgesim.units import Seconds
@@ -52,8 +53,8 @@ class MoDNN:
     what is not cut, linear layers are dense, lost slices are zeros.
     """
 
-    owner: str
-    workers: str = "*"
+    owner: DeviceId
+    workers: DeviceGlob = "*"
     owner_computes: bool = False
     on_missing: Literal["wait", "degrade"] = "wait"
     step_deadline_s: Seconds | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.topology import DeviceId
 from edgesim.strategies.ends import answer_steps, input_transfers, known_device, require_delivered
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Single:
     device : id of the device; the sink when it is not given.
     """
 
-    device: str | None = None
+    device: DeviceId | None = None
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; its logits are computed here, once.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgesim.domain.topology import DeviceProfile
 from edgesim.domain.training import Training
 from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
@@ -48,6 +49,18 @@ def test_profiles_come_from_the_catalog_the_scenario_or_the_device(small: dict[s
     assert (fast.flop_per_s["conv"], fast.flop_per_s["linear"]) == (9e9, plain.flop_per_s["linear"])
     assert (fast.name, fast.source) == ("fast", "wearable with assumed compute_rate")
     assert (inline.memory_byte, inline.idle_w, inline.source) == (2**20, plain.idle_w, "data sheet")
+
+
+def test_every_number_of_a_profile_arrives(small: dict[str, Any]) -> None:
+    """Each at its place."""
+    small["topology"]["devices"][0]["profile"] = {
+        "compute_rate": {"conv": "1 FLOP/s", "depthwise": "2 FLOP/s", "linear": "3 FLOP/s", "other": "4 FLOP/s"},
+        "memory_bandwidth": "5 B/s", "layer_overhead": "6 s", "memory": "7 B",
+        "power": {"idle": "8 W", "busy": "9 W", "transmit": "10 W", "receive": "11 W"},
+    }  # fmt: skip
+    profile = build(Scenario.from_data(small)).topology.devices[0].profile
+    rates = {"conv": 1, "depthwise": 2, "linear": 3, "other": 4}
+    assert profile == DeviceProfile("inline", rates, 5, 6, 7, 8, 9, 10, 11, "assumed")
 
 
 def test_the_workload_and_plugins_are_passed_on(small: dict[str, Any]) -> None:

@@ -116,6 +116,8 @@ def test_short_and_long_forms_are_the_same_scenario(small: dict[str, Any]) -> No
     other["strategies"] = {"single": {"type": "single", "device": "hub"}}
     other["topology"]["links"][0]["latency"] = "0.002 s"
     other["profiles"] = {"phone": {"extends": "phone"}}
+    other["failures"] = {"none": {"type": "bernoulli", "probability": 0.0}, **other["failures"]}
+    small["failures"]["none"] = {"type": "bernoulli", "probability": 0}
     other = dict(reversed(other.items()))
     assert Scenario.from_data(other) == Scenario.from_data(small)
     assert Scenario.from_data(other).hash() == Scenario.from_data(small).hash()
