@@ -37,7 +37,7 @@ _DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M":
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _BINARY_UNITS = ("byte", "B", "bit", "bit/s", "B/s", "byte/s")
 _NO_PREFIX = ("min", "h", "/s")
-_TEXT = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*?)\s*")
+_TEXT = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d.,_].*?)\s*")
 EXAMPLES = {
     "s": "5 ms", "byte": "256 KiB", "bit/s": "20 Mbit/s", "FLOP/s": "13.6 GFLOP/s", "FLOP": "2 MFLOP",
     "W": "2.7 W", "J": "10 mJ", "m": "12 m", "Hz": "30 Hz",
@@ -79,10 +79,10 @@ def parse(text: object, unit: str) -> float:
         raise ValueError(f"not a quantity; write a number with a unit such as '{example}'")
     if isinstance(text, (int, float)):
         raise ValueError(f"a bare number has no unit; write a text such as '{example}'")
+    if re.fullmatch(r"\s*[-+]?[\d._]+(?:[eE][-+]?\d+)?\s*", text):
+        raise ValueError(f"a bare number has no unit; write a text such as '{example}'")
     match = _TEXT.fullmatch(text)
     if match is None:
-        if re.fullmatch(r"\s*[-+]?[\d._]+(?:[eE][-+]?\d+)?\s*", text):
-            raise ValueError(f"a bare number has no unit; write a text such as '{example}'")
         raise ValueError(f"{text!r} is not a quantity; write a number with a unit such as '{example}'")
     found = _factor(match[2])
     if found is None:

@@ -1,0 +1,62 @@
+"""Quantities as texts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesim.units import EXAMPLES, Quantity, parse, plain_name, show
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("20 Mbit/s", "bit/s", 2e7), ("1 MB/s", "bit/s", 8e6), ("2Mbps", "bit/s", 2e6), ("30 us", "s", 3e-5),
+        ("1.5 min", "s", 90.0), ("1 h", "s", 3600.0), ("256 KiB", "byte", 262144.0), ("8 bit", "byte", 1.0),
+        ("4 GB/s", "byte/s", 4e9), ("13.6 GFLOPS", "FLOP/s", 1.36e10), ("-2 km", "m", -2000.0), (".5 W", "W", 0.5),
+        ("1e3 mJ", "J", 1.0), ("1 Wh", "J", 3600.0), ("5/s", "Hz", 5.0),
+    ],
+)  # fmt: skip
+def test_texts_are_read_exactly(text: str, unit: str, value: float) -> None:
+    """As if the number had been written in base units: 30 us is the float 3e-05."""
+    assert parse(text, unit) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (20, "bare number"), (0.5, "bare number"), ("20", "bare number"), ("1e3", "bare number"), (True, "not a quantity"), (None, "not a quantity"),
+        ("fast", "is not a quantity"), ("", "is not a quantity"), ("20 parsec", "unknown unit 'parsec'"),
+        ("20 MB", "measures byte, not bit/s"), ("1e400 bit/s", "out of range"),
+        ("1e99999999999999999999 bit/s", "out of range"), ("nan bit/s", "is not a quantity"), ("1,5 bit/s", "is not a quantity"),
+    ],
+)  # fmt: skip
+def test_what_is_no_quantity_is_refused_with_an_example(text: object, message: str) -> None:
+    """A bare number, another dimension, an unknown unit, no finite number."""
+    with pytest.raises(ValueError, match=message) as caught:
+        parse(text, "bit/s")
+    assert EXAMPLES["bit/s"] in str(caught.value)
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["s", "bit/s", "byte/s", "FLOP/s", "W", "J", "m"])
+)
+def test_what_is_written_reads_back_as_the_same_float(value: float, unit: str) -> None:
+    """Bit for bit, so that a resolved scenario is the same scenario."""
+    quantity = Quantity(unit, minimum=-math.inf)
+    assert quantity.read(quantity.write(value)) == value
+
+
+@given(st.floats(1e-9, 1e14))
+def test_shown_values_are_right_to_three_digits(value: float) -> None:
+    """With whatever prefix."""
+    assert parse(show(value, "s"), "s") == pytest.approx(value, rel=6e-3)
+
+
+def test_only_unit_suffixes_are_dropped() -> None:
+    """The longest first."""
+    names = {"step_deadline_s": "step_deadline", "rate_bit_per_s": "rate", "epochs": "epochs", "size_byte": "size"}
+    assert {name: plain_name(name) for name in names} == names
