@@ -84,6 +84,13 @@ def test_all_points_meet_the_same_failures() -> None:
     assert all(a & b == a for a, b in zip(one, two, strict=True))
 
 
+def test_more_replications_go_on_where_fewer_end() -> None:
+    """The first replications of a long study are those of a short one, in order, across chunks."""
+    study = shared([{"loss": Bernoulli(0.3)}])
+    short, long = (execute(study, n, 2, Silent())[0][0].drawn.lost for n in (130, 350))
+    assert long[:130] == short
+
+
 def test_workers_change_nothing() -> None:
     """One, two and three workers give the same trials, in the same order."""
     study = shared([{"loss": Bernoulli(0.3)}, {"loss": ExactlyK(1, "w*")}])
