@@ -6,7 +6,7 @@ in `edgesim.registry`. Nothing here imports torch or numpy at run time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -15,7 +15,8 @@ from edgesim.domain.model import Dataset, ModelGraph
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
-from edgesim.domain.topology import DeviceProfile, Link, Topology
+from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.transport import Burst, Crossing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,8 +89,15 @@ class OutageModel(Protocol):
         """Return every possible result of `outages` with its probability, or None when they are not finitely many."""
 
 
+class RenewalModel(Protocol):
+    """Seam ``failures``: takes devices or links down again and again."""
+
+    def renewals(self, topology: Topology, streams: ReplicationStreams) -> Mapping[str, Iterator[Outage]]:
+        """Return the outages of each target in one replication: apart, in order of time, drawn as they are asked for."""
+
+
 class LossModel(Protocol):
-    """Seam ``failures``: loses messages on links."""
+    """Seam ``failures``: loses whole messages on links."""
 
     def applies_to(self, link: Link) -> bool:
         """Return whether messages on this link can be lost."""
@@ -98,7 +106,72 @@ class LossModel(Protocol):
         """Draw whether a message of `n_packets` packets is lost on this link."""
 
 
-FailureModel = OutageModel | LossModel
+class LossProcess(Protocol):
+    """What loses packets on one link in one replication; it may remember what it did before."""
+
+    def n_lost(self, n_packets: int) -> int:
+        """Draw how many of the next `n_packets` packets are lost."""
+
+
+class PacketLossModel(Protocol):
+    """Seam ``failures``: loses packets on links."""
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether packets on this link can be lost."""
+
+    def losses(self, link: Link, streams: ReplicationStreams) -> LossProcess:
+        """Return what loses packets on this link in one replication, in its stationary state."""
+
+
+class SlowdownModel(Protocol):
+    """Seam ``failures``: makes computations take longer."""
+
+    def slows(self, device: Device) -> bool:
+        """Return whether computations on this device can be slowed."""
+
+    def factor(self, device: Device, streams: ReplicationStreams) -> float:
+        """Draw by how much one computation on this device takes longer; 1 is the time of the compute model."""
+
+
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel
+
+
+class LinkTransport(Protocol):
+    """Seam ``transports``: how packets get across one link."""
+
+    def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:
+        """Send packets over a link; `n_lost` draws how many of so many packets are lost."""
+
+
+class EndToEndTransport(Protocol):
+    """Seam ``transports``: how sender and receiver of a message speak over all links between them."""
+
+    def bursts(self, n_packets: int, round_trip_s: float) -> Generator[Burst, int, None]:
+        """Yield what is sent next, given the number of packets of the last burst that were lost; end when done."""
+
+
+Transport = LinkTransport | EndToEndTransport
+
+
+class OpenArrivals(Protocol):
+    """Seam ``arrivals``: requests come whether or not earlier ones are done."""
+
+    def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:
+        """Yield when requests are released, in s, never decreasing; it may go on for ever."""
+
+
+class ClosedArrivals(Protocol):
+    """Seam ``arrivals``: each client asks again when its last request has ended."""
+
+    @property
+    def clients(self) -> int:
+        """Number of clients; each releases its first request at time 0."""
+
+    def thinks_s(self, streams: ReplicationStreams) -> Iterator[float]:
+        """Yield how long a client thinks between the end of a request and its next, in s."""
+
+
+ArrivalModel = OpenArrivals | ClosedArrivals
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-Outcome = Literal["completed", "degraded", "failed", "timed_out", "unfinished"]
+Outcome = Literal["completed", "degraded", "failed", "timed_out", "unfinished", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,13 @@ class RequestRecord:
     released_s : when it was asked, in s.
     latency_s : from release to answer, in s; NaN without an answer.
     outcome : ``completed`` with everything delivered, ``degraded`` with something missing, ``failed`` when the answer cannot
-        come any more, ``timed_out`` when the request's deadline passed, ``unfinished`` at the end of the simulated time.
+        come any more, ``timed_out`` when the request's deadline passed, ``unfinished`` at the end of the simulated time,
+        ``rejected`` when too many requests were in the system.
     lost : bit i is set when the i-th transfer of the plan was not delivered in time.
     input_byte, intermediate_byte, result_byte : bytes put on links, each hop counted, headers included.
     energy_j : energy of the devices that the plan uses, in J.
+    partial : (i, share) for each lost transfer of which a share of the packets, 0 < share < 1, arrived in time.
+    n_retransmitted : packets sent again by transports.
     """
 
     released_s: float
@@ -49,3 +52,76 @@ class RequestRecord:
     intermediate_byte: int
     result_byte: int
     energy_j: float
+    partial: tuple[tuple[int, float], ...] = ()
+    n_retransmitted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRecord:
+    """How busy a device, link or medium was, and how much waited for it, from `Trace.from_s` to `Trace.to_s`.
+
+    Parameters
+    ----------
+    resource_id : id of the device, link or medium.
+    kind : what it is.
+    utilisation : share of its capacity that was in use: busy cores / cores, or the share of the time of the channel.
+    n_waiting : time-weighted mean number of computations or messages that waited for it (`fifo`).
+    n_present : time-weighted mean number that waited or were served.
+    n_arrived : number that came in this time.
+    """
+
+    resource_id: str
+    kind: Literal["device", "link", "medium"]
+    utilisation: float
+    n_waiting: float
+    n_present: float
+    n_arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One computation or message at one resource: it came, was served, and left.
+
+    Parameters
+    ----------
+    resource_id : id of the device, link or medium.
+    request : number of the request, counted from 0.
+    step_id : the step of the plan.
+    arrived_s, started_s, ended_s : moments, in s; over fair resources service starts on arrival.
+    link_id : the link, where the resource is a medium.
+    """
+
+    resource_id: str
+    request: int
+    step_id: str
+    arrived_s: float
+    started_s: float
+    ended_s: float
+    link_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one simulated trial left.
+
+    Parameters
+    ----------
+    records : one per request, in order of release, without those released before `from_s`.
+    resources : one per device and channel that the plan uses.
+    from_s, to_s : the time over which resources were watched: end of the warm-up, end of the trial, in s.
+    n_events : events of the simulation.
+    stays : every computation and message at every resource, where they were asked for.
+    """
+
+    records: tuple[RequestRecord, ...]
+    resources: tuple[ResourceRecord, ...]
+    from_s: float
+    to_s: float
+    n_events: int
+    stays: tuple[Stay, ...] = ()
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Answers per second: requests with an answer / watched time."""
+        n_answered = sum(record.outcome in {"completed", "degraded"} for record in self.records)
+        return n_answered / (self.to_s - self.from_s) if self.to_s > self.from_s else 0.0

@@ -12,6 +12,15 @@ from edgesim.errors import PlanError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgesim.interfaces import Transport
+
+Sharing = Literal["fifo", "fair"]
+"""How a resource serves what asks for it together: in order of arrival, or all at once at fair rates."""
+OnOutage = Literal["lost", "resume"]
+"""What becomes of work that an outage interrupts: it is lost, or it goes on when the outage is over."""
+Forwarding = Literal["store_and_forward", "cut_through"]
+"""How `fifo` links pass a message on: when all of it has arrived, or each packet as soon as it has arrived."""
+
 OPERATORS = ("conv", "depthwise", "linear", "other")
 """Operator classes: convolution, depthwise convolution, matrix product, and all that moves more data than it computes."""
 
@@ -22,17 +31,18 @@ class Reference:
 
     Parameters
     ----------
-    kind : what is named.
+    kind : what is named; a ``target`` is a link when the text holds ``->``, else a device.
     is_pattern : whether the text is a glob pattern (`fnmatch.fnmatchcase`), which must match at least one id.
     """
 
-    kind: Literal["device", "link"]
+    kind: Literal["device", "link", "target"]
     is_pattern: bool = False
 
 
 DeviceId = Annotated[str, Reference("device")]
 DeviceGlob = Annotated[str, Reference("device", is_pattern=True)]
 LinkGlob = Annotated[str, Reference("link", is_pattern=True)]
+TargetGlob = Annotated[str, Reference("target", is_pattern=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +74,43 @@ class DeviceProfile:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A computing node: its id, its profile, and where it stands (x, y in m) if that matters."""
+    """A computing node.
+
+    Parameters
+    ----------
+    device_id : distinct in the topology.
+    profile : what it can do; its rates are those of one core.
+    position_m : where it stands (x, y), in m, if that matters.
+    n_cores : computations that run at the same time, each on one core.
+    sharing : ``fifo`` gives a core to each computation in order of arrival; ``fair`` lets all run at once, each at
+        min(1, cores / computations) of its speed (processor sharing).
+    on_outage : what becomes of computations when the device goes down.
+    """
 
     device_id: str
     profile: DeviceProfile
     position_m: tuple[float, float] | None = None
+    n_cores: int = 1
+    sharing: Sharing = "fifo"
+    on_outage: OnOutage = "lost"
+
+    def __post_init__(self) -> None:
+        if self.n_cores < 1:
+            raise PlanError(f"device {self.device_id!r} has {self.n_cores} cores; it needs at least 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """A channel that several links share, e.g. a Wi-Fi cell: one message is in the air at a time, first come, first served."""
+    """A channel that several links share, e.g. a Wi-Fi cell: half duplex, its time is divided among all of them.
+
+    Parameters
+    ----------
+    medium_id : distinct in the topology.
+    sharing : ``fifo``: one message is in the air at a time, in order of arrival; ``fair``: all at once, max-min fair.
+    """
 
     medium_id: str
+    sharing: Sharing = "fifo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +127,9 @@ class Link:
     mtu_byte : payload of one packet, in byte.
     header_byte : header bytes per packet; they count as traffic and take time.
     medium_id : the medium that it shares, or None for a channel of its own.
+    sharing : as of `Medium`, for a link with a channel of its own; with a medium, the medium's rule holds.
+    transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
+    on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     """
 
     link_id: str
@@ -103,6 +141,9 @@ class Link:
     mtu_byte: int = 1472
     header_byte: int = 0
     medium_id: str | None = None
+    sharing: Sharing = "fifo"
+    transport: Transport | None = None
+    on_outage: OnOutage = "lost"
 
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""
@@ -126,6 +167,7 @@ class Topology:
     devices : at least one, with distinct ids.
     links : with distinct ids, between devices of the topology; at most one per direction of a pair.
     media : the shared channels that links name.
+    forwarding : how `fifo` links pass messages on; over `fair` links a message holds its whole way at once.
 
     Raises
     ------
@@ -136,7 +178,8 @@ class Topology:
     devices: tuple[Device, ...]
     links: tuple[Link, ...] = ()
     media: tuple[Medium, ...] = ()
-    _routes: dict[str, dict[str, tuple[Link, ...]]] = field(default_factory=dict, repr=False, compare=False)
+    forwarding: Forwarding = "store_and_forward"
+    _searches: dict[str, _Search] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -170,6 +213,11 @@ class Topology:
             src: tuple(sorted(links, key=lambda link: (link.dst_id, link.link_id))) for src, links in outgoing.items()
         }
 
+    @cached_property
+    def medium_of(self) -> dict[str, Medium]:
+        """The media by id."""
+        return {medium.medium_id: medium for medium in self.media}
+
     def route(self, src_id: str, dst_id: str) -> tuple[Link, ...]:
         """Return the links from one device to another: fewest hops, ties by the ids along the way.
 
@@ -180,21 +228,23 @@ class Topology:
         """
         if src_id == dst_id:
             return ()
-        routes = self._routes.get(src_id)
-        if routes is None:
-            routes = self._routes[src_id] = self._routes_from(src_id)
-        if dst_id not in routes:
-            raise PlanError(f"no route from {src_id!r} to {dst_id!r}; add links that connect them")
-        return routes[dst_id]
+        search = self._searches.get(src_id)
+        if search is None:
+            search = self._searches[src_id] = _Search({src_id: ()}, deque([src_id]))
+        while dst_id not in search.routes:
+            if not search.queue:
+                raise PlanError(f"no route from {src_id!r} to {dst_id!r}; add links that connect them")
+            here = search.queue.popleft()
+            for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
+                if link.dst_id not in search.routes:
+                    search.routes[link.dst_id] = (*search.routes[here], link)
+                    search.queue.append(link.dst_id)
+        return search.routes[dst_id]
 
-    def _routes_from(self, src_id: str) -> dict[str, tuple[Link, ...]]:
-        """Breadth-first search; neighbours in order of their ids make the ties deterministic."""
-        routes: dict[str, tuple[Link, ...]] = {src_id: ()}
-        queue = deque([src_id])
-        while queue:
-            here = queue.popleft()
-            for link in self.links_from[here]:
-                if link.dst_id not in routes:
-                    routes[link.dst_id] = (*routes[here], link)
-                    queue.append(link.dst_id)
-        return routes
+
+@dataclass(slots=True)
+class _Search:
+    """A breadth-first search that goes on only as far as it is asked: what was found, and what waits."""
+
+    routes: dict[str, tuple[Link, ...]]
+    queue: deque[str]

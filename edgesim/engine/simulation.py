@@ -1,236 +1,135 @@
 """The event engine: one trial of a plan on SimPy.
 
-Devices and channels serve one thing at a time, in order of arrival. Since service is never interrupted in favour of another,
-a server is just the time at which it is next free, and each computation and each hop of a message is one SimPy timeout with
-a callback. Outages are known when the trial starts; what they do is decided when work is scheduled.
+A trial ends when every request has ended (`edgesim.engine.trial`) and nothing is under way, or at its horizon. Computations
+go to devices (`edgesim.engine.devices`), messages to links (`edgesim.engine.messages`).
 
-What an outage does (device or link down in the half-open interval [start, end)):
+What an outage does (device or link down in the half-open interval [start, end)), by the option ``on_outage`` of the device
+for computations and of the link for messages; a message is interrupted by outages of its link and of the sending device:
 
-=================================  ==================================================================================
-when it meets                      then
-=================================  ==================================================================================
-a computation ready or running     it is lost; the device is busy until the outage starts
-a message to be sent               it is never sent: no bytes
-a message being sent               lost; the bytes sent before the outage count as traffic
-the receiver, before the last bit  the message is lost; all its bytes count as traffic
-has arrived
-=================================  ==================================================================================
+===================================  =======================================  ==========================================
+when it meets                        ``lost``                                 ``resume``
+===================================  =======================================  ==========================================
+a computation that becomes ready     it is lost                               it queues when the outage is over
+a computation in the queue           it is lost                               it queues again when the outage is over
+a computation that runs              lost; the device was busy until then     what is left of it queues again
+a message to be sent                 never sent: no bytes                     it queues when the outage is over
+a message in the queue               never sent: no bytes                     it queues again when the outage is over
+a message being sent                 lost; bytes sent until then count        what is left of it queues again
+a message propagating                nothing happens                          nothing happens
+a message being sent, receiver down  lost; all its bytes count                as an outage of the link
+propagating, receiver down           lost; all its bytes count                it arrives when the receiver is up again
+an idle device or link               nothing happens                          nothing happens
+inputs that wait in a device         nothing happens: memory survives         nothing happens: memory survives
+the deadline of a step               passes as always                         passes as always
+===================================  =======================================  ==========================================
+
+Packets that came across before a message was lost are the part of it that was delivered; see `RequestRecord.partial`. On a
+fair stage a message holds its links together, so the devices between them count as senders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import inf, nan
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 
-import simpy
-from simpy.events import Event, Timeout
-
-from edgesim.domain.plan import Compute
-from edgesim.domain.records import Outage, Outcome, RequestRecord
+from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
+from edgesim.engine.invariants import Checker, is_asked_for
+from edgesim.engine.outages import Downtimes
 from edgesim.engine.program import Program
-from edgesim.errors import SimulationError
-from edgesim.interfaces import LossModel
+from edgesim.engine.releases import plan_releases
+from edgesim.engine.trial import Trial
+from edgesim.engine.world import World
+from edgesim.interfaces import ClosedArrivals, LossModel, OpenArrivals, PacketLossModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 
-class _Request:
-    """The state of one request: what is done, what was used, what it cost."""
-
-    __slots__ = ("answered_s", "busy_s", "has_begun", "lost", "missing", "missing_local", "receive_s",
-                 "released_s", "traffic_byte", "transmit_s")  # fmt: skip
-
-    def __init__(self, program: Program, released_s: float) -> None:
-        n_devices = len(program.device_ids)
-        self.released_s = released_s
-        self.answered_s = nan
-        self.missing = list(program.n_inputs)
-        self.missing_local = list(program.n_local)
-        self.has_begun = [False] * len(program.steps)
-        self.lost = (1 << len(program.plan.transfers)) - 1
-        self.traffic_byte = [0, 0, 0]
-        self.busy_s = [0.0] * n_devices
-        self.transmit_s = [0.0] * n_devices
-        self.receive_s = [0.0] * n_devices
+def _world(
+    program: Program,
+    outages: Sequence[Outage],
+    renewals: Sequence[Mapping[str, Iterator[Outage]]],
+    horizon_s: float,
+    *,
+    is_checked: bool,
+) -> World:
+    checker = Checker() if is_checked or is_asked_for() else None
+    return World(program, Downtimes(outages, renewals), horizon_s, checker)
 
 
-class _Trial:
-    """One trial: the SimPy environment, the servers and the callbacks."""
+def trace(
+    program: Program,
+    *,
+    outages: Sequence[Outage] = (),
+    renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
+    losses: Mapping[str, LossModel | PacketLossModel] | None = None,
+    slowdowns: Mapping[str, SlowdownModel] | None = None,
+    streams: ReplicationStreams | None = None,
+    deadline_s: float | None = None,
+    releases_s: Iterable[float] = (0.0,),
+    arrivals: OpenArrivals | ClosedArrivals | None = None,
+    n_requests: int | None = None,
+    horizon_s: float = inf,
+    warm_up_s: float = 0.0,
+    admission_limit: int | None = None,
+    is_checked: bool = False,
+    has_stays: bool = False,
+) -> Trace:
+    """Simulate one trial and measure every resource.
 
-    def __init__(
-        self,
-        program: Program,
-        outages: Sequence[Outage],
-        losses: Mapping[str, LossModel],
-        streams: ReplicationStreams | None,
-    ) -> None:
-        self.env = simpy.Environment()
-        self.program = program
-        self.device_free_s = [0.0] * len(program.device_ids)
-        self.channel_free_s = [0.0] * program.n_channels
-        self.outages: dict[str, list[Outage]] = {}
-        for outage in outages:
-            self.outages.setdefault(outage.target_id, []).append(outage)
-        if losses and streams is None:
-            raise SimulationError("loss models draw at random; pass the streams of the replication")
-        self.losses = [(model, streams.scope(label)) for label, model in losses.items()] if streams else []
+    Parameters
+    ----------
+    warm_up_s : requests released before are simulated, but neither recorded nor measured, in s.
+    has_stays : whether to keep every stay of a computation or message at a resource.
+    program, outages, renewals, losses, slowdowns, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
+    admission_limit, is_checked : as of `simulate`.
 
-    def down_from_s(self, target_id: str, start_s: float, end_s: float) -> float:
-        """Return when the target is first down within [start, end), or at start; inf when it is up all the time."""
-        first = inf
-        for outage in self.outages.get(target_id, ()):
-            if outage.end_s > start_s and (outage.start_s < end_s or outage.start_s <= start_s):
-                first = min(first, max(outage.start_s, start_s))
-        return first
-
-    def after(self, delay_s: float, callback: Callable[[Event], None], value: object) -> None:
-        """Call `callback` with an event that carries `value`, `delay_s` from now."""
-        Timeout(self.env, delay_s, value).callbacks.append(callback)
-
-    def release(self, event: Event) -> None:
-        """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
-        request: _Request = event.value  # type: ignore[assignment]
-        for index in range(len(self.program.steps)):
-            if self.program.n_inputs[index] == 0:
-                self.begin(request, index)
-            elif self.program.n_local[index] == 0:
-                self.start_deadline(request, index)
-
-    def start_deadline(self, request: _Request, index: int) -> None:
-        """Let a step that degrades begin at its deadline, if its messages are not there before."""
-        step = self.program.steps[index]
-        if isinstance(step, Compute) and step.deadline_s is not None:
-            self.after(step.deadline_s, self.on_deadline, (request, index))
-
-    def on_deadline(self, event: Event) -> None:
-        """Begin a step with what arrived, unless it has begun."""
-        request, index = event.value  # type: ignore[misc]
-        self.begin(request, index)
-
-    def begin(self, request: _Request, index: int) -> None:
-        """Start a step with whatever of its inputs is there."""
-        if request.has_begun[index]:
-            return
-        request.has_begun[index] = True
-        if self.program.hops[index]:
-            self.send(request, index, 0)
-        else:
-            self.compute(request, index)
-
-    def compute(self, request: _Request, index: int) -> None:
-        """Queue a computation at its device."""
-        device = self.program.device[index]
-        now_s = self.env.now
-        start_s = max(now_s, self.device_free_s[device])
-        end_s = start_s + self.program.duration_s[index]
-        down_s = self.down_from_s(self.program.device_ids[device], now_s, end_s) if self.outages else inf
-        self.device_free_s[device] = max(start_s, min(end_s, down_s))
-        request.busy_s[device] += max(0.0, min(end_s, down_s) - start_s)
-        if down_s == inf:
-            self.after(end_s - now_s, self.on_done, (request, index))
-
-    def send(self, request: _Request, index: int, position: int) -> None:
-        """Queue a message at one hop of its route."""
-        hop = self.program.hops[index][position]
-        link = hop.link
-        now_s = self.env.now
-        start_s = max(now_s, self.channel_free_s[hop.channel])
-        end_s = start_s + hop.occupation_s
-        arrival_s = end_s + link.latency_s
-        is_received = True
-        sent = 1.0
-        if self.outages:
-            down_s = min(self.down_from_s(link.src_id, now_s, end_s), self.down_from_s(link.link_id, now_s, end_s))
-            if down_s < end_s:
-                sent = max(0.0, (down_s - start_s) / hop.occupation_s)
-                end_s = max(start_s, down_s)
-                is_received = False
-            is_received = is_received and self.down_from_s(link.dst_id, start_s, arrival_s) == inf
-        for model, streams in self.losses:
-            if model.applies_to(link) and model.is_lost(link, hop.n_packets, streams):
-                is_received = False
-        self.channel_free_s[hop.channel] = end_s
-        request.traffic_byte[self.program.kind[index]] += int(sent * hop.wire_byte)
-        request.transmit_s[hop.src] += end_s - start_s
-        if self.down_from_s(link.dst_id, start_s, end_s) == inf:
-            request.receive_s[hop.dst] += end_s - start_s
-        if is_received:
-            self.after(arrival_s - now_s, self.on_hop, (request, index, position))
-
-    def on_hop(self, event: Event) -> None:
-        """Pass a message on to its next hop, or deliver it unless it is too late to be used."""
-        request, index, position = event.value  # type: ignore[misc]
-        if position + 1 < len(self.program.hops[index]):
-            self.send(request, index, position + 1)
-        elif not any(request.has_begun[user] for user in self.program.users[index]):
-            request.lost &= ~(1 << self.program.transfer_index[index])
-            self.supply(request, index, is_local=False)
-
-    def on_done(self, event: Event) -> None:
-        """Finish a computation."""
-        request, index = event.value  # type: ignore[misc]
-        if index == self.program.answer:
-            request.answered_s = self.env.now
-        self.supply(request, index, is_local=True)
-
-    def supply(self, request: _Request, index: int, *, is_local: bool) -> None:
-        """Give a finished step to the steps that need it, and begin those that have everything."""
-        for user in self.program.users[index]:
-            request.missing[user] -= 1
-            if is_local:
-                request.missing_local[user] -= 1
-            if request.missing[user] == 0:
-                self.begin(request, user)
-            elif is_local and request.missing_local[user] == 0:
-                self.start_deadline(request, user)
-
-    def record(self, request: _Request, deadline_s: float | None) -> RequestRecord:
-        """Sum up a request when the simulation has ended."""
-        latency_s = request.answered_s - request.released_s
-        outcome: Outcome = "degraded" if request.lost else "completed"
-        waited_s = latency_s
-        if not latency_s <= (inf if deadline_s is None else deadline_s):
-            outcome = "failed" if deadline_s is None else "timed_out"
-            waited_s = self.env.now - request.released_s if deadline_s is None else deadline_s
-            latency_s = nan
-        input_byte, intermediate_byte, result_byte = request.traffic_byte
-        return RequestRecord(
-            released_s=request.released_s,
-            latency_s=latency_s,
-            outcome=outcome,
-            lost=request.lost,
-            input_byte=input_byte,
-            intermediate_byte=intermediate_byte,
-            result_byte=result_byte,
-            energy_j=self.energy_j(request, waited_s),
-        )
-
-    def energy_j(self, request: _Request, waited_s: float) -> float:
-        """Return idle power over the time waited while up, plus what computing, sending and receiving add to it."""
-        program = self.program
-        energy_j = 0.0
-        for device, device_id in enumerate(program.device_ids):
-            down_s = sum(
-                max(0.0, min(outage.end_s, request.released_s + waited_s) - max(outage.start_s, request.released_s))
-                for outage in self.outages.get(device_id, ())
-            )
-            idle_w = program.idle_w[device]
-            energy_j += (
-                idle_w * max(0.0, waited_s - down_s)
-                + (program.busy_w[device] - idle_w) * request.busy_s[device]
-                + (program.transmit_w[device] - idle_w) * request.transmit_s[device]
-                + (program.receive_w[device] - idle_w) * request.receive_s[device]
-            )
-        return energy_j
+    Raises
+    ------
+    SimulationError
+        As `simulate`.
+    """
+    world = _world(program, outages, renewals, horizon_s, is_checked=is_checked)
+    world.measure(warm_up_s, has_notes=has_stays)
+    trial = Trial(
+        world,
+        losses=losses or {},
+        slowdowns=slowdowns or {},
+        streams=streams,
+        deadline_s=deadline_s,
+        admission_limit=admission_limit,
+    )
+    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+    to_s = max(warm_up_s, world.clock.now_s)
+    records = (trial.records[number] for number in sorted(trial.records))
+    return Trace(
+        records=tuple(record for record in records if record.released_s >= warm_up_s),
+        resources=tuple(meter.record(to_s) for meter in world.meters()),
+        from_s=warm_up_s,
+        to_s=to_s,
+        n_events=trial.n_events,
+        stays=tuple(
+            Stay(note.resource_id, note.request, program.steps[note.step].step_id, note.arrived_s, note.started_s,
+                 note.ended_s, note.link_id)
+            for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
+            if note.arrived_s <= to_s
+        ),
+    )  # fmt: skip
 
 
 def simulate(
     program: Program,
     *,
     outages: Sequence[Outage] = (),
-    losses: Mapping[str, LossModel] | None = None,
+    renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
+    losses: Mapping[str, LossModel | PacketLossModel] | None = None,
+    slowdowns: Mapping[str, SlowdownModel] | None = None,
     streams: ReplicationStreams | None = None,
     deadline_s: float | None = None,
-    releases_s: Sequence[float] = (0.0,),
+    releases_s: Iterable[float] = (0.0,),
+    arrivals: OpenArrivals | ClosedArrivals | None = None,
+    n_requests: int | None = None,
+    horizon_s: float = inf,
+    admission_limit: int | None = None,
+    is_checked: bool = False,
 ) -> list[RequestRecord]:
     """Simulate one trial.
 
@@ -238,25 +137,36 @@ def simulate(
     ----------
     program : the plan, made ready by `compile_plan`.
     outages : when devices and links are down.
-    losses : models that lose messages, by label; each draws from the streams of its label.
-    streams : streams of the replication; needed with `losses`.
+    renewals : outages that come again and again, by target; drawn as far as the trial goes.
+    losses : models that lose messages or packets, by label; each draws from the streams of its label.
+    slowdowns : models that make computations longer, by label; each draws from the streams of its label.
+    streams : streams of the replication; needed with whatever draws.
     deadline_s : a request without an answer by then, counted from its release, has timed out; None: no limit.
     releases_s : when each request is released, in s.
+    arrivals : what releases the requests, in place of `releases_s`; it draws from the streams of "arrivals".
+    n_requests : number of requests after which no more come; None: no limit.
+    horizon_s : the trial ends then at the latest; without it, endless arrivals are endless.
+    admission_limit : most requests in the system; one more is rejected.
+    is_checked : whether the invariants are checked; the environment variable EDGESIM_CHECK_INVARIANTS asks for it too.
 
     Returns
     -------
     records
-        One per request. A lost message is noticed by nobody: its receiver waits until its deadline, or for ever.
-        Work that goes on after the answer counts as traffic and energy.
+        One per request, in order of release. A lost message is noticed by nobody: its receiver waits until its deadline,
+        or for ever. Work that goes on after the answer counts as traffic and energy.
 
     Raises
     ------
     SimulationError
-        When there are loss models but no streams.
+        When something draws but there are no streams, or an invariant is broken.
     """
-    trial = _Trial(program, outages, losses or {}, streams)
-    requests = [_Request(program, released_s) for released_s in releases_s]
-    for request in requests:
-        trial.after(request.released_s, trial.release, request)
-    trial.env.run()
-    return [trial.record(request, deadline_s) for request in requests]
+    trial = Trial(
+        _world(program, outages, renewals, horizon_s, is_checked=is_checked),
+        losses=losses or {},
+        slowdowns=slowdowns or {},
+        streams=streams,
+        deadline_s=deadline_s,
+        admission_limit=admission_limit,
+    )
+    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+    return [trial.records[number] for number in sorted(trial.records)]

@@ -1,0 +1,41 @@
+"""What transports say to the engine: how many packets crossed a link, and what is sent next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What became of some packets on one link.
+
+    Parameters
+    ----------
+    n_sent : packets put on the link, repetitions included.
+    n_received : packets that came across.
+    waited_s : time lost in waiting for acknowledgements, in s; the link is free meanwhile.
+    """
+
+    n_sent: int
+    n_received: int
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Packets that an end-to-end transport sends together.
+
+    Parameters
+    ----------
+    n_packets : number of packets.
+    after : what it waits for: ``acknowledged``, the first packet of the burst before; ``last_acknowledged``, its last
+        packet; ``sent``, its last packet has left. The first burst counts from the moment the message is ready.
+    delay_s : time after that moment, in s.
+    n_repeated : packets among them that were sent before.
+    """
+
+    n_packets: int
+    after: Literal["acknowledged", "last_acknowledged", "sent"] = "acknowledged"
+    delay_s: float = 0.0
+    n_repeated: int = 0

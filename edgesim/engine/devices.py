@@ -1,0 +1,239 @@
+"""Devices that compute: cores in order of arrival, or cores shared by all computations at once.
+
+A `Job` is one computation. The device calls back when it is done, or when it is certain that it will never be.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush, heapreplace
+from math import inf
+from typing import Any, Protocol
+
+from simpy.events import Event
+
+from edgesim.domain.topology import Device
+from edgesim.engine.outages import Downtime
+from edgesim.engine.world import World
+
+
+class Job:
+    """One computation of one request at one device.
+
+    Parameters
+    ----------
+    request, index : the request and the step of the plan.
+    left_s : time it still needs on a core of its own, in s.
+    arrived_s, mark_s : at a fair device: when it came, and the service given there at which it ends, in s.
+    """
+
+    __slots__ = ("arrived_s", "index", "left_s", "mark_s", "request")
+
+    def __init__(self, request: Any, index: int, left_s: float) -> None:
+        self.request = request
+        self.index = index
+        self.left_s = left_s
+        self.arrived_s = self.mark_s = 0.0
+
+
+class JobOwner(Protocol):
+    """What hears of computations."""
+
+    def job_done(self, job: Job) -> None:
+        """Take note that a computation is done."""
+
+    def job_lost(self, job: Job) -> None:
+        """Take note that a computation will never be done."""
+
+    def job_worked(self, job: Job, core_s: float) -> None:
+        """Take note that a computation used a core for some time, in s."""
+
+
+class FifoDevice:
+    """Cores that each serve one computation at a time, in order of arrival.
+
+    Service is never interrupted in favour of another computation, so a core is just the time at which it is next free, and
+    a computation is one event.
+    """
+
+    __slots__ = ("_clock", "_device", "_downtime", "_free_s", "_meter", "_owner", "_world")
+
+    def __init__(self, world: World, owner: JobOwner, position: int) -> None:
+        self._device = device = world.program.devices[position]
+        self._free_s = [0.0] * device.n_cores
+        self._world = world
+        self._clock = world.clock
+        self._owner = owner
+        self._downtime = world.downtimes.get(device.device_id)
+        self._meter = world.device_meters[position]
+
+    def submit(self, job: Job) -> None:
+        """Take a computation."""
+        clock = self._clock
+        now_s = clock.now_s
+        if self._meter is not None:
+            self._meter.arrive(now_s)
+        start_s = max(now_s, self._free_s[0])
+        end_s = start_s + job.left_s
+        down_s = inf if self._downtime is None else self._downtime.first_s(now_s, end_s)
+        if down_s < inf:
+            self._interrupt(job, start_s, down_s)
+            return
+        self._occupy(job, start_s, end_s)
+        clock.after(end_s - now_s, self._on_end, job)
+
+    def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
+        """Let a computation have a core."""
+        world = self._world
+        if world.checker is not None:
+            world.checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
+        heapreplace(self._free_s, end_s)
+        self._owner.job_worked(job, max(0.0, min(end_s, world.horizon_s) - start_s))
+        if self._meter is not None:
+            self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
+
+    def _interrupt(self, job: Job, start_s: float, down_s: float) -> None:
+        """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
+        clock = self._clock
+        now_s = clock.now_s
+        if down_s > start_s:
+            self._occupy(job, start_s, down_s)
+            job.left_s -= down_s - start_s
+        elif self._meter is not None:
+            self._meter.stay(now_s, down_s, down_s, (job.request.number, job.index))
+        up_s = _end_of_outage(self._device, self._downtime, down_s)
+        if up_s == inf:
+            clock.after(down_s - now_s, self._on_loss, job)
+        else:
+            clock.after(up_s - now_s, self._on_repair, job)
+
+    def _on_end(self, event: Event) -> None:
+        self._owner.job_done(event.value)  # type: ignore[arg-type]
+
+    def _on_loss(self, event: Event) -> None:
+        self._owner.job_lost(event.value)  # type: ignore[arg-type]
+
+    def _on_repair(self, event: Event) -> None:
+        self.submit(event.value)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End the trial; everything is accounted for already."""
+
+
+def _end_of_outage(device: Device, downtime: Downtime | None, down_s: float) -> float:
+    """Return when interrupted computations go on; inf when they are lost."""
+    return inf if device.on_outage == "lost" or downtime is None else downtime.up_s(down_s)
+
+
+class FairDevice:
+    """Cores that all computations share at once: each runs at min(1, cores / computations) of its speed.
+
+    All computations have been given the same service since they came, so one number, the service given so far, tells
+    which ends next: the one whose mark is smallest. A change costs the logarithm of the number of computations.
+    """
+
+    __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
+                 "_since_s")  # fmt: skip
+
+    def __init__(self, world: World, owner: JobOwner, position: int) -> None:
+        self._device = world.program.devices[position]
+        self._clock = world.clock
+        self._owner = owner
+        self._downtime = downtime = world.downtimes.get(self._device.device_id)
+        self._meter = world.device_meters[position]
+        self._jobs: list[tuple[float, int, Job]] = []
+        self._given_s = 0.0
+        self._since_s = 0.0
+        self._generation = 0
+        self._n_taken = 0
+        self._is_down = downtime is not None and downtime.up_s(0.0) > 0.0
+        self._watch()
+
+    def submit(self, job: Job) -> None:
+        """Take a computation."""
+        now_s = self._clock.now_s
+        if self._meter is not None:
+            self._meter.arrive(now_s)
+        if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
+            self._clock.after(0.0, self._on_loss, job)
+            return
+        self._advance()
+        job.arrived_s = now_s
+        job.mark_s = self._given_s + job.left_s
+        self._n_taken += 1
+        heappush(self._jobs, (job.mark_s, self._n_taken, job))
+        self._plan_next()
+
+    def _watch(self) -> None:
+        """Wait for the next outage to begin, or for the present one to end."""
+        if self._downtime is None:
+            return
+        now_s = self._clock.now_s
+        next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
+        if next_s < inf:
+            self._clock.after(next_s - now_s, self._on_change)
+
+    def _on_change(self, _event: Event) -> None:
+        """Go down or come up."""
+        self._advance()
+        self._is_down = not self._is_down
+        now_s = self._clock.now_s
+        if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
+            for _, _, job in sorted(self._jobs):
+                self._leave(job)
+                self._clock.after(0.0, self._on_loss, job)
+            self._jobs.clear()
+        self._watch()
+        self._plan_next()
+
+    def _speed(self) -> float:
+        return 0.0 if self._is_down else min(1.0, self._device.n_cores / len(self._jobs))
+
+    def _advance(self) -> None:
+        """Give the service since the last change."""
+        now_s = self._clock.now_s
+        if self._jobs:
+            self._given_s += self._speed() * (now_s - self._since_s)
+        else:
+            self._given_s = 0.0  # nobody remembers; keeps the rounding small
+        self._since_s = now_s
+
+    def _plan_next(self) -> None:
+        """Call back when the next computation ends, unless something changes before."""
+        self._generation += 1
+        n = len(self._jobs)
+        clock = self._clock
+        if self._meter is not None:
+            self._meter.load(clock.now_s, 0.0 if self._is_down else float(min(n, self._device.n_cores)), n)
+        if n > 0 and not self._is_down:
+            delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
+            clock.after(delay_s, self._on_end, self._generation)
+
+    def _on_end(self, event: Event) -> None:
+        if event.value != self._generation:
+            return
+        self._since_s = self._clock.now_s
+        self._given_s = self._jobs[0][0]  # by definition of this moment
+        ended = []
+        while self._jobs and self._jobs[0][0] <= self._given_s:
+            job = heappop(self._jobs)[2]
+            self._leave(job)
+            ended.append(job)
+        self._plan_next()
+        for job in ended:
+            self._owner.job_done(job)
+
+    def _on_loss(self, event: Event) -> None:
+        self._owner.job_lost(event.value)  # type: ignore[arg-type]
+
+    def _leave(self, job: Job) -> None:
+        """Account for a computation that is done or lost."""
+        self._owner.job_worked(job, job.left_s - max(0.0, job.mark_s - self._given_s))
+        if self._meter is not None:
+            now_s = self._clock.now_s
+            self._meter.note((job.arrived_s, job.arrived_s, now_s), (job.request.number, job.index))
+
+    def close(self) -> None:
+        """End the trial: account for what still runs."""
+        self._advance()
+        for _, _, job in self._jobs:
+            self._leave(job)

@@ -1,0 +1,165 @@
+"""Runs of links that are shared at fair rates: a message waits for the latency, then holds all its links together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from simpy.events import Event
+
+from edgesim.engine.program import Stage, usage_per_bit
+from edgesim.engine.rates import FairChannels, Flow
+from edgesim.engine.world import World
+
+if TYPE_CHECKING:
+    from edgesim.engine.messages import Message
+
+
+class FairStages:
+    """The `fair` stages of one trial; the parameters are those of `edgesim.engine.fifo.FifoStages`."""
+
+    __slots__ = ("_armed", "_clock", "_flows", "_on_arrival", "_on_sent", "_watched", "_world")
+
+    def __init__(
+        self,
+        world: World,
+        on_arrival: Callable[[Event], None],
+        on_sent: Callable[[Message, float, float], None],
+    ) -> None:
+        self._world = world
+        self._clock = world.clock
+        self._on_arrival = on_arrival
+        self._on_sent = on_sent
+        self._flows = FairChannels(world, self._on_end)
+        self._watched: dict[str, dict[Flow, None]] = {}
+        self._armed: set[str] = set()
+
+    def enter(self, message: Message) -> None:
+        """Let a message wait for the latency of its stage."""
+        self._clock.after(max(0.0, message.stage.latency_s - message.lead_s), self._on_join, message)
+        message.lead_s = 0.0
+
+    def close(self) -> None:
+        """End the trial: count what was sent."""
+        for flow in self._flows.flows():
+            self._account(flow)
+
+    def _on_join(self, event: Event) -> None:
+        """Let a message share the channels of its stage, unless something on it is down."""
+        message: Message = event.value  # type: ignore[assignment]
+        stage = message.stage
+        world = self._world
+        now_s = self._clock.now_s
+        targets = _targets(stage) if world.has_outages else ()
+        if targets and world.downtimes.up_s(targets, now_s) > now_s:
+            self._wait_or_break(message, targets)
+            return
+        if message.started_s < 0.0:
+            message.started_s = now_s
+            for hop in stage.hops if world.channel_meters is not None else ():
+                for meter in world.meters_of(hop):
+                    meter.arrive(now_s)
+        amount_bit, usage = stage.amount_bit, stage.usage
+        if message.passages is not None or message.share != 1.0:
+            sent = [passage.sent for passage in message.passages_of(stage)]
+            amount_bit *= sent[0]
+            usage = usage_per_bit(stage.hops, amount_bit, sent)
+        flow = Flow(message, amount_bit * (1.0 - message.done), usage)
+        flow.joined_s = now_s
+        self._flows.join(flow)
+        for target_id in targets:
+            self._watch(target_id, flow)
+
+    def _on_end(self, flow: Flow) -> None:
+        """Pass on a message whose last bit is through."""
+        message: Message = flow.owner
+        stage = message.stage
+        self._leave(flow, stage)
+        now_s = self._clock.now_s
+        passages = message.passages_of(stage)
+        waited_s = sum(passage.waited_s for passage in passages)
+        message.share = passages[-1].received
+        if self._world.has_outages and not _is_resumed(stage):
+            last = stage.hops[-1]
+            down_s = self._world.downtimes.first_s(last.link.dst_id, flow.joined_s, now_s + waited_s)
+            if down_s < inf:
+                heard = (down_s - flow.joined_s) / (now_s - flow.joined_s) if now_s > flow.joined_s else 0.0
+                message.keep(last, message.share, min(1.0, heard))
+        if message.talk is not None:
+            self._on_sent(message, message.started_s - stage.latency_s, now_s - stage.latency_s)
+        self._clock.after(waited_s, self._on_arrival, message)
+
+    def _leave(self, flow: Flow, stage: Stage) -> None:
+        """Account for a transfer that has ended or was interrupted, and watch for it no more."""
+        self._account(flow)
+        if self._world.has_outages:
+            for target_id in _targets(stage):
+                self._watched.get(target_id, {}).pop(flow, None)
+
+    def _account(self, flow: Flow) -> None:
+        """Count bytes and air time on every link of the stage since the transfer joined."""
+        message: Message = flow.owner
+        stage = message.stage
+        request = message.request
+        now_s = self._clock.now_s
+        done = message.done + (1.0 - message.done) * flow.sent_share
+        for hop, passage in zip(stage.hops, message.passages_of(stage), strict=True):
+            message.count(hop, self._world.program.kind[message.index], passage.sent, done)
+            time_s = hop.time_s(passage.sent) * (done - message.done)
+            request.transmit_s[hop.src] += time_s
+            request.receive_s[hop.dst] += time_s
+            if self._world.channel_meters is not None:
+                channel, *links = self._world.meters_of(hop)
+                moments_s = (flow.joined_s, flow.joined_s, now_s)
+                channel.note(moments_s, (request.number, message.index), hop.link.link_id)
+                for meter in links:
+                    meter.used(flow.joined_s, now_s, time_s)
+        message.done = done
+
+    # ---- outages
+
+    def _watch(self, target_id: str, flow: Flow | None) -> None:
+        """Be called back when a target with transfers on it goes down next."""
+        downtime = self._world.downtimes.get(target_id)
+        if downtime is None:
+            return
+        if flow is not None:
+            self._watched.setdefault(target_id, {})[flow] = None
+        if target_id not in self._armed:
+            now_s = self._clock.now_s
+            next_s = downtime.next_s(now_s)
+            if next_s < inf:
+                self._armed.add(target_id)
+                self._clock.after(next_s - now_s, self._on_outage, target_id)
+
+    def _on_outage(self, event: Event) -> None:
+        """Interrupt every transfer that crosses what goes down now."""
+        target_id: str = event.value  # type: ignore[assignment]
+        self._armed.discard(target_id)
+        for flow in list(self._watched.get(target_id, ())):
+            message: Message = flow.owner
+            self._flows.leave(flow)
+            self._leave(flow, message.stage)
+            self._wait_or_break(message, _targets(message.stage))
+
+    def _wait_or_break(self, message: Message, targets: tuple[str, ...]) -> None:
+        """Let a message go on when everything is up again, or lose what it has not sent."""
+        stage = message.stage
+        now_s = self._clock.now_s
+        up_s = self._world.downtimes.up_s(targets, now_s) if _is_resumed(stage) else inf
+        if up_s < inf:
+            self._clock.after(up_s - now_s, self._on_join, message)
+            return
+        message.keep(stage.hops[0], message.passages_of(stage)[-1].received, message.done)
+        self._clock.after(0.0, self._on_arrival, message)
+
+
+def _is_resumed(stage: Stage) -> bool:
+    return all(hop.link.on_outage == "resume" for hop in stage.hops)
+
+
+def _targets(stage: Stage) -> tuple[str, ...]:
+    """Return what must be up for a fair stage to go on: links, senders, and with `resume` the receiver too."""
+    targets = [target_id for hop in stage.hops for target_id in (hop.link.src_id, hop.link.link_id)]
+    return (*targets, stage.hops[-1].link.dst_id) if _is_resumed(stage) else tuple(targets)

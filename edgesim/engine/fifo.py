@@ -1,0 +1,153 @@
+"""Channels that serve one message at a time, in order of arrival.
+
+A message in service is never interrupted in favour of another, so a channel is just the time at which it is next free, and a
+hop is one event: the arrival. When an outage will interrupt it is known when the message is queued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from simpy.events import Event
+
+from edgesim.engine.program import Hop
+from edgesim.engine.world import World
+
+if TYPE_CHECKING:
+    from edgesim.engine.messages import Message
+
+
+class FifoStages:
+    """The `fifo` channels of one trial.
+
+    Parameters
+    ----------
+    world : the trial's surroundings.
+    on_arrival : called with an event that carries a message that has arrived, or what is left of it.
+    on_sent : called with each message and when it begins and ends to leave the sender, in s.
+    """
+
+    __slots__ = ("_clock", "_free_s", "_on_arrival", "_on_sent", "_world")
+
+    def __init__(
+        self,
+        world: World,
+        on_arrival: Callable[[Event], None],
+        on_sent: Callable[[Message, float, float], None],
+    ) -> None:
+        self._world = world
+        self._clock = world.clock
+        self._on_arrival = on_arrival
+        self._on_sent = on_sent
+        self._free_s = [0.0] * world.program.n_channels
+
+    def _on_queue(self, event: Event) -> None:
+        self.enter(event.value)  # type: ignore[arg-type]
+
+    def enter(self, message: Message) -> None:
+        """Queue a message, or what an outage left of it, at its channel."""
+        stage = message.stage
+        hop = stage.hops[0]
+        world = self._world
+        now_s = self._clock.now_s
+        share = received = message.share
+        waited_s = 0.0
+        if message.passages is not None:
+            share, received, waited_s = message.passages[stage.first_hop]
+        start_s = max(now_s, self._free_s[hop.channel])
+        end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
+        if message.tail_s > -inf:
+            end_s = max(end_s, message.tail_s + hop.packet_s)
+        if world.channel_meters is not None:
+            for meter in world.meters_of(hop):
+                meter.arrive(now_s)
+        if world.has_outages and self._is_interrupted(message, start_s, end_s):
+            return
+        self._occupy(message, start_s, end_s, 1.0)
+        message.share = received
+        arrival_s = end_s + hop.link.latency_s + waited_s
+        if world.has_outages:
+            arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
+        if message.talk is not None:
+            self._on_sent(message, message.started_s, end_s)
+        if stage.forwards_packets and message.share > 0.0:
+            message.tail_s = arrival_s
+            head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
+            arrival_s = max(now_s, min(head_s, arrival_s))
+        self._clock.after(arrival_s - now_s, self._on_arrival, message)
+
+    def _occupy(self, message: Message, start_s: float, end_s: float, done: float) -> None:
+        """Let a message have its channel, until `done` of this hop is sent; count bytes and times."""
+        world = self._world
+        stage = message.stage
+        hop = stage.hops[0]
+        request = message.request
+        if world.checker is not None:
+            world.checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
+        self._free_s[hop.channel] = end_s
+        if message.started_s < 0.0:
+            message.started_s = start_s
+        if world.channel_meters is not None:
+            for meter in world.meters_of(hop):
+                meter.stay(self._clock.now_s, start_s, end_s, (request.number, message.index), hop.link.link_id)
+        if end_s > world.horizon_s:
+            cut_s = max(start_s, world.horizon_s)
+            done = message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s)
+            end_s = cut_s
+        share = message.share if message.passages is None else message.passages[stage.first_hop].sent
+        message.count(hop, world.program.kind[message.index], share, done)
+        request.transmit_s[hop.src] += end_s - start_s
+        if not world.has_outages or world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
+            request.receive_s[hop.dst] += end_s - start_s
+        message.done = done
+
+    def _is_interrupted(self, message: Message, start_s: float, end_s: float) -> bool:
+        """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
+        hop = message.stage.hops[0]
+        link = hop.link
+        now_s = self._clock.now_s
+        downtimes = self._world.downtimes
+        is_resumed = link.on_outage == "resume"
+        targets = (link.src_id, link.link_id, link.dst_id) if is_resumed else (link.src_id, link.link_id)
+        down_s = min(downtimes.first_s(target_id, now_s, end_s) for target_id in targets)
+        if down_s == inf:
+            return False
+        if down_s > start_s:
+            share = (down_s - start_s) / (end_s - start_s)
+            self._occupy(message, start_s, down_s, message.done + (1.0 - message.done) * share)
+        else:
+            for meter in self._world.meters_of(hop):
+                meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
+        up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
+        if up_s < inf:
+            self._clock.after(up_s - now_s, self._on_queue, message)
+            return True
+        arrival_s = down_s + link.latency_s
+        is_heard = down_s > start_s and downtimes.first_s(link.dst_id, start_s, arrival_s) == inf
+        received = message.share if message.passages is None else message.passages[message.stage.first_hop].received
+        message.keep(hop, received, message.done if is_heard else 0.0)
+        self._clock.after((arrival_s if message.share > 0.0 else down_s) - now_s, self._on_arrival, message)
+        return True
+
+    def _receive(self, message: Message, hop: Hop, moments_s: tuple[float, float, float]) -> float:
+        """Return when a message that was sent arrives, given the outages of its receiver.
+
+        Parameters
+        ----------
+        moments_s : when it begins and ends to leave, and when it would arrive, in s.
+        """
+        start_s, end_s, arrival_s = moments_s
+        link = hop.link
+        downtimes = self._world.downtimes
+        down_s = downtimes.first_s(link.dst_id, start_s, arrival_s)
+        if down_s == inf:
+            return arrival_s
+        if link.on_outage == "resume":
+            up_s = downtimes.up_s((link.dst_id,), arrival_s)
+            if up_s < inf:
+                return up_s
+        heard = (down_s - start_s - link.latency_s) / (end_s - start_s) if end_s > start_s else 0.0
+        message.keep(hop, message.share, max(0.0, min(1.0, heard)))
+        return arrival_s if message.share > 0.0 else end_s

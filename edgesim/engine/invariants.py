@@ -1,0 +1,102 @@
+"""What must hold in every trial, checked while it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import isclose
+
+from edgesim.errors import SimulationError
+
+VARIABLE = "EDGESIM_CHECK_INVARIANTS"
+"""Environment variable: with any text, every trial is checked."""
+_ROUNDING = 1e-9
+
+
+def is_asked_for() -> bool:
+    """Return whether the environment asks for checks."""
+    return bool(os.environ.get(VARIABLE))
+
+
+class Checker:
+    """Watches a trial; raises `SimulationError` as soon as something is wrong, which is always a mistake of the program.
+
+    Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
+    passes; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
+    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it.
+    """
+
+    __slots__ = ("_area_s", "_changed_s", "_ended", "_n_present", "_now_s", "_sojourn_s", "n_checks")
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        self._area_s = self._sojourn_s = self._changed_s = 0.0
+        self._n_present = 0
+        self._ended: set[int] = set()
+        self.n_checks = 0
+
+    def _require(self, condition: object, text: str) -> None:
+        self.n_checks += 1
+        if not condition:
+            raise SimulationError(f"invariant broken at {self._now_s!r} s: {text}; please report this")
+
+    def moment(self, now_s: float) -> None:
+        """Check that time does not go back."""
+        self._require(now_s >= self._now_s, f"time goes back to {now_s!r} s")
+        self._now_s = now_s
+
+    def served(self, resource_id: str, free_s: float, start_s: float, end_s: float) -> None:
+        """Check one service of a `fifo` server that was free at `free_s`."""
+        self._require(
+            start_s >= free_s and start_s >= self._now_s and end_s >= start_s,
+            f"{resource_id!r}, free at {free_s!r} s, serves from {start_s!r} to {end_s!r} s",
+        )
+
+    def loaded(self, load: Mapping[int, float]) -> None:
+        """Check the loads of fair channels, as shares of their time."""
+        for channel, value in load.items():
+            self._require(value <= 1 + _ROUNDING, f"channel {channel} has a load of {value!r}")
+
+    def crossed(self, link_id: str, n_sent: int, n_received: int, n_lost: int) -> None:
+        """Check the packets of one message on one link."""
+        self._require(
+            n_sent == n_received + n_lost and min(n_sent, n_received, n_lost) >= 0,
+            f"on {link_id!r} {n_sent} packets were sent, {n_received} received, {n_lost} lost",
+        )
+
+    def delivered(self, step_id: str, size_byte: int, received_byte: float) -> None:
+        """Check the bytes of a message that is said to be whole."""
+        self._require(
+            isclose(size_byte, received_byte, rel_tol=_ROUNDING, abs_tol=_ROUNDING),
+            f"{step_id!r} has {size_byte} byte, of which {received_byte} arrived",
+        )
+
+    def entered(self) -> None:
+        """A request comes in."""
+        self._count()
+        self._n_present += 1
+
+    def left(self, number: int, sojourn_s: float) -> None:
+        """A request goes."""
+        self._require(number not in self._ended, f"request {number} ends twice")
+        self._ended.add(number)
+        self._count()
+        self._n_present -= 1
+        self._sojourn_s += sojourn_s
+
+    def _count(self) -> None:
+        self._area_s += self._n_present * (self._now_s - self._changed_s)
+        self._changed_s = self._now_s
+
+    def closed(self, n_requests: int, present_s: float) -> None:
+        """Check the whole trial; `present_s` is the sum of the times of requests that are still in the system."""
+        self._count()
+        self._require(
+            len(self._ended) + self._n_present == n_requests,
+            f"{n_requests} requests, of which {len(self._ended)} ended and {self._n_present} are present",
+        )
+        total_s = self._sojourn_s + present_s
+        self._require(
+            isclose(self._area_s, total_s, rel_tol=_ROUNDING, abs_tol=_ROUNDING),
+            f"Little's law: integral {self._area_s!r} s, sum of times {total_s!r} s",
+        )

@@ -1,0 +1,196 @@
+"""Messages under way, and how they pass from stage to stage.
+
+A message passes the stages of its way one after another: `edgesim.engine.fifo` and `edgesim.engine.fair` say how. With an
+end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from math import floor, inf
+from typing import Any
+
+from simpy.events import Event
+
+from edgesim.domain.transport import Burst
+from edgesim.engine.fair import FairStages
+from edgesim.engine.fifo import FifoStages
+from edgesim.engine.losses import Losses, Passage
+from edgesim.engine.program import Hop, Stage, Way
+from edgesim.engine.world import World
+
+_WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding must not lose a message
+_BYTE_ROUNDING = 1e-6
+
+
+class Message:
+    """A message, or a burst of one, under way.
+
+    Parameters
+    ----------
+    request, index : the request and the step of the plan.
+    way : its way.
+    share : share of the packets of the transfer that it carries.
+    talk : the conversation that it is a burst of, or None.
+    """
+
+    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "started_s", "tail_s", "talk",
+                 "way")  # fmt: skip
+
+    def __init__(self, request: Any, index: int, way: Way, share: float, talk: Talk | None) -> None:
+        self.request = request
+        self.index = index
+        self.way = way
+        self.share = share
+        self.talk = talk
+        self.position = 0  # stage
+        self.passages: list[Passage] | None = None
+        self.done = 0.0  # share of the present stage that was sent before an outage
+        self.started_s = -1.0  # when the present stage began
+        self.lead_s = 0.0  # how much earlier than now it was sent, since a fair stage tells its end at the receiver
+        self.tail_s = -inf  # with cut-through: when its last packet will be here
+
+    @property
+    def stage(self) -> Stage:
+        """The stage at which it stands."""
+        return self.way.stages[self.position]
+
+    def passages_of(self, stage: Stage) -> list[Passage]:
+        """Return what was drawn for each hop of a stage."""
+        if self.passages is None:
+            return [Passage(self.share, self.share, 0.0)] * len(stage.hops)
+        return self.passages[stage.first_hop : stage.first_hop + len(stage.hops)]
+
+    def count(self, hop: Hop, kind: int, share: float, done: float) -> None:
+        """Count the bytes that it puts on a link between `self.done` and `done` of the hop, `share` of the packets being all."""
+        if done == 1.0 and share == 1.0 and self.done == 0.0:
+            n_byte = hop.wire_byte
+        else:
+            whole_byte = hop.wire_byte * share
+            n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
+        self.request.traffic_byte[kind] += n_byte
+
+    def keep(self, hop: Hop, share: float, done: float) -> None:
+        """Let only the whole packets go on of those that came through, since an outage took the others.
+
+        Parameters
+        ----------
+        hop : the link.
+        share : what would have come through, as a share of all packets.
+        done : how much of it did.
+        """
+        self.share = min(share, floor(share * done * hop.n_packets + _BYTE_ROUNDING) / hop.n_packets)
+        if self.talk is not None:
+            self.talk.is_over = True  # the connection breaks
+
+
+class Talk:
+    """A conversation of an end-to-end transport about one message."""
+
+    __slots__ = ("burst", "bursts", "index", "is_over", "lead_s", "n_open", "received", "request", "way")
+
+    def __init__(self, request: Any, index: int, way: Way, bursts: Generator[Burst, int, None]) -> None:
+        self.request = request
+        self.index = index
+        self.way = way
+        self.bursts = bursts
+        self.burst = next(bursts)
+        self.lead_s = 0.0
+        self.n_open = 0
+        self.received = 0.0
+        self.is_over = False
+
+
+class Carrier:
+    """Carries the messages of one trial.
+
+    Parameters
+    ----------
+    world : the trial's surroundings.
+    losses : what loses packets.
+    on_end : called with the request, the step, and the share of the packets that arrived; no more will come.
+    """
+
+    def __init__(self, world: World, losses: Losses, on_end: Callable[[Any, int, float], None]) -> None:
+        self._world = world
+        self._clock = world.clock
+        self._losses = losses
+        self._on_end = on_end
+        self._fifo = FifoStages(world, self._on_arrival, self._go_on)
+        self._fair = FairStages(world, self._on_arrival, self._go_on)
+
+    def send(self, request: Any, index: int) -> None:
+        """Send the message of a transfer."""
+        way = self._world.program.ways[index]
+        if way is None:
+            return
+        if way.transport is None:
+            self._launch(Message(request, index, way, 1.0, None))
+            return
+        talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s + way.packet_s))
+        self._clock.after(talk.burst.delay_s, self._on_burst, talk)
+
+    def close(self) -> None:
+        """End the trial: count what fair transfers have sent."""
+        self._fair.close()
+
+    def _launch(self, message: Message) -> None:
+        """Draw what becomes of the packets, and let the message enter its first stage."""
+        if self._losses:
+            message.passages = self._losses.draw(message.way, message.share, message.request)
+        self._enter(message)
+
+    def _enter(self, message: Message) -> None:
+        """Let a message enter the stage at which it stands."""
+        message.done = 0.0
+        message.started_s = -1.0
+        (self._fair if message.stage.is_fair else self._fifo).enter(message)
+
+    def _on_arrival(self, event: Event) -> None:
+        """Pass a message on to its next stage, or hand over what is left of it."""
+        message: Message = event.value  # type: ignore[assignment]
+        message.position += 1
+        if message.share > 0.0 and message.position < len(message.way.stages):
+            self._enter(message)
+            return
+        talk = message.talk
+        share = message.share
+        if talk is not None:
+            talk.n_open -= 1
+            talk.received += share
+            if talk.n_open > 0 or not talk.is_over:
+                return
+            share = talk.received
+        self._on_end(message.request, message.index, 1.0 if share > _WHOLE else share)
+
+    def _on_burst(self, event: Event) -> None:
+        """Send the next burst of a conversation."""
+        talk: Talk = event.value  # type: ignore[assignment]
+        if talk.is_over:
+            return
+        talk.n_open += 1
+        talk.request.n_retransmitted += talk.burst.n_repeated
+        message = Message(talk.request, talk.index, talk.way, talk.burst.n_packets / talk.way.n_packets, talk)
+        message.lead_s = talk.lead_s
+        self._launch(message)
+
+    def _go_on(self, message: Message, start_s: float, end_s: float) -> None:
+        """Plan the next burst, given when the present one begins and ends to leave the sender."""
+        talk = message.talk
+        if talk is None or talk.is_over or message.position > 0:
+            return
+        way, sent = talk.way, talk.burst
+        share = message.share if message.passages is None else message.passages[-1].received
+        try:
+            burst = talk.burst = talk.bursts.send(sent.n_packets - round(share * way.n_packets))
+        except StopIteration:
+            talk.is_over = True
+            return
+        moment_s = end_s + burst.delay_s
+        if burst.after == "acknowledged":
+            moment_s = max(end_s, start_s + way.packet_s + way.round_trip_s) + burst.delay_s
+        elif burst.after == "last_acknowledged":
+            moment_s += way.round_trip_s
+        now_s = self._clock.now_s
+        talk.lead_s = max(0.0, now_s - moment_s)
+        self._clock.after(max(moment_s, now_s) - now_s, self._on_burst, talk)

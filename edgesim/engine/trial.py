@@ -1,0 +1,317 @@
+"""One trial: requests begin, their steps follow each other, and each request ends in one way.
+
+Steps of a request begin when their inputs are there. A request has ended when its answer is there, when its deadline passes,
+or when nothing that could still bring the answer is under way: so nothing hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf, isnan, nan
+
+from simpy.events import Event
+
+from edgesim.domain.plan import Compute
+from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.engine.devices import FairDevice, FifoDevice, Job
+from edgesim.engine.losses import Losses
+from edgesim.engine.messages import Carrier
+from edgesim.engine.program import Program
+from edgesim.engine.releases import Releases
+from edgesim.engine.world import World
+from edgesim.errors import SimulationError
+from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
+from edgesim.rng import ReplicationStreams
+
+
+class _Request:
+    """The state of one request: what is done, what was used, what it cost."""
+
+    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_begun", "is_timed", "missing", "missing_local",
+                 "n_open", "n_retransmitted", "number", "partial", "receive_s", "released_s", "traffic_byte",
+                 "transmit_s")  # fmt: skip
+
+    def __init__(self, program: Program, number: int, released_s: float) -> None:
+        n_devices = len(program.device_ids)
+        self.number = number
+        self.released_s = released_s
+        self.answered_s = nan
+        self.ended_s = nan
+        self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
+        self.missing = list(program.n_inputs)
+        self.missing_local = list(program.n_local)
+        self.has_begun = bytearray(len(program.steps))
+        self.is_timed = bytearray(len(program.steps))
+        self.delivered = bytearray(len(program.plan.transfers))
+        self.partial: dict[int, float] = {}
+        self.n_retransmitted = 0
+        self.traffic_byte = [0, 0, 0]
+        self.busy_s = [0.0] * n_devices
+        self.transmit_s = [0.0] * n_devices
+        self.receive_s = [0.0] * n_devices
+
+    @property
+    def lost(self) -> int:
+        """Bit i is set when transfer i was not delivered in time."""
+        if all(self.delivered):
+            return 0
+        bits = bytes(48 + (not is_delivered) for is_delivered in reversed(self.delivered))
+        return int(bits, 2)
+
+
+class Trial:
+    """One trial: the requests, and what happens to them.
+
+    Parameters
+    ----------
+    world : the trial's surroundings.
+    losses, slowdowns, streams, deadline_s, admission_limit : as of `edgesim.engine.simulation.simulate`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        losses: Mapping[str, LossModel | PacketLossModel],
+        slowdowns: Mapping[str, SlowdownModel],
+        streams: ReplicationStreams | None,
+        deadline_s: float | None,
+        admission_limit: int | None,
+    ) -> None:
+        if (losses or slowdowns) and streams is None:
+            raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
+        scopes = {label: streams.scope(label) for label in (*losses, *slowdowns)} if streams is not None else {}
+        self.world = world
+        self.program = world.program
+        self.clock = world.clock
+        self.records: dict[int, RequestRecord] = {}
+        self.n_events = 0
+        self._deadline_s = deadline_s
+        self._admission_limit = admission_limit
+        self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
+        self._slowdowns_by_device: dict[int, list[tuple[SlowdownModel, ReplicationStreams]]] = {}
+        self._active: dict[int, _Request] = {}  # released, and something of them is under way or their end is to come
+        self._n_present = 0  # released and not ended
+        self._n_released = 0
+        self._devices = [
+            FairDevice(world, self, position) if device.sharing == "fair" else FifoDevice(world, self, position)
+            for position, device in enumerate(world.program.devices)
+        ]
+        lossy = [(model, scopes[label]) for label, model in losses.items()]
+        self._carrier = Carrier(world, Losses(lossy, world.checker), self._message_ended)
+
+    def run(self, releases: Releases) -> None:
+        """Simulate until every request has ended and nothing more comes, or until the horizon."""
+        self._releases = releases
+        releases.begin(self.clock, self._release)
+        active, checker = self._active, self.world.checker
+        step, peek, until_s = self.clock.step, self.clock.peek, self.world.horizon_s
+        n_events = 0
+        while (active or releases.is_open) and (moment_s := peek()) <= until_s:
+            if moment_s == inf:
+                break  # nothing is to come that could end these requests
+            if checker is not None:
+                checker.moment(moment_s)
+            step()
+            n_events += 1
+        self.n_events = n_events
+        self._close()
+
+    def _close(self) -> None:
+        """End the trial: sum up the requests that have something under way."""
+        if self._active or self._releases.is_open:
+            self.world.cut_to_horizon()
+        for device in self._devices:
+            device.close()
+        self._carrier.close()
+        present_s = 0.0
+        for request in list(self._active.values()):
+            if isnan(request.ended_s):
+                present_s += self.clock.now_s - request.released_s
+            self._record(request)
+        if self.world.checker is not None:
+            self.world.checker.closed(self._n_released, present_s)
+
+    # ---- requests
+
+    def _release(self, number: int) -> None:
+        """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
+        now_s = self.clock.now_s
+        request = _Request(self.program, number, now_s)
+        if self._admission_limit is not None and self._n_present >= self._admission_limit:
+            self.records[number] = self._summary(request, "rejected", nan, 0.0)
+            self._releases.ended()
+            return
+        self._n_released += 1
+        self._n_present += 1
+        self._active[number] = request
+        if self.world.checker is not None:
+            self.world.checker.entered()
+        request.n_open += 1  # so that nothing ends while it begins
+        if self._deadline_s is not None:
+            self.clock.after(self._deadline_s, self._on_request_deadline, request)
+        program = self.program
+        for index in program.deadline_steps:  # before the messages are sent: what comes at the deadline is late
+            self._start_deadline(request, index)
+        for index in program.first_steps:
+            self._begin(request, index)
+        self._close_one(request)
+
+    def _on_request_deadline(self, event: Event) -> None:
+        request: _Request = event.value  # type: ignore[assignment]
+        self._end(request)
+        if request.n_open == 0:
+            self._forget(request)
+
+    def _end(self, request: _Request) -> None:
+        """Let a request leave the system, unless it has."""
+        if not isnan(request.ended_s):
+            return
+        request.ended_s = self.clock.now_s
+        self._n_present -= 1
+        if self.world.checker is not None:
+            self.world.checker.left(request.number, request.ended_s - request.released_s)
+        self._releases.ended()
+
+    def _close_one(self, request: _Request) -> None:
+        """Take note that one thing less is under way."""
+        request.n_open -= 1
+        if request.n_open > 0:
+            return
+        if not isnan(request.ended_s):
+            self._forget(request)
+        elif self._deadline_s is None:
+            self._end(request)  # the answer cannot come any more
+            self._forget(request)
+
+    def _forget(self, request: _Request) -> None:
+        """Sum up a request of which nothing is under way any more."""
+        if self._active.pop(request.number, None) is not None:
+            self._record(request)
+
+    def _record(self, request: _Request) -> None:
+        """Sum up a request."""
+        latency_s = request.answered_s - request.released_s
+        has_ended = not isnan(request.ended_s)
+        waited_s = (request.ended_s if has_ended else self.clock.now_s) - request.released_s
+        outcome: Outcome
+        if self._deadline_s is not None and not latency_s <= self._deadline_s and has_ended:
+            outcome, latency_s = "timed_out", nan
+        elif not isnan(latency_s):
+            outcome = "degraded" if not all(request.delivered) else "completed"
+        else:
+            outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
+        self.records[request.number] = self._summary(request, outcome, latency_s, waited_s)
+
+    def _summary(self, request: _Request, outcome: Outcome, latency_s: float, waited_s: float) -> RequestRecord:
+        input_byte, intermediate_byte, result_byte = request.traffic_byte
+        return RequestRecord(
+            released_s=request.released_s,
+            latency_s=latency_s,
+            outcome=outcome,
+            lost=request.lost,
+            input_byte=input_byte,
+            intermediate_byte=intermediate_byte,
+            result_byte=result_byte,
+            energy_j=self._energy_j(request, waited_s),
+            partial=tuple(sorted(request.partial.items())),
+            n_retransmitted=request.n_retransmitted,
+        )
+
+    def _energy_j(self, request: _Request, waited_s: float) -> float:
+        """Return idle power over the time waited while up, plus what computing, sending and receiving add to it."""
+        program = self.program
+        downtimes = self.world.downtimes
+        energy_j = 0.0
+        for device, device_id in enumerate(program.device_ids):
+            up_s = waited_s
+            if downtimes and waited_s > 0.0:
+                up_s -= downtimes.total_s(device_id, request.released_s, request.released_s + waited_s)
+            idle_w = program.idle_w[device]
+            energy_j += (
+                idle_w * up_s
+                + (program.busy_w[device] - idle_w) * request.busy_s[device]
+                + (program.transmit_w[device] - idle_w) * request.transmit_s[device]
+                + (program.receive_w[device] - idle_w) * request.receive_s[device]
+            )
+        return energy_j
+
+    # ---- steps
+
+    def _start_deadline(self, request: _Request, index: int) -> None:
+        """Let a step that degrades begin at its deadline, if its messages are not there before."""
+        step = self.program.steps[index]
+        if isinstance(step, Compute) and step.deadline_s is not None:
+            request.n_open += 1
+            request.is_timed[index] = True
+            self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
+
+    def _on_step_deadline(self, event: Event) -> None:
+        """Begin a step with what arrived, unless it has begun."""
+        request, index = event.value  # type: ignore[misc]
+        if not request.has_begun[index]:
+            self._begin(request, index)
+
+    def _begin(self, request: _Request, index: int) -> None:
+        """Start a step with whatever of its inputs is there."""
+        if request.has_begun[index]:
+            return
+        request.has_begun[index] = True
+        if not request.is_timed[index]:
+            request.n_open += 1  # otherwise its deadline is counted already
+        device = self.program.device[index]
+        if device < 0:
+            self._carrier.send(request, index)
+            return
+        duration_s = self.program.duration_s[index]
+        if self._slowdowns:
+            for model, streams in self._slowdowns_of(device):
+                duration_s *= model.factor(self.program.devices[device], streams)
+        self._devices[device].submit(Job(request, index, duration_s))
+
+    def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
+        """Return what slows a device."""
+        found = self._slowdowns_by_device.get(device)
+        if found is None:
+            found = [item for item in self._slowdowns if item[0].slows(self.program.devices[device])]
+            self._slowdowns_by_device[device] = found
+        return found
+
+    def job_done(self, job: Job) -> None:
+        """Finish a computation."""
+        request: _Request = job.request
+        index = job.index
+        if index == self.program.answer:
+            request.answered_s = self.clock.now_s
+            self._end(request)
+        for user in self.program.users[index]:
+            request.missing[user] -= 1
+            request.missing_local[user] -= 1
+            if request.missing[user] == 0:
+                self._begin(request, user)
+            elif request.missing_local[user] == 0:
+                self._start_deadline(request, user)
+        self._close_one(request)
+
+    def job_lost(self, job: Job) -> None:
+        """Take note that a computation will never be done."""
+        self._close_one(job.request)
+
+    def job_worked(self, job: Job, core_s: float) -> None:
+        """Take note that a computation used a core."""
+        job.request.busy_s[self.program.device[job.index]] += core_s
+
+    def _message_ended(self, request: _Request, index: int, share: float) -> None:
+        """Deliver a message, or the part of it that came, unless it is too late to be used."""
+        users = self.program.users[index]
+        if share > 0.0 and not any(request.has_begun[user] for user in users):
+            transfer = self.program.transfer_index[index]
+            if share < 1.0:
+                request.partial[transfer] = share
+            else:
+                request.delivered[transfer] = True
+                for user in users:
+                    request.missing[user] -= 1
+                    if request.missing[user] == 0:
+                        self._begin(request, user)
+        self._close_one(request)
