@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import pickle
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
 from edgesim.interfaces import DeploymentContext
 from edgesim.rng import Streams
+from edgesim.study.run import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -27,19 +27,7 @@ if TYPE_CHECKING:
     from edgesim.domain.model import Dataset
     from edgesim.domain.records import Outage
     from edgesim.domain.topology import Topology
-    from edgesim.interfaces import Deployment, FailureModel, Strategy, Task
-
-
-class SilentProgress:
-    """Progress that shows nothing."""
-
-    @contextmanager
-    def task(self, label: str, n_total: int) -> Iterator[Task]:  # noqa: ARG002 - the seam's form
-        """Open a piece of work that nobody watches."""
-        yield self
-
-    def advance(self, n_done: int = 1, note: str = "") -> None:
-        """Take note of nothing."""
+    from edgesim.interfaces import Deployment, FailureModel, Strategy
 
 
 def deployment_context(
@@ -73,7 +61,7 @@ def deployment_context(
         graph=measure(network, dataset.input_shape),
         compute=Roofline(),
         seed=seed,
-        progress=SilentProgress(),
+        progress=Silent(),
     )
 
 

@@ -6,6 +6,7 @@ Each command's work is in a module of its own, imported when it is called, so th
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -57,8 +58,16 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error, for a bug report.")
+    ] = False,
 ) -> None:
     """Take the options that stand before a command."""
+    _debug.append(debug)
+
+
+_debug: list[bool] = []
+"""Whether ``--debug`` was given, for `main`, which handles what commands raise."""
 
 
 app.command()(run)
@@ -118,8 +127,31 @@ def main() -> None:
         _end(f"edgesim: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", FAILED)
     except KeyboardInterrupt:
         _end("edgesim: interrupted", 130)
+    except Exception as error:  # noqa: BLE001 - the last resort: no user meets a traceback
+        _end(_bug(error), FAILED)
     finally:
         _flush()
+
+
+def _bug(error: Exception) -> str:
+    """Say that edgesim is at fault, and where the traceback is: here with ``--debug``, else in a file."""
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    if _debug[-1:] == [True]:
+        return (
+            f"{text}edgesim: this is a bug in edgesim or in one of your plug-ins; please report it with the lines above"
+        )
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="edgesim-bug-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(f"edgesim {shlex.join(sys.argv[1:])}\n{text}")
+    first = str(error).split("\n", maxsplit=1)[0]
+    return (
+        f"edgesim: unexpected {type(error).__name__}{f': {first}' if first else ''}\n"
+        "   this is a bug in edgesim or in one of your plug-ins, not in your scenario\n"
+        f"   help: please report it with the file {file.name}"
+    )
 
 
 def _end(message: str, code: int) -> None:

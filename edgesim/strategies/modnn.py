@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
     from edgesim.nn.stages import Segment, Stage, StagedNetwork
     from edgesim.nn.strips import SlicedNetwork
@@ -59,6 +60,19 @@ class MoDNN:
     on_missing: Literal["wait", "degrade"] = "wait"
     step_deadline_s: Seconds | None = None
 
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""
+        if self.on_missing == "degrade" and self.step_deadline_s is None:
+            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long the owner waits for one layer")
+        if not self._worker_ids(topology):
+            raise PlanError(
+                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
+            )
+
+    def _worker_ids(self, topology: Topology) -> list[str]:
+        ids = [device.device_id for device in topology.devices]
+        return [name for name in ids if fnmatchcase(name, self.workers) and name != self.owner]
+
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.
 
@@ -72,17 +86,8 @@ class MoDNN:
         from edgesim.nn.stages import staged
 
         owner_id = known_device(context, "modnn.owner", self.owner)
-        if self.on_missing == "degrade" and self.step_deadline_s is None:
-            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long the owner waits for one layer")
-        device_ids = [
-            device.device_id
-            for device in context.topology.devices
-            if fnmatchcase(device.device_id, self.workers) and device.device_id != owner_id
-        ]
-        if not device_ids:
-            raise PlanError(
-                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
-            )
+        self.check(context.topology)
+        device_ids = self._worker_ids(context.topology)
         if self.owner_computes:
             device_ids.insert(0, owner_id)
         network = staged(context.network, context.dataset.input_shape)

@@ -14,13 +14,20 @@ from edgesim.nn.partition import Louvain
 from edgesim.nn.zoo import SmallCNN
 from edgesim.registry import Plugin
 from edgesim.strategies.ends import known_device
-from edgesim.strategies.student_networks import StudentDeployment, Workload, devices_of_students, student_plan
+from edgesim.strategies.student_networks import (
+    StudentDeployment,
+    Workload,
+    devices_of_students,
+    matching_devices,
+    student_plan,
+)
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgesim.domain.partition import Partition
+    from edgesim.domain.topology import Topology
     from edgesim.interfaces import DeploymentContext
     from edgesim.nn.students import TrainedStudents
 
@@ -74,6 +81,10 @@ class NoNN:
     beta: Annotated[float, Ge(0)] = 10000.0
     normalised_over: Literal["whole", "part"] = "whole"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
+
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when the devices that match are not as many as the students."""
+        matching_devices(topology, self.devices, self.students)
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Divide the filters, train or load the students, and place them.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.topology import Topology
     from edgesim.interfaces import DeploymentContext
 
 
@@ -37,15 +38,14 @@ class Workload:
     output_byte: int
 
 
-def devices_of_students(context: DeploymentContext, pattern: str, n_students: int, merger_id: str) -> tuple[str, ...]:
+def matching_devices(topology: Topology, pattern: str, n_students: int) -> tuple[str, ...]:
     """Return the device of each student: those that match a glob pattern, in the order of the topology.
 
     Raises
     ------
     PlanError
-        When their number is not that of the students, or devices that must talk have no route.
+        When their number is not that of the students.
     """
-    topology = context.topology
     found = tuple(device_id for device_id in topology.device_of if fnmatchcase(device_id, pattern))
     if len(found) != n_students:
         remedy = f"set students: {len(found)}, or " if found else ""
@@ -53,6 +53,19 @@ def devices_of_students(context: DeploymentContext, pattern: str, n_students: in
             f"{n_students} students need {n_students} devices, but {pattern!r} matches {len(found)} of "
             f"{', '.join(sorted(topology.device_of))}; {remedy}give a pattern that matches {n_students}"
         )
+    return found
+
+
+def devices_of_students(context: DeploymentContext, pattern: str, n_students: int, merger_id: str) -> tuple[str, ...]:
+    """Return the device of each student, with a route from the source and one to the merger; see `matching_devices`.
+
+    Raises
+    ------
+    PlanError
+        When their number is not that of the students, or devices that must talk have no route.
+    """
+    topology = context.topology
+    found = matching_devices(topology, pattern, n_students)
     for device_id in found:
         topology.route(context.source_id, device_id)
         topology.route(device_id, merger_id)

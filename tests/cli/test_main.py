@@ -126,3 +126,26 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=60) in {0, 1}
+
+
+def test_an_unexpected_error_asks_for_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Three lines and a file with the traceback; with --debug the traceback itself; exit code 3."""
+
+    def fail(*_: object, **__: object) -> int:
+        raise KeyError("odd")
+
+    monkeypatch.setattr("edgesim.cli.listing.list_kinds", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for arguments, is_shown in (["list"], False), (["--debug", "list"], True):
+        monkeypatch.setattr(sys, "argv", ["edgesim", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        assert ended.value.code == 3
+        text = capsys.readouterr().err
+        assert "report it" in text
+        assert ("Traceback" in text) is is_shown
+    (written,) = tmp_path.iterdir()
+    assert "KeyError: 'odd'" in written.read_text(encoding="utf-8")
+    assert written.read_text(encoding="utf-8").startswith("edgesim list\n")
