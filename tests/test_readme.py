@@ -1,0 +1,35 @@
+"""What the README shows works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import edgesim
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_scenario_of_the_readme_is_valid() -> None:
+    """The YAML block is a valid scenario with the strategies and points it shows."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    scenario = edgesim.Scenario.from_text(text)
+    assert list(scenario.strategies) == ["single", "modnn"]
+    assert len(scenario.points()) == 3
+
+
+def test_files_of_the_readme_exist() -> None:
+    """Every path of the repository that the README names is there."""
+    root = Path(__file__).parent.parent
+    named = re.findall(r"`((?:scenarios|docs|tests|edgesim|notebooks|benchmarks)/[\w./-]+)`", README)
+    named += re.findall(r"\]\(([\w./-]+)\)", README)
+    assert len(named) >= 5
+    assert [name for name in named if not (root / name).exists()] == []
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """The two commands are targets of the Makefile."""
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE))
+    assert targets == {"demo", "test"}
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
