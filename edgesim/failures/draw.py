@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import cast
 
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import Topology
-from edgesim.interfaces import FailureModel, LossModel, OutageModel
+from edgesim.interfaces import (
+    FailureModel,
+    LossModel,
+    OutageModel,
+    PacketLossModel,
+    RenewalModel,
+    SlowdownModel,
+)
 from edgesim.rng import ReplicationStreams
 
 
@@ -18,10 +25,31 @@ def outage_models(failures: Mapping[str, FailureModel]) -> dict[str, OutageModel
     return {label: cast("OutageModel", model) for label, model in failures.items() if hasattr(model, "outages")}
 
 
-def loss_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, LossModel]:
-    """Return the models that lose messages on some link of the topology, by label."""
-    losses = {label: cast("LossModel", model) for label, model in failures.items() if hasattr(model, "is_lost")}
+def loss_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, LossModel | PacketLossModel]:
+    """Return the models that lose messages or packets on some link of the topology, by label."""
+    losses = {
+        label: cast("LossModel | PacketLossModel", model)
+        for label, model in failures.items()
+        if hasattr(model, "is_lost") or hasattr(model, "losses")
+    }
     return {label: model for label, model in losses.items() if any(map(model.applies_to, topology.links))}
+
+
+def slowdown_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, SlowdownModel]:
+    """Return the models that slow some device of the topology, by label."""
+    slowdowns = {label: cast("SlowdownModel", model) for label, model in failures.items() if hasattr(model, "factor")}
+    return {label: model for label, model in slowdowns.items() if any(map(model.slows, topology.devices))}
+
+
+def draw_renewals(
+    failures: Mapping[str, FailureModel], topology: Topology, streams: ReplicationStreams
+) -> list[Mapping[str, Iterator[Outage]]]:
+    """Return the outages that come again and again in one replication; each model has streams of its own."""
+    return [
+        cast("RenewalModel", model).renewals(topology, streams.scope(label))
+        for label, model in failures.items()
+        if hasattr(model, "renewals")
+    ]
 
 
 def draw_outages(failures: Mapping[str, FailureModel], topology: Topology, streams: ReplicationStreams) -> list[Outage]:
@@ -41,9 +69,12 @@ def enumerate_outages(
     Returns
     -------
     outcomes
-        None when there are more than `n_most`, when a model's outcomes cannot be listed, or when messages can be lost too.
+        None when there are more than `n_most`, when a model's outcomes cannot be listed, or when something else is drawn:
+        losses, slowdowns, renewals.
     """
-    if loss_models(failures, topology):
+    if loss_models(failures, topology) or slowdown_models(failures, topology):
+        return None
+    if any(hasattr(model, "renewals") for model in failures.values()):
         return None
     per_model: list[list[tuple[float, Sequence[Outage]]]] = []
     n_outcomes = 1

@@ -1,10 +1,9 @@
-"""Exactly k of n devices lost."""
+"""Exactly k of n devices or links lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import combinations
 from math import comb
 from typing import Annotated
@@ -12,14 +11,15 @@ from typing import Annotated
 from annotated_types import Ge
 
 from edgesim.domain.records import Outage
-from edgesim.domain.topology import DeviceGlob, Topology
+from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
+from edgesim.failures.targets import matching
 from edgesim.rng import ReplicationStreams
 
 
 @dataclass(frozen=True, slots=True)
 class ExactlyK:
-    """Lose exactly k of the chosen devices for the whole trial, every subset equally likely.
+    """Lose exactly k of the chosen devices or links for the whole trial, every subset equally likely.
 
     The subset is drawn by giving each device one uniform of its own stream and losing the k smallest: so the devices lost
     at k are among those lost at k + 1 in the same replication, and a further device moves no other device's draw. Valid
@@ -27,8 +27,8 @@ class ExactlyK:
 
     Parameters
     ----------
-    k : number of devices lost.
-    targets : glob pattern of device ids.
+    k : number of devices or links lost.
+    targets : glob pattern of device ids; of link ids when it holds ``->``.
 
     References
     ----------
@@ -43,30 +43,31 @@ class ExactlyK:
     """
 
     k: Annotated[int, Ge(0)]
-    targets: DeviceGlob = "*"
+    targets: TargetGlob = "*"
 
     def check(self, topology: Topology) -> None:
-        """Raise `PlanError` when there are fewer than k devices to lose."""
-        self._devices(topology)
+        """Raise `PlanError` when there are fewer than k to lose."""
+        self._targets(topology)
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:
-        """Draw which devices are lost in one replication."""
-        devices = self._devices(topology)
-        draws = sorted((streams(f"device/{device_id}").uniform(), device_id) for device_id in devices)
-        return [Outage(device_id, cause="exactly-k") for _, device_id in draws[: self.k]]
+        """Draw what is lost in one replication."""
+        kind = "link" if "->" in self.targets else "device"
+        draws = sorted((streams(f"{kind}/{name}").uniform(), name) for name in self._targets(topology))
+        return [Outage(name, cause="exactly-k") for _, name in draws[: self.k]]
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
         """Yield all C(n, k) subsets with their common probability."""
-        devices = self._devices(topology)
-        probability = 1.0 / comb(len(devices), self.k)
-        for subset in combinations(devices, self.k):
-            yield probability, [Outage(device_id, cause="exactly-k") for device_id in subset]
+        names = self._targets(topology)
+        probability = 1.0 / comb(len(names), self.k)
+        for subset in combinations(names, self.k):
+            yield probability, [Outage(name, cause="exactly-k") for name in subset]
 
-    def _devices(self, topology: Topology) -> list[str]:
-        devices = [device.device_id for device in topology.devices if fnmatchcase(device.device_id, self.targets)]
-        if len(devices) < self.k:
+    def _targets(self, topology: Topology) -> list[str]:
+        names = matching(topology, self.targets)
+        if len(names) < self.k:
+            kind = "links" if "->" in self.targets else "devices"
             raise PlanError(
-                f"failure model exactly-k: k = {self.k}, but targets {self.targets!r} matches {len(devices)} devices; "
+                f"failure model exactly-k: k = {self.k}, but targets {self.targets!r} matches {len(names)} {kind}; "
                 "lower k or widen the pattern"
             )
-        return devices
+        return names

@@ -1,0 +1,29 @@
+"""Requests at equal distances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Annotated
+
+from edgesim.rng import ReplicationStreams
+from edgesim.units import Quantity, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Release requests at equal distances, e.g. one per picture of a camera.
+
+    Parameters
+    ----------
+    period_s : distance, in s.
+    offset_s : moment of the first request, in s.
+    """
+
+    period_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
+    offset_s: Seconds = 0.0
+
+    def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:  # noqa: ARG002 - the seam's form
+        """Yield when requests are released."""
+        return (self.offset_s + number * self.period_s for number in count())

@@ -1,0 +1,94 @@
+"""Loss of packets in bursts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import inf
+from typing import Annotated
+
+from annotated_types import Ge, Le
+
+from edgesim.domain.topology import Link, LinkGlob
+from edgesim.errors import PlanError
+from edgesim.failures.inversion import binomial, geometric
+from edgesim.rng import Draws, ReplicationStreams
+
+
+@dataclass(frozen=True, slots=True)
+class GilbertElliott:
+    """Lose packets in bursts: each link is good or bad, and changes its state from packet to packet.
+
+    A chain with P(good -> bad) = p and P(bad -> good) = r. A packet is lost with probability h in the bad state and k in the
+    good one. In the long run the link is bad for p / (p + r) of the packets, a bad period lasts 1 / r packets in the mean,
+    and (p h + r k) / (p + r) of the packets are lost. A replication starts in the stationary state. Whole periods are drawn,
+    not packets. The chain moves with packets, not with time: valid for messages that follow each other closely.
+
+    Parameters
+    ----------
+    to_bad : p, per packet.
+    to_good : r, per packet.
+    loss_in_bad : h. Others write 1 - h for the same quantity.
+    loss_in_good : k.
+    links : glob pattern of link ids.
+
+    References
+    ----------
+    E. N. Gilbert, Capacity of a Burst-Noise Channel, Bell System Technical Journal 39(5):1253-1265, 1960, doi
+    10.1002/j.1538-7305.1960.tb03959.x. E. O. Elliott, Estimates of Error Rates for Codes on Burst-Noise Channels, ibid.
+    42(5):1977-1997, 1963, doi 10.1002/j.1538-7305.1963.tb00955.x.
+    """
+
+    to_bad: Annotated[float, Ge(0), Le(1)]
+    to_good: Annotated[float, Ge(0), Le(1)]
+    loss_in_bad: Annotated[float, Ge(0), Le(1)] = 1.0
+    loss_in_good: Annotated[float, Ge(0), Le(1)] = 0.0
+    links: LinkGlob = "*"
+
+    def __post_init__(self) -> None:
+        if self.to_bad == self.to_good == 0:
+            raise PlanError(
+                "failure model gilbert-elliott: to_bad and to_good are both 0, so there is no stationary state"
+            )
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether packets on this link can be lost."""
+        is_lossy = self.loss_in_good > 0 or (self.loss_in_bad > 0 and self.to_bad > 0)
+        return is_lossy and fnmatchcase(link.link_id, self.links)
+
+    def losses(self, link: Link, streams: ReplicationStreams) -> _Chain:
+        """Return what loses packets on this link, in its stationary state."""
+        return _Chain(self, streams(f"link/{link.link_id}"))
+
+
+class _Chain:
+    """The state of one link: good or bad, and for how many packets more."""
+
+    __slots__ = ("_draws", "_is_bad", "_left", "_model")
+
+    def __init__(self, model: GilbertElliott, draws: Draws) -> None:
+        self._model = model
+        self._draws = draws
+        self._is_bad = draws.uniform() < model.to_bad / (model.to_bad + model.to_good)
+        self._left = self._period()  # what is left of a geometric period is geometric again
+
+    def _period(self) -> float:
+        """Draw for how many packets the present state lasts."""
+        return geometric(self._draws.uniform(), self._model.to_good if self._is_bad else self._model.to_bad)
+
+    def n_lost(self, n_packets: int) -> int:
+        model = self._model
+        n_lost = 0
+        while n_packets > 0:
+            n_here = n_packets if self._left == inf else min(n_packets, int(self._left))
+            probability = model.loss_in_bad if self._is_bad else model.loss_in_good
+            if probability in {0.0, 1.0}:
+                n_lost += n_here if probability else 0
+            else:
+                n_lost += binomial(self._draws.uniform(), n_here, probability)
+            n_packets -= n_here
+            self._left -= n_here
+            if self._left == 0:
+                self._is_bad = not self._is_bad
+                self._left = self._period()
+        return n_lost

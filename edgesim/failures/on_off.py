@@ -1,0 +1,51 @@
+"""Devices and links that fail and are repaired, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from edgesim.domain.records import Outage
+from edgesim.domain.topology import TargetGlob, Topology
+from edgesim.failures.inversion import exponential
+from edgesim.failures.targets import matching
+from edgesim.rng import Draws, ReplicationStreams
+from edgesim.units import Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class OnOff:
+    """Let devices or links fail and be repaired again and again, each for itself.
+
+    An alternating renewal process: up for an exponential time with mean MTBF, down for one with mean MTTR. A target is down
+    at any moment, the first included, with probability MTTR / (MTBF + MTTR). Outages are drawn as far as a trial goes.
+
+    Parameters
+    ----------
+    mtbf_s : mean time up, in s.
+    mttr_s : mean time down, in s.
+    targets : glob pattern of device ids; of link ids when it holds ``->``.
+
+    References
+    ----------
+    S. M. Ross, Introduction to Probability Models, 10th ed., Academic Press, 2010, section 7.5.1 (alternating renewal).
+    """
+
+    mtbf_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
+    mttr_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
+    targets: TargetGlob = "*"
+
+    def renewals(self, topology: Topology, streams: ReplicationStreams) -> Mapping[str, Iterator[Outage]]:
+        """Return the outages of each target in one replication, without end."""
+        return {target_id: self._outages(target_id, streams) for target_id in matching(topology, self.targets)}
+
+    def _outages(self, target_id: str, streams: ReplicationStreams) -> Iterator[Outage]:
+        draws: Draws = streams(f"target/{target_id}")
+        down_s = 0.0
+        if draws.uniform() * (self.mtbf_s + self.mttr_s) >= self.mttr_s:
+            down_s = exponential(draws.uniform(), self.mtbf_s)
+        while True:
+            up_s = down_s + exponential(draws.uniform(), self.mttr_s)
+            yield Outage(target_id, down_s, up_s, "on-off")
+            down_s = up_s + exponential(draws.uniform(), self.mtbf_s)

@@ -1,0 +1,72 @@
+"""Outages at given times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Annotated
+
+from annotated_types import Len
+
+from edgesim.domain.records import Outage
+from edgesim.domain.topology import TargetGlob, Topology
+from edgesim.errors import PlanError
+from edgesim.failures.targets import matching
+from edgesim.rng import ReplicationStreams
+from edgesim.units import Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedOutage:
+    """One interval in which devices or links are down.
+
+    Parameters
+    ----------
+    targets : glob pattern of device ids; of link ids when it holds ``->``.
+    start_s : in s from the start of the trial.
+    end_s : None: to the end of the trial.
+    """
+
+    targets: TargetGlob
+    start_s: Seconds = 0.0
+    end_s: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.end_s is not None and self.end_s < self.start_s:
+            raise PlanError(
+                f"the outage of {self.targets!r} ends at {self.end_s} s, before it starts at {self.start_s} s"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """Take devices and links down at given times, the same in every replication.
+
+    Parameters
+    ----------
+    outages_at : the intervals.
+    """
+
+    outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)]
+
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when a pattern selects nothing."""
+        for scripted in self.outages_at:
+            if not matching(topology, scripted.targets):
+                raise PlanError(f"failure model scripted: targets {scripted.targets!r} match no device or link")
+
+    def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:  # noqa: ARG002 - the seam's form
+        """Return the outages."""
+        return self._all(topology)
+
+    def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
+        """Return the only result."""
+        return [(1.0, self._all(topology))]
+
+    def _all(self, topology: Topology) -> list[Outage]:
+        return [
+            Outage(target_id, scripted.start_s, inf if scripted.end_s is None else scripted.end_s, "scripted")
+            for scripted in self.outages_at
+            for target_id in matching(topology, scripted.targets)
+        ]

@@ -1,0 +1,77 @@
+"""Devices that sometimes take longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from math import exp
+from statistics import NormalDist
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from edgesim.domain.topology import Device, DeviceGlob
+from edgesim.failures.inversion import exponential
+from edgesim.rng import ReplicationStreams
+
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedExponential:
+    """Multiply the time of each computation by a constant plus an exponential variable.
+
+    Factor = s + E, E exponential with mean 1 / mu; mean s + 1 / mu. The usual model of stragglers has s = 1. With s = 0
+    and mu = 1 times are exponential with the compute model's time as mean. Of n parallel computations the last ends after
+    s + H_n / mu in the mean, H_n = 1 + 1/2 + ... + 1/n.
+
+    Parameters
+    ----------
+    mu : rate of the exponential part, per unit of the undisturbed time.
+    shift : s.
+    devices : glob pattern of device ids.
+
+    References
+    ----------
+    K. Lee, M. Lam, R. Pedarsani, D. Papailiopoulos, K. Ramchandran, Speeding Up Distributed Machine Learning Using Codes,
+    IEEE Transactions on Information Theory 64(3):1514-1529, 2018, doi 10.1109/TIT.2017.2736066.
+    """
+
+    mu: Annotated[float, Gt(0)]
+    shift: Annotated[float, Ge(0)] = 1.0
+    devices: DeviceGlob = "*"
+
+    def slows(self, device: Device) -> bool:
+        """Return whether computations on this device can be slowed."""
+        return fnmatchcase(device.device_id, self.devices)
+
+    def factor(self, device: Device, streams: ReplicationStreams) -> float:
+        """Draw by how much one computation takes longer."""
+        return self.shift + exponential(streams(f"device/{device.device_id}").uniform(), 1.0 / self.mu)
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal:
+    """Multiply the time of each computation by a log-normal variable.
+
+    Factor = median x exp(sigma Z), Z standard normal; mean median x exp(sigma^2 / 2).
+
+    Parameters
+    ----------
+    sigma : spread of the logarithm.
+    median : median of the factor.
+    devices : glob pattern of device ids.
+    """
+
+    sigma: Annotated[float, Ge(0)]
+    median: Annotated[float, Gt(0)] = 1.0
+    devices: DeviceGlob = "*"
+
+    def slows(self, device: Device) -> bool:
+        """Return whether computations on this device can be slowed."""
+        return fnmatchcase(device.device_id, self.devices)
+
+    def factor(self, device: Device, streams: ReplicationStreams) -> float:
+        """Draw by how much one computation takes longer."""
+        uniform = max(streams(f"device/{device.device_id}").uniform(), 2.0**-54)
+        return self.median * exp(self.sigma * _NORMAL.inv_cdf(uniform))
