@@ -9,11 +9,10 @@ from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topolog
 from edgesim.scenario.expand import link_id, link_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from edgesim.domain.training import Training
     from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
-    from edgesim.scenario.schema import LinkSpec, ProfileSpec, Scenario, TopologySpec
+    from edgesim.scenario.hardware import ChannelSpec, ProfileSpec
+    from edgesim.scenario.schema import Scenario, TopologySpec
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def build(scenario: Scenario) -> System:
     """Return the system that a scenario describes; a sweep is not applied, see `Scenario.at`."""
     workload = scenario.workload
     return System(
-        topology=build_topology(scenario.topology, scenario.profiles),
+        topology=build_topology(scenario.topology, scenario.profiles, scenario.seed),
         source_id=workload.source,
         sink_id=workload.sink,
         dataset=workload.dataset,
@@ -59,16 +58,33 @@ def build(scenario: Scenario) -> System:
     )
 
 
-def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec]) -> Topology:
-    """Return the topology, with ranges and patterns written out; links are in the order in which they are written."""
+def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: int) -> Topology:
+    """Return the topology, with shapes, ranges and patterns written out.
+
+    Shapes come first, then devices and links in the order in which they are written. The seed places the devices of a random
+    geometric shape.
+    """
+    entries = [(one.device_ids, one) for one in spec.devices]
+    made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
     devices = tuple(
         Device(device_id, _profile(entry.profile, profiles), entry.position)
-        for entry in spec.devices
-        for device_id in entry.device_ids
+        for ids, entry in (*made, *entries)
+        for device_id in ids
     )
     ids = tuple(device.device_id for device in devices)
-    links = tuple(link for entry in spec.links for link in _links(entry, ids))
-    return Topology(devices, links, tuple(Medium(name) for name in spec.media))
+    links = [
+        _link(src, dst, rate, shape)
+        for shape in spec.shapes.values()
+        for left, right, rate in shape.pairs(seed)
+        for src, dst in ((left, right), (right, left))
+    ]
+    links += [
+        _link(src, dst, entry.bandwidth, entry)
+        for entry in spec.links
+        for src, dst in link_pairs({"between": entry.between, "from": entry.src, "to": entry.dst}, ids)
+    ]
+    shared = [shape.medium for shape in spec.shapes.values() if shape.medium is not None]
+    return Topology(devices, tuple(links), tuple(Medium(name) for name in dict.fromkeys((*spec.media, *shared))))
 
 
 def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
@@ -87,17 +103,15 @@ def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> De
     )
 
 
-def _links(entry: LinkSpec, ids: tuple[str, ...]) -> Iterator[Link]:
-    ends = {"between": entry.between, "from": entry.src, "to": entry.dst}
-    for src_id, dst_id in link_pairs(ends, ids):
-        yield Link(
-            link_id=link_id(src_id, dst_id),
-            src_id=src_id,
-            dst_id=dst_id,
-            bandwidth_bit_per_s=entry.bandwidth,
-            latency_s=entry.latency,
-            message_overhead_s=entry.message_overhead,
-            mtu_byte=entry.mtu,
-            header_byte=entry.header,
-            medium_id=entry.medium,
-        )
+def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSpec) -> Link:
+    return Link(
+        link_id=link_id(src_id, dst_id),
+        src_id=src_id,
+        dst_id=dst_id,
+        bandwidth_bit_per_s=bandwidth_bit_per_s,
+        latency_s=entry.latency,
+        message_overhead_s=entry.message_overhead,
+        mtu_byte=entry.mtu,
+        header_byte=entry.header,
+        medium_id=entry.medium,
+    )

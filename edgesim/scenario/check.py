@@ -18,7 +18,7 @@ from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
-from edgesim.scenario.references import reference_problems
+from edgesim.scenario.references import named_profiles, reference_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,11 +85,10 @@ def complete(data: dict[str, Any]) -> dict[str, Any]:
         named = {key: _typed(workload[key], None) for key in ("dataset", "model") if key in workload}
         completed["workload"] = workload | named
     topology = data.get("topology")
-    devices = topology.get("devices") if isinstance(topology, dict) else None
     profiles = data.get("profiles") or {}
-    if isinstance(devices, list) and isinstance(profiles, dict):
-        used = [device.get("profile") for device in devices if isinstance(device, dict)]
-        missing = {name: {"extends": name} for name in used if isinstance(name, str) and name in catalog.names()}
+    if isinstance(topology, dict) and isinstance(profiles, dict):
+        used = [name for _, name in named_profiles(topology)]
+        missing = {name: {"extends": name} for name in used if name in catalog.names()}
         completed["profiles"] = missing | profiles
     return {key: value for key, value in completed.items() if value is not None or key not in _EMPTY_MAY_STAND}
 
@@ -125,7 +124,7 @@ def _problems(data: dict[str, Any], form: type[Scenario]) -> tuple[Scenario | No
 
 def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
     """Let the plug-ins that can say so check whether the topology allows them."""
-    topology = build_topology(scenario.topology, scenario.profiles)
+    topology = build_topology(scenario.topology, scenario.profiles, scenario.seed)
     for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
         for label, plugin in plugins.items():
             if isinstance(plugin, Checkable):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from edgesim.scenario.shapes import ShapeSpec
     from edgesim.scenario.source import DataPath
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -71,7 +72,9 @@ def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
             patterns = list(expand_range(pattern))
         except ValueError:
             return ()
-    return tuple(name for name in ids if any(fnmatchcase(name, one) for one in patterns))
+    plain = {one for one in patterns if not any(sign in one for sign in "*?[")}
+    globs = [one for one in patterns if one not in plain]
+    return tuple(name for name in ids if name in plain or any(fnmatchcase(name, one) for one in globs))
 
 
 def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -140,6 +143,19 @@ class Outline:
     is_complete: bool = True
     are_links_complete: bool = True
 
+    def add_shape(self, shape: ShapeSpec | None, seed: int, path: DataPath) -> None:
+        """Note the devices, links and medium of a shape; None is one whose form is wrong."""
+        if shape is None:
+            self.is_complete = False
+            return
+        for name in shape.ids():
+            self._add_id(name, path)
+        for left, right, _ in shape.pairs(seed):
+            self._add_link(left, right, path)
+            self._add_link(right, left, path)
+        if shape.medium is not None and shape.medium not in self.media:
+            self.media = (*self.media, shape.medium)
+
     def add_device(self, device: object, path: DataPath) -> None:
         """Note the ids that an entry of ``devices:`` makes."""
         text = device.get("id") if isinstance(device, dict) else None
@@ -149,9 +165,12 @@ class Outline:
             ids = ()
         self.is_complete = self.is_complete and bool(ids)
         for name in ids:
-            if name in self.devices:
-                self.repeated_devices.append((name, path))
-            self.devices.setdefault(name, path)
+            self._add_id(name, path)
+
+    def _add_id(self, name: str, path: DataPath) -> None:
+        if name in self.devices:
+            self.repeated_devices.append((name, path))
+        self.devices.setdefault(name, path)
 
     def add_link(self, link: object, path: DataPath) -> None:
         """Note the links that an entry of ``links:`` makes."""
@@ -164,23 +183,32 @@ class Outline:
             self.oversized.append(path)
             return
         for src, dst in pairs:
-            name = link_id(src, dst)
-            if name in self.links:
-                self.repeated_links.append((name, path))
-            else:
-                self.links[name] = path
-                self.pairs[name] = (src, dst)
+            self._add_link(src, dst, path)
+
+    def _add_link(self, src: str, dst: str, path: DataPath) -> None:
+        name = link_id(src, dst)
+        if name in self.links:
+            self.repeated_links.append((name, path))
+        else:
+            self.links[name] = path
+            self.pairs[name] = (src, dst)
 
 
-def outline(topology: object) -> Outline:
-    """Read the outline of a ``topology:`` from plain data."""
-    if not isinstance(topology, dict) or not isinstance(topology.get("devices"), list):
+def outline(topology: object, seed: object = 1) -> Outline:
+    """Read the outline of a ``topology:`` from plain data; the seed places the devices of a random geometric shape."""
+    from edgesim.scenario.shapes import SHAPES, read_shape
+
+    if not isinstance(topology, dict):
         return Outline(is_complete=False)
-    media = topology.get("media")
+    media, devices, links = (topology.get(key) for key in ("media", "devices", "links"))
+    shapes = [name for name in SHAPES if topology.get(name) is not None]
+    if not isinstance(devices, list) and (devices is not None or not shapes):
+        return Outline(is_complete=False)
     result = Outline(media=tuple(name for name in media if isinstance(name, str)) if isinstance(media, list) else ())
-    for index, device in enumerate(topology["devices"]):
+    for name in shapes:
+        result.add_shape(read_shape(name, topology[name]), seed if isinstance(seed, int) else 1, ("topology", name))
+    for index, device in enumerate(devices if isinstance(devices, list) else ()):
         result.add_device(device, ("topology", "devices", index, "id"))
-    links = topology.get("links")
     for index, link in enumerate(links if isinstance(links, list) else ()):
         result.add_link(link, ("topology", "links", index))
     return result

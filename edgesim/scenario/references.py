@@ -20,6 +20,7 @@ from edgesim.scenario import catalog
 from edgesim.scenario.expand import MAX_LINKS, Outline, link_ends, outline, select
 from edgesim.scenario.options import find_plugin, option_hints
 from edgesim.scenario.problems import Problem, unknown
+from edgesim.scenario.shapes import SHAPES
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def reference_problems(data: dict[str, Any]) -> list[Problem]:
     """Return every name in the data that finds nothing, or finds something twice."""
     topology = data.get("topology")
-    known = outline(topology)
+    known = outline(topology, data.get("seed", 1))
     problems = [*_repeated(known)]
     if isinstance(topology, dict):
         problems += _devices(topology, data)
@@ -62,7 +63,8 @@ def _repeated(known: Outline) -> Iterator[Problem]:
     for path, links in by_entry.items():
         more = f" and {len(links) - 1} more" if len(links) > 1 else ""
         first = known.links[links[0]][-1]
-        message = f"link {links[0]!r}{more} is made twice, here and by entry {int(first) + 1} of 'links'"
+        other = f"entry {first + 1} of 'links'" if isinstance(first, int) else repr(first)
+        message = f"link {links[0]!r}{more} is made twice, here and by {other}"
         yield Problem(path, message, "at most one link from one device to another")
 
 
@@ -74,12 +76,25 @@ def _devices(topology: dict[str, Any], data: dict[str, Any]) -> Iterator[Problem
         if not isinstance(device, dict):
             continue
         if device.get("position") is not None and "{" in str(device.get("id")):
-            path = ("topology", "devices", index, "position")
-            yield Problem(path, "a range of devices cannot stand at one position", remedy="write one entry per device")
-        name = device.get("profile")
-        if isinstance(name, str) and name not in own_names and name not in catalog.names():
-            path = ("topology", "devices", index, "profile")
+            place = ("topology", "devices", index, "position")
+            yield Problem(place, "a range of devices cannot stand at one position", remedy="write one entry per device")
+    for path, name in named_profiles(topology):
+        if name not in own_names and name not in catalog.names():
             yield unknown(path, catalog.unknown(name, own_names), "`edgesim list devices` shows them all")
+
+
+def named_profiles(topology: dict[str, Any]) -> Iterator[tuple[DataPath, str]]:
+    """Yield where a topology names a device profile, and the name."""
+    places: list[tuple[DataPath, Any, str]] = []
+    for shape in SHAPES:
+        places += [(("topology", shape), topology.get(shape), key) for key in ("profile", "hub_profile")]
+    devices = topology.get("devices")
+    for index, device in enumerate(devices if isinstance(devices, list) else ()):
+        places.append((("topology", "devices", index), device, "profile"))
+    for path, entry, key in places:
+        name = entry.get(key) if isinstance(entry, dict) else None
+        if isinstance(name, str):
+            yield (*path, key), name
 
 
 def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
@@ -164,9 +179,11 @@ def _connected(known: Outline, ends: dict[str, str]) -> Iterator[Problem]:
         names = ", ".join(repr(name) for name in apart[:4]) + (", ..." if len(apart) > 4 else "")
         word = "device" if len(apart) == 1 else "devices"
         message = f"no chain of links joins {word} {names} with {start!r}"
-        yield Problem(
-            known.devices[apart[0]], message, remedy="add links under `topology.links`, or leave the device out"
-        )
+        place = known.devices[apart[0]]
+        remedy = "add links under `topology.links`, or leave the device out"
+        if place == ("topology", "geometric"):
+            remedy = "lengthen `path_loss`, shrink the area, take another `seed`, or add links under `topology.links`"
+        yield Problem(place, message, remedy=remedy)
     elif len(ends) == 2 and ends["sink"] not in _reached(start, pairs):
         message = f"no route leads from the source {start!r} to the sink {ends['sink']!r}"
         yield Problem(("workload", "sink"), message, remedy="add links in that direction, or use `between:`")
@@ -212,15 +229,16 @@ def _plugin_references(plugins: object, seam: str, known: Outline) -> Iterator[P
 def _check_reference(
     path: DataPath, text: str, reference: Reference, known: Outline, *, is_default: bool
 ) -> Iterator[Problem]:
-    ids = known.devices if reference.kind == "device" else known.links
+    kind = reference.kind
+    if kind == "target":
+        kind = "link" if "->" in text else "device"
+    ids = known.devices if kind == "device" else known.links
     if reference.is_pattern and text != "*":
-        found = (
-            [] if any(fnmatchcase(name, text) for name in ids) else [_no_match(path, reference.kind, text, tuple(ids))]
-        )
+        found = [] if any(fnmatchcase(name, text) for name in ids) else [_no_match(path, kind, text, tuple(ids))]
     elif reference.is_pattern:
         found = []
     else:
-        found = [] if text in ids else [_no_such(path, reference.kind, text, tuple(ids))]
+        found = [] if text in ids else [_no_such(path, kind, text, tuple(ids))]
     for problem in found:
         default = f"; {path[-1]!r} is not given, and this is its default" if is_default else ""
         yield Problem(path, problem.message + default, problem.expected, problem.remedy)

@@ -9,136 +9,78 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Len
-from pydantic import BaseModel, Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
-from edgesim.scenario import catalog
-from edgesim.scenario.expand import expand_range
-from edgesim.scenario.options import CONFIG, OptionsOf, PluginOf, mistake, mistake_at, unknown_name
+from edgesim.scenario.hardware import DeviceSpec, LinkSpec, ProfileSpec, Spec
+from edgesim.scenario.options import OptionsOf, PluginOf, mistake, mistake_at
+from edgesim.scenario.shapes import (
+    SHAPES,
+    GeometricSpec,
+    GridSpec,
+    LineSpec,
+    MeshSpec,
+    RingSpec,
+    ShapeSpec,
+    StarSpec,
+    TreeSpec,
+)
 from edgesim.scenario.source import Source, read_file, read_text
-from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Seconds, Watt
+from edgesim.units import Seconds
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Scalar = bool | int | float | str
 
 
-class Spec(BaseModel):
-    """A part of a scenario."""
-
-    model_config = CONFIG
-
-
-class RatesSpec(Spec):
-    """Sustained arithmetic rate by operator class; one multiply-add is two FLOP."""
-
-    conv: FlopPerSecond = Field(description="rate of convolutions", examples=["13.2 GFLOP/s"])
-    depthwise: FlopPerSecond = Field(description="rate of depthwise convolutions", examples=["5.4 GFLOP/s"])
-    linear: FlopPerSecond = Field(description="rate of linear layers", examples=["13.2 GFLOP/s"])
-    other: FlopPerSecond = Field(description="rate of all other layers", examples=["5.4 GFLOP/s"])
-
-
-class PowerSpec(Spec):
-    """Power of the whole device in each state."""
-
-    idle: Watt = Field(description="power when it does nothing", examples=["1.9 W"])
-    busy: Watt = Field(description="power while it computes", examples=["5.1 W"])
-    transmit: Watt = Field(description="power while it sends", examples=["2.4 W"])
-    receive: Watt = Field(description="power while it receives", examples=["2.2 W"])
-
-
-class ProfileSpec(Spec):
-    """What a class of devices can do. With ``extends:`` only the differences from a catalog profile are written."""
-
-    compute_rate: RatesSpec = Field(description="arithmetic rate by operator class")
-    memory_bandwidth: BytePerSecond = Field(description="sustained memory bandwidth", examples=["2 GB/s"])
-    layer_overhead: Seconds = Field(description="fixed time per layer", examples=["50 us"])
-    memory: Bytes = Field(description="memory that a network may use", examples=["512 MiB"])
-    power: PowerSpec = Field(description="power of the whole device by state")
-    source: str = Field("assumed", description="where the numbers come from", examples=["data sheet of the maker"])
-
-    @model_validator(mode="before")
-    @classmethod
-    def _extend(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or "extends" not in data:
-            return data
-        own = {key: value for key, value in data.items() if key != "extends"}
-        name = data["extends"]
-        if not isinstance(name, str):
-            raise mistake_at(("extends",), name, mistake("a catalog profile is named by a text", expected="a name"))
-        try:
-            base = catalog.entry(name)
-        except UnknownNameError as error:
-            raise mistake_at(
-                ("extends",), name, unknown_name(error, "device profiles", "edgesim list devices")
-            ) from None
-        if own:
-            base["source"] = f"{name} with assumed {', '.join(key for key in own if key != 'source')}"
-        return _overlay(base, own)
-
-
-def _overlay(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with what `own` says instead, mappings merged key by key."""
-    merged = dict(base)
-    for key, value in own.items():
-        old = merged.get(key)
-        merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
-
-
-def _profile_form(value: object) -> str:
-    return "inline" if isinstance(value, (dict, ProfileSpec)) else "name"
-
-
-class DeviceSpec(Spec):
-    """A device, or a range of equal devices such as ``w{1..8}``."""
-
-    id: str = Field(description="distinct name; `w{1..8}` makes eight devices", examples=["hub", "w{1..8}"])
-    profile: Annotated[
-        Annotated[str, Tag("name")] | Annotated[ProfileSpec, Tag("inline")], Discriminator(_profile_form)
-    ] = Field(description="name of a device profile, or a profile written here", examples=["phone"])
-    position: Annotated[tuple[Metre, Metre], Len(2)] | None = Field(
-        None, description="where it stands, x and y", examples=[["0 m", "2.5 m"]]
-    )
-
-    @field_validator("id")
-    @classmethod
-    def _is_id(cls, text: str) -> str:
-        expand_range(text)
-        return text
-
-    @property
-    def device_ids(self) -> tuple[str, ...]:
-        """The ids that this entry makes."""
-        return expand_range(self.id)
-
-
-class LinkSpec(Spec):
-    """Links between devices: ``between`` makes both directions, ``from`` and ``to`` one; ends may be patterns."""
-
-    between: Annotated[tuple[str, ...], Len(2, 2)] | None = Field(
-        None, description="two devices or patterns, linked both ways", examples=[["hub", "w*"]]
-    )
-    src: str | None = Field(None, alias="from", description="sending devices of one-way links", examples=["w*"])
-    dst: str | None = Field(None, alias="to", description="receiving devices of one-way links", examples=["hub"])
-    bandwidth: BitPerSecond = Field(description="rate while a message is sent", examples=["20 Mbit/s"])
-    latency: Seconds = Field(0.0, description="delay after the last bit has left", examples=["2 ms"])
-    message_overhead: Seconds = Field(0.0, description="time per message that occupies the link", examples=["1 ms"])
-    medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
-    mtu: Annotated[Bytes, Ge(1)] = Field(1472, description="payload of one packet", examples=["1472 B"])
-    header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
-
-
 class TopologySpec(Spec):
-    """Devices and the links between them."""
+    """Devices and the links between them: whole shapes in a line each, and single devices and links beside them."""
 
-    devices: Annotated[tuple[DeviceSpec, ...], Len(1)] = Field(description="all devices")
+    star: StarSpec | None = Field(None, description="one device in the middle")
+    line: LineSpec | None = Field(None, description="devices in a row")
+    ring: RingSpec | None = Field(None, description="devices in a circle")
+    grid: GridSpec | None = Field(None, description="devices in rows and columns")
+    tree: TreeSpec | None = Field(None, description="a root and levels below it")
+    mesh: MeshSpec | None = Field(None, description="every device linked with every other")
+    geometric: GeometricSpec | None = Field(None, description="devices at random places, rates by distance")
+    devices: tuple[DeviceSpec, ...] = Field(
+        (), description="single devices and ranges", examples=[[{"id": "hub", "profile": "phone"}]]
+    )
     media: tuple[str, ...] = Field(
         (), description="channels that several links share, one message at a time", examples=[["cell"]]
     )
-    links: tuple[LinkSpec, ...] = Field((), description="links between devices")
+    links: tuple[LinkSpec, ...] = Field(
+        (),
+        description="links between devices, also between those of shapes",
+        examples=[[{"between": ["hub", "w*"], "bandwidth": "20 Mbit/s"}]],
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
+        written: dict[str, Any] = write(self)
+        return {key: value for key, value in written.items() if key not in SHAPES or value is not None}
+
+    @property
+    def shapes(self) -> dict[str, ShapeSpec]:
+        """The shapes by name, in the order of the form."""
+        return {name: shape for name in SHAPES if (shape := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _has_devices(self) -> TopologySpec:
+        if not self.devices and not self.shapes:
+            names = ", ".join(f"`{name}:`" for name in SHAPES)
+            raise mistake("the topology has no devices", expected=f"`devices:`, or a shape: {names}")
+        return self
 
 
 class WorkloadSpec(Spec):
