@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from edgesim.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Denominator = Literal["arrived", "all"]
+"""What the sum over the students of a part is divided by: the number that arrived, or the number that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +57,25 @@ class Partition:
     def imbalance(self) -> float:
         """Largest size over mean size: 1 when all parts are equally large."""
         return max(self.sizes) * len(self.parts) / sum(self.sizes)
+
+
+def replica_weights(part_of: Sequence[int], arrived: Sequence[bool], denominator: Denominator) -> tuple[float, ...]:
+    """Return what each student's output is multiplied by before those of a part are added up; 0 for one that is lost.
+
+    Parameters
+    ----------
+    part_of : the part of each student.
+    arrived : whether its output is there.
+    denominator : see `Denominator`.
+
+    Examples
+    --------
+    Students 0 and 2 stand for part 0; student 2 is lost.
+
+    >>> replica_weights((0, 1, 0, 1), (True, True, False, True), "arrived")
+    (1.0, 0.5, 0.0, 0.5)
+    >>> replica_weights((0, 1, 0, 1), (True, True, False, True), "all")
+    (0.5, 0.5, 0.0, 0.5)
+    """
+    counted = [part for part, there in zip(part_of, arrived, strict=True) if there or denominator == "all"]
+    return tuple(1 / counted.count(part) if there else 0.0 for part, there in zip(part_of, arrived, strict=True))

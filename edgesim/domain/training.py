@@ -18,6 +18,10 @@ class Training:
     batch_size : samples per step.
     optimizer : ``sgd`` (with Nesterov momentum) or ``adamw``.
     learning_rate, momentum, weight_decay : of the optimizer; momentum is not used by ``adamw``.
+    augmentation : how samples vary from epoch to epoch: ``flip`` mirrors half of them left to right, ``shift`` moves each by up
+        to an eighth of its height and width and fills with zeros.
+    views : number of variants of each sample that are seen in turn, one per epoch; what a teacher says about them is computed
+        once for each. Without augmentation there is one.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -26,6 +30,8 @@ class Training:
     learning_rate: Annotated[float, Gt(0)] = 3e-3
     momentum: Annotated[float, Ge(0)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
+    augmentation: Literal["none", "flip", "shift", "flip-and-shift"] = "none"
+    views: Annotated[int, Ge(1)] = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,17 @@ class Distillation:
     beta : weight of the activation transfer.
     normalised_over : whether features are scaled to length 1 over the ``whole`` of all students (NoNN's code) or over each
         ``part``.
+    survival : probability with which a student's features reach the head in a training step, one draw per student and batch; below
+        1 this is failout, which prepares the head for losses.
 
     References
     ----------
-    K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code.
+    K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code. Failout: A. Yousefpour et al.,
+    ResiliNet: Failure-Resilient Inference in Distributed Neural Networks, 2020, arXiv 2002.07386.
     """
 
     temperature: Annotated[float, Gt(0)] = 4.0
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     beta: Annotated[float, Ge(0)] = 10000.0
     normalised_over: Literal["whole", "part"] = "whole"
+    survival: Annotated[float, Gt(0), Le(1)] = 1.0

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from edgesim.errors import DataError
-from edgesim.nn.modules import up_to
-from edgesim.nn.training import forward
+from edgesim.nn.modules import with_layer
+from edgesim.nn.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
     from torch import nn
 
@@ -33,10 +36,36 @@ def filter_activities(network: nn.Module, layer: str, inputs: NDArray[np.float32
     DataError
         When the network has no such layer, or its output is not an image per channel.
     """
-    maps = forward(up_to(network, layer), inputs)
-    if maps.ndim != 4:
-        raise DataError(
-            f"layer {layer!r} gives tensors of shape {maps.shape[1:]}; filters are the channels of a convolution's output"
-        )
-    activities: NDArray[np.float32] = np.maximum(maps.mean(axis=(2, 3)), 0.0)
-    return activities
+    n_batches = -(-len(inputs) // EVALUATION_BATCH)
+    return answers_and_activities(network, layer, np.array_split(inputs, n_batches))[1]
+
+
+def answers_and_activities(
+    network: nn.Module, layer: str, batches: Iterable[NDArray[np.float32]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the logits, shape (n, classes), and the activities of the filters, shape (n, filters), in one pass.
+
+    Parameters
+    ----------
+    network, layer : as in `filter_activities`.
+    batches : samples, each of shape (n, channels, height, width).
+    """
+    network.eval()
+    both = with_layer(network, layer)
+    answers, activities = [], []
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                logits, maps = both(torch.from_numpy(np.ascontiguousarray(batch)))
+                if maps.ndim != 4:
+                    raise DataError(
+                        f"layer {layer!r} gives tensors of shape {tuple(maps.shape[1:])}; "
+                        "filters are the channels of a convolution's output"
+                    )
+                answers.append(logits)
+                activities.append(maps.mean(dim=(2, 3)).clamp_min(0))
+            return torch.cat(answers).numpy(), torch.cat(activities).numpy()
+    finally:
+        torch.set_num_threads(n_threads)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import os
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
     from edgesim.domain.model import Dataset
 
-RECIPE = 1
-"""Part of every key. Raise it when a change of the training code changes the weights that come out."""
+RECIPE = 2
+"""Part of every key. Raise it when a change of the training code, or of a default, changes the weights that come out."""
 FOLDER_VARIABLE = "EDGESIM_CACHE_DIR"
 """Environment variable that moves the cache."""
 
@@ -51,8 +53,15 @@ def provenance(kind: str, **determinants: object) -> dict[str, Any]:
 
 
 def content_key(determinants: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a provenance, in hex."""
-    return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()
+    """Return the SHA-256 of a provenance, in hex.
+
+    Of the versions only the recipe counts: another release of torch gives other last digits, not another network, and
+    published networks stay usable. Options that have their default are left out, so that an option that is added later,
+    with a default that changes nothing, changes no key.
+    """
+    recipe = determinants.get("versions", {}).get("recipe")
+    content = {name: _without_defaults(value) for name, value in determinants.items() if name != "versions"}
+    return hashlib.sha256(json.dumps([recipe, content], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -130,8 +139,13 @@ class NetworkCache:
             "weights_sha256": hashlib.sha256(weights).hexdigest(),
             "weights_byte": len(weights),
         }
-        _write(self._weights_path(key), weights)
-        _write(self._card_path(key), (json.dumps(card, indent=2) + "\n").encode())
+        write_atomically(self._weights_path(key), weights)
+        write_atomically(self._card_path(key), (json.dumps(card, indent=2) + "\n").encode())
+        self.checkpoint_path(key).unlink(missing_ok=True)
+
+    def checkpoint_path(self, key: str) -> Path:
+        """Return where an unfinished training of this network keeps its state."""
+        return self.folder / f"{key}.checkpoint"
 
     def _weights_path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
@@ -140,7 +154,7 @@ class NetworkCache:
         return self.folder / f"{key}.json"
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is either there completely or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,10 +170,34 @@ def _write(path: Path, content: bytes) -> None:
         ) from error
 
 
+def _without_defaults(value: Any) -> Any:
+    """Leave out the options of plug-ins that have their default; a class that cannot be imported keeps all of them."""
+    if isinstance(value, list):
+        return [_without_defaults(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    defaults = _defaults(value["class"]) if isinstance(value.get("class"), str) else {}
+    return {
+        name: _without_defaults(item) for name, item in value.items() if name not in defaults or defaults[name] != item
+    }
+
+
+@cache
+def _defaults(target: str) -> dict[str, Any]:
+    module, _, name = target.partition(":")
+    try:
+        owner = getattr(importlib.import_module(module), name)
+        fields = dataclasses.fields(owner)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return {}
+    return {field.name: _plain(field.default) for field in fields if field.default is not dataclasses.MISSING}
+
+
 def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"class": f"{type(value).__module__}:{type(value).__qualname__}", **fields}
+        content = {"content": value.content()} if hasattr(value, "content") else {}
+        return {"class": f"{type(value).__module__}:{type(value).__qualname__}", **fields, **content}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import fx, nn
 
+from edgesim.domain.partition import Denominator, replica_weights
 from edgesim.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,18 +44,58 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
     DataError
         When the network never calls a submodule of that name.
     """
-    graph = fx.symbolic_trace(network).graph
-    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
-    if not calls:
-        names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
-        raise DataError(f"the network has no layer {layer!r}; its layers are {', '.join(names)}")
-    for node in [node for node in graph.nodes if node.op == "output"]:
-        graph.erase_node(node)
-    graph.output(calls[-1])
+    graph = _traced(network, layer).graph
+    call = _last_call(graph, layer)
+    graph.erase_node(_output(graph))
+    graph.output(call)
     graph.eliminate_dead_code()
     module = fx.GraphModule(network, graph)
     module.delete_all_unused_submodules()
     return module
+
+
+def with_layer(network: nn.Module, layer: str) -> fx.GraphModule:
+    """Return a network that gives its output and that of one of its submodules, as a pair. Weights are shared, not copied.
+
+    Parameters
+    ----------
+    network, layer : as in `up_to`; so are the errors.
+    """
+    graph = _traced(network, layer).graph
+    call, output = _last_call(graph, layer), _output(graph)
+    answer = output.args[0]
+    graph.erase_node(output)
+    graph.output((answer, call))
+    return fx.GraphModule(network, graph)
+
+
+class _KeepingTracer(fx.Tracer):
+    """Takes the wanted submodule as a whole, even if it is built of others."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name == self._layer or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced(network: nn.Module, layer: str) -> fx.GraphModule:
+    return fx.GraphModule(network, _KeepingTracer(layer).trace(network))
+
+
+def _last_call(graph: fx.Graph, layer: str) -> fx.Node:
+    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
+    if not calls:
+        names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
+        raise DataError(f"the network has no layer {layer!r}; its layers are {', '.join(names)}")
+    last: fx.Node = calls[-1]
+    return last
+
+
+def _output(graph: fx.Graph) -> fx.Node:
+    found: fx.Node = next(node for node in graph.nodes if node.op == "output")
+    return found
 
 
 def student(body: nn.Module, input_shape: tuple[int, int, int], n_features: int) -> nn.Sequential:
@@ -95,15 +136,23 @@ class StudentEnsemble(nn.Module):
     part_of : index of the part of each student.
     part_sizes : features of each part.
     n_classes : number of classes.
+    denominator : the sum over the arrived students of a part is divided by their number (``arrived``) or by the number of all
+        students of the part (``all``).
     """
 
     def __init__(
-        self, students: Sequence[nn.Module], part_of: Sequence[int], part_sizes: Sequence[int], n_classes: int
+        self,
+        students: Sequence[nn.Module],
+        part_of: Sequence[int],
+        part_sizes: Sequence[int],
+        n_classes: int,
+        denominator: Denominator = "arrived",
     ) -> None:
         super().__init__()
         self.students = nn.ModuleList(students)
         self.part_of = tuple(part_of)
         self.part_sizes = tuple(part_sizes)
+        self.denominator = denominator
         self.head = nn.Linear(sum(part_sizes), n_classes)
 
     def features(self, inputs: torch.Tensor) -> list[torch.Tensor]:
@@ -118,14 +167,12 @@ class StudentEnsemble(nn.Module):
         features : the output of every student.
         arrived : which of them the merging device has; all by default.
         """
-        parts = []
-        for part, size in enumerate(self.part_sizes):
-            there = [
-                output
-                for index, output in enumerate(features)
-                if self.part_of[index] == part and (arrived is None or arrived[index])
-            ]
-            parts.append(torch.stack(there).mean(dim=0) if there else features[0].new_zeros(len(features[0]), size))
+        there = [True] * len(features) if arrived is None else arrived
+        weights = replica_weights(self.part_of, there, self.denominator)
+        parts = [features[0].new_zeros(len(features[0]), size) for size in self.part_sizes]
+        for output, part, weight in zip(features, self.part_of, weights, strict=True):
+            if weight:
+                parts[part] = parts[part] + weight * output
         return torch.cat(parts, dim=1)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:

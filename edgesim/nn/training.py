@@ -13,10 +13,13 @@ from torch import nn
 
 from edgesim.errors import DataError
 from edgesim.nn.cache import NetworkCache, content_key, fingerprint, provenance
+from edgesim.nn.checkpoint import load_checkpoint, save_checkpoint
+from edgesim.nn.views import Views
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -101,29 +104,30 @@ def accuracy(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
 
 def fit(
     network: nn.Module,
-    batch_loss: Callable[[torch.Tensor], torch.Tensor],
+    batch_loss: Callable[[torch.Tensor, int], torch.Tensor],
     training: Training,
     *,
     n_samples: int,
-    validation: Split,
+    score: Callable[[], tuple[float, float]],
     draws: torch.Generator,
     label: str,
     progress: Progress,
+    checkpoint: Path | None = None,
 ) -> int:
-    """Train a network and leave it with the weights of its best epoch on the validation split.
-
-    Best is the highest accuracy; among equals the lowest cross-entropy.
+    """Train a network and leave it with the weights of its best epoch.
 
     Parameters
     ----------
-    network : what maps inputs to logits; all its parameters are trained.
-    batch_loss : indices of samples of a batch -> loss, with gradients.
+    network : all its parameters are trained.
+    batch_loss : indices of samples of a batch, and the epoch from 1 -> loss, with gradients.
     training : options.
     n_samples : samples in the training split.
-    validation : chooses the epoch; never trained on.
+    score : how good the network is on samples that it is not trained on, larger is better; see `validation_score`.
     draws : shuffles the samples.
     label : what the progress bar says.
     progress : one unit per epoch.
+    checkpoint : file that keeps the state after each epoch; if it is there, training goes on from it and ends with the
+        same weights, bit by bit, as without the interruption.
 
     Returns
     -------
@@ -134,33 +138,85 @@ def fit(
     DataError
         When the loss is not finite.
     """
-    optimizer = _optimizer(network, training)
     n_batches = math.ceil(n_samples / training.batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=training.epochs * n_batches)
-    best = (-1.0, -math.inf)
-    best_epoch, best_state = 0, network.state_dict()
+    run = _Run(network, training, n_batches, draws)
     with progress.task(label, training.epochs) as task:
-        for epoch in range(1, training.epochs + 1):
+        if checkpoint is not None and run.resume(checkpoint):
+            task.advance(run.epoch, f"resumed behind epoch {run.epoch}")
+        while run.epoch < training.epochs:
+            run.epoch += 1
             network.train()
             total = 0.0
             for indices in torch.randperm(n_samples, generator=draws).chunk(n_batches):
-                loss = batch_loss(indices)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
+                loss = batch_loss(indices, run.epoch)
+                run.step(loss)
                 total += loss.item() * len(indices)
             mean_loss = total / n_samples
             if not math.isfinite(mean_loss):
-                raise DataError(f"{label}: the loss became {mean_loss} in epoch {epoch}; lower the learning rate")
-            score = _score(network, validation)
-            if score > best:
-                best, best_epoch = score, epoch
-                best_state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-            task.advance(1, f"loss {mean_loss:.4f}, validation accuracy {score[0]:.3f}")
-    network.load_state_dict(best_state)
+                raise DataError(f"{label}: the loss became {mean_loss} in epoch {run.epoch}; lower the learning rate")
+            reached = run.keep_best(score())
+            if checkpoint is not None:
+                run.save(checkpoint)
+            task.advance(1, f"loss {mean_loss:.4f}, validation accuracy {reached[0]:.3f}")
+    network.load_state_dict(run.best_state)
     network.eval()
-    return best_epoch
+    return run.best_epoch
+
+
+class _Run:
+    """A training under way: all that must be kept to go on with it."""
+
+    def __init__(self, network: nn.Module, training: Training, n_batches: int, draws: torch.Generator) -> None:
+        self.network, self.draws = network, draws
+        self.optimizer = _optimizer(network, training)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=training.epochs * n_batches)
+        self.epoch = 0
+        self.best = (-1.0, -math.inf)
+        self.best_epoch = 0
+        self.best_state = _copied(network.state_dict())
+
+    def step(self, loss: torch.Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.schedule.step()
+
+    def keep_best(self, score: tuple[float, float]) -> tuple[float, float]:
+        if score > self.best:
+            self.best, self.best_epoch = score, self.epoch
+            self.best_state = _copied(self.network.state_dict())
+        return score
+
+    def save(self, path: Path) -> None:
+        state = {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "draws": self.draws.get_state(),
+            "global_draws": torch.get_rng_state(),  # dropout draws from it
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_state": self.best_state,
+        }
+        save_checkpoint(path, state)
+
+    def resume(self, path: Path) -> bool:
+        state = load_checkpoint(path)
+        if state is None:
+            return False
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.draws.set_state(state["draws"])
+        torch.set_rng_state(state["global_draws"])
+        self.epoch, self.best, self.best_epoch = state["epoch"], tuple(state["best"]), state["best_epoch"]
+        self.best_state = state["best_state"]
+        return True
+
+
+def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in state.items()}
 
 
 def train_teacher(
@@ -175,7 +231,7 @@ def train_teacher(
     training : options.
     seed : of the initialisation and the order of samples.
     progress : one unit per epoch; nothing is shown when it comes from the cache.
-    cache : where it is looked up and kept.
+    cache : where it is looked up and kept; an unfinished training goes on from its last epoch.
     """
     determinants = provenance(
         "teacher",
@@ -192,20 +248,21 @@ def train_teacher(
         if found is not None:
             network.load_state_dict(found[0])
             return TrainedNetwork(network.eval(), key, dict(found[1]["metrics"]))
-        inputs, labels = torch.from_numpy(dataset.train.inputs), torch.from_numpy(dataset.train.labels)
+        views, labels = Views(dataset.train.inputs, training, seed), torch.from_numpy(dataset.train.labels)
 
-        def batch_loss(indices: torch.Tensor) -> torch.Tensor:
-            return nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
+        def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+            return nn.functional.cross_entropy(network(views.batch(indices, views.of_epoch(epoch))), labels[indices])
 
         epoch = fit(
             network,
             batch_loss,
             training,
             n_samples=len(labels),
-            validation=dataset.validation,
+            score=lambda: validation_score(network, dataset.validation),
             draws=draws,
             label=f"teacher on {dataset.name}",
             progress=progress,
+            checkpoint=cache.checkpoint_path(key),
         )
         metrics = measured(network, dataset, epoch)
     cache.store(key, network.state_dict(), determinants, metrics, about(dataset, network))
@@ -245,8 +302,8 @@ def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
     )
 
 
-def _score(network: nn.Module, split: Split) -> tuple[float, float]:
-    """Return (accuracy, minus cross-entropy) on a split: larger is better."""
+def validation_score(network: nn.Module, split: Split) -> tuple[float, float]:
+    """Return (accuracy, minus cross-entropy) on a split: larger is better, among equal accuracies the lower cross-entropy."""
     answers = logits(network, split.inputs)
     loss = nn.functional.cross_entropy(torch.from_numpy(answers), torch.from_numpy(split.labels))
     return accuracy(answers, split.labels), -float(loss)

@@ -11,8 +11,12 @@ from torch import nn
 from edgesim.domain.partition import Partition
 from edgesim.domain.training import Distillation, Training
 from edgesim.nn.cache import NetworkCache
-from edgesim.nn.students import Teacher, contributions, imitation_loss, train_students, transfer_loss
-from edgesim.nn.training import forward, logits
+from edgesim.nn.ensembles import contributions
+from edgesim.nn.independent import train_whole_students
+from edgesim.nn.losses import imitation_loss, transfer_loss
+from edgesim.nn.school import School, Teacher
+from edgesim.nn.students import train_students
+from edgesim.nn.training import accuracy, forward, logits
 from edgesim.nn.zoo import SmallCNN
 
 if TYPE_CHECKING:
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
     from conftest import Silent
 
     from edgesim.domain.model import Dataset
-    from edgesim.nn.students import TrainedStudents
+    from edgesim.domain.partition import Denominator
+    from edgesim.interfaces import ModelBuilder
+    from edgesim.nn.students import Fitting, TrainedStudents
     from edgesim.nn.training import TrainedNetwork
 
 PARTITION = Partition((tuple(range(20)), tuple(range(20, 50))), 64)
@@ -38,20 +44,21 @@ def trained(
     n_students: int = 3,
     epochs: int = 1,
     distillation: Distillation = LOSS,
-    model: SmallCNN = TINY,
+    model: ModelBuilder = TINY,
+    fitting: Fitting = "joint",
+    denominator: Denominator = "arrived",
 ) -> TrainedStudents:
-    return train_students(
-        model,
-        Teacher(teacher.network, teacher.key, "relu3"),
-        PARTITION,
-        digits,
-        n_students=n_students,
+    school = School(
+        builder=model,
+        teacher=Teacher(teacher.network, teacher.key, "relu3"),
+        dataset=digits,
         distillation=distillation,
         training=Training(epochs=epochs),
         seed=1,
         progress=silent,
         cache=NetworkCache(folder),
     )
+    return train_students(school, PARTITION, n_students=n_students, fitting=fitting, denominator=denominator)
 
 
 def test_student_i_learns_part_i_mod_m(
@@ -184,16 +191,110 @@ def test_students_may_be_any_traceable_network(
         def last_conv(self) -> str:
             return "second"
 
-    found = train_students(
-        Builder(),
-        Teacher(teacher.network, teacher.key, "relu3"),
-        PARTITION,
-        digits,
-        n_students=2,
+    found = trained(teacher, digits, silent, tmp_path, n_students=2, model=Builder())
+    assert logits(found.ensemble, digits.test.inputs).shape == (360, 10)
+
+
+def test_failout_loses_students_in_training(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """With a survival of a half the ensemble is better when only one of two students arrives, on average."""
+    left = []
+    for survival in (1.0, 0.5):
+        ensemble = trained(
+            teacher,
+            digits,
+            silent,
+            tmp_path,
+            n_students=2,
+            epochs=10,
+            distillation=Distillation(survival=survival),
+            model=SmallCNN(channels=(8, 16), pool_after=1),
+        ).ensemble
+        shares = contributions(ensemble, digits.test.inputs)
+        bias = ensemble.head.bias.detach().numpy()
+        left.append(np.mean([accuracy(share + bias, digits.test.labels) for share in shares]))
+    assert left[1] > left[0] + 0.03
+
+
+def test_the_denominator_counts_where_failout_loses_replicas(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Only then does it change what is trained."""
+    plain, halved = (
+        [
+            trained(
+                teacher, digits, silent, tmp_path, distillation=Distillation(survival=survival), denominator=denominator
+            ).key
+            for denominator in ("arrived", "all")
+        ]
+        for survival in (1.0, 0.5)
+    )
+    assert plain[0] == plain[1]
+    assert halved[0] != halved[1]
+
+
+def test_independent_students_learn_their_part_and_share_a_fitted_head(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Each student is trained by its part alone (another number of students changes nothing for the first), and the head
+    makes something of them; from the cache it is bitwise the same.
+    """
+    model = SmallCNN(channels=(8, 16), pool_after=1)
+    two, four, again = (
+        trained(teacher, digits, silent, tmp_path, n_students=n, epochs=8, model=model, fitting="independent")
+        for n in (2, 4, 2)
+    )
+    for name, tensor in two.ensemble.students.state_dict().items():
+        assert torch.equal(tensor, four.ensemble.students.state_dict()[name])
+    assert silent.labels == [
+        "student 1 of 2 on digits", "student 2 of 2 on digits", "head of 2 students on digits",
+        "student 3 of 4 on digits", "student 4 of 4 on digits", "head of 4 students on digits",
+    ]  # fmt: skip
+    assert two.metrics["test_accuracy"] > 0.85
+    assert np.array_equal(logits(two.ensemble, digits.test.inputs), logits(again.ensemble, digits.test.inputs))
+
+
+def test_whole_students_differ_and_answer_the_whole_question(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """Two networks of one architecture, each far above chance (0.1), with different answers."""
+    school = School(
+        builder=SmallCNN(channels=(8, 16), pool_after=1),
+        teacher=Teacher(teacher.network, teacher.key, "relu3"),
+        dataset=digits,
         distillation=Distillation(),
-        training=Training(epochs=1),
+        training=Training(epochs=8),
         seed=1,
         progress=silent,
         cache=NetworkCache(tmp_path),
     )
-    assert logits(found.ensemble, digits.test.inputs).shape == (360, 10)
+    members = train_whole_students(school, n_students=2)
+    assert all(metrics["test_accuracy"] > 0.6 for _, _, metrics in members)
+    assert not np.array_equal(*(logits(network, digits.test.inputs) for network, _, _ in members))
+
+
+def test_the_teacher_is_asked_once_for_each_view(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
+) -> None:
+    """With augmentation its answers are kept, and a second set of students finds them; they are those to the moved samples."""
+    training = Training(epochs=3, augmentation="shift", views=2)
+    school = School(
+        builder=TINY,
+        teacher=Teacher(teacher.network, teacher.key, "relu3"),
+        dataset=digits,
+        distillation=LOSS,
+        training=training,
+        seed=1,
+        progress=silent,
+        cache=NetworkCache(tmp_path),
+    )
+    train_students(school, PARTITION, n_students=2)
+    kept = sorted(tmp_path.glob("lessons-*"))
+    assert len(kept) == 2
+    written = [path.stat().st_mtime_ns for path in kept]
+    train_students(school, PARTITION, n_students=3)
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("lessons-*"))] == written
+    inputs, _, answers, activities = school.lessons().batch(torch.arange(5), 2)
+    np.testing.assert_allclose(answers, logits(teacher.network, inputs.numpy()), atol=1e-4)
+    assert activities.shape == (5, 64)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +13,10 @@ from torch import nn
 from edgesim.domain.training import Training
 from edgesim.errors import DataError
 from edgesim.nn.cache import NetworkCache
-from edgesim.nn.training import accuracy, fit, logits, reproducible, train_teacher
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.checkpoint import load_checkpoint
+from edgesim.nn.datasets import Digits
+from edgesim.nn.training import accuracy, fit, logits, reproducible, train_teacher, validation_score
+from edgesim.nn.zoo import SmallCNN, WideResNet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +103,7 @@ def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
     with reproducible(1, "test") as draws:
         network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
-        def batch_loss(indices: torch.Tensor) -> torch.Tensor:
+        def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
             nonlocal calls
             calls += 1
             loss = nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
@@ -109,7 +114,7 @@ def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
             batch_loss,
             training,
             n_samples=len(labels),
-            validation=digits.validation,
+            score=lambda: validation_score(network, digits.validation),
             draws=draws,
             label="ruin",
             progress=silent,
@@ -124,3 +129,62 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path, digits: Dataset, 
     training = Training(epochs=3, optimizer="sgd", learning_rate=1e30)
     with pytest.raises(DataError, match="lower the learning rate"):
         train_teacher(SMALL, digits, training, seed=1, progress=silent, cache=NetworkCache(tmp_path))
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
+    tmp_path: Path, digits: Dataset, silent: Silent
+) -> None:
+    """A process that is killed (SIGKILL) behind its third epoch: the next one resumes and gives bitwise the same network.
+
+    With augmentation and dropout, so that every generator counts.
+    """
+    training = "Training(epochs=5, optimizer='sgd', learning_rate=0.05, augmentation='flip-and-shift', views=3)"
+    model = "WideResNet(depth=10, width=1, dropout=0.3)"
+    code = f"""
+import contextlib, os, pathlib, signal
+from edgesim.domain.training import Training
+from edgesim.nn.cache import NetworkCache
+from edgesim.nn.checkpoint import load_checkpoint
+from edgesim.nn.datasets import Digits
+from edgesim.nn.datasets import Digits
+from edgesim.nn.training import train_teacher
+from edgesim.nn.zoo import WideResNet
+
+class Killer:
+    n_done = 0
+    @contextlib.contextmanager
+    def task(self, label, n_total):
+        yield self
+    def advance(self, n_done=1, note=""):
+        self.n_done += n_done
+        if self.n_done == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train_teacher({model}, Digits(train_size=100).load(), {training}, seed=1, progress=Killer(),
+              cache=NetworkCache(pathlib.Path({str(tmp_path / "killed")!r})))
+"""
+    data = Digits(train_size=100).load()
+    ended = subprocess.run([sys.executable, "-c", code], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    left = [path.suffix for path in (tmp_path / "killed").iterdir()]
+    assert left == [".checkpoint"]
+    networks = {}
+    for name in ("killed", "whole"):
+        networks[name] = train_teacher(
+            WideResNet(depth=10, width=1, dropout=0.3),
+            data,
+            Training(epochs=5, optimizer="sgd", learning_rate=0.05, augmentation="flip-and-shift", views=3),
+            seed=1,
+            progress=silent,
+            cache=NetworkCache(tmp_path / name),
+        ).network.state_dict()
+    assert silent.notes[0] == "resumed behind epoch 3"
+    assert all(torch.equal(tensor, networks["killed"][name]) for name, tensor in networks["whole"].items())
+    assert sorted(path.suffix for path in (tmp_path / "killed").iterdir()) == [".json", ".safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x80\x02]q\x00."])
+def test_a_damaged_checkpoint_is_not_used(tmp_path: Path, content: bytes) -> None:
+    """Training then starts anew."""
+    (tmp_path / "x.checkpoint").write_bytes(content)
+    assert load_checkpoint(tmp_path / "x.checkpoint") is None

@@ -1,0 +1,83 @@
+"""What a teacher says about the training samples: its logits and the activities of its filters, once for each view."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from edgesim.nn.activations import answers_and_activities
+from edgesim.nn.cache import fingerprint, write_atomically
+from edgesim.nn.training import EVALUATION_BATCH
+from edgesim.nn.views import Views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgesim.domain.model import Dataset
+    from edgesim.domain.training import Training
+    from edgesim.nn.cache import NetworkCache
+    from edgesim.nn.school import Teacher
+
+
+class Lessons:
+    """Samples, labels, and the teacher's answers to them, batch by batch.
+
+    The teacher looks at each view once; with augmentation its answers are kept in the cache folder, where all students of this
+    teacher find them.
+
+    Parameters
+    ----------
+    teacher : what is learnt from.
+    dataset : its training split is taught.
+    training : which views there are.
+    seed : of the views.
+    cache : keeps the answers.
+    """
+
+    def __init__(self, teacher: Teacher, dataset: Dataset, training: Training, seed: int, cache: NetworkCache) -> None:
+        self.views = Views(dataset.train.inputs, training, seed)
+        self.labels = torch.from_numpy(dataset.train.labels)
+        self._teacher = teacher
+        self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._stem = ""
+        if self.views.n_views > 1:
+            text = f"{teacher.key} {teacher.layer} {fingerprint(dataset)} {training.augmentation} {seed}"
+            self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        self._folder = cache.folder
+
+    def batch(self, indices: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return samples, labels, the teacher's logits and its filters' activities for some samples in an epoch's view."""
+        view = self.views.of_epoch(epoch)
+        answers, activities = self.answers(view)
+        return self.views.batch(indices, view), self.labels[indices], answers[indices], activities[indices]
+
+    def answers(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the teacher's logits and activities for all samples in a view."""
+        if view not in self._known:
+            self._known[view] = self._loaded(view) or self._asked(view)
+        return self._known[view]
+
+    def _asked(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
+        batches = (
+            self.views.batch(indices, view).numpy()
+            for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
+        )
+        answers, activities = answers_and_activities(self._teacher.network, self._teacher.layer, batches)
+        if self._stem:
+            buffer = io.BytesIO()
+            np.savez(buffer, answers=answers, activities=activities)
+            write_atomically(self._path(view), buffer.getvalue())
+        return torch.from_numpy(answers), torch.from_numpy(activities)
+
+    def _loaded(self, view: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        if not self._stem or not self._path(view).is_file():
+            return None
+        with np.load(self._path(view)) as stored:
+            return torch.from_numpy(stored["answers"]), torch.from_numpy(stored["activities"])
+
+    def _path(self, view: int) -> Path:
+        return self._folder / f"{self._stem}-{view}.npz"
