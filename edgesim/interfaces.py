@@ -68,8 +68,24 @@ class ModelBuilder(Protocol):
 class Partitioner(Protocol):
     """Seam ``partitioners``: divides filters into parts."""
 
-    def partition(self, affinity: NDArray[np.float64], n_parts: int, rng: np.random.Generator) -> Partition:
-        """Return `n_parts` parts, given the symmetric affinity of filters, shape (F, F). Raises `PlanError` if it cannot."""
+    def partition(
+        self,
+        affinity: NDArray[np.float64],
+        n_parts: int,
+        rng: np.random.Generator,
+        activities: NDArray[np.float32] | None = None,
+    ) -> Partition:
+        """Return `n_parts` parts, given the symmetric affinity of filters, shape (F, F), and their activities, shape (n, F).
+
+        Raises `PlanError` if it cannot.
+        """
+
+
+class FilterGraph(Protocol):
+    """Seam ``filter-graphs``: which filters belong together."""
+
+    def affinity(self, activities: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return symmetric affinities with zero diagonal, shape (F, F), given activities of filters, shape (n, F), at least 0."""
 
 
 class ComputeModel(Protocol):

@@ -163,6 +163,8 @@ STRATEGIES = Registry(
         "single": "edgesim.strategies.single:Single",
         "modnn": "edgesim.strategies.modnn:MoDNN",
         "nonn": "edgesim.strategies.nonn:NoNN",
+        "resilient": "edgesim.strategies.resilient:Resilient",
+        "ensemble": "edgesim.strategies.ensemble:Ensemble",
     },
 )
 FAILURES = Registry(
@@ -173,10 +175,53 @@ FAILURES = Registry(
         "bernoulli": "edgesim.failures.bernoulli:Bernoulli",
     },
 )
-DATASETS = Registry("datasets", "data set", {"digits": "edgesim.nn.datasets:Digits"})
-MODELS = Registry("models", "model", {"small-cnn": "edgesim.nn.zoo:SmallCNN"})
-PARTITIONERS = Registry("partitioners", "partitioner", {"louvain": "edgesim.nn.partition:Louvain"})
+DATASETS = Registry(
+    "datasets",
+    "data set",
+    {
+        "digits": "edgesim.nn.datasets:Digits",
+        "fashion-mnist": "edgesim.nn.datasets:FashionMNIST",
+        "cifar-10": "edgesim.nn.datasets:CIFAR10",
+        "cifar-100": "edgesim.nn.datasets:CIFAR100",
+        "image-folder": "edgesim.nn.datasets:ImageFolder",
+    },
+)
+MODELS = Registry(
+    "models",
+    "model",
+    {
+        "small-cnn": "edgesim.nn.zoo:SmallCNN",
+        "strided-cnn": "edgesim.nn.zoo:StridedCNN",
+        "wrn": "edgesim.nn.zoo:WideResNet",
+        "vgg": "edgesim.nn.zoo:VGG",
+        "import": "edgesim.nn.zoo:Imported",
+    },
+)
+FILTER_GRAPHS = Registry(
+    "filter-graphs",
+    "filter graph",
+    {
+        "activation-hubs": "edgesim.nn.filters:ActivationHubs",
+        "activation-hubs-code": "edgesim.nn.filters:ActivationHubsCode",
+        "co-activation": "edgesim.nn.filters:CoActivation",
+        "similar-activation": "edgesim.nn.filters:SimilarActivation",
+    },
+)
+PARTITIONERS = Registry(
+    "partitioners",
+    "partitioner",
+    {
+        "louvain": "edgesim.nn.partition:Louvain",
+        "fiedler": "edgesim.nn.spectral:Fiedler",
+        "bisection": "edgesim.nn.spectral:Bisection",
+        "multi-eigenvector": "edgesim.nn.spectral:MultiEigenvector",
+        "modularity-eigenvector": "edgesim.nn.spectral:ModularityEigenvector",
+        "random": "edgesim.nn.baselines:RandomParts",
+        "index-order": "edgesim.nn.baselines:IndexOrder",
+        "balanced-k-means": "edgesim.nn.baselines:BalancedKMeans",
+    },
+)
 
 REGISTRIES: dict[str, Registry] = {
-    registry.seam: registry for registry in (STRATEGIES, FAILURES, DATASETS, MODELS, PARTITIONERS)
+    registry.seam: registry for registry in (STRATEGIES, FAILURES, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
 }

@@ -22,6 +22,7 @@ _KINDS = {
     "datasets": "samples that networks are trained and asked on",
     "models": "network architectures",
     "partitioners": "ways to divide the filters of a network into parts",
+    "filter-graphs": "ways to say which filters of a network belong together",
     DEVICES: "device profiles of the catalog",
 }
 

@@ -1,4 +1,4 @@
-"""Partitioners: plug-ins that divide the filters of a teacher into parts. Importing this needs no networkx."""
+"""Louvain as NoNN uses it: a plug-in that divides the filters of a teacher into parts. Importing this needs no networkx."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class Louvain:
     resolution : gamma, the factor of the null term.
     is_largest_dropped : whether the largest community is dropped; in the authors' thresholded graph it is the pool of weakly
         connected filters.
+    is_equal_merged : whether communities of the same size become one, as in the authors' code, where it looks like an oversight.
 
     Notes
     -----
     Differs from the authors' code in three points: it reduces the number of students where we raise gamma; it merges
-    communities that happen to have the same size, which we do not; and its ``resolution=0.7`` belongs to a
+    communities that happen to have the same size, which is an option here; and its ``resolution=0.7`` belongs to a
     library in which, depending on the release, it multiplies either term of Q, so that 1 is the default here.
     The order in which Louvain visits filters is drawn from the generator that is passed.
 
@@ -57,8 +58,15 @@ class Louvain:
 
     resolution: Annotated[float, Gt(0)] = 1.0
     is_largest_dropped: bool = True
+    is_equal_merged: bool = False
 
-    def partition(self, affinity: NDArray[np.float64], n_parts: int, rng: np.random.Generator) -> Partition:
+    def partition(
+        self,
+        affinity: NDArray[np.float64],
+        n_parts: int,
+        rng: np.random.Generator,
+        activities: NDArray[np.float32] | None = None,  # noqa: ARG002 - the seam's form
+    ) -> Partition:
         """Return exactly `n_parts` parts.
 
         Raises
@@ -80,6 +88,8 @@ class Louvain:
         gamma = self.resolution
         while gamma <= self.resolution * _MAX_RAISE:
             found = _communities(graph, gamma, seed)
+            if self.is_equal_merged:
+                found = _equal_merged(found)
             if len(found) >= n_needed:
                 note = "" if gamma == self.resolution else self._raised(gamma, n_needed)
                 return _merged(found, n_parts, n_filters, is_largest_dropped=self.is_largest_dropped, note=note)
@@ -106,6 +116,14 @@ def _communities(graph: nx.Graph[int], gamma: float, seed: int) -> list[list[int
     several = [part for part in found if len(part) > 1]
     alone = sorted(part[0] for part in found if len(part) == 1)
     return _ordered([*several, alone] if alone else several)
+
+
+def _equal_merged(communities: list[list[int]]) -> list[list[int]]:
+    """Make one community of all that have the same size."""
+    by_size: dict[int, list[int]] = {}
+    for part in communities:
+        by_size.setdefault(len(part), []).extend(part)
+    return _ordered([sorted(part) for part in by_size.values()])
 
 
 def _ordered(communities: Sequence[list[int]]) -> list[list[int]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.partition import Denominator, replica_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import answer_steps, require_delivered
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from edgesim.domain.topology import Topology
     from edgesim.interfaces import DeploymentContext
@@ -54,6 +56,36 @@ def matching_devices(topology: Topology, pattern: str, n_students: int) -> tuple
             f"{', '.join(sorted(topology.device_of))}; {remedy}give a pattern that matches {n_students}"
         )
     return found
+
+
+def workload_of(network: nn.Module, input_shape: tuple[int, ...]) -> Workload:
+    """Count a network that gives a vector."""
+    from edgesim.nn.cost import graph_work, measure
+
+    graph = measure(network, input_shape)
+    return Workload(graph_work(graph), graph.weight_byte, graph.peak_activation_byte, graph.layers[-1].output_byte)
+
+
+def student_facts(device_id: str, network: nn.Module, cost: Workload) -> dict[str, Any]:
+    """Return what a reader of the results should know about one student."""
+    return {
+        "device": device_id,
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weight_byte": cost.weight_byte,
+        "work_flop": sum(layer.work_flop for layer in cost.work),
+        "output_byte": cost.output_byte,
+    }
+
+
+def teacher_facts(context: DeploymentContext) -> dict[str, float]:
+    """Return the accuracies of the network that the students learnt from."""
+    from edgesim.nn.training import accuracy, logits
+
+    dataset = context.dataset
+    return {
+        f"teacher_{name}_accuracy": accuracy(logits(context.network, split.inputs), split.labels)
+        for name, split in (("validation", dataset.validation), ("test", dataset.test))
+    }
 
 
 def devices_of_students(context: DeploymentContext, pattern: str, n_students: int, merger_id: str) -> tuple[str, ...]:
@@ -148,6 +180,7 @@ class StudentDeployment:
     needs : the transfers without which a student does not count.
     required : the transfers without which there is no answer.
     facts : what `describe` returns.
+    denominator : what the sum over the arrived students of a part is divided by.
     """
 
     plan: Plan
@@ -157,9 +190,10 @@ class StudentDeployment:
     needs: tuple[frozenset[str], ...]
     required: tuple[str, ...]
     facts: dict[str, Any]
+    denominator: Denominator = "arrived"
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split: the mean over the students of each part that arrived, zero where none did.
+        """Return the logits of the test split: the mean over the students of each part, zero where none arrived.
 
         A student counts if its input and its features arrived.
 
@@ -171,13 +205,11 @@ class StudentDeployment:
         import numpy as np
 
         require_delivered(self.required, delivered)
-        there: dict[int, list[int]] = {}
-        for student, (part, needed) in enumerate(zip(self.part_of, self.needs, strict=True)):
-            if needed <= delivered:
-                there.setdefault(part, []).append(student)
-        logits = np.tile(self.bias, (self.contributions.shape[1], 1))
-        for students in there.values():
-            logits += self.contributions[students].mean(axis=0)
+        arrived = [needed <= delivered for needed in self.needs]
+        weights = np.array(replica_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
+        n_students, *shape = self.contributions.shape
+        logits: NDArray[np.float32] = (weights @ self.contributions.reshape(n_students, -1)).reshape(shape)
+        logits += self.bias
         return logits
 
     def describe(self) -> dict[str, Any]:

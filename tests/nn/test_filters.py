@@ -4,56 +4,113 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from hypothesis.extra import numpy as st_numpy
 
 from edgesim.errors import DataError
-from edgesim.nn.activations import filter_activities
-from edgesim.nn.filters import hub_affinity
+from edgesim.nn.activations import answers_and_activities, filter_activities
+from edgesim.nn.filters import ActivationHubs, ActivationHubsCode, CoActivation, SimilarActivation
+from edgesim.nn.training import logits
+from edgesim.rng import generator
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgesim.domain.model import Dataset
+    from edgesim.interfaces import FilterGraph
     from edgesim.nn.training import TrainedNetwork
 
-ACTIVITIES = arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 7)), elements=st.floats(0, 8, width=32))
+PAIRS = {
+    ActivationHubs(): lambda a, b: a * b * abs(a - b),
+    CoActivation(): lambda a, b: a * b,
+    SimilarActivation(): lambda a, b: a * b / (abs(a - b) + 1),
+}
+GRAPHS = [*PAIRS, ActivationHubsCode(top_k=3), ActivationHubsCode(top_k=None, percentile=50, is_scaled=False)]
 
 
-@given(ACTIVITIES)
-def test_hub_weights_are_the_formula(activities: NDArray[np.float32]) -> None:
-    """A_ij = sum over samples of a_i a_j |a_i - a_j|, written as three loops."""
-    n_samples, n_filters = activities.shape
-    wanted = np.zeros((n_filters, n_filters))
-    for sample in range(n_samples):
-        for i in range(n_filters):
-            for j in range(n_filters):
-                a_i, a_j = float(activities[sample, i]), float(activities[sample, j])
-                wanted[i, j] += a_i * a_j * abs(a_i - a_j)
-    np.testing.assert_allclose(hub_affinity(activities), wanted, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("graph", PAIRS, ids=repr)
+@settings(deadline=None, max_examples=30)
+@given(
+    activities=st_numpy.arrays(
+        np.float32, st.tuples(st.integers(1, 6), st.integers(2, 7)), elements=st.floats(0, 4, width=16)
+    )
+)
+def test_weights_are_the_sum_of_their_formula(graph: FilterGraph, activities: np.ndarray) -> None:
+    """Pair by pair and sample by sample, zero on the diagonal."""
+    n = activities.shape[1]
+    wanted = [
+        [0.0 if i == j else sum(PAIRS[graph](float(row[i]), float(row[j])) for row in activities) for j in range(n)]
+        for i in range(n)
+    ]
+    np.testing.assert_allclose(graph.affinity(activities), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_activity_is_the_mean_over_space_of_the_layer(teacher: TrainedNetwork, digits: Dataset) -> None:
-    """For the small CNN that is the input of its classifier: activities times its weights give the logits."""
-    from edgesim.nn.training import logits
+@pytest.mark.parametrize("graph", GRAPHS, ids=repr)
+def test_samples_are_looked_at_in_blocks_without_a_trace(graph: FilterGraph) -> None:
+    """1,000 samples are four times 250: the sums of their parts (without scaling and cut)."""
+    activities = generator(1, "activities").random((1000, 9)).astype(np.float32)
+    affinity = graph.affinity(activities)
+    assert np.array_equal(affinity, affinity.T)
+    assert not affinity.diagonal().any()
+    if not isinstance(graph, ActivationHubsCode):
+        parts = sum(graph.affinity(part) for part in np.split(activities, 4))
+        np.testing.assert_allclose(affinity, parts, rtol=1e-5)
 
-    inputs = digits.validation.inputs[:20]
+
+def test_the_code_form_by_hand() -> None:
+    """One sample (4, 2, 1, 3), scaled to (1, 1/2, 1/4, 3/4); of the three strongest: 1/4 for (1, 1/2), 3/16 for (1, 3/4),
+    3/32 for (1/2, 3/4); the largest weight becomes 1.
+    """
+    activities = np.array([[4.0, 2.0, 1.0, 3.0]], np.float32)
+    affinity = ActivationHubsCode(top_k=3, percentile=0).affinity(activities)
+    assert affinity[0, 1] == pytest.approx(1.0)
+    assert affinity[0, 3] == pytest.approx(3 / 4)
+    assert affinity[1, 3] == pytest.approx(3 / 8)
+    assert not affinity[2].any()
+    cut = ActivationHubsCode(top_k=3, percentile=60).affinity(activities)
+    assert np.count_nonzero(np.triu(cut)) == 2
+    assert cut[1, 3] == 0
+
+
+def test_the_code_form_keeps_one_percent_of_the_links() -> None:
+    """Its own defaults: 50 filters of each sample, links above the 99th percentile of those above zero."""
+    activities = np.abs(generator(2, "activities").standard_normal((300, 100))).astype(np.float32)
+    affinity = ActivationHubsCode().affinity(activities)
+    everything = ActivationHubsCode(percentile=0).affinity(activities)
+    assert np.count_nonzero(affinity) == pytest.approx(0.01 * np.count_nonzero(everything), rel=0.1)
+    assert affinity.max() == 1.0
+
+
+def test_silent_filters_and_samples_are_not_linked() -> None:
+    """Nothing is divided by zero."""
+    for graph in GRAPHS:
+        assert not graph.affinity(np.zeros((3, 5), np.float32)).any()
+
+
+def test_activities_are_means_over_space(teacher: TrainedNetwork, digits: Dataset) -> None:
+    """Shape (samples, filters), never negative; samples do not influence each other."""
+    inputs = digits.validation.inputs
     activities = filter_activities(teacher.network, "relu3", inputs)
-    assert activities.shape == (20, 64)
+    assert activities.shape == (360, 64)
     assert activities.min() >= 0
+    np.testing.assert_allclose(filter_activities(teacher.network, "relu3", inputs[5:8]), activities[5:8], atol=1e-5)
+
+
+def test_activities_of_the_last_layer_make_the_logits(teacher: TrainedNetwork, digits: Dataset) -> None:
+    """For the small CNN they are the input of its classifier: times its weights they give the logits, in the same pass too."""
+    inputs = digits.validation.inputs[:20]
+    answers, activities = answers_and_activities(teacher.network, "relu3", [inputs[:7], inputs[7:]])
     head = teacher.network.classifier
-    answers = activities @ head.weight.detach().numpy().T + head.bias.detach().numpy()
-    np.testing.assert_allclose(answers, logits(teacher.network, inputs), atol=1e-5)
+    wanted = activities @ head.weight.detach().numpy().T + head.bias.detach().numpy()
+    np.testing.assert_allclose(logits(teacher.network, inputs), wanted, atol=1e-5)
+    np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
 def test_negative_activity_counts_as_none(teacher: TrainedNetwork, digits: Dataset) -> None:
     """Read before the ReLU, some means are below zero; they become 0."""
-    activities = filter_activities(teacher.network, "bn3", digits.validation.inputs)
-    assert activities.min() == 0
+    assert filter_activities(teacher.network, "bn3", digits.validation.inputs).min() == 0
 
 
-def test_a_layer_without_channels_has_no_filters(teacher: TrainedNetwork, digits: Dataset) -> None:
-    """The classifier gives a vector."""
+def test_a_layer_that_is_no_convolution(teacher: TrainedNetwork, digits: Dataset) -> None:
+    """The message says what filters are."""
     with pytest.raises(DataError, match="filters are the channels of a convolution"):
-        filter_activities(teacher.network, "classifier", digits.validation.inputs[:2])
+        filter_activities(teacher.network, "classifier", digits.validation.inputs)

@@ -113,7 +113,7 @@ def test_every_pattern_of_losses_equals_running_the_survivors(
     deployment: StudentDeployment, context: DeploymentContext
 ) -> None:
     """All 16 sets of students: features of the survivors, zeros for the others, through the head; equal to 1e-5."""
-    from edgesim.nn.students import build_ensemble
+    from edgesim.nn.ensembles import build_ensemble
 
     found = NetworkCache.default().load(deployment.describe()["networks_key"])
     assert found is not None

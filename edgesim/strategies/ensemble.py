@@ -1,0 +1,133 @@
+"""A plain ensemble: one small network for the whole task on each device, and the mean of what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from edgesim.domain.plan import LayerWork
+from edgesim.domain.topology import DeviceGlob, DeviceId
+from edgesim.domain.training import Distillation, Training
+from edgesim.interfaces import ModelBuilder
+from edgesim.nn.zoo import SmallCNN
+from edgesim.registry import Plugin
+from edgesim.strategies.ends import known_device
+from edgesim.strategies.student_networks import (
+    StudentDeployment,
+    Workload,
+    devices_of_students,
+    matching_devices,
+    student_facts,
+    student_plan,
+    teacher_facts,
+    workload_of,
+)
+from edgesim.units import Seconds
+
+if TYPE_CHECKING:
+    from edgesim.domain.topology import Topology
+    from edgesim.interfaces import DeploymentContext
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Small networks that each answer the whole question; the logits of those that arrive are averaged.
+
+    The control for all methods that divide knowledge: as many students of the same architecture, none of which is needed. They are
+    trained one by one, with the teacher's answers and the labels (alpha 0: labels alone), and differ in initialisation and
+    order of samples. Each device sends 4 byte per class to the merger.
+
+    Parameters
+    ----------
+    students : number of networks; as many devices must match.
+    devices : glob pattern of the devices that run them, one each, in the order of the topology.
+    merger : device that averages; the sink by default.
+    deadline_s : how long the merger waits, as for ``nonn``.
+    student : their architecture.
+    temperature, alpha : of the loss L_KD; see `edgesim.domain.training.Distillation`.
+    training : of each.
+
+    References
+    ----------
+    B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NIPS
+    2017, arXiv 1612.01474, averages probabilities; we average logits, which keeps the merger linear.
+    """
+
+    students: Annotated[int, Ge(1)] = 8
+    devices: DeviceGlob = "*"
+    merger: DeviceId | None = None
+    deadline_s: Seconds | None = None
+    student: Annotated[ModelBuilder, Plugin("models")] = SmallCNN(channels=(8, 16), pool_after=1)  # noqa: RUF009 - frozen
+    temperature: Annotated[float, Gt(0)] = 4.0
+    alpha: Annotated[float, Ge(0), Le(1)] = 0.9
+    training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
+
+    def check(self, topology: Topology) -> None:
+        """Refuse a number of devices that is not that of the students."""
+        matching_devices(topology, self.devices, self.students)
+
+    def deploy(self, context: DeploymentContext) -> StudentDeployment:
+        """Train or load the networks, and place them.
+
+        Raises
+        ------
+        PlanError
+            When devices and students do not match.
+        """
+        import numpy as np
+
+        from edgesim.nn.cache import NetworkCache
+        from edgesim.nn.independent import train_whole_students
+        from edgesim.nn.school import School, Teacher
+        from edgesim.nn.training import accuracy, logits
+
+        merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
+        device_ids = devices_of_students(context, self.devices, self.students, merger_id)
+        dataset = context.dataset
+        school = School(
+            builder=self.student,
+            teacher=Teacher(context.network, context.network_key, context.last_conv),
+            dataset=dataset,
+            distillation=Distillation(self.temperature, self.alpha),
+            training=self.training,
+            seed=context.seed,
+            progress=context.progress,
+            cache=NetworkCache.default(),
+        )
+        members = train_whole_students(school, n_students=self.students)
+        networks = [network for network, _, _ in members]
+        placed = [
+            (device_id, workload_of(network, dataset.input_shape))
+            for device_id, network in zip(device_ids, networks, strict=True)
+        ]
+        plan, needs = student_plan(context, placed, merger_id, _mean(self.students, dataset.n_classes), self.deadline_s)
+        answers = np.stack([logits(network, dataset.test.inputs) for network in networks])
+        chosen_on = [logits(network, dataset.validation.inputs) for network in networks]
+        facts = {
+            "students": [
+                student_facts(device_id, network, cost)
+                for (device_id, cost), network in zip(placed, networks, strict=True)
+            ],
+            **teacher_facts(context),
+            "validation_accuracy": accuracy(np.mean(chosen_on, axis=0), dataset.validation.labels),
+            "test_accuracy": accuracy(answers.mean(axis=0), dataset.test.labels),
+            "networks_keys": [key for _, key, _ in members],
+        }
+        return StudentDeployment(
+            plan=plan,
+            contributions=answers,
+            bias=np.zeros(dataset.n_classes, dtype=np.float32),
+            part_of=(0,) * self.students,
+            needs=needs,
+            required=tuple(sorted(plan.all_delivered.difference(*needs))),
+            facts=facts,
+        )
+
+
+def _mean(n_students: int, n_classes: int) -> Workload:
+    """Count the mean of the logits: an addition per student and class, and a division per class."""
+    moved_byte = 4.0 * (n_students + 1) * n_classes
+    work = LayerWork("mean", "other", float((n_students + 1) * n_classes), moved_byte)
+    return Workload((work,), 0, 4 * (n_students + 1) * n_classes, 4 * n_classes)

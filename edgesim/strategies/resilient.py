@@ -1,0 +1,84 @@
+"""The failure-resilient variant of NoNN: several students share a part, and parts are equally large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge
+
+from edgesim.domain.partition import Denominator
+from edgesim.errors import PlanError
+from edgesim.interfaces import FilterGraph, Partitioner
+from edgesim.nn.filters import CoActivation
+from edgesim.nn.spectral import Fiedler
+from edgesim.registry import Plugin
+from edgesim.strategies.distilled import DistilledStudents, Replication, deploy_students
+
+if TYPE_CHECKING:
+    from edgesim.domain.topology import Topology
+    from edgesim.interfaces import DeploymentContext
+    from edgesim.strategies.student_networks import StudentDeployment
+
+
+@dataclass(frozen=True, slots=True)
+class Resilient(DistilledStudents):
+    """Students that share parts of equal size: what arrives from the students of a part is averaged.
+
+    The filters are divided into M parts; student i of S learns part i mod M, so that each part has S / M students, some one more
+    where M does not divide S. The merging device takes the elementwise mean of what arrived for each part (zeros where
+    nothing did), concatenates these, and a linear head makes logits of them. Beside NoNN this is the first idea, averaging; the
+    second is a partition of equal sizes that keeps correlated filters together, by an eigenvector of their co-activation graph.
+
+    Traffic and plan are those of ``nonn``, with features of the larger parts: 4 byte per filter of a part from each student.
+
+    Parameters
+    ----------
+    students, devices, merger, deadline_s, student, temperature, alpha, beta, normalised_over, survival, fitting, training : as for
+        ``nonn``.
+    parts : M, at most the number of students; the paper keeps it to at most half of them.
+    graph : which filters belong together.
+    partitioner : divides the filters.
+    denominator : the sum over the replicas that arrived is divided by their number (``arrived``) or by the number of all
+        replicas of the part (``all``).
+    replicas : ``averaged``: every student is a network of its own. ``identical``: the students of a part are copies of one
+        network, so that any that arrives gives the whole answer of its part and averaging adds nothing (a control).
+
+    Notes
+    -----
+    From the paper: S students on M <= S / 2 parts, i mod M, elementwise average, concatenation. Not known from what could be
+    read, and therefore options: the denominator when a replica is missing, the graph, the matrix and the rule of the partition,
+    joint or separate training. With identical replicas the merger could stop waiting at the first arrival of each part; it
+    waits as for averaging, so that only accuracy is that of first-arrival replication, not its lower latency.
+
+    References
+    ----------
+    H. Jeong, H.-S. Park, Y. Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
+    10(14):1614, 2021, doi 10.3390/electronics10141614. Identical replicas: RoCoIn, 2024, arXiv 2406.14185.
+    """
+
+    graph: Annotated[FilterGraph, Plugin("filter-graphs")] = CoActivation()  # noqa: RUF009 - frozen
+    partitioner: Annotated[Partitioner, Plugin("partitioners")] = Fiedler()  # noqa: RUF009 - frozen
+    parts: Annotated[int, Ge(1)] = 4
+    denominator: Denominator = "arrived"
+    replicas: Literal["averaged", "identical"] = "averaged"
+
+    def check(self, topology: Topology) -> None:
+        """Refuse a number of devices that is not that of the students, and more parts than students."""
+        DistilledStudents.check(self, topology)
+        if self.parts > self.students:
+            raise PlanError(
+                f"{self.students} students cannot stand for {self.parts} parts; set parts to at most {self.students} "
+                f"(the method asks for at most half, {max(1, self.students // 2)})"
+            )
+
+    def deploy(self, context: DeploymentContext) -> StudentDeployment:
+        """Divide the filters, train or load the students, and place them.
+
+        Raises
+        ------
+        PlanError
+            When devices and students do not match, or there are more parts than students or filters.
+        """
+        self.check(context.topology)
+        return deploy_students(self, Replication(self.parts, self.denominator, self.replicas == "identical"), context)

@@ -1,0 +1,195 @@
+"""Partitioners with equal sizes: what each promises for any graph, and graphs whose parts are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesim.domain.partition import Partition
+from edgesim.errors import PlanError
+from edgesim.interfaces import Partitioner
+from edgesim.nn.balance import balanced_k_means, equal_sizes
+from edgesim.nn.baselines import BalancedKMeans, IndexOrder, RandomParts
+from edgesim.nn.cuts import cut_ratio, modularity
+from edgesim.nn.partition import Louvain
+from edgesim.nn.spectral import Bisection, Fiedler, ModularityEigenvector, MultiEigenvector
+from edgesim.rng import generator
+
+SPECTRAL = [
+    Fiedler(), Fiedler(is_normalised=True), Bisection(), Bisection(is_normalised=True), MultiEigenvector(),
+    MultiEigenvector(is_normalised=False), MultiEigenvector(has_unit_rows=True), ModularityEigenvector(),
+]  # fmt: skip
+BALANCED = [*SPECTRAL, RandomParts(), IndexOrder(), BalancedKMeans(), BalancedKMeans(has_unit_rows=False)]
+
+
+def noisy(n: int, seed: int, density: float = 1.0) -> np.ndarray:
+    rng = generator(seed, "noise")
+    affinity = np.triu(rng.random((n, n)) * (rng.random((n, n)) < density), 1)
+    return affinity + affinity.T
+
+
+def planted(sizes: list[int], seed: int, between: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Strong links inside communities, weak ones between, both noisy; filters shuffled. Returns affinity and community."""
+    rng = generator(seed, "planted")
+    community = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    inside = community[:, None] == community[None, :]
+    weights = np.where(inside, 1.0, between) * (0.8 + 0.4 * rng.random(inside.shape))
+    weights = np.triu(weights, 1)
+    return weights + weights.T, community
+
+
+def as_sets(partition: Partition) -> set[frozenset[int]]:
+    return {frozenset(part) for part in partition.parts}
+
+
+def communities(community: np.ndarray) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(community == label).tolist()) for label in set(community.tolist())}
+
+
+@pytest.mark.parametrize("partitioner", BALANCED, ids=repr)
+@settings(deadline=None, max_examples=25)
+@given(n=st.integers(1, 24), seed=st.integers(0, 1000), density=st.floats(0, 1), data=st.data())
+def test_every_filter_once_and_sizes_that_differ_by_at_most_one(
+    partitioner: Partitioner, n: int, seed: int, density: float, data: st.DataObject
+) -> None:
+    """For any graph, also one without links, and any number of parts; twice the same. `Partition` refuses overlaps."""
+    n_parts = data.draw(st.integers(1, n))
+    affinity = noisy(n, seed, density)
+    activities = generator(seed, "activities").random((7, n)).astype(np.float32)
+    found = partitioner.partition(affinity, n_parts, generator(1, "test"), activities)
+    assert len(found.parts) == n_parts
+    assert found.dropped == ()
+    assert max(found.sizes) - min(found.sizes) <= 1
+    assert partitioner.partition(affinity, n_parts, generator(1, "test"), activities) == found
+
+
+@pytest.mark.parametrize("partitioner", [*SPECTRAL, BalancedKMeans()], ids=repr)
+@settings(deadline=None, max_examples=15)
+@given(n=st.integers(2, 24), seed=st.integers(0, 1000), data=st.data())
+def test_renumbering_filters_renumbers_the_parts(
+    partitioner: Partitioner, n: int, seed: int, data: st.DataObject
+) -> None:
+    """Permutation equivariance, on graphs without symmetries: the parts of P A P^T are those of A, renumbered."""
+    n_parts = data.draw(st.integers(1, n))
+    order = generator(seed, "order").permutation(n)
+    affinity = noisy(n, seed)
+    activities = generator(seed, "activities").random((9, n)).astype(np.float32)
+    found = partitioner.partition(affinity, n_parts, generator(1, "test"), activities)
+    moved = partitioner.partition(
+        affinity[np.ix_(order, order)], n_parts, generator(1, "test"), np.ascontiguousarray(activities[:, order])
+    )
+    assert {frozenset(int(order[index]) for index in part) for part in moved.parts} == as_sets(found)
+
+
+@pytest.mark.parametrize("partitioner", SPECTRAL, ids=repr)
+@pytest.mark.parametrize("seed", range(5))
+def test_two_planted_communities_are_found(partitioner: Partitioner, seed: int) -> None:
+    """Equal and strong: the parts are the communities, whatever the order of filters."""
+    affinity, community = planted([12, 12], seed)
+    assert as_sets(partitioner.partition(affinity, 2, generator(1, "test"))) == communities(community)
+
+
+@pytest.mark.parametrize("partitioner", [MultiEigenvector(), MultiEigenvector(has_unit_rows=True)], ids=repr)
+@pytest.mark.parametrize("n_parts", [3, 4, 5, 8])
+def test_several_planted_communities_are_found_by_several_eigenvectors(partitioner: Partitioner, n_parts: int) -> None:
+    """Also where sizes differ by one."""
+    affinity, community = planted([9] * (n_parts - 1) + [8], 3)
+    assert as_sets(partitioner.partition(affinity, n_parts, generator(1, "test"))) == communities(community)
+
+
+def test_a_hierarchy_is_found_by_bisection() -> None:
+    """Four communities, two and two closer to each other."""
+    affinity, community = planted([8] * 4, 2, between=0.02)
+    closer = (community[:, None] // 2 == community[None, :] // 2) & (community[:, None] != community[None, :])
+    affinity = affinity + 0.2 * closer
+    assert as_sets(Bisection().partition(affinity, 4, generator(1, "test"))) == communities(community)
+
+
+def test_a_path_is_cut_in_order() -> None:
+    """The Fiedler vector of a path is monotone: consecutive parts, in either direction, also for a number that divides nothing."""
+    affinity = np.diag(np.ones(9), 1)
+    affinity = affinity + affinity.T
+    for partitioner in (Fiedler(), Bisection()):
+        found = partitioner.partition(affinity, 3, generator(1, "test"))
+        assert sorted(found.sizes) == [3, 3, 4]
+        assert all(part == tuple(range(part[0], part[0] + len(part))) for part in found.parts)
+
+
+def test_k_means_finds_what_is_active_together() -> None:
+    """Three groups of filters, each active for samples of its own."""
+    rng = generator(1, "activities")
+    group = rng.permutation(np.repeat(np.arange(3), 5))
+    activities = (np.eye(3)[rng.integers(3, size=60)][:, group] + 0.1 * rng.random((60, 15))).astype(np.float32)
+    found = BalancedKMeans().partition(np.zeros((15, 15)), 3, generator(1, "test"), activities)
+    assert as_sets(found) == communities(group)
+
+
+def test_k_means_needs_activities() -> None:
+    """A graph alone does not say them."""
+    with pytest.raises(PlanError, match="pass them"):
+        BalancedKMeans().partition(np.zeros((4, 4)), 2, generator(1, "test"))
+
+
+def test_equal_sizes_are_forced_on_unequal_groups() -> None:
+    """Six points here, two there, two parts: four each, and the pair stays together."""
+    points = np.array([[0.0], [0.1], [0.2], [0.3], [0.4], [0.5], [9.0], [9.1]])
+    assert as_sets(balanced_k_means(points, 2)) == {frozenset({0, 1, 2, 3}), frozenset({4, 5, 6, 7})}
+
+
+@pytest.mark.parametrize("partitioner", BALANCED, ids=repr)
+def test_more_parts_than_filters_is_an_error(partitioner: Partitioner) -> None:
+    """The message says what to do."""
+    with pytest.raises(PlanError, match="3 filters cannot be divided into 4 parts; use fewer parts"):
+        partitioner.partition(noisy(3, 1), 4, generator(1, "test"), np.ones((5, 3), np.float32))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_sizes_sum_to_all(n_filters: int, n_parts: int) -> None:
+    """Each is the floor or the ceiling of the mean."""
+    if n_parts > n_filters:
+        return
+    sizes = equal_sizes(n_filters, n_parts)
+    assert sum(sizes) == n_filters
+    assert set(sizes) <= {n_filters // n_parts, -(-n_filters // n_parts)}
+
+
+def test_cut_ratio_and_modularity_agree_with_networkx() -> None:
+    """Modularity of networkx on a weighted graph, at two resolutions; a cut of everything loses everything."""
+    import networkx as nx
+
+    affinity = noisy(12, 4, 0.5)
+    partition = Partition(((0, 1, 2, 3), (4, 5, 6), (7, 8, 9, 10, 11)), 12)
+    graph = nx.from_numpy_array(affinity)
+    for gamma in (1.0, 1.7):
+        wanted = nx.community.modularity(graph, partition.parts, resolution=gamma)
+        assert modularity(partition, affinity, gamma) == pytest.approx(wanted)
+    cut = sum(
+        weight for a, b, weight in graph.edges.data("weight") if not any(a in p and b in p for p in partition.parts)
+    )
+    assert cut_ratio(partition, affinity) == pytest.approx(cut / graph.size("weight"))
+    alone = Partition(tuple((index,) for index in range(12)), 12)
+    assert cut_ratio(alone, affinity) == 1.0
+    assert cut_ratio(Partition((tuple(range(12)),), 12), affinity) == pytest.approx(0.0)
+
+
+def test_a_spectral_cut_loses_less_than_a_random_one() -> None:
+    """On a planted graph, by the measure that it is about."""
+    affinity, _ = planted([10] * 4, 5, between=0.3)
+    ratios = {
+        name: cut_ratio(partitioner.partition(affinity, 4, generator(2, "test")), affinity)
+        for name, partitioner in (("several", MultiEigenvector()), ("random", RandomParts()))
+    }
+    assert ratios["several"] < 0.75 * ratios["random"]
+
+
+def test_communities_of_equal_size_are_merged_when_told_so() -> None:
+    """The quirk of NoNN's code: 6, 4, 4 and 2 filters become 8, 6 and 2."""
+    block = np.repeat(np.arange(4), [6, 4, 4, 2])
+    affinity = np.where(block[:, None] == block[None, :], 1.0, 0.01)
+    np.fill_diagonal(affinity, 0.0)
+    found = Louvain(is_largest_dropped=False, is_equal_merged=True).partition(affinity, 3, generator(1, "test"))
+    assert sorted(found.sizes) == [2, 6, 8]
+    assert (6, 7, 8, 9, 10, 11, 12, 13) in found.parts
