@@ -91,12 +91,12 @@ def parse(text: object, unit: str) -> float:
     if dimension != wanted:
         raise ValueError(f"unit {match[2]!r} measures {dimension}, not {unit}; write a text such as '{example}'")
     try:  # decimal arithmetic, so that "30 us" is 3e-05 and not 2.9999999999999997e-05
-        value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor)))
+        value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor / 8.0 if unit == "byte/s" else factor)))
     except ArithmeticError:
         value = math.inf
     if not math.isfinite(value):
         raise ValueError(f"{text!r} is out of range; write a text such as '{example}'")
-    return value / 8.0 if unit == "byte/s" else value
+    return value
 
 
 def show(value: float, unit: str) -> str:
@@ -138,8 +138,12 @@ class Quantity:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        example = _BYTE_RATE_EXAMPLE if self.unit == "byte/s" else EXAMPLES[self.unit]
-        return {"type": "string", "description": f"a number with a unit, stored in {self.unit}", "examples": [example]}
+        return {"type": "string", "pattern": _pattern(self.unit), "examples": [self.example]}
+
+    @property
+    def example(self) -> str:
+        """A text of this unit."""
+        return _BYTE_RATE_EXAMPLE if self.unit == "byte/s" else EXAMPLES[self.unit]
 
     def read(self, text: object) -> float:
         """Parse a quantity text and check its range."""
@@ -152,6 +156,18 @@ class Quantity:
     def write(self, value: float) -> str:
         """Return a text that reads back as exactly the same value."""
         return f"{int(value)} {self.unit}" if float(value).is_integer() else f"{value!r} {self.unit}"
+
+
+def _pattern(unit: str) -> str:
+    """Return a regular expression, also of JavaScript, that every text of this unit matches, and few others."""
+    wanted = "bit/s" if unit == "byte/s" else unit
+    names = []
+    for name, (dimension, _) in _UNITS.items():
+        if dimension == wanted:
+            prefixes = [] if name in _NO_PREFIX else [prefix for prefix in _DECIMAL if prefix]
+            prefixes += list(_BINARY) if name in _BINARY_UNITS else []
+            names.append(f"(?:{'|'.join(prefixes)})?{name}" if prefixes else name)
+    return rf"^\s*[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*(?:{'|'.join(names)})\s*$"
 
 
 Seconds = Annotated[float, Quantity("s")]

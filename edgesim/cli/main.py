@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
+from edgesim.cli.explain import explain
+from edgesim.cli.new import new
 from edgesim.cli.run import run
+from edgesim.cli.schema import schema
 from edgesim.errors import EdgesimError, ScenarioError
 
 _EPILOG = f"""\b
@@ -32,9 +35,10 @@ app = typer.Typer(
 
     \b
     Examples:
-      edgesim validate scenarios/wearables.yaml
-      edgesim run scenarios/wearables.yaml
-      edgesim list strategies
+      edgesim new study.yaml
+      edgesim validate study.yaml
+      edgesim run study.yaml
+      edgesim explain nonn
     """,
     epilog=_EPILOG,
     add_completion=False,
@@ -55,7 +59,7 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
     debug: Annotated[
@@ -70,6 +74,7 @@ _debug: list[bool] = []
 """Whether ``--debug`` was given, for `main`, which handles what commands raise."""
 
 
+app.command()(new)
 app.command()(run)
 
 
@@ -110,6 +115,10 @@ def list_(
     from edgesim.cli.listing import list_kind, list_kinds
 
     raise typer.Exit(list_kinds(is_json=json) if kind is None else list_kind(kind, is_json=json))
+
+
+app.command()(explain)
+app.command()(schema)
 
 
 def main() -> None:

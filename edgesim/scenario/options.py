@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
+from edgesim.domain.topology import Reference
 from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.registry import REGISTRIES, Plugin
-from edgesim.units import plain_name
+from edgesim.scenario.docstrings import plain, read_docstring
+from edgesim.units import Quantity, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 CONFIG = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 """Unknown keys are refused, a text is no number, ``true`` is not 1."""
@@ -61,6 +63,11 @@ class PluginOf:
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.write)
         )
 
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"x-edgesim-plugin": self.seam}  # written out by `edgesim.scenario.json_schema`
+
     def read(self, value: object) -> Any:
         """Make the plug-in from its name, or from a mapping with ``type`` and its options."""
         kind = REGISTRIES[self.seam].kind
@@ -96,6 +103,12 @@ class OptionsOf:
         return core_schema.no_info_plain_validator_function(
             self.read, serialization=core_schema.plain_serializer_function_ser_schema(write_options)
         )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        place = f"{self.owner.__module__}:{self.owner.__qualname__}"
+        return {"x-edgesim-options": place}  # written out by `edgesim.scenario.json_schema`
 
     def read(self, value: object) -> Any:
         """Make the dataclass from a mapping of its options."""
@@ -176,15 +189,54 @@ def options_model(owner: type[Any]) -> type[BaseModel]:
     if not dataclasses.is_dataclass(owner):
         raise TypeError(f"{getattr(owner, '__qualname__', owner)} is not a dataclass")
     definitions: dict[str, Any] = {}
+    texts = read_docstring(owner.__doc__).parameters
     for name, hint in option_hints(owner).items():
         definition = next(field for field in dataclasses.fields(owner) if field.name == name)
-        info: dict[str, Any] = {"alias": plain_name(name)}
+        description = texts.get(name, "")
+        info: dict[str, Any] = {"alias": plain_name(name), "description": plain(description).rstrip(".") or None}
+        if example := _examples(hint, definition.default):
+            info["examples"] = example
         if definition.default is not MISSING:
             info["default"] = definition.default
         elif definition.default_factory is not MISSING:
             info["default_factory"] = definition.default_factory
         definitions[_PREFIX + name] = (_field_type(hint), Field(**info))
     return create_model(owner.__name__, __config__=CONFIG, **definitions)
+
+
+_EXAMPLES: dict[Any, Any] = {int: 1, float: 0.5, bool: True, str: "name", dict: {"width": 4}}
+
+
+def _examples(hint: Any, default: object) -> list[Any]:
+    """Return an example of an option as scenarios write it, from its default or its annotation."""
+    marked = _marked_example(hint)
+    if marked is not None:
+        return [marked]
+    if isinstance(default, (bool, int, float, str)):
+        return [default]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Annotated, typing.Union, types.UnionType):
+        return next((found for argument in arguments if (found := _examples(argument, MISSING))), [])
+    if origin in (tuple, list):
+        return [_examples(arguments[0], MISSING)]
+    example = arguments[0] if origin is typing.Literal else _EXAMPLES.get(origin or hint)
+    return [] if example is None else [example]
+
+
+def _marked_example(hint: Any) -> Any:
+    """Return the example that the markers of an annotation suggest, or None."""
+    if typing.get_origin(hint) is not Annotated:
+        return None
+    for mark in hint.__metadata__:
+        if isinstance(mark, Quantity):
+            return mark.example
+        if isinstance(mark, Plugin):
+            return next(iter(REGISTRIES[mark.seam].names()), None)
+        if isinstance(mark, Reference):
+            return "hub->*" if mark.kind == "link" else "w*" if mark.is_pattern else "w1"
+        if isinstance(getattr(mark, "ge", None), int) and typing.get_args(hint)[0] is int:
+            return max(1, mark.ge)
+    return None
 
 
 def option_hints(owner: type) -> dict[str, Any]:

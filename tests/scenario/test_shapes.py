@@ -78,11 +78,11 @@ def test_rates_of_a_random_geometric_graph_follow_the_table() -> None:
 def test_places_follow_the_seed_and_the_id_alone() -> None:
     """A further device moves none; another seed moves all; a seed of its own is independent of the study's."""
 
-    def places(count: int, seed: int, **more: Any) -> dict[str, Any]:
+    def places(count: int, study_seed: int, **more: Any) -> dict[str, Any]:
         shape = {
             "geometric": {"count": count, **AREA, "path_loss": [{"distance": "200 m", "bandwidth": "1 Mbit/s"}], **more}
         }
-        return {device.device_id: device.position_m for device in topology(shape, seed=seed).devices}
+        return {device.device_id: device.position_m for device in topology(shape, seed=study_seed).devices}
 
     five, six, other = places(5, 1), places(6, 1), places(5, 2)
     assert five == {name: six[name] for name in five}

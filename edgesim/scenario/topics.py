@@ -1,0 +1,189 @@
+"""What `edgesim explain` can explain, from docstrings, the catalog and the table of metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from edgesim import errors
+from edgesim.domain.metrics import METRICS
+from edgesim.errors import UnknownNameError
+from edgesim.registry import REGISTRIES, Registry, nearest_name
+from edgesim.scenario import catalog
+from edgesim.scenario.docstrings import plain, read_docstring
+from edgesim.scenario.options import write_options
+from edgesim.scenario.shapes import SHAPES
+from edgesim.units import plain_name
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is said about one name: its kind, a text, and sections by title."""
+
+    name: str
+    kind: str
+    text: str
+    sections: dict[str, str] = field(default_factory=dict)
+
+
+WRITING = {
+    "units": (
+        "A quantity is a text with a unit, such as 20 Mbit/s, 5 ms, 256 KiB, 13.6 GFLOP/s, 2.7 W or 12 m. A bare number is "
+        "refused. Decimal prefixes n u m k M G T go with every unit, binary ones Ki Mi Gi with byte and bit; B is byte."
+    ),
+    "patterns": (
+        'A device id may hold ranges: "w{1..8}" makes w1 to w8. Where devices are chosen, a glob pattern such as "w*" matches '
+        "ids. Texts with * or { must be quoted in YAML."
+    ),
+    "extends": (
+        "extends: other.yaml at the top of a file takes everything from that file, which is named relative to this one. Mappings "
+        "are merged key by key; lists, texts and numbers are replaced as a whole; a plug-in with another type: replaces the "
+        "whole plug-in; a key with nothing behind it (or null) takes the key away. The other file may extend a further one."
+    ),
+    "sweep": (
+        "sweep: names the factors of a study. Each has a path, keys and list positions with dots between, and values. All "
+        "combinations are simulated; the name becomes a column of the tables."
+    ),
+    "seed": (
+        "Everything random starts from the seed: failures, training, places of random graphs. Each draw comes from a stream "
+        "that is named by what it is for, so the same seed gives the same tables with any number of workers, and all "
+        "strategies meet the same failures."
+    ),
+}
+_EXIT_CODES = {
+    "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
+    "SimulationError": "3", "DataError": "3", "EdgesimError": "3",
+}  # fmt: skip
+_REMEDIES = {
+    "ScenarioError": "Each finding says where it stands, what was expected and what to do; `edgesim validate FILE` shows all.",
+    "UnknownNameError": "`edgesim list` shows what there is.",
+    "PlanError": "Change the topology or the options of the strategy; `edgesim show FILE` draws the topology.",
+    "InfeasiblePlanError": "Use a smaller model, more devices, or a device profile with more memory.",
+    "DataError": "The message says where edgesim looked and how to get the data.",
+    "ResultError": "Choose another folder with --output, or remove the old one.",
+    "SimulationError": "This should not happen; please report it with the scenario.",
+    "EdgesimError": "The message says what to do.",
+}
+
+
+def topics() -> dict[str, tuple[str, ...]]:
+    """Return the names of all topics by kind."""
+    return {
+        **{seam: registry.names() for seam, registry in REGISTRIES.items()},
+        "devices": catalog.names(),
+        "topologies": tuple(SHAPES),
+        "metrics": tuple(METRICS),
+        "errors": tuple(_EXIT_CODES),
+        "writing scenarios": tuple(WRITING),
+    }
+
+
+def find(topic: str) -> list[Explanation]:
+    """Return what is said about a name; several, when several kinds have it. `kind/name` names one kind.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such topic; it suggests the nearest.
+    """
+    kind, _, name = topic.rpartition("/")
+    found = [
+        _explain(one, name)
+        for one, names in topics().items()
+        if name in names and (not kind or kind == one)
+    ]  # fmt: skip
+    if not found:
+        known = tuple(dict.fromkeys(name for names in topics().values() for name in names))
+        exact = next((one for one in known if one.lower() == topic.lower()), None)
+        raise UnknownNameError("topic", topic, known, exact or nearest_name(topic, known))
+    return found
+
+
+def _explain(kind: str, name: str) -> Explanation:
+    if kind in REGISTRIES:
+        return _plugin(REGISTRIES[kind], name)
+    if kind == "devices":
+        return _device(name)
+    if kind == "topologies":
+        return _shape(name)
+    if kind == "metrics":
+        metric = METRICS[name]
+        sections = {"Formula": metric.formula, "Validity": metric.validity, "Source": metric.source}
+        return Explanation(name, f"metric, unit {metric.unit}", f"{metric.summary}.", sections)
+    if kind == "errors":
+        return _error(name)
+    return Explanation(name, "writing scenarios", WRITING[name])
+
+
+def _plugin(registry: Registry, name: str) -> Explanation:
+    plugin = registry.get(name)
+    text = read_docstring(plugin.__doc__)
+    sections: dict[str, str] = {}
+    if dataclasses.is_dataclass(plugin):
+        options = [_option(one, text.parameters.get(one.name, "")) for one in dataclasses.fields(plugin) if one.init]
+        if options:
+            sections["Options"] = "\n".join(options)
+    sections |= {
+        {"References": "Source", "Notes": "Validity and notes"}.get(title, title): plain(body)
+        for title, body in text.sections.items()
+        if title != "Examples"
+    }
+    sections.setdefault("Source", f"{plugin.__module__}.{plugin.__qualname__}")
+    return Explanation(name, registry.kind, plain(f"{text.summary}\n\n{text.description}".strip()), sections)
+
+
+def _option(option: dataclasses.Field[Any], description: str) -> str:
+    default = option.default
+    if default is MISSING:
+        standard = "required" if option.default_factory is MISSING else "has a default"
+    elif default is None or isinstance(default, (bool, int, float, str)):
+        shown = "none" if default is None else str(default).lower() if isinstance(default, bool) else f"{default}"
+        standard = f"default {shown}"
+    else:
+        standard = f"default {json.dumps(_plain_data(default))}"
+    return f"- {plain_name(option.name)} ({standard}): {plain(description)}"
+
+
+def _plain_data(value: object) -> Any:
+    """Return a default as scenarios write it."""
+    if isinstance(value, (tuple, list)):
+        return [_plain_data(item) for item in value]
+    return write_options(value) if dataclasses.is_dataclass(value) else value
+
+
+def _device(name: str) -> Explanation:
+    numbers = catalog.entry(name)
+    flat = {
+        f"{key}.{part}" if part else key: text
+        for key, value in numbers.items()
+        if key != "source"
+        for part, text in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+    references = catalog.references(name)
+    lines = [f"- {key}: {text} ({references.get(key, 'assumed')})" for key, text in flat.items()]
+    return Explanation(
+        name, "device profile", f"{catalog.summary(name)}.", {"Numbers and where they come from": "\n".join(lines)}
+    )
+
+
+def _shape(name: str) -> Explanation:
+    shape = SHAPES[name]
+    text = read_docstring(shape.__doc__)
+    lines = []
+    for key, info in shape.model_fields.items():
+        standard = "required" if info.is_required() else "optional"
+        example = f", e.g. {json.dumps(info.examples[0])}" if info.examples else ""
+        lines.append(f"- {info.alias or key} ({standard}): {info.description}{example}")
+    said = plain(f"{text.summary}\n\n{text.description}".strip())
+    return Explanation(name, "topology", said, {"Keys": "\n".join(lines), "Source": "edgesim's own definition"})
+
+
+def _error(name: str) -> Explanation:
+    kind = getattr(errors, name)
+    text = read_docstring(inspect.getdoc(kind))
+    base = kind.__mro__[1].__name__
+    sections = {"Exit code": _EXIT_CODES[name], "What to do": _REMEDIES[name], "Kind of": base}
+    return Explanation(name, "error", plain(f"{text.summary}\n\n{text.description}".strip()), sections)

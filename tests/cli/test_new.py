@@ -1,0 +1,73 @@
+"""`edgesim new`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from edgesim.cli.new import new
+from edgesim.errors import UnknownNameError
+from edgesim.registry import STRATEGIES
+from edgesim.scenario.build import build
+from edgesim.scenario.schema import Scenario
+from edgesim.scenario.shapes import SHAPES
+
+
+def write(path: Path, topology: str = "star", strategies: str = "single,modnn,nonn", *, force: bool = False) -> Path:
+    """Write a starter as the command does."""
+    new(path, topology, strategies, force)
+    return path
+
+
+@pytest.mark.parametrize("topology", list(SHAPES))
+def test_every_starter_is_valid(topology: str, tmp_path: Path) -> None:
+    """With all strategies there are; the hub takes part, and the file says how to go on."""
+    path = write(tmp_path / f"{topology}.yaml", topology, ",".join(STRATEGIES.names()))
+    scenario = Scenario.load(path)
+    assert set(scenario.strategies) == set(STRATEGIES.names())
+    assert "hub" in build(scenario).topology.device_of
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=scenario.schema.json\n")
+    assert (tmp_path / "scenario.schema.json").is_file()
+    assert max(map(len, text.split("\n"))) < 140
+
+
+def test_a_starter_runs(tmp_path: Path) -> None:
+    """From `new` to tables; less training here, so that it is quick."""
+    path = write(tmp_path / "quick.yaml", "line", "single,modnn")
+    path.write_text(path.read_text(encoding="utf-8").replace("epochs: 20", "epochs: 1"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "edgesim", "run", str(path), "--replications", "2", "--workers", "1", "--output", str(tmp_path / "out")],
+        capture_output=True, text=True, check=False, timeout=300, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "summary.csv").is_file()
+
+
+def test_a_file_is_not_overwritten_unless_asked(tmp_path: Path) -> None:
+    """Work of hours may be in it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine", encoding="utf-8")
+    with pytest.raises(typer.BadParameter, match="--force"):
+        write(path)
+    assert path.read_text(encoding="utf-8") == "name: mine"
+    assert Scenario.load(write(path, force=True)).name == "mine"
+
+
+def test_unknown_choices_name_the_nearest(tmp_path: Path) -> None:
+    """And nothing is written."""
+    for topology, strategies, near in (("girds", "single", "grid"), ("star", "nonnn", "nonn")):
+        with pytest.raises(UnknownNameError) as caught:
+            write(tmp_path / "x.yaml", topology, strategies)
+        assert caught.value.nearest == near
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_file_names_give_usable_scenario_names(tmp_path: Path) -> None:
+    """Spaces and signs become dashes."""
+    assert Scenario.load(write(tmp_path / "my first study!.yaml")).name == "my-first-study-"
