@@ -15,7 +15,8 @@ class Roofline:
 
     The time of a step is the sum over its layers of ``max(F / R_o, B / W) + t_0`` with F the layer's work in FLOP, R_o the
     device's sustained rate for the layer's operator class in FLOP/s, B the bytes moved (input, weights and output, each
-    once), W the memory bandwidth in byte/s and t_0 the overhead per layer in s. A step without layers takes no time.
+    once), W the memory bandwidth in byte/s and t_0 the overhead per layer in s, plus the fixed time of the step. A step
+    without either takes no time.
 
     Valid for one inference at a time on an otherwise idle device with rates measured for layers of similar size: small
     layers reach less than the sustained rate, and tensors that stay in a cache move faster than W.
@@ -42,7 +43,7 @@ class Roofline:
         PlanError
             When the profile has no rate for an operator class of the step.
         """
-        total_s = 0.0
+        total_s = step.fixed_s
         for layer in step.work:
             rate = profile.flop_per_s.get(layer.operator)
             if rate is None:

@@ -45,6 +45,7 @@ class Compute:
         with what arrived.
     deadline_s : with ``degrade``: how long it waits for missing transfers, counted from the moment its inputs from the same
         device are ready (from the release of the request when it has none), in s.
+    fixed_s : time besides the work, e.g. to wake up, in s; the device is busy in it.
     """
 
     step_id: str
@@ -54,6 +55,7 @@ class Compute:
     activation_byte: int = 0
     on_missing: Literal["wait", "degrade"] = "wait"
     deadline_s: float | None = None
+    fixed_s: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.on_missing == "degrade") != (self.deadline_s is not None):

@@ -1,137 +1,137 @@
-"""A network as a sequence of stages that can be cut over devices, and what lies between them.
+"""A network as a sequence of stages that are cut over devices, and segments that one device computes whole.
 
-A stage is a convolution or a linear layer with the elementwise layers behind it. A slice of a stage is a range of rows of its
-output: rows of the image for a convolution, features for a linear layer. Everything else is a segment, which one device
-computes whole. All sizes follow from the shapes of the traced tensors.
+What a stage is depends on the execution. With ``mapreduce`` it is a convolution or a linear layer with the elementwise layers
+behind it: its input is scattered and its output gathered. With ``halo`` it is a run of layers, as long as possible, between
+which outputs stay where they are. All sizes follow from the shapes of the traced tensors.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+from typing import Literal
 
 from torch import fx, nn
 
 from edgesim.domain.model import LayerCost
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
-from edgesim.nn.cost import is_layer, layer_cost, layer_work, weights_of
-from edgesim.nn.trace import (
-    byte_of,
-    function_name,
-    is_in_place,
-    is_view,
-    layer_name,
-    live_byte,
-    shape_of,
-    submodule,
-    trace,
-)
+from edgesim.nn.boxes import Box, Reader, volume, whole
+from edgesim.nn.cost import is_layer, layer_cost, weights_of
+from edgesim.nn.readers import Pool, is_convolution, is_elementwise, is_linear, operands, pool_of, reader_of
+from edgesim.nn.trace import byte_of, is_in_place, is_view, layer_name, live_byte, shape_of, trace
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_ACTIVATIONS = (
-    nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.Mish,
-    nn.ReLU, nn.ReLU6, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanh, nn.Tanhshrink,
-    nn.Threshold, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
-)  # fmt: skip
-_ACTIVATION_NAMES = frozenset({
-    "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
-    "relu6", "selu", "silu", "sigmoid", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
-    "dropout", "dropout1d", "dropout2d", "dropout3d",
-})  # fmt: skip
+Execution = Literal["mapreduce", "halo"]
+"""Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
+Form = Literal["strips", "tiles", "channels"]
+"""How the output of a convolution is cut; see `edgesim.nn.boxes.cut`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """How output rows of a convolution depend on input rows: output o reads input o * stride - before + i * dilation.
+class Layer:
+    """A node of a stage.
 
     Parameters
     ----------
-    kernel, stride, dilation : along the cut axis.
-    before : rows of zeros that the layer puts before the first input row.
+    name : of its node in the graph.
+    layer_id : for readers.
+    module : name of the module it calls, or of its function.
+    shape : of its output, without the batch axis.
+    output_byte : size of its output, in byte.
+    reader : what a box of its output reads.
+    cost : of the uncut layer, with all weights that it reads; None when it computes nothing.
+    weights : bytes of the weights by the module that holds them.
+    is_matrix : whether it is a linear layer.
+    is_main : whether it is a convolution or linear layer.
+    is_overwriting : whether its result takes the memory of its input.
+    input_shapes : of its operands, without the batch axis.
+    pool : what it pools, or None.
     """
 
-    kernel: int
-    stride: int
-    before: int
-    dilation: int
+    name: str
+    layer_id: str
+    module: str
+    shape: tuple[int, ...]
+    output_byte: int
+    reader: Reader
+    cost: LayerCost | None
+    weights: dict[str, int]
+    is_matrix: bool
+    is_main: bool
+    is_overwriting: bool
+    input_shapes: tuple[tuple[int, ...], ...]
+    pool: Pool | None
 
-    def reads(self, rows: range) -> range:
-        """Return the input rows that output rows read, those in the padding included: negative, or beyond the end."""
-        first = rows.start * self.stride - self.before
-        last = (rows.stop - 1) * self.stride - self.before + (self.kernel - 1) * self.dilation
-        return range(first, last + 1)
+    def byte_of(self, box: Box) -> int:
+        """Return the size of a box of the output, in byte."""
+        return self.output_byte * volume(box) // prod(self.shape)
+
+    def weights_of(self, box: Box) -> dict[str, int]:
+        """Return the bytes of the weights that a box needs, by module: those of its channels or features."""
+        return {name: size * len(box[0]) // self.shape[0] for name, size in self.weights.items()}
+
+    def work(self, box: Box, input_byte: float) -> LayerWork | None:
+        """Return what a device does for a box of the output; None when the layer computes nothing."""
+        if self.cost is None:
+            return None
+        share = volume(box) / prod(self.shape)
+        weight_byte = self.cost.weight_byte * len(box[0]) / self.shape[0]
+        moved_byte = weight_byte + input_byte + share * self.cost.output_byte
+        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte)
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor that a stage reads: the node that makes it, its shape without the batch axis, its size in byte."""
+
+    name: str
+    shape: tuple[int, ...]
+    size_byte: int
+
+    def byte_of(self, box: Box) -> int:
+        """Return the size of a box, in byte."""
+        return self.size_byte * volume(box) // prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A layer that can be cut, with the elementwise layers behind it.
+    """Layers that are cut over devices.
 
     Parameters
     ----------
-    name : of the layer.
-    source : the node whose tensor it reads.
-    nodes : its nodes, the cut layer first.
-    axis : the cut axis of input and output, the batch axis counted.
-    output_shape : of the stage, without the batch axis.
-    n_input_rows : extent of the input along the cut axis.
-    window : what a row reads; None when every slice reads the whole input (linear layers).
-    layers : the cost of its layers, uncut, each with all weights that it reads.
-    weights : bytes of the weights by the module that holds them.
-    is_overwriting : whether all layers behind the first write their result over their input.
+    name : layer id of its first convolution or linear layer.
+    layers : in order of execution.
+    inputs : the tensors from outside that its layers read.
+    outputs : names of its layers whose results are read outside.
     """
 
     name: str
-    source: str
-    nodes: tuple[str, ...]
-    axis: int
-    output_shape: tuple[int, ...]
-    n_input_rows: int
-    window: Window | None
-    layers: tuple[LayerCost, ...]
-    weights: dict[str, int]
-    is_overwriting: bool
+    layers: tuple[Layer, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[str, ...]
 
     @property
-    def n_rows(self) -> int:
-        """Rows of the output along the cut axis."""
-        return self.output_shape[self.axis - 1]
+    def is_matrix(self) -> bool:
+        """Whether it begins with a linear layer."""
+        return self.layers[0].is_matrix
 
-    def input_rows(self, rows: range) -> range:
-        """Return the rows of the input that a slice reads: its own and those of the halo, without padding."""
-        if self.window is None:
-            return range(self.n_input_rows)
-        reads = self.window.reads(rows)
-        start = min(max(reads.start, 0), self.n_input_rows)
-        return range(start, max(start, min(reads.stop, self.n_input_rows)))
+    def tensor(self, name: str) -> Tensor | Layer:
+        """Return an input or a layer of the stage by the name of its node."""
+        tensors: tuple[Tensor | Layer, ...] = (*self.inputs, *self.layers)
+        return next(tensor for tensor in tensors if tensor.name == name)
 
-    def input_byte(self, rows: range) -> int:
-        """Return the size of the input that a slice reads, in byte."""
-        return self.layers[0].input_byte * len(self.input_rows(rows)) // self.n_input_rows
-
-    def output_byte(self, rows: range) -> int:
-        """Return the size of a slice, in byte."""
-        return self.layers[-1].output_byte * len(rows) // self.n_rows
-
-    def weights_of(self, rows: range) -> dict[str, int]:
-        """Return the bytes of the weights that a slice needs, by module: all of a convolution's, its rows of a matrix."""
-        if self.window is not None:
-            return self.weights
-        return {name: size * len(rows) // self.n_rows for name, size in self.weights.items()}
-
-    def work(self, rows: range) -> tuple[LayerWork, ...]:
-        """Return what a device does for a slice."""
-        share = len(rows) / self.n_rows
-        cut = self.layers[0]
-        weight_byte = cut.weight_byte * (share if self.window is None else 1.0)
-        moved_byte = weight_byte + self.input_byte(rows) + share * cut.output_byte
-        first = LayerWork(cut.layer_id, cut.operator, share * cut.work_flop, moved_byte)
-        return (first, *(layer_work(layer, share) for layer in self.layers[1:]))
-
-    def activation_byte(self, rows: range) -> int:
-        """Return the peak of the activations alive on a device that computes a slice, in byte."""
-        output_byte = self.output_byte(rows)
-        return max(self.input_byte(rows) + output_byte, 0 if self.is_overwriting else 2 * output_byte)
+    def work(self, boxes: dict[str, Box] | None = None) -> tuple[LayerWork, ...]:
+        """Return what a device does that computes these boxes, by layer name; without boxes, the whole stage."""
+        work = []
+        for layer in self.layers:
+            box = whole(layer.shape) if boxes is None else boxes.get(layer.name)
+            if box is None or not volume(box):
+                continue
+            input_byte = sum(self.tensor(name).byte_of(read) for name, read in layer.reader.reads(box))
+            found = layer.work(box, input_byte)
+            if found is not None:
+                work.append(found)
+        return tuple(work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class StagedNetwork:
 
     Parameters
     ----------
-    graph : the traced network; shares its weights.
+    graph : the traced network; shares its weights. No node writes over a tensor that another reads later.
     stages : what can be cut.
     segments : one more than stages.
     input_name, output_name : the nodes of the sample and of the logits.
@@ -174,114 +174,142 @@ class StagedNetwork:
     output_byte: int
 
 
-def staged(network: nn.Module, input_shape: tuple[int, ...]) -> StagedNetwork:
+def staged(
+    network: nn.Module,
+    input_shape: tuple[int, ...],
+    execution: Execution = "mapreduce",
+    form: Form = "strips",
+    *,
+    has_bare_matrices: bool = False,
+) -> StagedNetwork:
     """Divide a network into stages and segments.
 
-    Cut are `torch.nn` convolutions with zero padding (any kernel, stride, dilation, groups), along their longer spatial axis
-    (the first on ties), and linear layers on vectors. Activations directly behind them, and normalisations with fixed
-    statistics behind a convolution, belong to the stage when nothing else reads what lies between.
+    What can be cut is said at `edgesim.nn.readers.reader_of`. With ``mapreduce`` a stage is a convolution or linear layer and
+    the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
+    follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
+    read all of their input, so they are stages as with ``mapreduce``.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    input_shape : of a sample, without the batch axis.
+    execution, form : what stages are, and along which axes they are cut.
+    has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
 
     Raises
     ------
     DataError
-        When the network cannot be traced, or returns anything but one tensor.
+        When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
     """
     graph = trace(network, input_shape)
+    _let_readers_follow(graph)
     nodes = list(graph.graph.nodes)
-    output = nodes.pop()
-    answer = output.args[0]
+    answer = nodes.pop().args[0]
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
         raise DataError(f"{type(network).__name__} returns more than one tensor; a network must return its logits only")
     alive = live_byte(graph)
-    stages: list[Stage] = []
-    groups: list[list[fx.Node]] = [[]]
-    before: list[fx.Node | None] = [None]
+    groups = _groups(graph, nodes, execution, form, has_bare_matrices=has_bare_matrices)
+    segments = [
+        _segment(graph, group, max((alive[n] for n in (*cut_nodes[:1], *group)), default=0))
+        for cut_nodes, group in groups
+    ]
+    stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
+    entry = next(node for node in nodes if node.op == "placeholder")
+    return StagedNetwork(graph, stages, tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer))
+
+
+Group = tuple[list[fx.Node], list[fx.Node]]
+"""The nodes of a stage (none at the beginning) and those of the segment behind it."""
+
+
+def _groups(
+    graph: fx.GraphModule, nodes: list[fx.Node], execution: Execution, form: Form, *, has_bare_matrices: bool
+) -> list[Group]:
+    groups: list[Group] = [([], [])]
     taken: set[fx.Node] = set()
-    for node in nodes:
+    for position, node in enumerate(nodes):
         if node in taken:
             continue
-        axis = _axis(graph, node)
-        if axis is None:
-            groups[-1].append(node)
-            continue
-        chain = _chain(graph, node)
-        taken.update(chain)
-        stages.append(_stage(graph, chain, axis))
-        groups.append([])
-        before.append(node)
-    segments = [
-        _segment(graph, group, max((alive[n] for n in (cut, *group) if n is not None), default=0))
-        for cut, group in zip(before, groups, strict=True)
-    ]
-    entry = next(node for node in nodes if node.op == "placeholder")
-    return StagedNetwork(
-        graph, tuple(stages), tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer)
-    )
-
-
-def _axis(graph: fx.GraphModule, node: fx.Node) -> int | None:
-    """Return the axis along which a node can be cut, the batch axis counted, or None."""
-    module = submodule(graph, node)
-    if isinstance(module, nn.Linear):
-        return 1 if len(shape_of(node)) == 1 else None
-    if isinstance(module, CONVOLUTIONS) and module.padding_mode == "zeros":
-        extents = shape_of(node)[1:]
-        return 2 + extents.index(max(extents))
-    return None
+        if is_linear(graph, node):
+            stage = [node] if has_bare_matrices else _chain(graph, node)
+        elif execution == "halo":
+            stage = _run(graph, nodes[position:], form)
+        else:
+            stage = _chain(graph, node) if is_convolution(graph, node) else []
+        if stage:
+            taken.update(stage)
+            groups.append((stage, []))
+        else:
+            groups[-1][1].append(node)
+    return groups
 
 
 def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
     """Return a node and the elementwise nodes behind it that read nothing else and whose input nothing else reads."""
-    has_channels = isinstance(submodule(graph, node), CONVOLUTIONS)
     chain = [node]
     while len(chain[-1].users) == 1:
         follower = next(iter(chain[-1].users))
-        if follower.all_input_nodes != [chain[-1]] or not _is_elementwise(graph, follower, has_channels=has_channels):
+        is_next = follower.all_input_nodes == [chain[-1]] and is_elementwise(graph, follower)
+        if not is_next or reader_of(graph, follower) is None:
             break
         chain.append(follower)
     return chain
 
 
-def _is_elementwise(graph: fx.GraphModule, node: fx.Node, *, has_channels: bool) -> bool:
-    module = submodule(graph, node)
-    if isinstance(module, _NORMS):  # without running statistics it would look at the whole batch
-        return has_channels and module.running_mean is not None
-    return isinstance(module, _ACTIVATIONS) or function_name(node) in _ACTIVATION_NAMES
+def _run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form) -> list[fx.Node]:
+    """Return the nodes at the beginning that can stay at the devices; none when no convolution is among them."""
+    run: list[fx.Node] = []
+    for node in nodes:
+        shape = shape_of(node)
+        extents = shape[:1] if form == "channels" else shape[1:]
+        if len(shape) < 2 or max(extents) < 2 or reader_of(graph, node) is None:
+            break
+        run.append(node)
+    return run if any(is_convolution(graph, node) for node in run) else []
 
 
-def _stage(graph: fx.GraphModule, chain: list[fx.Node], axis: int) -> Stage:
-    node = chain[0]
-    module = submodule(graph, node)
-    source = node.all_input_nodes[0]
-    window = None
-    if isinstance(module, CONVOLUTIONS):
-        at = axis - 2
-        window = Window(module.kernel_size[at], module.stride[at], paddings(module)[at][0], module.dilation[at])
-    return Stage(
-        name=layer_name(node),
-        source=source.name,
-        nodes=tuple(member.name for member in chain),
-        axis=axis,
-        output_shape=shape_of(chain[-1]),
-        n_input_rows=shape_of(source)[axis - 1],
-        window=window,
-        layers=_layers(graph, chain),
-        weights=_weights(graph, chain),
-        is_overwriting=all(is_in_place(graph, member) or is_view(graph, member) for member in chain[1:]),
+def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
+    members = set(nodes)
+    layers = tuple(_layer(graph, node) for node in nodes)
+    inputs: dict[str, Tensor] = {}
+    for node in nodes:
+        for source in node.all_input_nodes:
+            if source not in members:
+                inputs[source.name] = Tensor(source.name, shape_of(source), byte_of(source))
+    outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
+    name = next(layer.layer_id for layer in layers if layer.is_main)
+    return Stage(name, layers, tuple(inputs.values()), outputs)
+
+
+def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
+    reader = reader_of(graph, node)
+    if reader is None:
+        raise DataError(f"layer {layer_name(node)!r} cannot be cut; leave it to one device")
+    return Layer(
+        name=node.name,
+        layer_id=layer_name(node),
+        module=str(node.target),
+        shape=shape_of(node),
+        output_byte=byte_of(node),
+        reader=reader,
+        cost=layer_cost(graph, node, set()) if is_layer(graph, node) else None,
+        weights=_weights(graph, [node]),
+        is_matrix=is_linear(graph, node),
+        is_main=is_linear(graph, node) or is_convolution(graph, node),
+        is_overwriting=is_in_place(graph, node) or is_view(graph, node),
+        input_shapes=tuple(shape_of(source) for source in operands(node)),
+        pool=pool_of(graph, node),
     )
 
 
 def _segment(graph: fx.GraphModule, nodes: list[fx.Node], activation_byte: int) -> Segment:
     names = tuple(node.name for node in nodes)
-    return Segment(names, _layers(graph, nodes), _weights(graph, nodes), activation_byte)
-
-
-def _layers(graph: fx.GraphModule, nodes: list[fx.Node]) -> tuple[LayerCost, ...]:
-    """Return the costs of the nodes that compute; each counts all its weights, since any device may be the first to need them."""
-    return tuple(layer_cost(graph, node, set()) for node in nodes if is_layer(graph, node))
+    layers = tuple(layer_cost(graph, node, set()) for node in nodes if is_layer(graph, node))
+    return Segment(names, layers, _weights(graph, nodes), activation_byte)
 
 
 def _weights(graph: fx.GraphModule, nodes: list[fx.Node]) -> dict[str, int]:
+    """Return the bytes of weights by module; each node counts all of its own, since any device may be the first to need them."""
     return {
         str(node.target): sum(tensor.numel() * tensor.element_size() for tensor in weights_of(graph, node))
         for node in nodes
@@ -289,11 +317,34 @@ def _weights(graph: fx.GraphModule, nodes: list[fx.Node]) -> dict[str, int]:
     }
 
 
-def paddings(module: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> list[tuple[int, int]]:
-    """Return the rows of zeros that a convolution puts before and after its input, for each spatial axis."""
-    if module.padding == "valid":
-        return [(0, 0) for _ in module.kernel_size]
-    if module.padding == "same":  # torch puts the odd row at the end
-        totals = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-        return [(total // 2, total - total // 2) for total in totals]
-    return [(int(padding), int(padding)) for padding in module.padding]
+def _let_readers_follow(graph: fx.GraphModule) -> None:
+    """Let all that read a tensor after it was overwritten read the node that overwrote it.
+
+    So a node may run on a copy of its input: nothing depends on the memory of another node any more.
+
+    Raises
+    ------
+    DataError
+        When the overwritten tensor is read again through a view.
+    """
+    order = {node: position for position, node in enumerate(graph.graph.nodes)}
+    holder: dict[fx.Node, fx.Node] = {}
+    for node in graph.graph.nodes:
+        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+        overwrites = bool(sources) and is_in_place(graph, node)
+        is_sharing = bool(sources) and bool(shape_of(node)) and (overwrites or is_view(graph, node))
+        holder[node] = holder[sources[0]] if is_sharing else node
+        if not overwrites:
+            continue
+        source = sources[0]
+        for user in list(source.users):
+            if order[user] > order[node]:
+                user.replace_input_with(source, node)
+        for other, owner in holder.items():
+            is_alias = owner is holder[node] and other not in {node, source}
+            if is_alias and any(order[user] > order[node] for user in other.users):
+                raise DataError(
+                    f"layer {layer_name(node)!r} overwrites a tensor that {layer_name(other)!r} shares and that is read "
+                    "later; set inplace=False, or use the operation that does not overwrite"
+                )
+    graph.recompile()

@@ -1,77 +1,83 @@
-"""Layer partitioning after MoDNN: every layer cut over workers, through one owner."""
+"""Layer partitioning after MoDNN: every layer cut over workers, through one owner or with halos exchanged between neighbours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from edgesim.domain.plan import Compute, Plan, Step, Transfer
+from annotated_types import Ge, Lt
+
+from edgesim.domain.plan import Compute
 from edgesim.domain.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, answer_steps, input_transfers, known_device, require_delivered
+from edgesim.nn.boxes import Box, cut
+from edgesim.strategies.ends import known_device
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import torch
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
-    from edgesim.nn.stages import Segment, Stage, StagedNetwork
-    from edgesim.nn.strips import SlicedNetwork
+    from edgesim.nn.stages import Stage
+    from edgesim.strategies.layer_partition import CutStage
 
 
 @dataclass(frozen=True, slots=True)
 class MoDNN:
-    """Cut every layer over workers; an owner scatters its input and gathers its output (MapReduce).
+    """Cut every layer over workers; an owner scatters and gathers, or workers exchange halos.
 
-    Each convolution, with the normalisation and activation behind it, is cut along the longer spatial axis of its output
-    (height on ties) into strips, one per device, with heights proportional to how fast the device computes that layer
-    (largest remainder; a device may get none). A worker gets the input rows that its strip reads, those of the halo
-    included. Linear layers are cut by output: a worker gets the whole input vector and returns its slice. Everything else
-    (pooling, additions, flattening, what cannot be cut) runs on the owner. All bytes follow from the shapes of the tensors.
+    Each convolution is cut along the longer spatial axis of its output (height on ties) into strips, one per device, with
+    heights proportional to how fast the device computes that layer (largest remainder; a device may get none). A device gets
+    the input rows that its strip reads, those of the halo included. Linear layers read their whole input and are cut by output.
+    What cannot be cut runs on the owner. All bytes follow from the shapes of the tensors.
 
-    With `on_missing` ``wait`` the owner waits for every slice, for ever when one is lost. With ``degrade`` it goes on at
-    the step's deadline: rows of a slice that was lost, on the way there or back, are zero behind the activation, in that
-    layer only. There is never an answer without the input at the owner and the logits at the sink.
+    With `execution` ``mapreduce`` every layer's input is scattered and its output gathered by the owner. With ``halo`` outputs
+    stay where they are, heights are proportional to the speed for a whole run of layers, and neighbours send each other the
+    rows that the next layer reads beyond their own; additions, concatenations and poolings stay at the devices too. The owner
+    scatters before a run and gathers behind it, where it has to act: flattening, linear layers, global pooling.
+
+    With `on_missing` ``wait`` every step waits for its messages, for ever when one is lost for good. With ``degrade`` it goes on
+    at its deadline with zeros exactly where a lost tensor would have been read. A device that did not get the input of a stage
+    computes nothing in that stage. There is never an answer without the input at the owner and the logits at the sink.
 
     Parameters
     ----------
     owner : id of the device that scatters and gathers.
     workers : glob pattern of the ids of the devices that compute; the owner is no worker.
     owner_computes : whether the owner computes a share too.
-    on_missing : what the owner does when a slice does not come.
-    step_deadline_s : how long the owner waits for the slices of one layer, counted from when it could send their input and
-        has computed its own, in s; needed with ``degrade``, and not used with ``wait``.
+    execution : ``mapreduce`` or ``halo``, see above.
+    cut : ``strips``; ``tiles``, by halving the devices and the longer axis in proportion; or output ``channels``.
+    on_missing : what a step does when a message does not come.
+    step_deadline_s : how long a step waits for messages, counted from when its inputs on the same device are ready, in s; needed
+        with ``degrade``, not used with ``wait``. With ``halo`` the n-th exchange of a run waits n times as long, and the owner
+        for the whole run the sum of them and of the computations, so that a neighbour's waiting is not taken for a loss.
+    wake_up_s : time that a worker needs before it computes when a scattered message finds it asleep, in s; the owner never sleeps,
+        and workers stay awake during a run. Time per transfer on the air is the link's message overhead.
+    pruning : share of the weights of each linear layer, the smallest, that are set to zero; 0 leaves the network as it is.
+    linear : how pruned matrices are divided: ``outputs``, rows in order; ``mscc``, rows by spectral co-clusters; ``fgcp``, entries
+        outside the co-clusters one by one. Devices get the inputs and return the partial sums of their nonzero entries only.
 
     References
     ----------
     J. Mao, X. Chen, K. W. Nixon, C. Krieger, Y. Chen, MoDNN: Local Distributed Mobile Computing System for Deep Neural
-    Network, DATE 2017, doi 10.23919/DATE.2017.7927211 (one-dimensional partition, group owner). Assumed: the owner runs
-    what is not cut, linear layers are dense, lost slices are zeros.
+    Network, DATE 2017, doi 10.23919/DATE.2017.7927211 (one-dimensional partition, group owner, MSCC, FGCP). Assumed: the owner
+    runs what is not cut, lost tensors are zeros, all of `degrade`, and the rules marked so in `edgesim.nn.sparse_split`.
     """
 
     owner: DeviceId
     workers: DeviceGlob = "*"
     owner_computes: bool = False
+    execution: Literal["mapreduce", "halo"] = "mapreduce"
+    cut: Literal["strips", "tiles", "channels"] = "strips"
     on_missing: Literal["wait", "degrade"] = "wait"
     step_deadline_s: Seconds | None = None
+    wake_up_s: Seconds = 0.0
+    pruning: Annotated[float, Ge(0), Lt(1)] = 0.0
+    linear: Literal["outputs", "mscc", "fgcp"] = "outputs"
 
-    def check(self, topology: Topology) -> None:
-        """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""
-        if self.on_missing == "degrade" and self.step_deadline_s is None:
-            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long the owner waits for one layer")
-        if not self._worker_ids(topology):
-            raise PlanError(
-                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
-            )
-
-    def _worker_ids(self, topology: Topology) -> list[str]:
-        ids = [device.device_id for device in topology.devices]
-        return [name for name in ids if fnmatchcase(name, self.workers) and name != self.owner]
+    needs_training: ClassVar[bool] = False
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.
@@ -83,232 +89,97 @@ class MoDNN:
         DataError
             When the network cannot be traced.
         """
+        from edgesim.nn.sparse_split import pruned
         from edgesim.nn.stages import staged
+        from edgesim.strategies.layer_partition import LayerPartition
+        from edgesim.strategies.layer_plan import PlanWriter
 
-        owner_id = known_device(context, "modnn.owner", self.owner)
-        self.check(context.topology)
-        device_ids = self._worker_ids(context.topology)
-        if self.owner_computes:
-            device_ids.insert(0, owner_id)
-        network = staged(context.network, context.dataset.input_shape)
-        if not network.stages:
+        device_ids = self._device_ids(context)
+        network = pruned(context.network, self.pruning) if self.pruning else context.network
+        is_divided = bool(self.pruning) or self.linear != "outputs"
+        cut_up = staged(network, context.dataset.input_shape, self.execution, self.cut, has_bare_matrices=is_divided)
+        if not cut_up.stages:
+            operators = ", ".join(sorted({layer.layer_id for layer in cut_up.segments[0].layers})) or "none"
             raise PlanError(
-                "modnn: the network has no convolution or linear layer that can be cut; use strategy 'single'"
+                f"modnn: nothing of the network can be cut; its layers are {operators}; it takes torch.nn.Conv1d to Conv3d with "
+                "zero padding or torch.nn.Linear on vectors; build the network from these or use strategy 'single'"
             )
-        shares = [stage_shares(context, stage, device_ids) for stage in network.stages]
-        plan = _PlanWriter(self, context, network, shares).write()
-        return LayerPartition(plan, owner_id, self.on_missing, network, shares, context.dataset.test.inputs)
+        stages = tuple(self._cut_stage(context, network, stage, device_ids) for stage in cut_up.stages)
+        deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
+        plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
+        return LayerPartition(
+            plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
+            context.dataset.test.inputs, self._notes(context, network),
+        )  # fmt: skip
+
+    def _device_ids(self, context: DeploymentContext) -> tuple[str, ...]:
+        """Return the devices that compute. Raises `PlanError`."""
+        known_device(context, "modnn.owner", self.owner)
+        if self.on_missing == "degrade" and self.step_deadline_s is None:
+            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long a step waits for messages")
+        device_ids = tuple(
+            device.device_id
+            for device in context.topology.devices
+            if fnmatchcase(device.device_id, self.workers) and device.device_id != self.owner
+        )
+        if not device_ids:
+            raise PlanError(
+                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
+            )
+        return (self.owner, *device_ids) if self.owner_computes else device_ids
+
+    def _cut_stage(
+        self, context: DeploymentContext, network: torch.nn.Module, stage: Stage, device_ids: Sequence[str]
+    ) -> CutStage:
+        """Cut a stage over the devices in proportion to their speeds for it."""
+        from edgesim.nn.schedule import schedule
+        from edgesim.nn.sparse_split import counts, divide
+        from edgesim.strategies.layer_partition import CutStage
+
+        speeds = stage_speeds(context, stage, device_ids)
+        boxes = stage_boxes(stage, self.cut, speeds)
+        shares = None
+        if stage.is_matrix and (self.pruning or self.linear != "outputs"):
+            weight: Any = network.get_submodule(str(stage.layers[0].module)).weight
+            if weight.is_meta:
+                raise PlanError("modnn: pruning needs weights; give the workload a data set to train the network on")
+            shares = divide(weight.detach().numpy(), speeds, self.linear, context.seed)
+        found = () if shares is None else tuple(counts(shares, len(device_ids)))
+        return CutStage(stage, schedule(stage, boxes), shares, found)
+
+    def _notes(self, context: DeploymentContext, network: torch.nn.Module) -> dict[str, Any]:
+        """Return what pruning does to the network: its accuracy on the validation split, before and after."""
+        if not self.pruning or not len(context.dataset.validation):
+            return {}
+        from edgesim.nn.training import accuracy, logits
+
+        split = context.dataset.validation
+        before, after = (accuracy(logits(one, split.inputs), split.labels) for one in (context.network, network))
+        return {"pruning": self.pruning, "validation_accuracy": {"as trained": before, "pruned": after}}
 
 
-Shares = dict[str, range]
-"""The rows of one stage that each device computes; devices without rows are not named."""
-
-
-def apportion(n_rows: int, speeds: Sequence[float]) -> list[int]:
-    """Deal out rows in proportion to speeds by largest remainder; ties go to the first.
-
-    >>> apportion(8, [1.0, 1.0, 2.0])
-    [2, 2, 4]
-    >>> apportion(7, [1.0, 1.0])
-    [4, 3]
-    """
-    quotas = [n_rows * speed / sum(speeds) for speed in speeds]
-    counts = [int(quota) for quota in quotas]
-    by_remainder = sorted(range(len(speeds)), key=lambda index: (counts[index] - quotas[index], index))
-    for index in by_remainder[: n_rows - sum(counts)]:
-        counts[index] += 1
-    return counts
-
-
-def stage_shares(context: DeploymentContext, stage: Stage, device_ids: Sequence[str]) -> Shares:
-    """Cut a stage into one range of rows per device, in proportion to one over its time for the whole stage."""
-    work = stage.work(range(stage.n_rows))
+def stage_speeds(context: DeploymentContext, stage: Stage, device_ids: Sequence[str]) -> list[float]:
+    """Return one over each device's time for the whole stage, the fastest being 1."""
+    work = stage.work()
     times_s = [
         context.compute.duration_s(Compute(stage.name, device_id, work), context.topology.device_of[device_id].profile)
         for device_id in device_ids
     ]
     fastest_s = min(times_s)
-    speeds = [fastest_s / time_s if time_s > 0 else 1.0 for time_s in times_s]
-    shares: Shares = {}
-    start = 0
-    for device_id, n_rows in zip(device_ids, apportion(stage.n_rows, speeds), strict=True):
-        if n_rows:
-            shares[device_id] = range(start, start + n_rows)
-        start += n_rows
-    return shares
+    return [fastest_s / time_s if time_s > 0 else 1.0 for time_s in times_s]
 
 
-def scatter_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of a slice's input."""
-    return f"{stage.name}/scatter/{device_id}"
-
-
-def gather_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of a slice."""
-    return f"{stage.name}/gather/{device_id}"
-
-
-class _PlanWriter:
-    """Writes the plan of a layer partition, stage by stage."""
-
-    def __init__(
-        self, options: MoDNN, context: DeploymentContext, network: StagedNetwork, shares: Sequence[Shares]
-    ) -> None:
-        self.options = options
-        self.context = context
-        self.network = network
-        self.shares = shares
-        self.steps: list[Step] = []
-        self.weights: dict[str, dict[str, int]] = {options.owner: {}}
-
-    def write(self) -> Plan:
-        """Return the plan."""
-        transfers = input_transfers(self.context, self.options.owner, self.network.input_byte)
-        self.steps.extend(transfers)
-        first = self.network.segments[0]
-        last = self._join("start", first, [transfer.step_id for transfer in transfers], is_waiting=True)
-        n_stages = len(self.network.stages)
-        for index, (stage, shares) in enumerate(zip(self.network.stages, self.shares, strict=True)):
-            gathered = [
-                self._slice(stage, device_id, rows, last.step_id, is_first=index == 0, is_last=index == n_stages - 1)
-                for device_id, rows in shares.items()
-            ]
-            segment = self.network.segments[index + 1]
-            last = self._join(f"{stage.name}/join", segment, [last.step_id, *gathered], is_waiting=False)
-        self.steps.extend(answer_steps(self.context, last, self.network.output_byte))
-        weight_byte = {device_id: sum(sizes.values()) for device_id, sizes in self.weights.items()}
-        return Plan(tuple(self.steps), self.steps[-1].step_id, weight_byte)
-
-    def _slice(
-        self, stage: Stage, device_id: str, rows: range, before_id: str, *, is_first: bool, is_last: bool
-    ) -> str:
-        """Add the steps of one slice and return the id of the one that brings it to the owner."""
-        owner_id = self.options.owner
-        self.weights.setdefault(device_id, {}).update(stage.weights_of(rows))
-        is_own = device_id == owner_id
-        reads = stage.input_rows(rows)
-        scatter = Transfer(
-            scatter_id(stage, device_id), owner_id, device_id, stage.input_byte(rows),
-            f"input of {stage.name}, rows {reads.start}:{reads.stop}", "input" if is_first else "intermediate", (before_id,),
-        ) if not is_own else None  # fmt: skip
-        compute = Compute(
-            f"{stage.name}/compute/{device_id}",
-            device_id,
-            stage.work(rows),
-            (before_id if scatter is None else scatter.step_id,),
-            stage.activation_byte(rows),
-        )
-        if scatter is None:
-            self.steps.append(compute)
-            return compute.step_id
-        gather = Transfer(
-            gather_id(stage, device_id), device_id, owner_id, stage.output_byte(rows),
-            f"output of {stage.name}, rows {rows.start}:{rows.stop}", "result" if is_last else "intermediate",
-            (compute.step_id,),
-        )  # fmt: skip
-        self.steps.extend((scatter, compute, gather))
-        return gather.step_id
-
-    def _join(self, step_id: str, segment: Segment, inputs: Sequence[str], *, is_waiting: bool) -> Compute:
-        """Add what the owner does between two stages; without deadline when nothing can stand in for its inputs."""
-        from edgesim.nn.cost import layer_work
-
-        for name, size_byte in segment.weights.items():
-            self.weights[self.options.owner][name] = size_byte
-        is_degrading = self.options.on_missing == "degrade" and not is_waiting
-        join = Compute(
-            step_id,
-            self.options.owner,
-            tuple(layer_work(layer) for layer in segment.layers),
-            tuple(inputs),
-            segment.activation_byte,
-            "degrade" if is_degrading else "wait",
-            self.options.step_deadline_s if is_degrading else None,
-        )
-        self.steps.append(join)
-        return join
-
-
-_KEPT_BYTE = 2**26  # answers kept by pattern; a study meets the same patterns again and again
-
-
-@dataclass
-class LayerPartition:
-    """A network whose layers are cut over devices.
-
-    Parameters
-    ----------
-    plan : the steps of one inference.
-    owner_id : the device that scatters and gathers.
-    on_missing : as in the strategy.
-    network : the network in stages; holds the weights.
-    shares : rows by device, for each stage.
-    inputs : the test split, shape (n, channels, height, width).
-    """
-
-    plan: Plan
-    owner_id: str
-    on_missing: str
-    network: StagedNetwork
-    shares: list[Shares]
-    inputs: NDArray[np.float32]
-    _runner: SlicedNetwork | None = field(default=None, repr=False)
-    _answers: dict[tuple[frozenset[int], ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
-
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split when exactly these transfers arrived, by running the cut network.
-
-        A slice is lost when its input or its result is not in `delivered`, or both; its rows are then zero in that layer.
-
-        Raises
-        ------
-        PlanError
-            When the input did not reach the owner or the logits did not reach the sink; and with ``wait`` when any transfer
-            is missing, since the owner then waits for ever.
-        """
-        transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
-        ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
-        require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivered)
-        lost = tuple(
-            frozenset(
-                position
-                for position, device_id in enumerate(shares)
-                if device_id != self.owner_id
-                and not {scatter_id(stage, device_id), gather_id(stage, device_id)} <= delivered
-            )
-            for stage, shares in zip(self.network.stages, self.shares, strict=True)
-        )
-        answer = self._answers.get(lost)
-        if answer is None:
-            answer = self._run(lost)
-            while self._answers and (len(self._answers) + 1) * answer.nbytes > _KEPT_BYTE:
-                del self._answers[next(iter(self._answers))]
-            self._answers[lost] = answer
-        return answer
-
-    def _run(self, lost: tuple[frozenset[int], ...]) -> NDArray[np.float32]:
-        if self._runner is None:
-            from edgesim.nn.strips import SlicedNetwork
-
-            self._runner = SlicedNetwork(self.network, [tuple(shares.values()) for shares in self.shares], self.inputs)
-        return self._runner.logits(lost)
-
-    def describe(self) -> dict[str, Any]:
-        """Return rows by layer and device, the layers that the owner runs, traffic by kind and weights by device, in byte."""
-        traffic_byte: dict[str, int] = {"input": 0, "intermediate": 0, "result": 0}
-        for transfer in self.plan.transfers:
-            traffic_byte[transfer.kind] += transfer.size_byte
-        return {
-            "owner": self.owner_id,
-            "on_missing": self.on_missing,
-            "rows": {
-                stage.name: {device_id: len(rows) for device_id, rows in shares.items()}
-                for stage, shares in zip(self.network.stages, self.shares, strict=True)
-            },
-            "layers_of_owner": [layer.layer_id for segment in self.network.segments for layer in segment.layers],
-            "traffic_byte": traffic_byte,
-            "weight_byte": dict(self.plan.weight_byte),
-        }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_runner": None, "_answers": {}}
+def stage_boxes(stage: Stage, form: str, speeds: Sequence[float]) -> dict[str, tuple[Box, ...]]:
+    """Cut the output of every layer of a stage; only devices with a share of the first layer take part in the others."""
+    first = cut(stage.layers[0].shape, form, speeds)
+    taking_part = [position for position, box in enumerate(first) if all(box)]
+    boxes: dict[str, tuple[Box, ...]] = {}
+    for layer in stage.layers:
+        nothing: Box = tuple(range(0) for _ in layer.shape)
+        found = [nothing] * len(speeds)
+        for position, box in zip(
+            taking_part, cut(layer.shape, form, [speeds[position] for position in taking_part]), strict=True
+        ):
+            found[position] = box
+        boxes[layer.name] = tuple(found)
+    return boxes

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from edgesim.errors import PlanError
+from edgesim.nn.boxes import apportion
 from edgesim.nn.training import logits
-from edgesim.strategies.modnn import MoDNN, apportion
+from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
 
 DEGRADE = {"on_missing": "degrade", "step_deadline_s": 0.05}
@@ -69,12 +70,12 @@ def test_work_of_vgg16_is_shared_out_whole(vgg_context):
 
 def test_rows_are_dealt_out_by_speed(make_context):
     """Speeds 1, 1, 2 on 8 rows: 2, 2, 4; on 4 rows: 1, 1, 2; on 10 outputs 3, 2, 5 (the tie goes to the first)."""
-    rows = MoDNN("hub").deploy(make_context((1.0, 1.0, 2.0))).describe()["rows"]
-    assert rows == {
-        "0": {"w1": 2, "w2": 2, "w3": 4},
-        "4": {"w1": 1, "w2": 1, "w3": 2},
-        "7": {"w1": 3, "w2": 2, "w3": 5},
-        "9": {"w1": 1, "w2": 1, "w3": 1},
+    boxes = MoDNN("hub").deploy(make_context((1.0, 1.0, 2.0))).describe()["boxes"]
+    assert boxes == {
+        "0": {"w1": "rows 0:2", "w2": "rows 2:4", "w3": "rows 4:8"},
+        "4": {"w1": "rows 0:1", "w2": "rows 1:2", "w3": "rows 2:4"},
+        "7": {"w1": "features 0:3", "w2": "features 3:5", "w3": "features 5:10"},
+        "9": {"w1": "features 0:1", "w2": "features 1:2", "w3": "features 2:3"},
     }
 
 

@@ -1,0 +1,254 @@
+"""Boxes: parts of a tensor as one range of positions per axis, and which box of a layer's input a box of its output reads.
+
+The batch axis is not counted. Importing this needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+Box = tuple[range, ...]
+"""One range of positions, of step 1, for each axis of a tensor."""
+
+
+def whole(shape: Sequence[int]) -> Box:
+    """Return the box of a whole tensor."""
+    return tuple(range(size) for size in shape)
+
+
+def volume(box: Box) -> int:
+    """Return the number of elements.
+
+    >>> volume((range(4), range(1, 3)))
+    8
+    """
+    return prod(len(rows) for rows in box)
+
+
+def overlap(first: Box, second: Box) -> Box | None:
+    """Return what two boxes share, or None.
+
+    >>> overlap((range(0, 4),), (range(3, 9),))
+    (range(3, 4),)
+    """
+    shared = tuple(range(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    return shared if all(shared) else None
+
+
+def holds(outer: Box, inner: Box) -> bool:
+    """Return whether the second box lies in the first."""
+    return all(a.start <= b.start and b.stop <= a.stop for a, b in zip(outer, inner, strict=True))
+
+
+def hull(first: Box, second: Box) -> Box:
+    """Return the smallest box that holds both; an empty one adds nothing."""
+    if not volume(first):
+        return second
+    if not volume(second):
+        return first
+    return tuple(range(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+
+
+def index(box: Box) -> tuple[slice, ...]:
+    """Return what picks a box out of a tensor with a batch axis."""
+    return (slice(None), *(slice(rows.start, rows.stop) for rows in box))
+
+
+def relative(inner: Box, outer: Box) -> Box:
+    """Return the first box in the coordinates of the second."""
+    return tuple(range(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
+
+
+_AXES = {1: ("features",), 2: ("channels", "rows"), 3: ("channels", "rows", "columns")}
+
+
+def show(box: Box, shape: Sequence[int]) -> str:
+    """Return a box in words: the axes that are cut, e.g. ``"rows 0:5"``; ``"all"`` when none is.
+
+    >>> show((range(3), range(5), range(8)), (3, 8, 8))
+    'rows 0:5'
+    """
+    names = _AXES.get(len(box), tuple(f"axis{number}" for number in range(1, len(box) + 1)))
+    cut = [
+        f"{name} {rows.start}:{rows.stop}"
+        for name, rows, size in zip(names, box, shape, strict=True)
+        if len(rows) != size
+    ]
+    return ", ".join(cut) or "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """An axis along which windows move: output o reads input o * stride - before + i * dilation, i < kernel.
+
+    Parameters
+    ----------
+    kernel, stride, dilation : along this axis.
+    before : positions of padding in front of the first input.
+    n_inputs : extent of the input.
+    """
+
+    kernel: int
+    stride: int
+    before: int
+    dilation: int
+    n_inputs: int
+
+    def reads(self, rows: range) -> range:
+        """Return the positions that output positions read, those in the padding included: negative, or beyond the end."""
+        first = rows.start * self.stride - self.before
+        last = (rows.stop - 1) * self.stride - self.before + (self.kernel - 1) * self.dilation
+        return range(first, last + 1)
+
+    def inputs(self, rows: range) -> range:
+        """Return the positions of the input that output positions read, without padding."""
+        reads = self.reads(rows)
+        start = min(max(reads.start, 0), self.n_inputs)
+        return range(start, max(start, min(reads.stop, self.n_inputs)))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An axis that is read whole, wherever the output is: input channels of a convolution, features of a linear layer."""
+
+    n_inputs: int
+
+    def inputs(self, rows: range) -> range:  # noqa: ARG002 - the rules' common form
+        """Return all positions."""
+        return range(self.n_inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """An axis whose output `first` + i is input i; outputs before and behind it come from elsewhere (concatenation)."""
+
+    first: int
+    n_inputs: int
+
+    def inputs(self, rows: range) -> range:
+        """Return the positions that are read, none when the output comes from elsewhere."""
+        start = min(max(rows.start - self.first, 0), self.n_inputs)
+        return range(start, max(start, min(rows.stop - self.first, self.n_inputs)))
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The channels of a grouped convolution: output channels of a group read the input channels of that group."""
+
+    n_groups: int
+    n_inputs: int
+    n_outputs: int
+
+    def inputs(self, rows: range) -> range:
+        """Return the channels of the groups that these output channels belong to."""
+        per_out, per_in = self.n_outputs // self.n_groups, self.n_inputs // self.n_groups
+        return range(rows.start // per_out * per_in, -(-rows.stop // per_out) * per_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """An axis of adaptive pooling: output o reads inputs floor(o n / m) to ceil((o + 1) n / m)."""
+
+    n_inputs: int
+    n_outputs: int
+
+    def inputs(self, rows: range) -> range:
+        """Return the positions that are read."""
+        return range(rows.start * self.n_inputs // self.n_outputs, -(-rows.stop * self.n_inputs // self.n_outputs))
+
+
+Rule = Window | Whole | Shift | Groups | Bins
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Which boxes of its inputs a layer reads for a box of its output.
+
+    Parameters
+    ----------
+    sources : for each tensor that it reads, the name of its node and a rule for each of its axes.
+    """
+
+    sources: tuple[tuple[str, tuple[Rule, ...]], ...]
+
+    def reads(self, box: Box) -> list[tuple[str, Box]]:
+        """Return the boxes, in order of the sources; what is not read is an empty box."""
+        return [
+            (name, tuple(rule.inputs(rows) for rule, rows in zip(rules, box, strict=True)))
+            for name, rules in self.sources
+        ]
+
+
+def apportion(n_rows: int, speeds: Sequence[float]) -> list[int]:
+    """Deal out rows in proportion to speeds by largest remainder; ties go to the first.
+
+    >>> apportion(8, [1.0, 1.0, 2.0])
+    [2, 2, 4]
+    >>> apportion(7, [1.0, 1.0])
+    [4, 3]
+    """
+    quotas = [n_rows * speed / sum(speeds) for speed in speeds]
+    counts = [int(quota) for quota in quotas]
+    by_remainder = sorted(range(len(speeds)), key=lambda position: (counts[position] - quotas[position], position))
+    for position in by_remainder[: n_rows - sum(counts)]:
+        counts[position] += 1
+    return counts
+
+
+def strips(shape: Sequence[int], axis: int, speeds: Sequence[float]) -> list[Box]:
+    """Cut a tensor along one axis, one box per speed; a box may be empty.
+
+    >>> [box[0] for box in strips((7,), 0, [1.0, 1.0])]
+    [range(0, 4), range(4, 7)]
+    """
+    boxes = []
+    start = 0
+    for n_rows in apportion(shape[axis], speeds):
+        rows = range(start, start + n_rows)
+        boxes.append(tuple(rows if position == axis else range(size) for position, size in enumerate(shape)))
+        start += n_rows
+    return boxes
+
+
+def tiles(shape: Sequence[int], speeds: Sequence[float]) -> list[Box]:
+    """Cut the spatial axes of a tensor (all but the first) into one tile per speed, by halving the devices.
+
+    The devices are divided in the middle, the longer axis (the first on ties) in proportion to the speeds of the two halves,
+    and so on. Two, four, eight, ... equal devices get a regular grid.
+
+    >>> [box[1:] for box in tiles((3, 4, 4), [1.0] * 4)][3]
+    (range(2, 4), range(2, 4))
+    """
+    return _halved(whole(shape), list(speeds))
+
+
+def _halved(box: Box, speeds: list[float]) -> list[Box]:
+    if len(speeds) == 1:
+        return [box]
+    extents = [len(rows) for rows in box[1:]]
+    axis = 1 + extents.index(max(extents))
+    middle = (len(speeds) + 1) // 2
+    n_first, _ = apportion(len(box[axis]), [sum(speeds[:middle]), sum(speeds[middle:])])
+    at = box[axis].start + n_first
+    first = (*box[:axis], range(box[axis].start, at), *box[axis + 1 :])
+    second = (*box[:axis], range(at, box[axis].stop), *box[axis + 1 :])
+    return [*_halved(first, speeds[:middle]), *_halved(second, speeds[middle:])]
+
+
+def cut(shape: Sequence[int], form: str, speeds: Sequence[float]) -> list[Box]:
+    """Cut a tensor into one box per speed; a box may be empty.
+
+    Parameters
+    ----------
+    shape : without the batch axis. A vector is cut by features, whatever the form.
+    form : ``strips`` along the longest spatial axis (the first on ties), ``tiles``, or ``channels``.
+    speeds : of the devices.
+    """
+    if len(shape) == 1 or form == "channels":
+        return strips(shape, 0, speeds)
+    if form == "tiles":
+        return tiles(shape, speeds)
+    extents = list(shape[1:])
+    return strips(shape, 1 + extents.index(max(extents)), speeds)

@@ -1,0 +1,180 @@
+"""What layer partitioning deploys: the cut network, and what a set of delivered transfers makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgesim.domain.plan import Plan
+from edgesim.nn.boxes import show, volume
+from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, require_delivered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.nn.cut_network import CutNetwork, Damage
+    from edgesim.nn.schedule import Schedule
+    from edgesim.nn.sparse_split import EntryCounts
+    from edgesim.nn.stages import Stage, StagedNetwork
+
+_KEPT_BYTE = 2**26  # answers kept by pattern; a study meets the same patterns again and again
+
+
+@dataclass(frozen=True, slots=True)
+class CutStage:
+    """A stage and how the devices compute it.
+
+    Parameters
+    ----------
+    stage : its layers.
+    schedule : boxes, phases and messages, by position of the device.
+    shares : for a matrix divided by entries: the device of each entry, shape of the weight; else None.
+    counts : what each device needs of such a matrix.
+    """
+
+    stage: Stage
+    schedule: Schedule
+    shares: NDArray[np.int8] | None = None
+    counts: tuple[EntryCounts, ...] = ()
+
+
+def scatter_id(stage: Stage, device_id: str) -> str:
+    """Return the id of the transfer of what a device needs for a stage."""
+    return f"{stage.name}/scatter/{device_id}"
+
+
+def exchange_id(stage: Stage, phase: int, src_id: str, dst_id: str) -> str:
+    """Return the id of a transfer between two devices of a stage."""
+    return f"{stage.name}/exchange{phase}/{src_id}/{dst_id}"
+
+
+def gather_id(stage: Stage, device_id: str) -> str:
+    """Return the id of the transfer of what a device computed in a stage."""
+    return f"{stage.name}/gather/{device_id}"
+
+
+@dataclass
+class LayerPartition:
+    """A network whose layers are cut over devices.
+
+    Parameters
+    ----------
+    plan : the steps of one inference.
+    owner_id : the device that scatters and gathers.
+    device_ids : the devices that compute; their positions are those in the schedules.
+    on_missing, execution, cut : as in the strategy.
+    network : the network in stages; holds the weights.
+    stages : how each stage is cut.
+    inputs : the test split, shape (n, channels, height, width).
+    notes : what else a reader should know.
+    """
+
+    plan: Plan
+    owner_id: str
+    device_ids: tuple[str, ...]
+    on_missing: str
+    execution: str
+    cut: str
+    network: StagedNetwork
+    stages: tuple[CutStage, ...]
+    inputs: NDArray[np.float32]
+    notes: dict[str, Any] = field(default_factory=dict)
+    _runner: CutNetwork | None = field(default=None, repr=False)
+    _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+        """Return the logits of the test split when exactly these transfers arrived, by running the cut network.
+
+        A device that did not get the input of a stage computes nothing in it. What a lost transfer carries is zero where it
+        would have been read, and nowhere else.
+
+        Raises
+        ------
+        PlanError
+            When the input did not reach the owner or the logits did not reach the sink; and with ``wait`` when any transfer
+            is missing, since the owner then waits for ever.
+        """
+        transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
+        ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
+        require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivered)
+        lost = self.plan.all_delivered - delivered
+        damage = tuple(self._damage(stage, lost) for stage in self.stages)
+        answer = self._answers.get(damage)
+        if answer is None:
+            answer = self._run(damage)
+            while self._answers and (len(self._answers) + 1) * answer.nbytes > _KEPT_BYTE:
+                del self._answers[next(iter(self._answers))]
+            self._answers[damage] = answer
+        return answer
+
+    def _damage(self, stage: CutStage, lost: frozenset[str]) -> Damage:
+        from edgesim.nn.cut_network import NOTHING, Damage
+
+        if not lost:
+            return NOTHING
+        idle, results = (
+            frozenset(
+                position
+                for position, device_id in enumerate(self.device_ids)
+                if device_id != self.owner_id and name(stage.stage, device_id) in lost
+            )
+            for name in (scatter_id, gather_id)
+        )
+        messages = frozenset(
+            position
+            for position, message in enumerate(stage.schedule.messages)
+            if message.src not in idle
+            and message.dst not in idle
+            and exchange_id(stage.stage, message.phase, self.device_ids[message.src], self.device_ids[message.dst])
+            in lost
+        )
+        return Damage(idle, messages, results - idle)
+
+    def _run(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
+        if self._runner is None:
+            from edgesim.nn.cut_network import CutNetwork
+
+            schedules = [stage.schedule for stage in self.stages]
+            shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
+            self._runner = CutNetwork(self.network, schedules, self.inputs, shares)
+        return self._runner.logits(damage)
+
+    def describe(self) -> dict[str, Any]:
+        """Return boxes by layer and device, the layers that the owner runs, traffic by kind and weights by device, in byte."""
+        traffic_byte: dict[str, int] = {"input": 0, "intermediate": 0, "result": 0}
+        for transfer in self.plan.transfers:
+            traffic_byte[transfer.kind] += transfer.size_byte
+        return {
+            "owner": self.owner_id,
+            "on_missing": self.on_missing,
+            "execution": self.execution,
+            "cut": self.cut,
+            "boxes": {layer_id: boxes for stage in self.stages for layer_id, boxes in self._boxes(stage).items()},
+            "layers_of_owner": [layer.layer_id for segment in self.network.segments for layer in segment.layers],
+            "traffic_byte": traffic_byte,
+            "weight_byte": dict(self.plan.weight_byte),
+            **self.notes,
+        }
+
+    def _boxes(self, stage: CutStage) -> dict[str, dict[str, str]]:
+        """Return the boxes of the convolutions and linear layers of a stage in words, by layer and device."""
+        if stage.shares is not None:
+            entries = {
+                device_id: f"{count.n_entries} entries"
+                for device_id, count in zip(self.device_ids, stage.counts, strict=True)
+            }
+            return {stage.stage.name: entries}
+        return {
+            layer.layer_id: {
+                device_id: show(box, layer.shape)
+                for device_id, box in zip(self.device_ids, stage.schedule.boxes[layer.name], strict=True)
+                if volume(box)
+            }
+            for layer in stage.stage.layers
+            if layer.is_main
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_runner": None, "_answers": {}}
