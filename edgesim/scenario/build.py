@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.scenario.expand import link_id, link_pairs
 
@@ -27,6 +28,7 @@ class System:
     strategies, failures : the plug-ins by label.
     deadline_s : time after which an answer is useless, in s, or None.
     seed : start of all random streams and of training.
+    evaluation : bounds on how much of the accuracy is computed.
     """
 
     topology: Topology
@@ -39,6 +41,7 @@ class System:
     failures: dict[str, FailureModel]
     deadline_s: float | None
     seed: int
+    evaluation: Evaluation = Evaluation()
 
 
 def build(scenario: Scenario) -> System:
@@ -55,6 +58,7 @@ def build(scenario: Scenario) -> System:
         failures=dict(scenario.failures),
         deadline_s=workload.deadline,
         seed=scenario.seed,
+        evaluation=workload.evaluation,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgesim.errors import Finding, PlanError, ScenarioError
+from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.interfaces import Checkable
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
@@ -52,6 +52,8 @@ def check(source: Source, form: type[Scenario]) -> Scenario:
     """
     data = _with_absolute_plugins(dict(source.data), source)
     problems = [*_import_plugins(data, source.data.get("plugins"))]
+    data, unreadable = _with_topology_file(data, source)
+    problems += unreadable
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
@@ -65,6 +67,11 @@ def check(source: Source, form: type[Scenario]) -> Scenario:
 def locate(problem: Problem, source: Source) -> Finding:
     """Return the finding of a problem, with its place in the text."""
     remedy = problem.remedy
+    if problem.path[:1] in {("topology",), ("profiles",)} and problem.path[:3] not in source.marks:
+        graph = source.marks.get(("topology", "file"))
+        is_listed = problem.path[1:2] in {("devices",), ("links",)} and len(problem.path) > 2
+        if graph and (is_listed or problem.path[:1] == ("profiles",)):  # it stands in the graph file
+            return source.finding(("topology", "file"), problem.message, expected=problem.expected, remedy=remedy)
     label = source.marks.get(problem.path[:-1])
     if problem.path[-1:] == ("type",) and problem.path not in source.marks and label and not label.is_scalar:
         remedy = f"{remedy}; without `type:` the label is the type"
@@ -139,8 +146,32 @@ def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, An
     plugins = data.get("plugins")
     if not isinstance(plugins, list):
         return data
-    names = [absolute(name, source.folder) if isinstance(name, str) else name for name in plugins]
+    names = [absolute(name, source.folder_of(("plugins",))) if isinstance(name, str) else name for name in plugins]
     return data | {"plugins": names}
+
+
+def _with_topology_file(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:
+    """Put devices and links of a graph file behind those that the scenario lists, so that it needs the file no more."""
+    topology = data.get("topology")
+    if not isinstance(topology, dict) or topology.get("file") is None:
+        return data, []
+    from edgesim.scenario.graphs import read_graph
+
+    place: DataPath = ("topology", "file")
+    rest = {key: value for key, value in topology.items() if key != "file"}
+    named = topology["file"] if isinstance(topology["file"], dict) else {"path": topology["file"]}
+    name = named.get("path")
+    if not isinstance(name, str):
+        return {**data, "topology": rest}, [Problem(place, "a graph file is named by a text", "`file: lab.graphml`")]
+    try:
+        read = read_graph(source.folder_of(place) / name, {key: value for key, value in named.items() if key != "path"})
+    except DataError as error:
+        return {**data, "topology": rest}, [Problem(place, f"{name}: {error}", "GraphML or node-link JSON")]
+    for key, values in read["topology"].items():
+        own = rest.get(key)
+        rest[key] = [*(own if isinstance(own, list) else []), *(one for one in values if one not in (own or []))]
+    profiles = data.get("profiles")
+    return {**data, "topology": rest, "profiles": {**read["profiles"], **(profiles or {})}}, []
 
 
 def _import_plugins(data: dict[str, Any], written: Any) -> Iterator[Problem]:

@@ -18,10 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
-from edgesim.scenario.hardware import DeviceSpec, LinkSpec, ProfileSpec, Spec
+from edgesim.scenario.extend import extended, read_with_bases
+from edgesim.scenario.hardware import ChannelSpec, DeviceSpec, LinkSpec, Profile, ProfileSpec, Spec
 from edgesim.scenario.options import OptionsOf, PluginOf, mistake, mistake_at
 from edgesim.scenario.shapes import (
     SHAPES,
@@ -34,12 +36,22 @@ from edgesim.scenario.shapes import (
     StarSpec,
     TreeSpec,
 )
-from edgesim.scenario.source import Source, read_file, read_text
-from edgesim.units import Seconds
+from edgesim.scenario.source import Source, read_text
+from edgesim.units import BitPerSecond, Seconds
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Scalar = bool | int | float | str
+
+
+class FileSpec(ChannelSpec):
+    """A graph file, and what devices and links have that it says nothing about."""
+
+    path: str = Field(description="GraphML or node-link JSON file, relative to the scenario", examples=["lab.graphml"])
+    profile: Profile | None = Field(None, description="profile of devices that have none there", examples=["phone"])
+    bandwidth: BitPerSecond | None = Field(
+        None, description="rate of links that have none there", examples=["1 Mbit/s"]
+    )
 
 
 class TopologySpec(Spec):
@@ -52,6 +64,9 @@ class TopologySpec(Spec):
     tree: TreeSpec | None = Field(None, description="a root and levels below it")
     mesh: MeshSpec | None = Field(None, description="every device linked with every other")
     geometric: GeometricSpec | None = Field(None, description="devices at random places, rates by distance")
+    file: str | FileSpec | None = Field(
+        None, description="GraphML or node-link JSON file with devices and links", examples=["lab.graphml"]
+    )
     devices: tuple[DeviceSpec, ...] = Field(
         (), description="single devices and ranges", examples=[[{"id": "hub", "profile": "phone"}]]
     )
@@ -68,7 +83,7 @@ class TopologySpec(Spec):
     def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
-        return {key: value for key, value in written.items() if key not in SHAPES or value is not None}
+        return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
 
     @property
     def shapes(self) -> dict[str, ShapeSpec]:
@@ -86,7 +101,9 @@ class TopologySpec(Spec):
 class WorkloadSpec(Spec):
     """What is asked: a network, the data it is trained and asked on, where requests start and end."""
 
-    dataset: Annotated[Any, PluginOf("datasets")] = Field(description="samples", examples=["digits"])
+    dataset: Annotated[Any, PluginOf("datasets")] = Field(
+        description="samples; `type: shape-only` with `input` and `classes` asks for no accuracy", examples=["digits"]
+    )
     model: Annotated[Any, PluginOf("models")] = Field(description="network architecture", examples=["small-cnn"])
     training: Annotated[Any, OptionsOf(Training)] = Field(
         default_factory=Training, description="how the network is trained", examples=[{"epochs": 30}]
@@ -94,6 +111,21 @@ class WorkloadSpec(Spec):
     source: str = Field(description="device that has the input", examples=["hub"])
     sink: str = Field(description="device that wants the answer", examples=["hub"])
     deadline: Seconds | None = Field(None, description="time after which an answer is useless", examples=["1 s"])
+    evaluation: Annotated[Any, OptionsOf(Evaluation)] = Field(
+        default_factory=Evaluation,
+        description="bounds on how much of the accuracy is computed",
+        examples=[{"samples": 200, "patterns": 500}],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_shape(cls, data: Any) -> Any:
+        """Read ``input`` and ``classes`` without a data set as the data set ``shape-only``."""
+        if not isinstance(data, dict) or "dataset" in data or "input" not in data:
+            return data
+        shape = {key: data[key] for key in ("input", "classes") if key in data}
+        rest = {key: value for key, value in data.items() if key not in shape}
+        return {**rest, "dataset": {"type": "shape-only", **shape}}
 
 
 class FactorSpec(Spec):
@@ -149,12 +181,12 @@ class Scenario(Spec):
         ScenarioError
             With every finding when it cannot be read or is not valid.
         """
-        return cls._checked(read_file(Path(path)))
+        return cls._checked(read_with_bases(Path(path)))
 
     @classmethod
     def from_text(cls, text: str, file: str = "", folder: Path | None = None) -> Scenario:
         """Read and check a scenario in a YAML text; `folder` is where its relative paths start. Raises as `load`."""
-        return cls._checked(read_text(text, file, folder or Path()))
+        return cls._checked(extended(read_text(text, file, folder or Path())))
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Scenario:

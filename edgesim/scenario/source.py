@@ -43,12 +43,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """A file that a part of the data comes from, where that is not the file itself."""
+
+    file: str
+    folder: Path
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
-    """Where the value at a path stands, and its key if it has one."""
+    """Where the value at a path stands, and its key if it has one; `text` when it stands in another file."""
 
     value: Place
     key: Place | None
     is_scalar: bool
+    text: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -91,17 +101,25 @@ class Source:
             return Finding(message, path, expected, remedy, self.file)
         use_key = mark.key is not None and (is_key or not mark.is_scalar or mark.value.length == 0)
         place = mark.key if use_key and mark.key is not None else mark.value
-        return self.at(place, message, path, expected, remedy)
+        return self.at(place, message, path, expected, remedy, text=mark.text)
+
+    def folder_of(self, path: DataPath) -> Path:
+        """Return where relative paths in the value at `path` start: the folder of the file in which it stands."""
+        mark = self.marks.get(path)
+        return mark.text.folder if mark and mark.text else self.folder
 
     def line(self, path: DataPath) -> int:
         """Return the line of the value at `path`, 0 when it has none."""
         mark = self.marks.get(path)
         return mark.value.line if mark else 0
 
-    def at(self, place: Place, message: str, path: DataPath, expected: str, remedy: str) -> Finding:
-        """Return a finding at a place of the text; see `finding`."""
-        excerpt = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
-        return Finding(message, path, expected, remedy, self.file, place.line, place.column, place.length, excerpt)
+    def at(
+        self, place: Place, message: str, path: DataPath, expected: str, remedy: str, *, text: Text | None = None
+    ) -> Finding:
+        """Return a finding at a place of the text, or of another text; see `finding`."""
+        file, lines = (text.file, text.lines) if text else (self.file, self.lines)
+        excerpt = lines[place.line - 1] if place.line <= len(lines) else ""
+        return Finding(message, path, expected, remedy, file, place.line, place.column, place.length, excerpt)
 
 
 def read_file(path: Path) -> Source:
