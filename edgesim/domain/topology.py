@@ -107,10 +107,21 @@ class Medium:
     ----------
     medium_id : distinct in the topology.
     sharing : ``fifo``: one message is in the air at a time, in order of arrival; ``fair``: all at once, max-min fair.
+    contention : with ``fifo``: a message takes longer by this share for every other device whose message is before it.
+        Stands for the time that collisions and waiting for the channel cost; n equal messages at once take
+        n (1 + contention (n - 1) / 2) times as long as one.
     """
 
     medium_id: str
     sharing: Sharing = "fifo"
+    contention: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.contention < 0 or (self.contention > 0 and self.sharing == "fair"):
+            raise PlanError(
+                f"medium {self.medium_id!r} has contention {self.contention} and sharing {self.sharing!r}; contention is at "
+                "least 0, and goes with sharing 'fifo' only"
+            )
 
 
 @dataclass(frozen=True, slots=True)

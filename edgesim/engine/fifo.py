@@ -6,6 +6,7 @@ hop is one event: the arrival. When an outage will interrupt it is known when th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ class FifoStages:
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_clock", "_free_s", "_on_arrival", "_on_sent", "_world")
+    __slots__ = ("_before", "_clock", "_free_s", "_on_arrival", "_on_sent", "_world")
 
     def __init__(
         self,
@@ -42,6 +43,9 @@ class FifoStages:
         self._on_arrival = on_arrival
         self._on_sent = on_sent
         self._free_s = [0.0] * world.program.n_channels
+        self._before: dict[int, deque[tuple[float, int]]] = {
+            index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
+        }
 
     def _on_queue(self, event: Event) -> None:
         self.enter(event.value)  # type: ignore[arg-type]
@@ -58,6 +62,8 @@ class FifoStages:
             share, received, waited_s = message.passages[stage.first_hop]
         start_s = max(now_s, self._free_s[hop.channel])
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
+        if hop.channel in self._before:
+            end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
             end_s = max(end_s, message.tail_s + hop.packet_s)
         if world.channel_meters is not None:
@@ -78,6 +84,14 @@ class FifoStages:
             arrival_s = max(now_s, min(head_s, arrival_s))
         self._clock.after(arrival_s - now_s, self._on_arrival, message)
 
+    def _contention(self, hop: Hop, now_s: float) -> float:
+        """Return by which share a message takes longer, since other devices wait for the channel too."""
+        before = self._before[hop.channel]
+        while before and before[0][0] <= now_s:
+            before.popleft()
+        n_others = len({src for _, src in before} - {hop.src})
+        return self._world.program.channels[hop.channel].contention * n_others
+
     def _occupy(self, message: Message, start_s: float, end_s: float, done: float) -> None:
         """Let a message have its channel, until `done` of this hop is sent; count bytes and times."""
         world = self._world
@@ -87,6 +101,8 @@ class FifoStages:
         if world.checker is not None:
             world.checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
         self._free_s[hop.channel] = end_s
+        if hop.channel in self._before:
+            self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
         if world.channel_meters is not None:

@@ -127,7 +127,7 @@ class Carrier:
         if way.transport is None:
             self._launch(Message(request, index, way, 1.0, None))
             return
-        talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s + way.packet_s))
+        talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s))
         self._clock.after(talk.burst.delay_s, self._on_burst, talk)
 
     def close(self) -> None:

@@ -94,11 +94,12 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A link with a channel of its own, or a medium."""
+    """A link with a channel of its own, or a medium; `contention` as of `edgesim.domain.topology.Medium`."""
 
     channel_id: str
     is_medium: bool
     is_fair: bool
+    contention: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,12 @@ class _Channels:
         name = f"medium {link.medium_id}" if link.medium_id else f"link {link.link_id}"
         index = self.index.setdefault(name, len(self.channels))
         if index == len(self.channels):
-            sharing = self.topology.medium_of[link.medium_id].sharing if link.medium_id else link.sharing
-            self.channels.append(Channel(link.medium_id or link.link_id, bool(link.medium_id), sharing == "fair"))
+            if link.medium_id:
+                medium = self.topology.medium_of[link.medium_id]
+                channel = Channel(medium.medium_id, True, medium.sharing == "fair", medium.contention)
+            else:
+                channel = Channel(link.link_id, False, link.sharing == "fair")
+            self.channels.append(channel)
         return index
 
 
