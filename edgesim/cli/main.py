@@ -15,9 +15,11 @@ import typer
 
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.explain import explain
+from edgesim.cli.models import models
 from edgesim.cli.new import new
 from edgesim.cli.run import run
 from edgesim.cli.schema import schema
+from edgesim.cli.train import train
 from edgesim.errors import EdgesimError, ScenarioError
 
 _EPILOG = f"""\b
@@ -117,6 +119,8 @@ def list_(
     raise typer.Exit(list_kinds(is_json=json) if kind is None else list_kind(kind, is_json=json))
 
 
+app.command()(train)
+app.add_typer(models)
 app.command()(explain)
 app.command()(schema)
 

@@ -147,6 +147,83 @@ class NetworkCache:
         """Return where an unfinished training of this network keeps its state."""
         return self.folder / f"{key}.checkpoint"
 
+    def cards(self) -> list[dict[str, Any]]:
+        """Return the cards of all complete networks, the oldest first; cards that cannot be read are left out."""
+        found = []
+        for path in self.folder.glob("*.json"):
+            try:
+                card = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(card, dict) and card.get("key") == path.stem and self._weights_path(path.stem).is_file():
+                found.append(card)
+        return sorted(found, key=lambda card: (str(card.get("created")), card["key"]))
+
+    def leftovers(self) -> list[Path]:
+        """Return what is no network: states of unfinished trainings, and teachers' answers that are kept for students."""
+        return sorted([*self.folder.glob("*.checkpoint"), *self.folder.glob("lessons-*.npz")])
+
+    def key_of(self, prefix: str) -> str:
+        """Return the whole key of a network, given its beginning.
+
+        Raises
+        ------
+        DataError
+            When no network or more than one begins with it.
+        """
+        keys = [card["key"] for card in self.cards() if card["key"].startswith(prefix)]
+        if len(keys) == 1:
+            return str(keys[0])
+        if not keys:
+            raise DataError(
+                f"no network in {self.folder} has a key that begins with {prefix!r}; `edgesim models` lists them"
+            )
+        raise DataError(f"{len(keys)} networks have keys that begin with {prefix!r}; write more of it")
+
+    def remove(self, key: str) -> None:
+        """Forget a network; its card goes first, so that what is left of an interrupted removal counts as missing."""
+        self._card_path(key).unlink(missing_ok=True)
+        self._weights_path(key).unlink(missing_ok=True)
+
+    def export(self, key: str, folder: Path) -> tuple[Path, Path]:
+        """Copy a network's weights and card to a folder, and return their paths.
+
+        Raises
+        ------
+        DataError
+            When the network is missing or damaged, or the folder cannot be written.
+        """
+        if self.load(key) is None:
+            raise DataError(f"network {key} is not in {self.folder}, or is damaged")
+        copy = NetworkCache(folder)
+        for own, other in ((self._weights_path, copy._weights_path), (self._card_path, copy._card_path)):
+            write_atomically(other(key), own(key).read_bytes())
+        return copy._weights_path(key), copy._card_path(key)
+
+    def take_in(self, card_path: Path) -> str:
+        """Copy a network from the card and the weights beside it into the cache, and return its key.
+
+        Raises
+        ------
+        DataError
+            When the files are missing or damaged, or the key is not that of what the card says it was made of: it would then
+            stand for another network.
+        """
+        outside = NetworkCache(card_path.parent)
+        key = card_path.stem
+        found = outside.load(key)
+        if found is None:
+            raise DataError(
+                f"{card_path}: is no card of a network with its weights beside it, or one of them is damaged"
+            )
+        if content_key(found[1].get("determined_by", {})) != key:
+            raise DataError(
+                f"{card_path}: the key is not that of what the card says; it was made by another recipe of training than "
+                f"number {RECIPE}, or the card was changed"
+            )
+        outside.export(key, self.folder)
+        return key
+
     def _weights_path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"
 

@@ -114,3 +114,36 @@ def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=FOLDER_VARIABLE):
         stored(tmp_path / "file")
+
+
+def test_releases_and_defaults_do_not_change_a_key() -> None:
+    """Published networks stay usable: the key has no version but the recipe, and no option that has its default."""
+    determinants = provenance("teacher", model=SmallCNN(), training=Training(epochs=3), seed=1)
+    key = content_key(determinants)
+    newer = json.loads(json.dumps(determinants))
+    newer["versions"] |= {"edgesim": "9.9", "torch": "9.9"}
+    assert content_key(newer) == key
+    del newer["training"]["views"]
+    assert content_key(newer) == key
+    newer["versions"]["recipe"] = -1
+    assert content_key(newer) != key
+
+
+def test_keys_are_those_of_published_networks() -> None:
+    """When this fails, a default or a name has changed, or the recipe: published networks would not be found, or, with the recipe as
+    it was, stand for what they are not. Raise `RECIPE`, and publish anew.
+    """
+    from edgesim.domain.training import Distillation
+    from edgesim.nn.zoo import VGG, StridedCNN, WideResNet
+
+    defaults = [Training(), Distillation(), SmallCNN(), StridedCNN(), WideResNet(), VGG()]
+    assert [dataclasses.astuple(one) for one in defaults] == [
+        (20, 64, "adamw", 3e-3, 0.9, 5e-4, "none", 8),
+        (4.0, 0.9, 10000.0, "whole", 1.0),
+        ((32, 32, 64), 2),
+        ((24, 48, 96, 48), (2, 2, 2, 1)),
+        (16, 1, 0.0),
+        (11, 64),
+    ]
+    key = content_key(provenance("teacher", dataset="x", model=SmallCNN(), training=Training(epochs=30), seed=1))
+    assert key.startswith("d46b351ed513")
