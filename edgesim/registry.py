@@ -184,6 +184,7 @@ DATASETS = Registry(
         "cifar-10": "edgesim.nn.datasets:CIFAR10",
         "cifar-100": "edgesim.nn.datasets:CIFAR100",
         "image-folder": "edgesim.nn.datasets:ImageFolder",
+        "shape-only": "edgesim.nn.untrained:ShapeOnly",
     },
 )
 MODELS = Registry(
@@ -194,6 +195,7 @@ MODELS = Registry(
         "strided-cnn": "edgesim.nn.zoo:StridedCNN",
         "wrn": "edgesim.nn.zoo:WideResNet",
         "vgg": "edgesim.nn.zoo:VGG",
+        "vgg16": "edgesim.nn.untrained:VGG16",
         "import": "edgesim.nn.zoo:Imported",
     },
 )

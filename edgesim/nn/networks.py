@@ -51,6 +51,32 @@ def vgg(n_inputs: int, image_size: int, depth: int, width: int, n_classes: int) 
     return nn.Sequential(_with_classifier(layers, n_inputs, n_classes))
 
 
+def vgg16(input_shape: tuple[int, int, int], n_classes: int) -> nn.Sequential:
+    """Return an untrained VGG-16 as published; see `edgesim.nn.untrained.VGG16`."""
+    n_inputs, height, width = input_shape
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    block, number = 1, 0
+    for item in VGG_LAYERS[16].split():
+        if item == "P":
+            layers[f"pool{block}"] = nn.MaxPool2d(2)
+            block, number, height, width = block + 1, 0, height // 2, width // 2
+            continue
+        number += 1
+        n_outputs = 64 * int(item)
+        layers[f"conv{block}_{number}"] = nn.Conv2d(n_inputs, n_outputs, 3, padding=1)
+        layers[f"relu{block}_{number}"] = nn.ReLU(inplace=True)
+        n_inputs = n_outputs
+    layers["flatten"] = nn.Flatten()
+    for number, (n_features, n_outputs) in enumerate(
+        [(n_inputs * height * width, 4096), (4096, 4096), (4096, n_classes)], start=6
+    ):
+        layers[f"fc{number}"] = nn.Linear(n_features, n_outputs)
+        if number < 8:
+            layers[f"relu{number}"] = nn.ReLU(inplace=True)
+            layers[f"dropout{number}"] = nn.Dropout()
+    return nn.Sequential(layers)
+
+
 def _with_classifier(
     layers: OrderedDict[str, nn.Module], n_features: int, n_classes: int
 ) -> OrderedDict[str, nn.Module]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.domain.evaluation import Evaluation
+from edgesim.domain.evaluation import EVERYTHING, Evaluation
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.scenario.expand import link_id, link_pairs
 
@@ -41,7 +41,7 @@ class System:
     failures: dict[str, FailureModel]
     deadline_s: float | None
     seed: int
-    evaluation: Evaluation = Evaluation()
+    evaluation: Evaluation = EVERYTHING
 
 
 def build(scenario: Scenario) -> System:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.topology import DeviceId
@@ -30,6 +30,8 @@ class Single:
 
     device: DeviceId | None = None
 
+    needs_training: ClassVar[bool] = False
+
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; its logits are computed here, once.
 
@@ -38,6 +40,8 @@ class Single:
         PlanError
             When the topology has no such device.
         """
+        import numpy as np
+
         from edgesim.nn.cost import graph_work
         from edgesim.nn.training import logits
 
@@ -54,7 +58,9 @@ class Single:
         last = answer_steps(context, inference, graph.layers[-1].output_byte)
         steps = (*first, inference, *last)
         plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
-        return WholeNetwork(plan, device_id, logits(context.network, context.dataset.test.inputs))
+        inputs = context.dataset.test.inputs
+        empty = np.empty((0, context.dataset.n_classes), np.float32)
+        return WholeNetwork(plan, device_id, logits(context.network, inputs) if len(inputs) else empty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.evaluation import EVERYTHING, Evaluation
 from edgesim.rng import CHUNK
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Case:
     strategy : label of the strategy.
     prepared : position of its `Prepared` in the study; cases that differ only in their failures share it.
     topology, failures, deadline_s, seed : of the scenario at this point.
+    n_samples : size of the test split that the networks are asked; 0 when only the cost matters.
+    evaluation : bounds on how much of the accuracy is computed.
     """
 
     point: Mapping[str, Any]
@@ -54,6 +57,8 @@ class Case:
     failures: Mapping[str, FailureModel]
     deadline_s: float | None
     seed: int
+    n_samples: int = 1
+    evaluation: Evaluation = EVERYTHING
 
     def __str__(self) -> str:
         place = show_point(self.point)

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgesim.interfaces import Progress
 from edgesim.study.design import Case, Shared, blocks
+from edgesim.study.evaluation import is_asked
 from edgesim.study.executor import completed, local_executor
 from edgesim.study.summary import Row, summarise, values_of
 from edgesim.study.trial import (
@@ -87,9 +88,10 @@ def _ask(
     for case, outcome in zip(shared.cases, outcomes, strict=True):
         names.setdefault(case.prepared, f"strategy {case.strategy!r}")
         for trials in (outcome.drawn, outcome.enumerated, outcome.intact):
-            is_answered = ~np.isnan(trials.latency_s)
+            is_enumeration = trials is outcome.enumerated
+            wanted = ~np.isnan(trials.latency_s) & is_asked(case, len(trials), is_enumeration=is_enumeration)
             met.setdefault(case.prepared, set()).update(
-                lost for lost, answered in zip(trials.lost, is_answered, strict=True) if answered
+                lost for lost, is_wanted in zip(trials.lost, wanted, strict=True) if is_wanted
             )
     tasks = [
         Patterns(prepared, tuple(patterns[start : start + PATTERNS_PER_TASK]), names[prepared])
@@ -114,7 +116,7 @@ def evaluate(
     for case, outcome in zip(shared.cases, outcomes, strict=True):
         peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
         drawn, enumerated, whole = (
-            values_of(trials, accuracy_of(case, trials, accuracy))
+            values_of(trials, accuracy_of(case, trials, accuracy, is_enumeration=trials is outcome.enumerated))
             for trials in (outcome.drawn, outcome.enumerated, outcome.intact)
         )
         rows.append(summarise(drawn, enumerated, outcome.enumerated.weight, peak_memory_byte))
@@ -130,12 +132,15 @@ def evaluate(
     return rows, intact
 
 
-def accuracy_of(case: Case, trials: Trials, accuracy: Accuracies) -> NDArray[np.float64]:
-    """Return the accuracy of each trial; a question without an answer is answered wrongly."""
+def accuracy_of(
+    case: Case, trials: Trials, accuracy: Accuracies, *, is_enumeration: bool = False
+) -> NDArray[np.float64]:
+    """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
+    asked = is_asked(case, len(trials), is_enumeration=is_enumeration)
     return np.array(
         [
-            0.0 if np.isnan(latency_s) else accuracy[case.prepared, lost]
-            for latency_s, lost in zip(trials.latency_s, trials.lost, strict=True)
+            np.nan if not is_wanted else 0.0 if np.isnan(latency_s) else accuracy[case.prepared, lost]
+            for is_wanted, latency_s, lost in zip(asked, trials.latency_s, trials.lost, strict=True)
         ],
         dtype=np.float64,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.compute.roofline import Roofline
 from edgesim.engine.program import compile_plan
-from edgesim.errors import EdgesimError
+from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import DeploymentContext, Progress, Strategy
 from edgesim.study.design import Case, Prepared, Shared, show_point
+from edgesim.study.evaluation import asked
 from edgesim.study.executor import clear_error
 
 if TYPE_CHECKING:
@@ -61,11 +62,14 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     """Load the data set and train the network, or take it from the cache."""
     from edgesim.nn.cache import NetworkCache
     from edgesim.nn.training import train_teacher
+    from edgesim.nn.untrained import untrained
 
     dataset = system.dataset.load()
+    if not len(dataset.train):
+        return Teacher(dataset, untrained(system.model, dataset))
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
-    return Teacher(dataset, trained)
+    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained)
 
 
 def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
@@ -107,7 +111,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     prepared = OncePerKey()
     cases: list[Case] = []
     for point, system in points:
-        taught_by = (system.dataset, system.model, system.training, system.seed)
+        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
         _, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
         where = (*taught_by, system.topology, system.source_id, system.sink_id)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
@@ -116,13 +120,17 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
-            cases.append(Case(point, label, position, system.topology, system.failures, system.deadline_s, system.seed))
+            asked_of = (len(teacher.dataset.test), system.evaluation)
+            topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
+            cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of))
     return Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
 
 
 def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]) -> Prepared:
     place = show_point(point)
     try:
+        if not len(context.dataset.train) and getattr(strategy, "needs_training", True):
+            raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
         deployment = strategy.deploy(context)
         program = compile_plan(deployment.plan, context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:

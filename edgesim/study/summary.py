@@ -84,6 +84,11 @@ def summarise(
         elif metric == "latency_p95":
             exact = exact_quantile(exact_latency_s[can_answer], weights, P95)
             row = Row(metric, quantile(latency_s[is_answered], P95), exact)
+        elif metric == "accuracy":
+            evaluated = drawn[metric][~np.isnan(drawn[metric])]
+            if not len(evaluated):
+                continue  # nothing was asked
+            row = Row(metric, mean(evaluated), exact_mean(enumerated[metric], probabilities))
         elif metric == "answered":
             row = Row(metric, share(is_answered), exact_mean(can_answer.astype(np.float64), probabilities))
         elif metric == "peak_memory":

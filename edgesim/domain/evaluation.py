@@ -1,0 +1,29 @@
+"""How much of the accuracy is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Bounds on what the networks are asked; without them every trial's losses are evaluated on the whole test split.
+
+    Parameters
+    ----------
+    samples : size of the part of the test split that is asked, drawn from the stream ``evaluation/samples``; the same for all
+        strategies and factor points. All of it when not given, or when there are fewer.
+    patterns : most patterns of losses that are evaluated for a strategy at a factor point: those of the first so many
+        replications, which are as random as any others. The mean accuracy is then over these; its number of values says so.
+        There is no exact expectation of the accuracy when there are more possible outcomes.
+    """
+
+    samples: Annotated[int, Ge(1)] | None = None
+    patterns: Annotated[int, Ge(1)] | None = None
+
+
+EVERYTHING = Evaluation()
+"""No bounds."""
