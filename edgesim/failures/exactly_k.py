@@ -32,7 +32,7 @@ class ExactlyK:
 
     References
     ----------
-    J. Jeong, J. Park, J. Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
+    Jeong, Park, Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
     10(14):1614, 2021, doi 10.3390/electronics10141614 (unavailable students).
 
     Examples

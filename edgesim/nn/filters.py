@@ -110,7 +110,7 @@ class CoActivation:
 
     References
     ----------
-    H. Jeong, H.-S. Park, Y. Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
+    Jeong, Park, Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
     10(14):1614, 2021, doi 10.3390/electronics10141614, section 4.2 (interpretation).
 
     Examples

@@ -53,7 +53,7 @@ class Resilient(DistilledStudents):
 
     References
     ----------
-    H. Jeong, H.-S. Park, Y. Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
+    Jeong, Park, Yang, Communication Failure Resilient Distributed Neural Network for Edge Devices, Electronics
     10(14):1614, 2021, doi 10.3390/electronics10141614. Identical replicas: RoCoIn, 2024, arXiv 2406.14185.
     """
 
