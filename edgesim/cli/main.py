@@ -19,6 +19,7 @@ from edgesim.cli.models import models
 from edgesim.cli.new import new
 from edgesim.cli.run import run
 from edgesim.cli.schema import schema
+from edgesim.cli.show import show
 from edgesim.cli.train import train
 from edgesim.errors import EdgesimError, ScenarioError
 
@@ -77,6 +78,7 @@ _debug: list[bool] = []
 
 
 app.command()(new)
+app.command()(show)
 app.command()(run)
 
 

@@ -22,9 +22,14 @@ EXACT = "exact"
 
 
 def tradeoff(
-    data: pd.DataFrame, ax: Axes | None = None, *, intact: pd.DataFrame | None = None, factor: str | None = None
+    data: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    intact: pd.DataFrame | None = None,
+    factor: str | None = None,
+    metric: str = "accuracy",
 ) -> Axes:
-    """Draw accuracy against traffic per inference, the strategies labelled.
+    """Draw accuracy, or another metric, against traffic per inference, the strategies labelled.
 
     A large filled marker shows a strategy when nothing is lost, small hollow ones its means at the values of `factor`, with
     the 95 % interval of the accuracy. Traffic is on a logarithmic axis, with a place for zero where a strategy needs none.
@@ -35,6 +40,7 @@ def tradeoff(
     ax : where to draw; by default a figure of its own.
     intact : every metric when nothing is lost, by strategy; see `Result.intact`.
     factor : the factor whose values are drawn; others stay at their first value. By default the first.
+    metric : name of the metric.
     """
     with house_style():
         ax = new_axes() if ax is None else ax
@@ -47,11 +53,11 @@ def tradeoff(
         table = data.pivot_table(
             index=["strategy", *([factor] if factor else [])], columns="metric", values="mean", sort=False
         )
-        accuracy = data[data["metric"] == "accuracy"]
+        drawn = data[data["metric"] == metric]
         labels: list[tuple[str, float, float, str]] = []
         points: list[tuple[float, float]] = []
         for strategy, (colour, marker) in colours.items():
-            here = accuracy[accuracy["strategy"] == strategy]
+            here = drawn[drawn["strategy"] == strategy]
             traffic = np.atleast_1d(table.loc[strategy]["traffic"])
             ax.errorbar(
                 traffic, here["mean"], yerr=_half_widths(here), color=colour, marker=marker, markersize=3.5,
@@ -61,14 +67,15 @@ def tradeoff(
             best = (float(traffic[0]), float(here["mean"].iloc[0]))
             if whole is not None:
                 row = whole[whole["strategy"] == strategy].iloc[0]
-                best = (float(row["traffic"]), float(row["accuracy"]))
+                best = (float(row["traffic"]), float(row[metric]))
                 ax.plot(*best, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
                 points.append(best)
             labels.append((strategy, *best, colour))
         _traffic_axis(ax, [x for x, _ in points])
-        ax.set_ylim(-0.05, 1.1)
-        ax.set_yticks(np.linspace(0, 1, 6))
-        ax.set_ylabel("accuracy")
+        if metric == "accuracy":
+            ax.set_ylim(-0.05, 1.1)
+            ax.set_yticks(np.linspace(0, 1, 6))
+        ax.set_ylabel(_with_unit(drawn, metric))
         ax.set_title(_tradeoff_key(data, factor, fixed, is_intact_shown=whole is not None), loc="left")
         label_points(ax, labels, points)
     return ax
@@ -155,13 +162,18 @@ def resilience(
         if data["exact"].notna().any():
             ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
         _factor_axis(ax, factor, values, at, unit, is_number=is_number)
-        unit_of_metric = data["unit"].iloc[0]
-        ax.set_ylabel(words(metric) + ("" if unit_of_metric == "1" else f" ({unit_of_metric})"))
+        ax.set_ylabel(_with_unit(data, metric))
         if metric in ("accuracy", "answered"):
             ax.set_ylim(-0.03, 1.05)
             ax.set_yticks(np.linspace(0, 1, 6))
         _legend_above(ax, fixed)
     return ax
+
+
+def _with_unit(rows: pd.DataFrame, metric: str) -> str:
+    """Return the name of a metric with its unit."""
+    unit = rows["unit"].iloc[0]
+    return words(metric) + ("" if unit == "1" else f" ({unit})")
 
 
 def _distance_apart(at: list[float], n: int) -> float:
@@ -198,12 +210,16 @@ def _factor_axis(ax: Axes, factor: str, values: list[Any], at: list[float], unit
 
 
 def draw(result: Result) -> None:
-    """Draw all figures of a result into its folder, as PNG and SVG: ``tradeoff``, and ``resilience`` with a sweep."""
+    """Draw all figures of a result into its folder, as PNG and SVG: ``tradeoff``, and ``resilience`` with a sweep.
+
+    Where no accuracy was asked they show latency instead.
+    """
     summary = result.summary()
     factor = loss_factor(result)
-    drawn = {"tradeoff": tradeoff(summary, intact=result.intact(), factor=factor)}
+    metric = "accuracy" if (summary["metric"] == "accuracy").any() else "latency"
+    drawn = {"tradeoff": tradeoff(summary, intact=result.intact(), factor=factor, metric=metric)}
     if factor is not None:
-        drawn["resilience"] = resilience(summary, factor=factor)
+        drawn["resilience"] = resilience(summary, factor=factor, metric=metric)
     for name, ax in drawn.items():
         figure = ax.get_figure(root=True)
         if figure is not None:

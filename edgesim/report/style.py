@@ -16,7 +16,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """M. Okabe, K. Ito, Color Universal Design, 2008, without yellow, which is too light for thin lines on white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 """One more than colours, so that a colour and a marker meet again only after 56 strategies."""
+FORMATS = ("png", "svg", "pdf")
 WIDTH_IN, HEIGHT_IN = 3.5, 2.7
+TEXT, PAPER, GRID = "#1A1A1A", "#FFFFFF", "#E5E5E5"
+"""What the dark report turns round: letters and axes, the ground, and the lines of the grid."""
 RC = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -30,7 +33,12 @@ RC = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E5E5E5",
+    "text.color": TEXT,
+    "axes.labelcolor": TEXT,
+    "axes.edgecolor": TEXT,
+    "xtick.color": TEXT,
+    "ytick.color": TEXT,
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.2,
@@ -58,18 +66,26 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def new_axes() -> Axes:
-    """Return axes on a figure of their own, of the width of one column; no global state of pyplot is involved."""
+def new_axes(width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> Axes:
+    """Return axes on a figure of their own, by default one column wide; no global state of pyplot is involved."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained").add_subplot()
+    return Figure(figsize=(width_in, height_in), layout="constrained").add_subplot()
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that holds the axes."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("these axes are in no figure")
+    return figure
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) -> None:
     """Write a figure in several formats, without the date, so that equal figures are equal files."""
     with house_style():
         for kind in formats:
-            metadata = {"Date": None} if kind == "svg" else None
+            metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
             figure.savefig(path.with_suffix(f".{kind}"), format=kind, metadata=metadata)
 
 

@@ -41,7 +41,8 @@ def tables(result: Result) -> list[Table]:
     factor = loss_factor(result)
     made = [costs(summary, result.intact(), factor)]
     if factor is not None:
-        made.append(levels(summary, factor, "accuracy", "Accuracy in %, mean ± half the 95 % interval"))
+        if (summary["metric"] == "accuracy").any():
+            made.append(levels(summary, factor, "accuracy", "Accuracy in %, mean ± half the 95 % interval"))
         if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
             made.append(levels(summary, factor, "answered", "Requests with an answer, in %"))
     return made
@@ -72,14 +73,17 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Ta
     summary, place = at_first(summary, factors)
     whole = {str(row["strategy"]): row for row in at_first(intact, factors)[0].to_dict(orient="records")}
     cell = cells(summary, ["strategy", "metric"])
+    is_asked = (summary["metric"] == "accuracy").any()
     rows = []
     for name in strategies_of(summary):
         row = [name, *(_byte(cell[name, f"traffic_{kind}"]) for kind in TRAFFIC_KINDS)]
         row += [_with_interval(cell[name, "latency"]), _quantity(cell[name, "latency_p95"])]
         row += [_with_interval(cell[name, "energy"]), _byte(cell[name, "peak_memory"])]
-        if factor is None:
+        if is_asked and factor is None:
             row.append(_share(cell[name, "accuracy"]) + " %")
-        rows.append((*row, f"{100 * whole[name]['accuracy']:.1f} %"))
+        if is_asked:
+            row.append(f"{100 * whole[name]['accuracy']:.1f} %")
+        rows.append(tuple(row))
     headers = [
         "strategy",
         "input",
@@ -90,9 +94,10 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Ta
         "energy",
         "peak\nmemory",
     ]
-    headers += ["accuracy"] if factor is None else []
+    headers += ["accuracy"] if is_asked and factor is None else []
+    headers += ["accuracy,\nno loss"] if is_asked else []
     title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
-    return Table(title, (*headers, "accuracy,\nno loss"), tuple(rows))
+    return Table(title, tuple(headers), tuple(rows))
 
 
 def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table:

@@ -1,0 +1,52 @@
+"""`edgesim show`: draw or export a scenario's topology."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Picture to write, .png, .svg or .pdf. Default: NAME-topology.png."
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the topology as .graphml or node-link .json instead.")
+    ] = None,
+) -> None:
+    r"""Draw the topology of a scenario: names, rates and roles of devices; or export it as a graph.
+
+    An exported graph is read again with `topology: {file: lab.graphml}`.
+
+    \b
+    Examples:
+      edgesim show scenarios/wearables.yaml
+      edgesim show scenarios/wearables.yaml --output wearables.svg
+      edgesim show scenarios/wearables.yaml --export lab.graphml
+    """
+    from edgesim.scenario.build import build
+    from edgesim.scenario.schema import Scenario
+
+    scenario = Scenario.load(file)
+    system = build(scenario)
+    written = export or output or Path(f"{scenario.name}-topology.png")
+    if export is not None:
+        from edgesim.scenario.graphs import write_graph
+
+        write_graph(system.topology, export)
+    else:
+        from edgesim.report.style import FORMATS, figure_of, save
+        from edgesim.report.topology import roles_of, topology
+
+        kind = written.suffix.removeprefix(".")
+        if kind not in FORMATS:
+            raise typer.BadParameter(f"{written.name} is none of {', '.join(f'.{one}' for one in FORMATS)}")
+        ax = topology(system.topology, roles=roles_of(system.source_id, system.sink_id, system.strategies))
+        save(figure_of(ax), written, (kind,))
+    typer.echo(f"{written}: {len(system.topology.devices)} devices, {len(system.topology.links)} links")
