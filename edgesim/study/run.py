@@ -28,6 +28,7 @@ from edgesim.study.store import (
     write_summary,
     write_trials,
 )
+from edgesim.study.timeline import TIMELINE, timelines
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
@@ -108,6 +109,7 @@ def run(
         right = [accuracy_of(case, trials, accuracy) for case, trials in zip(shared.cases, drawn, strict=True)]
         write_trials(partial / TRIALS, shared.cases, drawn, right)
         write_json(partial / SCENARIO, about["scenario"])
+        write_json(partial / TIMELINE, timelines(shared))
         write_json(partial / MANIFEST, about)
         if illustrate is not None:
             illustrate(Result(partial))
