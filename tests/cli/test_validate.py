@@ -26,7 +26,7 @@ def test_every_shipped_scenario_is_valid(path: Path, capsys: pytest.CaptureFixtu
 def test_the_size_of_the_study_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Before anybody waits for it."""
     validate([VALID])
-    assert "3 strategies x 8 points x 400 replications = 9,600 trials" in capsys.readouterr().out
+    assert "5 strategies x 8 points x 400 replications = 16,000 trials" in capsys.readouterr().out
 
 
 def test_all_files_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,9 +24,9 @@ WEARABLES = Path(__file__).parents[2] / "scenarios" / "wearables.yaml"
 
 
 def test_the_shipped_scenario_is_what_it_says() -> None:
-    """A hub and eight wearables in one cell, three strategies, 0 to 7 of 8 lost."""
+    """A hub and eight wearables in one cell, five strategies, 0 to 7 of 8 lost."""
     scenario = Scenario.load(WEARABLES)
-    assert list(scenario.strategies) == ["single", "modnn", "nonn"]
+    assert list(scenario.strategies) == ["single", "modnn", "nonn", "resilient", "ensemble"]
     assert scenario.points() == tuple({"lost_devices": k} for k in range(8))
     system = build(scenario)
     assert len(system.topology.devices) == 9
