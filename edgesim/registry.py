@@ -173,6 +173,33 @@ FAILURES = Registry(
     {
         "exactly-k": "edgesim.failures.exactly_k:ExactlyK",
         "bernoulli": "edgesim.failures.bernoulli:Bernoulli",
+        "packet-loss": "edgesim.failures.packet_loss:PacketBernoulli",
+        "gilbert-elliott": "edgesim.failures.gilbert_elliott:GilbertElliott",
+        "on-off": "edgesim.failures.on_off:OnOff",
+        "scripted": "edgesim.failures.scripted:Scripted",
+        "common-cause": "edgesim.failures.common_cause:CommonCause",
+        "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
+        "log-normal": "edgesim.failures.stragglers:LogNormal",
+    },
+)
+TRANSPORTS = Registry(
+    "transports",
+    "transport",
+    {
+        "datagram": "edgesim.network.transport:Datagram",
+        "arq": "edgesim.network.transport:Arq",
+        "tcp": "edgesim.network.transport:Tcp",
+    },
+)
+ARRIVALS = Registry(
+    "arrivals",
+    "arrival model",
+    {
+        "closed-loop": "edgesim.arrivals.closed_loop:ClosedLoop",
+        "periodic": "edgesim.arrivals.periodic:Periodic",
+        "poisson": "edgesim.arrivals.poisson:Poisson",
+        "bursts": "edgesim.arrivals.poisson:Bursts",
+        "trace": "edgesim.arrivals.trace:TraceFile",
     },
 )
 DATASETS = Registry(
@@ -225,5 +252,6 @@ PARTITIONERS = Registry(
 )
 
 REGISTRIES: dict[str, Registry] = {
-    registry.seam: registry for registry in (STRATEGIES, FAILURES, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
+    registry.seam: registry
+    for registry in (STRATEGIES, FAILURES, TRANSPORTS, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
 }

@@ -18,7 +18,9 @@ from edgesim.units import plain_name
 DEVICES = "devices"
 _KINDS = {
     "strategies": "methods that distribute a network over devices",
-    "failures": "what takes devices and links down, and what loses messages",
+    "failures": "what takes devices and links down, loses messages and packets, or slows devices",
+    "transports": "how the packets of a message get across",
+    "arrivals": "when requests are released",
     "datasets": "samples that networks are trained and asked on",
     "models": "network architectures",
     "partitioners": "ways to divide the filters of a network into parts",

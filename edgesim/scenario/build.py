@@ -12,7 +12,7 @@ from edgesim.scenario.expand import link_id, link_pairs
 if TYPE_CHECKING:
     from edgesim.domain.training import Training
     from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
-    from edgesim.scenario.hardware import ChannelSpec, ProfileSpec
+    from edgesim.scenario.hardware import ChannelSpec, MediumSpec, ProfileSpec
     from edgesim.scenario.schema import Scenario, TopologySpec
 
 
@@ -71,7 +71,9 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     entries = [(one.device_ids, one) for one in spec.devices]
     made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
     devices = tuple(
-        Device(device_id, _profile(entry.profile, profiles), entry.position)
+        Device(
+            device_id, _profile(entry.profile, profiles), entry.position, entry.cores, entry.sharing, entry.on_outage
+        )
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
@@ -87,8 +89,15 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for entry in spec.links
         for src, dst in link_pairs({"between": entry.between, "from": entry.src, "to": entry.dst}, ids)
     ]
-    shared = [shape.medium for shape in spec.shapes.values() if shape.medium is not None]
-    return Topology(devices, tuple(links), tuple(Medium(name) for name in dict.fromkeys((*spec.media, *shared))))
+    media = {medium.medium_id: medium for medium in map(_medium, spec.media)}
+    for shape in spec.shapes.values():
+        if shape.medium is not None:
+            media.setdefault(shape.medium, Medium(shape.medium))
+    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding)
+
+
+def _medium(entry: str | MediumSpec) -> Medium:
+    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention)
 
 
 def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
@@ -118,4 +127,7 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         mtu_byte=entry.mtu,
         header_byte=entry.header,
         medium_id=entry.medium,
+        sharing=entry.sharing,
+        transport=entry.transport,
+        on_outage=entry.on_outage,
     )

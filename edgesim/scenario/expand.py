@@ -204,7 +204,8 @@ def outline(topology: object, seed: object = 1) -> Outline:
     shapes = [name for name in SHAPES if topology.get(name) is not None]
     if not isinstance(devices, list) and (devices is not None or not shapes):
         return Outline(is_complete=False)
-    result = Outline(media=tuple(name for name in media if isinstance(name, str)) if isinstance(media, list) else ())
+    entries = [one.get("id") if isinstance(one, dict) else one for one in media] if isinstance(media, list) else []
+    result = Outline(media=tuple(name for name in entries if isinstance(name, str)))
     for name in shapes:
         result.add_shape(read_shape(name, topology[name]), seed if isinstance(seed, int) else 1, ("topology", name))
     for index, device in enumerate(devices if isinstance(devices, list) else ()):

@@ -14,10 +14,10 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.topology import Device, DeviceProfile, Topology
+from edgesim.domain.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.scenario.expand import link_id
-from edgesim.scenario.hardware import DeviceSpec, LinkSpec, PowerSpec, ProfileSpec, RatesSpec
+from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def topology_data(topology: Topology) -> dict[str, Any]:
             )
     form: dict[str, Any] = {
         "devices": [_device_data(device) for device in topology.devices],
-        "media": [medium.medium_id for medium in topology.media],
+        "media": [_medium_data(medium) for medium in topology.media],
         "links": [
             {"from": link.src_id, "to": link.dst_id, **_fields(link, LinkSpec, ("link_id", "src_id", "dst_id"))}
             for link in topology.links
@@ -65,6 +65,12 @@ def topology_data(topology: Topology) -> dict[str, Any]:
 def _device_data(device: Device) -> dict[str, Any]:
     profile = _profile_data(device.profile) if device.profile.name == INLINE else device.profile.name
     return {"id": device.device_id, "profile": profile, **_fields(device, DeviceSpec, ("device_id", "profile"))}
+
+
+def _medium_data(medium: Medium) -> str | dict[str, Any]:
+    if medium == Medium(medium.medium_id):
+        return medium.medium_id
+    return {"id": medium.medium_id, **_fields(medium, MediumSpec, ("medium_id",))}
 
 
 def _profile_data(profile: DeviceProfile) -> dict[str, Any]:
@@ -133,10 +139,11 @@ def from_graph(graph: nx.Graph[Any], defaults: Mapping[str, Any] | None = None) 
         ends = {"from": str(src), "to": str(dst)} if graph.is_directed() else {"between": [str(src), str(dst)]}
         links.append({**ends, **_known(LinkSpec, defaults, said)})
     profiles, media = (_value(graph.graph.get(key, empty)) for key, empty in (("profiles", "{}"), ("media", "[]")))
-    named = [link["medium"] for link in links if "medium" in link]
+    known = {one["id"] if isinstance(one, dict) else one for one in media}
+    named = dict.fromkeys(link["medium"] for link in links if "medium" in link and link["medium"] not in known)
     return {
         "profiles": profiles,
-        "topology": {"devices": devices, "media": list(dict.fromkeys([*media, *named])), "links": links},
+        "topology": {"devices": devices, "media": [*media, *named], "links": links},
     }
 
 

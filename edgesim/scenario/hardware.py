@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from annotated_types import Ge, Len
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from edgesim.domain.topology import OnOutage, Sharing
 from edgesim.errors import UnknownNameError
 from edgesim.scenario import catalog
 from edgesim.scenario.expand import expand_range
-from edgesim.scenario.options import CONFIG, mistake, mistake_at, unknown_name
+from edgesim.scenario.options import CONFIG, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Seconds, Watt
 
 
@@ -18,6 +28,13 @@ class Spec(BaseModel):
     """A part of a scenario."""
 
     model_config = CONFIG
+
+
+def without_defaults(spec: Spec, written: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """Leave out keys that have their default, so that keys of later versions change no hash of an older scenario."""
+    fields = type(spec).model_fields
+    kept = {name for name in names if getattr(spec, name, fields[name].default) != fields[name].default}
+    return {key: value for key, value in written.items() if key not in names or key in kept}
 
 
 class RatesSpec(Spec):
@@ -92,6 +109,17 @@ class DeviceSpec(Spec):
     position: Annotated[tuple[Metre, Metre], Len(2)] | None = Field(
         None, description="where it stands, x and y", examples=[["0 m", "2.5 m"]]
     )
+    cores: Annotated[int, Ge(1)] = Field(1, description="computations at the same time, each on one core", examples=[4])
+    sharing: Sharing = Field(
+        "fifo", description="`fifo`: cores in order of arrival; `fair`: all computations share them", examples=["fair"]
+    )
+    on_outage: OnOutage = Field(
+        "lost", description="interrupted computations are lost, or go on after the outage", examples=["resume"]
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"cores", "sharing", "on_outage"}))
 
     @field_validator("id")
     @classmethod
@@ -113,6 +141,48 @@ class ChannelSpec(Spec):
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
     mtu: Annotated[Bytes, Ge(1)] = Field(1472, description="payload of one packet", examples=["1472 B"])
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
+    sharing: Sharing = Field(
+        "fifo",
+        description="`fifo`: one message after another; `fair`: all at once, max-min fair; a medium has its own",
+        examples=["fair"],
+    )
+    transport: Annotated[Any, PluginOf("transports")] | None = Field(
+        None, description="how packets get across; by default as datagrams", examples=["tcp"]
+    )
+    on_outage: OnOutage = Field(
+        "lost", description="interrupted messages are lost, or go on after the outage", examples=["resume"]
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"sharing", "transport", "on_outage"}))
+
+
+class MediumSpec(Spec):
+    """A channel that several links share, and how."""
+
+    id: str = Field(description="distinct name", examples=["cell"])
+    sharing: Sharing = Field(
+        "fifo", description="`fifo`: one message after another; `fair`: all at once, max-min fair", examples=["fair"]
+    )
+    contention: Annotated[float, Ge(0)] = Field(
+        0.0, description="share by which a message takes longer per other device that waits", examples=[0.065]
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> MediumSpec:
+        if self.contention > 0 and self.sharing == "fair":
+            raise mistake("contention goes with `sharing: fifo` only", remedy="leave one of the two out")
+        return self
+
+
+def _medium_form(value: object) -> str:
+    return "options" if isinstance(value, (dict, MediumSpec)) else "name"
+
+
+MediumEntry = Annotated[
+    Annotated[str, Tag("name")] | Annotated[MediumSpec, Tag("options")], Discriminator(_medium_form)
+]
 
 
 class LinkSpec(ChannelSpec):

@@ -19,11 +19,21 @@ from pydantic import (
 )
 
 from edgesim.domain.evaluation import Evaluation
+from edgesim.domain.topology import Forwarding
 from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario.extend import extended, read_with_bases
-from edgesim.scenario.hardware import ChannelSpec, DeviceSpec, LinkSpec, Profile, ProfileSpec, Spec
+from edgesim.scenario.hardware import (
+    ChannelSpec,
+    DeviceSpec,
+    LinkSpec,
+    MediumEntry,
+    Profile,
+    ProfileSpec,
+    Spec,
+    without_defaults,
+)
 from edgesim.scenario.options import OptionsOf, PluginOf, mistake, mistake_at
 from edgesim.scenario.shapes import (
     SHAPES,
@@ -70,8 +80,15 @@ class TopologySpec(Spec):
     devices: tuple[DeviceSpec, ...] = Field(
         (), description="single devices and ranges", examples=[[{"id": "hub", "profile": "phone"}]]
     )
-    media: tuple[str, ...] = Field(
-        (), description="channels that several links share, one message at a time", examples=[["cell"]]
+    media: tuple[MediumEntry, ...] = Field(
+        (),
+        description="channels that several links share; a name, or `id` and how it is shared",
+        examples=[["cell"], [{"id": "cell", "contention": 0.065}]],
+    )
+    forwarding: Forwarding = Field(
+        "store_and_forward",
+        description="`fifo` links pass a message on as a whole, or with `cut_through` each packet as it comes",
+        examples=["cut_through"],
     )
     links: tuple[LinkSpec, ...] = Field(
         (),
@@ -83,6 +100,7 @@ class TopologySpec(Spec):
     def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
+        written = without_defaults(self, written, frozenset({"forwarding"}))
         return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
 
     @property
