@@ -19,6 +19,7 @@ from edgesim.units import Seconds
 if TYPE_CHECKING:
     import torch
 
+    from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
     from edgesim.nn.stages import Stage
     from edgesim.strategies.layer_partition import CutStage
@@ -79,6 +80,19 @@ class MoDNN:
 
     needs_training: ClassVar[bool] = False
 
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""
+        if self.on_missing == "degrade" and self.step_deadline_s is None:
+            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long the owner waits for one layer")
+        if not self._worker_ids(topology):
+            raise PlanError(
+                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
+            )
+
+    def _worker_ids(self, topology: Topology) -> tuple[str, ...]:
+        ids = [device.device_id for device in topology.devices]
+        return tuple(name for name in ids if fnmatchcase(name, self.workers) and name != self.owner)
+
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.
 
@@ -94,7 +108,11 @@ class MoDNN:
         from edgesim.strategies.layer_partition import LayerPartition
         from edgesim.strategies.layer_plan import PlanWriter
 
-        device_ids = self._device_ids(context)
+        known_device(context, "modnn.owner", self.owner)
+        self.check(context.topology)
+        device_ids = self._worker_ids(context.topology)
+        if self.owner_computes:
+            device_ids = (self.owner, *device_ids)
         network = pruned(context.network, self.pruning) if self.pruning else context.network
         is_divided = bool(self.pruning) or self.linear != "outputs"
         cut_up = staged(network, context.dataset.input_shape, self.execution, self.cut, has_bare_matrices=is_divided)
@@ -111,22 +129,6 @@ class MoDNN:
             plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
             context.dataset.test.inputs, self._notes(context, network),
         )  # fmt: skip
-
-    def _device_ids(self, context: DeploymentContext) -> tuple[str, ...]:
-        """Return the devices that compute. Raises `PlanError`."""
-        known_device(context, "modnn.owner", self.owner)
-        if self.on_missing == "degrade" and self.step_deadline_s is None:
-            raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long a step waits for messages")
-        device_ids = tuple(
-            device.device_id
-            for device in context.topology.devices
-            if fnmatchcase(device.device_id, self.workers) and device.device_id != self.owner
-        )
-        if not device_ids:
-            raise PlanError(
-                f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
-            )
-        return (self.owner, *device_ids) if self.owner_computes else device_ids
 
     def _cut_stage(
         self, context: DeploymentContext, network: torch.nn.Module, stage: Stage, device_ids: Sequence[str]

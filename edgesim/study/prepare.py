@@ -116,11 +116,11 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         where = (*taught_by, system.topology, system.source_id, system.sink_id)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
-            position, _ = prepared.get(
+            position, ready = prepared.get(
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
-            asked_of = (len(teacher.dataset.test), system.evaluation)
+            asked_of = (len(ready.labels), system.evaluation)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of))
     return Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
