@@ -15,7 +15,7 @@ import numpy as np
 
 from edgesim.domain.records import Outage, RequestRecord
 from edgesim.engine.simulation import simulate
-from edgesim.failures.draw import draw_outages, enumerate_outages, loss_models
+from edgesim.failures.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
 from edgesim.rng import CHUNK, Streams
 from edgesim.study.design import Block, Case, Shared
 
@@ -26,7 +26,7 @@ N_MOST_OUTCOMES = 2**14
 """Most combinations of outages that are enumerated for the exact expectation."""
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
-OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished")
+OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished", "rejected")
 
 streams_of = lru_cache(maxsize=4)(Streams)  # cases that follow each other read the same blocks
 
@@ -116,20 +116,30 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
         records = [simulate_outages(shared, case, outages) for _, outages in chosen]
         return columns(records, [probability for probability, _ in chosen])
     losses = loss_models(case.failures, case.topology)
+    slowdowns = slowdown_models(case.failures, case.topology)
     program = shared.prepared[case.prepared].program
     records = []
     for replication in range(block.start, block.stop):
         streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
         outages = draw_outages(case.failures, case.topology, streams)
-        if losses:
-            records += simulate(program, outages=outages, losses=losses, streams=streams, deadline_s=case.deadline_s)
+        renewals = draw_renewals(case.failures, case.topology, streams)
+        if losses or slowdowns or renewals:
+            records += simulate(
+                program,
+                outages=outages,
+                renewals=renewals,
+                losses=losses,
+                slowdowns=slowdowns,
+                streams=streams,
+                deadline_s=case.deadline_s,
+            )
         else:
             records.append(simulate_outages(shared, case, outages))
     return columns(records, [1.0] * len(records))
 
 
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
-    """Return the record of a trial in which no message is lost at random; equal outages are simulated once."""
+    """Return the record of a trial in which only outages are drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
     key = (case.prepared, case.deadline_s, ordered)
     record = shared.records.get(key)
