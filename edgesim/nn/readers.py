@@ -30,7 +30,7 @@ _ACTIVATIONS = (
 _ACTIVATION_NAMES = frozenset({
     "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
     "relu6", "selu", "silu", "sigmoid", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
-    "dropout", "dropout1d", "dropout2d", "dropout3d",
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "neg", "abs", "exp", "square", "clamp",
 })  # fmt: skip
 _JOIN_NAMES = frozenset({"add", "sub", "mul", "div", "truediv", "maximum", "minimum"})
 _CONCATENATIONS = frozenset({"cat", "concat", "concatenate"})

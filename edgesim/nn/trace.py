@@ -87,6 +87,8 @@ def trace(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
             f"module {name or 'the network'!r} ({type(culprit).__name__}) cannot be traced: {_first_line(error)}; "
             "its forward method must not branch or loop on the values of tensors; rewrite it with tensor operations"
         ) from error
+    for node in graph.nodes:
+        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
     inputs = [node for node in graph.nodes if node.op == "placeholder" and not node.args]
     if len(inputs) != 1:
         raise DataError(f"{type(network).__name__}.forward takes {len(inputs)} inputs; a network must take one tensor")
