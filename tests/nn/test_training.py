@@ -138,7 +138,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
 
     With augmentation and dropout, so that every generator counts.
     """
-    training = "Training(epochs=5, optimizer='sgd', learning_rate=0.05, augmentation='flip-and-shift', views=3)"
+    training = "Training(epochs=5, optimizer='sgd', learning_rate=0.02, augmentation='shift', views=3)"
     model = "WideResNet(depth=10, width=1, dropout=0.3)"
     code = f"""
 import contextlib, os, pathlib, signal
@@ -160,25 +160,29 @@ class Killer:
         if self.n_done == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
-train_teacher({model}, Digits(train_size=100).load(), {training}, seed=1, progress=Killer(),
+train_teacher({model}, Digits(train_size=150).load(), {training}, seed=1, progress=Killer(),
               cache=NetworkCache(pathlib.Path({str(tmp_path / "killed")!r})))
 """
-    data = Digits(train_size=100).load()
+    data = Digits(train_size=150).load()
     ended = subprocess.run([sys.executable, "-c", code], check=False)
     assert ended.returncode == -signal.SIGKILL
     left = [path.suffix for path in (tmp_path / "killed").iterdir()]
     assert left == [".checkpoint"]
-    networks = {}
+    networks, metrics = {}, {}
     for name in ("killed", "whole"):
-        networks[name] = train_teacher(
+        trained = train_teacher(
             WideResNet(depth=10, width=1, dropout=0.3),
             data,
-            Training(epochs=5, optimizer="sgd", learning_rate=0.05, augmentation="flip-and-shift", views=3),
+            Training(epochs=5, optimizer="sgd", learning_rate=0.02, augmentation="shift", views=3),
             seed=1,
             progress=silent,
             cache=NetworkCache(tmp_path / name),
-        ).network.state_dict()
-    assert silent.notes[0] == "resumed behind epoch 3"
+        )
+        networks[name], metrics[name] = trained.network.state_dict(), trained.metrics
+    resumed, whole = silent.notes[:3], silent.notes[3:]
+    assert resumed == ["resumed behind epoch 3", *whole[3:]]
+    assert metrics["killed"] == metrics["whole"]
+    assert metrics["whole"]["epoch"] > 3  # else the weights would be those of before the kill
     assert all(torch.equal(tensor, networks["killed"][name]) for name, tensor in networks["whole"].items())
     assert sorted(path.suffix for path in (tmp_path / "killed").iterdir()) == [".json", ".safetensors"]
 
