@@ -162,7 +162,26 @@ def interval(values: np.ndarray, digits: int = 3) -> str:
     return f"{mean:.{digits}f} ± {half_width:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
 
 
-def report(name: str, dataset: str, cases: list[dict[str, Any]], command: str, n_classes: int) -> str:
+def partition_table(rows: pd.DataFrame) -> list[str]:
+    """Return how the partitioners divide the teacher's filters, means over seeds, for as many parts as students and half of them."""
+    head = (
+        "Means over seeds. Imbalance: largest over mean size; correlation lost: share of co-activation between filters of different "
+        "parts or dropped; cut: the same share on the graph that was divided."
+    )
+    columns = ("graph", "partitioner", "parts", "imbalance", "dropped", "cut", "correlation lost")
+    rows = rows[rows["parts"] > 2]
+    means = rows.groupby(["graph", "partitioner", "parts"], sort=False).mean(numeric_only=True).reset_index()
+    body = [
+        f"| {row['graph']} | {row['partitioner']} | {row['parts']} | {row['imbalance']:.2f} | {row['dropped']:.1f} | "
+        f"{row['cut_ratio']:.3f} | {row['lost_correlation']:.3f} |"
+        for row in means.to_dict("records")
+    ]
+    return [head, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *body]
+
+
+def report(
+    name: str, dataset: str, cases: list[dict[str, Any]], tables: pd.DataFrame, command: str, chance: float
+) -> str:
     """Return the result in words and tables."""
     labels = list(dict.fromkeys(one["label"] for one in cases))
     seeds = sorted({one["seed"] for one in cases})
@@ -178,7 +197,7 @@ def report(name: str, dataset: str, cases: list[dict[str, Any]], command: str, n
         "shared with other work) where they were not in the cache."
     )
     what = (
-        f"Teacher: test accuracy {interval(teacher)}. Guessing: {1 / n_classes:.3f}. All values are of the test split, means over "
+        f"Teacher: test accuracy {interval(teacher)}. Guessing: {chance:.3f}. All values are of the test split, means over "
         "all subsets of the given size; intervals (95 %, t distribution) are over seeds and say nothing about other data."
     )
     lines = [
@@ -199,6 +218,7 @@ def report(name: str, dataset: str, cases: list[dict[str, Any]], command: str, n
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     lines += ["", f"## {LOST} of 8 lost, against NoNN with the same seed", "", *_ratios(cases, labels, teacher)]
     lines += ["", "## What each strategy costs", "", *_costs(first, labels)]
+    lines += ["", "## Partitions of the teacher's filters", "", *partition_table(tables)]
     lines += ["", f"![accuracy against lost devices]({name}.png)", ""]
     return "\n".join(lines)
 
@@ -307,10 +327,11 @@ def main() -> None:
     summary = summarise(cases)
     summary.round(5).to_csv(options.output / f"{name}.csv", index=False)
     pd.concat(tables).round(4).to_csv(options.output / f"{name}-partitions.csv", index=False)
-    n_classes = context.dataset.n_classes
-    (options.output / f"{name}.md").write_text(report(name, options.dataset, cases, command, n_classes))
+    chance = 1 / context.dataset.n_classes
+    text = report(name, options.dataset, cases, pd.concat(tables), command=command, chance=chance)
+    (options.output / f"{name}.md").write_text(text)
     reached = float(np.mean([one["facts"]["teacher_test_accuracy"] for one in cases]))
-    figure(summary, options.output / name, reached, 1 / n_classes)
+    figure(summary, options.output / name, reached, chance)
 
 
 if __name__ == "__main__":

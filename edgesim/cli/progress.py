@@ -80,7 +80,10 @@ class LineTask:
         """Write how far it is."""
         passed_s = monotonic() - self._started_s
         note = f"; {self._note}" if self._note else ""
-        self._console.print(f"{self._label}: {self._n_done} of {self._n_total} in {passed_s:.1f} s{note}")
+        left = ""
+        if 0 < self._n_done < self._n_total:
+            left = f", about {passed_s / self._n_done * (self._n_total - self._n_done):.0f} s left"
+        self._console.print(f"{self._label}: {self._n_done} of {self._n_total} in {passed_s:.1f} s{left}{note}")
 
 
 class Lines:
