@@ -17,6 +17,7 @@ from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_o
 from edgesim.cli.explain import explain
 from edgesim.cli.models import models
 from edgesim.cli.new import new
+from edgesim.cli.plan import plan
 from edgesim.cli.run import run
 from edgesim.cli.schema import schema
 from edgesim.cli.show import show
@@ -79,6 +80,7 @@ _debug: list[bool] = []
 
 app.command()(new)
 app.command()(show)
+app.command()(plan)
 app.command()(run)
 
 

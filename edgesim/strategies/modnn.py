@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
@@ -78,7 +78,10 @@ class MoDNN:
     pruning: Annotated[float, Ge(0), Lt(1)] = 0.0
     linear: Literal["outputs", "mscc", "fgcp"] = "outputs"
 
-    needs_training: ClassVar[bool] = False
+    @property
+    def needs_training(self) -> bool:
+        """Whether its plan depends on weights, not only on shapes."""
+        return self.pruning > 0 or self.linear != "outputs"
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""

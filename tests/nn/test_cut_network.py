@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
-from edgesim.nn.boxes import index, volume
+from edgesim.nn.boxes import Window, index, volume
 from edgesim.nn.cut_network import NOTHING, CutNetwork, Damage
 from edgesim.nn.schedule import schedule
 from edgesim.nn.stages import staged
@@ -292,7 +292,7 @@ def test_a_staged_network_survives_pickling(execution):
     inputs = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
     staged_network, plans = cut(network, (1, 8, 8), [1, 2], execution)
     damage = [Damage(results=frozenset({number % 2})) for number in range(len(plans))]
-    copied = pickle.loads(pickle.dumps(staged_network))
+    copied = pickle.loads(pickle.dumps(staged_network))  # noqa: S301
     first, second = (CutNetwork(one, plans, inputs).logits(damage) for one in (staged_network, copied))
     assert np.array_equal(first, second)
 
