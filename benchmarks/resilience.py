@@ -180,7 +180,7 @@ def partition_table(rows: pd.DataFrame) -> list[str]:
 
 
 def report(
-    name: str, dataset: str, cases: list[dict[str, Any]], tables: pd.DataFrame, command: str, chance: float
+    name: str, dataset: str, cases: list[dict[str, Any]], tables: pd.DataFrame, *, command: str, chance: float
 ) -> str:
     """Return the result in words and tables."""
     labels = list(dict.fromkeys(one["label"] for one in cases))

@@ -44,7 +44,8 @@ class Ensemble:
     students : number of networks; as many devices must match.
     devices : glob pattern of the devices that run them, one each, in the order of the topology.
     merger : device that averages; the sink by default.
-    deadline_s : how long the merger waits, as for ``nonn``.
+    deadline_s : how long the merger waits for answers, from the release of the request, or from the end of its own network if
+        it has one; without a deadline it waits until everything is there, for ever if something is lost.
     student : their architecture.
     temperature, alpha : of the loss L_KD; see `edgesim.domain.training.Distillation`.
     training : of each.

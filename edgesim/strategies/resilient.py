@@ -34,8 +34,16 @@ class Resilient(DistilledStudents):
 
     Parameters
     ----------
-    students, devices, merger, deadline_s, student, temperature, alpha, beta, normalised_over, survival, fitting, training : as for
-        ``nonn``.
+    students : S; as many devices must match.
+    devices : glob pattern of the devices that run students, one each, in the order of the topology.
+    merger : device that averages and runs the head; the sink by default.
+    deadline_s : how long the merger waits for students, from the release of the request, or from the end of its own student if
+        it has one; without a deadline it waits until everything is there, for ever if something is lost.
+    student : architecture of a student.
+    temperature, alpha, beta, normalised_over, survival : of the loss; see `edgesim.domain.training.Distillation`.
+    fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
+        they give (``independent``).
+    training : of students and head.
     parts : M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.
