@@ -146,7 +146,8 @@ class MultiEigenvector:
 class ModularityEigenvector:
     """Filters sorted by the leading eigenvector of the modularity matrix, cut into consecutive parts of equal size.
 
-    B = A - k k^T / 2m, k the row sums of the affinity A and 2m their sum. Sizes differ by at most one.
+    B = A - k k^T / 2m, k the row sums of the affinity A and 2m their sum. B maps the constant vector to zero; it says nothing
+    about parts and is left out, which matters where every other eigenvalue is negative. Sizes differ by at most one.
 
     References
     ----------
@@ -171,6 +172,7 @@ class ModularityEigenvector:
         total = strength.sum()
         matrix = affinity - np.outer(strength, strength) / total if total > 0 else affinity
         last = len(matrix) - 1
+        matrix = matrix - np.abs(matrix).sum(axis=1).max()  # the constant vector becomes the last of all
         _, vectors = eigh(matrix, subset_by_index=(last, last))
         return sliced(_sorted_by(vectors[:, 0]), n_parts)
 
