@@ -18,6 +18,8 @@ from edgesim.cli.explain import explain
 from edgesim.cli.models import models
 from edgesim.cli.new import new
 from edgesim.cli.plan import plan
+from edgesim.cli.plot import plot
+from edgesim.cli.report import report
 from edgesim.cli.run import run
 from edgesim.cli.schema import schema
 from edgesim.cli.show import show
@@ -125,6 +127,8 @@ def list_(
 
 app.command()(train)
 app.add_typer(models)
+app.command()(report)
+app.command()(plot)
 app.command()(explain)
 app.command()(schema)
 

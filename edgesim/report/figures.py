@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
 
 from edgesim.report.labels import label_points
-from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
-from edgesim.report.style import house_style, look, new_axes, positions, save, words
+from edgesim.report.select import at_first, factors_of, strategies_of
+from edgesim.report.style import house_style, look, new_axes, positions, words
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-    from edgesim.study.store import Result
 
 
 EXACT = "exact"
@@ -60,7 +59,7 @@ def tradeoff(
             here = drawn[drawn["strategy"] == strategy]
             traffic = np.atleast_1d(table.loc[strategy]["traffic"])
             ax.errorbar(
-                traffic, here["mean"], yerr=_half_widths(here), color=colour, marker=marker, markersize=3.5,
+                traffic, here["mean"], yerr=half_widths(here), color=colour, marker=marker, markersize=3.5,
                 markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
             )  # fmt: skip
             points += list(zip(traffic, here["mean"], strict=True))
@@ -71,17 +70,44 @@ def tradeoff(
                 ax.plot(*best, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
                 points.append(best)
             labels.append((strategy, *best, colour))
+        if metric == "accuracy":
+            _pareto_front(ax, [(x, y) for _, x, y, _ in labels])
         _traffic_axis(ax, [x for x, _ in points])
         if metric == "accuracy":
             ax.set_ylim(-0.05, 1.1)
             ax.set_yticks(np.linspace(0, 1, 6))
         ax.set_ylabel(_with_unit(drawn, metric))
-        ax.set_title(_tradeoff_key(data, factor, fixed, is_intact_shown=whole is not None), loc="left")
+        shown = {"is_intact_shown": whole is not None, "is_front_shown": metric == "accuracy" and len(labels) > 1}
+        ax.set_title(_tradeoff_key(data, factor, fixed, **shown), loc="left")
         label_points(ax, labels, points)
     return ax
 
 
-def _tradeoff_key(data: pd.DataFrame, factor: str | None, fixed: str, *, is_intact_shown: bool) -> str:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that no other beats: none has less or equal traffic and more accuracy, or less and equal.
+
+    >>> pareto_front([(0, 0.9), (10, 0.95), (20, 0.94), (10, 0.8)])
+    [(0, 0.9), (10, 0.95)]
+    """
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(set(points), key=lambda point: (point[0], -point[1])):
+        if not front or y > front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+def _pareto_front(ax: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """Draw the front as steps: what can be had for so much traffic."""
+    front = pareto_front(points)
+    last = max(x for x, _ in points)
+    if len(points) > 1:
+        x, y = [*(x for x, _ in front), last], [*(y for _, y in front), front[-1][1]]
+        ax.plot(x, y, drawstyle="steps-post", color="#777777", linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
+
+
+def _tradeoff_key(
+    data: pd.DataFrame, factor: str | None, fixed: str, *, is_intact_shown: bool, is_front_shown: bool
+) -> str:
     """Return what the markers mean, in words."""
     lines = []
     if factor is not None:
@@ -92,7 +118,8 @@ def _tradeoff_key(data: pd.DataFrame, factor: str | None, fixed: str, *, is_inta
         lines.append("hollow: with the scenario's failures")
     if is_intact_shown:
         lines.insert(0, "filled: nothing lost")
-    return "   ".join(lines) + (f"\n{fixed}" if fixed else "")
+    dashed = ["dashed: Pareto front"] if is_front_shown else []
+    return "\n".join(text for text in ("; ".join(lines), ", ".join([*dashed, *([fixed] if fixed else [])])) if text)
 
 
 def _traffic_axis(ax: Axes, traffic: list[float]) -> None:
@@ -119,7 +146,7 @@ def _show_bytes(value: float, _position: int | None = None) -> str:
     return "0" if value == 0 else f"$10^{{{round(np.log10(value))}}}$"
 
 
-def _half_widths(rows: pd.DataFrame) -> Any:
+def half_widths(rows: pd.DataFrame) -> Any:
     """Return the lengths of the interval below and above each mean, shape (2, n); 0 where there is no interval."""
     below = (rows["mean"] - rows["ci_low"]).fillna(0.0)
     above = (rows["ci_high"] - rows["mean"]).fillna(0.0)
@@ -154,7 +181,7 @@ def resilience(
             x = np.array([place[value] for value in rows[factor]]) + apart * (index - (len(colours) - 1) / 2)
             is_joined = is_number and not rows["exact"].notna().all()
             ax.errorbar(
-                x, rows["mean"], yerr=_half_widths(rows), color=colour, marker=marker, markersize=4,
+                x, rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=4,
                 linestyle="-" if is_joined else "none", elinewidth=1.0, label=strategy,
             )  # fmt: skip
             if rows["exact"].notna().any():
@@ -166,7 +193,7 @@ def resilience(
         if metric in ("accuracy", "answered"):
             ax.set_ylim(-0.03, 1.05)
             ax.set_yticks(np.linspace(0, 1, 6))
-        _legend_above(ax, fixed)
+        legend_above(ax, fixed)
     return ax
 
 
@@ -188,7 +215,7 @@ def _exact_line(*, is_number: bool) -> dict[str, Any]:
     return {"linewidth": 0.7} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
 
 
-def _legend_above(ax: Axes, title: str) -> None:
+def legend_above(ax: Axes, title: str) -> None:
     """Put the legend above the axes, where it covers nothing: strategies first, in rows that fit the width."""
     entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == EXACT)
     n_letters = max(len(str(label)) for _, label in entries) + 4
@@ -207,20 +234,3 @@ def _factor_axis(ax: Axes, factor: str, values: list[Any], at: list[float], unit
     elif len(values) <= 9 and all(isinstance(value, int) for value in values):
         ax.xaxis.set_major_locator(FixedLocator(at))
         ax.xaxis.set_major_formatter(FixedFormatter([str(value) for value in values]))
-
-
-def draw(result: Result) -> None:
-    """Draw all figures of a result into its folder, as PNG and SVG: ``tradeoff``, and ``resilience`` with a sweep.
-
-    Where no accuracy was asked they show latency instead.
-    """
-    summary = result.summary()
-    factor = loss_factor(result)
-    metric = "accuracy" if (summary["metric"] == "accuracy").any() else "latency"
-    drawn = {"tradeoff": tradeoff(summary, intact=result.intact(), factor=factor, metric=metric)}
-    if factor is not None:
-        drawn["resilience"] = resilience(summary, factor=factor, metric=metric)
-    for name, ax in drawn.items():
-        figure = ax.get_figure(root=True)
-        if figure is not None:
-            save(figure, result.folder / name)

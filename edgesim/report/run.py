@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.report.figures import draw
+from edgesim.report.kinds import FIGURES
+from edgesim.report.page import write_page
+from edgesim.report.select import loss_factor
+from edgesim.report.style import save
 from edgesim.study import run as study
 from edgesim.study.store import Result
 
@@ -21,6 +24,8 @@ def run(
     output: Path | str | None = None,
     replications: int | None = None,
     seed: int | None = None,
+    scheduler: str | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Result:
@@ -31,7 +36,17 @@ def run(
         output=output,
         replications=replications,
         seed=seed,
+        scheduler=scheduler,
+        fresh=fresh,
         progress=progress,
         command=command,
-        illustrate=draw,
+        illustrate=illustrate,
     )
+
+
+def illustrate(result: Result) -> None:
+    """Draw the two figures that answer most questions into a result's folder, and write the report beside them."""
+    kinds = ["tradeoff"] if loss_factor(result) is None else ["tradeoff", "resilience"]
+    for kind in kinds:
+        save(FIGURES[kind](result), result.folder / kind)
+    write_page(result)

@@ -26,13 +26,17 @@ N_ROWS = 40
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of texts: `rows` are as long as `headers`; the first `n_names` columns name the row, the others are numbers."""
+    """A table of texts: `rows` are as long as `headers`; the first `n_names` columns name the row, the others are numbers.
+
+    `best` are the cells (row, column) that are best in their column, or whose interval meets that of the best.
+    """
 
     title: str
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     n_names: int = 1
     note: str = ""
+    best: frozenset[tuple[int, int]] = frozenset()
 
 
 def tables(result: Result) -> list[Table]:
@@ -48,7 +52,7 @@ def tables(result: Result) -> list[Table]:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Cell:
     """A mean, half the length of its interval (NaN when there is none, or nothing varies), and its unit."""
 
@@ -84,6 +88,13 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Ta
         if is_asked:
             row.append(f"{100 * whole[name]['accuracy']:.1f} %")
         rows.append(tuple(row))
+    columns = [*(f"traffic_{kind}" for kind in TRAFFIC_KINDS), "latency", "latency_p95", "energy", "peak_memory"]
+    columns += ["accuracy"] if is_asked and factor is None else []
+    grid = [[cell[name, metric] for metric in columns] for name in strategies_of(summary)]
+    if is_asked:
+        for name, line in zip(strategies_of(summary), grid, strict=True):
+            line.append(Cell(float(whole[name]["accuracy"]), float("nan"), "1"))
+    highest = {index for index, metric in enumerate([*columns, "accuracy"]) if metric == "accuracy"}
     headers = [
         "strategy",
         "input",
@@ -97,7 +108,28 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Ta
     headers += ["accuracy"] if is_asked and factor is None else []
     headers += ["accuracy,\nno loss"] if is_asked else []
     title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
-    return Table(title, tuple(headers), tuple(rows))
+    return Table(title, tuple(headers), tuple(rows), best=_best(grid, 1, highest))
+
+
+def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[tuple[int, int]]:
+    """Return which cells are best in their column, those with the highest mean in the columns `highest`, else the lowest.
+
+    A cell whose interval meets that of the best is as good.
+    """
+    found = set()
+    for column in range(len(grid[0])):
+        sign = 1.0 if column in highest else -1.0
+        rivals = {row: line[column] for row, line in enumerate(grid) if not isnan(line[column].mean)}
+        if len(rivals) < 2:
+            continue
+        _, top = max((sign * cell.mean, cell) for cell in rivals.values())
+        reach = sign * top.mean - (0.0 if isnan(top.half) else top.half)
+        found |= {
+            (row, column + n_names)
+            for row, cell in rivals.items()
+            if sign * cell.mean + (0.0 if isnan(cell.half) else cell.half) >= reach
+        }
+    return frozenset(found)
 
 
 def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table:
@@ -118,7 +150,17 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
         notes.append(f"{N_ROWS} of {len(lines)} lines shown")
     note = "; ".join([*notes, "summary.csv has all"]) if notes else ""
     headers = (*keys, *(str(value) for value in shown))
-    return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note)
+    groups: dict[tuple[Any, ...], list[int]] = {}  # strategies compete at the same values of the other factors
+    for row, place in enumerate(places[:N_ROWS]):
+        groups.setdefault(place[:-1], []).append(row)
+    best = frozenset(
+        (members[row], column)
+        for members in groups.values()
+        for row, column in _best(
+            [[cell[*places[one], value] for value in shown] for one in members], len(keys), set(range(len(shown)))
+        )
+    )
+    return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
 
 
 def _share(cell: Cell) -> str:

@@ -1,0 +1,52 @@
+"""`edgesim plot`: one figure of a result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+KINDS = ("tradeoff", "resilience", "latency", "energy", "memory", "timeline", "topology")
+FORMATS = ("png", "svg", "pdf")
+
+
+def plot(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="Result folder of `edgesim run`.", show_default=False)
+    ],
+    kind: Annotated[str, typer.Option(metavar="KIND", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")] = "tradeoff",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
+    strategy: Annotated[str | None, typer.Option(metavar="LABEL", help="Of the timeline.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write; its suffix says the format. Default: KIND.FORMAT here.",
+        ),
+    ] = None,
+) -> None:
+    r"""Draw one figure of a result in the house style, one column of a paper wide.
+
+    \b
+    Examples:
+      edgesim plot results/wearables --kind resilience --format pdf
+      edgesim plot results/wearables --kind timeline --strategy nonn --output nonn.svg
+    """
+    output = output or Path(f"{kind}.{form}")
+    form = output.suffix.removeprefix(".")
+    if kind not in KINDS:
+        raise typer.BadParameter(f"there is no figure {kind!r}; there are {', '.join(KINDS)}", param_hint="--kind")
+    if form not in FORMATS:
+        raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+    if strategy is not None and kind != "timeline":
+        raise typer.BadParameter("only the timeline is of one strategy; add --kind timeline", param_hint="--strategy")
+    from edgesim.report.kinds import FIGURES, draw_timeline
+    from edgesim.report.style import save
+    from edgesim.study.store import Result
+
+    figure = draw_timeline(Result(result), strategy) if kind == "timeline" else FIGURES[kind](Result(result))
+    save(figure, output, (form,))
+    typer.echo(str(output))
