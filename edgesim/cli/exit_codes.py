@@ -11,6 +11,8 @@ WRONG_INPUT = 2
 """Wrong input or usage; nothing was done."""
 FAILED = 3
 """Could not be done: missing data, unwritable folder, internal error."""
+INTERRUPTED = 130
+"""Ctrl-C, as shells say it."""
 
 
 def code_of(error: EdgesimError) -> int:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesim.cli.exit_codes import INTERRUPTED
+
 if TYPE_CHECKING:
     from edgesim.report.table import Table
+    from edgesim.scenario.schema import Scenario
     from edgesim.study.store import Result
 
 PLAIN_WIDTH = 100
@@ -30,6 +33,15 @@ def run(  # noqa: PLR0917 - typer passes options by name
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Result folder. Default: results/NAME of the scenario.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Begin again, or do what is missing of the study that is there.")
+    ] = False,
+    executor: Annotated[
+        str, typer.Option(metavar="KIND", help="Who simulates: local processes, or the workers of a dask scheduler.")
+    ] = "local",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, e.g. tcp://10.0.0.1:8786.")
+    ] = None,
     is_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
     ] = False,
@@ -37,8 +49,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
 ) -> None:
     r"""Run a scenario: train, simulate every trial, write tables and figures.
 
-    The results are the same with any number of workers. The exit code is 1 when a strategy gives no answer although nothing
-    is lost.
+    The results are the same with any number of workers. A study that was interrupted goes on where it stopped; one that is
+    finished is shown. The exit code is 1 when a strategy gives no answer although nothing is lost.
 
     \b
     Examples:
@@ -48,20 +60,31 @@ def run(  # noqa: PLR0917 - typer passes options by name
     """
     from edgesim.scenario.schema import Scenario
 
+    check_executor(executor, scheduler)
     scenario = Scenario.load(file)
 
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study
 
-    result = run_study(
-        scenario,
-        workers=workers,
-        output=output,
-        replications=replications,
-        seed=seed,
-        progress=None if quiet else progress_on_stderr(),
-        command=command_line(file, replications, seed, output),
-    )
+    command = command_line(file, replications, seed, output)
+    was_there = finished_before(scenario, output)
+    try:
+        result = run_study(
+            scenario,
+            workers=workers,
+            output=output,
+            replications=replications,
+            seed=seed,
+            scheduler=scheduler,
+            fresh=fresh,
+            progress=None if quiet else progress_on_stderr(),
+            command=command,
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write(f"edgesim: interrupted; what is finished is kept, go on with\n  {command}\n")
+        raise typer.Exit(INTERRUPTED) from None
+    if was_there and not fresh and not quiet:
+        sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:
         json.dump(document(result), sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
@@ -70,6 +93,22 @@ def run(  # noqa: PLR0917 - typer passes options by name
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
+
+
+def check_executor(executor: str, scheduler: str | None) -> None:
+    """Refuse options that do not go together."""
+    if executor not in {"local", "dask"}:
+        raise typer.BadParameter(f"{executor!r} is not an executor; expected local or dask", param_hint="--executor")
+    if (executor == "dask") != (scheduler is not None):
+        raise typer.BadParameter("--executor dask goes with --scheduler ADDRESS", param_hint="--executor")
+
+
+def finished_before(scenario: Scenario, output: Path | None) -> bool:
+    """Return whether the result folder holds a finished study; whether it is this one is checked when it is run."""
+    from edgesim.study.store import MANIFEST, Result
+
+    folder = output or Path("results") / scenario.name
+    return (folder / MANIFEST).is_file() and Result(folder).is_complete
 
 
 def command_line(file: Path, replications: int | None, seed: int | None, output: Path | None) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
-from edgesim.rng import CHUNK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from edgesim.domain.topology import Topology
     from edgesim.engine.program import Program
     from edgesim.interfaces import Deployment, FailureModel
+
+PART = 200
+"""Trials per task, and rows per part of the results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Block:
 def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) -> list[Block]:
     """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
 
+    The size of a task is part of the layout of the results: it must not depend on the number of workers.
+
     Parameters
     ----------
     cases : the cases.
@@ -113,10 +117,10 @@ def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) 
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
     """
     return [
-        Block(position, start, min(start + CHUNK, n), is_enumeration, str(case))
+        Block(position, start, min(start + PART, n), is_enumeration, str(case))
         for position, case in enumerate(cases)
         for n, is_enumeration in ((replications, False), (n_outcomes[position], True))
-        for start in range(0, n, CHUNK)
+        for start in range(0, n, PART)
     ]
 
 

@@ -1,29 +1,25 @@
-"""Executes a prepared study: all trials, then the answers of the networks, then the rows of the table."""
+"""Executes a prepared study: simulates what is missing, asks the networks, and writes each finished part.
+
+A part is written when its trials are simulated and the networks have answered every pattern of losses in it. A pattern is
+asked once per study, since many trials meet the same one and an answer costs far more than a trial. Tables are made from
+the parts on the disk, so an interrupted study and one that ran through have the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesim.interfaces import Progress
-from edgesim.study.design import Case, Shared, blocks
+from edgesim.interfaces import Progress, Task
+from edgesim.study.design import Block, Case, Shared, blocks, show_point
 from edgesim.study.evaluation import is_asked
-from edgesim.study.executor import completed, local_executor
+from edgesim.study.executor import Crew, Flow, OpenCrew
+from edgesim.study.parts import Parts
 from edgesim.study.summary import Row, summarise, values_of
-from edgesim.study.trial import (
-    Patterns,
-    Trials,
-    accuracies,
-    columns,
-    concatenate,
-    n_enumerated,
-    simulate_block,
-    simulate_outages,
-)
+from edgesim.study.trial import Patterns, Trials, accuracies, columns, n_enumerated, simulate_outages, without_effect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,116 +27,209 @@ if TYPE_CHECKING:
 PATTERNS_PER_TASK = 8
 """Few, so that workers end together."""
 
-Accuracies = Mapping[tuple[int, int], float]
-"""Accuracy by position of the deployment and pattern of lost transfers."""
+Key = tuple[int, int]
+"""Position of a deployment, and a pattern of lost transfers that it is asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The trials of one case.
+class Work:
+    """All tasks of a study.
 
     Parameters
     ----------
-    drawn, enumerated, intact : the drawn trials, all possible outcomes (none when too many), and the trial without losses.
+    blocks : in the order of the results.
+    n_outcomes : number of enumerated outcomes of each case, 0 for none.
     """
 
-    drawn: Trials
-    enumerated: Trials
-    intact: Trials
+    blocks: tuple[Block, ...]
+    n_outcomes: tuple[int, ...]
+
+    def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
+        """Return the tasks of one case, in order."""
+        return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
 
 
-def execute(shared: Shared, replications: int, workers: int, progress: Progress) -> tuple[list[Outcome], Accuracies]:
-    """Simulate all trials, then ask the networks once per distinct pattern of losses.
+def plan_work(shared: Shared, replications: int) -> Work:
+    """Divide a study into tasks."""
+    n_outcomes = tuple(n_enumerated(case) for case in shared.cases)
+    return Work(tuple(blocks(shared.cases, replications, n_outcomes)), n_outcomes)
 
-    Returns
-    -------
-    outcomes
-        By case.
-    accuracy
-        By (position of the deployment, pattern of lost transfers).
+
+def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> None:
+    """Run the tasks whose parts are not there, and write their parts.
+
+    Raises
+    ------
+    EdgesimError
+        When a worker or a plug-in fails, or a part cannot be written; finished parts stay.
     """
-    tasks = blocks(shared.cases, replications, [n_enumerated(case) for case in shared.cases])
-    intact = [columns([simulate_outages(shared, case, ())], [1.0]) for case in shared.cases]
-    workers = min(workers, len(tasks))
-    drawn: list[list[Trials]] = [[] for _ in shared.cases]
-    enumerated: list[list[Trials]] = [[] for _ in shared.cases]
-    with local_executor(workers, shared) as executor:
-        parts: dict[int, Trials] = {}
-        with progress.task("trials", sum(task.stop - task.start for task in tasks)) as bar:
-            for position, trials in completed(executor, workers, simulate_block, tasks):
-                parts[position] = trials
-                bar.advance(len(trials))
-        for position, task in enumerate(tasks):  # in the order of the tasks, whatever the order they ended in
-            (enumerated if task.is_enumeration else drawn)[task.case].append(parts[position])
-        outcomes = [
-            Outcome(concatenate(drawn[position]), concatenate(enumerated[position]), intact[position])
-            for position in range(len(shared.cases))
-        ]
-        return outcomes, _ask(executor, workers, shared, outcomes, progress)
+    parts.begin()
+    missing = [block for block in work.blocks if not parts.has(block)]
+    if not missing:
+        return
+    answers = _known_answers(shared, work, parts, missing)
+    with (
+        open_crew(shared) as crew,
+        progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
+    ):
+        n_missing = sum(block.stop - block.start for block in missing)
+        n_there = sum(block.stop - block.start for block in work.blocks) - n_missing
+        if n_there:
+            bar.advance(n_there, "from an earlier run")
+        _Execution(shared, work, parts, answers, bar).run(crew, missing)
 
 
-def _ask(
-    executor: Executor, workers: int, shared: Shared, outcomes: Sequence[Outcome], progress: Progress
-) -> Accuracies:
-    """Return the accuracy of every pattern of losses that an answered trial met."""
-    met: dict[int, set[int]] = {}
-    names: dict[int, str] = {}
-    for case, outcome in zip(shared.cases, outcomes, strict=True):
-        names.setdefault(case.prepared, f"strategy {case.strategy!r}")
-        for trials in (outcome.drawn, outcome.enumerated, outcome.intact):
-            is_enumeration = trials is outcome.enumerated
-            wanted = ~np.isnan(trials.latency_s) & is_asked(case, len(trials), is_enumeration=is_enumeration)
-            met.setdefault(case.prepared, set()).update(
-                lost for lost, is_wanted in zip(trials.lost, wanted, strict=True) if is_wanted
-            )
-    tasks = [
-        Patterns(prepared, tuple(patterns[start : start + PATTERNS_PER_TASK]), names[prepared])
-        for prepared, patterns in ((prepared, sorted(lost)) for prepared, lost in sorted(met.items()))
-        for start in range(0, len(patterns), PATTERNS_PER_TASK)
-    ]
-    accuracy: dict[tuple[int, int], float] = {}
-    with progress.task("answers of the networks", sum(len(task.lost) for task in tasks)) as bar:
-        for position, answers in completed(executor, workers, accuracies, tasks):
-            task = tasks[position]
-            accuracy.update({(task.prepared, lost): answer for lost, answer in zip(task.lost, answers, strict=True)})
-            bar.advance(len(answers))
-    return accuracy
+def _known_answers(shared: Shared, work: Work, parts: Parts, missing: Sequence[Block]) -> dict[Key, float]:
+    """Return what the networks answered in parts that are there already."""
+    answers: dict[Key, float] = {}
+    left = set(missing)
+    for block in work.blocks:
+        if block in left:
+            continue
+        prepared = shared.cases[block.case].prepared
+        plan = shared.prepared[prepared].program.plan
+        trials, accuracy = parts.read([block])
+        met = {}
+        for lost, latency_s, value in zip(trials.lost, trials.latency_s, accuracy, strict=True):
+            if not np.isnan(latency_s) and not np.isnan(value):
+                met[lost] = float(value)
+        answers.update({(prepared, without_effect(plan, lost)): value for lost, value in met.items()})
+    return answers
 
 
-def evaluate(
-    shared: Shared, outcomes: Sequence[Outcome], accuracy: Accuracies
-) -> tuple[list[list[Row]], list[dict[str, Any]]]:
+class _Execution:
+    """The state of a running study: which answers are known, and which parts wait for which."""
+
+    def __init__(self, shared: Shared, work: Work, parts: Parts, answers: dict[Key, float], bar: Task) -> None:
+        self.shared, self.work, self.parts, self.answers, self.bar = shared, work, parts, answers, bar
+        self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
+        self.open: dict[Block, tuple[Trials, set[Key]]] = {}
+        self.sums: dict[int, tuple[int, float]] = {}
+
+    def run(self, crew: Crew, missing: Sequence[Block]) -> None:
+        """Run tasks until every part is written."""
+        flow = Flow(crew, missing)
+        for task, answer in flow:
+            if isinstance(task, Block):
+                for patterns in self._simulated(task, answer):
+                    flow.add(patterns)
+            else:
+                self._answered(task, answer)
+
+    def _simulated(self, block: Block, trials: Trials) -> Iterator[Patterns]:
+        """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
+        case = self.shared.cases[block.case]
+        needed = {
+            (case.prepared, asked)
+            for asked, is_wanted in zip(trials.asked, wanted(case, trials, block, self.work), strict=True)
+            if is_wanted
+        }
+        unknown = needed - self.answers.keys()
+        new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
+        for key in unknown:
+            self.waiting.setdefault(key, []).append(block)
+        self.open[block] = (trials, unknown)
+        for start in range(0, len(new), PATTERNS_PER_TASK):
+            name = f"strategy {case.strategy!r}"
+            yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name)
+        self._close(block)
+
+    def _answered(self, task: Patterns, answer: Sequence[float]) -> None:
+        """Take answers of the networks, and write the parts that need no other."""
+        for lost, value in zip(task.lost, answer, strict=True):
+            key = (task.prepared, lost)
+            self.answers[key] = value
+            for block in self.waiting.pop(key, ()):
+                self.open[block][1].discard(key)
+                self._close(block)
+
+    def _close(self, block: Block) -> None:
+        """Write the part of a block, if everything that it needs is known."""
+        trials, unknown = self.open[block]
+        if unknown:
+            return
+        del self.open[block]
+        case = self.shared.cases[block.case]
+        accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
+        self.parts.write(block, trials, accuracy)
+        self.bar.advance(block.stop - block.start, self._note(block, accuracy))
+
+    def _note(self, block: Block, accuracy: NDArray[np.float64]) -> str:
+        """Return the present estimate of the case in which something has just ended."""
+        case = self.shared.cases[block.case]
+        n, total = self.sums.get(block.case, (0, 0.0))
+        if not block.is_enumeration:
+            known = accuracy[~np.isnan(accuracy)]
+            n, total = n + len(known), total + float(known.sum())
+            self.sums[block.case] = (n, total)
+        if n == 0:
+            return str(case)
+        share = total / n
+        half = 1.96 * (share * (1 - share) / n) ** 0.5  # an upper bound: accuracies of trials vary less than answers
+        place = show_point(case.point)
+        return f"{case.strategy}{' at ' + place if place else ''}: accuracy {share:.3f} ±{half:.3f}"
+
+
+def wanted(
+    case: Case, trials: Trials, block: Block, work: Work, *, has_answer: bool | None = True
+) -> NDArray[np.bool_]:
+    """Return, for the trials of a block, whether the accuracy is wanted; only of those with an answer, unless `has_answer` is None."""
+    n = len(trials)
+    if block.is_enumeration:
+        chosen = is_asked(case, work.n_outcomes[block.case], is_enumeration=True)[:1].repeat(n)
+    else:
+        chosen = is_asked(case, n, block.start)
+    return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
+
+
+def accuracy_of(
+    case: Case, trials: Trials, chosen: NDArray[np.bool_], answers: Mapping[Key, float]
+) -> NDArray[np.float64]:
+    """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
+    return np.array(
+        [
+            np.nan if not is_wanted else 0.0 if np.isnan(latency_s) else answers[case.prepared, asked]
+            for is_wanted, latency_s, asked in zip(chosen, trials.latency_s, trials.asked, strict=True)
+        ],
+        dtype=np.float64,
+    )
+
+
+def evaluate(shared: Shared, work: Work, parts: Parts) -> tuple[list[list[Row]], list[dict[str, Any]]]:
     """Return the summary rows of each case, and every metric of each case when nothing is lost."""
     rows: list[list[Row]] = []
     intact: list[dict[str, Any]] = []
-    for case, outcome in zip(shared.cases, outcomes, strict=True):
+    whole_accuracy: dict[Key, float] = {}
+    for position, case in enumerate(shared.cases):
         peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
-        drawn, enumerated, whole = (
-            values_of(trials, accuracy_of(case, trials, accuracy, is_enumeration=trials is outcome.enumerated))
-            for trials in (outcome.drawn, outcome.enumerated, outcome.intact)
+        drawn, accuracy = parts.read(work.of_case(position, is_enumeration=False))
+        enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
+        rows.append(
+            summarise(
+                values_of(drawn, accuracy), values_of(enumerated, exact_accuracy), enumerated.weight, peak_memory_byte
+            )
         )
-        rows.append(summarise(drawn, enumerated, outcome.enumerated.weight, peak_memory_byte))
-        single = summarise(whole, whole, outcome.intact.weight, peak_memory_byte)
+        whole = columns([simulate_outages(shared, case, ())], [1.0])
+        values = values_of(whole, _intact_accuracy(shared, case, whole, whole_accuracy))
+        single = summarise(values, values, whole.weight, peak_memory_byte)
         intact.append(
             {
                 **case.point,
                 "strategy": case.strategy,
-                "outcome": outcome.intact.outcome_name(0),
+                "outcome": whole.outcome_name(0),
                 **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
             }
         )
     return rows, intact
 
 
-def accuracy_of(
-    case: Case, trials: Trials, accuracy: Accuracies, *, is_enumeration: bool = False
-) -> NDArray[np.float64]:
-    """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
-    asked = is_asked(case, len(trials), is_enumeration=is_enumeration)
-    return np.array(
-        [
-            np.nan if not is_wanted else 0.0 if np.isnan(latency_s) else accuracy[case.prepared, lost]
-            for is_wanted, latency_s, lost in zip(asked, trials.latency_s, trials.lost, strict=True)
-        ],
-        dtype=np.float64,
-    )
+def _intact_accuracy(shared: Shared, case: Case, whole: Trials, known: dict[Key, float]) -> NDArray[np.float64]:
+    """Return the accuracy when nothing is lost, asked once per deployment and pattern."""
+    if not case.n_samples:
+        return np.array([np.nan])
+    if np.isnan(whole.latency_s[0]):
+        return np.array([0.0])
+    key = (case.prepared, whole.lost[0])
+    if key not in known:
+        known[key] = accuracies(shared, Patterns(case.prepared, whole.lost, f"strategy {case.strategy!r}"))[0]
+    return np.array([known[key]])

@@ -1,6 +1,6 @@
-"""Runs tasks in local worker processes, or in this process.
+"""Runs tasks in this process, in local worker processes, or on a Dask cluster.
 
-A task is run as ``function(shared, task)``: `shared` is what all tasks need (programs, networks) and goes to each worker
+A task is run as ``perform(shared, task)``: `shared` is what all tasks need (programs, networks) and goes to each worker
 once. Executors are those of `concurrent.futures`; one worker is a single thread of this process, which needs no pickling
 and no start-up.
 """
@@ -11,25 +11,39 @@ import os
 import pickle
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.thread import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from edgesim.errors import EdgesimError, SimulationError
 from edgesim.study.worker import begin_process, call, hold
 
-Shared = TypeVar("Shared")
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
-
 TASKS_AHEAD = 4
 """Tasks per worker that are submitted before their turn; more would only cost memory."""
+N_DEATHS = 3
+"""So often may a worker die with the same task as its only one before the task is held to be the cause."""
+
+
+class Crew(Protocol):
+    """Workers that hold what the tasks share."""
+
+    n_workers: int
+
+    def submit(self, task: Any) -> Future[Any]:
+        """Have a task run."""
+
+    def restart(self) -> None:
+        """Begin again with new workers, after `submit` or a result has raised `BrokenExecutor`."""
+
+
+OpenCrew = Callable[[object], AbstractContextManager[Crew]]
+"""Opens workers that hold what it is given; leaving the context cancels what has not begun."""
 
 
 def n_cpus() -> int:
@@ -37,29 +51,55 @@ def n_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class LocalCrew:
+    """Worker processes on this machine, or one thread of this process when there is one worker."""
+
+    def __init__(self, workers: int, function: Callable[[Any, Any], Any], shared: object) -> None:
+        self.n_workers = workers
+        self._function = function
+        self._shared = shared
+        self._pickled = b"" if workers == 1 else pickled(shared)
+        self._executor = self._start()
+
+    def _start(self) -> Executor:
+        if self.n_workers == 1:
+            return ThreadPoolExecutor(1, initializer=hold, initargs=(self._shared,))
+        # spawn: forking after torch has started threads is unsafe
+        return ProcessPoolExecutor(self.n_workers, get_context("spawn"), begin_process, (self._pickled,))
+
+    def submit(self, task: Any) -> Future[Any]:
+        """Have a task run."""
+        return self._executor.submit(call, self._function, task)
+
+    def restart(self) -> None:
+        """Begin again with new processes."""
+        self.close()
+        self._executor = self._start()
+
+    def close(self) -> None:
+        """Cancel what has not begun, and wait for what runs."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
 @contextmanager
-def local_executor(workers: int, shared: object) -> Iterator[Executor]:
-    """Open an executor whose workers hold `shared`; leaving the context cancels what has not begun and waits for the rest.
+def local_crew(workers: int, function: Callable[[Any, Any], Any], shared: object) -> Iterator[LocalCrew]:
+    """Open workers on this machine that run ``function(shared, task)``.
 
     Raises
     ------
     EdgesimError
         When `shared` cannot be pickled for worker processes.
     """
-    executor: Executor
-    if workers == 1:
-        executor = ThreadPoolExecutor(1, initializer=hold, initargs=(shared,))
-    else:
-        # spawn: forking after torch has started threads is unsafe
-        executor = ProcessPoolExecutor(workers, get_context("spawn"), begin_process, (_pickle(shared),))
     with threadpool_limits(1):
+        crew = LocalCrew(workers, function, shared)
         try:
-            yield executor
+            yield crew
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+            crew.close()
 
 
-def _pickle(shared: object) -> bytes:
+def pickled(shared: object) -> bytes:
+    """Return `shared` as it travels to workers. Raises `EdgesimError` when it cannot."""
     try:
         return pickle.dumps(shared, protocol=pickle.HIGHEST_PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -69,42 +109,88 @@ def _pickle(shared: object) -> bytes:
         ) from error
 
 
-def completed(
-    executor: Executor,
-    workers: int,
-    function: Callable[[Shared, Item], Answer],
-    tasks: Sequence[Item],
-) -> Iterator[tuple[int, Answer]]:
-    """Run the tasks and yield each one's position and result as soon as it is there, in any order.
+class Flow:
+    """Tasks on their way through a crew; more may be added while others run.
 
-    Raises
-    ------
-    EdgesimError
-        When a task raises one, or when a worker process ends before its time.
-    SimulationError
-        When a task raises any other exception; it names the task (its `str`) and where the exception came from.
+    When a worker dies its tasks are run again, those that may have been the cause one at a time.
+
+    Parameters
+    ----------
+    crew : runs them.
+    tasks : those that are known from the beginning; read as workers become free.
     """
-    waiting = iter(enumerate(tasks))
-    running: dict[Future[Answer], int] = {}
-    try:
+
+    def __init__(self, crew: Crew, tasks: Iterable[Any] = ()) -> None:
+        self._crew = crew
+        self._tasks = iter(tasks)
+        self._urgent: deque[Any] = deque()
+        self._suspects: deque[tuple[Any, int]] = deque()
+        self._running: dict[Future[Any], tuple[Any, int]] = {}
+
+    def add(self, task: Any) -> None:
+        """Run a task before those that have not begun."""
+        self._urgent.append(task)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        """Yield each task and its result as soon as it is there, in any order.
+
+        Raises
+        ------
+        EdgesimError
+            When a task raises one, or when workers die of a task.
+        SimulationError
+            When a task raises any other exception; it names the task (its `str`) and where the exception came from.
+        """
         while True:
-            for position, task in islice(waiting, TASKS_AHEAD * workers - len(running)):
-                running[executor.submit(call, function, task)] = position
-            if not running:
+            try:
+                self._fill()
+            except BrokenExecutor:
+                self._begin_again()
+                continue
+            if not self._running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                position = running.pop(future)
+            done = wait(self._running, return_when=FIRST_COMPLETED).done
+            if any(isinstance(future.exception(), BrokenExecutor) for future in done):
+                self._begin_again()
+                continue
+            for future in done:
+                task, _ = self._running.pop(future)
                 error = future.exception()
-                if isinstance(error, BrokenExecutor):
-                    raise error
                 if error is not None:
-                    raise clear_error(error, str(tasks[position])) from error
-                yield position, future.result()
-    except BrokenExecutor as error:
-        raise EdgesimError(
-            "a worker process ended before its time (killed, out of memory, or a script without "
-            "'if __name__ == \"__main__\":' around the call); run again, with fewer workers or with one"
-        ) from error
+                    raise clear_error(error, str(task)) from error
+                yield task, future.result()
+
+    def _fill(self) -> None:
+        """Submit tasks until the workers have enough before them."""
+        if self._suspects:
+            if not self._running:
+                task, n_deaths = self._suspects[0]
+                self._running[self._crew.submit(task)] = (task, n_deaths)
+                self._suspects.popleft()
+            return
+        while len(self._running) < TASKS_AHEAD * self._crew.n_workers:
+            task = self._urgent.popleft() if self._urgent else next(self._tasks, None)
+            if task is None:
+                return
+            try:
+                self._running[self._crew.submit(task)] = (task, 0)
+            except BrokenExecutor:
+                self._urgent.appendleft(task)
+                raise
+
+    def _begin_again(self) -> None:
+        """Start new workers, and run the tasks that were under way one at a time."""
+        alone = len(self._running) == 1
+        for task, n_deaths in self._running.values():  # also those that have ended: they are pure functions
+            if alone and n_deaths + 1 >= N_DEATHS:
+                raise EdgesimError(
+                    f"a worker process ended before its time {N_DEATHS} times, each time with the task {task} (killed, out of "
+                    "memory, or a script without 'if __name__ == \"__main__\":' around the call); finished parts are kept; run "
+                    "again, with fewer workers or with one"
+                )
+            self._suspects.append((task, n_deaths + 1 if alone else 0))
+        self._running.clear()
+        self._crew.restart()
 
 
 def clear_error(error: BaseException, subject: str) -> EdgesimError:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.scenario.plugins import is_file
 from edgesim.study.design import Case, Shared
 from edgesim.study.executor import n_cpus
 from edgesim.study.worker import THREAD_VARIABLES
@@ -15,39 +18,43 @@ from edgesim.study.worker import THREAD_VARIABLES
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout of the result folder changes."""
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
 
-def manifest(
-    scenario: Scenario,
-    shared: Shared,
-    intact: Sequence[dict[str, Any]],
-    *,
-    command: str,
-    workers: int,
-    started: datetime,
-) -> dict[str, Any]:
-    """Return the manifest as plain JSON values, without the list of files."""
+def identity(scenario: Scenario) -> dict[str, Any]:
+    """Return what determines the results: a folder goes on only when it is the same.
+
+    It holds the scenario, the files that its plug-ins stand in, and the releases that draw, compute and train.
+    """
+    files = {Path(name).name: sha256(Path(name).read_bytes()).hexdigest() for name in scenario.plugins if is_file(name)}
     return {
         "format": FORMAT,
         "name": scenario.name,
         "question": scenario.question,
         "hash": scenario.hash(),
+        "plugin_files": files,
         "seed": scenario.seed,
         "replications": scenario.replications,
-        "factors": list(shared.cases[0].point),
-        "command": command,
+        "factors": list(scenario.sweep),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "scenario": scenario.resolved(),
+    }
+
+
+def facts(
+    shared: Shared, intact: Sequence[dict[str, Any]], *, workers: int, scheduler: str | None, started: datetime
+) -> dict[str, Any]:
+    """Return what else is worth knowing, as plain JSON values: when, where, and what the strategies made."""
+    return {
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "platform": {"system": platform.platform(), "machine": platform.machine(), "processors": n_cpus()},
-        "workers": workers,
+        "workers": workers if scheduler is None else scheduler,
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
         "intact": list(intact),
-        "scenario": scenario.resolved(),
     }
 
 

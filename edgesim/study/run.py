@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgesim.errors import Finding, ScenarioError
+from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Task
 from edgesim.scenario.build import build
-from edgesim.study.execute import accuracy_of, evaluate, execute
-from edgesim.study.executor import n_cpus
-from edgesim.study.manifest import manifest
+from edgesim.study.execute import evaluate, execute, plan_work
+from edgesim.study.executor import OpenCrew, local_crew, n_cpus
+from edgesim.study.lock import locked
+from edgesim.study.manifest import facts, identity
+from edgesim.study.paired import differences_of
+from edgesim.study.parts import Parts
 from edgesim.study.prepare import prepare
 from edgesim.study.store import (
+    DIFFERENCES,
+    EMPTIED,
     MANIFEST,
     SCENARIO,
     SUMMARY,
-    TRIALS,
     Result,
     check_target,
-    file_hashes,
-    published,
+    clear,
+    file_entries,
+    write_differences,
     write_json,
     write_summary,
-    write_trials,
 )
 from edgesim.study.timeline import TIMELINE, timelines
+from edgesim.study.trial import perform
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
@@ -53,23 +59,28 @@ def run(
     output: Path | str | None = None,
     replications: int | None = None,
     seed: int | None = None,
+    scheduler: str | None = None,
+    fresh: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
     illustrate: Callable[[Result], None] | None = None,
 ) -> Result:
-    """Run a study and write its result folder.
+    """Run a study and write its result folder, or what is missing of it.
 
-    Every strategy meets the same failures in the same replication, and the numbers are the same with any number of workers.
+    Every strategy meets the same failures in the same replication. The tables and trials are the same, byte for byte, with any
+    number of workers, on a cluster, and when a study was interrupted and run again.
 
     Parameters
     ----------
     scenario : what is studied.
     workers : processes that simulate; by default one per processor. One worker runs in this process.
-    output : the result folder; by default ``results/<name>``. A folder of the same scenario is replaced.
+    output : the result folder; by default ``results/<name>``. A study that is there and not finished goes on.
     replications, seed : in place of the scenario's.
+    scheduler : address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers simulate in place of local processes.
+    fresh : whether to begin again when the study is there already.
     progress : where training and trials report; by default nowhere.
     command : what repeats this study, for the manifest; by default the command that runs the scenario stored in the folder.
-    illustrate : draws figures into the folder of the result it is given, before the folder takes its place.
+    illustrate : draws figures into the folder of the result it is given.
 
     Raises
     ------
@@ -78,9 +89,9 @@ def run(
     PlanError
         When a strategy does not fit the topology.
     ResultError
-        When the folder holds something else or cannot be written.
+        When the folder holds something else, is being written by another process, or cannot be written.
     EdgesimError
-        When a worker or a plug-in fails.
+        When a worker or a plug-in fails. What is finished stays, and the same call goes on from there.
     """
     started = datetime.now(UTC)
     if replications is not None or seed is not None:
@@ -90,28 +101,44 @@ def run(
         raise ScenarioError((Finding(f"workers: {workers} is out of range", expected="at least 1"),))
     folder = Path("results") / scenario.name if output is None else Path(output)
     progress = Silent() if progress is None else progress
+    made_by = identity(scenario)
+    if check_target(folder, made_by, is_fresh=fresh) == "complete":
+        return Result(folder)
+    command = command or f"edgesim run {folder / SCENARIO}"
     points = scenario.points()
-    check_target(folder, scenario.resolved(), scenario.hash())
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
-    outcomes, accuracy = execute(shared, scenario.replications, workers, progress)
-    rows, intact = evaluate(shared, outcomes, accuracy)
-    about = manifest(
-        scenario,
-        shared,
-        intact,
-        command=command or f"edgesim run {folder / SCENARIO}",
-        workers=workers,
-        started=started,
-    )
-    drawn = [outcome.drawn for outcome in outcomes]
-    with published(folder) as partial:
-        write_summary(partial / SUMMARY, shared.cases, rows)
-        right = [accuracy_of(case, trials, accuracy) for case, trials in zip(shared.cases, drawn, strict=True)]
-        write_trials(partial / TRIALS, shared.cases, drawn, right)
-        write_json(partial / SCENARIO, about["scenario"])
-        write_json(partial / TIMELINE, timelines(shared))
-        write_json(partial / MANIFEST, about)
+    work = plan_work(shared, scenario.replications)
+    open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform)
+    if scheduler is not None:
+        open_crew = _on_cluster(scheduler, scenario)
+    with locked(folder):
+        state = check_target(folder, made_by, is_fresh=fresh, is_locked=True)
+        if state == "complete":
+            return Result(folder)  # another process has finished it meanwhile
+        if fresh or state == EMPTIED:
+            clear(folder, made_by)
+        about: dict[str, Any] = {**made_by, "status": "unfinished", "command": command}
+        write_json(folder / MANIFEST, about)
+        write_json(folder / SCENARIO, made_by["scenario"])
+        parts = Parts(folder, shared.cases)
+        execute(shared, work, parts, open_crew, progress)
+        for path in parts.stray(work.blocks):
+            path.unlink()
+        rows, intact = evaluate(shared, work, parts)
+        write_summary(folder / SUMMARY, shared.cases, rows)
+        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
+        write_json(folder / TIMELINE, timelines(shared))
+        about = {**about, **facts(shared, intact, workers=workers, scheduler=scheduler, started=started)}
+        write_json(folder / MANIFEST, about)
         if illustrate is not None:
-            illustrate(Result(partial))
-        write_json(partial / MANIFEST, {**about, "files": file_hashes(partial)})
+            illustrate(Result(folder))
+        write_json(folder / MANIFEST, {**about, "status": "complete", "files": file_entries(folder)})
     return Result(folder)
+
+
+def _on_cluster(scheduler: str, scenario: Scenario) -> OpenCrew:
+    try:
+        from edgesim.study.cluster import dask_crew
+    except ModuleNotFoundError as error:
+        raise EdgesimError("the executor dask needs the package distributed: pip install 'edgesim[dask]'") from error
+    return partial(dask_crew, scheduler, perform, scenario.plugins)

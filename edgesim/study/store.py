@@ -1,31 +1,35 @@
-"""The result folder: the tables in it, and how it comes into being whole or not at all."""
+"""The result folder: the tables in it, and what it must hold so that a study goes on in it."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.errors import ResultError
 from edgesim.study.design import Case, show_value
+from edgesim.study.lock import LOCK
+from edgesim.study.parts import ENUMERATED, TEMPORARY, TRIALS, write_text
 from edgesim.study.summary import UNITS, Row, show_number
-from edgesim.study.trial import OUTCOMES, Trials
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from pyarrow.dataset import Dataset
 
-SUMMARY, TRIALS, SCENARIO, MANIFEST = "summary.csv", "trials.parquet", "scenario.yaml", "manifest.json"
+    from edgesim.study.paired import Difference
+    from edgesim.study.statistics import Estimate
+
+SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "scenario.yaml", "manifest.json"
+EMPTIED = "emptied"
+"""State of a folder whose old results are being removed."""
 _NUMBERS = ("mean", "ci_low", "ci_high", "n", "exact")
 
 
@@ -35,7 +39,7 @@ class Result:
 
     Parameters
     ----------
-    folder : holds ``summary.csv``, ``trials.parquet``, ``manifest.json`` and the figures.
+    folder : holds ``summary.csv``, ``differences.csv``, the parts of ``trials/`` and ``outcomes/``, ``manifest.json`` and the figures.
     """
 
     folder: Path
@@ -50,11 +54,37 @@ class Result:
         """Names of the factors, in the order of the sweep."""
         return tuple(self.manifest["factors"])
 
-    def frame(self) -> pd.DataFrame:
-        """Return all trials, one per row."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether the study has ended; one that has not goes on when it is run again."""
+        return str(self.manifest.get("status", "complete")) == "complete"
+
+    def dataset(self, kind: str = TRIALS) -> Dataset:
+        """Return the trials without reading them, as a pyarrow data set, for studies larger than the memory.
+
+        Other programs read the same files: ``SELECT * FROM 'results/NAME/trials/*.parquet'`` in DuckDB,
+        ``polars.scan_parquet("results/NAME/trials/*.parquet")``.
+
+        Parameters
+        ----------
+        kind : ``"trials"``, or ``"outcomes"`` for the enumerated outcomes of the failures with their probabilities.
+        """
+        from pyarrow import dataset
+
+        files = sorted(str(path) for path in (self.folder / kind).glob("*.parquet"))
+        return dataset.dataset(files, format="parquet")
+
+    def frame(self, kind: str = TRIALS, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`."""
+        table = self.dataset(kind).to_table(columns=None if columns is None else list(columns))
+        return cast("pd.DataFrame", table.to_pandas())
+
+    def differences(self) -> pd.DataFrame:
+        """Return the paired differences between strategies, one row per factor point, pair and metric."""
         import pandas as pd
 
-        return pd.read_parquet(self.folder / TRIALS)
+        missing = {name: [""] for name in (*_NUMBERS, "correlation")}
+        return pd.read_csv(self.folder / DIFFERENCES, keep_default_na=False, na_values=missing)
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
@@ -72,59 +102,38 @@ class Result:
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:
     """Write the tidy table: a row per case and metric."""
-    factors = tuple(cases[0].point)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow([*factors, "strategy", "metric", "unit", *_NUMBERS])
-        for case, metrics in zip(cases, rows, strict=True):
-            place = [show_value(case.point[name]) for name in factors]
-            for row in metrics:
-                estimate = row.estimate
-                numbers = [show_number(value) for value in (estimate.value, estimate.low, estimate.high)]
-                last = [str(estimate.n), show_number(row.exact)]
-                table.writerow([*place, case.strategy, row.metric, UNITS[row.metric], *numbers, *last])
+    table: list[list[str]] = []
+    for case, metrics in zip(cases, rows, strict=True):
+        place = [show_value(value) for value in case.point.values()]
+        for row in metrics:
+            last = [str(row.estimate.n), show_number(row.exact)]
+            table.append([*place, case.strategy, row.metric, UNITS[row.metric], *_estimate(row.estimate), *last])
+    _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *_NUMBERS], table)
 
 
-def write_trials(
-    path: Path, cases: Sequence[Case], trials: Sequence[Trials], accuracy: Sequence[NDArray[np.float64]]
-) -> None:
-    """Write all drawn trials, one per row, in the order of cases and replications.
-
-    ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    columns: dict[str, pa.Array] = {}
-    lengths = [len(part) for part in trials]
-    for name in cases[0].point:
-        columns[name] = _spread(_factor_column([case.point[name] for case in cases]), lengths)
-    columns["strategy"] = _spread(pa.array([case.strategy for case in cases], pa.string()), lengths)
-    columns["replication"] = pa.array(np.concatenate([np.arange(n, dtype=np.int64) for n in lengths]))
-    codes = np.concatenate([part.outcome for part in trials])
-    columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(codes), list(OUTCOMES)).cast(pa.string())
-    columns["accuracy"] = pa.array(np.concatenate(accuracy))
-    for name in ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j"):
-        columns[name] = pa.array(np.concatenate([getattr(part, name) for part in trials]))
-    columns["lost_transfers"] = pa.array([f"{lost:x}" for part in trials for lost in part.lost], pa.string())
-    parquet.write_table(pa.table(columns), path, compression="zstd")
+def write_differences(path: Path, cases: Sequence[Case], differences: Sequence[Difference]) -> None:
+    """Write the paired differences: a row per factor point, pair of strategies and metric."""
+    table: list[list[str]] = []
+    for one in differences:
+        case, other = cases[one.case], cases[one.other]
+        place = [show_value(value) for value in case.point.values()]
+        last = [str(one.estimate.n), show_number(one.correlation)]
+        pair = [case.strategy, other.strategy, one.metric, UNITS[one.metric]]
+        table.append([*place, *pair, *_estimate(one.estimate), *last])
+    header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:-1], "correlation"]
+    _write_table(path, header, table)
 
 
-def _factor_column(values: Sequence[object]) -> Any:
-    """Return a factor's values as whole numbers, numbers or texts, whichever holds them all."""
-    import pyarrow as pa
-
-    kinds = {type(value) for value in values}
-    if kinds <= {int}:
-        return pa.array(values, pa.int64())
-    if kinds <= {int, float}:
-        return pa.array(values, pa.float64())
-    return pa.array([show_value(value) for value in values], pa.string())
+def _estimate(estimate: Estimate) -> list[str]:
+    return [show_number(value) for value in (estimate.value, estimate.low, estimate.high)]
 
 
-def _spread(column: Any, lengths: Sequence[int]) -> Any:
-    """Repeat each case's value for its trials."""
-    return column.take(np.repeat(np.arange(len(lengths)), lengths))
+def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -145,8 +154,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return content
 
 
-def check_target(folder: Path, scenario: Mapping[str, Any], scenario_hash: str) -> None:
+def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = False, is_locked: bool = False) -> str:
     """Refuse a folder that holds something else than this study, or that cannot be written, before any work is done.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    made_by : what determines the results; see `edgesim.study.manifest.identity`.
+    is_fresh : whether a study that is there is to begin again.
+    is_locked : whether the lock's file is there.
+
+    Returns
+    -------
+    state
+        ``"new"``, ``"emptied"``, ``"unfinished"`` or ``"complete"``.
 
     Raises
     ------
@@ -154,20 +175,40 @@ def check_target(folder: Path, scenario: Mapping[str, Any], scenario_hash: str) 
         It says what differs, and how to write elsewhere.
     """
     elsewhere = "choose another folder with --output"
-    if folder.is_dir() and any(folder.iterdir()):
-        if not (folder / MANIFEST).is_file():
-            raise ResultError(f"{folder} holds files that are not a result of edgesim; {elsewhere}")
-        other = read_manifest(folder)
-        if other["hash"] != scenario_hash:
-            raise ResultError(
-                f"{folder} holds the results of another scenario ({differences(other['scenario'], scenario)}); "
-                f"remove it or {elsewhere}"
-            )
-    elif folder.exists() and not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise ResultError(f"{folder} is a file; {elsewhere}")
-    parent = next(path for path in folder.absolute().parents if path.exists())
+    parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise ResultError(f"{parent} cannot be written; {elsewhere}")
+    ours = {LOCK} if is_locked or not folder.is_dir() or (folder / LOCK).exists() else set()
+    if not folder.is_dir() or not {path.name for path in folder.iterdir()} - ours - {f"{TEMPORARY}{MANIFEST}"}:
+        return "new"
+    if not (folder / MANIFEST).is_file():
+        raise ResultError(f"{folder} holds files that are not a result of edgesim; {elsewhere}")
+    other = read_manifest(folder)
+    if other["hash"] != made_by["hash"]:
+        differing = differences(other["scenario"], made_by["scenario"])
+        raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {elsewhere}")
+    if is_fresh:
+        return "new"
+    keys = ("format", "versions", "plugin_files")
+    before, now = ({key: about.get(key) for key in keys} for about in (other, made_by))
+    if before != now:
+        raise ResultError(
+            f"{folder} holds the results of the same scenario, made with something else ({differences(before, now)}); "
+            f"begin again with --fresh, or {elsewhere}"
+        )
+    return str(other.get("status", "unfinished"))
+
+
+def clear(folder: Path, made_by: Mapping[str, Any]) -> None:
+    """Remove the results in a folder, so that a study begins again; one that is killed on the way is cleared by the next."""
+    write_json(folder / MANIFEST, {**made_by, "status": EMPTIED})
+    for path in folder.iterdir():
+        if path.is_dir() and path.name in {TRIALS, ENUMERATED}:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name not in {LOCK, MANIFEST}:
+            path.unlink()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], n_most: int = 3) -> str:
@@ -198,43 +239,19 @@ def _short(value: object, n_most: int = 40) -> str:
     return text if len(text) <= n_most else text[: n_most - 3] + "..."
 
 
-@contextmanager
-def published(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `folder`; take its place when everything is written, vanish on any error.
-
-    Raises
-    ------
-    ResultError
-        When the disk is full or the folder cannot be written.
-    """
-    target = folder.absolute()
-    partial = target.parent / f".{target.name}.{os.getpid()}.partial"
-    replaced = target.parent / f".{target.name}.{os.getpid()}.replaced"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        yield partial
-        if target.exists():
-            target.rename(replaced)
-        partial.rename(target)
-    except OSError as error:
-        if replaced.exists() and not target.exists():
-            replaced.rename(target)
-        raise ResultError(f"the results cannot be written to {folder}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, which is YAML too."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    """Write plain values as JSON, which is YAML too, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def file_hashes(folder: Path) -> list[dict[str, Any]]:
-    """Return name, size and SHA-256 of every file in a result folder but the manifest."""
+def file_entries(folder: Path) -> list[dict[str, Any]]:
+    """Return name, size and SHA-256 of every file in a result folder but the manifest and the lock."""
     return [
-        {"name": path.name, "size_byte": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        for path in sorted(folder.iterdir())
-        if path.name != MANIFEST
+        {
+            "name": path.relative_to(folder).as_posix(),
+            "size_byte": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in {MANIFEST, LOCK}
     ]

@@ -6,13 +6,14 @@ lost transfers in the whole study, since many trials meet the same pattern and a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.plan import Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
 from edgesim.engine.simulation import simulate
 from edgesim.failures.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
@@ -42,6 +43,7 @@ class Trials:
     input_byte, intermediate_byte, result_byte, energy_j : as in `RequestRecord`.
     outcome : position in `OUTCOMES`.
     lost : bit i is set when the i-th transfer of the plan was not delivered.
+    asked : the pattern of lost transfers that the networks are asked; see `without_effect`.
     """
 
     weight: NDArray[np.float64]
@@ -52,6 +54,7 @@ class Trials:
     energy_j: NDArray[np.float64]
     outcome: NDArray[np.int8]
     lost: tuple[int, ...]
+    asked: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lost)
@@ -100,7 +103,13 @@ def concatenate(parts: Sequence[Trials]) -> Trials:
         energy_j=np.concatenate([part.energy_j for part in parts]),
         outcome=np.concatenate([part.outcome for part in parts]),
         lost=tuple(lost for part in parts for lost in part.lost),
+        asked=tuple(asked for part in parts for asked in part.asked),
     )
+
+
+def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
+    """Do one task of a study."""
+    return simulate_block(shared, task) if isinstance(task, Block) else accuracies(shared, task)
 
 
 def simulate_block(shared: Shared, block: Block) -> Trials:
@@ -110,36 +119,44 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     same replication, whatever the order and the worker.
     """
     case = shared.cases[block.case]
+    program = shared.prepared[case.prepared].program
     if block.is_enumeration:
         outcomes = enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or []
         chosen = outcomes[block.start : block.stop]
         records = [simulate_outages(shared, case, outages) for _, outages in chosen]
-        return columns(records, [probability for probability, _ in chosen])
-    losses = loss_models(case.failures, case.topology)
-    slowdowns = slowdown_models(case.failures, case.topology)
-    program = shared.prepared[case.prepared].program
-    records = []
+        weights = [probability for probability, _ in chosen]
+    else:
+        records = list(_drawn(shared, case, block))
+        weights = [1.0] * len(records)
+    return _with_needed(program.plan, columns(records, weights))
+
+
+def _drawn(shared: Shared, case: Case, block: Block) -> Iterator[RequestRecord]:
+    """Yield the record of each replication."""
+    failures, topology = case.failures, case.topology
+    losses = loss_models(failures, topology)
+    slowdowns = slowdown_models(failures, topology)
+    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
     for replication in range(block.start, block.stop):
         streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
-        outages = draw_outages(case.failures, case.topology, streams)
-        renewals = draw_renewals(case.failures, case.topology, streams)
-        if losses or slowdowns or renewals:
-            records += simulate(
-                program,
+        outages = draw_outages(failures, topology, streams)
+        if losses or slowdowns or has_renewals:
+            [record] = simulate(
+                shared.prepared[case.prepared].program,
                 outages=outages,
-                renewals=renewals,
+                renewals=draw_renewals(failures, topology, streams),
                 losses=losses,
                 slowdowns=slowdowns,
                 streams=streams,
                 deadline_s=case.deadline_s,
             )
+            yield record
         else:
-            records.append(simulate_outages(shared, case, outages))
-    return columns(records, [1.0] * len(records))
+            yield simulate_outages(shared, case, outages)
 
 
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
-    """Return the record of a trial in which only outages are drawn; equal outages are simulated once."""
+    """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
     key = (case.prepared, case.deadline_s, ordered)
     record = shared.records.get(key)
@@ -149,6 +166,32 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
         if len(shared.records) < N_MOST_REMEMBERED:
             shared.records[key] = record
     return record
+
+
+def _with_needed(plan: Plan, trials: Trials) -> Trials:
+    """Add what the networks are asked for each distinct pattern of losses."""
+    needed = {lost: without_effect(plan, lost) for lost in set(trials.lost)}
+    return replace(trials, asked=tuple(needed[lost] for lost in trials.lost))
+
+
+def without_effect(plan: Plan, lost: int) -> int:
+    """Return a pattern of lost transfers with the same answer: it adds those that were delivered but reach the answer nowhere.
+
+    What a transfer carries can change the answer only along delivered transfers, so patterns that differ in others are one.
+    A student whose features are lost, e.g., does not count, whether or not it had its input.
+    """
+    is_needed = {plan.answer_id}
+    position = len(plan.transfers)
+    for step in reversed(plan.steps):
+        if isinstance(step, Transfer):
+            position -= 1
+            if lost >> position & 1 or step.step_id not in is_needed:
+                lost |= 1 << position
+                continue
+        elif step.step_id not in is_needed:
+            continue
+        is_needed.update(step.inputs)
+    return lost
 
 
 def n_enumerated(case: Case) -> int:

@@ -119,9 +119,13 @@ def test_tables_figures_and_folder(
     assert "results/halves/summary.csv" in out
     assert max(len(line) for line in out.splitlines() if "half" in line) <= 100
     assert "trials: " in err
-    names = {path.name for path in Path("results/halves").iterdir()}
+    names = {
+        path.relative_to("results/halves").as_posix() for path in Path("results/halves").rglob("*") if path.is_file()
+    }
     figures = {f"{name}.{kind}" for name in ("tradeoff", "resilience") for kind in ("png", "svg")}
-    assert names == {"summary.csv", "trials.parquet", "manifest.json", "scenario.yaml"} | figures
+    parts = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(3)}
+    tables = {"summary.csv", "differences.csv", "manifest.json", "scenario.yaml", "timeline.json", "report.html"}
+    assert names == tables | parts | figures
     manifest = json.loads(Path("results/halves/manifest.json").read_text())
     assert manifest["command"] == "edgesim run halves.yaml"
     assert {entry["name"] for entry in manifest["files"]} == names - {"manifest.json"}
@@ -193,26 +197,33 @@ def test_a_wrong_scenario_leaves_no_folder(
     assert not Path("results").exists()
 
 
-def test_ctrl_c_leaves_no_worker_and_no_result(folder: Path) -> None:
-    """Interrupted among the answers of the networks, in two processes: exit code 130, no traceback, nothing left over."""
+def test_ctrl_c_keeps_what_is_finished(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted in two processes: exit code 130, no traceback, no process left over, and the command to go on with."""
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
-    Path("halves.yaml").write_text(slow.replace("values: [0, 1, 3]", "values: [0, 1]"))
+    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 900"))
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as main:
         assert main.stderr is not None
-        for line in main.stderr:
-            if line.startswith("trials: "):
-                break
-        time.sleep(0.2)
+        until_s = time.monotonic() + 60
+        while not list(Path().glob("results/halves/trials/part-*")) and time.monotonic() < until_s:
+            time.sleep(0.01)
         os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers too
         rest = main.stderr.read()
         assert main.wait(30) == 130
     assert "Traceback" not in rest
-    assert not Path("results").exists() or not list(Path("results").iterdir())
+    assert "interrupted; what is finished is kept, go on with\n  edgesim run halves.yaml\n" in rest
+    assert 0 < len(list(Path().glob("results/halves/trials/part-*"))) < 15
+    assert not list(Path("results/halves").rglob(".*"))
     until_s = time.monotonic() + 10
     while has_processes(main.pid) and time.monotonic() < until_s:  # the helper of multiprocessing ends a little later
         time.sleep(0.05)
     assert not has_processes(main.pid)
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q") == 0
+    assert len(list(Path().glob("results/halves/trials/part-*"))) == 15
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
+    assert "was finished before; nothing was simulated" in capsys.readouterr().err
 
 
 def has_processes(group: int) -> bool:

@@ -7,29 +7,50 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from math import isnan
 from pathlib import Path
 
-import numpy as np
 import pytest
 from toy_study import Dying, Failing, OneOrNone, Unpicklable, shared
 
+from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import EdgesimError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.study.execute import accuracy_of, evaluate, execute
+from edgesim.study.execute import evaluate, execute, plan_work
+from edgesim.study.executor import local_crew
+from edgesim.study.parts import Parts
 from edgesim.study.run import Silent
+from edgesim.study.trial import perform, without_effect
 
 
-def rows_of(points, replications: int = 40, workers: int = 1):
+def executed(study, replications: int, workers: int, folder: Path):
+    """Run a study; return its tasks and parts."""
+    work, parts = plan_work(study, replications), Parts(folder, study.cases)
+    execute(study, work, parts, partial(local_crew, workers, perform), Silent())
+    return work, parts
+
+
+def drawn(study, replications: int, workers: int, folder: Path):
+    """Run a study; return trials and accuracies of each case."""
+    work, parts = executed(study, replications, workers, folder)
+    return [parts.read(work.of_case(case, is_enumeration=False)) for case in range(len(study.cases))]
+
+
+@pytest.fixture
+def rows_of(tmp_path: Path):
     """Return {metric: row} of each case, and the intact records."""
-    study = shared(points)
-    outcomes, accuracy = execute(study, replications, workers, Silent())
-    rows, intact = evaluate(study, outcomes, accuracy)
-    return [{row.metric: row for row in case} for case in rows], intact
+
+    def run(points, replications: int = 40, workers: int = 1):
+        study = shared(points)
+        rows, intact = evaluate(study, *executed(study, replications, workers, tmp_path))
+        return [{row.metric: row for row in case} for case in rows], intact
+
+    return run
 
 
-def test_exact_expectation_of_unequal_outcomes() -> None:
+def test_exact_expectation_of_unequal_outcomes(rows_of) -> None:
     """w1 lost with p = 3/4: accuracy 1/4 x 1 + 3/4 x 1/2, latency 1/4 x 0.1 s + 3/4 x 1 s, traffic 300 or 200 byte."""
     [rows], _ = rows_of([{"loss": OneOrNone(0.75)}])
     exact = {metric: row.exact for metric, row in rows.items()}
@@ -42,19 +63,19 @@ def test_exact_expectation_of_unequal_outcomes() -> None:
 
 
 @pytest.mark.parametrize(("k", "expected"), [(0, 1.0), (1, 2 / 3), (2, 1 / 3), (3, 0.0)])
-def test_exact_expectation_of_equal_outcomes(k: int, expected: float) -> None:
+def test_exact_expectation_of_equal_outcomes(rows_of, k: int, expected: float) -> None:
     """Each device is lost in k of 3 subsets: 1 - k/3 (1/2 + 1/3 + 1/6)."""
     [rows], _ = rows_of([{"loss": ExactlyK(k, "w*")}])
     assert rows["accuracy"].exact == pytest.approx(expected, abs=1e-12)
 
 
-def test_models_are_combined() -> None:
+def test_models_are_combined(rows_of) -> None:
     """Two independent models multiply: w1 lost with 1/2, and one of w2, w3: 1/2 x 1/2 + (1/3 + 1/6) / 2 = 1/2."""
     [rows], _ = rows_of([{"a": OneOrNone(0.5), "b": ExactlyK(1, "w[23]")}])
     assert rows["accuracy"].exact == pytest.approx(0.5, abs=1e-12)
 
 
-def test_lost_messages_have_no_exact_expectation_but_agree_with_the_closed_form() -> None:
+def test_lost_messages_have_no_exact_expectation_but_agree_with_the_closed_form(rows_of) -> None:
     """Each message is lost with 0.2, so the mean accuracy is 0.8; 2,000 trials, interval of a seeded study."""
     [rows], _ = rows_of([{"loss": Bernoulli(0.2)}], replications=2000)
     assert isnan(rows["accuracy"].exact)
@@ -64,7 +85,7 @@ def test_lost_messages_have_no_exact_expectation_but_agree_with_the_closed_form(
     assert rows["traffic"].estimate.value == 300.0  # lost messages were sent
 
 
-def test_a_question_without_an_answer_is_answered_wrongly() -> None:
+def test_a_question_without_an_answer_is_answered_wrongly(rows_of) -> None:
     """With the hub itself lost there is no answer: accuracy 0, no latency, and nobody counted as answered."""
     [rows], intact = rows_of([{"loss": ExactlyK(1, "hub")}])
     assert rows["accuracy"].estimate.value == rows["accuracy"].exact == 0.0
@@ -75,68 +96,101 @@ def test_a_question_without_an_answer_is_answered_wrongly() -> None:
     assert intact[0]["outcome"] == "completed"
 
 
-def test_all_points_meet_the_same_failures() -> None:
+def test_all_points_meet_the_same_failures(tmp_path: Path) -> None:
     """Common random numbers: in each replication the device lost at k = 1 is among those lost at k = 2."""
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
-    outcomes, _ = execute(study, 150, 1, Silent())
-    one, two = (outcome.drawn.lost for outcome in outcomes)
+    one, two = (trials.lost for trials, _ in drawn(study, 150, 1, tmp_path))
     assert len(set(one)) == 3
     assert all(a & b == a for a, b in zip(one, two, strict=True))
 
 
-def test_more_replications_go_on_where_fewer_end() -> None:
+def test_more_replications_go_on_where_fewer_end(tmp_path: Path) -> None:
     """The first replications of a long study are those of a short one, in order, across chunks."""
     study = shared([{"loss": Bernoulli(0.3)}])
-    short, long = (execute(study, n, 2, Silent())[0][0].drawn.lost for n in (130, 350))
+    short, long = (drawn(study, n, 2, tmp_path / str(n))[0][0].lost for n in (130, 350))
     assert long[:130] == short
 
 
-def test_workers_change_nothing() -> None:
-    """One, two and three workers give the same trials, in the same order."""
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    """One, two and three workers write the same bytes."""
     study = shared([{"loss": Bernoulli(0.3)}, {"loss": ExactlyK(1, "w*")}])
-    results = [execute(study, 350, workers, Silent()) for workers in (1, 2, 3)]
-    for outcomes, accuracy in results[1:]:
-        assert accuracy == results[0][1]
-        for a, b in zip(outcomes, results[0][0], strict=True):
-            assert a.drawn.lost == b.drawn.lost
-            np.testing.assert_array_equal(a.drawn.latency_s, b.drawn.latency_s)
-    first = accuracy_of(study.cases[0], results[0][0][0].drawn, results[0][1])
-    assert 0 < first.mean() < 1
+    for workers in (1, 2, 3):
+        executed(study, 450, workers, tmp_path / str(workers))
+    contents = [contents_of(tmp_path / str(workers)) for workers in (1, 2, 3)]
+    assert len(contents[0]) == 3 + 3 + 1
+    assert contents[0] == contents[1] == contents[2]
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all parts by name."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def test_only_what_is_missing_is_done_again(tmp_path: Path) -> None:
+    """A part that is there is not simulated; one that is missing, cut off or overwritten comes back the same."""
+    study = shared([{"loss": Bernoulli(0.3)}])
+    executed(study, 1000, 1, tmp_path)
+    before = contents_of(tmp_path)
+    first, second, third, *_ = sorted((tmp_path / "trials").iterdir())
+    stamp = third.stat().st_mtime_ns
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:100])
+    (tmp_path / "trials" / ".unfinished-part-00000-000000400.parquet").write_bytes(b"half")
+    executed(study, 1000, 1, tmp_path)
+    assert contents_of(tmp_path) == before
+    assert third.stat().st_mtime_ns == stamp
+    assert not list((tmp_path / "trials").glob(".*"))
+
+
+def test_what_the_answer_does_not_depend_on_is_asked_once() -> None:
+    """A chain a -> b -> hub and c -> hub: with b lost, it does not matter whether a came."""
+    transfers = [("a", "x", "y", ()), ("b", "y", "hub", ("mid",)), ("c", "z", "hub", ())]
+    send = {name: Transfer(name, src, dst, 1, "", "result", inputs) for name, src, dst, inputs in transfers}
+    steps = (
+        send["a"],
+        Compute("mid", "y", inputs=("a",)),
+        send["b"],
+        send["c"],
+        Compute("end", "hub", inputs=("b", "c")),
+    )
+    plan = Plan(steps, "end", {})
+    assert [without_effect(plan, lost) for lost in range(8)] == [0, 1, 3, 3, 4, 5, 7, 7]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_mistake_in_a_plug_in_is_told_with_its_place(workers: int) -> None:
+def test_a_mistake_in_a_plug_in_is_told_with_its_place(tmp_path: Path, workers: int) -> None:
     """Strategy, kind of error, its text, file and line; the original error is the cause."""
     study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Failing())
     with pytest.raises(
         SimulationError, match=r"strategy 'toy', .*KeyError: 'no such student' \(.*toy_study.py:\d+\)"
     ) as e:
-        execute(study, 10, workers, Silent())
+        executed(study, 10, workers, tmp_path)
     assert isinstance(e.value.__cause__, KeyError)
 
 
-def test_a_worker_that_dies_is_told() -> None:
+def test_a_task_that_kills_workers_is_told(tmp_path: Path) -> None:
     """No bare BrokenProcessPool, and a remedy."""
     study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Dying())
-    with pytest.raises(EdgesimError, match=r"a worker process ended before its time .* with fewer workers or with one"):
-        execute(study, 10, 2, Silent())
+    with pytest.raises(
+        EdgesimError,
+        match=r"ended before its time 3 times, each time with the task strategy 'toy', answers .* with fewer workers",
+    ):
+        executed(study, 10, 2, tmp_path)
     assert not multiprocessing.active_children()
 
 
-def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker() -> None:
+def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker(tmp_path: Path) -> None:
     """Processes need pickling, the single thread does not."""
     study = shared([{"loss": ExactlyK(1, "w*")}] * 2, Unpicklable())
     with pytest.raises(EdgesimError, match="cannot be sent to worker processes: cannot pickle a toy"):
-        execute(study, 10, 2, Silent())
-    outcomes, _ = execute(study, 10, 1, Silent())
-    assert len(outcomes[0].drawn) == 10
+        executed(study, 10, 2, tmp_path)
+    assert len(drawn(study, 10, 1, tmp_path)[0][0]) == 10
 
 
 ORPHANS = r"""
 import os, signal, sys
 from toy_study import shared
-from edgesim.study.executor import completed, local_executor
-from edgesim.study.trial import simulate_block
+from edgesim.study.executor import Flow, local_crew
 import time
 
 def work(shared, task):
@@ -144,8 +198,8 @@ def work(shared, task):
     time.sleep(60)
 
 if __name__ == "__main__":
-    with local_executor(2, shared([{}])) as executor:
-        list(completed(executor, 2, work, [0, 1]))
+    with local_crew(2, work, shared([{}])) as crew:
+        list(Flow(crew, [0, 1]))
 """
 
 

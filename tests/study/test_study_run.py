@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.check import RESERVED
 from edgesim.scenario.schema import Scenario
-from edgesim.study import prepare, store
+from edgesim.study import parts, prepare, store
+from edgesim.study.lock import locked
 from edgesim.study.run import run
 
-BYTES = ("summary.csv", "trials.parquet", "scenario.yaml")
+PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}
+BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", *PARTS}
 PROFILE = {
     "compute_rate": dict.fromkeys(("conv", "depthwise", "linear", "other"), "1 GFLOP/s"),
     "memory_bandwidth": "1 GB/s",
@@ -74,6 +77,9 @@ def test_the_same_bytes_twice_and_with_any_number_of_workers(tmp_path: Path) -> 
     folders = [tmp_path / name for name in ("once", "twice", "two_workers")]
     for folder, workers in zip(folders, (1, 1, 2), strict=True):
         run(scenario(), workers=workers, output=folder)
+    for folder in folders:
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert files == BYTES | {"manifest.json"}
     for name in BYTES:
         contents = {(folder / name).read_bytes() for folder in folders}
         assert len(contents) == 1, name
@@ -110,7 +116,7 @@ def test_the_manifest_says_how_to_repeat(tmp_path: Path) -> None:
     result = run(scenario(), workers=1, output=tmp_path / "r", command="edgesim run toys.yaml")
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
     assert manifest == result.manifest
-    assert {entry["name"] for entry in manifest["files"]} == set(BYTES)
+    assert {entry["name"] for entry in manifest["files"]} == BYTES
     for entry in manifest["files"]:
         assert hashlib.sha256((tmp_path / "r" / entry["name"]).read_bytes()).hexdigest() == entry["sha256"]
     assert manifest["command"] == "edgesim run toys.yaml"
@@ -120,13 +126,56 @@ def test_the_manifest_says_how_to_repeat(tmp_path: Path) -> None:
     assert again.hash() == manifest["hash"] == scenario().hash()
 
 
-def test_a_folder_of_the_same_scenario_is_replaced(tmp_path: Path) -> None:
-    """Nothing of the old one stays, and no temporary folder."""
+def stamps(folder: Path) -> dict[str, int]:
+    """When each file was written, by name."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_study_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained, simulated or written; `fresh` does all of it again, with the same bytes."""
     run(scenario(), workers=1, output=tmp_path / "r")
+    before, table = stamps(tmp_path / "r"), (tmp_path / "r" / "summary.csv").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "load_teacher", None)
+        again = run(scenario(), workers=1, output=tmp_path / "r")
+    assert again.is_complete
+    assert stamps(tmp_path / "r") == before
     (tmp_path / "r" / "stale.png").write_text("old")
+    run(scenario(), workers=1, output=tmp_path / "r", fresh=True)
+    after = stamps(tmp_path / "r")
+    assert all(after[name] > before[name] for name in before)
+    assert "stale.png" not in after
+    assert (tmp_path / "r" / "summary.csv").read_bytes() == table
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    """The second is told who writes; the lock is gone when the first has ended."""
+    with locked(tmp_path / "r"), pytest.raises(ResultError, match=rf"being written by process {os.getpid()} on "):
+        run(scenario(), workers=1, output=tmp_path / "r")
+    assert run(scenario(), workers=1, output=tmp_path / "r").is_complete
+    assert not (tmp_path / "r" / ".lock").exists()
+
+
+def test_results_of_another_release_are_not_mixed(tmp_path: Path) -> None:
+    """The same scenario, drawn by another numpy: refused with both versions, unless it begins again."""
     run(scenario(), workers=1, output=tmp_path / "r")
-    assert [path.name for path in tmp_path.iterdir()] == ["r"]
-    assert not (tmp_path / "r" / "stale.png").exists()
+    about = json.loads((tmp_path / "r" / "manifest.json").read_text())
+    about["versions"]["numpy"] = "1.0"
+    about["status"] = "unfinished"
+    (tmp_path / "r" / "manifest.json").write_text(json.dumps(about))
+    with pytest.raises(ResultError, match=r"versions.numpy: 1.0 there, \d.* here\); begin again with --fresh"):
+        run(scenario(), workers=1, output=tmp_path / "r")
+    assert run(scenario(), workers=1, output=tmp_path / "r", fresh=True).is_complete
+
+
+def test_paired_differences_are_those_of_the_trials(tmp_path: Path) -> None:
+    """Strategies meet the same failures: replication by replication; two equal strategies do not differ at all."""
+    result = run(scenario(strategies={"toy": {}, "same": {"type": "toy"}}), workers=1, output=tmp_path / "r")
+    table = result.differences()
+    accuracy = table[table["metric"] == "accuracy"]
+    assert accuracy[["strategy", "minus"]].drop_duplicates().to_numpy().tolist() == [["same", "toy"]]
+    assert (accuracy[["mean", "ci_low", "ci_high"]] == 0.0).all(axis=None)
+    assert accuracy["correlation"].dropna().tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_a_folder_of_another_scenario_is_refused_before_any_work(
@@ -160,18 +209,31 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
-    """Neither Ctrl-C nor a full disk at the last file leaves a folder, and an older result survives."""
+def test_an_interrupted_study_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
+    """Ctrl-C or a full disk at the fourth part: three are kept, the rest follows with the same bytes."""
+    whole = run(scenario(), workers=1, output=tmp_path / "whole").folder
+    write, n_written = parts.parquet_of, 0
+
+    def fail(*arguments: Any) -> None:
+        nonlocal n_written
+        n_written += 1
+        if n_written == 4:
+            raise error
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "parquet_of", fail)
+        with pytest.raises((KeyboardInterrupt, ResultError)):
+            run(scenario(), workers=1, output=tmp_path / "r")
+    assert len(list((tmp_path / "r").rglob("*.parquet"))) == 3
+    assert not list((tmp_path / "r").rglob(".*"))
+    assert not store.Result(tmp_path / "r").is_complete
+    before = stamps(tmp_path / "r")
     run(scenario(), workers=1, output=tmp_path / "r")
-    before = (tmp_path / "r" / "manifest.json").read_bytes()
-
-    def interrupt(_result: store.Result) -> None:
-        raise error
-
-    with pytest.raises((KeyboardInterrupt, ResultError)):
-        run(scenario(), workers=1, output=tmp_path / "r", illustrate=interrupt)
-    assert [path.name for path in tmp_path.iterdir()] == ["r"]
-    assert (tmp_path / "r" / "manifest.json").read_bytes() == before
+    after = stamps(tmp_path / "r")
+    assert all(after[name] == before[name] for name in before if name.endswith(".parquet"))
+    for name in BYTES:
+        assert (tmp_path / "r" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_an_error_of_a_strategy_names_it_and_the_factor_point(tmp_path: Path) -> None:
@@ -217,7 +279,8 @@ def test_options_out_of_range_are_refused(tmp_path: Path, option: dict[str, int]
 def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
     """The column would be there twice: every column but the factors is a reserved name."""
     result = run(scenario(), workers=1, output=tmp_path / "r")
-    assert {*result.frame().columns, *result.summary().columns} - {"n_lost"} == RESERVED
+    tables = (result.frame(), result.frame("outcomes"), result.summary(), result.differences())
+    assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED
 
 
 def test_differences_are_short(tmp_path: Path) -> None:

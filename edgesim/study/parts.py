@@ -1,0 +1,189 @@
+"""The parts of a study: one Parquet file per finished task, whole or not there at all.
+
+A part is written under a temporary name, brought to the disk, and renamed. What a killed study leaves behind is therefore
+finished parts and perhaps one temporary file. Its content depends on the task alone, so a resumed study has the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.errors import ResultError
+from edgesim.study.design import Block, Case, show_value
+from edgesim.study.trial import OUTCOMES, Trials
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRIALS, ENUMERATED = "trials", "outcomes"
+"""Folders of drawn trials, and of enumerated outcomes of the failures."""
+TEMPORARY = ".unfinished-"
+COLUMNS = ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j")
+
+
+class Parts:
+    """The parts in one result folder.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    cases : of the study, in order.
+    """
+
+    def __init__(self, folder: Path, cases: Sequence[Case]) -> None:
+        self.folder = folder
+        self.cases = cases
+        names = tuple(cases[0].point)
+        self._factors = {name: factor_column([case.point[name] for case in cases]) for name in names}
+
+    def path(self, block: Block) -> Path:
+        """Return the file of a task; files sort in the order of the study."""
+        kind = ENUMERATED if block.is_enumeration else TRIALS
+        return self.folder / kind / f"part-{block.case:05d}-{block.start:09d}.parquet"
+
+    def begin(self) -> None:
+        """Make the folders, and remove what an earlier writer left unfinished."""
+        for kind in (TRIALS, ENUMERATED):
+            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+            for path in (self.folder / kind).glob(f"{TEMPORARY}*"):
+                path.unlink()
+
+    def has(self, block: Block) -> bool:
+        """Return whether a task's part is there and whole; what is neither is removed."""
+        path = self.path(block)
+        if not path.exists():
+            return False
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            n_rows = int(parquet.read_metadata(path).num_rows)
+        except (pa.ArrowException, OSError):
+            n_rows = -1
+        if n_rows < 0 or not (block.is_enumeration or n_rows == block.stop - block.start):
+            path.unlink()
+            return False
+        return True
+
+    def write(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+        """Write the part of a task.
+
+        ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered.
+        """
+        import pyarrow as pa
+
+        n = len(trials)
+        case = self.cases[block.case]
+        here = pa.array(np.full(n, block.case))
+        columns: dict[str, Any] = {name: values.take(here) for name, values in self._factors.items()}
+        columns["strategy"] = pa.repeat(pa.scalar(case.strategy, pa.string()), n)
+        if not block.is_enumeration:
+            columns["replication"] = pa.array(np.arange(block.start, block.stop, dtype=np.int64))
+        columns["probability" if block.is_enumeration else "weight"] = pa.array(trials.weight)
+        columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(trials.outcome), list(OUTCOMES)).cast(pa.string())
+        columns["accuracy"] = pa.array(accuracy)
+        for name in COLUMNS:
+            columns[name] = pa.array(getattr(trials, name))
+        columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
+        table = pa.table(columns)
+        with replacing(self.path(block)) as path:
+            parquet_of(table, path)
+
+    def read(self, blocks: Iterable[Block]) -> tuple[Trials, NDArray[np.float64]]:
+        """Return the trials of some tasks and their accuracies, in the order of the tasks."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        names = ["outcome", "accuracy", *COLUMNS, "lost_transfers"]
+        tables = []
+        for block in blocks:
+            weight = "probability" if block.is_enumeration else "weight"
+            with parquet.ParquetFile(self.path(block)) as file:
+                tables.append(file.read(columns=[weight, *names]).rename_columns(["weight", *names]))
+        if not tables:
+            return _empty(), np.array([])
+        table = pa.concat_tables(tables)
+        codes = {name: code for code, name in enumerate(OUTCOMES)}
+        values = {name: table[name].to_numpy() for name in ("weight", *COLUMNS)}
+        trials = Trials(
+            **values,
+            outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
+            lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
+        )
+        return trials, table["accuracy"].to_numpy()
+
+    def remove(self) -> None:
+        """Remove all parts."""
+        for kind in (TRIALS, ENUMERATED):
+            for path in (self.folder / kind).glob("*.parquet"):
+                path.unlink()
+
+    def stray(self, blocks: Iterable[Block]) -> Iterator[Path]:
+        """Yield the parts that belong to none of these tasks."""
+        known = {self.path(block) for block in blocks}
+        for kind in (TRIALS, ENUMERATED):
+            yield from (path for path in sorted((self.folder / kind).glob("*.parquet")) if path not in known)
+
+
+def parquet_of(table: Any, path: Path) -> None:
+    """Write one Parquet file."""
+    from pyarrow import parquet
+
+    parquet.write_table(table, path, compression="zstd")
+
+
+def _empty() -> Trials:
+    from edgesim.study.trial import columns
+
+    return columns((), ())
+
+
+def factor_column(values: Sequence[object]) -> Any:
+    """Return a factor's values as whole numbers, numbers or texts, whichever holds them all."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values}
+    if kinds <= {int}:
+        return pa.array(values, pa.int64())
+    if kinds <= {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array([show_value(value) for value in values], pa.string())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; bring the file to the disk and rename it, or remove it on any error.
+
+    Raises
+    ------
+    ResultError
+        When the disk is full or the folder cannot be written.
+    """
+    temporary = path.parent / f"{TEMPORARY}{path.name}"
+    try:
+        yield temporary
+        file = os.open(temporary, os.O_RDWR)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultError(
+            f"the results cannot be written to {path.parent}: {error.strerror or error}; what is finished is kept, make "
+            "room and run again to go on"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all. Raises `ResultError` as `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
