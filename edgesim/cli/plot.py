@@ -47,6 +47,8 @@ def plot(
     from edgesim.report.style import save
     from edgesim.study.store import Result
 
-    figure = draw_timeline(Result(result), strategy) if kind == "timeline" else FIGURES[kind](Result(result))
+    read = Result(result)
+    read.manifest  # noqa: B018 - refuses a folder that is no result
+    figure = draw_timeline(read, strategy) if kind == "timeline" else FIGURES[kind](read)
     save(figure, output, (form,))
     typer.echo(str(output))

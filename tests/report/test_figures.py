@@ -95,7 +95,7 @@ def test_tradeoff_says_what_its_axes_are() -> None:
     assert ax.get_ylabel() == "accuracy"
     assert ax.get_xscale() == "symlog"
     assert ax.xaxis.get_ticklabels()[0].get_text() == "0"
-    assert ax.get_title(loc="left") == "filled: nothing lost   hollow: lost devices 0 to 3"
+    assert ax.get_title(loc="left") == "filled: nothing lost; hollow: lost devices 0 to 3\ndashed: Pareto front"
     assert tradeoff(summary({"a": 10.0})).get_xscale() == "log"
 
 

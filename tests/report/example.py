@@ -1,0 +1,100 @@
+"""A finished study in a folder, made of plain numbers, so that reports and figures are tested without running anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from edgesim.domain.metrics import METRICS
+from edgesim.scenario.schema import Scenario
+from edgesim.study.store import Result
+
+LEVELS = (0, 1, 2, 3)
+STRATEGIES = {"single": (0.0, 0.004, 0.99), "modnn": (5e4, 0.084, 0.98), "nonn": (2.2e3, 0.019, 0.97)}
+"""Traffic in byte, latency in s and accuracy when nothing is lost."""
+SCENARIO: dict[str, Any] = {
+    "name": "example",
+    "question": "What is left when <devices> are lost?",
+    "replications": 50,
+    "topology": {"star": {"count": 8, "profile": "wearable", "hub_profile": "phone", "bandwidth": "20 Mbit/s", "medium": "cell"}},
+    "workload": {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": "hub"},
+    "strategies": {
+        "single": {"device": "hub"}, "modnn": {"owner": "hub", "workers": "w*"},
+        "nonn": {"students": 8, "devices": "w*", "merger": "hub"},
+    },
+    "failures": {"loss": {"type": "exactly-k", "targets": "w*", "k": 0}},
+    "sweep": {"lost_devices": {"path": "failures.loss.k", "values": list(LEVELS)}},
+}  # fmt: skip
+
+
+class Example(Result):
+    """A result whose trials are in memory."""
+
+    def frame(self, *_: Any, **__: Any) -> pd.DataFrame:
+        """Return 50 trials per case; of those with nonn at the last level a tenth has no answer."""
+        rows = []
+        for level in LEVELS:
+            for name, (_, latency_s, accuracy) in STRATEGIES.items():
+                for number in range(50):
+                    is_lost = name == "nonn" and level == LEVELS[-1] and number % 10 == 0
+                    spread = 1 + 0.004 * number if name != "single" else 1.0
+                    value = np.nan if is_lost else latency_s * spread * (1 + 0.3 * level)
+                    rows.append((level, name, number, value, accuracy))
+        return pd.DataFrame(rows, columns=["lost_devices", "strategy", "replication", "latency_s", "accuracy"])
+
+
+def example(folder: Path) -> Result:
+    """Write the folder of a finished study and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenario = Scenario.from_data(SCENARIO)
+    rows, intact = [], []
+    for level in LEVELS:
+        for position, (name, (traffic, latency_s, accuracy)) in enumerate(STRATEGIES.items()):
+            fall = 0.0 if name == "single" else 0.12 * level * (3 - position)
+            values = {
+                "accuracy": accuracy - fall, "latency": latency_s * (1 + 0.3 * level), "latency_p95": latency_s * 1.4,
+                "traffic": traffic, "traffic_input": 0.1 * traffic, "traffic_intermediate": 0.8 * traffic,
+                "traffic_result": 0.1 * traffic, "energy": 0.002 * (1 + 40 * position), "answered": 1.0 if level < 3 else 0.9,
+                "peak_memory": 1.3e5 / (1 + position),
+            }  # fmt: skip
+            for metric, mean in values.items():
+                half = 0.02 if metric == "accuracy" and level else 0.0
+                rows.append((level, name, metric, METRICS[metric].unit, mean, mean - half, mean + half, 50, mean))
+            whole = {**values, "accuracy": accuracy}
+            intact.append({"lost_devices": level, "strategy": name, "outcome": "completed", **whole})
+    columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "summary.csv", index=False)
+    about = {
+        "format": 1, "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
+        "replications": 50, "factors": ["lost_devices"], "command": "edgesim run example.yaml",
+        "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00",
+        "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
+        "platform": {"system": "Linux", "machine": "x86_64", "processors": 2},
+        "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact,
+        "scenario": scenario.resolved(),
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    (folder / "timeline.json").write_text(json.dumps(_trace()), encoding="utf-8")
+    return Example(folder)
+
+
+def _trace() -> dict[str, Any]:
+    events: list[dict[str, Any]] = []
+    for process, (name, (_, latency_s, _)) in enumerate(STRATEGIES.items()):
+        events.append({"name": "process_name", "ph": "M", "pid": process, "tid": 0, "args": {"name": name}})
+        resources = ["hub"] if name == "single" else ["cell", "hub", *(f"w{number}" for number in range(1, 9))]
+        share = 1e6 * latency_s / len(resources)
+        for thread, resource in enumerate(resources):
+            events.append({"name": "thread_name", "ph": "M", "pid": process, "tid": thread, "args": {"name": resource}})
+            kind = ("input", "intermediate", "result")[process % 3] if resource == "cell" else "compute"
+            events.append(
+                {
+                    "name": f"step {thread}", "cat": kind, "ph": "X", "pid": process, "tid": thread, "ts": thread * share,
+                    "dur": share, "args": {"waited": share / 2 if thread else 0.0, "link": ""},
+                }
+            )  # fmt: skip
+    return {"displayTimeUnit": "ms", "traceEvents": events}

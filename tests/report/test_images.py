@@ -1,0 +1,138 @@
+"""Every kind of figure against a picture that was looked at.
+
+After a change that is meant: EDGESIM_APPROVE=1 python -m pytest tests/report/test_images.py, then look at the pictures in
+tests/data/figures. Letters differ by a pixel between versions of the font library, hence the tolerance.
+"""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib.image as mpl_image
+import numpy as np
+import pytest
+from example import STRATEGIES, example
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
+
+from edgesim.report.costs import energy, latency, memory
+from edgesim.report.figures import pareto_front
+from edgesim.report.kinds import FIGURES, draw_timeline, timelines
+from edgesim.report.select import strategies_of
+from edgesim.report.style import COLOURS, FORMATS, save
+from edgesim.report.timeline import Timeline, timeline
+
+APPROVED = Path(__file__).parents[1] / "data" / "figures"
+DPI = 80
+TOLERANCE = 0.02
+"""Mean difference of a pixel, of 1, after blurring over 4 x 4 pixels; a moved marker or a missing curve makes more."""
+
+
+def blurred(content: bytes) -> np.ndarray:
+    """Return the brightness of a picture, averaged over squares of 4 x 4 pixels."""
+    pixels = mpl_image.imread(BytesIO(content), format="png")[..., :3].mean(axis=2)
+    height, width = (length // 4 * 4 for length in pixels.shape)
+    return pixels[:height, :width].reshape(height // 4, 4, width // 4, 4).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+def test_figures_look_as_they_were_approved(kind: str, tmp_path: Path) -> None:
+    """Same size, same picture up to the tolerance."""
+    stream = BytesIO()
+    FIGURES[kind](example(tmp_path)).savefig(stream, format="png", dpi=DPI)
+    path = APPROVED / f"{kind}.png"
+    if os.environ.get("EDGESIM_APPROVE") == "1":
+        path.write_bytes(stream.getvalue())
+    drawn, approved = blurred(stream.getvalue()), blurred(path.read_bytes())
+    assert np.allclose(drawn.shape, approved.shape, atol=2)
+    height, width = np.minimum(drawn.shape, approved.shape)
+    difference = np.abs(drawn[:height, :width] - approved[:height, :width])
+    assert difference.mean() < TOLERANCE
+    assert np.quantile(difference, 0.99) < 0.35
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+def test_no_text_of_a_figure_covers_another(kind: str, tmp_path: Path) -> None:
+    """Legends, labels, ticks and titles."""
+    figure = FIGURES[kind](example(tmp_path))
+    FigureCanvasAgg(figure).draw()
+    page = figure.bbox.padded(1)
+    boxes = []
+    for text in figure.findobj(Text):
+        box = text.get_window_extent()
+        if text.get_text().strip() and text.get_visible() and box.width > 0:
+            boxes.append((text.get_text(), box))
+    boxes = [
+        (name, box) for name, box in boxes if page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 <= page.y1
+    ]
+    for (one, first), (other, second) in combinations(boxes, 2):
+        width = min(first.x1, second.x1) - max(first.x0, second.x0)
+        height = min(first.y1, second.y1) - max(first.y0, second.y0)
+        assert min(width, height) <= 0.5, f"{one!r} and {other!r}"
+
+
+@pytest.mark.parametrize("kind", list(FIGURES))
+@pytest.mark.parametrize("form", FORMATS)
+def test_equal_figures_are_equal_files(kind: str, form: str, tmp_path: Path) -> None:
+    """No date, no random ids."""
+    for name in ("one", "two"):
+        save(FIGURES[kind](example(tmp_path / "result")), tmp_path / name, (form,))
+    assert (tmp_path / f"one.{form}").read_bytes() == (tmp_path / f"two.{form}").read_bytes()
+
+
+def test_a_strategy_has_one_colour_everywhere(tmp_path: Path) -> None:
+    """In every figure that shows strategies, also where the trials come in another order."""
+    result = example(tmp_path)
+    names = strategies_of(result.summary())
+    frame = result.frame().sort_values("strategy")
+    ax = latency(frame, factors=("lost_devices",), strategies=names)
+    shown = {str(line.get_label()): to_hex(str(line.get_color())) for line in ax.get_lines()}
+    assert shown == {name: COLOURS[index].lower() for index, name in enumerate(STRATEGIES)}
+
+
+def test_the_latency_curve_of_a_silent_strategy_ends_below_one(tmp_path: Path) -> None:
+    """A tenth of the trials at one of four levels has no answer: 1 - 0.1/4."""
+    ax = latency(example(tmp_path).frame(), factors=("lost_devices",))
+    ends = {line.get_label(): line.get_ydata()[-1] for line in ax.get_lines()}
+    assert ends == pytest.approx({"single": 1.0, "modnn": 1.0, "nonn": 0.975})
+
+
+def test_energy_and_memory_are_drawn_at_their_values(tmp_path: Path) -> None:
+    """One row per strategy, in order, units on the axes."""
+    summary = example(tmp_path).summary()
+    for draw, metric in ((energy, "energy"), (memory, "peak_memory")):
+        ax = draw(summary)
+        rows = summary[(summary["metric"] == metric) & (summary["lost_devices"] == 0)]
+        drawn = [float(container[0].get_xdata()[0]) for container in ax.containers]
+        assert drawn == pytest.approx(rows["mean"].tolist())
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(STRATEGIES)
+
+
+def test_a_timeline_has_a_bar_for_each_stay(tmp_path: Path) -> None:
+    """Start and length in s, a row for each resource, the busiest of many."""
+    one = timelines(example(tmp_path))[1]
+    ax = timeline(one)
+    drawn = sorted((bar.get_x(), bar.get_width()) for bar in ax.patches)
+    assert np.allclose(drawn, sorted((start, length) for _, _, start, length, _ in one.bars))
+    many = Timeline("many", tuple((f"d{number}", "compute", 0.0, 1.0 + number, 0.0) for number in range(60)))
+    ax = timeline(many)
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"d{number}" for number in range(36, 60)]
+    legend = ax.get_legend()
+    assert legend is not None
+    assert "24 busiest of 60" in legend.get_title().get_text()
+
+
+def test_the_default_timeline_is_of_a_distributed_strategy(tmp_path: Path) -> None:
+    """One device alone is no story."""
+    legend = draw_timeline(example(tmp_path)).axes[0].get_legend()
+    assert legend is not None
+    assert legend.get_title().get_text() == "modnn"
+
+
+def test_the_pareto_front_keeps_what_nothing_beats() -> None:
+    """Equal points count once; more traffic must bring more accuracy."""
+    assert pareto_front([(5, 0.5), (1, 0.5), (1, 0.4), (7, 0.6), (7, 0.6)]) == [(1, 0.5), (7, 0.6)]

@@ -1,0 +1,247 @@
+"""The report: what it says, that it is well formed, and how it is in a real browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from example import STRATEGIES, example
+
+from edgesim.errors import ResultError
+from edgesim.report.page import page, write_page
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium; .ci/run does it"
+)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of the example."""
+    return page(example(tmp_path_factory.mktemp("report")))
+
+
+class Reader(HTMLParser):
+    """Notes elements, and whether each is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[int] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def read(text: str) -> Reader:
+    """Parse a page."""
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    return reader
+
+
+def test_it_holds_everything_a_reader_asks_for(text: str) -> None:
+    """Question, tables, seven figures and a timeline each, assumptions, how to repeat and cite."""
+    shown = html.unescape(text)
+    for part in (
+        "What is left when <devices> are lost?", "±", "Accuracy against traffic", "Accuracy by lost devices",
+        "Distribution of the latency", "Energy per inference", "Memory of the fullest device", "Devices and links",
+        "Share of requests with an answer", "Assumptions and uncalibrated numbers", "calibrated by nobody: ", "phone (all)",
+        "edgesim run example.yaml", "To cite the tool", "Bhardwaj", "The whole scenario",
+    ):  # fmt: skip
+        assert part in shown, part
+    for name in STRATEGIES:
+        assert f"Timeline of a request with {name}" in shown
+    assert "<devices>" not in text
+
+
+def test_it_needs_no_network_and_no_scripts(text: str) -> None:
+    """No script, no address but those of the namespaces of SVG, no style sheet or picture from elsewhere."""
+    reader = read(text)
+    tags = Counter(tag for tag, _ in reader.elements)
+    assert tags["script"] == tags["img"] == tags["iframe"] == 0
+    links = [attributes["href"] for tag, attributes in reader.elements if tag in {"link", "a"}]
+    assert all(link is None or link.startswith(("data:", "#")) for link in links)
+    assert set(re.findall(r'https?://[^"\s<)]+', text)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+
+
+def test_headings_come_in_order_and_ids_once(text: str) -> None:
+    """One h1; no level is skipped on the way down."""
+    reader = read(text)
+    assert reader.headings[0] == 1
+    assert reader.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(reader.headings, reader.headings[1:], strict=False))
+    ids = Counter(attributes["id"] for _, attributes in reader.elements if "id" in attributes)
+    assert [name for name, n in ids.items() if n > 1] == []
+
+
+def test_every_figure_has_a_text_alternative(text: str) -> None:
+    """A title and a description, named by the figure."""
+    reader = read(text)
+    ids = {attributes["id"] for _, attributes in reader.elements if "id" in attributes}
+    figures = [attributes for tag, attributes in reader.elements if tag == "svg"]
+    assert len(figures) == 7 + len(STRATEGIES)
+    for figure in figures:
+        assert figure["role"] == "img"
+        assert set(str(figure["aria-labelledby"]).split()) <= ids
+    for kind in ("title", "desc"):
+        texts = re.findall(rf"<{kind} id=[^>]*>([^<]*)</{kind}>", text)
+        assert len(texts) == len(figures)
+        assert all(len(one) > 8 for one in texts)
+
+
+def test_best_values_are_marked(text: str) -> None:
+    """Per column, with all whose interval meets that of the best, also for those who do not see the mark."""
+    table = text[text.index("Accuracy in %") :].split("</table>", maxsplit=1)[0]
+    rows = {
+        re.findall(r'<th scope="row">(.*?)</th>', row)[0]: [
+            "best" in cell for cell in re.findall(r"<td(.*?)</td>", row)
+        ]
+        for row in table.split("<tr>")[2:]
+    }
+    assert rows == {"single": [True] * 4, "modnn": [False] * 4, "nonn": [False] * 4}
+    assert text.count('class="best"') == text.count("<span hidden> best</span>")
+
+
+def _colours(block: str) -> dict[str, str]:
+    return dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_letters_have_the_contrast_of_wcag_aa(text: str) -> None:
+    """At least 4.5 to 1 on the page and on tinted ground, in light, in dark and printed; figures have no letters of their own colours."""
+    blocks = [_colours(block) for block in re.findall(r":root \{(.*?)\}", text, re.DOTALL)]
+    assert len(blocks) == 3
+    for colours in blocks:
+        for letters in ("ink", "soft", "accent", "warn"):
+            for ground in ("paper", "tint"):
+                assert _contrast(colours[letters], colours[ground]) >= 4.5, (letters, ground, colours)
+    fills = set(re.findall(r"<text[^>]*fill: ([^;\"]+)", text))
+    assert fills <= {"currentColor", "var(--soft)"}
+
+
+def test_strategies_stand_out_from_light_and_dark_ground() -> None:
+    """At least 2 to 1 for every colour of a strategy; a marker and a label tell them apart too."""
+    from edgesim.report.style import COLOURS
+
+    for colour in COLOURS[:-1]:  # black follows the letters
+        for ground in ("#ffffff", "#14181d"):
+            assert _contrast(colour, ground) >= 2.0, (colour, ground)
+
+
+def test_a_result_without_timelines_says_what_to_do(tmp_path: Path) -> None:
+    """It is of an older version."""
+    result = example(tmp_path)
+    (tmp_path / "timeline.json").unlink()
+    with pytest.raises(ResultError, match="run the scenario again"):
+        page(result)
+
+
+def test_an_unwritable_place_is_no_traceback(tmp_path: Path) -> None:
+    """A folder that is not there."""
+    with pytest.raises(ResultError, match="cannot be written"):
+        write_page(example(tmp_path), tmp_path / "none" / "report.html")
+
+
+def browse(address: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in headless Chromium, without network."""
+    assert CHROMIUM is not None
+    return subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+            "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", *options, address.as_uri(),
+        ],
+        capture_output=True, text=True, check=True, timeout=180,
+    )  # fmt: skip
+
+
+MEASURE = """
+const inside = document.querySelector("iframe").contentDocument;
+const page = inside.documentElement;
+const over = [...inside.querySelectorAll("body *")].filter(
+  (one) => !one.closest(".wide") && !one.closest("svg") && one.getBoundingClientRect().right > page.clientWidth + 1);
+document.title = JSON.stringify({
+  width: page.clientWidth, scroll: page.scrollWidth, over: over.length,
+  ground: inside.defaultView.getComputedStyle(page).backgroundColor,
+  figures: [...inside.querySelectorAll("figure svg")].map((one) => Math.round(one.getBoundingClientRect().width)),
+  small: Math.min(...[...inside.querySelectorAll("figure svg text")].map((one) => one.getBoundingClientRect().height).filter((h) => h > 0)),
+});
+"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(("width", "scheme"), [(380, "light"), (380, "dark"), (1200, "light"), (1200, "dark")])
+def test_in_chromium(width: int, scheme: str, text: str, tmp_path: Path) -> None:
+    """No message on the console, no horizontal scrolling, figures as wide as they may be, the ground of the scheme."""
+    inner = html.escape(text, quote=True)
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><iframe style="border:0;width:{width}px;height:800px" '
+        f'srcdoc="{inner}"></iframe><script>addEventListener("load", () => {{{MEASURE}}});</script>',
+        encoding="utf-8",
+    )
+    dark = (
+        ("--blink-settings=preferredColorScheme=0",)
+        if scheme == "dark"
+        else ("--blink-settings=preferredColorScheme=1",)
+    )
+    done = browse(
+        frame, tmp_path, *dark, f"--window-size={width + 100},900", "--virtual-time-budget=3000", "--dump-dom"
+    )
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert found is not None
+    measured = json.loads(html.unescape(found[1]))
+    assert measured["scroll"] <= measured["width"] == width
+    assert measured["over"] == 0
+    assert measured["ground"] == ("rgb(20, 24, 29)" if scheme == "dark" else "rgb(255, 255, 255)")
+    assert min(measured["figures"]) >= 300
+    assert measured["small"] >= 9
+    assert "CONSOLE" not in done.stderr
+
+
+@needs_chromium
+def test_it_can_be_printed(text: str, tmp_path: Path) -> None:
+    """To a PDF of a few pages."""
+    source, target = tmp_path / "report.html", tmp_path / "report.pdf"
+    source.write_text(text, encoding="utf-8")
+    done = browse(source, tmp_path, f"--print-to-pdf={target}", "--no-pdf-header-footer")
+    assert target.read_bytes().startswith(b"%PDF")
+    assert 2 <= target.read_bytes().count(b"/Type /Page\n") + target.read_bytes().count(b"/Type /Page ") <= 12
+    assert "CONSOLE" not in done.stderr
