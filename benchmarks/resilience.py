@@ -277,23 +277,21 @@ def figure(summary: pd.DataFrame, path: Path, teacher: float, chance: float) -> 
     with house_style():
         axes = Figure(figsize=(5.2, 3.2), layout="constrained").add_subplot()
         shown = [label for label in SHOWN if label in set(summary["strategy"])]
-        for label, (colour, marker) in look(shown).items():
+        for position, (label, (colour, marker)) in enumerate(look(shown).items()):
             rows = summary[(summary["strategy"] == label) & (summary["lost"] < 8)]
+            at = rows["lost"] + 0.05 * (
+                position - (len(shown) - 1) / 2
+            )  # side by side, so that intervals do not hide each other
             axes.errorbar(
-                rows["lost"],
-                rows["accuracy"],
-                yerr=rows["half_width"].fillna(0),
-                color=colour,
-                marker=marker,
-                label=label,
+                at, rows["accuracy"], yerr=rows["half_width"].fillna(0), color=colour, marker=marker, label=label
             )
-        axes.axhline(teacher, color="#555555", linewidth=0.8, linestyle="--")
-        axes.annotate("teacher", (7.2, teacher), fontsize=7, va="bottom", ha="right")
-        axes.axhline(chance, color="#555555", linewidth=0.8, linestyle=":")
+        for level, text in ((teacher, "teacher"), (chance, "guessing")):
+            axes.axhline(level, color="#555555", linewidth=0.8, linestyle="--")
+            axes.annotate(text, (-0.3, level), fontsize=7, va="bottom")
         axes.set_xlabel("lost devices, of 8")
         axes.set_ylabel("accuracy, mean over all subsets")
-        axes.set_ylim(0, 1)
-        axes.legend(loc="lower left")
+        axes.set_ylim(0, 1.05)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         save(axes.figure, path)  # type: ignore[arg-type]
 
 
