@@ -1,0 +1,39 @@
+"""The networks in `models/` are what they say, and are found by the scenarios they belong to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgesim.domain.training import Training
+from edgesim.nn.cache import NetworkCache, content_key
+from edgesim.nn.training import accuracy, logits, train_teacher
+from edgesim.nn.zoo import SmallCNN
+
+FOLDER = Path(__file__).parents[2] / "models" / "digits"
+
+
+@pytest.mark.parametrize("card", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem[:12])
+def test_key_weights_and_card_belong_together(card: Path, tmp_path: Path) -> None:
+    """They can be imported, and the card gives accuracy and licence."""
+    assert NetworkCache(tmp_path).take_in(card) == card.stem
+    content = json.loads(card.read_text())
+    assert content_key(content["determined_by"]) == card.stem
+    assert content["about"]["licence_of_data"].startswith("BSD-3-Clause")
+    assert 0.85 < content["metrics"]["test_accuracy"] <= 1
+
+
+def test_the_teacher_of_the_default_scenario_is_found(digits: object, silent: object) -> None:
+    """Nothing is trained, and its accuracy is that of its card."""
+    found = train_teacher(
+        SmallCNN(),
+        digits,
+        Training(epochs=30),
+        seed=1,
+        progress=silent,
+        cache=NetworkCache(FOLDER),  # type: ignore[arg-type]
+    )
+    assert silent.labels == []
+    assert accuracy(logits(found.network, digits.test.inputs), digits.test.labels) == found.metrics["test_accuracy"]
