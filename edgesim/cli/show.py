@@ -37,8 +37,10 @@ def show(
     system = build(scenario)
     written = export or output or Path(f"{scenario.name}-topology.png")
     if export is not None:
-        from edgesim.scenario.graphs import write_graph
+        from edgesim.scenario.graphs import SUFFIXES, write_graph
 
+        if export.suffix not in SUFFIXES:
+            raise typer.BadParameter(f"{export.name} is none of {', '.join(SUFFIXES)}", param_hint="--export")
         write_graph(system.topology, export)
     else:
         from edgesim.report.style import FORMATS, figure_of, save

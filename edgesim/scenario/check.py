@@ -162,11 +162,11 @@ def _with_topology_file(data: dict[str, Any], source: Source) -> tuple[dict[str,
     named = topology["file"] if isinstance(topology["file"], dict) else {"path": topology["file"]}
     name = named.get("path")
     if not isinstance(name, str):
-        return {**data, "topology": rest}, [Problem(place, "a graph file is named by a text", "`file: lab.graphml`")]
+        return data, [Problem(place, "a graph file is named by a text", "`file: lab.graphml`")]
     try:
         read = read_graph(source.folder_of(place) / name, {key: value for key, value in named.items() if key != "path"})
     except DataError as error:
-        return {**data, "topology": rest}, [Problem(place, f"{name}: {error}", "GraphML or node-link JSON")]
+        return data, [Problem(place, f"{name}: {error}", "GraphML or node-link JSON")]
     for key, values in read["topology"].items():
         own = rest.get(key)
         rest[key] = [*(own if isinstance(own, list) else []), *(one for one in values if one not in (own or []))]

@@ -212,4 +212,4 @@ def read_graph(path: Path, defaults: Mapping[str, Any] | None = None) -> dict[st
 
 def _check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
-        raise DataError(f"{path.name} is neither .graphml nor .json")
+        raise DataError("this is neither .graphml nor .json")

@@ -110,7 +110,7 @@ class TopologySpec(Spec):
 
     @model_validator(mode="after")
     def _has_devices(self) -> TopologySpec:
-        if not self.devices and not self.shapes:
+        if not self.devices and not self.shapes and self.file is None:  # an unreadable file is a finding of its own
             names = ", ".join(f"`{name}:`" for name in SHAPES)
             raise mistake("the topology has no devices", expected=f"`devices:`, or a shape: {names}")
         return self

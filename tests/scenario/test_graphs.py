@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.errors import DataError, ScenarioError
+from edgesim.registry import TRANSPORTS
 from edgesim.scenario.build import build
 from edgesim.scenario.graphs import from_graph, to_graph, topology_data, write_graph
 from edgesim.scenario.schema import Scenario
@@ -70,17 +71,24 @@ def topologies(draw: st.DrawFn) -> Topology:
     """Draw a chain of devices with links there and back, some on a medium, and odd numbers everywhere."""
     n = draw(st.integers(1, 4))
     profile = draw(profiles)
+    sharing, on_outage = st.sampled_from(["fifo", "fair"]), st.sampled_from(["lost", "resume"])
     places = st.none() | st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
-    devices = tuple(Device(f"d{index}", profile, draw(places)) for index in range(n))
+    devices = tuple(
+        Device(f"d{index}", profile, draw(places), draw(st.integers(1, 4)), draw(sharing), draw(on_outage))
+        for index in range(n)
+    )
     pairs = [(f"d{i}", f"d{i + 1}") for i in range(n - 1)]
     pairs = draw(st.permutations([*pairs, *((dst, src) for src, dst in pairs)]))
     medium = st.none() | st.just("air")
     links = tuple(
         Link(f"{src}->{dst}", src, dst, draw(rates), draw(seconds), draw(seconds), draw(st.integers(1, 9000)),
-             draw(st.integers(0, 99)), draw(medium))
+             draw(st.integers(0, 99)), draw(medium), draw(sharing),
+             draw(st.none() | st.just(TRANSPORTS.get("arq")())), draw(on_outage))
         for src, dst in pairs
     )  # fmt: skip
-    return Topology(devices, links, (Medium("air"),))
+    return Topology(
+        devices, links, (Medium("air", draw(sharing)),), draw(st.sampled_from(["store_and_forward", "cut_through"]))
+    )
 
 
 @settings(max_examples=60, deadline=None)
