@@ -169,7 +169,10 @@ def _with_topology_file(data: dict[str, Any], source: Source) -> tuple[dict[str,
         return data, [Problem(place, f"{name}: {error}", "GraphML or node-link JSON")]
     for key, values in read["topology"].items():
         own = rest.get(key)
-        rest[key] = [*(own if isinstance(own, list) else []), *(one for one in values if one not in (own or []))]
+        if isinstance(values, list):
+            rest[key] = [*(own if isinstance(own, list) else []), *(one for one in values if one not in (own or []))]
+        else:
+            rest.setdefault(key, values)
     profiles = data.get("profiles")
     return {**data, "topology": rest, "profiles": {**read["profiles"], **(profiles or {})}}, []
 

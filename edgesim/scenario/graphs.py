@@ -59,6 +59,8 @@ def topology_data(topology: Topology) -> dict[str, Any]:
             for link in topology.links
         ],
     }
+    if topology.forwarding != Topology.forwarding:
+        form["forwarding"] = topology.forwarding
     return {"profiles": profiles, "topology": form}
 
 
@@ -108,6 +110,8 @@ def to_graph(topology: Topology) -> nx.DiGraph[str]:
     data = topology_data(topology)
     made: nx.DiGraph[str] = nx.DiGraph()
     made.graph |= {"profiles": json.dumps(data["profiles"]), "media": json.dumps(data["topology"]["media"])}
+    if "forwarding" in data["topology"]:
+        made.graph["forwarding"] = data["topology"]["forwarding"]
     for device in data["topology"]["devices"]:
         made.add_node(device["id"], **{key: _text(value) for key, value in device.items() if key != "id"})
     for place, link in enumerate(data["topology"]["links"]):
@@ -141,10 +145,10 @@ def from_graph(graph: nx.Graph[Any], defaults: Mapping[str, Any] | None = None) 
     profiles, media = (_value(graph.graph.get(key, empty)) for key, empty in (("profiles", "{}"), ("media", "[]")))
     known = {one["id"] if isinstance(one, dict) else one for one in media}
     named = dict.fromkeys(link["medium"] for link in links if "medium" in link and link["medium"] not in known)
-    return {
-        "profiles": profiles,
-        "topology": {"devices": devices, "media": [*media, *named], "links": links},
-    }
+    form = {"devices": devices, "media": [*media, *named], "links": links}
+    if "forwarding" in graph.graph:
+        form["forwarding"] = graph.graph["forwarding"]
+    return {"profiles": profiles, "topology": form}
 
 
 def _known(form: type[BaseModel], defaults: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,8 +156,9 @@ def _known(form: type[BaseModel], defaults: Mapping[str, Any], said: Mapping[str
     return {key: _value(value) for key, value in {**defaults, **said}.items() if key in keys and value is not None}
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _text(value: Any) -> str | int | float:
+    """Return a value that GraphML can hold: texts and numbers as they are, all else as JSON."""
+    return value if isinstance(value, (str, int, float)) else json.dumps(value)
 
 
 def _value(value: Any) -> Any:
