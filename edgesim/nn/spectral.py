@@ -112,7 +112,8 @@ class MultiEigenvector:
     Parameters
     ----------
     is_normalised : whether eigenvectors are those of the normalised problem or of L = D - A.
-    has_unit_rows : whether each filter's point is scaled to length 1.
+    has_unit_rows : whether each filter's point is scaled to length 1; with one axis (two parts) it is not, since only its sign
+        would be left.
 
     References
     ----------
@@ -136,7 +137,7 @@ class MultiEigenvector:
         from edgesim.nn.balance import balanced_k_means
 
         points = _smallest_vectors(affinity, max(2, n_parts), is_normalised=self.is_normalised)[:, 1:]
-        if self.has_unit_rows:
+        if self.has_unit_rows and points.shape[1] > 1:
             lengths = np.linalg.norm(points, axis=1, keepdims=True)
             points = points / np.where(lengths > 0, lengths, 1.0)
         return balanced_k_means(points, n_parts)
