@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,11 @@ from edgesim.domain.training import Training
 from edgesim.nn.cache import NetworkCache, content_key
 from edgesim.nn.training import accuracy, logits, train_teacher
 from edgesim.nn.zoo import SmallCNN
+
+if TYPE_CHECKING:
+    from conftest import Silent
+
+    from edgesim.domain.model import Dataset
 
 FOLDER = Path(__file__).parents[2] / "models" / "digits"
 
@@ -25,15 +31,11 @@ def test_key_weights_and_card_belong_together(card: Path, tmp_path: Path) -> Non
     assert 0.85 < content["metrics"]["test_accuracy"] <= 1
 
 
-def test_the_teacher_of_the_default_scenario_is_found(digits: object, silent: object) -> None:
+def test_the_teacher_of_the_default_scenario_is_found(digits: Dataset, silent: Silent, tmp_path: Path) -> None:
     """Nothing is trained, and its accuracy is that of its card."""
-    found = train_teacher(
-        SmallCNN(),
-        digits,
-        Training(epochs=30),
-        seed=1,
-        progress=silent,
-        cache=NetworkCache(FOLDER),  # type: ignore[arg-type]
-    )
+    cache = NetworkCache(tmp_path)
+    for card in FOLDER.glob("*.json"):
+        cache.take_in(card)
+    found = train_teacher(SmallCNN(), digits, Training(epochs=30), seed=1, progress=silent, cache=cache)
     assert silent.labels == []
     assert accuracy(logits(found.network, digits.test.inputs), digits.test.labels) == found.metrics["test_accuracy"]
