@@ -147,3 +147,18 @@ def test_keys_are_those_of_published_networks() -> None:
     ]
     key = content_key(provenance("teacher", dataset="x", model=SmallCNN(), training=Training(epochs=30), seed=1))
     assert key.startswith("d46b351ed513")
+
+
+def test_a_key_is_found_by_its_beginning(tmp_path: Path) -> None:
+    """One that fits, none, or several."""
+    cache, key = stored(tmp_path)
+    determinants = provenance("teacher", model=SmallCNN(), training=Training(), seed=2)
+    cache.store(content_key(determinants), STATE, determinants, {})
+    assert cache.key_of(key[:16]) == key
+    with pytest.raises(DataError, match=r"no network in .* begins with 'xyz'"):
+        cache.key_of("xyz")
+    with pytest.raises(DataError, match="2 networks have keys that begin with ''; write more of it"):
+        cache.key_of("")
+    assert [card["key"] for card in cache.cards()] == sorted(
+        (card["key"] for card in cache.cards()), key=lambda one: (cache.load(one)[1]["created"], one)
+    )

@@ -217,3 +217,11 @@ def test_the_real_cifar_100() -> None:
         pytest.skip(f"CIFAR-100 is not on this machine: {error}")
     assert [len(split) for split in (data.train, data.validation, data.test)] == [45000, 5000, 10000]
     assert np.bincount(data.test.labels).tolist() == [100] * 100
+
+
+def test_more_training_samples_than_there_are(tmp_path: Path) -> None:
+    """The message names both numbers; also fewer than one for each class."""
+    write_fashion(tmp_path / "f", is_packed=True)
+    for size in (91, 5):
+        with pytest.raises(DataError, match=f"train_size {size} of 90 samples cannot be drawn"):
+            FashionMNIST(folder=str(tmp_path / "f"), train_size=size).load()

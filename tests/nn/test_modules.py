@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from edgesim.errors import DataError, ScenarioError
-from edgesim.nn.modules import StudentEnsemble, student, up_to
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.modules import StudentEnsemble, student, up_to, with_layer
+from edgesim.nn.zoo import SmallCNN, WideResNet
 
 
 def test_small_cnn_has_the_layers_it_promises() -> None:
@@ -83,3 +83,23 @@ def test_replicas_are_averaged_and_lost_parts_are_zero() -> None:
     assert ensemble.merge(features, [True, True, False]).tolist() == [[1, 2, 5]]
     assert ensemble.merge(features, [True, False, True]).tolist() == [[2, 4, 0]]
     assert ensemble.merge(features, [False, True, False]).tolist() == [[0, 0, 5]]
+
+
+def test_a_layer_may_be_built_of_others() -> None:
+    """The output of a whole block of a WideResNet, besides the network's own output, which does not change."""
+    network = WideResNet(depth=10).build((3, 16, 16), 5).eval()
+    inputs = torch.rand(2, 3, 16, 16)
+    answers, maps = with_layer(network, "stage2_block1")(inputs)
+    assert torch.equal(answers, network(inputs))
+    assert maps.shape == (2, 32, 8, 8)
+    assert torch.equal(up_to(network, "stage2_block1")(inputs), maps)
+
+
+def test_a_lost_replica_counts_or_does_not() -> None:
+    """Divided by all replicas of the part, what is left shrinks; by those that arrived, it does not."""
+    students = [constant(2.0), constant(4.0), constant(6.0)]
+    for denominator, wanted in (("arrived", 3.0), ("all", 2.0)):
+        ensemble = StudentEnsemble(students, (0, 0, 0), (1,), 2, denominator)
+        features = ensemble.features(torch.zeros(1, 1, 2, 2))
+        assert ensemble.merge(features, [True, True, False]).item() == pytest.approx(wanted)
+        assert ensemble.merge(features).item() == pytest.approx(4.0)
