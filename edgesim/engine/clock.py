@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import simpy
-from simpy.events import Event, Timeout
 
-Callback = Callable[[Event], None]
+from edgesim.errors import SimulationError
 
-_LAST = 9  # SimPy's own priorities are 0 and 1; smaller ones come first among events of one moment
+_NORMAL, _LAST = 1, 9  # among events of one moment smaller priorities come first; SimPy's own are 0 and 1
 
 
-class _Settling(Event):
-    """An event of the present moment that comes after all others of it."""
+class Call:
+    """An event that calls one function back: all that SimPy's queue asks of an event, in a third of the memory.
 
-    def __init__(self, clock: Clock, callback: Callback) -> None:
-        super().__init__(clock)
-        self._ok = True
-        self._value = None
-        self.callbacks.append(callback)
-        clock.schedule(self, priority=_LAST)  # type: ignore[arg-type]
+    Parameters
+    ----------
+    callback : called with the event.
+    value : what the event carries.
+    """
+
+    __slots__ = ("callbacks", "value")
+
+    _ok: ClassVar[bool] = True  # it cannot fail
+
+    def __init__(self, callback: Callback, value: Any) -> None:
+        self.callbacks = (callback,)
+        self.value = value
+
+
+Callback = Callable[[Call], None]
 
 
 class Clock(simpy.Environment):
@@ -33,9 +42,17 @@ class Clock(simpy.Environment):
         return self._now
 
     def after(self, delay_s: float, callback: Callback, value: Any = None) -> None:
-        """Call `callback` with an event that carries `value`, `delay_s` from now."""
-        Timeout(self, delay_s, value).callbacks.append(callback)
+        """Call `callback` with an event that carries `value`, `delay_s` from now.
+
+        Raises
+        ------
+        SimulationError
+            When the delay is negative or not a number.
+        """
+        if not delay_s >= 0.0:
+            raise SimulationError(f"at {self._now!r} s something is to happen after {delay_s!r} s")
+        self.schedule(Call(callback, value), _NORMAL, delay_s)  # type: ignore[arg-type]
 
     def settle(self, callback: Callback) -> None:
         """Call `callback` when everything else of the present moment has happened."""
-        _Settling(self, callback)
+        self.schedule(Call(callback, None), _LAST)  # type: ignore[arg-type]

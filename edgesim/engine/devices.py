@@ -9,9 +9,8 @@ from heapq import heappop, heappush, heapreplace
 from math import inf
 from typing import Any, Protocol
 
-from simpy.events import Event
-
 from edgesim.domain.topology import Device
+from edgesim.engine.clock import Call
 from edgesim.engine.outages import Downtime
 from edgesim.engine.world import World
 
@@ -106,14 +105,14 @@ class FifoDevice:
         else:
             clock.after(up_s - now_s, self._on_repair, job)
 
-    def _on_end(self, event: Event) -> None:
-        self._owner.job_done(event.value)  # type: ignore[arg-type]
+    def _on_end(self, event: Call) -> None:
+        self._owner.job_done(event.value)
 
-    def _on_loss(self, event: Event) -> None:
-        self._owner.job_lost(event.value)  # type: ignore[arg-type]
+    def _on_loss(self, event: Call) -> None:
+        self._owner.job_lost(event.value)
 
-    def _on_repair(self, event: Event) -> None:
-        self.submit(event.value)  # type: ignore[arg-type]
+    def _on_repair(self, event: Call) -> None:
+        self.submit(event.value)
 
     def close(self) -> None:
         """End the trial; everything is accounted for already."""
@@ -172,7 +171,7 @@ class FairDevice:
         if next_s < inf:
             self._clock.after(next_s - now_s, self._on_change)
 
-    def _on_change(self, _event: Event) -> None:
+    def _on_change(self, _event: Call) -> None:
         """Go down or come up."""
         self._advance()
         self._is_down = not self._is_down
@@ -208,7 +207,7 @@ class FairDevice:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
             clock.after(delay_s, self._on_end, self._generation)
 
-    def _on_end(self, event: Event) -> None:
+    def _on_end(self, event: Call) -> None:
         if event.value != self._generation:
             return
         self._since_s = self._clock.now_s
@@ -222,8 +221,8 @@ class FairDevice:
         for job in ended:
             self._owner.job_done(job)
 
-    def _on_loss(self, event: Event) -> None:
-        self._owner.job_lost(event.value)  # type: ignore[arg-type]
+    def _on_loss(self, event: Call) -> None:
+        self._owner.job_lost(event.value)
 
     def _leave(self, job: Job) -> None:
         """Account for a computation that is done or lost."""

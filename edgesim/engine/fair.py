@@ -6,8 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from simpy.events import Event
-
+from edgesim.engine.clock import Call
 from edgesim.engine.program import Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
 from edgesim.engine.world import World
@@ -24,7 +23,7 @@ class FairStages:
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Event], None],
+        on_arrival: Callable[[Call], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -45,9 +44,9 @@ class FairStages:
         for flow in self._flows.flows():
             self._account(flow)
 
-    def _on_join(self, event: Event) -> None:
+    def _on_join(self, event: Call) -> None:
         """Let a message share the channels of its stage, unless something on it is down."""
-        message: Message = event.value  # type: ignore[assignment]
+        message: Message = event.value
         stage = message.stage
         world = self._world
         now_s = self._clock.now_s
@@ -133,9 +132,9 @@ class FairStages:
                 self._armed.add(target_id)
                 self._clock.after(next_s - now_s, self._on_outage, target_id)
 
-    def _on_outage(self, event: Event) -> None:
+    def _on_outage(self, event: Call) -> None:
         """Interrupt every transfer that crosses what goes down now."""
-        target_id: str = event.value  # type: ignore[assignment]
+        target_id: str = event.value
         self._armed.discard(target_id)
         for flow in list(self._watched.get(target_id, ())):
             message: Message = flow.owner

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from simpy.events import Event
-
+from edgesim.engine.clock import Call
 from edgesim.engine.program import Hop
 from edgesim.engine.world import World
 
@@ -35,7 +34,7 @@ class FifoStages:
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Event], None],
+        on_arrival: Callable[[Call], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -47,8 +46,8 @@ class FifoStages:
             index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
         }
 
-    def _on_queue(self, event: Event) -> None:
-        self.enter(event.value)  # type: ignore[arg-type]
+    def _on_queue(self, event: Call) -> None:
+        self.enter(event.value)
 
     def enter(self, message: Message) -> None:
         """Queue a message, or what an outage left of it, at its channel."""

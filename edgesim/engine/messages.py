@@ -10,9 +10,8 @@ from collections.abc import Callable, Generator
 from math import floor, inf
 from typing import Any
 
-from simpy.events import Event
-
 from edgesim.domain.transport import Burst
+from edgesim.engine.clock import Call
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import Losses, Passage
@@ -146,9 +145,9 @@ class Carrier:
         message.started_s = -1.0
         (self._fair if message.stage.is_fair else self._fifo).enter(message)
 
-    def _on_arrival(self, event: Event) -> None:
+    def _on_arrival(self, event: Call) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
-        message: Message = event.value  # type: ignore[assignment]
+        message: Message = event.value
         message.position += 1
         if message.share > 0.0 and message.position < len(message.way.stages):
             self._enter(message)
@@ -163,9 +162,9 @@ class Carrier:
             share = talk.received
         self._on_end(message.request, message.index, 1.0 if share > _WHOLE else share)
 
-    def _on_burst(self, event: Event) -> None:
+    def _on_burst(self, event: Call) -> None:
         """Send the next burst of a conversation."""
-        talk: Talk = event.value  # type: ignore[assignment]
+        talk: Talk = event.value
         if talk.is_over:
             return
         talk.n_open += 1

@@ -276,11 +276,17 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
             users[step_index[name]].append(index)
     transfer_index = {transfer.step_id: index for index, transfer in enumerate(plan.transfers)}
     is_compute = [isinstance(step, Compute) for step in plan.steps]
-    hops = tuple(
-        tuple(hop(link, step.size_byte) for link in routes[step.step_id]) if isinstance(step, Transfer) else ()
-        for step in plan.steps
-    )
     is_cut_through = topology.forwarding == "cut_through"
+    made: dict[tuple[str, str, int], tuple[tuple[Hop, ...], Way]] = {}  # equal messages share them
+
+    def crossing(transfer: Transfer) -> tuple[tuple[Hop, ...], Way]:
+        key = (transfer.src_id, transfer.dst_id, transfer.size_byte)
+        if key not in made:
+            hops = tuple(hop(link, transfer.size_byte) for link in routes[transfer.step_id])
+            made[key] = (hops, _way(hops, channels.channels, is_cut_through=is_cut_through))
+        return made[key]
+
+    crossings = [crossing(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
     return Program(
         plan=plan,
         device_ids=device_ids,
@@ -294,7 +300,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
             compute.duration_s(step, topology.device_of[step.device_id].profile) if isinstance(step, Compute) else 0.0
             for step in plan.steps
         ),
-        hops=hops,
+        hops=tuple(hops for hops, _ in crossings),
         n_channels=len(channels.channels),
         transfer_index=tuple(transfer_index.get(step.step_id, -1) for step in plan.steps),
         kind=tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps),
@@ -311,5 +317,5 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
             if isinstance(step, Compute) and step.deadline_s is not None
             and step.inputs and not any(is_compute[step_index[name]] for name in step.inputs)
         ),
-        ways=tuple(_way(way, channels.channels, is_cut_through=is_cut_through) if way else None for way in hops),
+        ways=tuple(way for _, way in crossings),
     )  # fmt: skip

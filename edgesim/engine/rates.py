@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
-from simpy.events import Event
-
+from edgesim.engine.clock import Call
 from edgesim.engine.world import World
 from edgesim.network.sharing import max_min_rates
 
@@ -105,8 +104,8 @@ class FairChannels:
             self._advance(flow)
         return list(found)
 
-    def _on_free_end(self, event: Event) -> None:
-        self._on_end(event.value)  # type: ignore[arg-type]
+    def _on_free_end(self, event: Call) -> None:
+        self._on_end(event.value)
 
     def _touch(self, channels: Iterable[int]) -> None:
         self._touched.update(dict.fromkeys(channels))
@@ -121,7 +120,7 @@ class FairChannels:
             flow.left_bit = max(0.0, flow.left_bit - flow.rate * (now_s - flow.since_s))
         flow.since_s = now_s
 
-    def _settle(self, _event: Event) -> None:
+    def _settle(self, _event: Call) -> None:
         """Recompute every component that something of this moment has touched."""
         self._is_settling = False
         touched, self._touched = self._touched, {}
@@ -178,9 +177,9 @@ class FairChannels:
             for channel, value in load.items():
                 self._meters[channel].load(self._clock.now_s, value, len(self._users.get(channel, ())))
 
-    def _on_timer(self, event: Event) -> None:
+    def _on_timer(self, event: Call) -> None:
         """End the transfers whose time has come."""
-        component: _Component = event.value  # type: ignore[assignment]
+        component: _Component = event.value
         if not component.is_alive:
             return
         now_s = self._clock.now_s
