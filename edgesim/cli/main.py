@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from edgesim.cli import results
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.explain import explain
 from edgesim.cli.models import models
@@ -84,6 +85,7 @@ app.command()(new)
 app.command()(show)
 app.command()(plan)
 app.command()(run)
+app.add_typer(results.app, name="results")
 
 
 @app.command()

@@ -176,7 +176,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise ResultError(
-            f"the results cannot be written to {path.parent}: {error.strerror or error}; what is finished is kept, make "
+            f"the results cannot be written to {path.parent}: {os.strerror(error.errno) if error.errno else error}; what is finished is kept, make "
             "room and run again to go on"
         ) from error
     finally:

@@ -1,0 +1,81 @@
+"""``edgesim results`` on a study of three toys."""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "study"))
+from toy_study import shared
+
+from edgesim.cli import main as cli
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.study.execute import evaluate, execute, plan_work
+from edgesim.study.executor import local_crew
+from edgesim.study.paired import differences_of
+from edgesim.study.parts import Parts
+from edgesim.study.run import Silent
+from edgesim.study.store import DIFFERENCES, MANIFEST, SUMMARY, write_differences, write_json, write_summary
+from edgesim.study.trial import perform
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished study in results/toys, and one that has only begun."""
+    monkeypatch.chdir(tmp_path)
+    place = Path("results/toys")
+    study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
+    work, parts = plan_work(study, 30), Parts(place, study.cases)
+    execute(study, work, parts, partial(local_crew, 1, perform), Silent())
+    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts)[0])
+    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
+    about = {"name": "toys", "scenario": {}, "hash": "", "factors": ["level"], "replications": 30, "seed": 1}
+    write_json(place / MANIFEST, about | {"status": "complete"})
+    Path("results/begun").mkdir()
+    write_json(Path("results/begun") / MANIFEST, about | {"status": "unfinished", "command": "edgesim run begun.yaml"})
+    return place
+
+
+def results(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["edgesim", "results", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+def test_listed_shown_and_exported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two studies with their state; the exact accuracies 2/3 and 1/3; every trial in one file."""
+    assert results(monkeypatch, "list", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["folder"], row["status"]) for row in rows] == [
+        ("results/begun", "unfinished"),
+        (str(folder), "complete"),
+    ]
+    assert results(monkeypatch, "show", str(folder), "--metric", "accuracy", "--json") == 0
+    assert [row["exact"] for row in json.loads(capsys.readouterr().out)] == pytest.approx([2 / 3, 1 / 3])
+    assert results(monkeypatch, "compare", str(folder), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []  # one strategy has no other
+    for name, read in (("all.csv", pd.read_csv), ("all.parquet", pd.read_parquet)):
+        assert results(monkeypatch, "export", str(folder), name) == 0
+        assert len(read(name)) == 60
+
+
+def test_what_cannot_be_shown_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unfinished study says how to go on; a folder of something else is not removed."""
+    assert results(monkeypatch, "show", "results/begun") == 2
+    assert "is not finished; go on with: edgesim run begun.yaml" in capsys.readouterr().err
+    Path("thesis").mkdir()
+    assert results(monkeypatch, "remove", "thesis", "--yes") == 3
+    assert Path("thesis").is_dir()
+    assert results(monkeypatch, "remove", str(folder), "--yes") == 0
+    assert not folder.exists()

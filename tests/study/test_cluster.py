@@ -1,0 +1,93 @@
+"""A Dask scheduler and two workers as real processes on loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_kill import N_PARTS, SCRIPT, parts, study
+
+pytest.importorskip("distributed", reason="needs the extra dask")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the script, and the parts of a study that ran here in `whole`."""
+    place = tmp_path_factory.mktemp("cluster")
+    (place / "study.py").write_text(SCRIPT)
+    with study(place, "whole", 1) as main:
+        assert main.wait(120) == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """The address of a scheduler with two workers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = f"tcp://127.0.0.1:{port}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    quiet = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    dask = [sys.executable, "-m", "distributed.cli"]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    started = [subprocess.Popen([*dask[:2], "distributed.cli.dask_scheduler", *options], **quiet)]
+    options = [where, "--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+    started.append(subprocess.Popen([*dask[:2], "distributed.cli.dask_worker", *options], **quiet))
+    try:
+        wait_for_workers(where)
+        yield where
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in reversed(started):
+            process.wait(30)
+
+
+def wait_for_workers(where: str) -> None:
+    """Return when two workers are there."""
+    code = f"from distributed import Client; Client({where!r}, timeout='60s').wait_for_workers(2, timeout=60)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_cluster_writes_the_same_bytes(folder: Path, address: str) -> None:
+    """Two workers of a scheduler, and one thread here."""
+    with study(folder, "cluster", 2, address) as main:
+        assert main.wait(120) == 0
+    assert len(parts(folder / "cluster")) == N_PARTS
+    assert parts(folder / "cluster") == parts(folder / "whole")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
+def test_a_worker_of_the_cluster_is_killed(folder: Path, address: str) -> None:
+    """Its tasks are done by the other; the bytes are the same."""
+    with study(folder, "killed", 2, address) as main:
+        time.sleep(1.0)
+        os.kill(worker_ids(address)[0], signal.SIGKILL)
+        assert main.wait(120) == 0
+    assert parts(folder / "killed") == parts(folder / "whole")
+
+
+def worker_ids(where: str) -> list[int]:
+    """Process ids of the workers, below their nannies."""
+    code = f"import os; from distributed import Client; print(*Client({where!r}).run(os.getpid).values())"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return [int(text) for text in found.stdout.split()]
+
+
+def test_no_scheduler_is_told(folder: Path) -> None:
+    """The message names the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    command = [sys.executable, str(folder / "study.py"), str(folder / "none"), "2", where]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert f"EdgesimError: no Dask scheduler answers at {where}" in found.stderr
