@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgesim.domain.training import Training
+from edgesim.engine.invariants import VARIABLE
 from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache
 from edgesim.nn.datasets import Digits
 from edgesim.nn.zoo import SmallCNN
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from edgesim.domain.model import Dataset
     from edgesim.nn.training import TrainedNetwork
+
+
+os.environ.setdefault(VARIABLE, "1")  # every trial of every test checks the invariants, also in worker processes
 
 
 class Silent:

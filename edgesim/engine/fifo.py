@@ -109,7 +109,9 @@ class FifoStages:
                 meter.stay(self._clock.now_s, start_s, end_s, (request.number, message.index), hop.link.link_id)
         if end_s > world.horizon_s:
             cut_s = max(start_s, world.horizon_s)
-            done = message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s)
+            done = (
+                message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
+            )
             end_s = cut_s
         share = message.share if message.passages is None else message.passages[stage.first_hop].sent
         message.count(hop, world.program.kind[message.index], share, done)
