@@ -63,7 +63,9 @@ def main() -> None:
         for ax, (metric, transport, strategies, title) in zip(axes, PANELS, strict=True):
             panel(ax, summary, metric, transport, strategies)
             ax.set_title(title, loc="left", fontsize=9)
-            ax.legend(fontsize=7, frameon=False)
+            if metric == "latency":
+                ax.set_ylim(top=1.4 * ax.get_ylim()[1])  # room for the legend
+            ax.legend(fontsize=7, frameon=False, loc="upper right" if metric == "answered" else "best")
         figure.tight_layout()
         options.output.mkdir(parents=True, exist_ok=True)
         figure.savefig(options.output / "layer-partitioning.png", dpi=150)
