@@ -10,6 +10,7 @@ from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topolog
 from edgesim.scenario.expand import link_id, link_pairs
 
 if TYPE_CHECKING:
+    from edgesim.domain.load import Load
     from edgesim.domain.training import Training
     from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
     from edgesim.scenario.hardware import ChannelSpec, MediumSpec, ProfileSpec
@@ -29,6 +30,7 @@ class System:
     deadline_s : time after which an answer is useless, in s, or None.
     seed : start of all random streams and of training.
     evaluation : bounds on how much of the accuracy is computed.
+    load : the requests of a trial; None: a single one.
     """
 
     topology: Topology
@@ -42,6 +44,7 @@ class System:
     deadline_s: float | None
     seed: int
     evaluation: Evaluation = EVERYTHING
+    load: Load | None = None
 
 
 def build(scenario: Scenario) -> System:
@@ -59,6 +62,7 @@ def build(scenario: Scenario) -> System:
         deadline_s=workload.deadline,
         seed=scenario.seed,
         evaluation=workload.evaluation,
+        load=workload.load,
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from edgesim.domain.evaluation import Evaluation
+from edgesim.domain.load import Load
 from edgesim.domain.topology import Forwarding
 from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
@@ -134,6 +135,15 @@ class WorkloadSpec(Spec):
         description="bounds on how much of the accuracy is computed",
         examples=[{"samples": 200, "patterns": 500}],
     )
+    load: Annotated[Any, OptionsOf(Load)] | None = Field(
+        None,
+        description="many requests in a trial; by default a single one",
+        examples=[{"arrivals": {"type": "poisson", "rate": "5 /s"}, "requests": 200}],
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"load"}))
 
     @model_validator(mode="before")
     @classmethod

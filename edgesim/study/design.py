@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.load import Load
     from edgesim.domain.records import RequestRecord
     from edgesim.domain.topology import Topology
     from edgesim.engine.program import Program
@@ -50,6 +51,7 @@ class Case:
     topology, failures, deadline_s, seed : of the scenario at this point.
     n_samples : size of the test split that the networks are asked; 0 when only the cost matters.
     evaluation : bounds on how much of the accuracy is computed.
+    load : the requests of a trial; None: a single one.
     """
 
     point: Mapping[str, Any]
@@ -61,6 +63,7 @@ class Case:
     seed: int
     n_samples: int = 1
     evaluation: Evaluation = EVERYTHING
+    load: Load | None = None
 
     def __str__(self) -> str:
         place = show_point(self.point)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +90,8 @@ def _known_answers(shared: Shared, work: Work, parts: Parts, missing: Sequence[B
         prepared = shared.cases[block.case].prepared
         plan = shared.prepared[prepared].program.plan
         trials, accuracy = parts.read([block])
+        if trials.load:
+            continue  # a mean over requests tells no single answer
         met = {}
         for lost, latency_s, value in zip(trials.lost, trials.latency_s, accuracy, strict=True):
             if not np.isnan(latency_s) and not np.isnan(value):
@@ -121,8 +124,10 @@ class _Execution:
         case = self.shared.cases[block.case]
         needed = {
             (case.prepared, asked)
-            for asked, is_wanted in zip(trials.asked, wanted(case, trials, block, self.work), strict=True)
+            for patterns, is_wanted in zip(asked_of(trials), wanted(case, trials, block, self.work), strict=True)
             if is_wanted
+            for asked in patterns
+            if asked is not None
         }
         unknown = needed - self.answers.keys()
         new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
@@ -182,17 +187,23 @@ def wanted(
     return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
 
 
+def asked_of(trials: Trials) -> Sequence[tuple[int | None, ...]]:
+    """Return what is asked for each request of each trial; None for a request without an answer."""
+    if trials.load:
+        return trials.patterns
+    pairs = zip(trials.asked, trials.latency_s, strict=True)
+    return [(None,) if np.isnan(latency_s) else (asked,) for asked, latency_s in pairs]
+
+
 def accuracy_of(
     case: Case, trials: Trials, chosen: NDArray[np.bool_], answers: Mapping[Key, float]
 ) -> NDArray[np.float64]:
     """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
-    return np.array(
-        [
-            np.nan if not is_wanted else 0.0 if np.isnan(latency_s) else answers[case.prepared, asked]
-            for is_wanted, latency_s, asked in zip(chosen, trials.latency_s, trials.asked, strict=True)
-        ],
-        dtype=np.float64,
-    )
+    values = []
+    for is_wanted, patterns in zip(chosen, asked_of(trials), strict=True):
+        right = [0.0 if asked is None else answers[case.prepared, asked] for asked in patterns if is_wanted]
+        values.append(fsum(right) / len(right) if right else np.nan)
+    return np.array(values, dtype=np.float64)
 
 
 def evaluate(shared: Shared, work: Work, parts: Parts) -> tuple[list[list[Row]], list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.study.design import Shared
+from edgesim.study.load import METRICS
 from edgesim.study.statistics import Estimate, mean
 from edgesim.study.summary import UNITS, values_of
 
@@ -52,8 +53,8 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
         for first, second in combinations(positions, 2):
             found += [
                 Difference(second, first, metric, *_compare(values[second][metric], values[first][metric]))
-                for metric in UNITS
-                if metric in values[first]
+                for metric in (*UNITS, *METRICS)
+                if metric in values[first] and metric in values[second]
             ]
     return found
 

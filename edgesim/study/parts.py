@@ -91,6 +91,7 @@ class Parts:
         for name in COLUMNS:
             columns[name] = pa.array(getattr(trials, name))
         columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
+        columns.update({name: pa.array(values) for name, values in trials.load.items()})
         table = pa.table(columns)
         with replacing(self.path(block)) as path:
             parquet_of(table, path)
@@ -101,11 +102,14 @@ class Parts:
         from pyarrow import parquet
 
         names = ["outcome", "accuracy", *COLUMNS, "lost_transfers"]
+        load: list[str] = []
         tables = []
         for block in blocks:
             weight = "probability" if block.is_enumeration else "weight"
             with parquet.ParquetFile(self.path(block)) as file:
-                tables.append(file.read(columns=[weight, *names]).rename_columns(["weight", *names]))
+                known = {*self._factors, "strategy", "replication", weight, *names}
+                load = [name for name in file.schema_arrow.names if name not in known]
+                tables.append(file.read(columns=[weight, *names, *load]).rename_columns(["weight", *names, *load]))
         if not tables:
             return _empty(), np.array([])
         table = pa.concat_tables(tables)
@@ -115,6 +119,7 @@ class Parts:
             **values,
             outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
             lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
+            load={name: table[name].to_numpy() for name in load},
         )
         return trials, table["accuracy"].to_numpy()
 

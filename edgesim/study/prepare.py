@@ -120,7 +120,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
-            asked_of = (len(ready.labels), system.evaluation)
+            asked_of = (len(ready.labels), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of))
     return Shared(tuple(thing for _, thing in prepared.made), tuple(cases))

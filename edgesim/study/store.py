@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.errors import ResultError
 from edgesim.study.design import Case, show_value
+from edgesim.study.load import unit_of
 from edgesim.study.lock import LOCK
 from edgesim.study.parts import ENUMERATED, TEMPORARY, TRIALS, write_text
 from edgesim.study.summary import UNITS, Row, show_number
@@ -107,7 +108,9 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
         place = [show_value(value) for value in case.point.values()]
         for row in metrics:
             last = [str(row.estimate.n), show_number(row.exact)]
-            table.append([*place, case.strategy, row.metric, UNITS[row.metric], *_estimate(row.estimate), *last])
+            table.append(
+                [*place, case.strategy, row.metric, unit_of(row.metric, UNITS), *_estimate(row.estimate), *last]
+            )
     _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *_NUMBERS], table)
 
 
@@ -118,7 +121,7 @@ def write_differences(path: Path, cases: Sequence[Case], differences: Sequence[D
         case, other = cases[one.case], cases[one.other]
         place = [show_value(value) for value in case.point.values()]
         last = [str(one.estimate.n), show_number(one.correlation)]
-        pair = [case.strategy, other.strategy, one.metric, UNITS[one.metric]]
+        pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, UNITS)]
         table.append([*place, *pair, *_estimate(one.estimate), *last])
     header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:-1], "correlation"]
     _write_table(path, header, table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,7 @@ def values_of(trials: Trials, accuracy: NDArray[np.float64]) -> dict[str, NDArra
     """Return the values of every metric that each trial has, by metric; latency is NaN without an answer."""
     parts = [trials.input_byte, trials.intermediate_byte, trials.result_byte]
     return {
+        **trials.load,
         "accuracy": accuracy,
         "latency": trials.latency_s,
         "traffic": np.sum(parts, axis=0).astype(np.float64),
@@ -78,8 +79,11 @@ def summarise(
     can_answer = ~np.isnan(exact_latency_s)
     weights = probabilities[can_answer]
     rows = []
-    for metric in UNITS:
-        if metric == "latency":
+    for metric in (*UNITS, *(name for name in drawn if name not in UNITS)):
+        if metric in drawn and metric not in enumerated:  # of trials under load, which are never enumerated
+            values = drawn[metric]
+            row = Row(metric, mean(values[~np.isnan(values)]), nan)
+        elif metric == "latency":
             row = Row(metric, mean(latency_s[is_answered]), exact_mean(exact_latency_s[can_answer], weights))
         elif metric == "latency_p95":
             exact = exact_quantile(exact_latency_s[can_answer], weights, P95)

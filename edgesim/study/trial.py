@@ -6,22 +6,27 @@ lost transfers in the whole study, since many trials meet the same pattern and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesim.domain.plan import Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
-from edgesim.engine.simulation import simulate
+from edgesim.engine.simulation import simulate, trace
 from edgesim.failures.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
 from edgesim.rng import CHUNK, Streams
 from edgesim.study.design import Block, Case, Shared
+from edgesim.study.load import by_column, reduce
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgesim.domain.load import Load
+    from edgesim.engine.program import Program
 
 N_MOST_OUTCOMES = 2**14
 """Most combinations of outages that are enumerated for the exact expectation."""
@@ -44,6 +49,8 @@ class Trials:
     outcome : position in `OUTCOMES`.
     lost : bit i is set when the i-th transfer of the plan was not delivered.
     asked : the pattern of lost transfers that the networks are asked; see `without_effect`.
+    load : of trials under load: the metrics of `edgesim.study.load`, by name; the columns above are means over requests.
+    patterns : of trials under load: what is asked for each request, None for one without an answer.
     """
 
     weight: NDArray[np.float64]
@@ -55,6 +62,8 @@ class Trials:
     outcome: NDArray[np.int8]
     lost: tuple[int, ...]
     asked: tuple[int, ...] = ()
+    load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    patterns: tuple[tuple[int | None, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.lost)
@@ -104,6 +113,8 @@ def concatenate(parts: Sequence[Trials]) -> Trials:
         outcome=np.concatenate([part.outcome for part in parts]),
         lost=tuple(lost for part in parts for lost in part.lost),
         asked=tuple(asked for part in parts for asked in part.asked),
+        load={name: np.concatenate([part.load[name] for part in parts]) for name in parts[0].load},
+        patterns=tuple(patterns for part in parts for patterns in part.patterns),
     )
 
 
@@ -125,6 +136,8 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
         chosen = outcomes[block.start : block.stop]
         records = [simulate_outages(shared, case, outages) for _, outages in chosen]
         weights = [probability for probability, _ in chosen]
+    elif case.load is not None:
+        return _under_load(program, case, block, case.load)
     else:
         records = list(_drawn(shared, case, block))
         weights = [1.0] * len(records)
@@ -153,6 +166,33 @@ def _drawn(shared: Shared, case: Case, block: Block) -> Iterator[RequestRecord]:
             yield record
         else:
             yield simulate_outages(shared, case, outages)
+
+
+def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
+    """Simulate trials of many requests each."""
+    failures, topology = case.failures, case.topology
+    rows = []
+    for replication in range(block.start, block.stop):
+        streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
+        result = trace(
+            program,
+            outages=draw_outages(failures, topology, streams),
+            renewals=draw_renewals(failures, topology, streams),
+            losses=loss_models(failures, topology),
+            slowdowns=slowdown_models(failures, topology),
+            streams=streams,
+            deadline_s=case.deadline_s,
+            arrivals=load.arrivals,
+            n_requests=load.requests,
+            horizon_s=inf if load.horizon_s is None else load.horizon_s,
+            warm_up_s=load.warm_up_s,
+            admission_limit=load.admission_limit,
+        )
+        rows.append(reduce(result))
+    needed = {lost: without_effect(program.plan, lost) for row in rows for lost in row.patterns if lost is not None}
+    trials = columns([row.record for row in rows], [1.0] * len(rows))
+    patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
+    return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
 
 
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
@@ -196,6 +236,8 @@ def without_effect(plan: Plan, lost: int) -> int:
 
 def n_enumerated(case: Case) -> int:
     """Return the number of combined outcomes of the failure models, or 0 when they are too many or not finitely many."""
+    if case.load is not None:
+        return 0  # releases are random too, and requests wait for each other
     return len(enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or ())
 
 

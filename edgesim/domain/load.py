@@ -1,0 +1,43 @@
+"""How many requests a trial has, and when they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+from edgesim.errors import PlanError
+from edgesim.registry import Plugin
+from edgesim.units import Quantity, Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests that come one after another or together, in place of one single request per trial.
+
+    Parameters
+    ----------
+    arrivals : what releases the requests, a plug-in of seam ``arrivals``.
+    requests : number of requests after which no more come.
+    horizon_s : when a trial ends at the latest, in s; requests without an answer by then are unfinished.
+    warm_up_s : requests released before are simulated, but do not count, in s.
+    admission_limit : most requests in the system; one more is rejected.
+
+    Raises
+    ------
+    PlanError
+        When the requests would never end, or the warm-up lasts as long as the trial.
+    """
+
+    arrivals: Annotated[Any, Plugin("arrivals")]
+    requests: Annotated[int, Ge(1)] | None = None
+    horizon_s: Annotated[float, Quantity("s", is_minimum_excluded=True)] | None = None
+    warm_up_s: Seconds = 0.0
+    admission_limit: Annotated[int, Ge(1)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.requests is None and self.horizon_s is None and not getattr(self.arrivals, "is_finite", False):
+            raise PlanError("the load never ends; give it `requests`, `horizon`, or both")
+        if self.horizon_s is not None and self.warm_up_s >= self.horizon_s:
+            raise PlanError(f"the warm-up of {self.warm_up_s:g} s leaves nothing of a horizon of {self.horizon_s:g} s")

@@ -1,0 +1,105 @@
+"""From the many requests of a trial under load to its one row: means over its requests, and what its resources did.
+
+The requests of one trial wait for each other, so they are no independent samples; trials are. Each trial gives one value per
+metric, and intervals are over trials.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.domain.records import RequestRecord, Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+METRICS = {
+    "latency_p95": "s",
+    "answered": "1",
+    "throughput": "/s",
+    "requests": "1",
+    "degraded": "1",
+    "failed": "1",
+    "timed_out": "1",
+    "rejected": "1",
+    "unfinished": "1",
+    "utilisation": "1",
+}
+"""What a trial under load has besides the metrics of a single request, and units. Outcomes are shares of the requests."""
+PER_RESOURCE = ("utilisation of", "waiting at")
+"""Metrics of every device, link and medium: their names go on with its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """One trial under load.
+
+    Parameters
+    ----------
+    record : means over the requests, in the form of a single one; `lost` has the transfers that any request lost.
+    values : the metrics of `METRICS` and `PER_RESOURCE`.
+    patterns : by request, the pattern of lost transfers; None for one without an answer. Requests that are unfinished at the
+        horizon are left out, since nobody knows what would have become of them.
+    """
+
+    record: RequestRecord
+    values: Mapping[str, float]
+    patterns: tuple[int | None, ...]
+
+
+def reduce(trace: Trace) -> Reduced:
+    """Return the row of a trial."""
+    records = trace.records
+    answered = [record for record in records if record.outcome in {"completed", "degraded"}]
+    ended = [record for record in records if record.outcome != "unfinished"]
+    latencies = np.array([record.latency_s for record in answered])
+    outcomes = Counter(record.outcome for record in records)
+    share = 1 / len(records) if records else nan
+    values = {
+        "latency_p95": float(np.quantile(latencies, 0.95)) if len(latencies) else nan,
+        "answered": len(answered) / len(ended) if ended else nan,
+        "throughput": trace.throughput_per_s,
+        "requests": float(len(records)),
+        **{name: outcomes[name] * share for name in ("degraded", "failed", "timed_out", "rejected", "unfinished")},
+        "utilisation": max((resource.utilisation for resource in trace.resources), default=0.0),
+    }
+    for resource in trace.resources:
+        values[f"{PER_RESOURCE[0]} {resource.resource_id}"] = resource.utilisation
+        values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
+    lost = 0
+    for record in records:
+        lost |= record.lost
+    record = RequestRecord(
+        released_s=trace.from_s,
+        latency_s=float(latencies.mean()) if len(latencies) else nan,
+        outcome=outcomes.most_common(1)[0][0] if outcomes else "unfinished",
+        lost=lost,
+        input_byte=_mean([record.input_byte for record in records]),
+        intermediate_byte=_mean([record.intermediate_byte for record in records]),
+        result_byte=_mean([record.result_byte for record in records]),
+        energy_j=sum(record.energy_j for record in records) * share if records else 0.0,
+    )
+    is_answered = {id(record) for record in answered}
+    return Reduced(record, values, tuple(one.lost if id(one) in is_answered else None for one in ended))
+
+
+def _mean(values: Sequence[int]) -> int:
+    return round(sum(values) / len(values)) if values else 0
+
+
+def unit_of(metric: str, units: Mapping[str, str]) -> str:
+    """Return the unit of a metric; `units` has those of a single request."""
+    return "1" if metric.startswith(PER_RESOURCE) else units.get(metric) or METRICS[metric]
+
+
+def by_column(rows: Sequence[Reduced]) -> dict[str, NDArray[np.float64]]:
+    """Return the values of several trials of one case, by metric."""
+    names = rows[0].values if rows else ()
+    return {name: np.array([row.values[name] for row in rows]) for name in names}
