@@ -75,9 +75,10 @@ class Tcp:
 
         r (handshake) + 8 S / B + sum over windows w of max(0, r + s - w s) + latency,
 
-    the sum over all windows but the last. Lost packets are sent again in the next window, which is half as large, if three
-    packets of their window arrived; otherwise after a timeout, doubled each time, with a window of one packet. Acknowledgements
-    take as long as the way there and no capacity. Losses come from the failure models: queues here never overflow, and the
+    the sum over all windows but the last. Lost packets are sent again in the next window,
+    which is half as large, if three packets of their window arrived, or one and there is more to send; otherwise after a
+    timeout, doubled each time, with a window of one packet. Acknowledgements take as long as the way there and no capacity.
+    Losses come from the failure models: queues here never overflow, and the
     congestion that they signal to a real TCP is not there, so competing connections share by the rule of the links.
 
     Valid for one message per connection. Within 0.7 % of ns-3 for single messages without loss; see docs/validation.md.
@@ -91,7 +92,8 @@ class Tcp:
 
     References
     ----------
-    M. Allman, V. Paxson, E. Blanton, TCP Congestion Control, RFC 5681, 2009. J. Chu et al., Increasing TCP's Initial Window,
+    M. Allman, V. Paxson, E. Blanton, TCP Congestion Control, RFC 5681, 2009; with H. Balakrishnan, S. Floyd, Enhancing TCP's
+    Loss Recovery Using Limited Transmit, RFC 3042, 2001. J. Chu et al., Increasing TCP's Initial Window,
     RFC 6928, 2013. V. Paxson et al., Computing TCP's Retransmission Timer, RFC 6298, 2011. J. Kurose, K. Ross, Computer
     Networking, 3rd ed., Addison-Wesley, 2004, section 3.7.2 (latency of slow start; there with a first window of one).
     """
@@ -119,7 +121,7 @@ class Tcp:
             delay_s = 0.0
             if n_lost == 0:
                 window = min(2 * window, threshold) if window < threshold else window + 1
-            elif n_came >= DUPLICATES:
+            elif n_came >= (1 if remaining > n_lost else DUPLICATES):  # further packets bring the duplicates (RFC 3042)
                 window = threshold = max(2.0, window / 2)
                 after = "acknowledged" if remaining > n_lost else "last_acknowledged"
             elif n_timeouts == self.retries:
