@@ -92,19 +92,27 @@ app.add_typer(results.app, name="results")
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Scenario files.")],
     json: Annotated[bool, typer.Option("--json", help="Write the findings to stdout as JSON.")] = False,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Also distribute every strategy with untrained networks: does it fit, is it in time?"
+        ),
+    ] = False,
 ) -> None:
     r"""Check scenario files and show every mistake with its line.
 
-    Exit code 0 when all are valid, 2 when one is not. Nothing is trained or simulated.
+    Exit code 0 when all are valid, 2 when one is not. What is legal but odd is a warning on stderr. Nothing is trained or
+    simulated, unless --deep asks for a rehearsal, which takes some seconds.
 
     \b
     Examples:
       edgesim validate scenarios/wearables.yaml
       edgesim validate scenarios/*.yaml --json
+      edgesim validate scenarios/wearables.yaml --deep
     """
     from edgesim.cli.validate import validate as work
 
-    raise typer.Exit(work(files, is_json=json))
+    raise typer.Exit(work(files, is_json=json, is_deep=deep))
 
 
 @app.command("list")

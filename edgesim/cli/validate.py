@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
 
 
-def validate(files: Sequence[Path], *, is_json: bool = False) -> int:
-    """Check every file, show every finding on stdout, and return the exit code."""
+def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = False) -> int:
+    """Check every file, show every finding on stdout and every warning on stderr, and return the exit code."""
     from edgesim.scenario.schema import Scenario
 
     found: dict[str, tuple[Finding, ...]] = {}
+    odd: dict[str, tuple[Finding, ...]] = {}
     for path in files:
         try:
             scenario = Scenario.load(path)
@@ -33,15 +34,37 @@ def validate(files: Sequence[Path], *, is_json: bool = False) -> int:
                 typer.echo(str(error))
         else:
             found[str(path)] = ()
+            odd[str(path)] = _oddities(path, scenario, is_deep=is_deep)
             if not is_json:
                 typer.echo(f"{path}: valid, {_size(scenario)}")
+                for finding in odd[str(path)]:
+                    typer.echo(f"warning: {finding}", err=True)
     if is_json:
-        typer.echo(json.dumps([_record(name, findings) for name, findings in found.items()], indent=2))
+        typer.echo(
+            json.dumps([_record(name, findings, odd.get(name, ())) for name, findings in found.items()], indent=2)
+        )
     n_findings = sum(len(findings) for findings in found.values())
     if n_findings:
         n_files = sum(1 for findings in found.values() if findings)
         typer.echo(f"{_count(n_findings, 'finding')} in {_count(n_files, 'file')}", err=True)
     return WRONG_INPUT if n_findings else DONE
+
+
+def _oddities(path: Path, scenario: Scenario, *, is_deep: bool) -> tuple[Finding, ...]:
+    """Return what is legal but odd, with its place in the file."""
+    from edgesim.scenario.check import locate
+    from edgesim.scenario.extend import read_with_bases
+    from edgesim.scenario.oddities import oddities
+    from edgesim.scenario.problems import Problem
+
+    problems = oddities(scenario)
+    if is_deep:
+        from edgesim.study.rehearse import rehearse
+
+        doubts = rehearse(scenario)
+        problems += [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
+    source = read_with_bases(path) if problems else None
+    return tuple(locate(problem, source) for problem in problems) if source else ()
 
 
 def _size(scenario: Scenario) -> str:
@@ -59,12 +82,11 @@ def _count(n: int, singular: str, plural: str = "") -> str:
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
-def _record(name: str, findings: tuple[Finding, ...]) -> dict[str, object]:
-    return {
-        "file": name,
-        "is_valid": not findings,
-        "findings": [
-            {key: value for key, value in asdict(finding).items() if key not in {"excerpt", "file"}}
-            for finding in findings
-        ],
-    }
+def _record(name: str, findings: tuple[Finding, ...], odd: tuple[Finding, ...]) -> dict[str, object]:
+    return {"file": name, "is_valid": not findings, "findings": _plain(findings), "warnings": _plain(odd)}
+
+
+def _plain(findings: tuple[Finding, ...]) -> list[dict[str, object]]:
+    return [
+        {key: value for key, value in asdict(finding).items() if key not in {"excerpt", "file"}} for finding in findings
+    ]

@@ -43,6 +43,7 @@ class _Writer:
         self.definitions |= self._filled(whole.pop("$defs", {}))
         self.definitions["Scenario"] = self._labelled(self._filled(whole))
         self._profiles()
+        self._shape_only()
         partial = _without_required(self.definitions)
         partial["PartScenario"]["properties"]["extends"] = EXTENDS
         partial["PartScenario"]["required"] = ["extends"]
@@ -131,6 +132,14 @@ class _Writer:
             if "type" in entry:
                 entry["type"] = [entry["type"], "null"]
         return form
+
+    def _shape_only(self) -> None:
+        """Let a workload have ``input`` and ``classes`` in place of a data set."""
+        workload = self.definitions["WorkloadSpec"]
+        short = self.definitions["datasets: shape-only"]["properties"]
+        workload["properties"] |= {key: short[key] for key in ("input", "classes")}
+        workload["required"] = [key for key in workload["required"] if key != "dataset"]
+        workload["anyOf"] = [{"required": ["dataset"]}, {"required": ["input", "classes"]}]
 
     def _profiles(self) -> None:
         """Offer the names of the catalog, and let a profile extend one."""

@@ -47,3 +47,38 @@ def test_json_has_one_record_per_file(capsys: pytest.CaptureFixture[str]) -> Non
     (finding,) = broken["findings"]
     assert (finding["line"], finding["column"], finding["path"]) == (5, 12, ["topology", "devices", 1, "id"])
     assert "w3" in finding["message"]
+
+
+ODD = """\
+name: odd
+profiles: {tiny: {extends: wearable, memory: 20 kB}}
+topology:
+  star: {count: 3, profile: tiny, hub_profile: phone, bandwidth: 1 Mbit/s, latency: 30 ms}
+workload: {dataset: digits, model: small-cnn, source: hub, sink: hub, deadline: 9 ms}
+strategies:
+  single: {device: w1}
+  nonn: {students: 3, devices: "w*", merger: hub, deadline: 10 ms}
+failures:
+  nobody: {type: exactly-k, targets: "w*", k: 0}
+"""
+
+
+def test_odd_scenarios_are_valid_with_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr with their lines; exit code 0; --deep finds what does not fit and what comes too late."""
+    path = tmp_path / "odd.yaml"
+    path.write_text(ODD, encoding="utf-8")
+    assert validate([path]) == 0
+    assert capsys.readouterr().err.count("warning: ") == 1
+    assert validate([path], is_deep=True) == 0
+    shown = capsys.readouterr().err
+    assert f"{path}:7:3: it does not fit: device 'w1' needs" in shown
+    assert f"{path}:8:3: it goes on without inputs that come after its own deadline" in shown
+    assert f"{path}:8:3: it needs" in shown
+
+
+@pytest.mark.parametrize("path", sorted(BROKEN.glob("*.yaml")), ids=lambda path: path.stem)
+def test_broken_scenarios_end_with_2_and_no_traceback(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, at least thirty."""
+    assert len(list(BROKEN.glob("*.yaml"))) >= 30
+    assert validate([path]) == 2
+    assert "Traceback" not in capsys.readouterr().out

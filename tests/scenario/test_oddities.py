@@ -1,0 +1,54 @@
+"""What is legal but odd."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgesim.scenario.build import build
+from edgesim.scenario.oddities import least_delay_s, oddities
+from edgesim.scenario.schema import Scenario
+
+
+def odd(data: dict[str, Any]) -> list[str]:
+    """Return the places of what is odd."""
+    return [".".join(map(str, one.path)) for one in oddities(Scenario.from_data(data))]
+
+
+def test_an_ordinary_scenario_is_not_odd(small: dict[str, Any]) -> None:
+    """Nothing to say."""
+    assert odd(small) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "is_odd"),
+    [
+        ({"type": "exactly-k", "targets": "w*", "k": 0}, True),
+        ({"type": "exactly-k", "targets": "w*", "k": 1}, False),
+        ({"type": "bernoulli", "probability": 0.0}, True),
+        ({"type": "bernoulli", "probability": 0.1}, False),
+    ],
+)
+def test_failure_models_without_effect(model: dict[str, Any], is_odd: object, small: dict[str, Any]) -> None:
+    """Unless the sweep gives them one."""
+    small["failures"]["other"] = model
+    assert (odd(small) == ["failures.other"]) == is_odd
+    small["sweep"] = {"x": {"path": f"failures.other.{list(model)[-1]}", "values": [0, 1]}}
+    assert "failures.other" not in odd(small)
+
+
+def test_a_deadline_that_messages_alone_exceed(small: dict[str, Any]) -> None:
+    """The fastest way counts: two hops of 2 ms from w1 to w2."""
+    small["workload"] |= {"source": "w1", "sink": "w2", "deadline": "4 ms"}
+    assert least_delay_s(build(Scenario.from_data(small)).topology, "w1", "w2") == pytest.approx(0.004)
+    assert odd(small) == ["workload.deadline"]
+    small["workload"]["deadline"] = "5 ms"
+    assert odd(small) == []
+
+
+def test_unused_profiles_and_media(small: dict[str, Any]) -> None:
+    """Written for nothing."""
+    small["profiles"] = {"mine": {"extends": "phone"}}
+    small["topology"]["media"] = ["cell", "air"]
+    assert odd(small) == ["profiles.mine", "topology.media.1"]
