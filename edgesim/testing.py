@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
 from edgesim.interfaces import DeploymentContext
-from edgesim.rng import Streams
+from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.run import Silent
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ def check_strategy(
 
 
 def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 0, n_replications: int = 20) -> None:
-    """Check what `OutageModel` and `LossModel` of `edgesim.interfaces` promise.
+    """Check what the protocols behind `FailureModel` in `edgesim.interfaces` promise.
 
     Draws are the same for the same streams; outages name devices or links of the topology and do not end before they start;
+    repeated ones of a target come in order and apart; of n packets 0 to n are lost; computations never take a negative time;
     the probabilities of all outcomes, where they are listed, sum to 1.
 
     Parameters
@@ -128,10 +130,11 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
     AssertionError
         When one of these does not hold.
     """
-    is_outage_model, is_loss_model = hasattr(model, "outages"), hasattr(model, "is_lost")
+    is_outage_model = hasattr(model, "outages")
     _check(
-        is_outage_model or is_loss_model,
-        f"{type(model).__name__} has neither `outages` nor `is_lost`; it must have the methods of OutageModel or LossModel",
+        any(hasattr(model, name) for name in _FAILURE_METHODS),
+        f"{type(model).__name__} has neither {' nor '.join(f'`{name}`' for name in _FAILURE_METHODS)}; it must have the methods "
+        "of a failure model",
     )
     for index in range(n_replications):
         first, second = (_draws(model, topology, seed, index) for _ in range(2))
@@ -151,15 +154,50 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
     _check(abs(total - 1) < 1e-9, f"the probabilities of the outcomes sum to {total}, not to 1")
 
 
-def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[bool]]:
-    """Draw everything once, from fresh streams: (outages, whether each link's message is lost)."""
+_FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor")
+
+
+def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[Any]]:
+    """Draw everything once, from fresh streams: outages, and what becomes of messages, packets and computations."""
     streams = Streams(seed, 0).replication(index)
     outages = list(model.outages(topology, streams)) if hasattr(model, "outages") else []
+    others = [*_draw_renewals(model, topology, streams), *_draw_packets(model, topology, streams)]
+    if hasattr(model, "factor"):
+        factors = [model.factor(device, streams) for device in topology.devices if model.slows(device)]
+        _check(all(factor >= 0 for factor in factors), f"factor must be at least 0, not {factors}")
+        others += factors
     links = [link for link in topology.links if model.applies_to(link)] if hasattr(model, "is_lost") else []
     losses = [model.is_lost(link, 1, streams) for link in links]
     strange = [loss for loss in losses if not isinstance(loss, (bool, np.bool_))]
     _check(not strange, f"is_lost must give True or False, not {strange[:1]}")
-    return outages, [bool(loss) for loss in losses]
+    return outages, [*others, *(bool(loss) for loss in losses)]
+
+
+def _draw_renewals(model: Any, topology: Topology, streams: ReplicationStreams) -> list[Outage]:
+    """Draw the first outages of every target."""
+    drawn: list[Outage] = []
+    for target_id, source in model.renewals(topology, streams).items() if hasattr(model, "renewals") else ():
+        outages = list(islice(source, 5))
+        _check_outages(outages, topology)
+        _check({one.target_id for one in outages} <= {target_id}, f"renewals of {target_id!r} name another target")
+        is_apart = all(one.end_s < other.start_s for one, other in pairwise(outages))
+        _check(is_apart, f"the outages of {target_id!r} are not in order and apart: {outages}")
+        drawn += outages
+    return drawn
+
+
+def _draw_packets(model: Any, topology: Topology, streams: ReplicationStreams) -> list[int]:
+    """Draw how many packets of some messages are lost on every link."""
+    if not hasattr(model, "losses"):
+        return []
+    drawn: list[int] = []
+    for link in filter(model.applies_to, topology.links):
+        process = model.losses(link, streams)
+        for n_packets in (1, 100):
+            n_lost = process.n_lost(n_packets)
+            _check(0 <= n_lost <= n_packets, f"of {n_packets} packets n_lost must say 0 to {n_packets}, not {n_lost}")
+            drawn.append(n_lost)
+    return drawn
 
 
 def _check_outages(outages: Sequence[Outage], topology: Topology) -> None:

@@ -13,7 +13,13 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
+from edgesim.failures.gilbert_elliott import GilbertElliott
+from edgesim.failures.on_off import OnOff
+from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.scripted import Scripted, ScriptedOutage
+from edgesim.failures.stragglers import LogNormal, ShiftedExponential
 from edgesim.nn.training import logits
 from edgesim.testing import check_failure_model, check_strategy, deployment_context
 
@@ -142,7 +148,23 @@ def test_students_need_not_equal_the_network(context, right):
 
 
 @pytest.mark.parametrize(
-    "model", [ExactlyK(0), ExactlyK(1), ExactlyK(2), Bernoulli(0.0), Bernoulli(0.3), Bernoulli(1.0)]
+    "model",
+    [
+        ExactlyK(0),
+        ExactlyK(1),
+        ExactlyK(2),
+        Bernoulli(0.0),
+        Bernoulli(0.3),
+        Bernoulli(1.0),
+        PacketBernoulli(0.3),
+        GilbertElliott(0.1, 0.5),
+        OnOff(2.0, 1.0),
+        Scripted((ScriptedOutage("*", 1.0, 2.0),)),
+        CommonCause(0.3, beta=0.5),
+        ShiftedExponential(2.0),
+        LogNormal(0.5),
+    ],
+    ids=lambda model: type(model).__name__,
 )
 def test_built_in_failure_models_pass(model):
     """The contract of failure models."""
@@ -163,6 +185,36 @@ class Odd:
         return self.listed
 
 
+class Overlapping:
+    """Repeated outages that are not apart."""
+
+    def renewals(self, topology, streams):
+        return {"a": iter([Outage("a", 0.0, 2.0), Outage("a", 1.0, 3.0)])}
+
+
+class TooMany:
+    """Loses more packets than there are."""
+
+    def applies_to(self, link):
+        return True
+
+    def losses(self, link, streams):
+        return self
+
+    def n_lost(self, n_packets):
+        return n_packets + 1
+
+
+class Backwards:
+    """Computations end before they start."""
+
+    def slows(self, device):
+        return True
+
+    def factor(self, device, streams):
+        return -1.0
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -171,7 +223,10 @@ class Odd:
         (Odd([Outage("a", 2.0, 1.0)] * 2), "from 2.0 s to 1.0 s"),
         (Odd([], [(0.5, []), (0.4, [])]), "sum to 0.9"),
         (Odd([], [(1.5, []), (-0.5, [])]), "not in 0 to 1"),
-        (object(), "neither `outages` nor `is_lost`"),
+        (Overlapping(), "not in order and apart"),
+        (TooMany(), "0 to 1, not 2"),
+        (Backwards(), "at least 0"),
+        (object(), "neither `outages` nor `is_lost` nor `renewals`"),
     ],
 )
 def test_what_is_wrong_with_a_failure_model_is_said(model, message):
