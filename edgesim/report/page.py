@@ -77,7 +77,9 @@ def page(result: Result) -> str:
     sources = _sources(about["scenario"])
     return template.render(
         **safe,
-        topology=_safe(_picture("topology", FIGURES["topology"](result), "Devices and links", _topology_text(about)), Markup),
+        topology=_safe(
+            _picture("topology", FIGURES["topology"](result), "Devices and links", _topology_text(about)), Markup
+        ),
         css=Markup(folder.joinpath("page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         name=about["name"],
         question=about["question"],
