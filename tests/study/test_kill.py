@@ -100,11 +100,12 @@ def test_the_main_process_is_killed_ten_times(place: Path) -> None:
 def children(pid: int) -> list[int]:
     """The worker processes of a main process, without the helper of multiprocessing."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            line = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"spawn_main" in line:
-                found.append(int(child))
+    with suppress(FileNotFoundError, ProcessLookupError):  # a thread or process that ends meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                line = Path(f"/proc/{child}/cmdline").read_bytes()
+                if b"spawn_main" in line:
+                    found.append(int(child))
     return found
 
 
