@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from edgesim.domain.training import Training
 from edgesim.engine.invariants import VARIABLE
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from edgesim.domain.model import Dataset
     from edgesim.nn.training import TrainedNetwork
 
+
+# CI draws the same examples every time; elsewhere each run looks at new ones
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("default-without-deadline", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "default-without-deadline")
 
 os.environ.setdefault(VARIABLE, "1")  # every trial of every test checks the invariants, also in worker processes
 

@@ -202,7 +202,7 @@ def test_ctrl_c_keeps_what_is_finished(
 ) -> None:
     """Interrupted in two processes: exit code 130, no traceback, no process left over, and the command to go on with."""
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
-    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 900"))
+    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 9000"))
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as main:
         assert main.stderr is not None
@@ -214,14 +214,14 @@ def test_ctrl_c_keeps_what_is_finished(
         assert main.wait(30) == 130
     assert "Traceback" not in rest
     assert "interrupted; what is finished is kept, go on with\n  edgesim run halves.yaml\n" in rest
-    assert 0 < len(list(Path().glob("results/halves/trials/part-*"))) < 15
+    assert 0 < len(list(Path().glob("results/halves/trials/part-*"))) < 135
     assert not list(Path("results/halves").rglob(".*"))
     until_s = time.monotonic() + 10
     while has_processes(main.pid) and time.monotonic() < until_s:  # the helper of multiprocessing ends a little later
         time.sleep(0.05)
     assert not has_processes(main.pid)
     assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q") == 0
-    assert len(list(Path().glob("results/halves/trials/part-*"))) == 15
+    assert len(list(Path().glob("results/halves/trials/part-*"))) == 135
     assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
     assert "was finished before; nothing was simulated" in capsys.readouterr().err
 

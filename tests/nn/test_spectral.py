@@ -65,6 +65,17 @@ def test_every_filter_once_and_sizes_that_differ_by_at_most_one(
     assert partitioner.partition(affinity, n_parts, generator(1, "test"), activities) == found
 
 
+@pytest.mark.parametrize("partitioner", SPECTRAL, ids=repr)
+@pytest.mark.parametrize("n", [2, 12, 64])
+def test_graph_without_structure_is_divided_too(partitioner: Partitioner, n: int) -> None:
+    """No links, or all alike: every direction is an eigenvector, and the parts are still of equal size."""
+    for affinity in (np.zeros((n, n)), np.ones((n, n)) - np.eye(n)):
+        for n_parts in range(1, min(n, 12) + 1):
+            found = partitioner.partition(affinity, n_parts, generator(1, "test"))
+            assert max(found.sizes) - min(found.sizes) <= 1
+            assert sum(found.sizes) == n
+
+
 @pytest.mark.parametrize("partitioner", [*SPECTRAL, BalancedKMeans()], ids=repr)
 @settings(deadline=None, max_examples=15)
 @given(n=st.integers(2, 24), seed=st.integers(0, 1000), data=st.data())
