@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -204,7 +205,13 @@ def test_ctrl_c_keeps_what_is_finished(
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
     Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 9000"))
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as main:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a job in the background ignores it
+    ) as main:
         assert main.stderr is not None
         until_s = time.monotonic() + 60
         while not list(Path().glob("results/halves/trials/part-*")) and time.monotonic() < until_s:
