@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.plan import Compute, Plan, Step
 from edgesim.domain.topology import Topology
 from edgesim.interfaces import ComputeModel
 
@@ -15,6 +16,17 @@ class Forecast:
 
     started_s: float
     ended_s: float
+
+
+def _ready_s(step: Step, found: dict[str, Forecast]) -> Iterator[float]:
+    """Give when each input of a step is there, and of each group of alternatives the first."""
+    groups = step.alternatives if isinstance(step, Compute) else ()
+    for group in groups:
+        yield min(found[name].ended_s for name in group)
+    grouped = {name for group in groups for name in group}
+    for name in step.inputs:
+        if name not in grouped:
+            yield found[name].ended_s
 
 
 def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str, Forecast]:
@@ -43,7 +55,7 @@ def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str,
     """
     found: dict[str, Forecast] = {}
     for step in plan.steps:
-        started_s = max((found[name].ended_s for name in step.inputs), default=0.0)
+        started_s = max(_ready_s(step, found), default=0.0)
         if isinstance(step, Compute):
             time_s = compute.duration_s(step, topology.device_of[step.device_id].profile)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -46,6 +47,8 @@ class Compute:
     deadline_s : with ``degrade``: how long it waits for missing transfers, counted from the moment its inputs from the same
         device are ready (from the release of the request when it has none), in s.
     fixed_s : time besides the work, e.g. to wake up, in s; the device is busy in it.
+    alternatives : groups of inputs that all carry the same: the first of a group to come is enough, and the others are not
+        waited for. An input is in at most one group, and nothing else needs it.
     """
 
     step_id: str
@@ -56,10 +59,14 @@ class Compute:
     on_missing: Literal["wait", "degrade"] = "wait"
     deadline_s: float | None = None
     fixed_s: float = 0.0
+    alternatives: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.on_missing == "degrade") != (self.deadline_s is not None):
             raise PlanError(f"step {self.step_id!r}: a deadline goes with on_missing 'degrade', and only with it")
+        grouped = [name for group in self.alternatives for name in group]
+        if len(set(grouped)) < len(grouped) or not set(grouped) <= set(self.inputs):
+            raise PlanError(f"step {self.step_id!r}: alternatives must be inputs of the step, each in one group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +131,20 @@ class Plan:
                 if place != here:
                     raise PlanError(f"step {step.step_id!r} on {here!r} needs {name!r}, which is on {place!r}")
             seen[step.step_id] = step
+        self._check_alternatives()
         if not isinstance(seen.get(self.answer_id), Compute):
             raise PlanError(f"the answer {self.answer_id!r} is not a computation of the plan")
+
+    def _check_alternatives(self) -> None:
+        """Refuse an alternative that another step needs too."""
+        n_users = Counter(name for step in self.steps for name in step.inputs)
+        for step in self.steps:
+            if isinstance(step, Compute):
+                shared = [name for group in step.alternatives for name in group if n_users[name] > 1]
+                if shared:
+                    raise PlanError(
+                        f"{shared[0]!r} is an alternative for step {step.step_id!r}, but others need it too"
+                    )
 
     @cached_property
     def transfers(self) -> tuple[Transfer, ...]:

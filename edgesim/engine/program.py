@@ -118,9 +118,10 @@ class Program:
     hops : by step: the links of a transfer, empty for a computation.
     transfer_index : by step: position among the plan's transfers, or -1.
     kind : by step: position of the transfer's kind in `TRAFFIC_KINDS`, or -1.
-    n_inputs : by step: number of inputs.
+    n_inputs : by step: number of inputs, of which a group of alternatives is one.
     n_local : by step: number of inputs that are computations on the same device.
     users : by step: the steps that need it.
+    rivals : by step: the other steps of its group of alternatives, empty without one.
     answer : index of the step whose end is the answer.
     peak_memory_byte : by device id, in byte.
     devices : the devices, by index.
@@ -146,6 +147,7 @@ class Program:
     n_inputs: tuple[int, ...]
     n_local: tuple[int, ...]
     users: tuple[tuple[int, ...], ...]
+    rivals: tuple[tuple[int, ...], ...]
     answer: int
     peak_memory_byte: dict[str, int]
     devices: tuple[Device, ...]
@@ -241,6 +243,16 @@ def _way(hops: tuple[Hop, ...], channels: list[Channel], *, is_cut_through: bool
     )
 
 
+def _rivals(plan: Plan, step_index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
+    """Return for each step the others of its group of alternatives."""
+    found: list[tuple[int, ...]] = [()] * len(plan.steps)
+    for step in plan.computes:
+        for group in step.alternatives:
+            for name in group:
+                found[step_index[name]] = tuple(step_index[other] for other in group if other != name)
+    return tuple(found)
+
+
 def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Program:
     """Make a plan ready for simulation.
 
@@ -304,9 +316,13 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         n_channels=len(channels.channels),
         transfer_index=tuple(transfer_index.get(step.step_id, -1) for step in plan.steps),
         kind=tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps),
-        n_inputs=tuple(len(step.inputs) for step in plan.steps),
+        n_inputs=tuple(
+            len(step.inputs) - (sum(len(group) - 1 for group in step.alternatives) if isinstance(step, Compute) else 0)
+            for step in plan.steps
+        ),
         n_local=tuple(sum(is_compute[step_index[name]] for name in step.inputs) for step in plan.steps),
         users=tuple(tuple(indices) for indices in users),
+        rivals=_rivals(plan, step_index),
         answer=step_index[plan.answer_id],
         peak_memory_byte=peak_memory_byte,
         devices=devices,

@@ -27,8 +27,8 @@ from edgesim.rng import ReplicationStreams
 class _Request:
     """The state of one request: what is done, what was used, what it cost."""
 
-    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_begun", "is_timed", "missing", "missing_local",
-                 "n_open", "n_retransmitted", "number", "partial", "receive_s", "released_s", "traffic_byte",
+    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_begun", "has_come", "is_degraded", "is_timed",
+                 "missing", "missing_local", "n_open", "n_retransmitted", "number", "partial", "receive_s", "released_s", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
     def __init__(self, program: Program, number: int, released_s: float) -> None:
@@ -41,6 +41,8 @@ class _Request:
         self.missing = list(program.n_inputs)
         self.missing_local = list(program.n_local)
         self.has_begun = bytearray(len(program.steps))
+        self.has_come = bytearray(len(program.steps))  # alternatives whose end the step that needs them knows
+        self.is_degraded = False  # a step went on with less than its inputs
         self.is_timed = bytearray(len(program.steps))
         self.delivered = bytearray(len(program.plan.transfers))
         self.partial: dict[int, float] = {}
@@ -208,7 +210,7 @@ class Trial:
         if self._deadline_s is not None and not latency_s <= self._deadline_s and has_ended:
             outcome, latency_s = "timed_out", nan
         elif not isnan(latency_s):
-            outcome = "degraded" if not all(request.delivered) else "completed"
+            outcome = "degraded" if request.is_degraded else "completed"
         else:
             outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
         self.records[request.number] = self._summary(request, outcome, latency_s, waited_s)
@@ -267,6 +269,8 @@ class Trial:
         if request.has_begun[index]:
             return
         request.has_begun[index] = True
+        if request.missing[index] > 0:
+            request.is_degraded = True
         if not request.is_timed[index]:
             request.n_open += 1  # otherwise its deadline is counted already
         device = self.program.device[index]
@@ -294,14 +298,20 @@ class Trial:
         if index == self.program.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
+        is_first = not self.program.rivals[index] or self._is_first(request, index)
         for user in self.program.users[index]:
-            request.missing[user] -= 1
+            request.missing[user] -= is_first
             request.missing_local[user] -= 1
             if request.missing[user] == 0:
                 self._begin(request, user)
             elif request.missing_local[user] == 0:
                 self._start_deadline(request, user)
         self._close_one(request)
+
+    def _is_first(self, request: _Request, index: int) -> bool:
+        """Take note that an alternative has come, and return whether it is the first of its group."""
+        request.has_come[index] = True
+        return not any(request.has_come[rival] for rival in self.program.rivals[index])
 
     def job_lost(self, job: Job) -> None:
         """Take note that a computation will never be done."""
@@ -314,7 +324,9 @@ class Trial:
     def _message_ended(self, request: _Request, index: int, share: float) -> None:
         """Deliver a message, or the part of it that came, unless it is too late to be used."""
         users = self.program.users[index]
-        if share > 0.0 and not any(request.has_begun[user] for user in users):
+        if self.program.rivals[index] and share == 1.0 and not self._is_first(request, index):
+            request.delivered[self.program.transfer_index[index]] = True  # it came, though nobody waits for it any more
+        elif share > 0.0 and not any(request.has_begun[user] for user in users):
             transfer = self.program.transfer_index[index]
             if share < 1.0:
                 request.partial[transfer] = share

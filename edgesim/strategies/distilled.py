@@ -104,7 +104,15 @@ def deploy_students(
     counted = [workload_of(network, context.dataset.input_shape) for network in ensemble.students]
     head = workload_of(ensemble.head, (ensemble.head.in_features,))
     placed = [(device_id, counted[index]) for device_id, index in zip(device_ids, network_of, strict=True)]
-    plan, needs = student_plan(context, placed, merger_id, head, options.deadline_s)
+    copies = tuple(tuple(range(first, options.students, replication.n_parts)) for first in range(replication.n_parts))
+    plan, needs = student_plan(
+        context,
+        placed,
+        merger_id,
+        head,
+        options.deadline_s,
+        alternatives=copies if replication.is_identical else (),
+    )
     given = contributions(ensemble, context.dataset.test.inputs)
     facts = {
         "students": _students(ensemble, placed, network_of),

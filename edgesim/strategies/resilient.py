@@ -50,14 +50,13 @@ class Resilient(DistilledStudents):
     denominator : the sum over the replicas that arrived is divided by their number (``arrived``) or by the number of all
         replicas of the part (``all``).
     replicas : ``averaged``: every student is a network of its own. ``identical``: the students of a part are copies of one
-        network, so that any that arrives gives the whole answer of its part and averaging adds nothing (a control).
+        network; the merger takes the first that arrives of each part and does not wait for the others.
 
     Notes
     -----
     From the paper: S students on M <= S / 2 parts, i mod M, elementwise average, concatenation. Not known from what could be
     read, and therefore options: the denominator when a replica is missing, the graph, the matrix and the rule of the partition,
-    joint or separate training. With identical replicas the merger could stop waiting at the first arrival of each part; it
-    waits as for averaging, so that only accuracy is that of first-arrival replication, not its lower latency.
+    joint or separate training.
 
     References
     ----------
@@ -78,6 +77,10 @@ class Resilient(DistilledStudents):
             raise PlanError(
                 f"{self.students} students cannot stand for {self.parts} parts; set parts to at most {self.students} "
                 f"(the method asks for at most half, {max(1, self.students // 2)})"
+            )
+        if self.replicas == "identical" and self.denominator == "all":
+            raise PlanError(
+                "of identical replicas the first is taken, none are averaged; leave out denominator: all, or replicas: identical"
             )
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:

@@ -111,6 +111,8 @@ def student_plan(
     merger_id: str,
     head: Workload,
     deadline_s: float | None,
+    *,
+    alternatives: Sequence[Sequence[int]] = (),
 ) -> tuple[Plan, tuple[frozenset[str], ...]]:
     """Return the plan of one inference, and for each student the transfers without which it does not count.
 
@@ -124,6 +126,7 @@ def student_plan(
     merger_id : where the head runs.
     head : workload of the linear head.
     deadline_s : how long the merger waits, see `edgesim.domain.plan.Compute`; None: until everything is there.
+    alternatives : groups of students, by number, that give the same: the merger waits for the first of each.
     """
     steps: list[Step] = []
     needs: list[frozenset[str]] = []
@@ -143,6 +146,7 @@ def student_plan(
         activation_byte=head.activation_byte,
         on_missing="wait" if deadline_s is None else "degrade",
         deadline_s=deadline_s,
+        alternatives=tuple(tuple(gathered[number] for number in group) for group in alternatives),
     )
     steps += [merge, *answer_steps(context, merge, head.output_byte)]
     return Plan(tuple(steps), steps[-1].step_id, weights), tuple(needs)

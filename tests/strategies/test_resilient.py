@@ -130,6 +130,16 @@ def test_identical_replicas_stand_for_each_other(context: DeploymentContext) -> 
     assert all(deployment.plan.weight_byte[name] == weight for name, weight in zip(NAMES, weights, strict=True))
 
 
+def test_the_first_of_identical_replicas_is_taken(context: DeploymentContext) -> None:
+    """The merger waits for one of students 0, 2, 4 and one of 1, 3; a sum over all of them would make no sense."""
+    deployment = dataclasses.replace(RESILIENT, replicas="identical").deploy(context)
+    merge = next(step for step in deployment.plan.computes if step.step_id == "merge")
+    names = [f"features {name}->hub" for name in NAMES]
+    assert merge.alternatives == ((names[0], names[2], names[4]), (names[1], names[3]))
+    with pytest.raises(PlanError, match="of identical replicas the first is taken"):
+        dataclasses.replace(RESILIENT, replicas="identical", denominator="all").check(context.topology)
+
+
 def test_the_ensemble_is_the_mean_of_those_that_arrive(context: DeploymentContext) -> None:
     """Logits of 40 byte; any subset is the mean over it; without any every class is alike."""
     deployment = ENSEMBLE.deploy(context)
