@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -52,6 +52,8 @@ class School:
     seed : of the initialisation, the order of samples and their views.
     progress : one unit per epoch; nothing is shown when the networks come from the cache.
     cache : where networks are looked up and kept; an unfinished training goes on from its last epoch.
+    n_threads : students that are trained at the same time; by default as many as torch would use threads (OMP_NUM_THREADS). The
+        weights do not depend on it.
     """
 
     builder: ModelBuilder
@@ -62,6 +64,7 @@ class School:
     seed: int
     progress: Progress
     cache: NetworkCache
+    n_threads: int = field(default_factory=torch.get_num_threads)
 
     def determinants(self, kind: str, **more: object) -> dict[str, Any]:
         """Return what determines the weights of a network that is trained here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ import torch
 from edgesim.nn.ensembles import build_ensemble
 from edgesim.nn.independent import fit_independent
 from edgesim.nn.losses import imitation_loss, transfer_loss
+from edgesim.nn.parallel import ParallelFeatures
 from edgesim.nn.school import trained
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def _fit_joint(
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         inputs, labels, answers, activities = lessons.batch(indices, epoch)
-        features = ensemble.features(inputs)
+        features = parallel(inputs)
         arrived = None
         if options.survival < 1:
             arrived = (torch.rand(len(features), generator=draws) < options.survival).tolist()
@@ -96,4 +98,5 @@ def _fit_joint(
         )
         return imitation_loss(logits, answers, labels, options.temperature, options.alpha) + options.beta * transfer
 
-    return school.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)
+    with closing(ParallelFeatures(ensemble.students, school.n_threads)) as parallel:
+        return school.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)

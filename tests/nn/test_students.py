@@ -298,3 +298,25 @@ def test_the_teacher_is_asked_once_for_each_view(
     inputs, _, answers, activities = school.lessons().batch(torch.arange(5), 2)
     np.testing.assert_allclose(answers, logits(teacher.network, inputs.numpy()), atol=1e-4)
     assert activities.shape == (5, 64)
+
+
+def test_the_number_of_threads_does_not_change_the_weights(
+    teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three students in one and in two threads: the same bytes."""
+    monkeypatch.setattr("edgesim.nn.parallel.WORTH_S", 0.0)
+    states = []
+    for n_threads in (1, 2):
+        school = School(
+            builder=TINY,
+            teacher=Teacher(teacher.network, teacher.key, "relu3"),
+            dataset=digits,
+            distillation=LOSS,
+            training=Training(epochs=1),
+            seed=1,
+            progress=silent,
+            cache=NetworkCache(tmp_path / str(n_threads)),
+            n_threads=n_threads,
+        )
+        states.append(train_students(school, PARTITION, n_students=3).ensemble.state_dict())
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
