@@ -118,6 +118,17 @@ def test_a_hierarchy_is_found_by_bisection() -> None:
     assert as_sets(Bisection().partition(affinity, 4, generator(1, "test"))) == communities(community)
 
 
+@pytest.mark.parametrize("partitioner", [Fiedler(), ModularityEigenvector()], ids=repr)
+@pytest.mark.parametrize("n_parts", [3, 4, 8])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_communities_in_a_row_are_found_by_one_eigenvector(partitioner: Partitioner, n_parts: int, seed: int) -> None:
+    """Each closer to its neighbours than to the others: one number per filter is enough to order them, and slices are communities."""
+    affinity, community = planted([8] * n_parts, seed, between=0.001)
+    is_next = np.abs(community[:, None] - community[None, :]) == 1
+    found = partitioner.partition(affinity + 0.3 * is_next, n_parts, generator(1, "test"))
+    assert as_sets(found) == communities(community)
+
+
 def test_a_path_is_cut_in_order() -> None:
     """The Fiedler vector of a path is monotone: consecutive parts, in either direction, also for a number that divides nothing."""
     affinity = np.diag(np.ones(9), 1)
