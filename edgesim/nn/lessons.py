@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,27 @@ from edgesim.nn.views import Views
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import nn
+
     from edgesim.domain.model import Dataset
     from edgesim.domain.training import Training
     from edgesim.nn.cache import NetworkCache
-    from edgesim.nn.school import Teacher
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """What students learn from.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    key : hash of everything that determined its weights.
+    layer : submodule whose output channels are its filters.
+    """
+
+    network: nn.Module
+    key: str
+    layer: str
 
 
 class Lessons:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgesim.nn.cache import NetworkCache, content_key, fingerprint, provenance
-from edgesim.nn.lessons import Lessons
+from edgesim.nn.lessons import Lessons, Teacher
 from edgesim.nn.training import about, fit, measured, reproducible, validation_score
 
 if TYPE_CHECKING:
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
     from edgesim.interfaces import ModelBuilder, Progress
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-@dataclass(frozen=True, slots=True)
-class Teacher:
-    """What students learn from.
-
-    Parameters
-    ----------
-    network : in evaluation mode.
-    key : hash of everything that determined its weights.
-    layer : submodule whose output channels are its filters.
-    """
-
-    network: nn.Module
-    key: str
-    layer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,8 @@ def _train(
     options: DistilledStudents, replication: Replication, partition: Partition, context: DeploymentContext
 ) -> TrainedStudents:
     from edgesim.nn.cache import NetworkCache
-    from edgesim.nn.school import School, Teacher
+    from edgesim.nn.lessons import Teacher
+    from edgesim.nn.school import School
     from edgesim.nn.students import train_students
 
     school = School(

@@ -81,7 +81,8 @@ class Ensemble:
 
         from edgesim.nn.cache import NetworkCache
         from edgesim.nn.independent import train_whole_students
-        from edgesim.nn.school import School, Teacher
+        from edgesim.nn.lessons import Teacher
+        from edgesim.nn.school import School
         from edgesim.nn.training import accuracy, logits
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)

@@ -13,8 +13,9 @@ from edgesim.domain.training import Distillation, Training
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.ensembles import contributions
 from edgesim.nn.independent import train_whole_students
+from edgesim.nn.lessons import Teacher
 from edgesim.nn.losses import imitation_loss, transfer_loss
-from edgesim.nn.school import School, Teacher
+from edgesim.nn.school import School
 from edgesim.nn.students import train_students
 from edgesim.nn.training import accuracy, forward, logits
 from edgesim.nn.zoo import SmallCNN
