@@ -13,12 +13,16 @@ import typer
 from edgesim.cli.exit_codes import INTERRUPTED
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from edgesim.report.table import Table
     from edgesim.scenario.schema import Scenario
     from edgesim.study.store import Result
 
 PLAIN_WIDTH = 100
 """Columns of a table that is not written to a terminal."""
+MARK = "*"
+"""Stands behind the best values."""
 
 
 def run(  # noqa: PLR0917 - typer passes options by name
@@ -135,6 +139,7 @@ def show(result: Result) -> None:
     """Write the tables and where everything lies."""
     from rich.console import Console
 
+    from edgesim.report.page import REPORT
     from edgesim.report.table import tables
 
     console = Console(highlight=False)
@@ -151,6 +156,7 @@ def show(result: Result) -> None:
     console.print()
     for label, where in (
         ("table", str(result.folder / "summary.csv")),
+        ("report", str(result.folder / REPORT)),
         ("figures", ", ".join(str(result.folder / name) for name in figures if name.endswith(".png")) + " (and .svg)"),
         ("folder", str(result.folder)),
     ):
@@ -179,11 +185,23 @@ def draw_table(console: Any, table: Table) -> None:
             overflow="fold",
             vertical="bottom",
         )
-    for row in table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+    for row, cells in enumerate(table.rows):
+        drawn.add_row(*(_cell(table, row, column, cell) for column, cell in enumerate(cells)))
     console.print(drawn)
-    if table.note:
-        console.print(Text(table.note, style="dim"))
+    notes = [f"{MARK} best in its column, or its interval meets the best's"] if table.best else []
+    notes += [table.note] if table.note else []
+    if notes:
+        console.print(Text("; ".join(notes), style="dim"))
+
+
+def _cell(table: Table, row: int, column: int, text: str) -> Text:
+    """Return a cell; the best are bold, and marked for terminals and files that show no bold."""
+    from rich.text import Text
+
+    if (row, column) in table.best:
+        return Text(text + MARK, style="bold")
+    is_number = table.best and column >= table.n_names
+    return Text(text + " " * len(MARK) if is_number else text)  # so that numbers stay below each other
 
 
 def report_oddities(result: Result) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Len
 from pydantic import (
@@ -101,14 +101,9 @@ def _profile_form(value: object) -> str:
 Profile = Annotated[Annotated[str, Tag("name")] | Annotated[ProfileSpec, Tag("inline")], Discriminator(_profile_form)]
 
 
-class DeviceSpec(Spec):
-    """A device, or a range of equal devices such as ``w{1..8}``."""
+class ServiceSpec(Spec):
+    """How a device serves computations."""
 
-    id: str = Field(description="distinct name; `w{1..8}` makes eight devices", examples=["hub", "w{1..8}"])
-    profile: Profile = Field(description="name of a device profile, or a profile written here", examples=["phone"])
-    position: Annotated[tuple[Metre, Metre], Len(2)] | None = Field(
-        None, description="where it stands, x and y", examples=[["0 m", "2.5 m"]]
-    )
     cores: Annotated[int, Ge(1)] = Field(1, description="computations at the same time, each on one core", examples=[4])
     sharing: Sharing = Field(
         "fifo", description="`fifo`: cores in order of arrival; `fair`: all computations share them", examples=["fair"]
@@ -120,6 +115,16 @@ class DeviceSpec(Spec):
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return without_defaults(self, write(self), frozenset({"cores", "sharing", "on_outage"}))
+
+
+class DeviceSpec(ServiceSpec):
+    """A device, or a range of equal devices such as ``w{1..8}``."""
+
+    id: str = Field(description="distinct name; `w{1..8}` makes eight devices", examples=["hub", "w{1..8}"])
+    profile: Profile = Field(description="name of a device profile, or a profile written here", examples=["phone"])
+    position: Annotated[tuple[Metre, Metre], Len(2)] | None = Field(
+        None, description="where it stands, x and y", examples=[["0 m", "2.5 m"]]
+    )
 
     @field_validator("id")
     @classmethod
@@ -153,9 +158,11 @@ class ChannelSpec(Spec):
         "lost", description="interrupted messages are lost, or go on after the outage", examples=["resume"]
     )
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage"})
+
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"sharing", "transport", "on_outage"}))
+        return without_defaults(self, write(self), self.later_keys)
 
 
 class MediumSpec(Spec):

@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 from math import dist
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Len
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from edgesim.scenario.expand import MAX_IDS, MAX_LINKS
-from edgesim.scenario.hardware import ChannelSpec, DeviceSpec, Profile, Spec
+from edgesim.scenario.hardware import ChannelSpec, DeviceSpec, Profile, ServiceSpec, Spec
 from edgesim.scenario.options import mistake, mistake_at
 from edgesim.units import BitPerSecond, Metre
 
@@ -31,6 +31,11 @@ class ShapeSpec(ChannelSpec):
 
     profile: Profile = Field(description="name of a device profile, or a profile written here", examples=["wearable"])
     name: Stem = Field("w", description="what device ids begin with; a number follows", examples=["w"])
+    service: ServiceSpec = Field(
+        ServiceSpec.model_validate({}), description="how every device serves computations", examples=[{"cores": 4}]
+    )
+
+    later_keys: ClassVar[frozenset[str]] = ChannelSpec.later_keys | {"service"}
 
     @property
     def n_devices(self) -> int:
@@ -50,11 +55,17 @@ class ShapeSpec(ChannelSpec):
         """Yield the devices."""
         places = self.places(seed)
         for name in self.ids():
-            yield DeviceSpec.model_construct(id=name, profile=self.profile_of(name), position=places.get(name))
+            service = {key: getattr(self.service_of(name), key) for key in ServiceSpec.model_fields}
+            position = places.get(name)
+            yield DeviceSpec.model_construct(id=name, profile=self.profile_of(name), position=position, **service)
 
     def profile_of(self, device_id: str) -> Any:  # noqa: ARG002 - of a shape of equal devices
         """Return the profile of a device."""
         return self.profile
+
+    def service_of(self, device_id: str) -> ServiceSpec:  # noqa: ARG002
+        """Return how a device serves computations."""
+        return self.service
 
     def places(self, seed: int) -> dict[str, tuple[float, float]]:  # noqa: ARG002 - of a shape without places
         """Return where devices stand, in m, by id."""
@@ -83,6 +94,11 @@ class StarSpec(_WiredSpec):
     hub_profile: Profile | None = Field(
         None, description="its profile; by default that of the others", examples=["phone"]
     )
+    hub_service: ServiceSpec | None = Field(
+        None, description="how it serves computations; by default as the others", examples=[{"cores": 8}]
+    )
+
+    later_keys: ClassVar[frozenset[str]] = ShapeSpec.later_keys | {"hub_service"}
 
     @property
     def n_devices(self) -> int:
@@ -93,6 +109,9 @@ class StarSpec(_WiredSpec):
 
     def profile_of(self, device_id: str) -> Any:
         return self.hub_profile if device_id == self.hub and self.hub_profile is not None else self.profile
+
+    def service_of(self, device_id: str) -> ServiceSpec:
+        return self.hub_service if device_id == self.hub and self.hub_service is not None else self.service
 
     def pairs(self, seed: int) -> Iterator[Pair]:  # noqa: ARG002
         for name in self.ids()[1:]:

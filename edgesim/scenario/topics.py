@@ -148,10 +148,24 @@ def _option(option: dataclasses.Field[Any], description: str) -> str:
 
 
 def _plain_data(value: object) -> Any:
-    """Return a default as scenarios write it."""
+    """Return a default as scenarios write it: a plug-in by its name, with the options that are not at their own default."""
     if isinstance(value, (tuple, list)):
         return [_plain_data(item) for item in value]
-    return write_options(value) if dataclasses.is_dataclass(value) else value
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    options = write_options(value)
+    kind = type(value)
+    name = next((name for one in REGISTRIES.values() for name in one.names() if one.get(name) is kind), None)
+    if name is None:
+        return options
+    standard = write_options(kind()) if _needs_nothing(kind) else {}
+    own = {key: option for key, option in options.items() if standard.get(key) != option and key != "type"}
+    return {"type": name, **own} if own else name
+
+
+def _needs_nothing(kind: type) -> bool:
+    """Return whether every option of a plug-in has a default."""
+    return all(one.default is not MISSING or one.default_factory is not MISSING for one in dataclasses.fields(kind))
 
 
 def _device(name: str) -> Explanation:

@@ -47,7 +47,8 @@ class Ensemble:
     deadline_s : how long the merger waits for answers, from the release of the request, or from the end of its own network if
         it has one; without a deadline it waits until everything is there, for ever if something is lost.
     student : their architecture.
-    temperature, alpha : of the loss L_KD; see `edgesim.domain.training.Distillation`.
+    temperature : T of the loss 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE, p the softmax of logits / T.
+    alpha : weight of the teacher's answer in the loss against that of the label.
     training : of each.
 
     References

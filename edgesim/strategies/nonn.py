@@ -34,7 +34,11 @@ class NoNN(DistilledStudents):
     student : architecture of a student.
     graph : which filters belong together.
     partitioner : divides the filters.
-    temperature, alpha, beta, normalised_over, survival : of the loss; see `edgesim.domain.training.Distillation`.
+    temperature : T of the loss beta L_act + 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE, p the softmax of logits / T.
+    alpha : weight of the teacher's answer in the loss against that of the label.
+    beta : weight of L_act, the mean squared difference between the students' features and the activities of the teacher's filters.
+    normalised_over : in L_act, features are scaled to length 1 over the ``whole`` of all students or over each ``part``.
+    survival : probability with which a student's features reach the head in a training step; below 1 this is failout.
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.

@@ -37,6 +37,15 @@ def test_all_metrics_and_errors_are_topics() -> None:
     assert set(topics()["errors"]) == raised
 
 
+def test_the_default_of_a_nested_plugin_is_its_name() -> None:
+    """With the options that are not at their own default, as one would write it."""
+    (found,) = find("strategies/nonn")
+    assert '- partitioner (default "louvain"):' in found.sections["Options"]
+    assert (
+        '- student (default {"type": "small-cnn", "channels": [8, 16], "pool_after": 1}):' in found.sections["Options"]
+    )
+
+
 def test_an_unknown_topic_suggests_the_nearest() -> None:
     """Also where only the case differs."""
     for wrong, near in {"non": "nonn", "latncy": "latency", "planerror": "PlanError"}.items():

@@ -118,6 +118,8 @@ def test_tables_figures_and_folder(
     assert "half" in out
     assert "100.0 %" in out
     assert "results/halves/summary.csv" in out
+    assert "results/halves/report.html" in out
+    assert "* best in its column" in out
     assert max(len(line) for line in out.splitlines() if "half" in line) <= 100
     assert "trials: " in err
     names = {

@@ -115,6 +115,18 @@ def test_a_shape_joins_with_devices_and_links() -> None:
     assert built.links[-1].link_id == "gate->hub"
 
 
+def test_devices_of_a_shape_take_the_options_of_devices() -> None:
+    """Cores, sharing and what outages do: of all devices, and of the hub of a star on its own."""
+    star = {"count": 2, **WIRED, "service": {"cores": 2, "sharing": "fair"}, "hub_service": {"cores": 8}}
+    built = topology({"star": star}, "hub")
+    assert [(one.device_id, one.n_cores, one.sharing) for one in built.devices] == [
+        ("hub", 8, "fifo"), ("w1", 2, "fair"), ("w2", 2, "fair"),
+    ]  # fmt: skip
+    built = topology({"line": {"count": 2, **WIRED, "service": {"on_outage": "resume"}}})
+    assert {one.on_outage for one in built.devices} == {"resume"}
+    assert {one.on_outage for one in built.links} == {"lost"}
+
+
 def test_the_size_of_a_shape_can_be_swept() -> None:
     """`topology.star.count` is a path like any other."""
     data = {
