@@ -22,6 +22,10 @@ WIDE = 30.0
 """Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 
 
+N_STEPS = 1000
+"""Steps of a distribution that are drawn at most, so that a page of a large study stays small."""
+
+
 def latency(
     data: pd.DataFrame, ax: Axes | None = None, *, factors: Sequence[str] = (), strategies: Sequence[str] = ()
 ) -> Axes:
@@ -52,8 +56,9 @@ def latency(
         low, high = (smallest / 2, largest * 2) if is_log else (0.0, largest * 1.05 or 1.0)
         for position, (strategy, (colour, marker)) in enumerate(colours.items()):
             answered, n = curves[strategy]
-            x = np.concatenate([[low], answered, [high]])
-            y = np.concatenate([[0], np.arange(1, len(answered) + 1), [len(answered)]]) / max(n, 1)
+            shown = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
+            x = np.concatenate([[low], answered[shown], [high]])
+            y = np.concatenate([[0], shown + 1, [len(answered)]]) / max(n, 1)
             ax.plot(
                 x, y, drawstyle="steps-post", color=colour, linestyle=LINES[position % len(LINES)], label=strategy,
                 marker=marker, markevery=[len(x) // 2], markersize=4,

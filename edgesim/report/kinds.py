@@ -42,7 +42,8 @@ def draw_resilience(result: Result, metric: str | None = None) -> Figure:
 
 def draw_latency(result: Result) -> Figure:
     """Distribution of the latency by strategy."""
-    return figure_of(latency(result.frame(), factors=result.factors, strategies=strategies_of(result.summary())))
+    trials = result.frame(columns=[*result.factors, "strategy", "latency_s"])
+    return figure_of(latency(trials, factors=result.factors, strategies=strategies_of(result.summary())))
 
 
 def draw_energy(result: Result) -> Figure:
