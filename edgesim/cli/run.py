@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 100
 """Columns of a table that is not written to a terminal."""
 MARK = "*"
-"""Stands behind the best values."""
+"""Stands before the best values, so that numbers end below each other."""
 
 
 def run(  # noqa: PLR0917 - typer passes options by name
@@ -186,7 +186,7 @@ def draw_table(console: Any, table: Table) -> None:
             vertical="bottom",
         )
     for row, cells in enumerate(table.rows):
-        drawn.add_row(*(_cell(table, row, column, cell) for column, cell in enumerate(cells)))
+        drawn.add_row(*(_cell(cell, is_best=(row, column) in table.best) for column, cell in enumerate(cells)))
     console.print(drawn)
     notes = [f"{MARK} best in its column, or its interval meets the best's"] if table.best else []
     notes += [table.note] if table.note else []
@@ -194,14 +194,11 @@ def draw_table(console: Any, table: Table) -> None:
         console.print(Text("; ".join(notes), style="dim"))
 
 
-def _cell(table: Table, row: int, column: int, text: str) -> Text:
+def _cell(text: str, *, is_best: bool) -> Text:
     """Return a cell; the best are bold, and marked for terminals and files that show no bold."""
     from rich.text import Text
 
-    if (row, column) in table.best:
-        return Text(text + MARK, style="bold")
-    is_number = table.best and column >= table.n_names
-    return Text(text + " " * len(MARK) if is_number else text)  # so that numbers stay below each other
+    return Text(MARK + text, style="bold") if is_best else Text(text)
 
 
 def report_oddities(result: Result) -> list[str]:

@@ -110,7 +110,7 @@ def edgesim(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def test_the_best_values_are_marked_in_plain_text() -> None:
-    """A star behind them, other numbers below each other, and a line that says what it means."""
+    """A star before them, numbers below each other, and a line that says what it means."""
     from io import StringIO
 
     from rich.console import Console
