@@ -199,7 +199,7 @@ ARRIVALS = Registry(
         "periodic": "edgesim.arrivals.periodic:Periodic",
         "poisson": "edgesim.arrivals.poisson:Poisson",
         "bursts": "edgesim.arrivals.poisson:Bursts",
-        "trace": "edgesim.arrivals.trace:TraceFile",
+        "trace": "edgesim.arrivals.trace:Trace",
     },
 )
 DATASETS = Registry(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edgesim.arrivals.trace import read_times_s
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.interfaces import Checkable
 from edgesim.registry import nearest_name
@@ -53,6 +54,8 @@ def check(source: Source, form: type[Scenario]) -> Scenario:
     data = _with_absolute_plugins(dict(source.data), source)
     problems = [*_import_plugins(data, source.data.get("plugins"))]
     data, unreadable = _with_topology_file(data, source)
+    data, untimed = _with_trace_file(data, source)
+    unreadable += untimed
     problems += unreadable
     data = complete(data)
     result, wrong = _problems(data, form)
@@ -175,6 +178,28 @@ def _with_topology_file(data: dict[str, Any], source: Source) -> tuple[dict[str,
             rest.setdefault(key, values)
     profiles = data.get("profiles")
     return {**data, "topology": rest, "profiles": {**read["profiles"], **(profiles or {})}}, []
+
+
+def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:
+    """Put the times of a trace file into the scenario, so that it needs the file no more and its hash knows them."""
+    place: DataPath = ("workload", "load", "arrivals")
+    found: Any = data
+    for key in place:
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or found.get("type") != "trace" or not found.get("file"):
+        return data, []
+    name = found["file"]
+    if not isinstance(name, str) or found.get("times"):
+        return data, [Problem((*place, "file"), "a trace has times or the name of a file", "`file: times.csv`")]
+    problems: list[Problem] = []
+    try:
+        times_s = read_times_s(source.folder_of((*place, "file")) / name)
+    except DataError as error:
+        problems.append(Problem((*place, "file"), str(error), "a text file with one time in seconds per line"))
+        times_s = (0.0,)
+    rest = {key: value for key, value in found.items() if key != "file"}
+    load = data["workload"]["load"] | {"arrivals": {**rest, "times": [f"{time_s!r} s" for time_s in times_s]}}
+    return {**data, "workload": data["workload"] | {"load": load}}, problems
 
 
 def _import_plugins(data: dict[str, Any], written: Any) -> Iterator[Problem]:

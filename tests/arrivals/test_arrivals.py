@@ -11,7 +11,7 @@ import pytest
 from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Bursts, Poisson
-from edgesim.arrivals.trace import TraceFile
+from edgesim.arrivals.trace import Trace, read_times_s
 from edgesim.errors import DataError, PlanError
 from edgesim.rng import CHUNK, ReplicationStreams, Streams
 
@@ -75,7 +75,7 @@ def test_trace_file_is_read_as_it_is(tmp_path: Path) -> None:
     """First field of each line; comments and empty lines are passed over."""
     path = tmp_path / "times.csv"
     path.write_text("# time, user\n0.5, a\n\n0.5 b\n2\n", encoding="utf-8")
-    assert list(TraceFile(str(path)).releases_s(streams())) == [0.5, 0.5, 2.0]
+    assert list(Trace(read_times_s(path)).releases_s(streams())) == [0.5, 0.5, 2.0]
 
 
 @pytest.mark.parametrize("line", ["0.4", "later", "nan", "inf", "-1"])
@@ -84,6 +84,12 @@ def test_trace_file_with_a_mistake_names_the_line(tmp_path: Path, line: str) -> 
     path = tmp_path / "times.txt"
     path.write_text(f"0.5\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"times\.txt:2"):
-        list(TraceFile(str(path)).releases_s(streams()))
+        read_times_s(path)
     with pytest.raises(DataError, match="cannot read"):
-        list(TraceFile(str(tmp_path / "none")).releases_s(streams()))
+        read_times_s(tmp_path / "none")
+
+
+@pytest.mark.parametrize("times_s", [(), (1.0, 0.5), (float("inf"),), (-1.0,)])
+def test_a_trace_needs_times_in_order(times_s: tuple[float, ...]) -> None:
+    with pytest.raises(PlanError, match=r"trace"):
+        Trace(times_s)

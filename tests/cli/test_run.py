@@ -122,8 +122,8 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
     draw_table(console, Table("Costs", ("strategy", "energy"), (("a", "1 J"), ("b", "22 J")), best=frozenset({(0, 1)})))
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[-3:] == [
-        "a           1 J*",
-        "b          22 J",
+        "a           *1 J",
+        "b           22 J",
         "* best in its column, or its interval meets the best's",
     ]
 
