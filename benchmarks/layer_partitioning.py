@@ -2,6 +2,7 @@
 
     python benchmarks/layer_partitioning.py                     runs scenarios/layer-partitioning.yaml first
     python benchmarks/layer_partitioning.py --result FOLDER     uses a result of it
+    python benchmarks/layer_partitioning.py --traffic           prints what convolutions of known networks send, from their plans
 
 Left: accuracy when lost messages are zeros and nobody waits longer. Middle: share of requests answered when everybody waits and
 nothing is repeated, beside (1 - p)^n for the n messages of a plan. Right: latency when lost messages are repeated.
@@ -11,19 +12,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from edgesim.cli.progress import progress_on_stderr
 from edgesim.report.run import run
 from edgesim.report.style import house_style
+from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
+from edgesim.study.plans import plans
+from edgesim.study.prepare import prepare
+from edgesim.study.run import Silent
 
 ROOT = Path(__file__).resolve().parent.parent
 DEGRADING = ("degrade-2", "degrade-4", "degrade-8", "degrade-halo-8", "nonn", "resilient")
 WAITING = ("wait-2", "wait-4", "wait-8", "wait-halo-8")
-N_MESSAGES = {"wait-2": 16, "wait-4": 32, "wait-8": 56, "wait-halo-8": 55}  # counted by `edgesim plan`
+N_DEVICES = (2, 4, 8)
 PANELS = (
     ("accuracy", "datagram", DEGRADING, "accuracy, lost is zero"),
     ("answered", "datagram", WAITING, "answered, waiting for all"),
@@ -31,7 +38,47 @@ PANELS = (
 )
 
 
-def panel(ax: plt.Axes, summary: pd.DataFrame, metric: str, transport: str, strategies: tuple[str, ...]) -> None:
+def traffic_table() -> list[str]:
+    """Return the bytes that convolutions cause, in MB, for equal devices of which the owner is one."""
+    rows = [
+        f"| network | execution | {' | '.join(f'p = {p}' for p in N_DEVICES)} |",
+        "|---" * (2 + len(N_DEVICES)) + "|",
+    ]
+    for label, model, shape, n_classes in (
+        ("VGG-16, 224x224", "vgg16", (3, 224, 224), 1000), ("WRN-40-4, 32x32", {"type": "wrn", "depth": 40, "width": 4}, (3, 32, 32), 10),
+    ):  # fmt: skip
+        for execution in ("mapreduce", "halo"):
+            cells = [f"{convolution_byte(model, shape, n_classes, execution, p) / 1e6:.3g}" for p in N_DEVICES]
+            rows.append(f"| {label} | {execution} | {' | '.join(cells)} |")
+    return rows
+
+
+def convolution_byte(model: Any, shape: tuple[int, ...], n_classes: int, execution: str, p: int) -> int:
+    """Return the bytes of a plan that convolutions cause: scattered and gathered for them, or exchanged for them."""
+    scenario = Scenario.from_data({
+        "name": "traffic",
+        "topology": {"mesh": {"count": p, "profile": "raspberry-pi-4b", "bandwidth": "10 Mbit/s", "name": "pi"}},
+        "workload": {"input": list(shape), "classes": n_classes, "model": model, "source": "pi1", "sink": "pi1"},
+        "strategies": {"cut": {"type": "modnn", "owner": "pi1", "workers": "pi*", "owner_computes": True, "execution": execution}},
+    })  # fmt: skip
+    deployment: Any = prepare([({}, build(scenario))], Silent()).prepared[0].deployment
+    if execution == "mapreduce":
+        linear = {cut.stage.name for cut in deployment.stages if cut.stage.is_matrix}
+        return sum(t.size_byte for t in deployment.plan.transfers if t.step_id.split("/")[0] not in linear)
+    parts = {}
+    for cut in deployment.stages:
+        main = {layer.name for layer in cut.stage.layers if layer.is_main}
+        for use in cut.schedule.uses:
+            if use.layer in main:
+                parts[cut.stage.name, use.message, use.tensor, use.box] = cut.stage.tensor(use.tensor).byte_of(use.box)
+    return sum(parts.values())
+
+
+def panel(
+    ax: plt.Axes, summary: pd.DataFrame, n_messages: dict[str, int], what: tuple[str, str, tuple[str, ...]]
+) -> None:
+    """Draw one metric against message loss; `what` is metric, transport and strategies."""
+    metric, transport, strategies = what
     for number, name in enumerate(strategies):
         chosen = (summary["metric"] == metric) & (summary["transport"] == transport) & (summary["strategy"] == name)
         rows = summary[chosen].sort_values("loss")
@@ -43,7 +90,7 @@ def panel(ax: plt.Axes, summary: pd.DataFrame, metric: str, transport: str, stra
             places, rows["mean"] * scale, yerr=half, marker="o", markersize=3, linewidth=0.9, color=colour, label=name
         )
         if metric == "answered":
-            ax.plot(places, (1 - rows["loss"]) ** N_MESSAGES[name], linestyle=":", linewidth=0.9, color=colour)
+            ax.plot(places, (1 - rows["loss"]) ** n_messages[name], linestyle=":", linewidth=0.9, color=colour)
         ax.set_xticks(places, [f"{100 * loss:g}" for loss in rows["loss"]])
     ax.set_xlabel("lost messages (%)")
     ax.set_ylim(bottom=0)
@@ -53,15 +100,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--result", type=Path, help="folder of a finished run of the scenario")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "results")
+    parser.add_argument("--traffic", action="store_true", help="print the table of traffic and end")
     options = parser.parse_args()
-    folder = options.result
-    if folder is None:
-        folder = run(Scenario.load(ROOT / "scenarios" / "layer-partitioning.yaml")).folder
+    if options.traffic:
+        print("\n".join(traffic_table()))
+        return
+    scenario = Scenario.load(ROOT / "scenarios" / "layer-partitioning.yaml")
+    folder = options.result or run(scenario, progress=progress_on_stderr()).folder
+    n_messages = {planned.label: len(planned.plan.transfers) for planned in plans(scenario, WAITING, Silent())}
     summary = pd.read_csv(folder / "summary.csv")
     with house_style():
         figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8))
         for ax, (metric, transport, strategies, title) in zip(axes, PANELS, strict=True):
-            panel(ax, summary, metric, transport, strategies)
+            panel(ax, summary, n_messages, (metric, transport, strategies))
             ax.set_title(title, loc="left", fontsize=9)
             if metric == "latency":
                 ax.set_ylim(top=1.4 * ax.get_ylim()[1])  # room for the legend

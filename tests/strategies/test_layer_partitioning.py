@@ -145,6 +145,23 @@ def test_traffic_of_published_networks(make_context, make_noise, name, execution
             assert sent / 1e6 == pytest.approx(published_megabyte[position], rel=0.01, abs=digit)
 
 
+@pytest.mark.parametrize(("p", "derived_megabyte"), [(2, 5.7), (4, 9.4), (8, 12.9)])
+def test_derived_totals_of_wrn_take_strided_inputs_at_half_their_size(make_context, make_noise, p, derived_megabyte):
+    """Totals derived from the closed form by hand differ from the plans for three reasons, and for no other.
+
+    They take the input of a strided convolution at the size of its output, leave the 1x1 convolutions of shortcuts out, and are the
+    mean over which of the strips is the owner's. So counted, the layers of the real network give them to their last digit.
+    """
+    context = context_of(make_context, make_noise, "wrn", p)
+    megabyte = 0.0
+    for conv, _, out in convolutions(context.network, (3, 32, 32)):
+        if conv.kernel_size[0] == 3:
+            inner = 4 * 2 * (p - 1) * out * conv.in_channels  # a row beyond each cut, on both sides of it
+            whole = 4 * out * out * (conv.in_channels + conv.out_channels)
+            megabyte += (p - 1) / p * (whole + inner) / 1e6
+    assert round(megabyte, 1) == derived_megabyte
+
+
 def test_halos_stay_between_neighbours(make_context, make_noise):
     """In a run of convolutions only neighbours speak; the owner is asked at its ends only."""
     context = context_of(make_context, make_noise, "wrn", 5)
