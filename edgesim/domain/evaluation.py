@@ -16,9 +16,9 @@ class Evaluation:
     ----------
     samples : size of the part of the test split that is asked, drawn from the stream ``evaluation/samples``; the same for all
         strategies and factor points. All of it when not given, or when there are fewer.
-    patterns : most patterns of losses that are evaluated for a strategy at a factor point: those of the first so many
-        replications, which are as random as any others. The mean accuracy is then over these; its number of values says so.
-        There is no exact expectation of the accuracy when there are more possible outcomes.
+    patterns : most patterns of losses that are evaluated for a strategy at a factor point: those of so many replications, drawn from
+        the stream ``evaluation/patterns``, the same for all strategies and factor points. The mean accuracy is then over these; its
+        number of values says so. There is no exact expectation of the accuracy when there are more possible outcomes.
     """
 
     samples: Annotated[int, Ge(1)] | None = None

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Evaluation
-    from edgesim.study.design import Case
 
 
 def asked(test: Split, evaluation: Evaluation, seed: int) -> Split:
@@ -25,16 +24,15 @@ def asked(test: Split, evaluation: Evaluation, seed: int) -> Split:
     return Split(test.inputs[kept], test.labels[kept])
 
 
-def is_asked(case: Case, n_trials: int, start: int = 0, *, is_enumeration: bool = False) -> NDArray[np.bool_]:
-    """Return, for trials of a case, whether the networks are asked what is left of their answer.
+def asked_replications(evaluation: Evaluation, n_replications: int, seed: int) -> NDArray[np.bool_]:
+    """Return for each replication whether the networks are asked what is left of its answer; the same for all strategies and points."""
+    if evaluation.patterns is None or evaluation.patterns >= n_replications:
+        return np.ones(n_replications, dtype=np.bool_)
+    chosen = np.zeros(n_replications, dtype=np.bool_)
+    chosen[generator(seed, "evaluation/patterns").choice(n_replications, evaluation.patterns, replace=False)] = True
+    return chosen
 
-    Parameters
-    ----------
-    case : without test samples nothing is asked.
-    n_trials, start : number of trials, and replication of the first.
-    is_enumeration : whether they are all possible outcomes of the failures; these are asked about all or not at all.
-    """
-    n_most = case.evaluation.patterns
-    if not case.n_samples or (is_enumeration and n_most is not None and n_trials > n_most):
-        return np.zeros(n_trials, dtype=np.bool_)
-    return np.arange(start, start + n_trials) < (n_trials + start if n_most is None or is_enumeration else n_most)
+
+def are_outcomes_asked(evaluation: Evaluation, n_outcomes: int) -> bool:
+    """Return whether the networks are asked about the possible outcomes of the failures: about all, or not at all."""
+    return evaluation.patterns is None or n_outcomes <= evaluation.patterns

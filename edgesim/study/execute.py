@@ -16,7 +16,7 @@ import numpy as np
 
 from edgesim.interfaces import Progress, Task
 from edgesim.study.design import Block, Case, Shared, blocks, show_point
-from edgesim.study.evaluation import is_asked
+from edgesim.study.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.executor import Crew, Flow, OpenCrew
 from edgesim.study.parts import Parts
 from edgesim.study.summary import Row, summarise, values_of
@@ -40,10 +40,12 @@ class Work:
     ----------
     blocks : in the order of the results.
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
+    is_asked : for each case, in which replications the networks are asked.
     """
 
     blocks: tuple[Block, ...]
     n_outcomes: tuple[int, ...]
+    is_asked: tuple[NDArray[np.bool_], ...]
 
     def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
         """Return the tasks of one case, in order."""
@@ -53,7 +55,8 @@ class Work:
 def plan_work(shared: Shared, replications: int) -> Work:
     """Divide a study into tasks."""
     n_outcomes = tuple(n_enumerated(case) for case in shared.cases)
-    return Work(tuple(blocks(shared.cases, replications, n_outcomes)), n_outcomes)
+    is_asked = tuple(asked_replications(case.evaluation, replications, case.seed) for case in shared.cases)
+    return Work(tuple(blocks(shared.cases, replications, n_outcomes)), n_outcomes, is_asked)
 
 
 def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> None:
@@ -179,11 +182,11 @@ def wanted(
     case: Case, trials: Trials, block: Block, work: Work, *, has_answer: bool | None = True
 ) -> NDArray[np.bool_]:
     """Return, for the trials of a block, whether the accuracy is wanted; only of those with an answer, unless `has_answer` is None."""
-    n = len(trials)
-    if block.is_enumeration:
-        chosen = is_asked(case, work.n_outcomes[block.case], is_enumeration=True)[:1].repeat(n)
-    else:
-        chosen = is_asked(case, n, block.start)
+    chosen = np.zeros(len(trials), dtype=np.bool_)  # without test samples nothing is asked
+    if case.n_samples and block.is_enumeration:
+        chosen[:] = are_outcomes_asked(case.evaluation, work.n_outcomes[block.case])
+    elif case.n_samples:
+        chosen = work.is_asked[block.case][block.start : block.stop]
     return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
 
 
