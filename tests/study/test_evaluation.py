@@ -13,7 +13,6 @@ from edgesim.domain.model import Split
 from edgesim.study.evaluation import are_outcomes_asked, asked, asked_replications
 from edgesim.study.run import run
 
-
 WORKLOAD = {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": "hub"}
 
 
@@ -41,7 +40,7 @@ def test_replications_are_drawn_from_all() -> None:
 
 
 @pytest.mark.parametrize(("n_outcomes", "is_asked"), [(8, True), (9, False)])
-def test_outcomes_are_asked_all_or_not_at_all(n_outcomes: int, is_asked: bool) -> None:
+def test_outcomes_are_asked_all_or_not_at_all(n_outcomes: int, *, is_asked: bool) -> None:
     """An expectation over some of them would be wrong."""
     assert are_outcomes_asked(Evaluation(patterns=8), n_outcomes) is is_asked
     assert are_outcomes_asked(EVERYTHING, n_outcomes)
