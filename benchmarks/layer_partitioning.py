@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 
 from edgesim.cli.progress import progress_on_stderr
 from edgesim.report.run import run
-from edgesim.report.style import house_style
+from edgesim.report.style import house_style, look
 from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
 from edgesim.study.plans import plans
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEGRADING = ("degrade-2", "degrade-4", "degrade-8", "degrade-halo-8", "nonn", "resilient")
 WAITING = ("wait-2", "wait-4", "wait-8", "wait-halo-8")
 N_DEVICES = (2, 4, 8)
+LOOK = look(["2", "4", "8", "halo-8", "nonn", "resilient"])
 PANELS = (
     ("accuracy", "datagram", DEGRADING, "accuracy, lost is zero"),
     ("answered", "datagram", WAITING, "answered, waiting for all"),
@@ -79,15 +80,22 @@ def panel(
 ) -> None:
     """Draw one metric against message loss; `what` is metric, transport and strategies."""
     metric, transport, strategies = what
-    for number, name in enumerate(strategies):
+    for name in strategies:
         chosen = (summary["metric"] == metric) & (summary["transport"] == transport) & (summary["strategy"] == name)
         rows = summary[chosen].sort_values("loss")
         scale = 1e3 if metric == "latency" else 1.0
         places = np.arange(len(rows))
         half = np.stack([rows["mean"] - rows["ci_low"], rows["ci_high"] - rows["mean"]]).clip(0) * scale
-        colour = f"C{number if name not in {'nonn', 'resilient'} else 6 + (name == 'resilient')}"
+        colour, marker = LOOK[name.removeprefix("degrade-").removeprefix("wait-")]
         ax.errorbar(
-            places, rows["mean"] * scale, yerr=half, marker="o", markersize=3, linewidth=0.9, color=colour, label=name
+            places,
+            rows["mean"] * scale,
+            yerr=half,
+            marker=marker,
+            markersize=3.5,
+            linewidth=0.9,
+            color=colour,
+            label=name,
         )
         if metric == "answered":
             ax.plot(places, (1 - rows["loss"]) ** n_messages[name], linestyle=":", linewidth=0.9, color=colour)
