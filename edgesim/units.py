@@ -99,6 +99,24 @@ def parse(text: object, unit: str) -> float:
     return value
 
 
+def dimension_of(text: str) -> tuple[float, str]:
+    """Read a quantity of any kind and return its value and its base unit. Raises `ValueError` when it is none.
+
+    >>> dimension_of("20 Mbit/s")
+    (20000000.0, 'bit/s')
+    """
+    match = _TEXT.fullmatch(text)
+    found = match and _factor(match[2])
+    if not found:
+        raise ValueError(f"{text!r} is no quantity; write a number with a unit such as '5 ms'")
+    return parse(text, found[0]), found[0]
+
+
+def show_exactly(value: float, unit: str) -> str:
+    """Return a quantity as a text that reads back as exactly the same value."""
+    return f"{int(value)} {unit}" if float(value).is_integer() else f"{value!r} {unit}"
+
+
 def show(value: float, unit: str) -> str:
     """Format a value in base units with a fitting prefix and three significant digits."""
     if value == 0 or not math.isfinite(value):
@@ -155,7 +173,7 @@ class Quantity:
 
     def write(self, value: float) -> str:
         """Return a text that reads back as exactly the same value."""
-        return f"{int(value)} {self.unit}" if float(value).is_integer() else f"{value!r} {self.unit}"
+        return show_exactly(value, self.unit)
 
 
 def _pattern(unit: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from math import prod
 from typing import TYPE_CHECKING
 
 import typer
@@ -68,7 +67,7 @@ def _oddities(path: Path, scenario: Scenario, *, is_deep: bool) -> tuple[Finding
 
 
 def _size(scenario: Scenario) -> str:
-    n_strategies, n_points = len(scenario.strategies), prod(len(factor.values) for factor in scenario.sweep.values())
+    n_strategies, n_points = len(scenario.strategies), len(scenario.points())
     n_trials = n_strategies * n_points * scenario.replications
     parts = (
         _count(n_strategies, "strategy", "strategies"),

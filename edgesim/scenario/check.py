@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -20,9 +18,10 @@ from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
 from edgesim.scenario.references import named_profiles, reference_problems
+from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from edgesim.scenario.schema import Scenario
     from edgesim.scenario.source import DataPath, Source
@@ -35,7 +34,7 @@ RESERVED = frozenset({
     "lost_transfers", "weight", "minus", "correlation", "probability",
 })  # fmt: skip
 """Columns of the result tables, whose names no factor may take."""
-_NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep")
+_NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
 
 
 def check(source: Source, form: type[Scenario]) -> Scenario:
@@ -103,7 +102,7 @@ def complete(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in completed.items() if value is not None or key not in _EMPTY_MAY_STAND}
 
 
-_EMPTY_MAY_STAND = ("failures", "sweep", "plugins", "profiles")  # `failures:` with nothing after it means none
+_EMPTY_MAY_STAND = ("failures", "sweep", "skip", "plugins", "profiles")  # `failures:` with nothing after it means none
 
 
 def _typed(options: Any, label: str | None) -> Any:
@@ -214,24 +213,29 @@ def _import_plugins(data: dict[str, Any], written: Any) -> Iterator[Problem]:
 
 
 def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> list[Problem]:
-    """Check where factors point, each of their values, and combinations of values if there are few."""
+    """Check where factors point, each of their values, which of them move together, and combinations if there are few."""
     sweep = data.get("sweep")
-    factors: dict[str, tuple[str, list[Any]]] = {}
+    sweep = sweep if isinstance(sweep, dict) else {}
+    factors = read_factors(sweep)
     problems: list[Problem] = []
-    for name, factor in sweep.items() if isinstance(sweep, dict) else ():
+    for name, factor in sweep.items():
         if name in RESERVED:
             message = f"{name!r} is a column of the result tables"
             problems.append(Problem(("sweep", name), message, remedy="choose another name", is_key=True))
         path = factor.get("path") if isinstance(factor, dict) else None
-        values = factor.get("values") if isinstance(factor, dict) else None
         if not isinstance(path, str):
             continue
         wrong_path = _wrong_path(data, form, path, ("sweep", name, "path"))
         if wrong_path:
             problems.append(wrong_path)
-        elif isinstance(values, list):
-            factors[name] = (path, values)
-            problems += _wrong_values(data, form, known, (("sweep", name, "values"), path, values))
+            continue
+        values = factors[name].levels if name in factors else factor.get("values")
+        if isinstance(values, (list, tuple)):
+            place = ("sweep", name, "values") if "values" in factor else ("sweep", name)
+            problems += _wrong_values(data, form, known, (place, path, values))
+    skip = data.get("skip")
+    if len(factors) == len(sweep):
+        problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
     if len(factors) > 1 and not problems and not known:
         problems += _wrong_combination(data, form, factors)
     return problems
@@ -258,7 +262,7 @@ def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: Da
 
 
 def _wrong_values(
-    data: dict[str, Any], form: type[Scenario], known: list[Problem], factor: tuple[DataPath, str, list[Any]]
+    data: dict[str, Any], form: type[Scenario], known: list[Problem], factor: tuple[DataPath, str, Sequence[Any]]
 ) -> Iterator[Problem]:
     """Check every value of a factor, the other factors being at what the scenario says."""
     place, path, values = factor
@@ -273,17 +277,17 @@ def _wrong_values(
     for index, new, wrong in found.values():
         text = new.message if new.path == split(path) else f"with {path} = {wrong[0]}: {new.message}"
         others = f" (and so for {', '.join(map(str, wrong[1:]))})" if len(wrong) > 1 else ""
-        yield Problem((*place, index), text + others, new.expected, new.remedy)
+        at = (*place, index) if place[-1] == "values" else place
+        yield Problem(at, text + others, new.expected, new.remedy)
 
 
-def _wrong_combination(
-    data: dict[str, Any], form: type[Scenario], factors: dict[str, tuple[str, list[Any]]]
-) -> Iterator[Problem]:
+def _wrong_combination(data: dict[str, Any], form: type[Scenario], factors: dict[str, FactorSpec]) -> Iterator[Problem]:
     """Report the first combination of values that is not valid although each value alone is."""
-    if prod(len(values) for _, values in factors.values()) > MAX_COMBINATIONS:
+    combinations = points(factors, data.get("skip") or ())
+    if len(combinations) > MAX_COMBINATIONS:
         return
-    for combination in product(*(values for _, values in factors.values())):
-        changes = {path: value for (path, _), value in zip(factors.values(), combination, strict=True)}
+    for point in combinations:
+        changes = {factors[name].path: value for name, value in point.items()}
         new = _new_problem(data, form, [], changes)
         if new:
             text = ", ".join(f"{path} = {value}" for path, value in changes.items())
@@ -295,7 +299,7 @@ def _new_problem(
     data: dict[str, Any], form: type[Scenario], known: list[Problem], changes: dict[str, Any]
 ) -> Problem | None:
     """Return what the changes make wrong that was not wrong before."""
-    changed: dict[str, Any] = {**data, "sweep": {}}
+    changed: dict[str, Any] = {**data, "sweep": {}, "skip": []}
     for path, value in changes.items():
         changed = with_value(changed, path, value)
     _, problems = _problems(complete(changed), form)

@@ -83,7 +83,7 @@ def least_delay_s(topology: Topology, src_id: str, dst_id: str) -> float:
 def _unused(scenario: Scenario, system: System) -> Iterator[Problem]:
     used = {device.profile.name for device in system.topology.devices}
     swept = [factor.path for factor in scenario.sweep.values()]
-    values = {value for factor in scenario.sweep.values() for value in factor.values}
+    values = {value for factor in scenario.sweep.values() for value in factor.levels}
     for name in scenario.profiles:
         if name not in used and name not in values:
             yield Problem(

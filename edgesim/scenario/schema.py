@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,6 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     StringConstraints,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -35,7 +33,7 @@ from edgesim.scenario.hardware import (
     Spec,
     without_defaults,
 )
-from edgesim.scenario.options import OptionsOf, PluginOf, mistake, mistake_at
+from edgesim.scenario.options import OptionsOf, PluginOf, mistake
 from edgesim.scenario.shapes import (
     SHAPES,
     GeometricSpec,
@@ -48,11 +46,11 @@ from edgesim.scenario.shapes import (
     TreeSpec,
 )
 from edgesim.scenario.source import Source, read_text
+from edgesim.scenario.sweep import FactorSpec, Scalar, points
 from edgesim.units import BitPerSecond, Seconds
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
-Scalar = bool | int | float | str
 
 
 class FileSpec(ChannelSpec):
@@ -156,21 +154,6 @@ class WorkloadSpec(Spec):
         return {**rest, "dataset": {"type": "shape-only", **shape}}
 
 
-class FactorSpec(Spec):
-    """A value of the scenario that a study varies."""
-
-    path: str = Field(description="keys and list positions with dots between", examples=["failures.device_loss.k"])
-    values: Annotated[tuple[Scalar, ...], Len(1)] = Field(description="values it takes", examples=[[0, 1, 2]])
-
-    @field_validator("values")
-    @classmethod
-    def _are_distinct(cls, values: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
-        for position, value in enumerate(values):
-            if any(json.dumps(value) == json.dumps(other) for other in values[:position]):
-                raise mistake_at((position,), value, mistake(f"value {value!r} is given twice"))
-        return values
-
-
 class Scenario(Spec):
     """One system and what is asked of it: the whole content of a scenario file."""
 
@@ -199,6 +182,15 @@ class Scenario(Spec):
         description="values that the study varies, by column name",
         examples=[{"lost_devices": {"path": "failures.device_loss.k", "values": [0, 1, 2]}}],
     )
+    skip: tuple[str, ...] = Field(
+        (),
+        description="conditions of factor points that are left out: comparisons of factors, joined by `and`",
+        examples=[["lost_devices >= devices"]],
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"skip"}))
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
@@ -228,12 +220,11 @@ class Scenario(Spec):
         return check(source, cls)
 
     def points(self) -> tuple[dict[str, Scalar], ...]:
-        """Return the factor points of the sweep: every combination of values, the last factor fastest.
+        """Return the factor points of the sweep: every combination of values, the last factor fastest, but those of `skip`.
 
         Without a sweep there is one point, the empty one.
         """
-        combinations = product(*(factor.values for factor in self.sweep.values()))
-        return tuple(dict(zip(self.sweep, values, strict=True)) for values in combinations)
+        return points(self.sweep, self.skip)
 
     def at(self, point: dict[str, Scalar]) -> Scenario:
         """Return the scenario at a factor point, without a sweep.
@@ -253,6 +244,7 @@ class Scenario(Spec):
 
         data = self.resolved()
         data["sweep"] = {}
+        data.pop("skip", None)
         for name, value in point.items():
             if name not in self.sweep:
                 raise UnknownNameError("factor", name, tuple(self.sweep), nearest_name(name, tuple(self.sweep)))

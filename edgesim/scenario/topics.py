@@ -44,8 +44,12 @@ WRITING = {
         "whole plug-in; a key with nothing behind it (or null) takes the key away. The other file may extend a further one."
     ),
     "sweep": (
-        "sweep: names the factors of a study. Each has a path, keys and list positions with dots between, and values. All "
-        "combinations are simulated; the name becomes a column of the tables."
+        "sweep: names the factors of a study. Each has a path, keys and list positions with dots between, and values: a "
+        "list, values: [0, 1, 2], or a range, from: 1 ms, to: 1 s, n: 4, which has both ends; scale: log gives equal ratios in "
+        "place of equal differences. All combinations are simulated, but a factor with: another one moves with it, value by "
+        'value. skip: ["lost >= devices and p == 0.1"] leaves points out: comparisons (<= >= == != < >) of a factor with a '
+        "value or another factor, joined by and. Anything can be varied, the seed and options of strategies too. The name "
+        "becomes a column of the tables."
     ),
     "seed": (
         "Everything random starts from the seed: failures, training, places of random graphs. Each draw comes from a stream "
