@@ -94,6 +94,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         sys.stdout.write("\n")
     elif not quiet:
         show(result)
+    report_targets(result)
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
@@ -199,6 +200,18 @@ def _cell(text: str, *, is_best: bool) -> Text:
     from rich.text import Text
 
     return Text(MARK + text, style="bold") if is_best else Text(text)
+
+
+def report_targets(result: Result) -> None:
+    """Warn on stderr about factor points that reached the most replications before their intervals were narrow enough."""
+    stopping = result.stopping()
+    missed = stopping[~stopping["is_met"].astype(bool)]
+    if len(missed):
+        n = f"{int(missed['replications'].iloc[0]):,}"
+        sys.stderr.write(
+            f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
+            "raise `max`, or widen the target\n"
+        )
 
 
 def report_oddities(result: Result) -> list[str]:

@@ -68,13 +68,16 @@ def _oddities(path: Path, scenario: Scenario, *, is_deep: bool) -> tuple[Finding
 
 def _size(scenario: Scenario) -> str:
     n_strategies, n_points = len(scenario.strategies), len(scenario.points())
-    n_trials = n_strategies * n_points * scenario.replications
+    rule = scenario.rule
+    n_most = rule if isinstance(rule, int) else rule.ceiling
+    n_trials = n_strategies * n_points * n_most
+    at_least = "" if isinstance(rule, int) else f"{rule.floor:,} to "
     parts = (
         _count(n_strategies, "strategy", "strategies"),
         _count(n_points, "point"),
-        _count(scenario.replications, "replication"),
+        at_least + _count(n_most, "replication"),
     )
-    return f"{' x '.join(parts)} = {_count(n_trials, 'trial')}"
+    return f"{' x '.join(parts)} = {'at most ' if at_least else ''}{_count(n_trials, 'trial')}"
 
 
 def _count(n: int, singular: str, plural: str = "") -> str:

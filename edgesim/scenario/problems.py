@@ -10,7 +10,7 @@ from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
@@ -61,7 +61,7 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
     """Return the problems behind a validation error of `data`, one per place and kind."""
     found: dict[tuple[DataPath, str], Problem] = {}
     missing: dict[DataPath, list[str]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in _meant(error.errors(include_url=False)):
         path = _data_path(detail["loc"], data, is_key=detail["type"] in {"missing", "extra_forbidden"})
         if detail["type"] == "missing":
             missing.setdefault(path[:-1], []).append(str(path[-1]))
@@ -78,6 +78,18 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
         if rest := [name for name in names if (*path, name) not in meant]:
             found[path, "missing"] = _missing(path, rest)
     return list(found.values())
+
+
+def _meant(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a mapping is no number or text, where the form of a mapping is allowed too and has mistakes of its own."""
+
+    def is_alternative(detail: ErrorDetails) -> bool:
+        place = detail["loc"][:-1]
+        is_scalar = detail["type"] in {"int_type", "float_type", "string_type", "bool_type"}
+        others = (one for one in details if one is not detail and one["loc"][: len(place)] == place)
+        return is_scalar and isinstance(detail["input"], dict) and any(True for _ in others)
+
+    return [detail for detail in details if not is_alternative(detail)]
 
 
 def _either(*wanted: str) -> str:

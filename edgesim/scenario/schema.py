@@ -18,6 +18,7 @@ from pydantic import (
 
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
+from edgesim.domain.stopping import Stopping
 from edgesim.domain.topology import Forwarding
 from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
@@ -34,6 +35,7 @@ from edgesim.scenario.hardware import (
     without_defaults,
 )
 from edgesim.scenario.options import OptionsOf, PluginOf, mistake
+from edgesim.scenario.replications import ReplicationsSpec
 from edgesim.scenario.shapes import (
     SHAPES,
     GeometricSpec,
@@ -162,7 +164,9 @@ class Scenario(Spec):
         "", description="what the study is to answer", examples=["What is left when devices are lost?"]
     )
     seed: Annotated[int, Ge(0)] = Field(1, description="start of all random streams and of training", examples=[1])
-    replications: Annotated[int, Ge(1)] = Field(100, description="repetitions of every trial", examples=[400])
+    replications: Annotated[int, Ge(1)] | ReplicationsSpec = Field(
+        100, description="repetitions of every trial: a number, or until intervals are narrow enough", examples=[400]
+    )
     plugins: tuple[str, ...] = Field(
         (), description="modules or .py files that register plug-ins", examples=[["my_strategy.py"]]
     )
@@ -219,6 +223,11 @@ class Scenario(Spec):
 
         return check(source, cls)
 
+    @property
+    def rule(self) -> int | Stopping:
+        """How often trials are repeated: the number of replications, or when there are enough."""
+        return self.replications if isinstance(self.replications, int) else self.replications.rule()
+
     def points(self) -> tuple[dict[str, Scalar], ...]:
         """Return the factor points of the sweep: every combination of values, the last factor fastest, but those of `skip`.
 
@@ -252,7 +261,7 @@ class Scenario(Spec):
         return Scenario.from_data(data)
 
     def with_(self, *, replications: int | None = None, seed: int | None = None) -> Scenario:
-        """Return the scenario with another number of replications or another seed. Raises `ScenarioError`."""
+        """Return the scenario with a number of replications or another seed. Raises `ScenarioError`."""
         changes = {"replications": replications, "seed": seed}
         return Scenario.from_data(self.resolved() | {key: value for key, value in changes.items() if value is not None})
 

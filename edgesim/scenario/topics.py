@@ -51,6 +51,11 @@ WRITING = {
         "value or another factor, joined by and. Anything can be varied, the seed and options of strategies too. The name "
         "becomes a column of the tables."
     ),
+    "replications": (
+        "replications: 1000 repeats every trial so often. replications: {min: 200, max: 20000, until: {accuracy: 0.01, latency: "
+        "5 %}} goes on until half of the 95 % interval's width is at most that much, for all strategies of a factor point, in the "
+        "metric's unit or in % of the estimate. It is decided after whole parts of 200 replications."
+    ),
     "seed": (
         "Everything random starts from the seed: failures, training, places of random graphs. Each draw comes from a stream "
         "that is named by what it is for, so the same seed gives the same tables with any number of workers, and all "

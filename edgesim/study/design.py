@@ -127,6 +127,14 @@ def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) 
     ]
 
 
+def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:
+    """Return the positions of the cases at each factor point, in order of their first."""
+    together: dict[str, list[int]] = {}
+    for position, case in enumerate(cases):
+        together.setdefault(repr(sorted(case.point.items())), []).append(position)
+    return [tuple(positions) for positions in together.values()]
+
+
 def show_value(value: object) -> str:
     """Return a factor's value as one text that is the same in every run."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -8,7 +8,7 @@ the parts on the disk, so an interrupted study and one that ran through have the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,14 @@ from edgesim.study.design import Block, Case, Shared, blocks, show_point
 from edgesim.study.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.executor import Crew, Flow, OpenCrew
 from edgesim.study.parts import Parts
+from edgesim.study.stopping import Batches, Stop
 from edgesim.study.summary import Row, summarise, values_of
 from edgesim.study.trial import Patterns, Trials, accuracies, columns, n_enumerated, simulate_outages, without_effect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgesim.domain.stopping import Stopping
 
 PATTERNS_PER_TASK = 8
 """Few, so that workers end together."""
@@ -41,26 +44,32 @@ class Work:
     blocks : in the order of the results.
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
     is_asked : for each case, in which replications the networks are asked.
+    stopping : when a factor point has enough replications; None: when all are done.
+    stops : where each factor point stopped, of an executed study.
     """
 
     blocks: tuple[Block, ...]
     n_outcomes: tuple[int, ...]
     is_asked: tuple[NDArray[np.bool_], ...]
+    stopping: Stopping | None = None
+    stops: tuple[Stop, ...] = ()
 
     def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
         """Return the tasks of one case, in order."""
         return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
 
 
-def plan_work(shared: Shared, replications: int) -> Work:
-    """Divide a study into tasks."""
+def plan_work(shared: Shared, replications: int | Stopping) -> Work:
+    """Divide a study into tasks; with a rule, into all that can be needed."""
+    n_most = replications if isinstance(replications, int) else replications.ceiling
     n_outcomes = tuple(n_enumerated(case) for case in shared.cases)
-    is_asked = tuple(asked_replications(case.evaluation, replications, case.seed) for case in shared.cases)
-    return Work(tuple(blocks(shared.cases, replications, n_outcomes)), n_outcomes, is_asked)
+    is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
+    stopping = None if isinstance(replications, int) else replications
+    return Work(tuple(blocks(shared.cases, n_most, n_outcomes)), n_outcomes, is_asked, stopping)
 
 
-def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> None:
-    """Run the tasks whose parts are not there, and write their parts.
+def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:
+    """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
 
     Raises
     ------
@@ -68,28 +77,25 @@ def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progr
         When a worker or a plug-in fails, or a part cannot be written; finished parts stay.
     """
     parts.begin()
-    missing = [block for block in work.blocks if not parts.has(block)]
-    if not missing:
-        return
-    answers = _known_answers(shared, work, parts, missing)
-    with (
-        open_crew(shared) as crew,
-        progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
-    ):
-        n_missing = sum(block.stop - block.start for block in missing)
-        n_there = sum(block.stop - block.start for block in work.blocks) - n_missing
-        if n_there:
-            bar.advance(n_there, "from an earlier run")
-        _Execution(shared, work, parts, answers, bar).run(crew, missing)
+    batches = Batches(shared, work.blocks, parts, work.stopping)
+    missing = batches.first()
+    if missing:
+        answers = _known_answers(shared, batches.there, parts)
+        with (
+            open_crew(shared) as crew,
+            progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
+        ):
+            n_there = sum(block.stop - block.start for block in batches.there)
+            if n_there:
+                bar.advance(n_there, "from an earlier run")
+            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(crew, missing)
+    return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
-def _known_answers(shared: Shared, work: Work, parts: Parts, missing: Sequence[Block]) -> dict[Key, float]:
+def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[Key, float]:
     """Return what the networks answered in parts that are there already."""
     answers: dict[Key, float] = {}
-    left = set(missing)
-    for block in work.blocks:
-        if block in left:
-            continue
+    for block in there:
         prepared = shared.cases[block.case].prepared
         plan = shared.prepared[prepared].program.plan
         trials, accuracy = parts.read([block])
@@ -106,8 +112,12 @@ def _known_answers(shared: Shared, work: Work, parts: Parts, missing: Sequence[B
 class _Execution:
     """The state of a running study: which answers are known, and which parts wait for which."""
 
-    def __init__(self, shared: Shared, work: Work, parts: Parts, answers: dict[Key, float], bar: Task) -> None:
-        self.shared, self.work, self.parts, self.answers, self.bar = shared, work, parts, answers, bar
+    def __init__(
+        self, shared: Shared, work: Work, parts: Parts, *, answers: dict[Key, float], batches: Batches, bar: Task
+    ) -> None:
+        self.shared, self.work, self.parts, self.answers = shared, work, parts, answers
+        self.batches, self.bar = batches, bar
+        self.needed: list[Block] = []  # by what has just been written
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
         self.sums: dict[int, tuple[int, float]] = {}
@@ -121,6 +131,8 @@ class _Execution:
                     flow.add(patterns)
             else:
                 self._answered(task, answer)
+            while self.needed:
+                flow.add(self.needed.pop(0))
 
     def _simulated(self, block: Block, trials: Trials) -> Iterator[Patterns]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
@@ -160,7 +172,8 @@ class _Execution:
         case = self.shared.cases[block.case]
         accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
         self.parts.write(block, trials, accuracy)
-        self.bar.advance(block.stop - block.start, self._note(block, accuracy))
+        self.needed += self.batches.after(block)
+        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, accuracy))
 
     def _note(self, block: Block, accuracy: NDArray[np.float64]) -> str:
         """Return the present estimate of the case in which something has just ended."""

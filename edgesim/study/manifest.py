@@ -17,6 +17,7 @@ from edgesim.study.worker import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
+    from edgesim.study.execute import Work
 
 FORMAT = 2
 """Raised when the layout of the result folder changes."""
@@ -36,7 +37,7 @@ def identity(scenario: Scenario) -> dict[str, Any]:
         "hash": scenario.hash(),
         "plugin_files": files,
         "seed": scenario.seed,
-        "replications": scenario.replications,
+        "replications": scenario.rule if isinstance(scenario.rule, int) else scenario.rule.ceiling,
         "factors": list(scenario.sweep),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "scenario": scenario.resolved(),
@@ -44,7 +45,13 @@ def identity(scenario: Scenario) -> dict[str, Any]:
 
 
 def facts(
-    shared: Shared, intact: Sequence[dict[str, Any]], *, workers: int, scheduler: str | None, started: datetime
+    shared: Shared,
+    work: Work,
+    intact: Sequence[dict[str, Any]],
+    *,
+    workers: int,
+    scheduler: str | None,
+    started: datetime,
 ) -> dict[str, Any]:
     """Return what else is worth knowing, as plain JSON values: when, where, and what the strategies made."""
     return {
@@ -53,9 +60,23 @@ def facts(
         "platform": {"system": platform.platform(), "machine": platform.machine(), "processors": n_cpus()},
         "workers": workers if scheduler is None else scheduler,
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
+        **_stops(shared, work),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
         "intact": list(intact),
     }
+
+
+def _stops(shared: Shared, work: Work) -> dict[str, Any]:
+    """Return how many replications a study with a rule has, and where each factor point stopped."""
+    if not work.stops:
+        return {}
+    numbers = sorted({stop.replications for stop in work.stops})
+    points = [
+        {**shared.cases[stop.case].point, "replications": stop.replications, "is_met": stop.is_met}
+        for stop in work.stops
+    ]
+    text = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+    return {"replications": text, "stopping": points}
 
 
 def _first_of_each(cases: Sequence[Case]) -> list[Case]:

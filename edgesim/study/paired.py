@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.design import Shared
+from edgesim.study.design import Shared, same_point
 from edgesim.study.load import METRICS
 from edgesim.study.statistics import Estimate, mean
 from edgesim.study.summary import UNITS, values_of
@@ -40,11 +40,8 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
 
     A replication counts for a metric when both have a value: for latency, when both have an answer.
     """
-    together: dict[str, list[int]] = {}
-    for position, case in enumerate(shared.cases):
-        together.setdefault(repr(sorted(case.point.items())), []).append(position)
     found: list[Difference] = []
-    for positions in together.values():
+    for positions in same_point(shared.cases):
         if len(positions) < 2:
             continue
         values = {

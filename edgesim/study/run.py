@@ -107,7 +107,7 @@ def run(
     command = command or f"edgesim run {folder / SCENARIO}"
     points = scenario.points()
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
-    work = plan_work(shared, scenario.replications)
+    work = plan_work(shared, scenario.rule)
     open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform)
     if scheduler is not None:
         open_crew = _on_cluster(scheduler, scenario)
@@ -121,14 +121,14 @@ def run(
         write_json(folder / MANIFEST, about)
         write_json(folder / SCENARIO, made_by["scenario"])
         parts = Parts(folder, shared.cases)
-        execute(shared, work, parts, open_crew, progress)
+        work = execute(shared, work, parts, open_crew, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
         rows, intact = evaluate(shared, work, parts)
         write_summary(folder / SUMMARY, shared.cases, rows)
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
         write_json(folder / TIMELINE, timelines(shared))
-        about = {**about, **facts(shared, intact, workers=workers, scheduler=scheduler, started=started)}
+        about = {**about, **facts(shared, work, intact, workers=workers, scheduler=scheduler, started=started)}
         write_json(folder / MANIFEST, about)
         if illustrate is not None:
             illustrate(Result(folder))

@@ -94,6 +94,13 @@ class Result:
         missing = {name: [""] for name in _NUMBERS}
         return pd.read_csv(self.folder / SUMMARY, keep_default_na=False, na_values=missing)
 
+    def stopping(self) -> pd.DataFrame:
+        """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
+        import pandas as pd
+
+        columns = [*self.factors, "replications", "is_met"]
+        return pd.DataFrame(self.manifest.get("stopping", []), columns=columns)
+
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd

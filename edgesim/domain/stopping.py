@@ -1,0 +1,55 @@
+"""When a study has enough replications."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How narrow the 95 % interval of a metric is to be.
+
+    Parameters
+    ----------
+    metric : its name.
+    half_width : most of half the interval's width, in the metric's base unit, or as a share of the estimate.
+    is_relative : whether it is a share of the estimate.
+    """
+
+    metric: str
+    half_width: float
+    is_relative: bool
+
+    def is_met(self, value: float, low: float, high: float) -> bool:
+        """Return whether an estimate with this interval is narrow enough; one without an interval (NaN) is not."""
+        return (high - low) / 2 <= self.half_width * (abs(value) if self.is_relative else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """Replicate until all targets are met, at least `floor` and at most `ceiling` times.
+
+    Parameters
+    ----------
+    floor, ceiling : bounds on the number of replications.
+    targets : what all strategies of a factor point must meet.
+    """
+
+    floor: int
+    ceiling: int
+    targets: tuple[Target, ...]
+
+    def checkpoints(self, step: int, growth: float = 1.25) -> tuple[int, ...]:
+        """Return after how many replications is decided: whole steps, a quarter more each time, and the ceiling.
+
+        Few looks, since each is a chance to stop on an interval that is narrow by luck.
+
+        Examples
+        --------
+        >>> Stopping(300, 2000, ()).checkpoints(200)
+        (400, 600, 800, 1000, 1400, 1800, 2000)
+        """
+        found = [min(-(-self.floor // step) * step, self.ceiling)]
+        while found[-1] < self.ceiling:
+            found.append(min(-(-int(found[-1] * growth + 0.5) // step) * step, self.ceiling))
+        return tuple(found)
