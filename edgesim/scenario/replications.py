@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 from annotated_types import Ge, Len
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
 from edgesim.domain.metrics import METRICS
@@ -44,11 +44,13 @@ class ReplicationsSpec(Spec):
             raise ValidationError.from_exception_data("until", wrong)
         return until
 
-    @model_validator(mode="after")
-    def _is_a_range(self) -> ReplicationsSpec:
-        if self.min > self.max:
-            raise mistake(f"min is {self.min}, above max, which is {self.max}")
-        return self
+    @field_validator("max")
+    @classmethod
+    def _is_above_min(cls, most: int, info: ValidationInfo) -> int:
+        least = info.data.get("min", most)
+        if least > most:
+            raise mistake(f"max is {most}, below min, which is {least}")
+        return most
 
     def rule(self) -> Stopping:
         """Return the rule."""

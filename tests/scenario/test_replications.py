@@ -24,7 +24,7 @@ def test_targets_are_in_the_unit_of_the_metric_or_in_percent(small: dict[str, An
 @pytest.mark.parametrize(
     ("replications", "messages"),
     [
-        ({"max": 10, "min": 20, "until": {"accuracy": 0.1}}, [": min is 20, above max, which is 10"]),
+        ({"max": 10, "min": 20, "until": {"accuracy": 0.1}}, [".max: max is 10, below min, which is 20"]),
         (
             {
                 "max": 500,
