@@ -16,14 +16,14 @@ from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.domain.transport import Burst, Crossing
+from edgesim.domain.transport import Burst, Crossing, Crossings
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from edgesim.rng import ReplicationStreams
+    from edgesim.rng import BatchStreams, ReplicationStreams
 
 
 class Task(Protocol):
@@ -105,6 +105,14 @@ class OutageModel(Protocol):
         """Return every possible result of `outages` with its probability, or None when they are not finitely many."""
 
 
+@runtime_checkable
+class BatchOutageModel(Protocol):
+    """What an outage model may have besides, to be drawn fast: the same draws for many replications at once."""
+
+    def are_down(self, topology: Topology, streams: BatchStreams) -> Mapping[str, NDArray[np.bool_]]:
+        """Return by device or link in which replications it is down, for the whole trial, shape (n,)."""
+
+
 class RenewalModel(Protocol):
     """Seam ``failures``: takes devices or links down again and again."""
 
@@ -120,6 +128,22 @@ class LossModel(Protocol):
 
     def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:
         """Draw whether a message of `n_packets` packets is lost on this link."""
+
+
+@runtime_checkable
+class BatchLossModel(Protocol):
+    """What a model that loses messages may have besides, to be drawn by the array engine."""
+
+    def are_lost(self, link: Link, is_sent: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.bool_]:
+        """Draw whether a message is lost on this link in the replications in which it is sent, shape (n,)."""
+
+
+@runtime_checkable
+class IndependentLossModel(Protocol):
+    """What a model of losses may have besides, so that all outcomes can be enumerated."""
+
+    def loss_probability(self, link: Link, n_packets: int) -> float:
+        """Return the probability that a message does not come whole over this link, independently of everything else."""
 
 
 class LossProcess(Protocol):
@@ -139,6 +163,21 @@ class PacketLossModel(Protocol):
         """Return what loses packets on this link in one replication, in its stationary state."""
 
 
+class BatchLossProcess(Protocol):
+    """What loses packets on one link in many replications."""
+
+    def n_lost(self, n_packets: NDArray[np.int64], is_sent: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Draw how many of the next packets are lost where some are sent, shape (n,)."""
+
+
+@runtime_checkable
+class BatchPacketLossModel(Protocol):
+    """What a model that loses packets may have besides, to be drawn by the array engine."""
+
+    def batch_losses(self, link: Link, streams: BatchStreams) -> BatchLossProcess:
+        """Return what loses packets on this link in many replications."""
+
+
 class SlowdownModel(Protocol):
     """Seam ``failures``: makes computations take longer."""
 
@@ -149,6 +188,17 @@ class SlowdownModel(Protocol):
         """Draw by how much one computation on this device takes longer; 1 is the time of the compute model."""
 
 
+@runtime_checkable
+class BatchSlowdownModel(Protocol):
+    """What a model of slowdowns may have besides, to be drawn by the array engine."""
+
+    def slows(self, device: Device) -> bool:
+        """Return whether computations on this device can be slowed."""
+
+    def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
+        """Draw `factor` for the replications in which a computation begins, shape (n,)."""
+
+
 FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel
 
 
@@ -157,6 +207,19 @@ class LinkTransport(Protocol):
 
     def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:
         """Send packets over a link; `n_lost` draws how many of so many packets are lost."""
+
+
+@runtime_checkable
+class BatchLinkTransport(Protocol):
+    """What a transport of links may have besides, to be used by the array engine."""
+
+    def cross_batch(
+        self,
+        n_packets: NDArray[np.int64],
+        n_lost: Callable[[NDArray[np.int64], NDArray[np.bool_]], NDArray[np.int64]],
+        latency_s: float,
+    ) -> Crossings:
+        """Send packets over a link in many replications, none where `n_packets` is 0; `n_lost` takes what is sent, and where."""
 
 
 class EndToEndTransport(Protocol):

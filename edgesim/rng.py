@@ -5,23 +5,26 @@ study's seed, its name, the chunk of replications and the replication, and on no
 point, the worker or the order of use. So all strategies of a study meet the same failures (common random numbers), adding a
 device moves no other stream, and results are the same with any number of workers.
 
-A stream is a block of uniforms of shape (replications of the chunk, `WIDTH`), row r belonging to the r-th replication of the
-chunk. A replication that needs more draws goes on in an overflow stream of its own.
+The d-th draws of all replications of a chunk are drawn together, so that they can be had one by one or as an array. A
+replication that needs more than `DEPTH` draws goes on in an overflow stream of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
+from math import prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK = 100
+CHUNK = 1000
 """Replications per chunk. Part of what determines the numbers: changing it changes every study."""
-WIDTH = 16
-"""Draws per replication that are prepared in a block."""
+DEPTH = 16
+"""Draws per replication that all replications of a chunk draw together. Part of what determines the numbers, too."""
 
 
 def stable_hash(name: str) -> int:
@@ -43,25 +46,47 @@ def generator(seed: int, name: str, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stable_hash(name), *key))))
 
 
+class Block:
+    """One stream of one chunk: row d holds the d-th draw of every replication. Rows are drawn when they are first needed."""
+
+    __slots__ = ("_generator", "_key", "_rows")
+
+    def __init__(self, seed: int, name: str, chunk: int) -> None:
+        self._key = (seed, name, chunk)
+        self._generator = generator(seed, name, chunk)
+        self._rows: list[NDArray[np.float64]] = []
+
+    def row(self, draw: int) -> NDArray[np.float64]:
+        """Return the `draw`-th uniform of every replication, 0 <= draw < DEPTH; shape (CHUNK,)."""
+        while len(self._rows) <= draw:
+            self._rows.append(self._generator.random(CHUNK))
+        return self._rows[draw]
+
+    def overflow(self, index: int) -> np.random.Generator:
+        """Return what the `index`-th replication of the chunk draws from behind its `DEPTH` draws here."""
+        seed, name, chunk = self._key
+        return generator(seed, name, chunk, index + 1)
+
+
 class Draws:
     """The uniforms on [0, 1) of one stream in one replication, in order."""
 
-    __slots__ = ("_key", "_name", "_overflow", "_position", "_row", "_seed")
+    __slots__ = ("_block", "_index", "_overflow", "_position")
 
-    def __init__(self, row: list[float], seed: int, name: str, key: tuple[int, int]) -> None:
-        self._row = row
-        self._seed, self._name, self._key = seed, name, key
+    def __init__(self, block: Block, index: int) -> None:
+        self._block = block
+        self._index = index
         self._position = 0
         self._overflow: np.random.Generator | None = None
 
     def uniform(self) -> float:
         """Return the next uniform on [0, 1)."""
         position = self._position
-        if position < len(self._row):
+        if position < DEPTH:
             self._position = position + 1
-            return self._row[position]
+            return self._block.row(position).item(self._index)
         if self._overflow is None:
-            self._overflow = generator(self._seed, self._name, *self._key)
+            self._overflow = self._block.overflow(self._index)
         return float(self._overflow.random())
 
 
@@ -77,19 +102,22 @@ class Streams:
     def __init__(self, seed: int, chunk: int) -> None:
         self.seed = seed
         self.chunk = chunk
-        self._blocks: dict[str, NDArray[np.float64]] = {}
+        self._blocks: dict[str, Block] = {}
 
-    def block(self, name: str) -> NDArray[np.float64]:
-        """Return the uniforms of a stream for the whole chunk, shape (CHUNK, WIDTH)."""
+    def block(self, name: str) -> Block:
+        """Return a stream for the whole chunk."""
         block = self._blocks.get(name)
         if block is None:
-            block = generator(self.seed, name, self.chunk).random((CHUNK, WIDTH))
-            self._blocks[name] = block
+            block = self._blocks[name] = Block(self.seed, name, self.chunk)
         return block
 
     def replication(self, index: int) -> ReplicationStreams:
         """Return the streams of the `index`-th replication of this chunk, 0 <= index < CHUNK."""
         return ReplicationStreams(self, index)
+
+    def batch(self, start: int, stop: int) -> BatchStreams:
+        """Return the streams of some replications of this chunk at once, 0 <= start < stop <= CHUNK."""
+        return BatchStreams(self, slice(start, stop))
 
 
 class ReplicationStreams:
@@ -98,24 +126,124 @@ class ReplicationStreams:
     `scope` gives the same streams under a longer name, so that two failure models of one kind never share draws.
     """
 
-    __slots__ = ("_draws", "_index", "_prefix", "_streams")
+    __slots__ = ("_draws", "_index", "_prefix", "_ratios", "_streams")
 
-    def __init__(self, streams: Streams, index: int, prefix: str = "", draws: dict[str, Draws] | None = None) -> None:
+    def __init__(
+        self,
+        streams: Streams,
+        index: int,
+        prefix: str = "",
+        draws: dict[str, Draws] | None = None,
+        ratios: list[float] | None = None,
+    ) -> None:
         self._streams = streams
         self._index = index
         self._prefix = prefix
         self._draws: dict[str, Draws] = {} if draws is None else draws
+        self._ratios: list[float] = [] if ratios is None else ratios
 
     def scope(self, label: str) -> ReplicationStreams:
         """Return these streams with `label` put before every name."""
-        return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws)
+        return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws, self._ratios)
 
     def __call__(self, name: str) -> Draws:
         name = self._prefix + name
         draws = self._draws.get(name)
         if draws is None:
-            streams = self._streams
-            row = streams.block(name)[self._index].tolist()
-            draws = Draws(row, streams.seed, name, (streams.chunk, self._index + 1))
-            self._draws[name] = draws
+            draws = self._draws[name] = Draws(self._streams.block(name), self._index)
         return draws
+
+    def weigh(self, ratio: float) -> None:
+        """Take note that a value was drawn which the model itself gives `ratio` times as often (importance sampling)."""
+        self._ratios.append(ratio)
+
+    @property
+    def weight(self) -> float:
+        """Probability of what was drawn by the models / by how it was drawn; 1 without importance sampling."""
+        return prod(self._ratios)
+
+
+class BatchDraws:
+    """The uniforms of one stream in many replications of a chunk, each of which goes on at its own place."""
+
+    __slots__ = ("_block", "_overflows", "_positions", "_window")
+
+    def __init__(self, block: Block, window: slice) -> None:
+        self._block = block
+        self._window = window
+        self._positions: int | NDArray[np.int64] = 0  # one number as long as it is the same in all replications
+        self._overflows: dict[int, np.random.Generator] = {}
+
+    def uniforms(self, is_drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the next uniform of each replication that draws, and some number for the others.
+
+        Parameters
+        ----------
+        is_drawn : which replications draw, shape (n,).
+        """
+        import numpy as np
+
+        window = self._window
+        if isinstance(self._positions, int):
+            draw = self._positions
+            if draw < DEPTH and is_drawn.all():
+                self._positions = draw + 1
+                return self._block.row(draw)[window]
+            self._positions = np.full(len(is_drawn), draw)
+        found = np.zeros(len(is_drawn))
+        for draw in np.unique(self._positions[is_drawn]).tolist():
+            here = is_drawn & (self._positions == draw)
+            if draw < DEPTH:
+                found[here] = self._block.row(draw)[window][here]
+            else:
+                for position in np.flatnonzero(here).tolist():
+                    found[position] = self._beyond(window.start + position).random()
+        self._positions += is_drawn
+        return found
+
+    def _beyond(self, index: int) -> np.random.Generator:
+        if index not in self._overflows:
+            self._overflows[index] = self._block.overflow(index)
+        return self._overflows[index]
+
+
+class BatchStreams:
+    """The streams of some replications of a chunk at once: `ReplicationStreams` for arrays."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        window: slice,
+        prefix: str = "",
+        draws: dict[str, BatchDraws] | None = None,
+        weight: NDArray[np.float64] | None = None,
+    ) -> None:
+        import numpy as np
+
+        self._streams = streams
+        self._window = window
+        self._prefix = prefix
+        self._draws: dict[str, BatchDraws] = {} if draws is None else draws
+        self.n = window.stop - window.start
+        """Number of replications."""
+        self.weight: NDArray[np.float64] = np.ones(self.n) if weight is None else weight
+        """As of `ReplicationStreams`, shape (n,)."""
+
+    def scope(self, label: str) -> BatchStreams:
+        """Return these streams with `label` put before every name."""
+        return BatchStreams(self._streams, self._window, f"{self._prefix}{label}/", self._draws, self.weight)
+
+    def replications(self) -> Iterator[ReplicationStreams]:
+        """Yield the streams of each replication alone, from their beginning and without scopes."""
+        return map(self._streams.replication, range(self._window.start, self._window.stop))
+
+    def __call__(self, name: str) -> BatchDraws:
+        name = self._prefix + name
+        draws = self._draws.get(name)
+        if draws is None:
+            draws = self._draws[name] = BatchDraws(self._streams.block(name), self._window)
+        return draws
+
+    def weigh(self, ratios: NDArray[np.float64]) -> None:
+        """Take note that values were drawn which the model itself gives `ratios` times as often; shape (n,), 1 where none was."""
+        self.weight *= ratios

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
+
+Engine = Literal["auto", "event", "array"]
+"""Which engine simulates: the array engine where it can, always the event engine, or the array engine and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,15 @@ class Crossing:
     n_sent: int
     n_received: int
     waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crossings:
+    """What became of some packets on one link in many replications: `Crossing` with arrays, shape (n,)."""
+
+    n_sent: NDArray[np.int64]
+    n_received: NDArray[np.int64]
+    waited_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

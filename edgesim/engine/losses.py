@@ -54,8 +54,8 @@ class Losses:
     def __bool__(self) -> bool:
         return bool(self._models)
 
-    def draw(self, way: Way, share: float, request: Any) -> list[Passage]:
-        """Draw what becomes of a share of the packets of a message, on one hop after another."""
+    def draw(self, way: Way, share: float, request: Any, index: int) -> list[Passage]:  # noqa: ARG002 - see GivenLosses
+        """Draw what becomes of a share of the packets of the message of a step, on one hop after another."""
         passages = []
         for stage in way.stages:
             for hop in stage.hops:
@@ -100,3 +100,24 @@ class Losses:
             )
             self._processes[link.link_id] = processes
         return processes
+
+
+class GivenLosses:
+    """Losses of whole messages that are known beforehand.
+
+    Parameters
+    ----------
+    lost : the step and the link of each message that is lost there; all others come across.
+    """
+
+    def __init__(self, lost: frozenset[tuple[int, str]]) -> None:
+        self._lost = lost
+
+    def draw(self, way: Way, share: float, request: Any, index: int) -> list[Passage]:  # noqa: ARG002 - as `Losses`
+        """Return what becomes of a message, on one hop after another."""
+        passages = []
+        for hop in (hop for stage in way.stages for hop in stage.hops):
+            received = 0.0 if (index, hop.link.link_id) in self._lost else share
+            passages.append(Passage(share, received, 0.0))
+            share = received
+        return passages

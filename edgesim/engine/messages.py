@@ -14,7 +14,7 @@ from edgesim.domain.transport import Burst
 from edgesim.engine.clock import Call
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
-from edgesim.engine.losses import Losses, Passage
+from edgesim.engine.losses import GivenLosses, Losses, Passage
 from edgesim.engine.program import Hop, Stage, Way
 from edgesim.engine.world import World
 
@@ -110,7 +110,7 @@ class Carrier:
     on_end : called with the request, the step, and the share of the packets that arrived; no more will come.
     """
 
-    def __init__(self, world: World, losses: Losses, on_end: Callable[[Any, int, float], None]) -> None:
+    def __init__(self, world: World, losses: Losses | GivenLosses, on_end: Callable[[Any, int, float], None]) -> None:
         self._world = world
         self._clock = world.clock
         self._losses = losses
@@ -136,7 +136,7 @@ class Carrier:
     def _launch(self, message: Message) -> None:
         """Draw what becomes of the packets, and let the message enter its first stage."""
         if self._losses:
-            message.passages = self._losses.draw(message.way, message.share, message.request)
+            message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
         self._enter(message)
 
     def _enter(self, message: Message) -> None:

@@ -34,6 +34,7 @@ from math import inf
 
 from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
 from edgesim.engine.invariants import Checker, is_asked_for
+from edgesim.engine.losses import GivenLosses
 from edgesim.engine.outages import Downtimes
 from edgesim.engine.program import Program
 from edgesim.engine.releases import plan_releases
@@ -91,7 +92,7 @@ def trace(
     world.measure(warm_up_s, has_notes=has_stays)
     trial = Trial(
         world,
-        losses=losses or {},
+        losses=losses if losses is not None else {},
         slowdowns=slowdowns or {},
         streams=streams,
         deadline_s=deadline_s,
@@ -120,7 +121,7 @@ def simulate(
     *,
     outages: Sequence[Outage] = (),
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
-    losses: Mapping[str, LossModel | PacketLossModel] | None = None,
+    losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
     streams: ReplicationStreams | None = None,
     deadline_s: float | None = None,
@@ -138,7 +139,7 @@ def simulate(
     program : the plan, made ready by `compile_plan`.
     outages : when devices and links are down.
     renewals : outages that come again and again, by target; drawn as far as the trial goes.
-    losses : models that lose messages or packets, by label; each draws from the streams of its label.
+    losses : models that lose messages or packets, by label; each draws from the streams of its label. Or losses that are known.
     slowdowns : models that make computations longer, by label; each draws from the streams of its label.
     streams : streams of the replication; needed with whatever draws.
     deadline_s : a request without an answer by then, counted from its release, has timed out; None: no limit.
@@ -162,7 +163,7 @@ def simulate(
     """
     trial = Trial(
         _world(program, outages, renewals, horizon_s, is_checked=is_checked),
-        losses=losses or {},
+        losses=losses if losses is not None else {},
         slowdowns=slowdowns or {},
         streams=streams,
         deadline_s=deadline_s,

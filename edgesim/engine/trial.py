@@ -14,7 +14,7 @@ from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.clock import Call
 from edgesim.engine.devices import FairDevice, FifoDevice, Job
-from edgesim.engine.losses import Losses
+from edgesim.engine.losses import GivenLosses, Losses
 from edgesim.engine.messages import Carrier
 from edgesim.engine.program import Program
 from edgesim.engine.releases import Releases
@@ -74,15 +74,16 @@ class Trial:
         self,
         world: World,
         *,
-        losses: Mapping[str, LossModel | PacketLossModel],
+        losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses,
         slowdowns: Mapping[str, SlowdownModel],
         streams: ReplicationStreams | None,
         deadline_s: float | None,
         admission_limit: int | None,
     ) -> None:
-        if (losses or slowdowns) and streams is None:
+        drawn = {} if isinstance(losses, GivenLosses) else losses
+        if (drawn or slowdowns) and streams is None:
             raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
-        scopes = {label: streams.scope(label) for label in (*losses, *slowdowns)} if streams is not None else {}
+        scopes = {label: streams.scope(label) for label in (*drawn, *slowdowns)} if streams is not None else {}
         self.world = world
         self.program = world.program
         self.clock = world.clock
@@ -99,8 +100,9 @@ class Trial:
             FairDevice(world, self, position) if device.sharing == "fair" else FifoDevice(world, self, position)
             for position, device in enumerate(world.program.devices)
         ]
-        lossy = [(model, scopes[label]) for label, model in losses.items()]
-        self._carrier = Carrier(world, Losses(lossy, world.checker), self._message_ended)
+        lossy = [(model, scopes[label]) for label, model in drawn.items()]
+        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
+        self._carrier = Carrier(world, becoming, self._message_ended)
 
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""

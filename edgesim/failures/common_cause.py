@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Le
 
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.failures.targets import matching
-from edgesim.rng import ReplicationStreams
+from edgesim.rng import BatchStreams, ReplicationStreams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,16 @@ class CommonCause:
         alone = (1 - self.beta) * self.probability
         lost = [name for name in ids if streams(f"target/{name}").uniform() < alone or is_common]
         return [Outage(name, cause="common-cause") for name in lost]
+
+    def are_down(self, topology: Topology, streams: BatchStreams) -> Mapping[str, NDArray[np.bool_]]:
+        """Draw what is lost in many replications."""
+        import numpy as np
+
+        everyone = np.ones(streams.n, dtype=np.bool_)
+        is_common = streams("common").uniforms(everyone) < self.beta * self.probability
+        alone = (1 - self.beta) * self.probability
+        ids = matching(topology, self.targets)
+        return {name: is_common | (streams(f"target/{name}").uniforms(everyone) < alone) for name in ids}
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
         """Yield every subset with its probability."""

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from math import prod
-from typing import cast
+from math import inf, prod
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from edgesim.domain.records import Outage
 from edgesim.domain.topology import Topology
 from edgesim.interfaces import (
+    BatchLossModel,
+    BatchOutageModel,
+    BatchPacketLossModel,
+    BatchSlowdownModel,
     FailureModel,
     LossModel,
     OutageModel,
@@ -17,7 +23,10 @@ from edgesim.interfaces import (
     RenewalModel,
     SlowdownModel,
 )
-from edgesim.rng import ReplicationStreams
+from edgesim.rng import BatchStreams, ReplicationStreams
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def outage_models(failures: Mapping[str, FailureModel]) -> dict[str, OutageModel]:
@@ -61,6 +70,56 @@ def draw_outages(failures: Mapping[str, FailureModel], topology: Topology, strea
     ]
 
 
+def batch_obstacle(failures: Mapping[str, FailureModel], topology: Topology) -> str:
+    """Return what keeps failure models from being drawn for many replications at once, in words; empty when nothing does."""
+    for label, model in failures.items():
+        if hasattr(model, "renewals"):
+            return f"failure model {label!r} takes its targets down again and again"
+    for label, loss in loss_models(failures, topology).items():
+        if not isinstance(loss, (BatchLossModel, BatchPacketLossModel)):
+            return f"failure model {label!r} has no array form"
+    for label, slowdown in slowdown_models(failures, topology).items():
+        if not isinstance(slowdown, BatchSlowdownModel):
+            return f"failure model {label!r} has no array form"
+    return ""
+
+
+def draw_down(
+    failures: Mapping[str, FailureModel], topology: Topology, streams: BatchStreams
+) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]:
+    """Draw what is down in many replications.
+
+    Returns
+    -------
+    down : by device or link: in which replications it is down from beginning to end, shape (n,).
+    is_whole : False where some outage begins later or ends, shape (n,).
+    """
+    down: dict[str, NDArray[np.bool_]] = {}
+    is_whole = np.ones(streams.n, dtype=np.bool_)
+    for label, model in outage_models(failures).items():
+        if isinstance(model, BatchOutageModel):
+            found = model.are_down(topology, streams.scope(label))
+        else:
+            drawn = [model.outages(topology, one.scope(label)) for one in streams.replications()]
+            found, is_kept = down_of(drawn)
+            is_whole &= is_kept
+        for name, is_down in found.items():
+            down[name] = down[name] | is_down if name in down else is_down
+    return down, is_whole
+
+
+def down_of(drawn: Sequence[Sequence[Outage]]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]:
+    """Return outages of many replications in the form of `draw_down`."""
+    down: dict[str, NDArray[np.bool_]] = {}
+    is_whole = np.ones(len(drawn), dtype=np.bool_)
+    for index, outages in enumerate(drawn):
+        for outage in outages:
+            if outage.start_s > 0.0 or outage.end_s < inf:
+                is_whole[index] = False
+            down.setdefault(outage.target_id, np.zeros(len(drawn), dtype=np.bool_))[index] = True
+    return down, is_whole
+
+
 def enumerate_outages(
     failures: Mapping[str, FailureModel], topology: Topology, n_most: int
 ) -> list[tuple[float, list[Outage]]] | None:
@@ -69,12 +128,9 @@ def enumerate_outages(
     Returns
     -------
     outcomes
-        None when there are more than `n_most`, when a model's outcomes cannot be listed, or when something else is drawn:
-        losses, slowdowns, renewals.
+        None when there are more than `n_most`, or when a model's outcomes cannot be listed. Losses are left aside.
     """
-    if loss_models(failures, topology) or slowdown_models(failures, topology):
-        return None
-    if any(hasattr(model, "renewals") for model in failures.values()):
+    if slowdown_models(failures, topology) or any(hasattr(model, "renewals") for model in failures.values()):
         return None
     per_model: list[list[tuple[float, Sequence[Outage]]]] = []
     n_outcomes = 1

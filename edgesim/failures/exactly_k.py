@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
@@ -14,7 +14,11 @@ from edgesim.domain.records import Outage
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.targets import matching
-from edgesim.rng import ReplicationStreams
+from edgesim.rng import BatchStreams, ReplicationStreams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,20 @@ class ExactlyK:
         kind = "link" if "->" in self.targets else "device"
         draws = sorted((streams(f"{kind}/{name}").uniform(), name) for name in self._targets(topology))
         return [Outage(name, cause="exactly-k") for _, name in draws[: self.k]]
+
+    def are_down(self, topology: Topology, streams: BatchStreams) -> Mapping[str, NDArray[np.bool_]]:
+        """Draw what is lost in many replications."""
+        import numpy as np
+
+        kind = "link" if "->" in self.targets else "device"
+        names = sorted(self._targets(topology))  # of equal draws the first name is lost first
+        if not names:
+            return {}
+        everyone = np.ones(streams.n, dtype=np.bool_)
+        draws = np.stack([streams(f"{kind}/{name}").uniforms(everyone) for name in names])
+        are_down = np.zeros(draws.shape, dtype=np.bool_)
+        np.put_along_axis(are_down, np.argsort(draws, axis=0, kind="stable")[: self.k], True, axis=0)
+        return dict(zip(names, are_down, strict=True))
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
         """Yield all C(n, k) subsets with their common probability."""

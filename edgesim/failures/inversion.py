@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from math import ceil, exp, inf, log1p
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def exponential(uniform: float, mean: float) -> float:
@@ -39,3 +44,25 @@ def binomial(uniform: float, n: int, probability: float) -> int:
     while k < n and float(bdtr(k, n, probability)) <= uniform:
         k += 1
     return min(max(k, 0), n)
+
+
+def binomials(uniforms: NDArray[np.float64], n: NDArray[np.int64], probability: float) -> NDArray[np.int64]:
+    """Return `binomial` of many uniforms, each with its own number of trials; shape (m,)."""
+    import numpy as np
+
+    found = np.where(probability >= 1.0, n, np.zeros_like(n))
+    if not 0.0 < probability < 1.0:
+        return found
+    some = np.flatnonzero((n > 0) & (uniforms >= np.exp(n * log1p(-probability))))
+    if not len(some):
+        return found
+    from scipy.special import bdtr, bdtrik
+
+    u, m = uniforms[some], n[some]
+    k = np.ceil(bdtrik(u, m, probability) - 1e-9)
+    while (is_above := (k > 0) & (bdtr(k - 1, m, probability) > u)).any():
+        k -= is_above
+    while (is_below := (k < m) & (bdtr(k, m, probability) <= u)).any():
+        k += is_below
+    found[some] = np.clip(k, 0, m).astype(np.int64)
+    return found

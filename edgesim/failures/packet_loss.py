@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from edgesim.domain.topology import Link, LinkGlob
-from edgesim.failures.inversion import binomial
-from edgesim.rng import Draws, ReplicationStreams
+from edgesim.failures.importance import ratio_of, ratios_of
+from edgesim.failures.inversion import binomial, binomials
+from edgesim.rng import BatchStreams, ReplicationStreams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +24,18 @@ class PacketBernoulli:
 
     Of n packets, binomially many are lost, drawn at once from one uniform. A datagram of n packets is whole with
     probability (1 - p)^n; the mean share of its packets that arrives is 1 - p. Valid where losses are not bursty.
+    `sampled_at` is q of importance sampling, per packet; see `bernoulli`.
 
     Parameters
     ----------
     probability : p, that a packet is lost on one link.
     links : glob pattern of link ids such as ``"w*->hub"``.
+    sampled_at : q; None: p itself.
     """
 
     probability: Annotated[float, Ge(0), Le(1)]
     links: LinkGlob = "*"
+    sampled_at: Annotated[float, Gt(0), Lt(1)] | None = None
 
     def applies_to(self, link: Link) -> bool:
         """Return whether packets on this link can be lost."""
@@ -35,17 +43,46 @@ class PacketBernoulli:
 
     def losses(self, link: Link, streams: ReplicationStreams) -> _Binomial:
         """Return what loses packets on this link."""
-        return _Binomial(self.probability, streams(f"link/{link.link_id}"))
+        return _Binomial(self, streams, link)
+
+    def batch_losses(self, link: Link, streams: BatchStreams) -> _Binomials:
+        """Return what loses packets on this link in many replications."""
+        return _Binomials(self, streams, link)
+
+    def loss_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
+        """Return the probability that a message is not whole behind this link, independently of everything else."""
+        return 1.0 - (1.0 - self.probability) ** n_packets
 
 
 class _Binomial:
     """Independent losses on one link."""
 
-    __slots__ = ("_draws", "_probability")
+    __slots__ = ("_draws", "_model", "_streams")
 
-    def __init__(self, probability: float, draws: Draws) -> None:
-        self._probability = probability
-        self._draws = draws
+    def __init__(self, model: PacketBernoulli, streams: ReplicationStreams, link: Link) -> None:
+        self._model = model
+        self._streams = streams
+        self._draws = streams(f"link/{link.link_id}")
 
     def n_lost(self, n_packets: int) -> int:
-        return binomial(self._draws.uniform(), n_packets, self._probability)
+        p, q = self._model.probability, self._model.sampled_at
+        n_lost = binomial(self._draws.uniform(), n_packets, p if q is None else q)
+        if q is not None:
+            self._streams.weigh(ratio_of(p, q, n_lost, n_packets))
+        return n_lost
+
+
+class _Binomials:
+    """Independent losses on one link in many replications."""
+
+    def __init__(self, model: PacketBernoulli, streams: BatchStreams, link: Link) -> None:
+        self._model = model
+        self._streams = streams
+        self._draws = streams(f"link/{link.link_id}")
+
+    def n_lost(self, n_packets: NDArray[np.int64], is_sent: NDArray[np.bool_]) -> NDArray[np.int64]:
+        p, q = self._model.probability, self._model.sampled_at
+        n_lost = binomials(self._draws.uniforms(is_sent), n_packets * is_sent, p if q is None else q)
+        if q is not None:
+            self._streams.weigh(ratios_of(p, q, n_lost, n_packets * is_sent))
+        return n_lost

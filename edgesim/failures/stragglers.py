@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import exp
 from statistics import NormalDist
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
 from edgesim.domain.topology import Device, DeviceGlob
 from edgesim.failures.inversion import exponential
-from edgesim.rng import ReplicationStreams
+from edgesim.rng import BatchStreams, ReplicationStreams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NORMAL = NormalDist()
 
@@ -49,6 +53,14 @@ class ShiftedExponential:
         """Draw by how much one computation takes longer."""
         return self.shift + exponential(streams(f"device/{device.device_id}").uniform(), 1.0 / self.mu)
 
+    def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
+        """Draw by how much one computation takes longer, in many replications."""
+        import numpy as np
+
+        uniforms = streams(f"device/{device.device_id}").uniforms(is_begun)
+        factors: NDArray[np.float64] = self.shift + -(1.0 / self.mu) * np.log1p(-uniforms)
+        return factors
+
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
@@ -75,3 +87,12 @@ class LogNormal:
         """Draw by how much one computation takes longer."""
         uniform = max(streams(f"device/{device.device_id}").uniform(), 2.0**-54)
         return self.median * exp(self.sigma * _NORMAL.inv_cdf(uniform))
+
+    def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
+        """Draw by how much one computation takes longer, in many replications."""
+        import numpy as np
+        from scipy.special import ndtri
+
+        uniforms = np.maximum(streams(f"device/{device.device_id}").uniforms(is_begun), 2.0**-54)
+        factors: NDArray[np.float64] = self.median * np.exp(self.sigma * ndtri(uniforms))
+        return factors

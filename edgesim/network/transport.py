@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from edgesim.domain.transport import Burst, Crossing
+from edgesim.domain.transport import Burst, Crossing, Crossings
 from edgesim.units import Seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DUPLICATES = 3
 """Packets that must arrive behind a lost one, so that it is sent again without a timeout (RFC 5681)."""
@@ -27,6 +31,17 @@ class Datagram:
     def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:  # noqa: ARG002 - the seam's form
         """Send packets over a link, once."""
         return Crossing(n_packets, n_packets - n_lost(n_packets))
+
+    def cross_batch(
+        self,
+        n_packets: NDArray[np.int64],
+        n_lost: Callable[[NDArray[np.int64], NDArray[np.bool_]], NDArray[np.int64]],
+        latency_s: float,  # noqa: ARG002 - the seam's form
+    ) -> Crossings:
+        """Send packets over a link, once, in many replications."""
+        import numpy as np
+
+        return Crossings(n_packets, n_packets - n_lost(n_packets, n_packets > 0), np.zeros(len(n_packets)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,27 @@ class Arq:
                 break
         timeout_s = 2 * latency_s if self.timeout_s is None else self.timeout_s
         return Crossing(n_sent, n_packets - missing, n_repetitions * timeout_s)
+
+    def cross_batch(
+        self,
+        n_packets: NDArray[np.int64],
+        n_lost: Callable[[NDArray[np.int64], NDArray[np.bool_]], NDArray[np.int64]],
+        latency_s: float,
+    ) -> Crossings:
+        """Send packets over a link until all are across or the retries are used up, in many replications."""
+        import numpy as np
+
+        missing = n_packets
+        n_sent, n_repetitions = np.zeros_like(n_packets), np.zeros(len(n_packets))
+        for attempt in range(self.retries + 1):
+            is_sent = missing > 0
+            if not is_sent.any():
+                break
+            n_repetitions[is_sent] = attempt
+            n_sent = n_sent + missing
+            missing = n_lost(missing, is_sent)
+        timeout_s = 2 * latency_s if self.timeout_s is None else self.timeout_s
+        return Crossings(n_sent, n_packets - missing, n_repetitions * timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

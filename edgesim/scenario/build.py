@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.domain.evaluation import EVERYTHING, Evaluation
+from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.scenario.expand import link_id, link_pairs
 
@@ -31,6 +31,8 @@ class System:
     seed : start of all random streams and of training.
     evaluation : bounds on how much of the accuracy is computed.
     load : the requests of a trial; None: a single one.
+    engine : which engine simulates.
+    exact_up_to : most outcomes of the failures that are enumerated; None: the default.
     """
 
     topology: Topology
@@ -45,6 +47,8 @@ class System:
     seed: int
     evaluation: Evaluation = EVERYTHING
     load: Load | None = None
+    engine: Engine = "auto"
+    exact_up_to: int | None = None
 
 
 def build(scenario: Scenario) -> System:
@@ -63,6 +67,8 @@ def build(scenario: Scenario) -> System:
         seed=scenario.seed,
         evaluation=workload.evaluation,
         load=workload.load,
+        engine=scenario.engine,
+        exact_up_to=scenario.exact_up_to,
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
 RESERVED = frozenset({
-    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact", "replication", "outcome", "accuracy",
+    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact", "engine", "replication", "outcome", "accuracy",
     "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
     "lost_transfers", "weight", "minus", "correlation", "probability",
 })  # fmt: skip

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from edgesim.domain.evaluation import Evaluation
+from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.topology import Forwarding
@@ -167,6 +167,17 @@ class Scenario(Spec):
     replications: Annotated[int, Ge(1)] | ReplicationsSpec = Field(
         100, description="repetitions of every trial: a number, or until intervals are narrow enough", examples=[400]
     )
+    engine: Engine = Field(
+        "auto",
+        description="what simulates: arrays of trials at once where the order of messages allows it, always single events, or arrays only",
+        examples=["event"],
+    )
+    exact_up_to: Annotated[int, Ge(0), Le(2**20)] | None = Field(
+        None,
+        description="most outcomes of the failures that are enumerated for exact expectations; 0: none; by default 65,536, "
+        "where the event engine simulates 16,384",
+        examples=[1048576],
+    )
     plugins: tuple[str, ...] = Field(
         (), description="modules or .py files that register plug-ins", examples=[["my_strategy.py"]]
     )
@@ -194,7 +205,7 @@ class Scenario(Spec):
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"skip"}))
+        return without_defaults(self, write(self), frozenset({"skip", "engine", "exact_up_to"}))
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:

@@ -8,19 +8,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
+from edgesim.rng import CHUNK
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.evaluation import Engine
     from edgesim.domain.load import Load
     from edgesim.domain.records import RequestRecord
     from edgesim.domain.topology import Topology
+    from edgesim.engine.array_program import ArrayProgram
     from edgesim.engine.program import Program
     from edgesim.interfaces import Deployment, FailureModel
+    from edgesim.study.outcomes import Outcomes
 
-PART = 200
-"""Trials per task, and rows per part of the results."""
+PART = CHUNK
+"""Trials per task of the array engine, and rows per part of the results."""
+PART_BY_EVENTS = CHUNK // 4
+"""The same of the event engine."""
+PART_OF_FEW = CHUNK // 10
+"""The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
+PART_OF_OUTCOMES = 2**12
+"""Enumerated outcomes per task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class Case:
     n_samples : size of the test split that the networks are asked; 0 when only the cost matters.
     evaluation : bounds on how much of the accuracy is computed.
     load : the requests of a trial; None: a single one.
+    engine : which engine simulates: ``auto``, ``event`` or ``array``.
+    exact_up_to : most outcomes of the failures that are enumerated; None: see `edgesim.study.outcomes`.
     """
 
     point: Mapping[str, Any]
@@ -64,6 +76,8 @@ class Case:
     n_samples: int = 1
     evaluation: Evaluation = EVERYTHING
     load: Load | None = None
+    engine: Engine = "auto"
+    exact_up_to: int | None = None
 
     def __str__(self) -> str:
         place = show_point(self.point)
@@ -77,12 +91,14 @@ class Shared:
     Parameters
     ----------
     prepared, cases : see there.
-    records : what a worker remembers of trials that it may meet again; changes no result.
+    records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
     """
 
     prepared: tuple[Prepared, ...]
     cases: tuple[Case, ...]
     records: dict[Any, RequestRecord] = field(default_factory=dict)
+    array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
+    outcomes: dict[int, Outcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +124,7 @@ class Block:
         return f"{self.name}, {kind} {self.start} to {self.stop - 1}"
 
 
-def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) -> list[Block]:
+def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], sizes: Sequence[int]) -> list[Block]:
     """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
 
     The size of a task is part of the layout of the results: it must not depend on the number of workers.
@@ -118,12 +134,16 @@ def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int]) 
     cases : the cases.
     replications : number per case.
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
+    sizes : for each case: most replications per task; divides `CHUNK`, so that those of a task draw from the same blocks.
     """
     return [
-        Block(position, start, min(start + PART, n), is_enumeration, str(case))
+        Block(position, start, min(start + most, n), is_enumeration, str(case))
         for position, case in enumerate(cases)
-        for n, is_enumeration in ((replications, False), (n_outcomes[position], True))
-        for start in range(0, n, PART)
+        for n, is_enumeration, most in (
+            (replications, False, sizes[position]),
+            (n_outcomes[position], True, PART_OF_OUTCOMES),
+        )
+        for start in range(0, n, most)
     ]
 
 

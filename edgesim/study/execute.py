@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim.interfaces import Progress, Task
-from edgesim.study.design import Block, Case, Shared, blocks, show_point
+from edgesim.study.batch import why_not
+from edgesim.study.design import PART, PART_BY_EVENTS, PART_OF_FEW, Block, Case, Shared, blocks, show_point
 from edgesim.study.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.executor import Crew, Flow, OpenCrew
 from edgesim.study.parts import Parts
 from edgesim.study.stopping import Batches, Stop
 from edgesim.study.summary import Row, summarise, values_of
-from edgesim.study.trial import Patterns, Trials, accuracies, columns, n_enumerated, simulate_outages, without_effect
+from edgesim.study.trial import accuracies, n_enumerated, simulate_outages, without_effect
+from edgesim.study.trials import Patterns, Trials, columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,10 +64,18 @@ class Work:
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
     """Divide a study into tasks; with a rule, into all that can be needed."""
     n_most = replications if isinstance(replications, int) else replications.ceiling
-    n_outcomes = tuple(n_enumerated(case) for case in shared.cases)
+    n_outcomes = tuple(n_enumerated(shared, case) for case in shared.cases)
     is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
     stopping = None if isinstance(replications, int) else replications
-    return Work(tuple(blocks(shared.cases, n_most, n_outcomes)), n_outcomes, is_asked, stopping)
+    sizes = [PART_OF_FEW if stopping is not None else _part_size(shared, case) for case in shared.cases]
+    return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
+
+
+def _part_size(shared: Shared, case: Case) -> int:
+    """Return how many replications make a task: so many that its own cost does not count, so few that progress is seen."""
+    if case.load is not None:
+        return PART_OF_FEW
+    return PART_BY_EVENTS if why_not(case, shared) else PART
 
 
 def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:
@@ -173,20 +183,24 @@ class _Execution:
         accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
         self.parts.write(block, trials, accuracy)
         self.needed += self.batches.after(block)
-        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, accuracy))
+        self.bar.advance(
+            block.stop - block.start + self.batches.n_spared(block), self._note(block, accuracy, trials.weight)
+        )
 
-    def _note(self, block: Block, accuracy: NDArray[np.float64]) -> str:
+    def _note(self, block: Block, accuracy: NDArray[np.float64], weight: NDArray[np.float64]) -> str:
         """Return the present estimate of the case in which something has just ended."""
         case = self.shared.cases[block.case]
         n, total = self.sums.get(block.case, (0, 0.0))
         if not block.is_enumeration:
-            known = accuracy[~np.isnan(accuracy)]
-            n, total = n + len(known), total + float(known.sum())
+            is_known = ~np.isnan(accuracy)
+            n, total = n + int(is_known.sum()), total + float((accuracy * weight)[is_known].sum())
             self.sums[block.case] = (n, total)
         if n == 0:
             return str(case)
         share = total / n
-        half = 1.96 * (share * (1 - share) / n) ** 0.5  # an upper bound: accuracies of trials vary less than answers
+        half = (
+            1.96 * max(0.0, share * (1 - share) / n) ** 0.5
+        )  # an upper bound: accuracies of trials vary less than answers
         place = show_point(case.point)
         return f"{case.strategy}{' at ' + place if place else ''}: accuracy {share:.3f} ±{half:.3f}"
 
@@ -233,12 +247,16 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> tuple[list[list[Row]],
         enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
         rows.append(
             summarise(
-                values_of(drawn, accuracy), values_of(enumerated, exact_accuracy), enumerated.weight, peak_memory_byte
+                values_of(drawn, accuracy),
+                drawn.weight,
+                values_of(enumerated, exact_accuracy),
+                enumerated.weight,
+                peak_memory_byte,
             )
         )
         whole = columns([simulate_outages(shared, case, ())], [1.0])
         values = values_of(whole, _intact_accuracy(shared, case, whole, whole_accuracy))
-        single = summarise(values, values, whole.weight, peak_memory_byte)
+        single = summarise(values, whole.weight, values, whole.weight, peak_memory_byte)
         intact.append(
             {
                 **case.point,

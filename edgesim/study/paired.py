@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,17 @@ import numpy as np
 
 from edgesim.study.design import Shared, same_point
 from edgesim.study.load import METRICS
-from edgesim.study.statistics import Estimate, mean
+from edgesim.study.statistics import NOTHING, Estimate, mean
 from edgesim.study.summary import UNITS, values_of
+from edgesim.study.weighted import are_equal, pseudo_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.study.execute import Work
     from edgesim.study.parts import Parts
+
+    Weighted = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +47,42 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
     for positions in same_point(shared.cases):
         if len(positions) < 2:
             continue
-        values = {
-            position: values_of(*parts.read(work.of_case(position, is_enumeration=False))) for position in positions
-        }
+        found_there = {position: parts.read(work.of_case(position, is_enumeration=False)) for position in positions}
+        values = {position: values_of(*there) for position, there in found_there.items()}
+        weights = {position: trials.weight for position, (trials, _) in found_there.items()}
         for first, second in combinations(positions, 2):
             found += [
-                Difference(second, first, metric, *_compare(values[second][metric], values[first][metric]))
+                Difference(
+                    second, first, metric, *_compare(*((values[one][metric], weights[one]) for one in (second, first)))
+                )
                 for metric in (*UNITS, *METRICS)
                 if metric in values[first] and metric in values[second]
             ]
     return found
 
 
-def _compare(values: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[Estimate, float]:
-    both = ~np.isnan(values) & ~np.isnan(others)
-    values, others = values[both], others[both]
+def _compare(one: Weighted, other: Weighted) -> tuple[Estimate, float]:
+    """Return the mean of the differences of weighted values, and the correlation.
+
+    With importance sampling a value that is missing in one strategy only still counts for the other.
+    """
+    (values, weights), (others, other_weights) = one, other
+    if are_equal(weights) and are_equal(other_weights):
+        both = ~np.isnan(values) & ~np.isnan(others)
+        values, others = values[both], others[both]
+        n = len(values)
+    else:
+        n = int(np.count_nonzero(~np.isnan(values) & ~np.isnan(others)))
+        values, others = _spread(values, weights), _spread(others, other_weights)
     differs = len(values) > 1 and np.ptp(values) > 0 and np.ptp(others) > 0
-    return mean(values - others), float(np.corrcoef(values, others)[0, 1]) if differs else float("nan")
+    correlation = float(np.corrcoef(values, others)[0, 1]) if differs else float("nan")
+    return (replace(mean(values - others), n=n) if n else NOTHING), correlation
+
+
+def _spread(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return pseudo-values, one for each trial."""
+    found = pseudo_values(values, weights)
+    if len(found) == len(values):
+        return found
+    middle = float(np.mean(found)) if len(found) else np.nan  # without weights the gaps are left out
+    return np.where(np.isnan(values), middle, (values - middle) * (len(values) / max(len(found), 1)) + middle)

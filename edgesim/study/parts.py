@@ -16,7 +16,7 @@ import numpy as np
 
 from edgesim.errors import ResultError
 from edgesim.study.design import Block, Case, show_value
-from edgesim.study.trial import OUTCOMES, Trials
+from edgesim.study.trials import ENGINES, OUTCOMES, Trials
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class Parts:
             columns["replication"] = pa.array(np.arange(block.start, block.stop, dtype=np.int64))
         columns["probability" if block.is_enumeration else "weight"] = pa.array(trials.weight)
         columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(trials.outcome), list(OUTCOMES)).cast(pa.string())
+        columns["engine"] = pa.DictionaryArray.from_arrays(pa.array(trials.engine), list(ENGINES)).cast(pa.string())
         columns["accuracy"] = pa.array(accuracy)
         for name in COLUMNS:
             columns[name] = pa.array(getattr(trials, name))
@@ -101,7 +102,7 @@ class Parts:
         import pyarrow as pa
         from pyarrow import parquet
 
-        names = ["outcome", "accuracy", *COLUMNS, "lost_transfers"]
+        names = ["outcome", "engine", "accuracy", *COLUMNS, "lost_transfers"]
         load: list[str] = []
         tables = []
         for block in blocks:
@@ -118,6 +119,7 @@ class Parts:
         trials = Trials(
             **values,
             outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
+            engine=np.array([ENGINES.index(name) for name in table["engine"].to_pylist()], dtype=np.int8),
             lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
             load={name: table[name].to_numpy() for name in load},
         )
@@ -144,7 +146,7 @@ def parquet_of(table: Any, path: Path) -> None:
 
 
 def _empty() -> Trials:
-    from edgesim.study.trial import columns
+    from edgesim.study.trials import columns
 
     return columns((), ())
 

@@ -10,6 +10,7 @@ from edgesim.compute.roofline import Roofline
 from edgesim.engine.program import compile_plan
 from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import DeploymentContext, Progress, Strategy
+from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Prepared, Shared, show_point
 from edgesim.study.evaluation import asked
 from edgesim.study.executor import clear_error
@@ -122,8 +123,14 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             )
             asked_of = (len(ready.labels), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
-            cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of))
-    return Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
+            how = (system.engine, system.exact_up_to)
+            cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
+    shared = Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
+    for case in shared.cases:
+        reason = why_not(case, shared)
+        if case.engine == "array" and reason:
+            raise PlanError(f"{case}: the array engine cannot simulate it: {reason}; write `engine: auto`")
+    return shared
 
 
 def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]) -> Prepared:

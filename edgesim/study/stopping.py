@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.study.design import PART, Block, Shared, same_point
+from edgesim.study.design import PART_OF_FEW, Block, Shared, same_point
 from edgesim.study.summary import summarise, values_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Batches:
         if stopping is not None:
             for cases in same_point(shared.cases):
                 own = [block for block in blocks if block.case in cases and not block.is_enumeration]
-                point = _Point(cases, own, iter(stopping.checkpoints(PART)))
+                point = _Point(cases, own, iter(stopping.checkpoints(PART_OF_FEW)))
                 self._points.update(dict.fromkeys(cases, point))
 
     def first(self) -> list[Block]:
@@ -134,7 +134,9 @@ class Batches:
             blocks = [block for block in point.blocks if block.case == case and block.start < point.n]
             drawn, accuracy = self._parts.read(blocks)
             nothing, no_accuracy = self._parts.read(())
-            rows = summarise(values_of(drawn, accuracy), values_of(nothing, no_accuracy), nothing.weight, 0)
+            rows = summarise(
+                values_of(drawn, accuracy), drawn.weight, values_of(nothing, no_accuracy), nothing.weight, 0
+            )
             found: dict[str, Any] = {row.metric: row.estimate for row in rows}
             for target in targets:
                 estimate = found.get(target.metric)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "scenario.yaml", "manifest.json"
 EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
-_NUMBERS = ("mean", "ci_low", "ci_high", "n", "exact")
+_NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
     for case, metrics in zip(cases, rows, strict=True):
         place = [show_value(value) for value in case.point.values()]
         for row in metrics:
-            last = [str(row.estimate.n), show_number(row.exact)]
+            last = [str(row.estimate.n), show_number(row.n_effective), show_number(row.exact)]
             table.append(
                 [*place, case.strategy, row.metric, unit_of(row.metric, UNITS), *_estimate(row.estimate), *last]
             )
@@ -130,7 +130,7 @@ def write_differences(path: Path, cases: Sequence[Case], differences: Sequence[D
         last = [str(one.estimate.n), show_number(one.correlation)]
         pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, UNITS)]
         table.append([*place, *pair, *_estimate(one.estimate), *last])
-    header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:-1], "correlation"]
+    header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:4], "correlation"]
     _write_table(path, header, table)
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.statistics import Estimate, exact_mean, exact_quantile, mean, quantile, share
+from edgesim.study.statistics import Estimate, exact_mean, exact_quantile, share
+from edgesim.study.weighted import are_equal, n_effective, weighted_mean, weighted_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.study.trial import Trials
+    from edgesim.study.trials import Trials
 
 UNITS = {
     "accuracy": "1",
@@ -33,11 +34,12 @@ P95 = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one case; `exact` is NaN where no exact expectation exists."""
+    """One metric of one case; `exact` is NaN where no exact expectation exists, `n_effective` see `edgesim.study.weighted`."""
 
     metric: str
     estimate: Estimate
     exact: float
+    n_effective: float
 
 
 def values_of(trials: Trials, accuracy: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -57,6 +59,7 @@ def values_of(trials: Trials, accuracy: NDArray[np.float64]) -> dict[str, NDArra
 
 def summarise(
     drawn: dict[str, NDArray[np.float64]],
+    weights: NDArray[np.float64],
     enumerated: dict[str, NDArray[np.float64]],
     probabilities: NDArray[np.float64],
     peak_memory_byte: int,
@@ -69,38 +72,41 @@ def summarise(
     Parameters
     ----------
     drawn : values of the drawn trials, by metric; see `values_of`.
+    weights : of the drawn trials; 1 but with importance sampling.
     enumerated : the same of all possible outcomes; empty arrays when they were not enumerated.
     probabilities : of the outcomes.
     peak_memory_byte : of the device that needs most.
     """
-    latency_s = drawn["latency"]
-    is_answered = ~np.isnan(latency_s)
+    is_answered = ~np.isnan(drawn["latency"])
     exact_latency_s = enumerated["latency"]
     can_answer = ~np.isnan(exact_latency_s)
-    weights = probabilities[can_answer]
+    answer_weights = probabilities[can_answer]
     rows = []
     for metric in (*UNITS, *(name for name in drawn if name not in UNITS)):
+        values, exact = drawn.get(metric, drawn["latency"]), nan
         if metric in drawn and metric not in enumerated:  # of trials under load, which are never enumerated
-            values = drawn[metric]
-            row = Row(metric, mean(values[~np.isnan(values)]), nan)
+            estimate = weighted_mean(values, weights)
         elif metric == "latency":
-            row = Row(metric, mean(latency_s[is_answered]), exact_mean(exact_latency_s[can_answer], weights))
+            estimate = weighted_mean(values, weights)
+            exact = exact_mean(exact_latency_s[can_answer], answer_weights)
         elif metric == "latency_p95":
-            exact = exact_quantile(exact_latency_s[can_answer], weights, P95)
-            row = Row(metric, quantile(latency_s[is_answered], P95), exact)
+            estimate = weighted_quantile(values, weights, P95)
+            exact = exact_quantile(exact_latency_s[can_answer], answer_weights, P95)
         elif metric == "accuracy":
-            evaluated = drawn[metric][~np.isnan(drawn[metric])]
-            if not len(evaluated):
+            if np.isnan(values).all():
                 continue  # nothing was asked
-            row = Row(metric, mean(evaluated), exact_mean(enumerated[metric], probabilities))
+            estimate, exact = weighted_mean(values, weights), exact_mean(enumerated[metric], probabilities)
         elif metric == "answered":
-            row = Row(metric, share(is_answered), exact_mean(can_answer.astype(np.float64), probabilities))
+            values = is_answered.astype(np.float64)
+            estimate = share(is_answered) if are_equal(weights) else weighted_mean(values, weights)
+            exact = exact_mean(can_answer.astype(np.float64), probabilities)
         elif metric == "peak_memory":
-            peak = float(peak_memory_byte)
-            row = Row(metric, Estimate(peak, peak, peak, len(latency_s)), peak)
+            exact = float(peak_memory_byte)
+            estimate = Estimate(exact, exact, exact, len(is_answered))
         else:
-            row = Row(metric, mean(drawn[metric]), exact_mean(enumerated[metric], probabilities))
-        rows.append(row)
+            estimate, exact = weighted_mean(values, weights), exact_mean(enumerated[metric], probabilities)
+        is_known = ~np.isnan(values) if metric != "peak_memory" else slice(None)
+        rows.append(Row(metric, estimate, exact, n_effective(weights[is_known])))
     return rows
 
 

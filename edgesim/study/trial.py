@@ -6,8 +6,8 @@ lost transfers in the whole study, since many trials meet the same pattern and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,107 +15,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.plan import Plan, Transfer
-from edgesim.domain.records import Outage, RequestRecord
+from edgesim.engine.losses import GivenLosses
 from edgesim.engine.simulation import simulate, trace
-from edgesim.failures.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
-from edgesim.rng import CHUNK, Streams
+from edgesim.errors import SimulationError
+from edgesim.failures.draw import draw_outages, draw_renewals, loss_models, slowdown_models
+from edgesim.rng import CHUNK, ReplicationStreams, Streams
+from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
+from edgesim.study.outcomes import Outcomes, outcomes_of
+from edgesim.study.trials import Patterns, Trials, columns
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgesim.domain.load import Load
+    from edgesim.domain.records import Outage, RequestRecord
     from edgesim.engine.program import Program
 
-N_MOST_OUTCOMES = 2**14
-"""Most combinations of outages that are enumerated for the exact expectation."""
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
-OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished", "rejected")
 
 streams_of = lru_cache(maxsize=4)(Streams)  # cases that follow each other read the same blocks
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """Some trials of one case, by column; every array has one entry per trial.
-
-    Parameters
-    ----------
-    weight : probability of an enumerated outcome; 1 for a drawn trial.
-    latency_s : NaN without an answer.
-    input_byte, intermediate_byte, result_byte, energy_j : as in `RequestRecord`.
-    outcome : position in `OUTCOMES`.
-    lost : bit i is set when the i-th transfer of the plan was not delivered.
-    asked : the pattern of lost transfers that the networks are asked; see `without_effect`.
-    load : of trials under load: the metrics of `edgesim.study.load`, by name; the columns above are means over requests.
-    patterns : of trials under load: what is asked for each request, None for one without an answer.
-    """
-
-    weight: NDArray[np.float64]
-    latency_s: NDArray[np.float64]
-    input_byte: NDArray[np.int64]
-    intermediate_byte: NDArray[np.int64]
-    result_byte: NDArray[np.int64]
-    energy_j: NDArray[np.float64]
-    outcome: NDArray[np.int8]
-    lost: tuple[int, ...]
-    asked: tuple[int, ...] = ()
-    load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    patterns: tuple[tuple[int | None, ...], ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.lost)
-
-    def outcome_name(self, index: int) -> str:
-        """Return the outcome of one trial."""
-        return OUTCOMES[self.outcome[index]]
-
-
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages."""
-
-    prepared: int
-    lost: tuple[int, ...]
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}, answers to {len(self.lost)} patterns of lost transfers"
-
-
-def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
-    """Return records by column."""
-    return Trials(
-        weight=np.array(weights, dtype=np.float64),
-        latency_s=np.array([record.latency_s for record in records], dtype=np.float64),
-        input_byte=np.array([record.input_byte for record in records], dtype=np.int64),
-        intermediate_byte=np.array([record.intermediate_byte for record in records], dtype=np.int64),
-        result_byte=np.array([record.result_byte for record in records], dtype=np.int64),
-        energy_j=np.array([record.energy_j for record in records], dtype=np.float64),
-        outcome=np.array([OUTCOMES.index(record.outcome) for record in records], dtype=np.int8),
-        lost=tuple(record.lost for record in records),
-    )
-
-
-def concatenate(parts: Sequence[Trials]) -> Trials:
-    """Return the trials of several parts, in order."""
-    if not parts:
-        return columns((), ())
-    return Trials(
-        weight=np.concatenate([part.weight for part in parts]),
-        latency_s=np.concatenate([part.latency_s for part in parts]),
-        input_byte=np.concatenate([part.input_byte for part in parts]),
-        intermediate_byte=np.concatenate([part.intermediate_byte for part in parts]),
-        result_byte=np.concatenate([part.result_byte for part in parts]),
-        energy_j=np.concatenate([part.energy_j for part in parts]),
-        outcome=np.concatenate([part.outcome for part in parts]),
-        lost=tuple(lost for part in parts for lost in part.lost),
-        asked=tuple(asked for part in parts for asked in part.asked),
-        load={name: np.concatenate([part.load[name] for part in parts]) for name in parts[0].load},
-        patterns=tuple(patterns for part in parts for patterns in part.patterns),
-    )
 
 
 def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
@@ -132,40 +51,80 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     case = shared.cases[block.case]
     program = shared.prepared[case.prepared].program
     if block.is_enumeration:
-        outcomes = enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or []
-        chosen = outcomes[block.start : block.stop]
-        records = [simulate_outages(shared, case, outages) for _, outages in chosen]
-        weights = [probability for probability, _ in chosen]
+        trials = _enumerated(shared, case, block)
     elif case.load is not None:
         return _under_load(program, case, block, case.load)
     else:
-        records = list(_drawn(shared, case, block))
-        weights = [1.0] * len(records)
-    return _with_needed(program.plan, columns(records, weights))
+        trials = _drawn(shared, case, block)
+    return _with_needed(program.plan, trials)
 
 
-def _drawn(shared: Shared, case: Case, block: Block) -> Iterator[RequestRecord]:
-    """Yield the record of each replication."""
+def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
+    """Return the trials of some replications of one chunk."""
+    streams, first = streams_of(case.seed, block.start // CHUNK), block.start % CHUNK
+
+    def one(position: int) -> Trials:
+        own = streams.replication(first + position)
+        return columns([_simulate_drawn(shared, case, own)], [own.weight])
+
+    n = block.stop - block.start
+    if not why_not(case, shared):
+        return drawn_batch(shared, case, streams.batch(first, first + n), one)
+    all_streams = [streams.replication(first + position) for position in range(n)]
+    records = [_simulate_drawn(shared, case, own) for own in all_streams]
+    return columns(records, [own.weight for own in all_streams])
+
+
+def _simulate_drawn(shared: Shared, case: Case, streams: ReplicationStreams) -> RequestRecord:
+    """Return the record of one replication, by the event engine."""
     failures, topology = case.failures, case.topology
     losses = loss_models(failures, topology)
     slowdowns = slowdown_models(failures, topology)
-    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
-    for replication in range(block.start, block.stop):
-        streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
-        outages = draw_outages(failures, topology, streams)
-        if losses or slowdowns or has_renewals:
-            [record] = simulate(
-                shared.prepared[case.prepared].program,
-                outages=outages,
-                renewals=draw_renewals(failures, topology, streams),
-                losses=losses,
-                slowdowns=slowdowns,
-                streams=streams,
-                deadline_s=case.deadline_s,
-            )
-            yield record
-        else:
-            yield simulate_outages(shared, case, outages)
+    outages = draw_outages(failures, topology, streams)
+    if not (losses or slowdowns or any(hasattr(model, "renewals") for model in failures.values())):
+        return simulate_outages(shared, case, outages)
+    [record] = simulate(
+        shared.prepared[case.prepared].program,
+        outages=outages,
+        renewals=draw_renewals(failures, topology, streams),
+        losses=losses,
+        slowdowns=slowdowns,
+        streams=streams,
+        deadline_s=case.deadline_s,
+    )
+    return record
+
+
+def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
+    """Return the trials of some outcomes of the failures."""
+    outcomes = _outcomes(shared, block.case)
+    probability = outcomes.probability(block.start, block.stop)
+
+    def record_of(index: int) -> RequestRecord:
+        outages = outcomes.outages_of(index)
+        if not outcomes.places:
+            return simulate_outages(shared, case, outages)
+        losses, program = GivenLosses(outcomes.lost_in(index)), shared.prepared[case.prepared].program
+        return simulate(program, outages=outages, losses=losses, deadline_s=case.deadline_s)[0]
+
+    def one(position: int) -> Trials:
+        return columns([record_of(block.start + position)], [float(probability[position])])
+
+    if not why_not(case, shared):
+        return enumerated_batch(shared, case, outcomes, block, one)
+    return columns([record_of(index) for index in range(block.start, block.stop)], probability.tolist())
+
+
+def _outcomes(shared: Shared, position: int) -> Outcomes:
+    """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
+    if position not in shared.outcomes:
+        case = shared.cases[position]
+        found = outcomes_of(case, shared.prepared[case.prepared].program)
+        if found is None:
+            raise SimulationError(f"the outcomes of {case} cannot be enumerated")
+        shared.outcomes.clear()
+        shared.outcomes[position] = found
+    return shared.outcomes[position]
 
 
 def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
@@ -234,11 +193,10 @@ def without_effect(plan: Plan, lost: int) -> int:
     return lost
 
 
-def n_enumerated(case: Case) -> int:
-    """Return the number of combined outcomes of the failure models, or 0 when they are too many or not finitely many."""
-    if case.load is not None:
-        return 0  # releases are random too, and requests wait for each other
-    return len(enumerate_outages(case.failures, case.topology, N_MOST_OUTCOMES) or ())
+def n_enumerated(shared: Shared, case: Case) -> int:
+    """Return the number of combined outcomes of the failures of a case, or 0 when they are not enumerated."""
+    outcomes = outcomes_of(case, shared.prepared[case.prepared].program)
+    return 0 if outcomes is None else len(outcomes)
 
 
 def accuracies(shared: Shared, patterns: Patterns) -> list[float]:

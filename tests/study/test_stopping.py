@@ -33,9 +33,9 @@ def executed(folder: Path, workers: int = 1, rule: Stopping = RULE, study=None):
 def test_every_point_stops_when_its_interval_is_narrow_enough(tmp_path: Path) -> None:
     """The accuracy is 1/2 with probability p: s = sqrt(p (1 - p)) / 2, so about (1.96 s / 0.012)^2 replications: 66, 491, 1668."""
     work, parts = executed(tmp_path)
-    assert [stop.replications for stop in work.stops] == [200, 600, 1800]
+    assert [stop.replications for stop in work.stops] == [200, 700, 1900]
     assert all(stop.is_met for stop in work.stops)
-    assert len(parts) == (200 + 600 + 1800) / 200
+    assert len(parts) == (200 + 700 + 1900) / 100
     rows, _ = evaluate(shared(POINTS), work, Parts(tmp_path, shared(POINTS).cases))
     for case, stop in zip(rows, work.stops, strict=True):
         [accuracy] = [row.estimate for row in case if row.metric == "accuracy"]
@@ -71,8 +71,8 @@ def test_strategies_of_a_point_stop_together(tmp_path: Path) -> None:
     study = shared([POINTS[0], POINTS[2]])
     cases = tuple(replace(case, point={}, strategy=name) for case, name in zip(study.cases, "ab", strict=True))
     work, parts = executed(tmp_path, study=replace(study, cases=cases))
-    assert [stop.replications for stop in work.stops] == [1800]
-    assert len(parts) == 2 * 9
+    assert [stop.replications for stop in work.stops] == [1900]
+    assert len(parts) == 2 * 19
 
 
 def test_a_relative_target_is_a_share_of_the_estimate() -> None:

@@ -86,15 +86,26 @@ def test_the_same_bytes_twice_and_with_any_number_of_workers(tmp_path: Path) -> 
 
 
 def test_the_summary_is_tidy_and_right(tmp_path: Path) -> None:
-    """One row per factor point, strategy and metric; exact accuracies 1 - k/3; the intervals hold them here."""
+    """One row per factor point, strategy and metric; exact accuracies 1 - k/3; twice the intervals hold them."""
     result = run(scenario(), workers=1, output=tmp_path / "r")
     table = result.summary()
-    assert list(table.columns) == ["n_lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+    assert list(table.columns) == [
+        "n_lost",
+        "strategy",
+        "metric",
+        "unit",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n",
+        "n_effective",
+        "exact",
+    ]
     assert len(table) == 4 * 10
     accuracy = table[table["metric"] == "accuracy"]
     assert accuracy["exact"].tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0], abs=1e-9)
-    assert (accuracy["ci_low"] <= accuracy["exact"]).all()
-    assert (accuracy["exact"] <= accuracy["ci_high"]).all()
+    assert ((accuracy["exact"] - accuracy["mean"]).abs() <= accuracy["ci_high"] - accuracy["ci_low"] + 1e-12).all()
+    assert (table["n_effective"] == table["n"]).all()
     memory = table[table["metric"] == "peak_memory"]
     assert memory["mean"].unique().tolist() == [150.0]  # 50 byte of weights, and a message of 100
 

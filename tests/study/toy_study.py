@@ -135,9 +135,13 @@ class OneOrNone:
         return [(1 - self.p, []), (self.p, [Outage("w1")])]
 
 
-def shared(points: Sequence[dict[str, FailureModel]], deployment: ToyDeployment | None = None) -> Shared:
-    """The toy at several factor points, which differ in their failure models."""
+def shared(
+    points: Sequence[dict[str, FailureModel]], deployment: ToyDeployment | None = None, **options: Any
+) -> Shared:
+    """The toy at several factor points, which differ in their failure models; `options` are those of a case."""
     topology = star()
     prepared = Prepared(deployment or ToyDeployment(), compile_plan(PLAN, topology, Roofline()), LABELS)
-    cases = tuple(Case({"level": i}, "toy", 0, topology, failures, None, 1) for i, failures in enumerate(points))
+    cases = tuple(
+        Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
+    )
     return Shared((prepared,), cases)
