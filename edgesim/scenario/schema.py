@@ -289,3 +289,9 @@ class Scenario(Spec):
         data["plugins"] = [Path(name).name for name in self.plugins]
         text = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from edgesim.scenario.display import scenario_html
+
+        return scenario_html(self)
