@@ -13,9 +13,11 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Scenario", "__version__", "run"]
+__all__ = ["Result", "Scenario", "__version__", "run"]
 
-_PLACES = {"Scenario": "edgesim.scenario.schema", "run": "edgesim.report.run"}
+_PLACES = {
+    "Result": "edgesim.report.result", "Scenario": "edgesim.scenario.schema", "run": "edgesim.report.run",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

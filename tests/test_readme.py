@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import edgesim
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -16,6 +18,18 @@ def test_scenario_of_the_readme_is_valid() -> None:
     scenario = edgesim.Scenario.from_text(text)
     assert list(scenario.strategies) == ["single", "modnn"]
     assert len(scenario.points()) == 3
+
+
+@pytest.mark.slow
+def test_script_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python block, on the YAML block of the file's name."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "two-links.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})  # noqa: S102 - it is ours
+    assert (tmp_path / "tradeoff.pdf").read_bytes().startswith(b"%PDF")
+    assert edgesim.Result("results/two-links").is_complete
 
 
 def test_files_of_the_readme_exist() -> None:

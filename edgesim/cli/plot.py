@@ -43,12 +43,10 @@ def plot(
         raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}", param_hint="--format")
     if strategy is not None and kind != "timeline":
         raise typer.BadParameter("only the timeline is of one strategy; add --kind timeline", param_hint="--strategy")
-    from edgesim.report.kinds import FIGURES, draw_timeline
-    from edgesim.report.style import save
-    from edgesim.study.store import Result
+    from edgesim.report.result import Result
+    from edgesim.report.style import figure_of, save
 
     read = Result(result)
-    read.manifest  # noqa: B018 - refuses a folder that is no result
-    figure = draw_timeline(read, strategy) if kind == "timeline" else FIGURES[kind](read)
-    save(figure, output, (form,))
+    ax = read.plot_timeline(strategy=strategy) if kind == "timeline" else getattr(read, f"plot_{kind}")()
+    save(figure_of(ax), output, (form,))
     typer.echo(str(output))

@@ -27,6 +27,6 @@ def report(
       edgesim report results/wearables --output wearables.html
     """
     from edgesim.report.page import write_page
-    from edgesim.study.store import Result
+    from edgesim.report.result import Result
 
     typer.echo(str(write_page(Result(result), output)))

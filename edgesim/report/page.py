@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.metrics import METRICS
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.registry import REGISTRIES
-from edgesim.report.kinds import FIGURES, draw_resilience, timelines
 from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
 from edgesim.report.style import figure_of, words
 from edgesim.report.svg import inline_svg
 from edgesim.report.table import tables
+from edgesim.report.templates import render
 from edgesim.report.timeline import timeline
 from edgesim.scenario.docstrings import plain, read_docstring
 from edgesim.units import show
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
-    from edgesim.study.store import Result
+    from edgesim.report.result import Result
 
 REPORT = "report.html"
 ASSUMPTIONS = (
@@ -62,25 +62,21 @@ def write_page(result: Result, path: Path | None = None) -> Path:
 
 def page(result: Result) -> str:
     """Return the report as the text of an HTML page."""
-    from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     about = result.manifest
-    folder = files("edgesim.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8"))
     pictures = {
         "figures": _figures(result),
         "timelines": _timelines(result),
     }
     safe = {key: [_safe(one, Markup) for one in value] for key, value in pictures.items()}
     sources = _sources(about["scenario"])
-    return template.render(
+    topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(about))
+    return render(
+        "page.html.j2",
         **safe,
-        topology=_safe(
-            _picture("topology", FIGURES["topology"](result), "Devices and links", _topology_text(about)), Markup
-        ),
-        css=Markup(folder.joinpath("page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        topology=_safe(topology, Markup),
+        css=Markup(files("edgesim.report").joinpath("page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         name=about["name"],
         question=about["question"],
         facts=_facts(about),
@@ -108,8 +104,10 @@ def _safe(picture: Picture, markup: Any) -> Picture:
     return Picture(picture.name, markup(picture.svg), picture.caption)
 
 
-def _picture(name: str, figure: Figure, title: str, description: str, caption: str = "") -> Picture:
-    return Picture(name, inline_svg(figure, f"svg-{name}", title, description), caption or f"{title}. {description}")
+def _picture(name: str, ax: Axes, title: str, description: str, caption: str = "") -> Picture:
+    return Picture(
+        name, inline_svg(figure_of(ax), f"svg-{name}", title, description), caption or f"{title}. {description}"
+    )
 
 
 def _facts(about: dict[str, Any]) -> str:
@@ -127,22 +125,20 @@ def _figures(result: Result) -> list[Picture]:
         f"{row['strategy']}: {show(row['traffic'], 'byte')}, accuracy {100 * row['accuracy']:.1f} %"
         for row in best.to_dict(orient="records")
     )
-    made = [
-        _picture("tradeoff", FIGURES["tradeoff"](result), "Accuracy against traffic", f"With nothing lost, {points}.")
-    ]
+    made = [_picture("tradeoff", result.plot_tradeoff(), "Accuracy against traffic", f"With nothing lost, {points}.")]
     if factor is not None:
         text = _ends(summary, factor, "accuracy")
-        made.append(_picture("resilience", FIGURES["resilience"](result), f"Accuracy by {words(factor)}", text))
+        made.append(_picture("resilience", result.plot_resilience(), f"Accuracy by {words(factor)}", text))
         if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
             text = _ends(summary, factor, "answered")
             title = f"Share of requests with an answer by {words(factor)}"
-            made.append(_picture("answered", draw_resilience(result, "answered"), title, text))
-    for kind, title, shown in (
-        ("latency", "Distribution of the latency", "latency"),
-        ("energy", "Energy per inference", "energy"),
-        ("memory", "Memory of the fullest device", "peak_memory"),
+            made.append(_picture("answered", result.plot_resilience(metric="answered"), title, text))
+    for kind, ax, title, shown in (
+        ("latency", result.plot_latency(), "Distribution of the latency", "latency"),
+        ("energy", result.plot_energy(), "Energy per inference", "energy"),
+        ("memory", result.plot_memory(), "Memory of the fullest device", "peak_memory"),
     ):
-        made.append(_picture(kind, FIGURES[kind](result), title, _means(summary, shown)))
+        made.append(_picture(kind, ax, title, _means(summary, shown)))
     return made
 
 
@@ -173,14 +169,14 @@ def _means(summary: Any, metric: str) -> str:
 
 def _timelines(result: Result) -> list[Picture]:
     made = []
-    for number, one in enumerate(timelines(result), start=1):
+    for number, one in enumerate(result.timelines(), start=1):
         if not one.bars:
             continue
         end_s = max(start + length for _, _, start, length, _ in one.bars)
         resources = len({bar[0] for bar in one.bars})
         text = f"{len(one.bars)} computations and messages on {resources} devices and channels in {show(end_s, 's')}."
         title = f"Timeline of a request with {one.strategy}"
-        made.append(_picture(f"timeline-{number}", figure_of(timeline(one)), title, text, f"{one.strategy}: {text}"))
+        made.append(_picture(f"timeline-{number}", timeline(one), title, text, f"{one.strategy}: {text}"))
     return made
 
 

@@ -1,99 +1,190 @@
-"""The figures of a result by name, as the command line and the report offer them."""
+"""A study's result in Python and in notebooks: its tables, its figures, and what a notebook shows of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.errors import ResultError
+from matplotlib.axes import Axes
+
+from edgesim.errors import ResultError, UnknownNameError
+from edgesim.registry import nearest_name
 from edgesim.report.costs import energy, latency, memory
 from edgesim.report.figures import resilience, tradeoff
+from edgesim.report.notebook import result_html
 from edgesim.report.select import loss_factor, strategies_of
-from edgesim.report.style import figure_of
 from edgesim.report.timeline import Timeline, read_timelines, timeline
 from edgesim.report.topology import roles_of, topology
+from edgesim.study import store
 from edgesim.study.timeline import TIMELINE
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from collections.abc import Sequence
 
-    from edgesim.study.store import Result
-
-
-def main_metric(result: Result) -> str:
-    """Return what the figures show: accuracy, or latency where no accuracy was asked."""
-    return "accuracy" if (result.summary()["metric"] == "accuracy").any() else "latency"
+KINDS = ("tradeoff", "resilience", "latency", "energy", "memory", "timeline", "topology")
+"""The figures: ``Result.plot_<kind>`` draws each."""
 
 
-def draw_tradeoff(result: Result) -> Figure:
-    """Accuracy against traffic, with the Pareto front."""
-    metric, factor = main_metric(result), loss_factor(result)
-    return figure_of(tradeoff(result.summary(), intact=result.intact(), factor=factor, metric=metric))
+class Result(store.Result):
+    """A study, read from its folder: tables as pandas frames, figures as matplotlib axes.
 
+    ``es.run(...)`` returns one, ``es.Result("results/wearables")`` opens one. A notebook shows it as tables with intervals, the
+    best values marked. The figures are those of ``edgesim plot`` and of the report. Each is drawn on the axes that it is given,
+    or on a figure of its own, one column of a paper wide, which a notebook shows; ``ax.figure.savefig("figure.pdf")`` writes it.
 
-def draw_resilience(result: Result, metric: str | None = None) -> Figure:
-    """Accuracy against the swept loss."""
-    factor = loss_factor(result)
-    if factor is None:
-        raise ResultError(f"{result.folder} has no sweep; sweep a failure model to see accuracy against loss")
-    return figure_of(resilience(result.summary(), factor=factor, metric=metric or main_metric(result)))
-
-
-def draw_latency(result: Result) -> Figure:
-    """Distribution of the latency by strategy."""
-    trials = result.frame(columns=[*result.factors, "strategy", "latency_s"])
-    return figure_of(latency(trials, factors=result.factors, strategies=strategies_of(result.summary())))
-
-
-def draw_energy(result: Result) -> Figure:
-    """Energy per inference by strategy."""
-    return figure_of(energy(result.summary()))
-
-
-def draw_memory(result: Result) -> Figure:
-    """Peak memory by strategy."""
-    return figure_of(memory(result.summary()))
-
-
-def draw_timeline(result: Result, strategy: str | None = None) -> Figure:
-    """One request of a strategy, by default of the first that uses several devices."""
-    found = timelines(result)
-    if strategy is not None:
-        found = [one for one in found if one.strategy == strategy]
-        if not found:
-            known = ", ".join(one.strategy for one in timelines(result))
-            raise ResultError(f"there is no timeline of strategy {strategy!r}; there are those of {known}")
-    chosen = next((one for one in found if len({bar[0] for bar in one.bars}) > 1), found[0])
-    return figure_of(timeline(chosen))
-
-
-def draw_topology(result: Result) -> Figure:
-    """Devices and links, at the first factor point."""
-    from edgesim.scenario.build import build
-    from edgesim.scenario.schema import Scenario
-
-    scenario = Scenario.from_data(result.manifest["scenario"])
-    system = build(scenario.at(scenario.points()[0]))
-    return figure_of(topology(system.topology, roles=roles_of(system.source_id, system.sink_id, system.strategies)))
-
-
-def timelines(result: Result) -> list[Timeline]:
-    """Return the timelines of a result.
+    Parameters
+    ----------
+    folder : the result folder, a path or its text.
 
     Raises
     ------
     ResultError
-        When it has none, because it is of an older version.
+        When the folder holds no result; in the tables and figures, when the study is not finished.
+    UnknownNameError
+        In the figures, when a factor, metric or strategy is not in the result.
+    TypeError
+        In the figures, when `ax` is no axes.
+
+    Examples
+    --------
+    A phone that answers alone; nothing is trained where a workload has a shape only.
+
+    >>> import tempfile
+    >>> import edgesim as es
+    >>> scenario = es.Scenario.from_text('''
+    ... name: alone
+    ... replications: 2
+    ... topology: {devices: [{id: hub, profile: phone}]}
+    ... workload: {input: [1, 8, 8], classes: 10, model: small-cnn, source: hub, sink: hub}
+    ... strategies: {single: {device: hub}}
+    ... ''')
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     es.run(scenario, workers=1, output=f"{folder}/alone").is_complete
+    ...     result = es.Result(f"{folder}/alone")
+    ...     result.frame()["outcome"].tolist()
+    ...     result.summary().query("metric == 'traffic'")["mean"].tolist()
+    ...     result.plot_latency().get_xlabel()
+    True
+    ['completed', 'completed']
+    [0.0]
+    'latency'
     """
-    try:
-        return read_timelines(json.loads((result.folder / TIMELINE).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ResultError(f"{result.folder} has no timelines; run the scenario again") from error
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__(Path(folder))
+        self.manifest  # noqa: B018 - refuses a folder that is no result
+
+    def plot_tradeoff(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
+        """Draw accuracy, or another metric, against traffic per inference, with the Pareto front.
+
+        Parameters
+        ----------
+        ax : where to draw.
+        factor : the factor whose values are drawn; others stay at their first. By default the first that changes failures.
+        metric : by default accuracy, or latency where no accuracy was asked.
+        """
+        summary, whole = self.summary(), self.intact()
+        known = [str(name) for name in summary["metric"].unique() if name in whole]
+        return tradeoff(
+            summary, _axes(ax), intact=whole, factor=self._factor(factor), metric=self._metric(metric, known)
+        )
+
+    def plot_resilience(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
+        """Draw accuracy, or another metric, against a factor: means with intervals, and exact expectations.
+
+        Parameters
+        ----------
+        ax : where to draw.
+        factor : the factor on the axis; others stay at their first value. By default the first that changes failures.
+        metric : by default accuracy, or latency where no accuracy was asked.
+
+        Raises
+        ------
+        ResultError
+            When nothing was swept.
+        """
+        if not self.factors:
+            raise ResultError(f"{self.folder} has no sweep; sweep a failure model to see accuracy against loss")
+        summary = self.summary()
+        known = [str(name) for name in summary["metric"].unique()]
+        return resilience(summary, _axes(ax), factor=self._factor(factor), metric=self._metric(metric, known))
+
+    def plot_latency(self, ax: Axes | None = None) -> Axes:
+        """Draw the distribution of the latency by strategy."""
+        summary = self.summary()
+        trials = self.frame(columns=[*self.factors, "strategy", "latency_s"])
+        return latency(trials, _axes(ax), factors=self.factors, strategies=strategies_of(summary))
+
+    def plot_energy(self, ax: Axes | None = None) -> Axes:
+        """Draw the energy per inference by strategy, at the first factor point."""
+        return energy(self.summary(), _axes(ax))
+
+    def plot_memory(self, ax: Axes | None = None) -> Axes:
+        """Draw the peak memory of the fullest device by strategy, at the first factor point."""
+        return memory(self.summary(), _axes(ax))
+
+    def plot_timeline(self, ax: Axes | None = None, *, strategy: str | None = None) -> Axes:
+        """Draw one request with nothing lost: what each device and channel does when.
+
+        Parameters
+        ----------
+        ax : where to draw.
+        strategy : label of the strategy; by default the first that uses several devices.
+        """
+        found = self.timelines()
+        names = tuple(one.strategy for one in found)
+        if strategy is None:
+            chosen = next((one for one in found if len({bar[0] for bar in one.bars}) > 1), found[0])
+        elif strategy in names:
+            chosen = found[names.index(strategy)]
+        else:
+            raise UnknownNameError("strategy", strategy, names, nearest_name(str(strategy), names))
+        return timeline(chosen, _axes(ax))
+
+    def plot_topology(self, ax: Axes | None = None) -> Axes:
+        """Draw devices and links, at the first factor point."""
+        from edgesim.scenario.build import build
+        from edgesim.scenario.schema import Scenario
+
+        scenario = Scenario.from_data(self.manifest["scenario"])
+        system = build(scenario.at(scenario.points()[0]))
+        roles = roles_of(system.source_id, system.sink_id, system.strategies)
+        return topology(system.topology, _axes(ax), roles=roles)
+
+    def timelines(self) -> list[Timeline]:
+        """Return one request of each strategy.
+
+        Raises
+        ------
+        ResultError
+            When there are none: the study is not finished, or of an older version.
+        """
+        try:
+            return read_timelines(json.loads((self.folder / TIMELINE).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again") from error
+
+    def _factor(self, name: str | None) -> str | None:
+        if name is None:
+            return loss_factor(self)
+        if name not in self.factors:
+            raise UnknownNameError("factor", name, self.factors, nearest_name(str(name), self.factors))
+        return name
+
+    def _metric(self, name: str | None, known: Sequence[str]) -> str:
+        if name is None:
+            return "accuracy" if "accuracy" in known else "latency"
+        if name not in known:
+            raise UnknownNameError("metric", name, tuple(known), nearest_name(str(name), tuple(known)))
+        return name
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return result_html(self)
 
 
-FIGURES: dict[str, Callable[[Result], Figure]] = {
-    "tradeoff": draw_tradeoff, "resilience": draw_resilience, "latency": draw_latency, "energy": draw_energy,
-    "memory": draw_memory, "timeline": draw_timeline, "topology": draw_topology,
-}  # fmt: skip
-"""What draws each kind of figure."""
+def _axes(ax: Axes | None) -> Axes | None:
+    if ax is not None and not isinstance(ax, Axes):
+        raise TypeError(f"ax: {type(ax).__name__} given, matplotlib axes expected; `_, ax = plt.subplots()` makes some")
+    return ax

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.report.kinds import FIGURES
 from edgesim.report.page import write_page
-from edgesim.report.select import loss_factor
-from edgesim.report.style import save
+from edgesim.report.result import Result
+from edgesim.report.style import figure_of, save
 from edgesim.study import run as study
-from edgesim.study.store import Result
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
     from edgesim.scenario.schema import Scenario
+    from edgesim.study import store
 
 
 def run(
@@ -29,8 +28,8 @@ def run(
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Result:
-    """Run a study and write its result folder, figures included; see `edgesim.study.run.run`."""
-    return study.run(
+    """Run a study, write its result folder with figures and report, and return the result; see `edgesim.study.run.run`."""
+    done = study.run(
         scenario,
         workers=workers,
         output=output,
@@ -42,11 +41,13 @@ def run(
         command=command,
         illustrate=illustrate,
     )
+    return Result(done.folder)
 
 
-def illustrate(result: Result) -> None:
+def illustrate(study_result: store.Result) -> None:
     """Draw the two figures that answer most questions into a result's folder, and write the report beside them."""
-    kinds = ["tradeoff"] if loss_factor(result) is None else ["tradeoff", "resilience"]
-    for kind in kinds:
-        save(FIGURES[kind](result), result.folder / kind)
+    result = Result(study_result.folder)
+    save(figure_of(result.plot_tradeoff()), result.folder / "tradeoff")
+    if result.factors:
+        save(figure_of(result.plot_resilience()), result.folder / "resilience")
     write_page(result)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matplotlib.axes import Axes
+
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -18,6 +20,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 """One more than colours, so that a colour and a marker meet again only after 56 strategies."""
 FORMATS = ("png", "svg", "pdf")
 WIDTH_IN, HEIGHT_IN = 3.5, 2.7
+SHOWN_DPI = 130
+"""Pixels per inch of a figure in a notebook."""
 TEXT, PAPER, GRID = "#1A1A1A", "#FFFFFF", "#E5E5E5"
 """What the dark report turns round: letters and axes, the ground, and the lines of the grid."""
 RC = {
@@ -70,7 +74,18 @@ def new_axes(width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> Axes:
     """Return axes on a figure of their own, by default one column wide; no global state of pyplot is involved."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width_in, height_in), layout="constrained").add_subplot()
+    return Figure(figsize=(width_in, height_in), layout="constrained").add_subplot(axes_class=ShownAxes)
+
+
+class ShownAxes(Axes):
+    """Axes that a notebook shows as their figure, which pyplot does not know and so would not show."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture, in twice the pixels that it is shown in."""
+        figure, stream = figure_of(self), io.BytesIO()
+        with house_style():
+            figure.savefig(stream, format="png", dpi=2 * SHOWN_DPI)
+        return stream.getvalue(), {"width": round(SHOWN_DPI * figure.get_figwidth())}
 
 
 def figure_of(ax: Axes) -> Figure:

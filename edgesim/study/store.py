@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgesim.errors import ResultError
+from edgesim.errors import ResultError, UnknownNameError
+from edgesim.registry import nearest_name
 from edgesim.study.design import Case, show_value
 from edgesim.study.load import unit_of
 from edgesim.study.lock import LOCK
@@ -32,6 +33,7 @@ SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "sc
 EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
 _NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
+_KINDS = (TRIALS, ENUMERATED)
 
 
 @dataclass(frozen=True)
@@ -69,30 +71,52 @@ class Result:
         Parameters
         ----------
         kind : ``"trials"``, or ``"outcomes"`` for the enumerated outcomes of the failures with their probabilities.
+
+        Raises
+        ------
+        UnknownNameError
+            When `kind` is neither.
         """
         from pyarrow import dataset
 
+        if kind not in _KINDS:
+            raise UnknownNameError("kind of table", kind, _KINDS, nearest_name(str(kind), _KINDS))
         files = sorted(str(path) for path in (self.folder / kind).glob("*.parquet"))
         return dataset.dataset(files, format="parquet")
 
     def frame(self, kind: str = TRIALS, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`."""
-        table = self.dataset(kind).to_table(columns=None if columns is None else list(columns))
+        """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`.
+
+        Raises
+        ------
+        UnknownNameError
+            When `kind` or a column is not there.
+        """
+        data = self.dataset(kind)
+        for name in columns or ():
+            if name not in data.schema.names:
+                known = tuple(data.schema.names)
+                raise UnknownNameError("column", name, known, nearest_name(str(name), known))
+        table = data.to_table(columns=None if columns is None else list(columns))
         return cast("pd.DataFrame", table.to_pandas())
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        import pandas as pd
-
-        missing = {name: [""] for name in (*_NUMBERS, "correlation")}
-        return pd.read_csv(self.folder / DIFFERENCES, keep_default_na=False, na_values=missing)
+        return self._table(DIFFERENCES)
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
+        return self._table(SUMMARY)
+
+    def _table(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        missing = {name: [""] for name in _NUMBERS}
-        return pd.read_csv(self.folder / SUMMARY, keep_default_na=False, na_values=missing)
+        missing = {column: [""] for column in (*_NUMBERS, "correlation")}
+        try:
+            return pd.read_csv(self.folder / name, keep_default_na=False, na_values=missing)
+        except FileNotFoundError as error:
+            command = self.manifest.get("command", "edgesim run")
+            raise ResultError(f"{self.folder} has no {name}, it is not finished; go on with: {command}") from error
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""

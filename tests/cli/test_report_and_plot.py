@@ -14,8 +14,8 @@ from example import example
 
 from edgesim.cli.plot import FORMATS, KINDS, plot
 from edgesim.cli.report import report
-from edgesim.errors import ResultError
-from edgesim.report.kinds import FIGURES
+from edgesim.errors import ResultError, UnknownNameError
+from edgesim.report.result import KINDS as DRAWN
 from edgesim.report.style import FORMATS as WRITTEN
 from edgesim.study.store import Result
 
@@ -76,11 +76,11 @@ def test_folders_that_are_no_result_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_strategy_names_the_known_ones(folder: Path) -> None:
     """Of the timelines."""
-    with pytest.raises(ResultError, match="those of single, modnn, nonn"):
+    with pytest.raises(UnknownNameError, match="one of single, modnn, nonn; nearest 'nonn'"):
         plot(folder, "timeline", "png", "non", None)
 
 
 def test_the_command_offers_what_the_report_draws() -> None:
     """The lists of the light command line are those of the modules that draw."""
-    assert tuple(FIGURES) == KINDS
+    assert DRAWN == KINDS
     assert FORMATS == WRITTEN

@@ -17,19 +17,25 @@ import pytest
 from example import STRATEGIES, example
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from edgesim.report.costs import energy, latency, memory
 from edgesim.report.figures import pareto_front
-from edgesim.report.kinds import FIGURES, draw_timeline, timelines
+from edgesim.report.result import KINDS
 from edgesim.report.select import strategies_of
-from edgesim.report.style import COLOURS, FORMATS, save
+from edgesim.report.style import COLOURS, FORMATS, figure_of, save
 from edgesim.report.timeline import Timeline, timeline
 
 APPROVED = Path(__file__).parents[1] / "data" / "figures"
 DPI = 80
 TOLERANCE = 0.02
 """Mean difference of a pixel, of 1, after blurring over 4 x 4 pixels; a moved marker or a missing curve makes more."""
+
+
+def drawn_of(kind: str, folder: Path) -> Figure:
+    """Return a figure of the example."""
+    return figure_of(getattr(example(folder), f"plot_{kind}")())
 
 
 def blurred(content: bytes) -> np.ndarray:
@@ -39,11 +45,11 @@ def blurred(content: bytes) -> np.ndarray:
     return pixels[:height, :width].reshape(height // 4, 4, width // 4, 4).mean(axis=(1, 3))
 
 
-@pytest.mark.parametrize("kind", list(FIGURES))
+@pytest.mark.parametrize("kind", KINDS)
 def test_figures_look_as_they_were_approved(kind: str, tmp_path: Path) -> None:
     """Same size, same picture up to the tolerance."""
     stream = BytesIO()
-    FIGURES[kind](example(tmp_path)).savefig(stream, format="png", dpi=DPI)
+    drawn_of(kind, tmp_path).savefig(stream, format="png", dpi=DPI)
     path = APPROVED / f"{kind}.png"
     if os.environ.get("EDGESIM_APPROVE") == "1":
         path.write_bytes(stream.getvalue())
@@ -55,10 +61,10 @@ def test_figures_look_as_they_were_approved(kind: str, tmp_path: Path) -> None:
     assert np.quantile(difference, 0.99) < 0.35
 
 
-@pytest.mark.parametrize("kind", list(FIGURES))
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_text_of_a_figure_covers_another(kind: str, tmp_path: Path) -> None:
     """Legends, labels, ticks and titles."""
-    figure = FIGURES[kind](example(tmp_path))
+    figure = drawn_of(kind, tmp_path)
     FigureCanvasAgg(figure).draw()
     page = figure.bbox.padded(1)
     boxes = []
@@ -75,12 +81,12 @@ def test_no_text_of_a_figure_covers_another(kind: str, tmp_path: Path) -> None:
         assert min(width, height) <= 0.5, f"{one!r} and {other!r}"
 
 
-@pytest.mark.parametrize("kind", list(FIGURES))
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("form", FORMATS)
 def test_equal_figures_are_equal_files(kind: str, form: str, tmp_path: Path) -> None:
     """No date, no random ids."""
     for name in ("one", "two"):
-        save(FIGURES[kind](example(tmp_path / "result")), tmp_path / name, (form,))
+        save(drawn_of(kind, tmp_path / "result"), tmp_path / name, (form,))
     assert (tmp_path / f"one.{form}").read_bytes() == (tmp_path / f"two.{form}").read_bytes()
 
 
@@ -114,7 +120,7 @@ def test_energy_and_memory_are_drawn_at_their_values(tmp_path: Path) -> None:
 
 def test_a_timeline_has_a_bar_for_each_stay(tmp_path: Path) -> None:
     """Start and length in s, a row for each resource, the busiest of many."""
-    one = timelines(example(tmp_path))[1]
+    one = example(tmp_path).timelines()[1]
     ax = timeline(one)
     drawn = sorted((bar.get_x(), bar.get_width()) for bar in ax.patches)
     assert np.allclose(drawn, sorted((start, length) for _, _, start, length, _ in one.bars))
@@ -128,7 +134,7 @@ def test_a_timeline_has_a_bar_for_each_stay(tmp_path: Path) -> None:
 
 def test_the_default_timeline_is_of_a_distributed_strategy(tmp_path: Path) -> None:
     """One device alone is no story."""
-    legend = draw_timeline(example(tmp_path)).axes[0].get_legend()
+    legend = example(tmp_path).plot_timeline().get_legend()
     assert legend is not None
     assert legend.get_title().get_text() == "modnn"
 
