@@ -1,0 +1,307 @@
+"""The star written by hand and in other simulators: python benchmarks/star_contestants.py CONTESTANT DEVICES ROUNDS
+
+One measurement per process: prints CPU and wall time of the rounds alone (not of imports, nor of what is built once), and
+the largest memory of the process, as JSON. Fails when the rounds are not what they must be. `benchmarks/engine.py` runs all
+of it. This also runs where edgesim is not installed, but LEAF is.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from star import (
+    BANDWIDTH_BIT_PER_S,
+    BUSY_W,
+    COMPUTE_S,
+    DEADLINE_S,
+    IDLE_W,
+    LATENCY_S,
+    LOSS,
+    MU,
+    RADIO_W,
+    ROUND_S,
+    SEED,
+    SEND_S,
+    SIZE_BYTE,
+    Lengths,
+    Run,
+    check,
+    lengths,
+    random_rounds,
+)
+from star_edgesim import in_event_engine, in_event_engine_with_meters, random_in_array_engine, random_in_event_engine
+
+ABSENT = 3
+"""Exit code of a contestant that is not installed."""
+PACKAGES = ("edgesim", "simpy", "numpy", "leafsim", "networkx")
+
+
+# ---- written by hand on SimPy
+
+
+def by_callbacks(n_devices: int) -> Run:
+    """Callbacks on timeouts; a link is the moment at which it is next free."""
+    import simpy
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        env = simpy.Environment()
+        timeout = env.timeout
+        free_s = [0.0] * n_devices
+        ends_s: list[float] = []
+        n_missing = 0
+
+        def begin() -> None:
+            nonlocal n_missing
+            n_missing = n_devices
+            for device in range(n_devices):
+                timeout(COMPUTE_S, device).callbacks.append(computed)
+
+        def computed(event: simpy.Event) -> None:
+            now_s, device = env.now, event.value
+            sent_s = max(now_s, free_s[device]) + SEND_S
+            free_s[device] = sent_s
+            timeout(sent_s + LATENCY_S - now_s).callbacks.append(arrived)
+
+        def arrived(_: simpy.Event) -> None:
+            nonlocal n_missing
+            n_missing -= 1
+            if n_missing == 0:
+                ends_s.append(env.now)
+                if len(ends_s) < n_rounds:
+                    begin()
+
+        begin()
+        env.run()
+        return partial(lengths, ends_s)
+
+    return run
+
+
+def by_processes(n_devices: int) -> Run:
+    """A process per device and round; the barrier is their AllOf."""
+    import simpy
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        env = simpy.Environment()
+        ends_s: list[float] = []
+
+        def device() -> Generator[simpy.Event, Any, None]:
+            yield env.timeout(COMPUTE_S)
+            yield env.timeout(SEND_S + LATENCY_S)
+
+        def rounds() -> Generator[simpy.Event, Any, None]:
+            for _ in range(n_rounds):
+                yield env.all_of([env.process(device()) for _ in range(n_devices)])
+                ends_s.append(env.now)
+
+        env.process(rounds())
+        env.run()
+        return partial(lengths, ends_s)
+
+    return run
+
+
+def by_resources(n_devices: int) -> Run:
+    """As `by_processes`, but links are Resources, which queue, and the sink takes messages from a Store."""
+    import simpy
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        env = simpy.Environment()
+        links = [simpy.Resource(env) for _ in range(n_devices)]
+        inbox = simpy.Store(env)
+        ends_s: list[float] = []
+
+        def device(number: int) -> Generator[simpy.Event, Any, None]:
+            yield env.timeout(COMPUTE_S)
+            with links[number].request() as turn:
+                yield turn
+                yield env.timeout(SEND_S)
+            yield env.timeout(LATENCY_S)
+            inbox.put(number)
+
+        def sink() -> Generator[simpy.Event, Any, None]:
+            for _ in range(n_rounds):
+                for number in range(n_devices):
+                    env.process(device(number))
+                for _ in range(n_devices):
+                    yield inbox.get()
+                ends_s.append(env.now)
+
+        env.process(sink())
+        env.run()
+        return partial(lengths, ends_s)
+
+    return run
+
+
+# ---- other simulators
+
+
+def in_leaf(n_devices: int) -> Run:
+    """LEAF: tasks take compute units of a node, data flows take bandwidth of a link; SimPy processes say for how long.
+
+    LEAF itself knows no transfer time; the script waits for size / bandwidth + latency, both read from the link. Nodes, tasks
+    and data flows are made once. No power is measured.
+    """
+    import simpy
+    from leaf.application import DataFlow, ProcessingTask
+    from leaf.infrastructure import Infrastructure, Link, Node
+    from leaf.power import PowerModelLink
+
+    infrastructure = Infrastructure()
+    sink = Node("sink")
+    parts = []
+    for number in range(n_devices):
+        node = Node(f"w{number}", cu=1)
+        link = Link(node, sink, BANDWIDTH_BIT_PER_S, PowerModelLink(0), LATENCY_S)
+        infrastructure.add_link(link)
+        parts.append((node, link, ProcessingTask(cu=1), DataFlow(bit_rate=BANDWIDTH_BIT_PER_S)))
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        env = simpy.Environment()
+        ends_s: list[float] = []
+
+        def device(node: Node, link: Link, task: ProcessingTask, flow: DataFlow) -> Generator[simpy.Event, Any, None]:
+            task.allocate(node)
+            yield env.timeout(COMPUTE_S)
+            task.deallocate()
+            flow.allocate([link])
+            yield env.timeout(8 * SIZE_BYTE / link.bandwidth)
+            flow.deallocate()
+            yield env.timeout(link.latency)
+
+        def rounds() -> Generator[simpy.Event, Any, None]:
+            for _ in range(n_rounds):
+                yield env.all_of([env.process(device(*part)) for part in parts])
+                ends_s.append(env.now)
+
+        env.process(rounds())
+        env.run()
+        return partial(lengths, ends_s)
+
+    return run
+
+
+# ---- with random times and losses
+
+
+def random_by_numpy(n_devices: int) -> Run:
+    """Arrays over as many rounds as the cache holds; latency, energy, traffic, and which messages were lost of each round.
+
+    One numpy Generator (PCG64) draws the times, then the losses.
+    """
+    import numpy as np
+
+    n_at_once = max(1, 2**15 // n_devices)
+    fixed_j = n_devices * ((BUSY_W - IDLE_W) * COMPUTE_S + 2 * (RADIO_W - IDLE_W) * SEND_S)
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        generator = np.random.default_rng(SEED)
+        latency_s, energy_j = np.empty(n_rounds), np.empty(n_rounds)
+        traffic_byte = np.full(n_rounds, n_devices * SIZE_BYTE)
+        is_lost = np.empty((n_devices, n_rounds), dtype=np.bool_)
+        for start in range(0, n_rounds, n_at_once):
+            here = slice(start, min(start + n_at_once, n_rounds))
+            shape = (n_devices, here.stop - here.start)
+            arrived_s = generator.standard_exponential(shape)
+            arrived_s *= COMPUTE_S / MU
+            busy_j = (BUSY_W - IDLE_W) * arrived_s.sum(axis=0) + fixed_j
+            arrived_s += ROUND_S
+            np.copyto(arrived_s, np.inf, where=generator.random(shape) < LOSS)
+            np.minimum(arrived_s.max(axis=0), DEADLINE_S, out=latency_s[here])
+            np.greater_equal(arrived_s, DEADLINE_S, out=is_lost[:, here])
+            np.add(busy_j, (n_devices + 1) * IDLE_W * latency_s[here], out=energy_j[here])
+        return lambda: random_rounds(n_devices, latency_s, energy_j, traffic_byte, is_lost.sum(axis=0))
+
+    return run
+
+
+def random_by_numpy_alone(n_devices: int) -> Run:
+    """As `random_by_numpy`, for the latency and nothing else."""
+    import numpy as np
+
+    n_at_once = max(1, 2**15 // n_devices)
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        generator = np.random.default_rng(SEED)
+        latency_s = np.empty(n_rounds)
+        for start in range(0, n_rounds, n_at_once):
+            here = slice(start, min(start + n_at_once, n_rounds))
+            shape = (n_devices, here.stop - here.start)
+            arrived_s = generator.standard_exponential(shape)
+            np.copyto(arrived_s, np.inf, where=generator.random(shape) < LOSS)
+            latency_s[here] = arrived_s.max(axis=0)
+        latency_s *= COMPUTE_S / MU
+        latency_s += ROUND_S
+        np.minimum(latency_s, DEADLINE_S, out=latency_s)
+        return lambda: latency_s
+
+    return run
+
+
+FIXED: dict[str, Callable[[int], Run]] = {
+    "SimPy, callbacks": by_callbacks,
+    "edgesim, event engine": in_event_engine,
+    "edgesim, event engine with meters": in_event_engine_with_meters,
+    "SimPy, processes": by_processes,
+    "SimPy, processes, Resource, Store": by_resources,
+    "LEAF": in_leaf,
+}
+RANDOM: dict[str, Callable[[int], Run]] = {
+    "numpy": random_by_numpy,
+    "numpy, latency alone": random_by_numpy_alone,
+    "edgesim, array engine": random_in_array_engine,
+    "edgesim, event engine, random": random_in_event_engine,
+}
+PEERS = frozenset({"LEAF"})
+"""Contestants that may run in another environment."""
+
+
+def measure(name: str, n_devices: int, n_rounds: int) -> dict[str, float]:
+    """Run a contestant: a tenth of the rounds to warm up, then all of them, timed."""
+    run = (FIXED | RANDOM)[name](n_devices)
+    run(max(n_rounds // 10, 10))
+    gc.collect()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    finish = run(n_rounds)
+    cpu_s, wall_s = time.process_time() - begin_cpu, time.perf_counter() - begin
+    peak_byte = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    simulated_s = check(finish(), n_devices, n_rounds, is_random=name in RANDOM)
+    return {"cpu_s": cpu_s, "wall_s": wall_s, "peak_byte": peak_byte, "simulated_s": simulated_s}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this Python and of what is installed for it."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def main() -> int:
+    """Print one measurement, or with ``versions`` what is installed."""
+    if sys.argv[1:] == ["versions"]:
+        print(json.dumps(versions()))
+        return 0
+    name, n_devices, n_rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    try:
+        print(json.dumps(measure(name, n_devices, n_rounds)))
+    except ModuleNotFoundError as error:
+        print(error, file=sys.stderr)
+        return ABSENT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The star in edgesim: the event engine, with and without meters and draws, and the array engine.
+
+edgesim is imported when a contestant is made, so that this module can be imported where only other simulators are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from star import (
+    BANDWIDTH_BIT_PER_S,
+    BUSY_W,
+    COMPUTE_S,
+    DEADLINE_S,
+    IDLE_W,
+    LATENCY_S,
+    LOSS,
+    MU,
+    RADIO_W,
+    ROUND_S,
+    SEED,
+    SEND_S,
+    SIZE_BYTE,
+    TOLERANCE,
+    Lengths,
+    Run,
+    completed,
+    random_rounds,
+)
+
+
+def program_of(n_devices: int, deadline_s: float | None) -> Any:
+    """Return the plan of a round, compiled once; with a deadline the sink goes on without what is missing."""
+    from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
+    from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+    from edgesim.engine.program import compile_plan
+
+    class WorkIsTime:
+        def duration_s(self, step: Compute, profile: DeviceProfile) -> float:  # noqa: ARG002 - the seam's form
+            return sum(work.work_flop for work in step.work) / 1e9
+
+    profile = DeviceProfile("star", {"conv": 1e9}, 1e9, 0.0, 2**40, IDLE_W, BUSY_W, RADIO_W, RADIO_W, "assumed")
+    names = [f"w{number}" for number in range(n_devices)]
+    work = (LayerWork("x", "conv", COMPUTE_S * 1e9, 0),)
+    waits: Any = {} if deadline_s is None else {"on_missing": "degrade", "deadline_s": deadline_s}
+    steps = (
+        *(Compute(f"compute {name}", name, work) for name in names),
+        *(Transfer(f"send {name}", name, "sink", SIZE_BYTE, "x", "result", (f"compute {name}",)) for name in names),
+        Compute("end", "sink", (), tuple(f"send {name}" for name in names), **waits),
+    )
+    topology = Topology(
+        tuple(Device(name, profile) for name in ("sink", *names)),
+        tuple(Link(f"{name}->sink", name, "sink", BANDWIDTH_BIT_PER_S, LATENCY_S) for name in names),
+    )
+    return compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+
+
+def in_event_engine(n_devices: int) -> Run:
+    """The event engine of edgesim: the rounds are the requests of one client, each with its record."""
+    from edgesim.arrivals.closed_loop import ClosedLoop
+    from edgesim.engine.simulation import simulate
+    from edgesim.rng import Streams
+
+    program = program_of(n_devices, None)
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        streams = Streams(SEED, 0).replication(0)
+        records = simulate(program, arrivals=ClosedLoop(), n_requests=n_rounds, streams=streams)
+        return partial(completed, n_devices, records)
+
+    return run
+
+
+def in_event_engine_with_meters(n_devices: int) -> Run:
+    """As `in_event_engine`, with utilisation and queues of every device and link."""
+    from edgesim.arrivals.closed_loop import ClosedLoop
+    from edgesim.engine.simulation import trace
+    from edgesim.rng import Streams
+
+    program = program_of(n_devices, None)
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        streams = Streams(SEED, 0).replication(0)
+        done = trace(program, arrivals=ClosedLoop(), n_requests=n_rounds, streams=streams)
+        return partial(metered, n_devices, done)
+
+    return run
+
+
+def metered(n_devices: int, done: Any) -> Lengths:
+    """Return the latencies of a trace; every device and link must have been used for its share of the time."""
+    for one in done.resources:
+        share = {"device": COMPUTE_S, "link": SEND_S}[one.kind] / ROUND_S if one.resource_id != "sink" else 0.0
+        if abs(one.utilisation - share) > TOLERANCE:
+            raise SystemExit(f"{one.resource_id} is used for {one.utilisation} of the time, not {share}")
+    return completed(n_devices, done.records)
+
+
+def disturbances() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what loses messages and what slows devices."""
+    from edgesim.failures.bernoulli import Bernoulli
+    from edgesim.failures.stragglers import ShiftedExponential
+
+    return {"loss": Bernoulli(LOSS)}, {"slow": ShiftedExponential(MU, devices="w*")}
+
+
+def random_in_event_engine(n_devices: int) -> Run:
+    """The event engine of edgesim: every round is a trial with its own streams, as in a study."""
+    from edgesim.engine.simulation import simulate
+    from edgesim.rng import CHUNK, Streams
+
+    program = program_of(n_devices, DEADLINE_S)
+    losses, slowdowns = disturbances()
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        records = []
+        for number in range(n_rounds):
+            if number % CHUNK == 0:
+                chunk = Streams(SEED, number // CHUNK)
+            streams = chunk.replication(number % CHUNK)
+            records += simulate(program, losses=losses, slowdowns=slowdowns, streams=streams)
+        return partial(drawn, n_devices, records)
+
+    return run
+
+
+def drawn(n_devices: int, records: list[Any]) -> Lengths:
+    """Return the latencies of random requests."""
+    latency_s = [record.latency_s for record in records]
+    energy_j, traffic_byte = [record.energy_j for record in records], [record.result_byte for record in records]
+    return random_rounds(n_devices, latency_s, energy_j, traffic_byte, [record.lost.bit_count() for record in records])
+
+
+def random_in_array_engine(n_devices: int) -> Run:
+    """The array engine of edgesim: the same trials as of `random_in_event_engine`, a chunk of the streams at once."""
+    from edgesim.engine.array_losses import DrawnLosses
+    from edgesim.engine.array_program import array_program
+    from edgesim.engine.array_trials import simulate_batch
+
+    ready = array_program(program_of(n_devices, DEADLINE_S))
+    losses, slowdowns = disturbances()
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        import numpy as np
+
+        from edgesim.rng import CHUNK, Streams
+
+        latency_s, energy_j = np.empty(n_rounds), np.empty(n_rounds)
+        traffic_byte = np.empty(n_rounds, dtype=np.int64)
+        is_lost = np.empty((n_devices, n_rounds), dtype=np.bool_)
+        for start in range(0, n_rounds, CHUNK):
+            here = slice(start, min(start + CHUNK, n_rounds))
+            batch = Streams(SEED, start // CHUNK).batch(0, here.stop - start)
+            drawn = DrawnLosses(losses, batch)
+            found = simulate_batch(ready, batch.n, down={}, losses=drawn, slowdowns=slowdowns, streams=batch)
+            if not found.is_valid.all():
+                raise SystemExit("trials were left to the event engine")
+            latency_s[here], energy_j[here], is_lost[:, here] = found.latency_s, found.energy_j, found.is_lost
+            traffic_byte[here] = found.traffic_byte.sum(axis=0)
+        return lambda: random_rounds(n_devices, latency_s, energy_j, traffic_byte, is_lost.sum(axis=0))
+
+    return run
