@@ -29,9 +29,13 @@ def test_a_round_takes_23_ms(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_random_rounds_are_as_long_as_expected(name: str) -> None:
-    """In the mean of 1000, within six standard errors."""
-    check(rounds_of(RANDOM, name, 1000), N_DEVICES, 1000, is_random=True)
+def test_random_rounds_are_as_expected(name: str) -> None:
+    """Length, energy, losses and bytes, within six standard errors: 3 % of the losses in 300,000 rounds.
+
+    The event engine has too few rounds to notice less than half of the losses; it is tested on losses elsewhere.
+    """
+    n_rounds = 1000 if "event" in name else 300_000
+    check(rounds_of(RANDOM, name, n_rounds), N_DEVICES, n_rounds, is_random=True)
 
 
 def test_the_expected_length_of_one_device_alone() -> None:
