@@ -19,12 +19,12 @@ from edgesim.study.run import run
 
 MODELS: dict[str, dict[str, Any]] = {
     "devices": {"type": "common-cause", "targets": "w*", "beta": 0.0, "probability": 0.1},
-    "messages": {"type": "bernoulli", "links": "w*->hub", "probability": 0.1},
+    "messages": {"type": "bernoulli", "links": "*", "probability": 0.1},
 }
 
 
 def scenario(kind: str, replications: int) -> Scenario:
-    student = {"type": "nonn", "students": 8, "devices": "w*", "merger": "hub"}
+    students = {"students": 8, "devices": "w*", "merger": "hub", "deadline": "100 ms"}
     return Scenario.from_data(
         {
             "name": "resilience",
@@ -51,7 +51,7 @@ def scenario(kind: str, replications: int) -> Scenario:
                 "sink": "hub",
                 "deadline": "1 s",
             },
-            "strategies": {f"wait {ms}".replace(" ", "-"): student | {"deadline": f"{ms} ms"} for ms in (50, 100, 200)},
+            "strategies": {"nonn": students, "resilient": students | {"parts": 4}, "ensemble": students},
             "failures": {"loss": MODELS[kind]},
             "sweep": {
                 "p": {
@@ -65,7 +65,7 @@ def scenario(kind: str, replications: int) -> Scenario:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--kind", choices=tuple(MODELS), default="devices")
+    options.add_argument("--kind", choices=tuple(MODELS), default="messages")
     options.add_argument("--replications", type=int, default=10_000)
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     chosen = options.parse_args()

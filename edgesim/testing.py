@@ -15,7 +15,13 @@ import numpy as np
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
-from edgesim.interfaces import DeploymentContext
+from edgesim.interfaces import (
+    BatchLossModel,
+    BatchOutageModel,
+    BatchPacketLossModel,
+    BatchSlowdownModel,
+    DeploymentContext,
+)
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.run import Silent
 
@@ -117,7 +123,8 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
 
     Draws are the same for the same streams; outages name devices or links of the topology and do not end before they start;
     repeated ones of a target come in order and apart; of n packets 0 to n are lost; computations never take a negative time;
-    the probabilities of all outcomes, where they are listed, sum to 1.
+    the forms for many replications, where the model has them, draw the same; the probabilities of all outcomes, where they
+    are listed, sum to 1.
 
     Parameters
     ----------
@@ -141,6 +148,7 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
         _check(first == second, f"replication {index}: the same streams gave {first}, then {second}")
         if is_outage_model:
             _check_outages(first[0], topology)
+    _check_batch(model, topology, seed, n_replications)
     if not is_outage_model:
         return
     outcomes = model.outcomes(topology)  # type: ignore[union-attr]
@@ -171,6 +179,37 @@ def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[
     strange = [loss for loss in losses if not isinstance(loss, (bool, np.bool_))]
     _check(not strange, f"is_lost must give True or False, not {strange[:1]}")
     return outages, [*others, *(bool(loss) for loss in losses)]
+
+
+def _check_batch(model: Any, topology: Topology, seed: int, n: int) -> None:
+    """Check that what is drawn for n replications at once is what is drawn for each alone, twice in a row on each link and device."""
+    singles, together = [Streams(seed, 0).replication(index) for index in range(n)], Streams(seed, 0).batch(0, n)
+    everyone = np.ones(n, dtype=np.bool_)
+
+    def same(found: object, expected: list[Any], what: str) -> None:
+        found = np.asarray(found)
+        is_same = found.shape == (n,) and np.allclose(found.astype(float), np.array(expected, float), rtol=1e-12)
+        _check(is_same, f"{what} gives {found} for {n} replications at once, but one by one {expected}")
+
+    if isinstance(model, BatchOutageModel):
+        down = model.are_down(topology, together)
+        drawn = [{one.target_id for one in model.outages(topology, own)} for own in singles]  # type: ignore[attr-defined]
+        for name in sorted({*down, *(target for targets in drawn for target in targets)}):
+            same(down.get(name, ~everyone), [name in targets for targets in drawn], f"are_down of {name!r}")
+    for link in filter(model.applies_to, topology.links) if hasattr(model, "applies_to") else ():
+        if isinstance(model, BatchLossModel):
+            for _ in range(2):
+                lost = [model.is_lost(link, 1, own) for own in singles]  # type: ignore[attr-defined]
+                same(model.are_lost(link, everyone, together), lost, f"are_lost on {link.link_id!r}")
+        if isinstance(model, BatchPacketLossModel):
+            batch, processes = model.batch_losses(link, together), [model.losses(link, own) for own in singles]  # type: ignore[attr-defined]
+            for n_packets in (1, 100):
+                lost = [process.n_lost(n_packets) for process in processes]
+                same(batch.n_lost(np.full(n, n_packets), everyone), lost, f"n_lost on {link.link_id!r}")
+    for device in filter(model.slows, topology.devices) if isinstance(model, BatchSlowdownModel) else ():
+        factors = [model.factor(device, own) for own in singles]  # type: ignore[attr-defined]
+        same(model.factors(device, everyone, together), factors, f"factors of {device.device_id!r}")
+    same(together.weight, [own.weight for own in singles], "weigh")
 
 
 def _draw_renewals(model: Any, topology: Topology, streams: ReplicationStreams) -> list[Outage]:

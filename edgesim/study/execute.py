@@ -23,7 +23,7 @@ from edgesim.study.parts import Parts
 from edgesim.study.stopping import Batches, Stop
 from edgesim.study.summary import Row, summarise, values_of
 from edgesim.study.trial import accuracies, n_enumerated, simulate_outages, without_effect
-from edgesim.study.trials import Patterns, Trials, columns
+from edgesim.study.trials import ENGINES, Patterns, Trials, columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -236,15 +236,33 @@ def accuracy_of(
     return np.array(values, dtype=np.float64)
 
 
-def evaluate(shared: Shared, work: Work, parts: Parts) -> tuple[list[list[Row]], list[dict[str, Any]]]:
-    """Return the summary rows of each case, and every metric of each case when nothing is lost."""
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What is made of the trials of an executed study.
+
+    Parameters
+    ----------
+    rows : the summary rows of each case.
+    intact : every metric of each case when nothing is lost.
+    n_by_events : of each case: drawn trials that the event engine simulated.
+    """
+
+    rows: list[list[Row]]
+    intact: list[dict[str, Any]]
+    n_by_events: list[int]
+
+
+def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
+    """Sum up an executed study from its parts."""
     rows: list[list[Row]] = []
     intact: list[dict[str, Any]] = []
+    n_by_events: list[int] = []
     whole_accuracy: dict[Key, float] = {}
     for position, case in enumerate(shared.cases):
         peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
         drawn, accuracy = parts.read(work.of_case(position, is_enumeration=False))
         enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
+        n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))
         rows.append(
             summarise(
                 values_of(drawn, accuracy),
@@ -265,7 +283,7 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> tuple[list[list[Row]],
                 **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
             }
         )
-    return rows, intact
+    return Evaluated(rows, intact, n_by_events)
 
 
 def _intact_accuracy(shared: Shared, case: Case, whole: Trials, known: dict[Key, float]) -> NDArray[np.float64]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.scenario.plugins import is_file
+from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Shared
 from edgesim.study.executor import n_cpus
 from edgesim.study.worker import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
-    from edgesim.study.execute import Work
+    from edgesim.study.execute import Evaluated, Work
 
 FORMAT = 2
 """Raised when the layout of the result folder changes."""
@@ -47,7 +48,7 @@ def identity(scenario: Scenario) -> dict[str, Any]:
 def facts(
     shared: Shared,
     work: Work,
-    intact: Sequence[dict[str, Any]],
+    found: Evaluated,
     *,
     workers: int,
     scheduler: str | None,
@@ -62,8 +63,28 @@ def facts(
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
         **_stops(shared, work),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
-        "intact": list(intact),
+        "engines": _engines(shared, work, found),
+        "intact": found.intact,
     }
+
+
+def _engines(shared: Shared, work: Work, found: Evaluated) -> list[dict[str, Any]]:
+    """Return which engine simulated each strategy, and why; factor points of which the same can be said are one entry."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for position, case in enumerate(shared.cases):
+        n = sum(block.stop - block.start for block in work.of_case(position, is_enumeration=False))
+        n_by_events = found.n_by_events[position]
+        why = why_not(case, shared)
+        if n_by_events and not why:
+            why = "by events where messages or computations came in another order, or outages began later"
+        entry = entries.setdefault(
+            (case.strategy, why),
+            {"strategy": case.strategy, "engine": "", "trials": 0, "by_events": 0, "why": why},
+        )
+        entry["trials"] += n
+        entry["by_events"] += n_by_events
+        entry["engine"] = "event" if entry["by_events"] == entry["trials"] else "array"
+    return list(entries.values())
 
 
 def _stops(shared: Shared, work: Work) -> dict[str, Any]:

@@ -124,11 +124,11 @@ def run(
         work = execute(shared, work, parts, open_crew, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
-        rows, intact = evaluate(shared, work, parts)
-        write_summary(folder / SUMMARY, shared.cases, rows)
+        found = evaluate(shared, work, parts)
+        write_summary(folder / SUMMARY, shared.cases, found.rows)
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
         write_json(folder / TIMELINE, timelines(shared))
-        about = {**about, **facts(shared, work, intact, workers=workers, scheduler=scheduler, started=started)}
+        about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}
         write_json(folder / MANIFEST, about)
         if illustrate is not None:
             illustrate(Result(folder))

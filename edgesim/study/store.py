@@ -125,6 +125,13 @@ class Result:
         columns = [*self.factors, "replications", "is_met"]
         return pd.DataFrame(self.manifest.get("stopping", []), columns=columns)
 
+    def engines(self) -> pd.DataFrame:
+        """Return which engine simulated the trials of each strategy, how many were left to events, and why."""
+        import pandas as pd
+
+        columns = ["strategy", "engine", "trials", "by_events", "why"]
+        return pd.DataFrame(self.manifest["engines"], columns=columns)
+
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd

@@ -32,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
     work, parts = plan_work(study, 30), Parts(place, study.cases)
     execute(study, work, parts, partial(local_crew, 1, perform), Silent())
-    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts)[0])
+    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
     write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
     about = {"name": "toys", "scenario": {}, "hash": "", "factors": ["level"], "replications": 30, "seed": 1}
     write_json(place / MANIFEST, about | {"status": "complete"})

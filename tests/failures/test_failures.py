@@ -36,9 +36,9 @@ def test_exactly_k_lists_every_subset_once(k: int) -> None:
 def test_exactly_k_draws_every_subset_equally_often() -> None:
     """2 of 5 over 5,000 replications: each of the 10 subsets within four standard errors of 500."""
     counts: Counter[frozenset[str]] = Counter()
-    for chunk in range(50):
+    for chunk in range(5):
         streams = Streams(11, chunk)
-        for index in range(CHUNK):
+        for index in range(1000):
             outages = ExactlyK(2, "w*").outages(topology(5), streams.replication(index))
             counts[frozenset(outage.target_id for outage in outages)] += 1
     assert len(counts) == 10
@@ -63,22 +63,21 @@ def test_two_models_of_one_kind_draw_independently() -> None:
     """Labels scope the streams: two exactly-k models lose different devices in most replications."""
     models = {"a": ExactlyK(1, "w*"), "b": ExactlyK(1, "w*")}
     n_equal = 0
-    for index in range(CHUNK):
+    for index in range(100):
         first, second = draw_outages(models, topology(8), Streams(5, 0).replication(index))
         n_equal += first.target_id == second.target_id
     assert n_equal < 30
 
 
 def test_outcomes_of_two_models_multiply() -> None:
-    """C(4,1) x C(4,2) combinations; None above the limit, and None when messages can be lost too."""
+    """C(4,1) x C(4,2) combinations; None above the limit; lost messages are left aside."""
     models = {"a": ExactlyK(1, "w*"), "b": ExactlyK(2, "w*")}
     outcomes = enumerate_outages(models, topology(4), n_most=24)
     assert outcomes is not None
     assert len(outcomes) == 24
     assert sum(probability for probability, _ in outcomes) == pytest.approx(1.0)
     assert enumerate_outages(models, topology(4), n_most=23) is None
-    assert enumerate_outages({**models, "loss": Bernoulli(0.1)}, topology(4), n_most=100) is None
-    assert enumerate_outages({**models, "loss": Bernoulli(0.0)}, topology(4), n_most=100) is not None
+    assert enumerate_outages({**models, "loss": Bernoulli(0.1)}, topology(4), n_most=100) == outcomes
 
 
 def test_draws_do_not_depend_on_how_many_were_taken_elsewhere() -> None:

@@ -45,7 +45,8 @@ def rows_of(tmp_path: Path):
 
     def run(points, replications: int = 40, workers: int = 1):
         study = shared(points)
-        rows, intact = evaluate(study, *executed(study, replications, workers, tmp_path))
+        found = evaluate(study, *executed(study, replications, workers, tmp_path))
+        rows, intact = found.rows, found.intact
         return [{row.metric: row for row in case} for case in rows], intact
 
     return run
