@@ -207,7 +207,7 @@ def _check_batch(model: Any, topology: Topology, seed: int, n: int) -> None:
                 lost = [process.n_lost(n_packets) for process in processes]
                 same(batch.n_lost(np.full(n, n_packets), everyone), lost, f"n_lost on {link.link_id!r}")
     for device in filter(model.slows, topology.devices) if isinstance(model, BatchSlowdownModel) else ():
-        factors = [model.factor(device, own) for own in singles]  # type: ignore[attr-defined]
+        factors = [model.factor(device, own) for own in singles]
         same(model.factors(device, everyone, together), factors, f"factors of {device.device_id!r}")
     same(together.weight, [own.weight for own in singles], "weigh")
 

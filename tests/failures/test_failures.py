@@ -12,7 +12,7 @@ from edgesim.errors import PlanError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.draw import draw_outages, enumerate_outages
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.rng import CHUNK, Streams
+from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 1, 1.0, 1.0, 1.0, 1.0, "assumed")
 
