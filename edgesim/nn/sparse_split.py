@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from math import ceil, log2
 from typing import TYPE_CHECKING, Literal
@@ -23,24 +22,22 @@ Split = Literal["outputs", "mscc", "fgcp"]
 _EXACT_SVD = 200  # smallest side up to which all singular vectors are computed
 
 
-def pruned(network: nn.Module, share: float) -> nn.Module:
-    """Return a copy of a network whose linear layers lack their smallest weights.
+def prune(network: nn.Module, share: float) -> None:
+    """Set the smallest weights of a network's linear layers to zero.
 
     Parameters
     ----------
-    network : left as it is.
+    network : changed in place.
     share : of the entries of each weight matrix, those of smallest magnitude, that become zero; 0 to 1. Biases stay.
     """
     import torch
 
-    network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, nn.Linear) and not module.weight.is_meta:
             n_zero = round(share * module.weight.numel())
             with torch.no_grad():
                 order = module.weight.abs().flatten().argsort(stable=True)
                 module.weight.view(-1)[order[:n_zero]] = 0.0
-    return network
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,20 @@ from edgesim.domain.model import LayerCost
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
 from edgesim.nn.boxes import Box, Reader, volume, whole
-from edgesim.nn.cost import is_layer, layer_cost, weights_of
+from edgesim.nn.cost import is_layer, layer_cost, operator_of, weights_of
 from edgesim.nn.readers import Pool, is_convolution, is_elementwise, is_linear, operands, pool_of, reader_of
-from edgesim.nn.trace import byte_of, is_in_place, is_view, layer_name, live_byte, shape_of, trace
+from edgesim.nn.rewrite import let_readers_follow, modules_for_functions
+from edgesim.nn.trace import (
+    byte_of,
+    function_name,
+    is_in_place,
+    is_view,
+    layer_name,
+    live_byte,
+    shape_of,
+    submodule,
+    trace,
+)
 
 Execution = Literal["mapreduce", "halo"]
 """Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
@@ -163,6 +174,7 @@ class StagedNetwork:
     segments : one more than stages.
     input_name, output_name : the nodes of the sample and of the logits.
     input_byte, output_byte : their sizes for one sample.
+    uncut : convolutions and matrix products that cannot be cut, in words.
     """
 
     graph: fx.GraphModule
@@ -172,6 +184,7 @@ class StagedNetwork:
     output_name: str
     input_byte: int
     output_byte: int
+    uncut: tuple[str, ...]
 
 
 def staged(
@@ -202,7 +215,8 @@ def staged(
         When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
     """
     graph = trace(network, input_shape)
-    _let_readers_follow(graph)
+    modules_for_functions(graph)
+    let_readers_follow(graph)
     nodes = list(graph.graph.nodes)
     answer = nodes.pop().args[0]
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
@@ -215,7 +229,10 @@ def staged(
     ]
     stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
     entry = next(node for node in nodes if node.op == "placeholder")
-    return StagedNetwork(graph, stages, tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer))
+    uncut = tuple(_in_words(graph, node) for _, group in groups for node in group if _is_uncut(graph, node))
+    return StagedNetwork(
+        graph, stages, tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer), uncut
+    )
 
 
 Group = tuple[list[fx.Node], list[fx.Node]]
@@ -242,6 +259,20 @@ def _groups(
         else:
             groups[-1][1].append(node)
     return groups
+
+
+def _is_uncut(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a node is a convolution or a matrix product that cannot be cut."""
+    return is_layer(graph, node) and operator_of(graph, node) != "other" and reader_of(graph, node) is None
+
+
+def _in_words(graph: fx.GraphModule, node: fx.Node) -> str:
+    """Return the name of a layer and what it is, e.g. ``"'up' (ConvTranspose2d)"``."""
+    module = submodule(graph, node)
+    if module is None:
+        return f"{layer_name(node)!r} (function {function_name(node)})"
+    mode = getattr(module, "padding_mode", "zeros")
+    return f"{layer_name(node)!r} ({type(module).__name__}{'' if mode == 'zeros' else f' with padding_mode {mode!r}'})"
 
 
 def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
@@ -315,36 +346,3 @@ def _weights(graph: fx.GraphModule, nodes: list[fx.Node]) -> dict[str, int]:
         for node in nodes
         if node.op in {"call_module", "get_attr"}
     }
-
-
-def _let_readers_follow(graph: fx.GraphModule) -> None:
-    """Let all that read a tensor after it was overwritten read the node that overwrote it.
-
-    So a node may run on a copy of its input: nothing depends on the memory of another node any more.
-
-    Raises
-    ------
-    DataError
-        When the overwritten tensor is read again through a view.
-    """
-    order = {node: position for position, node in enumerate(graph.graph.nodes)}
-    holder: dict[fx.Node, fx.Node] = {}
-    for node in graph.graph.nodes:
-        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        overwrites = bool(sources) and is_in_place(graph, node)
-        is_sharing = bool(sources) and bool(shape_of(node)) and (overwrites or is_view(graph, node))
-        holder[node] = holder[sources[0]] if is_sharing else node
-        if not overwrites:
-            continue
-        source = sources[0]
-        for user in list(source.users):
-            if order[user] > order[node]:
-                user.replace_input_with(source, node)
-        for other, owner in holder.items():
-            is_alias = owner is holder[node] and other not in {node, source}
-            if is_alias and any(order[user] > order[node] for user in other.users):
-                raise DataError(
-                    f"layer {layer_name(node)!r} overwrites a tensor that {layer_name(other)!r} shares and that is read "
-                    "later; set inplace=False, or use the operation that does not overwrite"
-                )
-    graph.recompile()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
     from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
-    from edgesim.nn.stages import Stage
+    from edgesim.nn.stages import Stage, StagedNetwork
     from edgesim.strategies.layer_partition import CutStage
+
+_CUTTABLE = (
+    "1- to 3-dimensional convolutions with zero padding and linear layers on vectors, written as modules or functions"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ class MoDNN:
     Each convolution is cut along the longer spatial axis of its output (height on ties) into strips, one per device, with
     heights proportional to how fast the device computes that layer (largest remainder; a device may get none). A device gets
     the input rows that its strip reads, those of the halo included. Linear layers read their whole input and are cut by output.
-    What cannot be cut runs on the owner. All bytes follow from the shapes of the tensors.
+    What cannot be cut runs on the owner; a convolution or matrix product that cannot be cut is an error unless `uncut` is
+    ``owner``. All bytes follow from the shapes of the tensors.
 
     With `execution` ``mapreduce`` every layer's input is scattered and its output gathered by the owner. With ``halo`` outputs
     stay where they are, heights are proportional to the speed for a whole run of layers, and neighbours send each other the
@@ -59,6 +65,7 @@ class MoDNN:
     pruning : share of the weights of each linear layer, the smallest, that are set to zero; 0 leaves the network as it is.
     linear : how pruned matrices are divided: ``outputs``, rows in order; ``mscc``, rows by spectral co-clusters; ``fgcp``, entries
         outside the co-clusters one by one. Devices get the inputs and return the partial sums of their nonzero entries only.
+    uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
 
     References
     ----------
@@ -77,6 +84,7 @@ class MoDNN:
     wake_up_s: Seconds = 0.0
     pruning: Annotated[float, Ge(0), Lt(1)] = 0.0
     linear: Literal["outputs", "mscc", "fgcp"] = "outputs"
+    uncut: Literal["refuse", "owner"] = "refuse"
 
     @property
     def needs_training(self) -> bool:
@@ -102,12 +110,11 @@ class MoDNN:
         Raises
         ------
         PlanError
-            When the owner or the workers are not in the topology, the deadline is missing, or the network has nothing to cut.
+            When the owner or the workers are not in the topology, the deadline is missing, the network has nothing to cut, or a
+            convolution or matrix product that cannot be cut.
         DataError
             When the network cannot be traced.
         """
-        from edgesim.nn.sparse_split import pruned
-        from edgesim.nn.stages import staged
         from edgesim.strategies.layer_partition import LayerPartition
         from edgesim.strategies.layer_plan import PlanWriter
 
@@ -116,16 +123,9 @@ class MoDNN:
         device_ids = self._worker_ids(context.topology)
         if self.owner_computes:
             device_ids = (self.owner, *device_ids)
-        network = pruned(context.network, self.pruning) if self.pruning else context.network
-        is_divided = bool(self.pruning) or self.linear != "outputs"
-        cut_up = staged(network, context.dataset.input_shape, self.execution, self.cut, has_bare_matrices=is_divided)
-        if not cut_up.stages:
-            operators = ", ".join(sorted({layer.layer_id for layer in cut_up.segments[0].layers})) or "none"
-            raise PlanError(
-                f"modnn: nothing of the network can be cut; its layers are {operators}; it takes torch.nn.Conv1d to Conv3d with "
-                "zero padding or torch.nn.Linear on vectors; build the network from these or use strategy 'single'"
-            )
-        stages = tuple(self._cut_stage(context, network, stage, device_ids) for stage in cut_up.stages)
+        network = copy.deepcopy(context.network) if self.pruning else context.network
+        cut_up = self._staged(network, context.dataset.input_shape)
+        stages = tuple(self._cut_stage(context, cut_up, stage, device_ids) for stage in cut_up.stages)
         deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
         plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
         return LayerPartition(
@@ -133,8 +133,30 @@ class MoDNN:
             context.dataset.test.inputs, self._notes(context, network),
         )  # fmt: skip
 
+    def _staged(self, network: torch.nn.Module, input_shape: tuple[int, ...]) -> StagedNetwork:
+        """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
+        from edgesim.nn.sparse_split import prune
+        from edgesim.nn.stages import staged
+
+        is_divided = bool(self.pruning) or self.linear != "outputs"
+        cut_up = staged(network, input_shape, self.execution, self.cut, has_bare_matrices=is_divided)
+        if cut_up.uncut and self.uncut == "refuse":
+            raise PlanError(
+                f"modnn: cannot cut {', '.join(cut_up.uncut)}; set uncut: owner to leave that to the owner, or build the network "
+                f"from {_CUTTABLE}"
+            )
+        if not cut_up.stages:
+            operators = ", ".join(sorted({layer.layer_id for layer in cut_up.segments[0].layers})) or "none"
+            raise PlanError(
+                f"modnn: nothing of the network can be cut; its layers are {operators}; it takes {_CUTTABLE}; build the network "
+                "from these or use strategy 'single'"
+            )
+        if self.pruning:
+            prune(cut_up.graph, self.pruning)
+        return cut_up
+
     def _cut_stage(
-        self, context: DeploymentContext, network: torch.nn.Module, stage: Stage, device_ids: Sequence[str]
+        self, context: DeploymentContext, cut_up: StagedNetwork, stage: Stage, device_ids: Sequence[str]
     ) -> CutStage:
         """Cut a stage over the devices in proportion to their speeds for it."""
         from edgesim.nn.schedule import schedule
@@ -145,7 +167,7 @@ class MoDNN:
         boxes = stage_boxes(stage, self.cut, speeds)
         shares = None
         if stage.is_matrix and (self.pruning or self.linear != "outputs"):
-            weight: Any = network.get_submodule(str(stage.layers[0].module)).weight
+            weight: Any = cut_up.graph.get_submodule(stage.layers[0].module).weight
             if weight.is_meta:
                 raise PlanError("modnn: pruning needs weights; give the workload a data set to train the network on")
             shares = divide(weight.detach().numpy(), speeds, self.linear, context.seed)

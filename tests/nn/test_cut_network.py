@@ -43,6 +43,21 @@ class Block(nn.Module):
         return y
 
 
+class Functions(nn.Module):
+    """A convolution, a normalisation and a pooling written as functions."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.empty(n_channels, 1, 3, 2))
+        self.register_buffer("mean", torch.empty(n_channels))
+        self.register_buffer("variance", torch.empty(n_channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.conv2d(x, self.kernel, padding=(1, 2), dilation=(1, 2), groups=x.shape[1])
+        x = nn.functional.batch_norm(x, self.mean, self.variance)
+        return nn.functional.max_pool2d(x, 3, stride=2, padding=1, ceil_mode=True)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
     """Random small convolutional networks with random statistics, and the shape they take."""
@@ -68,6 +83,7 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
                     [nn.ReLU(), nn.AvgPool2d(3, 2, 1, ceil_mode=True)],
                     [nn.AvgPool2d(3, 1, 1, count_include_pad=False)],
                     [nn.ReLU(), nn.AdaptiveAvgPool2d(5)],
+                    [Functions(n_out)],
                 ]
             )
         )
@@ -207,6 +223,79 @@ def test_cut_equals_uncut_and_what_is_lost_is_zero(case, speeds, execution, form
     assert np.array_equal(inputs, before)
 
 
+POOLS = {
+    "maximum": lambda x: nn.functional.max_pool2d(x, 3, 2, 1),
+    "ceil": lambda x: nn.functional.max_pool2d(x, (3, 2), 2, ceil_mode=True),
+    "dilated": lambda x: nn.functional.max_pool2d(x, 2, stride=1, padding=1, dilation=3),
+    "mean": lambda x: nn.functional.avg_pool2d(x, 3),
+    "padded": lambda x: nn.functional.avg_pool2d(x, (3, 4), (1, 2), (1, 2)),
+    "ceil_padded": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "own": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+    "divisor": lambda x: nn.functional.avg_pool2d(x, 2, 3, 1, divisor_override=3),
+    "adaptive": lambda x: nn.functional.adaptive_avg_pool2d(x, (4, 3)),
+    "adaptive_maximum": lambda x: nn.functional.adaptive_max_pool2d(x, 5),
+    "module": nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+    "module_mean": nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
+    "module_adaptive": nn.AdaptiveMaxPool2d((3, None)),
+}
+
+
+class Pooled(nn.Module):
+    def __init__(self, pool) -> None:
+        super().__init__()
+        self.before, self.pool, self.after = nn.Conv2d(1, 2, 1), pool, nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.after(self.pool(self.before(x))).flatten(1)
+
+
+@pytest.mark.parametrize("form", ["strips", "tiles", "channels"])
+@pytest.mark.parametrize("name", POOLS)
+def test_poolings_are_cut(name, form):
+    """Every option of pooling, module or function, between two convolutions of one run: as uncut, more devices than rows too."""
+    torch.manual_seed(0)
+    network = Pooled(POOLS[name]).eval()
+    shape = (1, 10, 9)
+    inputs = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32) - 2  # never 0, so padding shows
+    with torch.no_grad():
+        expected = network(torch.from_numpy(inputs)).numpy()
+    for n_devices in (2, 3, 7):
+        staged_network, plans = cut(network, shape, [1.0] * n_devices, "halo", form)
+        (stage,) = staged_network.stages
+        assert len(stage.layers) == 3, "the pooling is cut too"
+        assert relative(CutNetwork(staged_network, plans, inputs).logits([NOTHING]), expected) < 1e-5
+
+
+@pytest.mark.parametrize("execution", ["mapreduce", "halo"])
+@pytest.mark.parametrize("form", ["strips", "tiles", "channels"])
+@pytest.mark.parametrize("n_axes", [1, 3])
+def test_series_and_volumes_are_cut(n_axes, form, execution):
+    """Convolutions, norms and poolings over one and three axes; with losses as the reference."""
+    torch.manual_seed(0)
+    convolution, norm, largest, mean = (
+        getattr(nn, f"{kind}{n_axes}d") for kind in ("Conv", "BatchNorm", "MaxPool", "AvgPool")
+    )
+    layers = [
+        convolution(1, 2, 3, 2, 2, 2),
+        norm(2),
+        largest(2, 1),
+        convolution(2, 4, 3, padding=1, groups=2),
+        mean(2, 1, 1),
+    ]
+    shape = (1, 9, 8, 7)[: 1 + n_axes]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3))
+    network(torch.zeros(2, *shape))
+    network = drawn(network)
+    inputs = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(inputs)).numpy()
+    staged_network, plans = cut(network, shape, [1.0, 0.7, 0.4], execution, form)
+    runner = CutNetwork(staged_network, plans, inputs)
+    assert relative(runner.logits([NOTHING] * len(plans)), expected) < 1e-5
+    damage = [Damage(messages=frozenset(range(0, len(plan.messages), 2)), results=frozenset({1})) for plan in plans]
+    assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
 def test_positions_that_a_window_reads():
     """Kernel 5, stride 2, padding 2, 20 rows: output rows 1 and 2 read input rows 0 ... 6, the first one padding too."""
     window = Window(kernel=5, stride=2, before=2, dilation=1, n_inputs=20)
@@ -288,7 +377,8 @@ def test_a_staged_network_survives_pickling(execution):
     """After pickling it computes the same, bit for bit, also when node names repeat."""
     torch.manual_seed(0)
     block = Block(2, 3, is_in_place=True, is_joined=False)
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), block, block, nn.Flatten(), nn.Linear(2 * 36, 3)).eval()
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), block, block, Functions(2), nn.Flatten(), nn.Linear(2 * 5 * 4, 3))
+    network = drawn(network)
     inputs = np.random.default_rng(0).standard_normal((3, 1, 8, 8)).astype(np.float32)
     staged_network, plans = cut(network, (1, 8, 8), [1, 2], execution)
     damage = [Damage(results=frozenset({number % 2})) for number in range(len(plans))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.errors import DataError, PlanError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.nn.networks import vgg16, wide_resnet
-from edgesim.nn.sparse_split import counts, divide, pruned
+from edgesim.nn.sparse_split import counts, divide, prune
 from edgesim.nn.stages import staged
 from edgesim.nn.training import logits
 from edgesim.rng import CHUNK, Streams
@@ -56,6 +58,12 @@ class Residual(nn.Module):
 def test_conforms(make_context, options, on_missing):
     """The contract holds for every execution and cut."""
     check_strategy(MoDNN("hub", **options, **on_missing), make_context((1.0, 0.4, 2.0), network=Residual()))
+
+
+def pruned(network: nn.Module, share: float) -> nn.Module:
+    network = copy.deepcopy(network)
+    prune(network, share)
+    return network
 
 
 @pytest.mark.parametrize("linear", ["outputs", "mscc", "fgcp"])
@@ -281,12 +289,19 @@ def test_divided_matrices_are_balanced_by_speed(split):
 
 
 def test_pruning_zeroes_the_smallest_weights():
-    """Half of the entries, the smaller ones; the network itself stays as it is."""
+    """Half of the entries, the smaller ones."""
     network = nn.Sequential(nn.Linear(2, 2))
     network[0].weight.data = torch.tensor([[1.0, -4.0], [3.0, -2.0]])
-    copy = pruned(network, 0.5)
-    assert copy[0].weight.tolist() == [[0.0, -4.0], [3.0, 0.0]]
-    assert network[0].weight.tolist() == [[1.0, -4.0], [3.0, -2.0]]
+    prune(network, 0.5)
+    assert network[0].weight.tolist() == [[0.0, -4.0], [3.0, 0.0]]
+
+
+def test_pruning_leaves_the_trained_network_as_it_is(make_context):
+    """Other strategies get the same network from the context."""
+    context = make_context((1.0,))
+    before = copy.deepcopy(context.network.state_dict())
+    MoDNN("hub", pruning=0.9).deploy(context)
+    assert all(torch.equal(value, before[name]) for name, value in context.network.state_dict().items())
 
 
 def test_pruning_says_what_it_costs(make_context):
@@ -310,6 +325,82 @@ def test_what_overwrites_a_tensor_in_use_is_named():
 
     with pytest.raises(DataError, match=r"'relu_' overwrites .* 'flatten' shares .* set inplace=False"):
         staged(Aliased().eval(), (1, 6, 6))
+
+
+class Functional(nn.Module):
+    """`Residual`'s layers, and a normalisation, written as functions of parameters; the second convolution runs twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        inner = nn.Module()
+        inner.kernel, inner.offset = nn.Parameter(torch.randn(4, 1, 3, 3)), nn.Parameter(torch.randn(4))
+        self.inner = inner
+        self.register_buffer("mean", torch.randn(4))
+        self.register_buffer("variance", torch.rand(4) + 0.5)
+        self.second = nn.Parameter(torch.randn(4, 2, 3, 3))
+        self.head, self.bias = nn.Parameter(torch.randn(3, 64)), nn.Parameter(torch.randn(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        functional = nn.functional
+        x = functional.conv2d(x, self.inner.kernel, self.inner.offset, padding=1)
+        x = functional.relu(functional.batch_norm(x, self.mean, self.variance, training=self.training, eps=0.1))
+        for _ in range(2):
+            x = functional.conv2d(x, self.second, None, 1, "same", groups=2)
+        return functional.linear(functional.avg_pool2d(x, 2).flatten(1), self.head, bias=self.bias)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"execution": "halo"}, {"cut": "channels"}, {"pruning": 0.5, "linear": "fgcp"}]
+)
+def test_functions_are_cut_like_modules(make_context, options):
+    """Convolutions, normalisation and matrix product as functions: all cut, the right answer, weights held once."""
+    network = Functional().eval()
+    context = make_context((1.0, 0.5), network=network)
+    deployment = MoDNN("hub", **options, **DEGRADE).deploy(context)
+    description = deployment.describe()
+    assert set(description["boxes"]) >= {"conv2d", "conv2d_1", "conv2d_2", "linear"}
+    assert not {"conv2d", "batch_norm", "linear"} & set(description["layers_of_owner"])
+    if "pruning" not in options:
+        check_strategy(MoDNN("hub", **options, **DEGRADE), context)
+        work_flop = sum(work.work_flop for step in deployment.plan.computes for work in step.work)
+        assert work_flop == pytest.approx(context.graph.work_flop)
+    if not options:
+        kernels = 4 * (36 + 4 + 72 + 8)  # the second kernel once, although it is used twice
+        assert deployment.plan.weight_byte["w1"] - kernels == 4 * 2 * 65  # two rows of the matrix, with their biases
+    if "pruning" in options:
+        with torch.no_grad():
+            expected = network(torch.from_numpy(context.dataset.test.inputs)).numpy()
+        found = deployment.predict(deployment.plan.all_delivered)
+        assert np.abs(found - expected).max() > 1e-3  # half of the entries are gone
+        assert sum(count.n_entries for cut in deployment.stages for count in cut.counts) == 3 * 64 // 2
+
+
+class Odd(nn.Module):
+    """Operators that cannot be cut beside one that can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.mirrored = nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect")
+        self.plain = nn.Conv2d(2, 2, 3)
+        self.up = nn.ConvTranspose2d(2, 2, 2)
+        self.raw = nn.Parameter(torch.randn(3, 2, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.up(self.plain(self.mirrored(x)))
+        return nn.functional.conv2d(x, self.raw - self.raw.mean()).mean((2, 3))
+
+
+def test_operators_that_cannot_be_cut_are_named(make_context):
+    """Each layer with what it is, and what to do; then the owner does them, and the answer is right."""
+    context = make_context((1.0, 1.0), network=Odd())
+    named = r"cannot cut 'mirrored' \(Conv2d with padding_mode 'reflect'\), 'up' \(ConvTranspose2d\), 'conv2d' \(function conv2d\)"
+    with pytest.raises(PlanError, match=f"{named}; set uncut: owner to leave that to the owner, or build the network"):
+        MoDNN("hub").deploy(context)
+    strategy = MoDNN("hub", uncut="owner", **DEGRADE)
+    check_strategy(strategy, context)
+    assert set(strategy.deploy(context).describe()["layers_of_owner"]) >= {"mirrored", "up", "conv2d"}
 
 
 def test_pruning_needs_weights(make_context, make_noise):
