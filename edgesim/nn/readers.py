@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from torch import fx, nn
 
 from edgesim.nn.boxes import Bins, Groups, Reader, Rule, Shift, Whole, Window
-from edgesim.nn.trace import function_name, shape_of, submodule
+from edgesim.nn.cost import is_layer, operator_of
+from edgesim.nn.trace import function_name, layer_name, shape_of, submodule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,17 @@ def reader_of(graph: fx.GraphModule, node: fx.Node) -> Reader | None:
         return None
     rules = _rules(graph, node, shape_of(sources[0]), shape)
     return None if rules is None else Reader(((sources[0].name, rules),))
+
+
+def uncut_layer(graph: fx.GraphModule, node: fx.Node) -> str:
+    """Return what a node is when it is a convolution or matrix product that cannot be cut, e.g. ``"'up' (ConvTranspose2d)"``."""
+    if not is_layer(graph, node) or operator_of(graph, node) == "other" or reader_of(graph, node) is not None:
+        return ""
+    module = submodule(graph, node)
+    if module is None:
+        return f"{layer_name(node)!r} (function {function_name(node)})"
+    mode = getattr(module, "padding_mode", "zeros")
+    return f"{layer_name(node)!r} ({type(module).__name__}{'' if mode == 'zeros' else f' with padding_mode {mode!r}'})"
 
 
 def operands(node: fx.Node) -> list[fx.Node]:

@@ -17,20 +17,19 @@ from edgesim.domain.model import LayerCost
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
 from edgesim.nn.boxes import Box, Reader, volume, whole
-from edgesim.nn.cost import is_layer, layer_cost, operator_of, weights_of
-from edgesim.nn.readers import Pool, is_convolution, is_elementwise, is_linear, operands, pool_of, reader_of
-from edgesim.nn.rewrite import let_readers_follow, modules_for_functions
-from edgesim.nn.trace import (
-    byte_of,
-    function_name,
-    is_in_place,
-    is_view,
-    layer_name,
-    live_byte,
-    shape_of,
-    submodule,
-    trace,
+from edgesim.nn.cost import is_layer, layer_cost, weights_of
+from edgesim.nn.readers import (
+    Pool,
+    is_convolution,
+    is_elementwise,
+    is_linear,
+    operands,
+    pool_of,
+    reader_of,
+    uncut_layer,
 )
+from edgesim.nn.rewrite import let_readers_follow, modules_for_functions
+from edgesim.nn.trace import byte_of, is_in_place, is_view, layer_name, live_byte, shape_of, trace
 
 Execution = Literal["mapreduce", "halo"]
 """Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
@@ -154,7 +153,8 @@ class Segment:
     nodes : in order of execution.
     layers : the cost of those that compute something.
     weights : bytes of the weights by the module that holds them.
-    activation_byte : peak of the tensors alive on that device, from the end of the stage before; also those that only pass by.
+    activation_byte : peak of the tensors alive on that device, from when it has the results of the stage before; also those that
+        only pass by.
     """
 
     nodes: tuple[str, ...]
@@ -224,12 +224,12 @@ def staged(
     alive = live_byte(graph)
     groups = _groups(graph, nodes, execution, form, has_bare_matrices=has_bare_matrices)
     segments = [
-        _segment(graph, group, max((alive[n] for n in (*cut_nodes[:1], *group)), default=0))
+        _segment(graph, group, max([alive[node] for node in group] + _held_byte(graph, cut_nodes, alive), default=0))
         for cut_nodes, group in groups
     ]
     stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
     entry = next(node for node in nodes if node.op == "placeholder")
-    uncut = tuple(_in_words(graph, node) for _, group in groups for node in group if _is_uncut(graph, node))
+    uncut = tuple(text for _, group in groups for node in group if (text := uncut_layer(graph, node)))
     return StagedNetwork(
         graph, stages, tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer), uncut
     )
@@ -259,20 +259,6 @@ def _groups(
         else:
             groups[-1][1].append(node)
     return groups
-
-
-def _is_uncut(graph: fx.GraphModule, node: fx.Node) -> bool:
-    """Return whether a node is a convolution or a matrix product that cannot be cut."""
-    return is_layer(graph, node) and operator_of(graph, node) != "other" and reader_of(graph, node) is None
-
-
-def _in_words(graph: fx.GraphModule, node: fx.Node) -> str:
-    """Return the name of a layer and what it is, e.g. ``"'up' (ConvTranspose2d)"``."""
-    module = submodule(graph, node)
-    if module is None:
-        return f"{layer_name(node)!r} (function {function_name(node)})"
-    mode = getattr(module, "padding_mode", "zeros")
-    return f"{layer_name(node)!r} ({type(module).__name__}{'' if mode == 'zeros' else f' with padding_mode {mode!r}'})"
 
 
 def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
@@ -331,6 +317,15 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         input_shapes=tuple(shape_of(source) for source in operands(node)),
         pool=pool_of(graph, node),
     )
+
+
+def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node, int]) -> list[int]:
+    """Return the bytes that the owner holds when it has the results of a stage: with those, what was there before it."""
+    if not nodes:
+        return []
+    first, members = nodes[0], set(nodes)
+    own_byte = 0 if is_in_place(graph, first) or is_view(graph, first) else byte_of(first)
+    return [alive[first] - own_byte + sum(byte_of(node) for node in nodes if any(u not in members for u in node.users))]
 
 
 def _segment(graph: fx.GraphModule, nodes: list[fx.Node], activation_byte: int) -> Segment:

@@ -189,6 +189,14 @@ def test_work_is_shared_out_whole(make_context, make_noise):
         assert sum(w.work_flop for s in plan.computes for w in s.work) == pytest.approx(context.graph.work_flop)
 
 
+def test_the_owner_holds_no_tensors_that_stay_at_the_devices(make_context):
+    """With halos it holds the image and what it gathers, not what lies between: 8 x 8 in, 6 x 2 x 2 out."""
+    plan = MoDNN("hub", execution="halo").deploy(make_context((1.0, 1.0), network=Residual())).plan
+    held = {step.step_id: step.activation_byte for step in plan.computes if step.device_id == "hub"}
+    assert held["start"] == 4 * 64
+    assert held["first/join"] == 4 * (64 + 24)
+
+
 def test_channels_divide_the_weights(make_context):
     """Channel cuts hold each filter once; strips hold all filters everywhere."""
     context = make_context((1.0, 1.0))
