@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from edgesim.study.plans import PlannedStep, PlannedStrategy
 
-WIDTH = 100
-"""Columns of the tables."""
+WIDE = 90
+"""Columns of a terminal from which on the table says when steps end."""
 
 
 def plan(
@@ -31,12 +31,14 @@ def plan(
     r"""Show the plan of each strategy: layers, device, rows or tiles, FLOP, bytes, memory, time.
 
     Nothing is simulated, and nothing is trained where only shapes matter. A swept value is the one that the scenario gives.
-    Times are without contention: in a simulation, messages that share a medium wait for each other.
+    A step is called after its first layer; +2 says that two more follow in it. Its memory is that of the tensors alive in it;
+    weights are in the table of devices. Times are without contention: in a simulation, messages that share a medium wait for
+    each other.
 
     \b
     Examples:
       edgesim plan scenarios/vgg16-cost.yaml
-      edgesim plan scenarios/layer-partitioning.yaml --strategy halo
+      edgesim plan scenarios/layer-partitioning.yaml --strategy degrade-8 --strategy nonn
       edgesim plan scenarios/vgg16-cost.yaml --json
     """
     from edgesim.cli.progress import progress_on_stderr
@@ -68,25 +70,25 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
 
 
 def _show(planned: PlannedStrategy) -> None:
-    from rich.console import Console
-
-    from edgesim.cli.run import draw_table
+    from edgesim.cli.run import draw_table, table_console
     from edgesim.report.table import Table
     from edgesim.study.plans import totals
 
-    console = Console(highlight=False, width=WIDTH)
+    console = table_console()
     n_byte = sum(transfer.size_byte for transfer in planned.plan.transfers)
     title = (
         f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {len(planned.plan.transfers)} messages, "
         f"{quantity(n_byte, 'byte')}"
     )
-    headers = ("layers", "device", "part", "FLOP", "in", "out", "activations", "time", "ends at")
-    draw_table(console, Table(title, headers, tuple(_row(step) for step in planned.steps), 3))
+    headers = ("layers", "device", "part", "FLOP", "in", "out", "memory", "time", "ends at")
+    n_columns = len(headers) if console.width >= WIDE else len(headers) - 1
+    rows = tuple(_row(step)[:n_columns] for step in planned.steps)
+    draw_table(console, Table(title, headers[:n_columns], rows, 3))
     console.print()
-    rows = tuple(
+    devices = tuple(
         (row["device"], *(quantity(row[key], unit) for key, unit in _TOTALS.items())) for row in totals(planned)
     )
-    draw_table(console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), rows))
+    draw_table(console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices))
     console.print()
 
 
@@ -110,7 +112,7 @@ def _row(step: PlannedStep) -> tuple[str, ...]:
 
 
 def _layers(names: Sequence[str]) -> str:
-    """Return the layers of a step, the first and the last when they are more than two."""
+    """Return the first layer of a step, and how many are behind it."""
     if not names:
         return "-"
-    return ", ".join(names) if len(names) < 3 else f"{names[0]}..{names[-1]}"
+    return names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"

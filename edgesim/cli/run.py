@@ -13,6 +13,7 @@ import typer
 from edgesim.cli.exit_codes import INTERRUPTED
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
     from edgesim.report.table import Table
@@ -138,14 +139,10 @@ def document(result: Result) -> dict[str, Any]:
 
 def show(result: Result) -> None:
     """Write the tables and where everything lies."""
-    from rich.console import Console
-
     from edgesim.report.page import REPORT
     from edgesim.report.table import tables
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PLAIN_WIDTH)
+    console = table_console()
     question = result.manifest["question"]
     if question:
         console.print(question, style="italic", markup=False)
@@ -162,6 +159,14 @@ def show(result: Result) -> None:
         ("folder", str(result.folder)),
     ):
         console.print(f"{label:<8} {where}", soft_wrap=True, markup=False)
+
+
+def table_console() -> Console:
+    """Return a console for tables: as wide as the terminal, and of a fixed width when there is none."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def draw_table(console: Any, table: Table) -> None:

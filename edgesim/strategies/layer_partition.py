@@ -159,13 +159,14 @@ class LayerPartition:
         }
 
     def _boxes(self, stage: CutStage) -> dict[str, dict[str, str]]:
-        """Return the boxes of the convolutions and linear layers of a stage in words, by layer and device."""
+        """Return the boxes of convolutions, linear layers and first layers of a phase in words, by layer and device."""
         if stage.shares is not None:
             entries = {
                 device_id: f"{count.n_entries} entries"
                 for device_id, count in zip(self.device_ids, stage.counts, strict=True)
             }
             return {stage.stage.name: entries}
+        first = {phase[0] for phase in stage.schedule.phases}
         return {
             layer.layer_id: {
                 device_id: show(box, layer.shape)
@@ -173,7 +174,7 @@ class LayerPartition:
                 if volume(box)
             }
             for layer in stage.stage.layers
-            if layer.is_main
+            if layer.is_main or layer.name in first
         }
 
     def __getstate__(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class PlannedStep:
     ----------
     step_id, device_id : of the step.
     layers : the layers it computes, in order.
-    part : the part of its convolutions and linear layers that it computes, in words; empty when it is not known.
+    part : the part of its outputs that it computes, in words; empty when it is not known.
     work_flop : arithmetic work, in FLOP.
     in_byte, out_byte : messages that it waits for, and that wait for it, in byte.
     activation_byte : peak of the tensors alive, in byte.

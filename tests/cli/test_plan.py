@@ -1,14 +1,22 @@
-"""``edgesim plan``: who computes what, from the real plan, within 100 columns and without training."""
+"""``edgesim plan``: who computes what, from the real plan, as wide as the terminal and without training."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
 
+ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
 name: small
 topology:
@@ -48,8 +56,39 @@ def test_each_layer_with_its_device_and_rows(scenario):
     text = run(scenario, "--strategy", "modnn").stdout
     lines = [line for line in text.splitlines() if line.startswith("conv1")]
     assert all("rows" in line and "160 B" in line for line in lines)
-    assert {line.split()[1] for line in lines} == {"w1", "w2"}
+    assert [line.split()[:3] for line in lines] == [["conv1", "+2", "w1"], ["conv1", "+2", "w2"]]
+    assert "ends at" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_table_is_as_wide_as_the_terminal():
+    """80 columns: one line per step, without its end; a linear layer cut into many features may take two."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "edgesim", "plan", "scenarios/vgg16-cost.yaml", "--strategy", "halo-4"]
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb"}
+    with subprocess.Popen(command, stdout=follower, env=environment, cwd=ROOT) as process:
+        os.close(follower)
+        text = read_all(leader)
+    assert process.returncode == 0
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "ends at" not in text
+    assert any(
+        re.match(r"conv1_2 \+2 +pi4 +rows 168:224 +926 M +57.3 kB +28.7 kB +6.48 MB +34.4 ms", line) for line in lines
+    )
+    assert any(re.match(r"pool4 +pi4 +rows 11:14 ", line) for line in lines), (
+        "poolings that begin a phase have rows too"
+    )
+
+
+def read_all(descriptor: int) -> str:
+    """Return what was written to a pseudo terminal until it was closed."""
+    parts = []
+    with contextlib.suppress(OSError):  # what Linux raises when the other end is closed
+        while part := os.read(descriptor, 4096):
+            parts.append(part)
+    os.close(descriptor)
+    return b"".join(parts).decode()
 
 
 def test_json_holds_steps_transfers_and_devices(scenario):
