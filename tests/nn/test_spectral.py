@@ -94,6 +94,21 @@ def test_renumbering_filters_renumbers_the_parts(
     assert {frozenset(int(order[index]) for index in part) for part in moved.parts} == as_sets(found)
 
 
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(3, 9), min_size=3, max_size=5, unique=True))
+def test_louvain_finds_planted_communities_whatever_their_numbers(seed: int, sizes: list[int]) -> None:
+    """Where communities are clear they are found whole, so renumbering filters renumbers the parts; the largest is dropped by its rule."""
+    affinity, community = planted(sizes, seed, between=0.01)
+    order = generator(seed, "order").permutation(len(affinity))
+    drop = Louvain()
+    found = drop.partition(affinity, len(sizes) - 1, generator(1, "test"))
+    moved = drop.partition(affinity[np.ix_(order, order)], len(sizes) - 1, generator(1, "test"))
+    largest = frozenset(np.flatnonzero(community == int(np.argmax(sizes))).tolist())
+    assert as_sets(found) == communities(community) - {largest}
+    assert {frozenset(int(order[index]) for index in part) for part in moved.parts} == as_sets(found)
+    assert frozenset(found.dropped) == largest
+
+
 @pytest.mark.parametrize("partitioner", SPECTRAL, ids=repr)
 @pytest.mark.parametrize("seed", range(5))
 def test_two_planted_communities_are_found(partitioner: Partitioner, seed: int) -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
+from edgesim.domain.model import Split
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
@@ -116,6 +118,46 @@ def test_every_subset_equals_running_the_survivors(context: DeploymentContext, d
                 chunks.append(sum(there) / n if there else torch.zeros(len(inputs), size))
             wanted = ensemble.head(torch.cat(chunks, dim=1)).numpy()
         np.testing.assert_allclose(deployment.predict(delivered(arrived)), wanted, atol=1e-5)
+
+
+def test_all_subsets_of_eight_students_on_ten_thousand_images(
+    teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset
+) -> None:
+    """256 answers from what is kept of the students take under 5 s of computing, and equal those of the surviving students run again."""
+    from edgesim.nn.ensembles import build_ensemble
+
+    rng = generator(1, "images")
+    images = Split(rng.standard_normal((10_000, 1, 8, 8)).astype(np.float32), rng.integers(10, size=10_000))
+    names = [f"w{number}" for number in range(1, 9)]
+    context = deployment_context(
+        teacher.network,
+        dataclasses.replace(digits, test=images),
+        star(*names),
+        source_id="hub",
+        sink_id="hub",
+        last_conv=teacher_model.last_conv(),
+        network_key=teacher.key,
+        seed=1,
+    )
+    deployment = dataclasses.replace(RESILIENT, students=8, parts=4, training=Training(epochs=1)).deploy(context)
+    subsets = [frozenset(itertools.compress(range(8), there)) for there in itertools.product((0, 1), repeat=8)]
+    inputs = {f"input->{name}" for name in names}
+    arrived = [frozenset(inputs | {f"features {names[index]}->hub" for index in subset}) for subset in subsets]
+    started_s = time.process_time()
+    found = [deployment.predict(some) for some in arrived]
+    assert time.process_time() - started_s < 5
+    state, card = NetworkCache.default().load(deployment.describe()["networks_key"]) or pytest.fail("not kept")
+    partition = Partition(tuple(tuple(part) for part in card["determined_by"]["parts"]), 64)
+    ensemble = build_ensemble(TINY, partition, context.dataset, 8).eval()
+    ensemble.load_state_dict(state)
+    with torch.inference_mode():
+        given = [student(torch.from_numpy(images.inputs)) for student in ensemble.students]
+        for subset, answer in zip(subsets, found, strict=True):
+            chunks = [torch.zeros_like(given[part]) for part in range(4)]
+            for part, one, other in ((part, part, part + 4) for part in range(4)):
+                there = [given[index] for index in (one, other) if index in subset]
+                chunks[part] = sum(there, chunks[part]) / max(len(there), 1)
+            np.testing.assert_allclose(answer, ensemble.head(torch.cat(chunks, dim=1)).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_identical_replicas_stand_for_each_other(context: DeploymentContext) -> None:
