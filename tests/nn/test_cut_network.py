@@ -65,6 +65,8 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
     height, width = draw(st.integers(5, 11)), draw(st.integers(5, 11))
     shape = (n_channels, height, width)
     layers: list[nn.Module] = []
+    if draw(st.booleans()):  # then two layers read different parts of the input of the first stage
+        layers.append(Block(n_channels, 3, is_in_place=False, is_joined=False))
     for _ in range(draw(st.integers(1, 3))):
         kernel = draw(st.sampled_from([1, 3, 5]))
         n_out = draw(st.sampled_from([2, 4]))
