@@ -1,4 +1,4 @@
-"""Layer partitioning under message loss beside student networks: the figure and table of docs/results.
+"""Layer partitioning under message loss beside student networks: the figure of docs/results and the table of its page.
 
     python benchmarks/layer_partitioning.py                     runs scenarios/layer-partitioning.yaml first
     python benchmarks/layer_partitioning.py --result FOLDER     uses a result of it
@@ -75,6 +75,37 @@ def convolution_byte(model: Any, shape: tuple[int, ...], n_classes: int, executi
     return sum(parts.values())
 
 
+ROWS = (
+    *((f"accuracy, `degrade`, {n} workers", "accuracy", "datagram", f"degrade-{n}") for n in N_DEVICES),
+    ("accuracy, `degrade`, 8 workers, halo", "accuracy", "datagram", "degrade-halo-8"),
+    ("accuracy, NoNN", "accuracy", "datagram", "nonn"),
+    ("accuracy, resilient, 4 parts", "accuracy", "datagram", "resilient"),
+    ("answered, `wait`, 8 workers, nothing repeated", "answered", "datagram", "wait-8"),
+    *((f"latency in ms, `wait`, {n} workers, losses repeated", "latency", "arq", f"wait-{n}") for n in N_DEVICES),
+    ("latency in ms, `wait`, 8 workers, halo, losses repeated", "latency", "arq", "wait-halo-8"),
+    ("latency in ms, `degrade`, 8 workers, nothing repeated", "latency", "datagram", "degrade-8"),
+    ("latency in ms, NoNN, losses repeated", "latency", "arq", "nonn"),
+    ("latency in ms, resilient, 4 parts, losses repeated", "latency", "arq", "resilient"),
+)
+
+
+def loss_table(summary: pd.DataFrame) -> list[str]:
+    """Return accuracy and answers in %, and latency in ms, against message loss."""
+    losses = sorted(summary["loss"].unique())
+    rows = ["| message loss | " + " | ".join(f"{100 * loss:g} %" if loss else "0" for loss in losses) + " |"]
+    rows.append("|---" * (1 + len(losses)) + "|")
+    for label, metric, transport, strategy in ROWS:
+        chosen = summary[
+            (summary["metric"] == metric) & (summary["transport"] == transport) & (summary["strategy"] == strategy)
+        ].sort_values("loss")
+        if metric == "latency":
+            cells = [f"{value * 1e3:#.3g}".rstrip(".") for value in chosen["mean"]]
+        else:
+            cells = [f"{value * 100:.1f}" for value in chosen["mean"]]
+        rows.append(f"| {label} | {' | '.join(cells)} |")
+    return rows
+
+
 def panel(
     ax: plt.Axes, summary: pd.DataFrame, n_messages: dict[str, int], what: tuple[str, str, tuple[str, ...]]
 ) -> None:
@@ -128,6 +159,7 @@ def main() -> None:
         figure.tight_layout()
         options.output.mkdir(parents=True, exist_ok=True)
         figure.savefig(options.output / "layer-partitioning.png", dpi=150)
+    print("\n".join(loss_table(summary)))
     wanted = summary["metric"].isin(["accuracy", "latency", "answered", "traffic"])
     summary[wanted].to_csv(options.output / "layer-partitioning.csv", index=False)
 

@@ -1,15 +1,18 @@
-"""What the README shows works."""
+"""What the README shows works, and a page shows what a benchmark wrote."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import edgesim
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_scenario_of_the_readme_is_valid() -> None:
@@ -47,3 +50,16 @@ def test_make_targets_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^make (\w+)", README, flags=re.MULTILINE))
     assert targets == {"demo", "test"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in targets)
+
+
+def test_the_page_on_layer_partitioning_shows_its_results() -> None:
+    """Its table of losses is what the benchmark makes of the results beside it."""
+    place = ROOT / "benchmarks" / "layer_partitioning.py"
+    spec = importlib.util.spec_from_file_location("layer_partitioning", place)
+    assert spec is not None
+    assert spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    table = benchmark.loss_table(pd.read_csv(ROOT / "docs" / "results" / "layer-partitioning.csv"))
+    page = (ROOT / "docs" / "layer-partitioning.md").read_text(encoding="utf-8")
+    assert "\n".join(table) in page

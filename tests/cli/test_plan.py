@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
+from edgesim.scenario.schema import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
@@ -89,6 +90,19 @@ def read_all(descriptor: int) -> str:
             parts.append(part)
     os.close(descriptor)
     return b"".join(parts).decode()
+
+
+def test_strategies_named_in_examples_exist():
+    """Those of the command's help and of the comments on top of scenarios."""
+    texts = [run("--help").stdout, *(path.read_text(encoding="utf-8") for path in ROOT.glob("scenarios/*.yaml"))]
+    named = [
+        (file, label)
+        for text in texts
+        for file, options in re.findall(r"edgesim plan\s+(scenarios/[\w-]+\.yaml)((?:\s+--strategy\s+[\w-]+)*)", text)
+        for label in re.findall(r"--strategy\s+([\w-]+)", options)
+    ]
+    assert len(named) >= 4
+    assert [pair for pair in named if pair[1] not in Scenario.load(ROOT / pair[0]).strategies] == []
 
 
 def test_json_holds_steps_transfers_and_devices(scenario):
