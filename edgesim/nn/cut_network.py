@@ -71,7 +71,7 @@ class CutNetwork:
     inputs : the samples, shape (n, channels, height, width).
     shares : for a linear layer whose matrix is divided by entries: by node name, the position of the device that computes each
         entry, shape of the weight; -1 for entries that are zero.
-    kept_byte : memory for what is kept of the run without losses; when it needs more, nothing is kept.
+    kept_byte : memory for what is kept of the run without losses; batches that find no room are computed anew each time.
     """
 
     def __init__(

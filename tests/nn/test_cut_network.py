@@ -19,6 +19,7 @@ from edgesim.nn.boxes import Window, index, volume
 from edgesim.nn.cut_network import NOTHING, CutNetwork, Damage
 from edgesim.nn.schedule import schedule
 from edgesim.nn.stages import staged
+from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.strategies.modnn import stage_boxes
 
 
@@ -379,6 +380,19 @@ def test_what_cannot_be_cut_is_left_to_a_segment():
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
     assert relative(CutNetwork(staged_network, plans, inputs).logits([NOTHING] * 2), expected) < 1e-5
+
+
+@pytest.mark.parametrize(("kept_byte", "n_kept"), [(2**29, 3), (100_000, 1), (0, 0)])
+def test_no_more_is_kept_than_there_is_memory_for(kept_byte, n_kept):
+    """Two batches of 512 samples of 4 + 16 + 16 numbers are 74 kB each, a third is small: all, the first or none stay; the answer is the same."""
+    network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))
+    staged_network, plans = cut(network, (1, 2, 2), [1.0, 1.0])
+    inputs = np.random.default_rng(0).standard_normal((2 * EVALUATION_BATCH + 1, 1, 2, 2)).astype(np.float32)
+    runner = CutNetwork(staged_network, plans, inputs, kept_byte=kept_byte)
+    damage = [Damage(results=frozenset({1}))]
+    found = runner.logits(damage)
+    assert sum(bool(batch.whole) for batch in runner._batches) == n_kept
+    assert relative(found, reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])

@@ -78,6 +78,22 @@ def test_divided_matrices_conform(make_context, linear):
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("way", ["scatter", "gather"])
+@pytest.mark.parametrize("linear", ["outputs", "mscc", "fgcp"])
+def test_a_lost_share_of_a_matrix_adds_nothing(make_context, linear, way):
+    """Without what w2 gets or returns, its entries count as zeros, whichever rows they are in; the biases stay."""
+    context = make_context((1.0, 0.4, 2.0))
+    deployment = MoDNN("hub", pruning=0.6, linear=linear, **DEGRADE).deploy(context)
+    network = pruned(context.network, 0.6)
+    (cut,) = (cut for cut in deployment.stages if cut.stage.name == "7")
+    assert (cut.shares == 1).any()
+    with torch.no_grad():
+        network[7].weight[torch.from_numpy(cut.shares == 1)] = 0
+    found = deployment.predict(deployment.plan.all_delivered - {f"7/{way}/w2"})
+    expected = logits(network, context.dataset.test.inputs)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
 def context_of(make_context, make_noise, name: str, n_devices: int):
     with torch.device("meta"):
         size = (16, 1) if name == "wrn-16-1" else (40, 4)
@@ -249,10 +265,11 @@ def test_a_lost_halo_is_zero_for_its_reader_only(make_context):
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_the_probability_that_all_arrives(make_context):
     """13 layers, 4 devices, 2 (p - 1) messages each, 1 % loss: 0.99^78 = 46 % of the inferences complete, in the 99.9 % interval.
 
-    With 3,000 trials the interval is 3.0 points to each side; a loss of 1.1 % (42 %) would lie outside.
+    With 24,000 trials the interval is 1.1 points to each side; losses of 0.95 % (47.5 %) and 1.05 % (43.9 %) lie outside.
     """
     torch.manual_seed(0)
     network = nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(13)), nn.Flatten())
@@ -260,7 +277,7 @@ def test_the_probability_that_all_arrives(make_context):
     plan = MoDNN("hub", owner_computes=True).deploy(context).plan
     assert len(plan.transfers) == 78
     program = compile_plan(plan, context.topology, Roofline())
-    n = 3000
+    n = 24_000
     blocks = [Streams(1, chunk) for chunk in range(n // CHUNK)]
     losses = {"loss": Bernoulli(0.01)}
     outcomes = [
