@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
+# what pickle raises on files that are none, by its documentation
+_UNPICKLING_ERRORS = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, ImportError)
 _ARRAY_PARTS = {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
@@ -43,7 +46,7 @@ def read_idx(path: Path, n_axes: int) -> NDArray[np.uint8]:
     packed = path.with_name(path.name + ".gz")
     try:
         content = path.read_bytes() if path.is_file() else gzip.decompress(packed.read_bytes())
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     n_header = 4 + 4 * n_axes
     if len(content) < n_header or content[:4] != bytes((0, 0, 8, n_axes)):
@@ -75,7 +78,7 @@ def read_cifar(paths: Sequence[Path], label_key: str) -> tuple[NDArray[np.uint8]
                 batch = _ArrayUnpickler(file, encoding="bytes").load()
             images.append(np.asarray(batch[b"data"], dtype=np.uint8).reshape(-1, 3, 32, 32))
             labels.append(np.asarray(batch[label_key.encode()], dtype=np.uint8))
-        except (OSError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        except (OSError, *_UNPICKLING_ERRORS, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{path}: is no file of the python version of CIFAR ({error}); get it anew") from error
         if len(images[-1]) != len(labels[-1]):
             raise DataError(f"{path}: has {len(images[-1])} images but {len(labels[-1])} labels; get it anew")
@@ -139,3 +142,30 @@ def _read_image(path: Path, size: tuple[int, int], *, is_grey: bool) -> NDArray[
         raise DataError(f"{path}: is no image that can be read: {error}") from error
     array = np.asarray(scaled, dtype=np.uint8)
     return array[None] if is_grey else array.transpose(2, 0, 1)
+
+
+def check_parts(name: str, inputs: list[NDArray[np.float32]], labels: list[NDArray[np.uint8]], n_classes: int) -> None:
+    """Refuse a training and a test part that do not belong together.
+
+    Parameters
+    ----------
+    name : of the data set.
+    inputs : images of the two parts, shape (n, channels, height, width).
+    labels : of the two parts, shape (n,).
+    n_classes : labels are below it.
+
+    Raises
+    ------
+    DataError
+        When numbers of images and labels differ, a label is no class, or images differ in shape.
+    """
+    for part, images, marks in zip(("training", "test"), inputs, labels, strict=True):
+        if len(images) != len(marks):
+            raise DataError(f"{name}: the {part} part has {len(images)} images but {len(marks)} labels; get it anew")
+        if len(marks) and marks.max() >= n_classes:
+            raise DataError(
+                f"{name}: the {part} part has label {marks.max()}, but classes are 0 to {n_classes - 1}; get it anew"
+            )
+    train, test = ("x".join(map(str, images.shape[1:])) for images in inputs)
+    if train != test:
+        raise DataError(f"{name}: training images are {train}, test images {test}; get it anew")

@@ -281,6 +281,9 @@ def _dataset(
     import numpy as np
     from sklearn.model_selection import train_test_split
 
+    from edgesim.nn.data_files import check_parts
+
+    check_parts(name, inputs, labels, n_classes)
     train_labels, test_labels = (part.astype(np.int64) for part in labels)
     try:
         train, validation = train_test_split(

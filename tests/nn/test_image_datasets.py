@@ -144,6 +144,58 @@ def test_a_damaged_idx_file(tmp_path: Path, content: bytes, message: str) -> Non
         FashionMNIST(folder=str(tmp_path / "f")).load()
 
 
+def idx(values: np.ndarray) -> bytes:
+    return (
+        bytes((0, 0, 8, values.ndim))
+        + struct.pack(f">{values.ndim}I", *values.shape)
+        + values.astype(np.uint8).tobytes()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train-labels-idx1-ubyte", idx(np.arange(110) % 10), "the training part has 100 images but 110 labels"),
+        ("t10k-labels-idx1-ubyte", idx(np.arange(99) % 10), "the test part has 100 images but 99 labels"),
+        ("t10k-labels-idx1-ubyte", idx(np.arange(100) % 11), "the test part has label 10, but classes are 0 to 9"),
+        ("t10k-images-idx3-ubyte", idx(np.zeros((100, 14, 28))), "training images are 1x28x28, test images 1x14x28"),
+    ],
+)
+def test_images_and_labels_that_do_not_belong_together(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """Files of two sets in one folder: what does not fit is said, and nothing is trained on it."""
+    write_fashion(tmp_path / "f", is_packed=False)
+    (tmp_path / "f" / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"fashion-mnist: {message}"):
+        FashionMNIST(folder=str(tmp_path / "f")).load()
+
+
+def test_a_damaged_packed_file(tmp_path: Path) -> None:
+    """Wherever it is damaged."""
+    write_fashion(tmp_path / "f", is_packed=True)
+    path = tmp_path / "f" / "t10k-labels-idx1-ubyte.gz"
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            FashionMNIST(
+                folder=str(tmp_path / "f")
+            ).load()  # the header holds a time and a system, which may be anything
+        except DataError as error:
+            assert "t10k-labels-idx1-ubyte" in str(error) or "fashion-mnist: " in str(error)  # noqa: PT017
+        else:
+            assert at < 10
+
+
+@pytest.mark.parametrize("labels", [[300], [-1]])
+def test_labels_that_are_none(tmp_path: Path, labels: list[int]) -> None:
+    """Numbers that no class can have."""
+    for name in ("train", "test"):
+        content = {b"data": np.zeros((1, 3072), np.uint8), b"fine_labels": labels}
+        (tmp_path / name).write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(DataError, match="is no file of the python version of CIFAR"):
+        CIFAR100(folder=str(tmp_path)).load()
+
+
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
     """Only arrays are unpickled."""
 
