@@ -318,6 +318,24 @@ def test_a_strip_gets_its_rows_and_the_halo_but_no_padding():
     assert work.moved_byte == 4 * (5 * 6 * 2 + 4 * 6 * 4 + 4 * 2 * 9 + 4)
 
 
+def test_a_share_of_the_channels_takes_a_share_of_the_filters():
+    """Two of four filters of 3x3 on 8 x 6: half of the work and weights, and the whole input."""
+    staged_network, (plan,) = cut(
+        drawn(nn.Sequential(nn.Conv2d(2, 4, 3, padding=1))), (2, 8, 6), [1, 1], form="channels"
+    )
+    (work,) = staged_network.stages[0].work(plan.boxes_of(0, ["_0"]))
+    assert work.work_flop == 2 * 2 * 48 * 9 * 2
+    assert work.moved_byte == 4 * (48 * 2 + 48 * 2 + 2 * 2 * 9 + 2)
+
+
+@pytest.mark.parametrize(("form", "pooled"), [("strips", ["_0"]), ("tiles", ["_0"]), ("channels", ["_0", "_1"])])
+def test_a_run_ends_where_nothing_is_left_to_cut(form, pooled):
+    """Global pooling leaves one position, which one device would compute: the owner does; channels can still be cut."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2)).eval()
+    staged_network, _ = cut(network, (1, 8, 8), [1.0, 1.0], "halo", form)
+    assert [layer.name for layer in staged_network.stages[0].layers] == pooled
+
+
 def test_the_longer_axis_is_cut():
     """A wide image is cut in columns, a square one in rows; tiles of four equal devices are quarters."""
     for width, axis in ((9, 2), (4, 1)):
@@ -370,7 +388,7 @@ def test_what_cannot_be_cut_is_left_to_a_segment():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = self.batchwise(self.conv(self.mirrored(x)))
             z = self.shared(y)
-            return (self.up(z)[:, :, 1:, 1:] + torch.relu(z)).mean((2, 3))
+            return (torch.relu(z) + self.up(z)[:, :, 1:, 1:]).mean((2, 3))
 
     torch.manual_seed(0)
     network = Odd().eval()
@@ -393,6 +411,19 @@ def test_no_more_is_kept_than_there_is_memory_for(kept_byte, n_kept):
     found = runner.logits(damage)
     assert sum(bool(batch.whole) for batch in runner._batches) == n_kept
     assert relative(found, reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
+def test_what_is_kept_is_not_overwritten():
+    """A layer that writes over its input does so on a copy: one stage after the other damaged, each answer is the reference's."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), Block(2, 3, is_in_place=True, is_joined=False), nn.Flatten())
+    network = drawn(network)
+    inputs = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype(np.float32)
+    staged_network, plans = cut(network, (1, 4, 4), [1.0, 1.0])
+    runner = CutNetwork(staged_network, plans, inputs)
+    for damaged in (*range(len(plans)), *range(len(plans))):
+        damage = [Damage(results=frozenset({1} if number == damaged else ())) for number in range(len(plans))]
+        assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])
