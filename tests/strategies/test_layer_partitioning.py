@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -263,6 +264,32 @@ def test_a_lost_halo_is_zero_for_its_reader_only(make_context):
         expected = network.head(torch.relu(network.third(y)).flatten(1)).numpy()
     found = deployment.predict(deployment.plan.all_delivered - {"first/exchange1/w1/w2"})
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_losses_with_the_same_effect_are_asked_once(make_context):
+    """What is sent to or by a device that got no input changes nothing: the very same answer is given."""
+    deployment = MoDNN("hub", execution="halo", **DEGRADE).deploy(make_context((1.0, 1.0), network=Residual()))
+    everything = deployment.plan.all_delivered
+    answer = deployment.predict(everything - {"first/scatter/w2"})
+    for also in ("first/exchange1/w1/w2", "first/exchange1/w2/w1", "first/gather/w2"):
+        assert also in everything
+        assert deployment.predict(everything - {"first/scatter/w2", also}) is answer
+    assert deployment.predict(everything - {"first/exchange1/w1/w2"}) is not answer
+
+
+def test_answers_are_kept_within_bounds(make_context, monkeypatch):
+    """With room for three answers the oldest go; asked again they are the same."""
+    deployment = MoDNN("hub", **DEGRADE).deploy(make_context((1.0, 1.0)))
+    everything = deployment.plan.all_delivered
+    names = [name for name in everything if "/gather/" in name]
+    first = [deployment.predict(everything - {name}).copy() for name in names]
+    monkeypatch.setattr("edgesim.strategies.layer_partition._KEPT_BYTE", 3 * first[0].nbytes)
+    again = [deployment.predict(everything - {name, other}) for name, other in pairwise(names)]
+    assert len(again) > 3
+    assert len(deployment._answers) == 3
+    assert all(
+        np.array_equal(deployment.predict(everything - {n}), answer) for n, answer in zip(names, first, strict=True)
+    )
 
 
 @pytest.mark.slow
