@@ -125,8 +125,11 @@ def _co_clusters(
         left, right = left[:, order], right[order]
     vectors = slice(1, 1 + n_vectors)
     points = np.vstack([row_scale[:, None] * left[:, vectors], column_scale[:, None] * right[vectors].T])
+    if not points.shape[1]:  # a single row or column has no second pair of vectors
+        return np.zeros(len(magnitude), dtype=np.int64), np.zeros(magnitude.shape[1], dtype=np.int64)
     draw = int(generator(seed, "mscc/k-means").integers(2**31))
-    labels = KMeans(n_groups, n_init=10, random_state=draw).fit_predict(points).astype(np.int64)
+    n_distinct = len(np.unique(points.round(12), axis=0))  # few in a small matrix with few entries
+    labels = KMeans(min(n_groups, n_distinct), n_init=10, random_state=draw).fit_predict(points).astype(np.int64)
     return labels[: len(magnitude)], labels[len(magnitude) :]
 
 

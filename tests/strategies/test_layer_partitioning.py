@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.topology import Topology
 from edgesim.engine.program import compile_plan
 from edgesim.engine.simulation import simulate
 from edgesim.errors import DataError, PlanError
@@ -93,6 +97,29 @@ def test_a_lost_share_of_a_matrix_adds_nothing(make_context, linear, way):
     found = deployment.predict(deployment.plan.all_delivered - {f"7/{way}/w2"})
     expected = logits(network, context.dataset.test.inputs)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("linear", ["outputs", "mscc", "fgcp"])
+def test_divided_matrices_send_what_their_entries_read(make_context, linear):
+    """To each device the inputs that its nonzero entries read, back the sums that they make; 8 byte stored and 2 FLOP per entry."""
+    deployment = MoDNN("hub", pruning=0.9, linear=linear).deploy(make_context((1.0, 0.4, 2.0)))
+    steps = {step.step_id: step for step in deployment.plan.steps}
+    for stage in ("7", "9"):
+        (shares,) = (cut.shares for cut in deployment.stages if cut.stage.name == stage)
+        n_entries = n_sums = 0
+        for position, device in enumerate(("w1", "w2", "w3")):
+            rows, columns = np.nonzero(shares == position)
+            n_entries, n_sums = n_entries + len(rows), n_sums + len(set(rows))
+            if not len(rows):
+                assert f"{stage}/scatter/{device}" not in steps
+                continue
+            assert steps[f"{stage}/scatter/{device}"].size_byte == 4 * len(set(columns))
+            assert steps[f"{stage}/gather/{device}"].size_byte == 4 * len(set(rows))
+            (work,) = steps[f"{stage}/compute/{device}"].work
+            assert work.work_flop == 2 * len(rows)
+            assert work.moved_byte == 8 * len(rows) + 4 * len(set(columns)) + 4 * len(set(rows))
+        assert n_entries == round(0.1 * shares.size)
+        assert steps[f"{stage}/join"].work[0].work_flop == n_sums + len(shares)
 
 
 def context_of(make_context, make_noise, name: str, n_devices: int):
@@ -220,6 +247,25 @@ def test_the_owner_holds_no_tensors_that_stay_at_the_devices(make_context):
     assert held["first/join"] == 4 * (64 + 24)
 
 
+def test_a_tensor_that_is_needed_later_stays_in_memory(make_context):
+    """While the wide branch runs, a device holds its rows of the input for the addition: 4 rows of 8 in 8 + 4 + 4 channels."""
+
+    class Skip(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.wide = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1)
+            self.narrow, self.head = nn.Conv2d(8, 4, 1), nn.Linear(256, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x)
+            return self.head((x + self.narrow(self.wide(x))).flatten(1))
+
+    plan = MoDNN("hub", execution="halo").deploy(make_context((1.0, 1.0), network=Skip())).plan
+    held = {step.step_id: step.activation_byte for step in plan.computes}
+    assert held["first/phase0/w1"] == 4 * (5 * 8 + 4 * 8 * 4)
+    assert held["first/phase1/w1"] == 4 * 4 * 8 * (8 + 4 + 4)
+
+
 def test_channels_divide_the_weights(make_context):
     """Channel cuts hold each filter once; strips hold all filters everywhere."""
     context = make_context((1.0, 1.0))
@@ -337,6 +383,38 @@ def test_co_clusters_save_traffic():
     assert sent["fgcp"] <= sent["mscc"]
 
 
+@pytest.mark.parametrize(("sizes", "speeds"), [((10, 10), (1.0, 1.0)), ((5, 15), (1.0, 3.0)), ((15, 5), (1.0, 3.0))])
+def test_co_clusters_of_two_devices_are_the_hidden_ones(sizes, speeds):
+    """Rows that weigh the same columns stay together, and the larger group goes to the faster device."""
+    rng = np.random.default_rng(3)
+    block = rng.permutation(np.repeat([0, 1], sizes))
+    column_block = rng.permutation(np.repeat([0, 1], sizes))
+    matrix = np.where(block[:, None] == column_block, 1.0, 0.05) * (0.8 + 0.4 * rng.random((20, 20)))
+    owner = divide(matrix.astype(np.float32), speeds, "mscc", seed=0)
+    assert all(len(set(row)) == 1 for row in owner.tolist())
+    rows = {device: set(np.flatnonzero(owner[:, 0] == device).tolist()) for device in (0, 1)}
+    groups = sorted((set(np.flatnonzero(block == label).tolist()) for label in (0, 1)), key=len)
+    assert (rows[1] == groups[1]) or (sizes[0] == sizes[1] and rows[1] == groups[0])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    density=st.floats(0, 1),
+    speeds=st.lists(st.floats(0.1, 1), min_size=1, max_size=9),
+    split=st.sampled_from(["outputs", "mscc", "fgcp"]),
+    seed=st.integers(0, 1000),
+)
+def test_every_entry_has_one_device(shape, density, speeds, split, seed):
+    """Any matrix, also a single row or without entries, over any number of devices; twice the same."""
+    rng = np.random.default_rng(seed)
+    matrix = (rng.standard_normal(shape) * (rng.random(shape) < density)).astype(np.float32)
+    shares = divide(matrix, speeds, split, seed)
+    assert np.array_equal(shares >= 0, matrix != 0)
+    assert shares.max() < len(speeds)
+    assert np.array_equal(shares, divide(matrix, speeds, split, seed))
+
+
 @pytest.mark.parametrize("split", ["mscc", "fgcp"])
 def test_divided_matrices_are_balanced_by_speed(split):
     """Entries in proportion 1:1:2, to the entries of a row or two."""
@@ -366,6 +444,43 @@ def test_pruning_says_what_it_costs(make_context):
     """The description holds the accuracy before and after."""
     notes = MoDNN("hub", pruning=0.9).deploy(make_context((1.0, 1.0))).describe()
     assert set(notes["validation_accuracy"]) == {"as trained", "pruned"}
+
+
+def of_two_kinds(context):
+    """Give w1 three times the rate for convolutions of all channels and w2 three times the rate for depthwise ones."""
+    rates = {"w1": {"conv": 3e6, "depthwise": 1e6}, "w2": {"conv": 1e6, "depthwise": 3e6}}
+    devices = tuple(
+        dataclasses.replace(
+            device,
+            profile=dataclasses.replace(
+                device.profile,
+                flop_per_s={**device.profile.flop_per_s, **rates.get(device.device_id, {})},
+                memory_bandwidth_byte_per_s=1e15,
+            ),
+        )
+        for device in context.topology.devices
+    )
+    return dataclasses.replace(context, topology=Topology(devices, context.topology.links))
+
+
+def test_heights_follow_the_speed_for_each_layer(make_context):
+    """The same devices get 6 and 2 rows of a dense layer, 2 and 6 of a depthwise one; in a run of both what the sum of times says."""
+    dense, depthwise = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, groups=4)
+    context = of_two_kinds(
+        make_context((1.0, 1.0), network=nn.Sequential(dense, depthwise, nn.Flatten(), nn.Linear(256, 3)))
+    )
+    boxes = MoDNN("hub").deploy(context).describe()["boxes"]
+    assert (boxes["0"], boxes["1"]) == ({"w1": "rows 0:6", "w2": "rows 6:8"}, {"w1": "rows 0:2", "w2": "rows 2:8"})
+    boxes = MoDNN("hub", execution="halo").deploy(context).describe()["boxes"]
+    assert boxes["0"] == boxes["1"] == {"w1": "rows 0:4", "w2": "rows 4:8"}
+
+
+def test_who_has_no_share_of_a_run_s_first_layer_has_none_of_the_others(make_context):
+    """Two channels for three devices: the third would have nothing to begin with."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 9, 1), nn.Flatten(), nn.Linear(9 * 64, 3))
+    deployment = MoDNN("hub", execution="halo", cut="channels").deploy(make_context((1.0, 1.0, 1.0), network=network))
+    boxes = deployment.describe()["boxes"]
+    assert boxes["1"] == {"w1": "channels 0:5", "w2": "channels 5:9"}
 
 
 def test_what_overwrites_a_tensor_in_use_is_named():
