@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,8 +96,11 @@ class Lessons:
     def _loaded(self, view: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         if not self._stem or not self._path(view).is_file():
             return None
-        with np.load(self._path(view)) as stored:
-            return torch.from_numpy(stored["answers"]), torch.from_numpy(stored["activities"])
+        try:
+            with np.load(io.BytesIO(self._path(view).read_bytes())) as stored:
+                return torch.from_numpy(stored["answers"]), torch.from_numpy(stored["activities"])
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+            return None  # damaged: the teacher is asked again
 
     def _path(self, view: int) -> Path:
         return self._folder / f"{self._stem}-{view}.npz"

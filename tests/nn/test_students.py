@@ -299,6 +299,10 @@ def test_the_teacher_is_asked_once_for_each_view(
     inputs, _, answers, activities = school.lessons().batch(torch.arange(5), 2)
     np.testing.assert_allclose(answers, logits(teacher.network, inputs.numpy()), atol=1e-4)
     assert activities.shape == (5, 64)
+    whole = kept[1].read_bytes()
+    for content in (b"", b"no answers", whole[:-50], whole[:200] + b"damaged" + whole[207:]):
+        kept[1].write_bytes(content)
+        assert np.array_equal(school.lessons().batch(torch.arange(5), 2)[2], answers)
 
 
 def test_the_number_of_threads_does_not_change_the_weights(
