@@ -84,7 +84,7 @@ def trace(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
         name = tracer.innermost
         culprit = blueprint.get_submodule(name)
         raise DataError(
-            f"module {name or 'the network'!r} ({type(culprit).__name__}) cannot be traced: {_first_line(error)}; "
+            f"{f'module {name!r}' if name else 'the network'} ({type(culprit).__name__}) cannot be traced: {_first_line(error)}; "
             "its forward method must not branch or loop on the values of tensors; rewrite it with tensor operations"
         ) from error
     for node in graph.nodes:

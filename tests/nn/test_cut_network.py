@@ -362,10 +362,12 @@ def test_a_strip_that_reads_nothing_but_padding():
     assert np.allclose(found, network(torch.from_numpy(inputs)).detach())
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_padding_by_name(padding):
+def test_padding_by_name(padding, dilation):
     """`same` with an even kernel pads one more row at the end; `valid` pads none."""
-    network = nn.Sequential(nn.Conv2d(1, 2, 4, padding=padding, dilation=2), nn.Flatten(), nn.LazyLinear(3))
+    network = nn.Sequential(nn.Conv2d(1, 2, 4, padding=padding, dilation=dilation), nn.Flatten(), nn.LazyLinear(3))
     inputs = np.random.default_rng(0).standard_normal((2, 1, 9, 8)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
@@ -411,6 +413,80 @@ def test_no_more_is_kept_than_there_is_memory_for(kept_byte, n_kept):
     found = runner.logits(damage)
     assert sum(bool(batch.whole) for batch in runner._batches) == n_kept
     assert relative(found, reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
+@pytest.mark.parametrize("execution", ["mapreduce", "halo"])
+@pytest.mark.parametrize("form", ["strips", "tiles", "channels"])
+def test_a_tensor_that_is_spread_over_another(form, execution):
+    """Each channel times its own number, as in squeeze and excitation: devices get all of the numbers that their part needs."""
+
+    class Excited(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 2, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.before(x)
+            scale = torch.sigmoid(nn.functional.adaptive_avg_pool2d(x, 1))
+            return self.after(scale * x).flatten(1)
+
+    torch.manual_seed(0)
+    network = Excited().eval()
+    inputs = np.random.default_rng(0).standard_normal((3, 1, 7, 7)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(inputs)).numpy()
+    staged_network, plans = cut(network, (1, 7, 7), [1.0, 0.6, 0.8], execution, form)
+    assert any(layer.name == "mul" for stage in staged_network.stages for layer in stage.layers) == (
+        execution == "halo"
+    )
+    runner = CutNetwork(staged_network, plans, inputs)
+    assert relative(runner.logits([NOTHING] * len(plans)), expected) < 1e-5
+    for part in ("idle", "results"):
+        damage = [Damage(**{part: frozenset({1})}) for _ in plans]
+        assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+    damage = [Damage(messages=frozenset(range(len(plan.messages)))) for plan in plans]
+    assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
+@pytest.mark.parametrize("execution", ["mapreduce", "halo"])
+def test_who_reads_an_overwritten_tensor_reads_what_it_became(execution):
+    """A statement that changes a tensor in place and drops its result: later readers see the change."""
+
+    class Dropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.before(x)
+            nn.functional.relu_(y)
+            return self.after(y).flatten(1)
+
+    torch.manual_seed(0)
+    network = Dropped().eval()
+    inputs = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(inputs)).numpy()
+    staged_network, plans = cut(network, (1, 6, 6), [1.0, 1.0], execution)
+    found = CutNetwork(staged_network, plans, inputs).logits([NOTHING] * len(plans))
+    assert relative(found, expected) < 1e-5
+
+
+def test_a_function_that_normalises_by_the_batch_is_not_cut():
+    """With ``training=True`` the statistics given are not those that count: no device sees the whole batch and its positions."""
+
+    class Batchwise(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+            self.register_buffer("mean", torch.zeros(2))
+            self.register_buffer("variance", torch.ones(2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.batch_norm(self.conv(x), self.mean, self.variance, training=True).flatten(1)
+
+    (stage,) = staged(Batchwise().eval(), (1, 6, 6)).stages
+    assert [layer.name for layer in stage.layers] == ["conv"]
 
 
 def test_what_is_kept_is_not_overwritten():
