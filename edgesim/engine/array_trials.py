@@ -281,7 +281,10 @@ class _Batch:
         start_s = np.maximum(now_s, server.free_s[0])
         end_s = start_s + (hop.occupation_s if sent is None else _times_s(hop, sent))
         np.copyto(server.free_s[0], end_s, where=is_used)
-        self._count(hop, self.program.kind[index], sent, end_s - start_s, is_used, is_deaf)
+        is_heard = is_used if is_deaf is None else is_used & ~is_deaf
+        self._count(self.program.kind[index], hop, sent, is_used)
+        for times_s, is_meant in ((self.transmit_s[hop.src], is_used), (self.receive_s[hop.dst], is_heard)):
+            np.add(times_s, end_s - start_s, out=times_s, where=is_meant)
         arrival_s = end_s + hop.link.latency_s
         if passage is not None:
             arrival_s = arrival_s + passage.waited_s
@@ -292,9 +295,7 @@ class _Batch:
         if is_cut is not None:
             self._close(now_s, is_here & is_cut)
         share = self.shares.get(index) if passage is None else passage.received
-        goes_on = is_used if share is None else is_used & (share > (0.0 if task.hop + 1 < len(hops) else _WHOLE))
-        if is_deaf is not None:
-            goes_on = goes_on & ~is_deaf
+        goes_on = is_heard if share is None else is_heard & (share > (0.0 if task.hop + 1 < len(hops) else _WHOLE))
         if share is not None:
             self.shares[index] = share
         (self.here_s if task.hop + 1 < len(hops) else self.came_s)[index] = np.where(goes_on, arrival_s, inf)
@@ -308,23 +309,12 @@ class _Batch:
             cutting, deaf = [*cutting, deaf], None
         return (np.logical_or.reduce(cutting) if cutting else None), deaf
 
-    def _count(
-        self,
-        hop: Hop,
-        kind: int,
-        sent: NDArray[np.float64] | None,
-        time_s: NDArray[np.float64],
-        is_used: NDArray[np.bool_],
-        is_deaf: NDArray[np.bool_] | None,
-    ) -> None:
-        """Count the bytes and the times of a message on a link."""
+    def _count(self, kind: int, hop: Hop, sent: NDArray[np.float64] | None, is_used: NDArray[np.bool_]) -> None:
+        """Count the bytes of a message on a link."""
         n_byte: int | NDArray[np.int64] = hop.wire_byte
         if sent is not None:
             n_byte = np.where(sent == 1.0, hop.wire_byte, (hop.wire_byte * sent + _BYTE_ROUNDING).astype(np.int64))
         np.add(self.traffic_byte[kind], n_byte, out=self.traffic_byte[kind], where=is_used)
-        np.add(self.transmit_s[hop.src], time_s, out=self.transmit_s[hop.src], where=is_used)
-        is_heard = is_used if is_deaf is None else is_used & ~is_deaf
-        np.add(self.receive_s[hop.dst], time_s, out=self.receive_s[hop.dst], where=is_heard)
 
     # ---- results
 

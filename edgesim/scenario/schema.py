@@ -174,8 +174,7 @@ class Scenario(Spec):
     )
     exact_up_to: Annotated[int, Ge(0), Le(2**20)] | None = Field(
         None,
-        description="most outcomes of the failures that are enumerated for exact expectations; 0: none; by default 65,536, "
-        "where the event engine simulates 16,384",
+        description="most outcomes of the failures that are enumerated for exact expectations: 0 none; by default 16,384",
         examples=[1048576],
     )
     plugins: tuple[str, ...] = Field(

@@ -11,7 +11,7 @@ from edgesim.engine.array_losses import BatchLosses, DrawnLosses, GivenLosses
 from edgesim.engine.array_program import ArrayProgram, array_program, obstacle
 from edgesim.engine.array_trials import ArrayTrials, simulate_batch
 from edgesim.failures.draw import batch_obstacle, draw_down, loss_models, slowdown_models
-from edgesim.study.trials import ENGINES, OUTCOMES, Trials
+from edgesim.study.trials import ENGINES, OUTCOMES, Trials, patterns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,6 @@ def by_column(found: ArrayTrials, weight: NDArray[np.float64]) -> Trials:
     outcome = np.where(found.is_degraded, OUTCOMES.index("degraded"), OUTCOMES.index("completed"))
     outcome[~is_answered] = OUTCOMES.index("failed")
     outcome[found.is_timed_out] = OUTCOMES.index("timed_out")
-    packed = np.packbits(found.is_lost, axis=0, bitorder="little")
-    lost = tuple(int.from_bytes(row.tobytes(), "little") for row in np.ascontiguousarray(packed.T))
     input_byte, intermediate_byte, result_byte = found.traffic_byte
     n = len(found.latency_s)
     return Trials(
@@ -88,7 +86,7 @@ def by_column(found: ArrayTrials, weight: NDArray[np.float64]) -> Trials:
         energy_j=found.energy_j,
         outcome=outcome.astype(np.int8),
         engine=np.full(n, ENGINES.index("array"), dtype=np.int8),
-        lost=lost,
+        lost=patterns_of(found.is_lost),
     )
 
 

@@ -29,7 +29,7 @@ PART_BY_EVENTS = CHUNK // 4
 """The same of the event engine."""
 PART_OF_FEW = CHUNK // 10
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
-PART_OF_OUTCOMES = 2**12
+PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
 
 
@@ -63,7 +63,7 @@ class Case:
     evaluation : bounds on how much of the accuracy is computed.
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
-    exact_up_to : most outcomes of the failures that are enumerated; None: see `edgesim.study.outcomes`.
+    exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.outcomes.N_MOST`.
     """
 
     point: Mapping[str, Any]

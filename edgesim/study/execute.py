@@ -115,7 +115,8 @@ def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict
         for lost, latency_s, value in zip(trials.lost, trials.latency_s, accuracy, strict=True):
             if not np.isnan(latency_s) and not np.isnan(value):
                 met[lost] = float(value)
-        answers.update({(prepared, without_effect(plan, lost)): value for lost, value in met.items()})
+        asked = without_effect(plan, tuple(met))
+        answers.update({(prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
     return answers
 
 
@@ -147,13 +148,8 @@ class _Execution:
     def _simulated(self, block: Block, trials: Trials) -> Iterator[Patterns]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
         case = self.shared.cases[block.case]
-        needed = {
-            (case.prepared, asked)
-            for patterns, is_wanted in zip(asked_of(trials), wanted(case, trials, block, self.work), strict=True)
-            if is_wanted
-            for asked in patterns
-            if asked is not None
-        }
+        asked = asked_in(trials, wanted(case, trials, block, self.work))
+        needed = {(case.prepared, pattern) for pattern in asked}
         unknown = needed - self.answers.keys()
         new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
         for key in unknown:
@@ -217,20 +213,26 @@ def wanted(
     return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
 
 
-def asked_of(trials: Trials) -> Sequence[tuple[int | None, ...]]:
-    """Return what is asked for each request of each trial; None for a request without an answer."""
+def asked_in(trials: Trials, chosen: NDArray[np.bool_]) -> set[int]:
+    """Return what the networks are asked for the chosen trials."""
     if trials.load:
-        return trials.patterns
-    pairs = zip(trials.asked, trials.latency_s, strict=True)
-    return [(None,) if np.isnan(latency_s) else (asked,) for asked, latency_s in pairs]
+        patterns = (trials.patterns[index] for index in np.flatnonzero(chosen).tolist())
+        return {asked for some in patterns for asked in some if asked is not None}
+    return {trials.asked[index] for index in np.flatnonzero(chosen).tolist()}
 
 
 def accuracy_of(
     case: Case, trials: Trials, chosen: NDArray[np.bool_], answers: Mapping[Key, float]
 ) -> NDArray[np.float64]:
     """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
+    if not trials.load:
+        is_answered = chosen & ~np.isnan(trials.latency_s)
+        known = {asked: answers[case.prepared, asked] for asked in asked_in(trials, is_answered)}
+        found = np.where(chosen, 0.0, np.nan)
+        found[is_answered] = [known[trials.asked[index]] for index in np.flatnonzero(is_answered).tolist()]
+        return found
     values = []
-    for is_wanted, patterns in zip(chosen, asked_of(trials), strict=True):
+    for is_wanted, patterns in zip(chosen, trials.patterns, strict=True):
         right = [0.0 if asked is None else answers[case.prepared, asked] for asked in patterns if is_wanted]
         values.append(fsum(right) / len(right) if right else np.nan)
     return np.array(values, dtype=np.float64)

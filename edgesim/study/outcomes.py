@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from edgesim.engine.program import Hop, Program
     from edgesim.study.design import Case
 
-N_MOST_BY_ARRAYS = 2**16
-"""Most outcomes of a case that are enumerated unless the scenario says otherwise, by the array engine."""
-N_MOST_BY_EVENTS = 2**14
-"""The same, by the event engine."""
+N_MOST = 2**14
+"""Most outcomes of a case that are enumerated unless the scenario says otherwise."""
 
 Place = tuple[int, str]
 """Step and link of a message that can be lost there."""
@@ -81,12 +79,10 @@ def outcomes_of(case: Case, program: Program) -> Outcomes | None:
     """Return all outcomes of a case; None when they are too many, not finitely many, or not independent."""
     if case.load is not None:
         return None  # releases are random too, and requests wait for each other
-    is_simple = not obstacle(program)
-    is_fast = is_simple and case.engine != "event"
-    n_most = case.exact_up_to if case.exact_up_to is not None else (N_MOST_BY_ARRAYS if is_fast else N_MOST_BY_EVENTS)
+    n_most = N_MOST if case.exact_up_to is None else case.exact_up_to
     places: dict[Place, float] | None = {}
     if loss_models(case.failures, case.topology):
-        places = _places(case, program) if is_simple else None
+        places = _places(case, program) if not obstacle(program) else None
     if places is None or n_most >> len(places) == 0:
         return None
     outages = enumerate_outages(case.failures, case.topology, n_most >> len(places))

@@ -24,7 +24,7 @@ from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
 from edgesim.study.outcomes import Outcomes, outcomes_of
-from edgesim.study.trials import Patterns, Trials, columns
+from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
@@ -148,7 +148,8 @@ def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trial
             admission_limit=load.admission_limit,
         )
         rows.append(reduce(result))
-    needed = {lost: without_effect(program.plan, lost) for row in rows for lost in row.patterns if lost is not None}
+    distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
+    needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))
     trials = columns([row.record for row in rows], [1.0] * len(rows))
     patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
@@ -169,28 +170,31 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
 
 def _with_needed(plan: Plan, trials: Trials) -> Trials:
     """Add what the networks are asked for each distinct pattern of losses."""
-    needed = {lost: without_effect(plan, lost) for lost in set(trials.lost)}
+    distinct = tuple(set(trials.lost))
+    needed = dict(zip(distinct, without_effect(plan, distinct), strict=True))
     return replace(trials, asked=tuple(needed[lost] for lost in trials.lost))
 
 
-def without_effect(plan: Plan, lost: int) -> int:
-    """Return a pattern of lost transfers with the same answer: it adds those that were delivered but reach the answer nowhere.
+def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
+    """Return for each pattern of lost transfers one with the same answer: it adds those that were delivered but reach the answer nowhere.
 
     What a transfer carries can change the answer only along delivered transfers, so patterns that differ in others are one.
     A student whose features are lost, e.g., does not count, whether or not it had its input.
     """
-    is_needed = {plan.answer_id}
-    position = len(plan.transfers)
+    n_transfers = len(plan.transfers)
+    is_lost = bits_of(patterns, n_transfers)
+    is_needed = {plan.answer_id: np.ones(len(patterns), dtype=np.bool_)}
+    nowhere = np.zeros(len(patterns), dtype=np.bool_)
+    position = n_transfers
     for step in reversed(plan.steps):
+        counts = is_needed.get(step.step_id, nowhere)
         if isinstance(step, Transfer):
             position -= 1
-            if lost >> position & 1 or step.step_id not in is_needed:
-                lost |= 1 << position
-                continue
-        elif step.step_id not in is_needed:
-            continue
-        is_needed.update(step.inputs)
-    return lost
+            counts = counts & ~is_lost[position]
+            is_lost[position] = ~counts
+        for name in step.inputs:
+            is_needed[name] = is_needed[name] | counts if name in is_needed else counts
+    return patterns_of(is_lost)
 
 
 def n_enumerated(shared: Shared, case: Case) -> int:

@@ -81,3 +81,23 @@ def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trial
         engine=np.full(len(records), ENGINES.index("event"), dtype=np.int8),
         lost=tuple(record.lost for record in records),
     )
+
+
+def patterns_of(is_lost: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return patterns as numbers: bit i of the n-th is set where ``is_lost[i, n]``, shape (transfers, n)."""
+    packed = np.ascontiguousarray(np.packbits(is_lost, axis=0, bitorder="little").T)
+    if packed.shape[1] == 0:
+        return (0,) * len(packed)
+    if packed.shape[1] <= 8:
+        wide = np.zeros((len(packed), 8), dtype=np.uint8)
+        wide[:, : packed.shape[1]] = packed
+        return tuple(wide.view("<u8")[:, 0].tolist())
+    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+
+
+def bits_of(patterns: Sequence[int], n_transfers: int) -> NDArray[np.bool_]:
+    """Return numbers as patterns: the opposite of `patterns_of`; shape (transfers, n)."""
+    n_byte = -(-n_transfers // 8)
+    joined = b"".join(pattern.to_bytes(n_byte, "little") for pattern in patterns)
+    packed = np.frombuffer(joined, dtype=np.uint8).reshape(len(patterns), n_byte)
+    return np.unpackbits(packed, axis=1, count=n_transfers, bitorder="little").T.astype(np.bool_)
