@@ -10,13 +10,13 @@ marked, and must be simulated by the event engine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesim.domain.plan import Compute
+from edgesim.engine.array_results import ArrayTrials, earliest, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,28 +30,6 @@ if TYPE_CHECKING:
 _WHOLE = 1 - 1e-9  # as in edgesim.engine.messages
 _BYTE_ROUNDING = 1e-6
 _RELEASE, _UNCERTAIN = -1, -2  # what lets a step begin, besides the end of another
-
-
-@dataclass(frozen=True, slots=True)
-class ArrayTrials:
-    """What became of n trials of one request each, by column; see `edgesim.domain.records.RequestRecord`.
-
-    Parameters
-    ----------
-    latency_s, energy_j : shape (n,); latency is NaN without an answer.
-    traffic_byte : by kind, shape (3, n).
-    is_degraded, is_timed_out : shape (n,).
-    is_lost : whether each transfer of the plan was not delivered in time, shape (transfers, n).
-    is_valid : False where the order differed, so that nothing of the trial is right.
-    """
-
-    latency_s: NDArray[np.float64]
-    energy_j: NDArray[np.float64]
-    traffic_byte: NDArray[np.int64]
-    is_degraded: NDArray[np.bool_]
-    is_timed_out: NDArray[np.bool_]
-    is_lost: NDArray[np.bool_]
-    is_valid: NDArray[np.bool_]
 
 
 def simulate_batch(
@@ -79,9 +57,9 @@ def simulate_batch(
     scoped = (
         [(model, streams.scope(label)) for label, model in (slowdowns or {}).items()] if streams is not None else []
     )
-    batch = _Batch(ready, n, down, losses, scoped)
+    batch = Batch(ready, n, down, losses, scoped)
     batch.run()
-    return batch.summary(deadline_s)
+    return summary(batch, deadline_s)
 
 
 class _Server:
@@ -101,7 +79,7 @@ class _Server:
         self.most = -1  # largest index among the steps that came
 
 
-class _Batch:
+class Batch:
     """The state of n trials; moments are in s, inf where something never happens."""
 
     def __init__(
@@ -155,7 +133,7 @@ class _Batch:
             groups = [[one] for one in inputs if one not in grouped] + alternatives
         began_s = np.zeros(self.n)
         for group in groups:
-            began_s = np.maximum(began_s, _earliest([self.came_s[one] for one in group]))
+            began_s = np.maximum(began_s, earliest([self.came_s[one] for one in group]))
         if isinstance(step, Compute) and step.deadline_s is not None and inputs:
             began_s = self._begin_at_deadline(index, step.deadline_s, inputs, began_s)
         self.began_s[index] = began_s
@@ -315,68 +293,6 @@ class _Batch:
         if sent is not None:
             n_byte = np.where(sent == 1.0, hop.wire_byte, (hop.wire_byte * sent + _BYTE_ROUNDING).astype(np.int64))
         np.add(self.traffic_byte[kind], n_byte, out=self.traffic_byte[kind], where=is_used)
-
-    # ---- results
-
-    def delivered(self) -> NDArray[np.bool_]:
-        """Return which transfers were delivered in time, shape (transfers, n)."""
-        program = self.program
-        found = np.zeros((len(program.plan.transfers), self.n), dtype=np.bool_)
-        for index, transfer in enumerate(program.transfer_index):
-            if transfer < 0:
-                continue
-            came_s = self.came_s[index]
-            found[transfer] = came_s < inf
-            for user in program.users[index]:
-                if user in self.is_late:
-                    in_time = (came_s < self.began_s[user]) | ((came_s == self.began_s[user]) & ~self.is_late[user])
-                    if program.rivals[
-                        index
-                    ]:  # behind the first of a group it came, though nobody waits for it any more
-                        in_time |= came_s > _earliest([self.came_s[rival] for rival in program.rivals[index]])
-                    found[transfer] &= in_time
-        return found
-
-    def energy_j(self, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the energy, given how long each request was waited for; as in `edgesim.engine.trial`."""
-        program = self.program
-        energy_j = np.zeros(self.n)
-        for device, device_id in enumerate(program.device_ids):
-            up_s = np.where(self.down[device_id], 0.0, waited_s) if device_id in self.down else waited_s
-            idle_w = program.idle_w[device]
-            energy_j += (
-                idle_w * up_s
-                + (program.busy_w[device] - idle_w) * self.busy_s[device]
-                + (program.transmit_w[device] - idle_w) * self.transmit_s[device]
-                + (program.receive_w[device] - idle_w) * self.receive_s[device]
-            )
-        return energy_j
-
-    def summary(self, deadline_s: float | None) -> ArrayTrials:
-        """Sum up."""
-        answered_s = self.came_s[self.program.answer]
-        is_answered = answered_s < inf
-        is_timed_out = np.zeros(self.n, dtype=np.bool_)
-        if deadline_s is not None:
-            is_timed_out = ~(answered_s <= deadline_s)
-            is_answered = ~is_timed_out
-            ended_s = np.minimum(answered_s, deadline_s)
-        else:
-            ended_s = np.where(is_answered, answered_s, self.closed_s)
-        is_degraded = np.logical_or.reduce([*self.is_late.values(), np.zeros(self.n, dtype=np.bool_)])
-        return ArrayTrials(
-            latency_s=np.where(is_answered, answered_s, np.nan),
-            energy_j=self.energy_j(ended_s),
-            traffic_byte=self.traffic_byte,
-            is_degraded=is_degraded,
-            is_timed_out=is_timed_out,
-            is_lost=~self.delivered(),
-            is_valid=self.is_valid,
-        )
-
-
-def _earliest(moments_s: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return moments_s[0] if len(moments_s) == 1 else np.minimum.reduce(moments_s)
 
 
 def _times_s(hop: Hop, sent: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from edgesim.engine.array_losses import BatchLosses, DrawnLosses, GivenLosses
 from edgesim.engine.array_program import ArrayProgram, array_program, obstacle
-from edgesim.engine.array_trials import ArrayTrials, simulate_batch
+from edgesim.engine.array_results import ArrayTrials
+from edgesim.engine.array_trials import simulate_batch
 from edgesim.failures.draw import batch_obstacle, draw_down, loss_models, slowdown_models
 from edgesim.study.trials import ENGINES, OUTCOMES, Trials, patterns_of
 
