@@ -32,9 +32,9 @@ def draw_tradeoff(result: Result) -> Figure:
     return figure_of(tradeoff(result.summary(), intact=result.intact(), factor=factor, metric=metric))
 
 
-def draw_resilience(result: Result, metric: str | None = None) -> Figure:
-    """Accuracy against the swept loss."""
-    factor = loss_factor(result)
+def draw_resilience(result: Result, metric: str | None = None, factor: str | None = None) -> Figure:
+    """Accuracy, or another metric, against the swept loss, or another factor."""
+    factor = factor or loss_factor(result)
     if factor is None:
         raise ResultError(f"{result.folder} has no sweep; sweep a failure model to see accuracy against loss")
     return figure_of(resilience(result.summary(), factor=factor, metric=metric or main_metric(result)))
@@ -42,8 +42,9 @@ def draw_resilience(result: Result, metric: str | None = None) -> Figure:
 
 def draw_latency(result: Result) -> Figure:
     """Distribution of the latency by strategy."""
-    trials = result.frame(columns=[*result.factors, "strategy", "latency_s"])
-    return figure_of(latency(trials, factors=result.factors, strategies=strategies_of(result.summary())))
+    trials, main = result.frame(columns=[*result.factors, "strategy", "latency_s"]), loss_factor(result)
+    factors = sorted(result.factors, key=lambda name: name != main)
+    return figure_of(latency(trials, factors=factors, strategies=strategies_of(result.summary())))
 
 
 def draw_energy(result: Result) -> Figure:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from edgesim.report.labels import Label, place_labels
-from edgesim.report.style import COLOURS, MARKERS, TEXT, house_style, new_axes
+from edgesim.report.style import COLOURS, MARKERS, TEXT, figure_of, house_style, new_axes
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequ
         ax.set_axis_off()
         ax.margins(0.1)
         ax.set_aspect("equal", adjustable="datalim")
-        ax.legend(
+        legend = ax.legend(
             handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, alignment="left", handlelength=1.8,
         )  # fmt: skip
         labels = [
@@ -59,10 +59,14 @@ def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequ
         ]
         radius_pt = _marker_pt(n_devices) / 2 + 0.5
         lines = [(places[src], places[dst]) for src, dst in _pairs(data)]
-        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines)
-        n_left_out = sum(note is None for note in placed)
         caption = f"{n_devices} devices, {len(data.links)} links"
-        ax.set_title(caption + (f"; {n_left_out} of {len(labels)} labels left out" if n_left_out else ""), loc="left")
+        title = ax.set_title(caption, loc="left")
+        figure_of(ax).draw_without_rendering()
+        boxes = [legend.get_window_extent(), title.get_window_extent()]
+        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines, boxes=boxes)
+        n_left_out = sum(note is None for note in placed)
+        if n_left_out:
+            title.set_text(f"{caption}; {n_left_out} of {len(labels)} labels left out")
     return ax
 
 

@@ -27,6 +27,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "crowd of 90": {
         "geometric": {"count": 90, "name": "wearable", "profile": "wearable", "width": "20 m", "height": "20 m", "path_loss": TABLE}
     },
+    "mesh of 8": {"mesh": {"count": 8, "medium": "wifi", **WIRED}},
     "mesh of 12": {"mesh": {"count": 12, **WIRED}},
     "tree of 40": {"tree": {"branching": 3, "depth": 3, **WIRED}},
     "line of 30": {"line": {"count": 30, **WIRED}},
@@ -63,6 +64,11 @@ def test_no_label_covers_another_or_leaves_the_picture(shape: str) -> None:
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
     for one, other in combinations(boxes, 2):
         assert not one.overlaps(other)
+    legend, title = ax.get_legend(), ax._left_title
+    assert legend is not None
+    for box in boxes:
+        assert not box.overlaps(legend.get_window_extent())
+        assert not box.overlaps(title.get_window_extent())
     n_left_out = len(data.devices) - len(notes)
     caption = ax.get_title(loc="left")
     assert (f"{n_left_out} of {len(data.devices)} labels left out" in caption) == (n_left_out > 0)
