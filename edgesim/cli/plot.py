@@ -35,12 +35,13 @@ def plot(
       edgesim plot results/wearables --kind resilience --format pdf
       edgesim plot results/wearables --kind timeline --strategy nonn --output nonn.svg
     """
+    hint = "--output" if output else "--format"
     output = output or Path(f"{kind}.{form}")
     form = output.suffix.removeprefix(".")
     if kind not in KINDS:
         raise typer.BadParameter(f"there is no figure {kind!r}; there are {', '.join(KINDS)}", param_hint="--kind")
     if form not in FORMATS:
-        raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+        raise typer.BadParameter(f"{output} ends in none of .{', .'.join(FORMATS)}", param_hint=hint)
     if strategy is not None and kind != "timeline":
         raise typer.BadParameter("only the timeline is of one strategy; add --kind timeline", param_hint="--strategy")
     from edgesim.report.kinds import FIGURES, draw_timeline
@@ -48,7 +49,7 @@ def plot(
     from edgesim.study.store import Result
 
     read = Result(result)
-    read.manifest  # noqa: B018 - refuses a folder that is no result
+    read.check()
     figure = draw_timeline(read, strategy) if kind == "timeline" else FIGURES[kind](read)
     save(figure, output, (form,))
     typer.echo(str(output))

@@ -65,6 +65,8 @@ def draw_timeline(result: Result, strategy: str | None = None) -> Figure:
         if not found:
             known = ", ".join(one.strategy for one in timelines(result))
             raise ResultError(f"there is no timeline of strategy {strategy!r}; there are those of {known}")
+    if not found:
+        raise ResultError(f"{result.folder} has no timelines; run the scenario again with --fresh")
     chosen = next((one for one in found if len({bar[0] for bar in one.bars}) > 1), found[0])
     return figure_of(timeline(chosen))
 
@@ -85,12 +87,14 @@ def timelines(result: Result) -> list[Timeline]:
     Raises
     ------
     ResultError
-        When it has none, because it is of an older version.
+        When it has none, because it is of an older version, or they are damaged.
     """
     try:
         return read_timelines(json.loads((result.folder / TIMELINE).read_text(encoding="utf-8")))
     except OSError as error:
-        raise ResultError(f"{result.folder} has no timelines; run the scenario again") from error
+        raise ResultError(f"{result.folder} has no timelines; run the scenario again with --fresh") from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise ResultError(f"{result.folder / TIMELINE} is damaged; run the scenario again with --fresh") from error
 
 
 FIGURES: dict[str, Callable[[Result], Figure]] = {

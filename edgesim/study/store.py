@@ -29,8 +29,22 @@ if TYPE_CHECKING:
     from edgesim.study.statistics import Estimate
 
 SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "scenario.yaml", "manifest.json"
+_COMPLETE = (
+    "name",
+    "question",
+    "factors",
+    "seed",
+    "replications",
+    "versions",
+    "command",
+    "deployments",
+    "intact",
+    "files",
+)
+"""Keys of the manifest of a finished study that readers rely on."""
 EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
+_AGAIN = "run the scenario again with --fresh"
 _NUMBERS = ("mean", "ci_low", "ci_high", "n", "exact")
 
 
@@ -49,6 +63,22 @@ class Result:
     def manifest(self) -> dict[str, Any]:
         """What was run: scenario, hash, seed, versions, command, deployments, files."""
         return read_manifest(self.folder)
+
+    def check(self) -> None:
+        """Refuse a folder in which reports and figures would not find what they need.
+
+        Raises
+        ------
+        ResultError
+            When the study is not finished, or its manifest is damaged.
+        """
+        if not self.is_complete:
+            raise ResultError(
+                f"{self.folder} is not finished; go on with: {self.manifest.get('command', 'edgesim run')}"
+            )
+        lacking = [key for key in _COMPLETE if key not in self.manifest]
+        if lacking:
+            raise ResultError(f"{self.folder / MANIFEST} is damaged: it lacks {', '.join(lacking)}; {_AGAIN}")
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -69,30 +99,37 @@ class Result:
         Parameters
         ----------
         kind : ``"trials"``, or ``"outcomes"`` for the enumerated outcomes of the failures with their probabilities.
+
+        Raises
+        ------
+        ResultError
+            When there are none, or they are damaged.
         """
         from pyarrow import dataset
 
         files = sorted(str(path) for path in (self.folder / kind).glob("*.parquet"))
-        return dataset.dataset(files, format="parquet")
+        if not files:
+            raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
+        try:
+            return dataset.dataset(files, format="parquet")
+        except (OSError, ValueError) as error:
+            raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
 
     def frame(self, kind: str = TRIALS, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`."""
-        table = self.dataset(kind).to_table(columns=None if columns is None else list(columns))
+        try:
+            table = self.dataset(kind).to_table(columns=None if columns is None else list(columns))
+        except (OSError, ValueError) as error:
+            raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
         return cast("pd.DataFrame", table.to_pandas())
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        import pandas as pd
-
-        missing = {name: [""] for name in (*_NUMBERS, "correlation")}
-        return pd.read_csv(self.folder / DIFFERENCES, keep_default_na=False, na_values=missing)
+        return _read_table(self.folder / DIFFERENCES, (*_NUMBERS[:-1], "correlation"))
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        import pandas as pd
-
-        missing = {name: [""] for name in _NUMBERS}
-        return pd.read_csv(self.folder / SUMMARY, keep_default_na=False, na_values=missing)
+        return _read_table(self.folder / SUMMARY, _NUMBERS)
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
@@ -106,6 +143,19 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+
+
+def _read_table(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
+    """Return a table of a result; empty cells of these columns are no number. Raises `ResultError` when it is damaged."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in numbers})
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} is missing or damaged; {_AGAIN}") from error
+    if not {"strategy", "metric", *numbers} <= set(table.columns):
+        raise ResultError(f"{path} is damaged: it lacks columns; {_AGAIN}")
+    return table
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:
@@ -155,6 +205,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         When there is none, or it cannot be read.
     """
     path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ResultError(f"there is no folder {folder}; `edgesim results list` shows results")
+    if not path.is_file():
+        raise ResultError(f"{folder} is not a result folder of edgesim: it holds no {MANIFEST}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
