@@ -16,13 +16,26 @@ from edgesim.rng import ReplicationStreams
 class Bernoulli:
     """Lose each message with a fixed probability, independently of all others.
 
-    A message that crosses several links survives with (1 - p) to the power of the links. Valid where losses are not
-    bursty, or where messages are further apart than the bursts are long.
+    Each link of a route draws for itself.
 
     Parameters
     ----------
     probability : p, that a message is lost on one link.
     links : glob pattern of link ids such as ``"w*->hub"``.
+
+    Formula
+    -------
+    P(a message survives h links) = (1 - p)^h.
+
+    Validity
+    --------
+    Losses that are not bursty, or messages that are further apart than the bursts are long. The size of a message
+    plays no part; see packet-loss where it should.
+
+    References
+    ----------
+    S. M. Ross, Introduction to Probability Models, 10th ed., Academic Press, 2010, section 2.2.1 (Bernoulli
+    variable).
     """
 
     probability: Annotated[float, Ge(0), Le(1)]

@@ -96,7 +96,9 @@ def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorD
 def _value_at(loc: Iterable[str | int], data: Any) -> Any:
     """Return the value at a place that pydantic names; names of alternatives in between are passed over."""
     for part in loc:
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and part in range(len(data))):
+        if isinstance(data, dict):
+            data = data.get(part, data)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
             data = data[part]
     return data
 
