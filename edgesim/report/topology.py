@@ -23,6 +23,8 @@ N_MOST_RATE_LABELS = 16
 """Links up to this number carry their rates; beyond, or when all are equal, the legend has them."""
 N_MOST_EXACT = 120
 """Devices up to this number are placed by the distances in the graph, which costs time with the cube of their number."""
+ALIGNED = 0.8
+"""How much links must agree in their directions, quarter turns apart, to be drawn level and upright; 1: all do."""
 _WIDTHS = (2.4, 1.6, 1.0, 0.6)
 
 
@@ -92,21 +94,32 @@ def layout(topology: Topology) -> dict[str, tuple[float, float]]:
         found = nx.kamada_kawai_layout(graph)
     else:
         found = nx.spring_layout(graph, seed=1, iterations=200)
-    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()})
+    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()}, list(graph.edges))
 
 
-def _upright(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Turn the picture so that it is widest across, which gives names the most room."""
+def _upright(
+    places: dict[str, tuple[float, float]], edges: Sequence[tuple[str, str]]
+) -> dict[str, tuple[float, float]]:
+    """Turn the picture so that most links are level or upright, as of a grid; else so that it is widest across, for the names."""
     points = np.array(list(places.values()))
     if len(points) < 3:
         return places
     points = points - points.mean(axis=0)
+    lengths = np.array([complex(*np.subtract(places[dst], places[src])) for src, dst in edges])
+    mean = np.sum(np.abs(lengths) * np.exp(4j * np.angle(lengths))) / max(float(np.abs(lengths).sum()), 1e-12)
+    if abs(mean) > ALIGNED:  # four times the angle is the same for a direction and its quarter turns
+        angle = np.angle(mean) / 4
+        turned = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return _named(places, turned if np.ptp(turned[:, 0]) >= np.ptp(turned[:, 1]) else turned[:, ::-1])
     _, _, axes = np.linalg.svd(points, full_matrices=False)
     spread = np.ptp(points @ axes.T, axis=0)
     if spread[1] > 0.8 * spread[0]:  # as wide as high: leave it as it is
         return places
-    turned = points @ axes.T
-    return {name: (float(x), float(y)) for name, (x, y) in zip(places, turned, strict=True)}
+    return _named(places, points @ axes.T)
+
+
+def _named(places: dict[str, tuple[float, float]], points: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    return {name: (float(x), float(y)) for name, (x, y) in zip(places, points, strict=True)}
 
 
 def _beside(graph: Any, given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -83,6 +83,15 @@ def test_devices_with_a_position_stand_there() -> None:
     assert layout(data) == {device.device_id: device.position_m for device in data.devices}
 
 
+def test_a_grid_stands_upright() -> None:
+    """Rows level, columns upright."""
+    data = built("grid of 25")
+    places = layout(data)
+    for link in data.links:
+        across, up = (abs(places[link.src_id][axis] - places[link.dst_id][axis]) for axis in (0, 1))
+        assert min(across, up) < 0.1 * max(across, up)
+
+
 def test_the_legend_names_profiles_and_rates() -> None:
     """With numbers of devices, fastest rate first, below the picture."""
     ax = topology(built("random geometric of 200"))
