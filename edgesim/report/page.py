@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edgesim.study.store import Result
 
 REPORT = "report.html"
+OWN = "Our own"
+"""How the reference of what comes from no paper begins."""
 SAME = 1e-6
 """Relative difference up to which two means are the same."""
 _FIELD = r"(?:(?:compute_rate|power)\.\w+|memory_bandwidth|layer_overhead|memory)"
@@ -96,6 +98,7 @@ def page(result: Result) -> str:
         sources=sources,
         assumptions=assumptions(about["scenario"], is_asked=has_accuracy),
         metrics=metrics,
+        plain=plain,
         command=about["command"],
         hash=about["hash"],
         seed=about["seed"],
@@ -260,6 +263,6 @@ def _references(scenario: dict[str, Any]) -> list[tuple[str, str]]:
             except UnknownNameError:
                 continue
             text = read_docstring(docstring).sections.get("References")
-            if text:
+            if text and not text.startswith(OWN):
                 found.append((label, plain(" ".join(text.split()))))
     return found

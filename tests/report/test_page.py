@@ -77,6 +77,7 @@ def test_it_holds_everything_a_reader_asks_for(text: str) -> None:
         assert part in shown, part
     for name in STRATEGIES:
         assert f"Timeline of a request with {name}" in shown
+    assert "<li>single: " not in text  # it comes from no paper
     assert "<devices>" not in text
 
 
