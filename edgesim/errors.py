@@ -139,3 +139,11 @@ class DataError(EdgesimError):
 
 class ResultError(EdgesimError):
     """A result folder is missing, incomplete or belongs to another study."""
+
+
+# No broad clause, so that an interrupt or exhausted memory still ends the program.
+FOREIGN = (
+    ArithmeticError, AssertionError, AttributeError, EdgesimError, ImportError, LookupError, NameError, OSError, RuntimeError,
+    SyntaxError, SystemExit, TypeError, ValueError,
+)  # fmt: skip
+"""What running somebody's code can raise."""

@@ -37,6 +37,8 @@ _DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M":
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _BINARY_UNITS = ("byte", "B", "bit", "bit/s", "B/s", "byte/s")
 _NO_PREFIX = ("min", "h", "/s")
+_LEAST_RATE, _MOST = 1e-15, 1e18
+"""Rates below and quantities above these, in base units, are slips of the pen, and would overflow in a simulation."""
 _TEXT = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d.,_].*?)\s*")
 EXAMPLES = {
     "s": "5 ms", "byte": "256 KiB", "bit/s": "20 Mbit/s", "FLOP/s": "13.6 GFLOP/s", "FLOP": "2 MFLOP",
@@ -71,7 +73,7 @@ def parse(text: object, unit: str) -> float:
     Raises
     ------
     ValueError
-        When the text is no quantity, has no unit, or has a unit of another dimension.
+        When the text is no quantity, has no unit or one of another dimension, or is absurdly large.
     """
     wanted = "bit/s" if unit == "byte/s" else unit
     example = _BYTE_RATE_EXAMPLE if unit == "byte/s" else EXAMPLES[wanted]
@@ -94,7 +96,7 @@ def parse(text: object, unit: str) -> float:
         value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor / 8.0 if unit == "byte/s" else factor)))
     except ArithmeticError:
         value = math.inf
-    if not math.isfinite(value):
+    if not abs(value) <= _MOST:
         raise ValueError(f"{text!r} is out of range; write a text such as '{example}'")
     return value
 
@@ -169,6 +171,8 @@ class Quantity:
         if value < self.minimum or (self.is_minimum_excluded and value == self.minimum):
             bound = "greater than" if self.is_minimum_excluded else "at least"
             raise ValueError(f"{text!r} is out of range; it must be {bound} {self.minimum:g} {self.unit}")
+        if self.is_minimum_excluded and value < _LEAST_RATE:
+            raise ValueError(f"{text!r} is out of range; it must be at least {_LEAST_RATE:g} {self.unit}")
         return int(value) if self.unit == "byte" and value.is_integer() else value
 
     def write(self, value: float) -> str:

@@ -59,7 +59,8 @@ def read_times_s(path: Path) -> tuple[float, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else f"byte {error.start + 1} is no UTF-8"
+        raise DataError(f"cannot read {path}: {why}") from None
     times_s: list[float] = []
     for number, line in enumerate(lines, start=1):
         fields = line.replace(",", " ").split()

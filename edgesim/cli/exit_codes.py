@@ -11,8 +11,6 @@ WRONG_INPUT = 2
 """Wrong input or usage; nothing was done."""
 FAILED = 3
 """Could not be done: missing data, unwritable folder, internal error."""
-INTERRUPTED = 130
-"""Ctrl-C, as shells say it."""
 
 
 def code_of(error: EdgesimError) -> int:

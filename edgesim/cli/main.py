@@ -5,6 +5,7 @@ Each command's work is in a module of its own, imported when it is called, so th
 
 from __future__ import annotations
 
+import codecs
 import os
 import shlex
 import sys
@@ -16,6 +17,7 @@ import typer
 from edgesim.cli import results
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.explain import explain
+from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.models import models
 from edgesim.cli.new import new
 from edgesim.cli.plan import plan
@@ -145,9 +147,10 @@ app.command()(schema)
 
 def main() -> None:
     """Run the command line and end the process with its exit code; no error of edgesim shows a traceback."""
+    codecs.register_error("edgesim", _in_ascii)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? rather than ending the program
+            stream.reconfigure(errors="edgesim")
     try:
         app(prog_name="edgesim")
     except ScenarioError as error:
@@ -157,11 +160,23 @@ def main() -> None:
     except OSError as error:
         _end(f"edgesim: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", FAILED)
     except KeyboardInterrupt:
-        _end("edgesim: interrupted", 130)
+        _end("edgesim: interrupted", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort: no user meets a traceback
+        if noted:
+            leave()
         _end(_bug(error), FAILED)
     finally:
         _flush()
+
+
+_ASCII = {"±": "+-", "…": "...", "µ": "u", "×": "x"}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Write for a terminal without UTF-8 what is as good, or ``?``, rather than end the program."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_ASCII.get(one, "?") for one in error.object[error.start : error.end]), error.end
 
 
 def _bug(error: Exception) -> str:
@@ -194,6 +209,7 @@ def _end(message: str, code: int) -> None:
 def _flush() -> None:
     """Write out what is buffered; a reader that has gone away, as of `edgesim list | head -1`, is no error."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where it is closed
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

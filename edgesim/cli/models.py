@@ -57,7 +57,12 @@ def list_(context: typer.Context, is_json: JsonOption = False) -> None:
 
 @models.command()
 def show(key: Annotated[str, typer.Argument(metavar="KEY", help="Key, or its beginning.")]) -> None:
-    """Show the card of a network as JSON: what it was made of, metrics, size, licence of the data."""
+    r"""Show the card of a network as JSON: what it was made of, metrics, size, licence of the data.
+
+    \b
+    Examples:
+      edgesim models show 3f2a
+    """
     from edgesim.errors import DataError
     from edgesim.nn.cache import NetworkCache
 
@@ -77,7 +82,13 @@ def remove(
     ] = False,
     leftovers: Annotated[bool, typer.Option(help="Unfinished trainings and answers of teachers only.")] = False,
 ) -> None:
-    """Remove networks; they are trained anew when they are needed."""
+    r"""Remove networks; they are trained anew when they are needed.
+
+    \b
+    Examples:
+      edgesim models remove 3f2a 91c0
+      edgesim models remove --leftovers
+    """
     from edgesim.nn.cache import NetworkCache
 
     cache = NetworkCache.default()
@@ -96,7 +107,12 @@ def export(
     keys: KeysArgument,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder that takes weights and cards.")] = Path("models"),
 ) -> None:
-    """Copy networks to a folder: KEY.safetensors and its card KEY.json."""
+    r"""Copy networks to a folder: KEY.safetensors and its card KEY.json.
+
+    \b
+    Examples:
+      edgesim models export 3f2a --to my-models
+    """
     from edgesim.nn.cache import NetworkCache
 
     cache = NetworkCache.default()
@@ -111,7 +127,12 @@ def import_(
         list[Path], typer.Argument(metavar="CARDS...", help="Cards (KEY.json) with the weights beside them.")
     ],
 ) -> None:
-    """Take networks in, so that scenarios that need them do not train. Damaged or changed ones are refused."""
+    r"""Take networks in, so that scenarios that need them do not train. Damaged or changed ones are refused.
+
+    \b
+    Examples:
+      edgesim models import models/digits/*.json
+    """
     from edgesim.nn.cache import NetworkCache
 
     cache = NetworkCache.default()

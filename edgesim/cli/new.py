@@ -31,7 +31,9 @@ def new(
     from edgesim.scenario.json_schema import json_schema
     from edgesim.scenario.starter import SCHEMA_FILE, starter
 
-    text = starter(file.stem, topology, tuple(name.strip() for name in strategies.split(",") if name.strip()))
+    if file.is_dir():
+        raise typer.BadParameter(f"{file} is a folder; name a file in it, e.g. {file / 'study.yaml'}")
+    text = starter(file.name, topology, tuple(name.strip() for name in strategies.split(",") if name.strip()))
     try:
         with file.open("w" if force else "x", encoding="utf-8") as stream:
             stream.write(text)

@@ -35,18 +35,20 @@ def plot(
       edgesim plot results/wearables --kind resilience --format pdf
       edgesim plot results/wearables --kind timeline --strategy nonn --output nonn.svg
     """
+    hint = "--output" if output else "--format"
     output = output or Path(f"{kind}.{form}")
     form = output.suffix.removeprefix(".")
     if kind not in KINDS:
         raise typer.BadParameter(f"there is no figure {kind!r}; there are {', '.join(KINDS)}", param_hint="--kind")
     if form not in FORMATS:
-        raise typer.BadParameter(f"{form!r} is none of {', '.join(FORMATS)}", param_hint="--format")
+        raise typer.BadParameter(f"{output} ends in none of .{', .'.join(FORMATS)}", param_hint=hint)
     if strategy is not None and kind != "timeline":
         raise typer.BadParameter("only the timeline is of one strategy; add --kind timeline", param_hint="--strategy")
     from edgesim.report.result import Result
     from edgesim.report.style import figure_of, save
 
     read = Result(result)
+    read.check()
     ax = read.plot_timeline(strategy=strategy) if kind == "timeline" else getattr(read, f"plot_{kind}")()
     save(figure_of(ax), output, (form,))
     typer.echo(str(output))

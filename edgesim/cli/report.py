@@ -29,4 +29,6 @@ def report(
     from edgesim.report.page import write_page
     from edgesim.report.result import Result
 
-    typer.echo(str(write_page(Result(result), output)))
+    read = Result(result)
+    read.check()
+    typer.echo(str(write_page(read, output)))

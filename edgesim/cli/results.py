@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from edgesim.study.store import Result
 
-app = typer.Typer(help="List, show, export, compare and remove results.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="""List, show, export, compare and remove results.
+
+    \b
+    Examples:
+      edgesim results list
+      edgesim results show results/wearables --metric accuracy
+    """,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Result folder, e.g. results/wearables.")]
 Json = Annotated[bool, typer.Option("--json", help="Write to stdout as JSON.")]
@@ -59,7 +69,13 @@ def list_(
     where: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where result folders are.")] = Path("results"),
     is_json: Json = False,
 ) -> None:
-    """List the studies in a folder, finished or not."""
+    r"""List the studies in a folder, finished or not.
+
+    \b
+    Examples:
+      edgesim results list
+      edgesim results list ../other/results --json
+    """
     from edgesim.study.store import MANIFEST, Result
 
     rows = []
@@ -76,7 +92,12 @@ def show(
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
     is_json: Json = False,
 ) -> None:
-    """Show the summary of a study: every metric of every strategy at every factor point, with its interval."""
+    r"""Show the summary of a study: every metric of every strategy at every factor point, with its interval.
+
+    \b
+    Examples:
+      edgesim results show results/wearables --metric accuracy
+    """
     _write(_rows(_finished(folder).summary(), metric), is_json=is_json)
 
 
@@ -86,7 +107,12 @@ def compare(
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
     is_json: Json = False,
 ) -> None:
-    """Compare strategies pair by pair: they met the same failures, so the interval is of the differences of each replication."""
+    r"""Compare strategies pair by pair: they met the same failures, so the interval is of the differences of each replication.
+
+    \b
+    Examples:
+      edgesim results compare results/wearables --metric accuracy
+    """
     _write(_rows(_finished(folder).differences(), metric), is_json=is_json)
 
 
@@ -95,7 +121,12 @@ def export(
     folder: Folder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv or .parquet.")],
 ) -> None:
-    """Write all trials of a study into one file; large ones are never held in memory."""
+    r"""Write all trials of a study into one file; large ones are never held in memory.
+
+    \b
+    Examples:
+      edgesim results export results/wearables trials.csv
+    """
     from pyarrow import csv, parquet
 
     data = _finished(folder).dataset()
@@ -113,7 +144,12 @@ def remove(
     folder: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a result folder, after asking."""
+    r"""Remove a result folder, after asking.
+
+    \b
+    Examples:
+      edgesim results remove results/wearables
+    """
     from edgesim.study.lock import locked
 
     _open(folder)

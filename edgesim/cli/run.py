@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgesim.cli.exit_codes import INTERRUPTED
+from edgesim.cli.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 PLAIN_WIDTH = 100
 """Columns of a table that is not written to a terminal."""
+WIDEST = 1000
+"""Columns beyond which nobody looks."""
+NAME_WIDTH = 32
+"""Letters of a name, before it goes on in the next line."""
 MARK = "*"
 """Stands before the best values, so that numbers end below each other."""
 
@@ -170,10 +174,13 @@ def table_console() -> Console:
 
 
 def draw_table(console: Any, table: Table) -> None:
-    """Draw one table without vertical lines, so that it can be read when piped."""
+    """Draw one table without vertical lines, so that it can be read when piped; a narrow terminal wraps it, no number is cut."""
     from rich import box
+    from rich.measure import Measurement
     from rich.table import Table as RichTable
     from rich.text import Text
+
+    from edgesim.report.style import fold
 
     drawn = RichTable(
         box=box.SIMPLE_HEAD,
@@ -192,8 +199,10 @@ def draw_table(console: Any, table: Table) -> None:
             vertical="bottom",
         )
     for row, cells in enumerate(table.rows):
-        drawn.add_row(*(_cell(cell, is_best=(row, column) in table.best) for column, cell in enumerate(cells)))
-    console.print(drawn)
+        texts = [fold(cell, NAME_WIDTH) if column < table.n_names else cell for column, cell in enumerate(cells)]
+        drawn.add_row(*(_cell(text, is_best=(row, column) in table.best) for column, text in enumerate(texts)))
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=WIDEST), drawn).maximum)
+    console.print(drawn, crop=False)
     notes = [f"{MARK} best in its column, or its interval meets the best's"] if table.best else []
     notes += [table.note] if table.note else []
     if notes:

@@ -48,7 +48,9 @@ def show(
 
         kind = written.suffix.removeprefix(".")
         if kind not in FORMATS:
-            raise typer.BadParameter(f"{written.name} is none of {', '.join(f'.{one}' for one in FORMATS)}")
+            raise typer.BadParameter(
+                f"{written.name} is none of {', '.join(f'.{one}' for one in FORMATS)}", param_hint="--output"
+            )
         ax = topology(system.topology, roles=roles_of(system.source_id, system.sink_id, system.strategies))
         save(figure_of(ax), written, (kind,))
     typer.echo(f"{written}: {len(system.topology.devices)} devices, {len(system.topology.links)} links")

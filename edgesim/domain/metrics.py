@@ -43,12 +43,14 @@ METRICS = {
         ),
         Metric(
             "latency", "s", "time from the release of a request to the end of the computation that answers it",
-            "mean over trials with an answer of (end of the answering step - release)",
+            "mean over trials with an answer of (end of the answering step - release); under load, of the means over the requests "
+            "of a trial",
             "compute times follow the roofline model and link times the model of the link; " + _LATENCY,
         ),
         Metric(
             "latency_p95", "s", "95th percentile of the latency",
-            "smallest latency that at least 95 % of the trials with an answer do not exceed",
+            "smallest latency that at least 95 % of the trials with an answer do not exceed; under load the mean over trials of the "
+            "95th percentile over the requests of a trial",
             _LATENCY + "; it needs some hundreds of replications",
         ),
         Metric(
@@ -72,7 +74,8 @@ METRICS = {
             "as good as the powers of the device profiles; a device that is down takes nothing",
         ),
         Metric(
-            "answered", "1", "share of trials with an answer", "number of trials with an answer / number of trials",
+            "answered", "1", "share of trials with an answer", "number of trials with an answer / number of trials; under load the mean over trials of the share of the requests that "
+            "ended",
             "interval after Wilson, which holds near 0 and 1 too",
             "E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22(158), 1927",
         ),
@@ -84,3 +87,55 @@ METRICS = {
     )
 }  # fmt: skip
 """All metrics by name, in the order of the table."""
+
+_OUTCOME = "number of such requests / number of requests of the trial; mean over trials"
+_COUNTED = "requests that are released before the end of the warm-up do not count"
+_WATCHED = "over the time from the end of the warm-up to the end of the trial; mean over trials"
+_LITTLE = "J. D. C. Little, A Proof for the Queuing Formula L = lambda W, Operations Research 9(3), 1961"
+
+LOAD_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "throughput", "/s", "answers per second over the watched time",
+            "number of requests with an answer / watched time; mean over trials",
+            "steady only where the system is: with more requests than it can answer, it is what the slowest device or link can do",
+        ),
+        Metric("requests", "1", "number of requests of a trial that count", "number of requests released in the watched time; mean over trials", _COUNTED),
+        Metric("degraded", "1", "share of requests answered without some input", _OUTCOME, _COUNTED),
+        Metric("failed", "1", "share of requests that can no more have an answer", _OUTCOME, _COUNTED),
+        Metric("timed_out", "1", "share of requests without an answer at the deadline", _OUTCOME, _COUNTED),
+        Metric("rejected", "1", "share of requests that the admission limit turned away", _OUTCOME, _COUNTED),
+        Metric(
+            "unfinished", "1", "share of requests without an end at the horizon", _OUTCOME,
+            "many of them mean that the trial is too short, or that the system is overloaded; they are in no other share's numerator",
+        ),
+        Metric(
+            "utilisation", "1", "how busy the busiest device, link or medium is",
+            f"max over resources of busy time / watched time (of a device: busy cores / cores), {_WATCHED}",
+            "near 1 the resource is the bottleneck and latencies grow with the length of the trial",
+        ),
+    )
+}  # fmt: skip
+"""What a study under load has besides, by name, in the order of the table."""
+RESOURCE_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "utilisation of", "1", "how busy one device, link or medium is", f"busy time / watched time, {_WATCHED}",
+            "only of what a strategy's plan uses",
+        ),
+        Metric(
+            "waiting at", "1", "how much waits for one device, link or medium",
+            f"time-weighted mean number of computations or messages that wait, {_WATCHED}",
+            "zero for resources that are shared (`fair`), where nothing waits", _LITTLE,
+        ),
+    )
+}  # fmt: skip
+"""Metrics of every device, link and medium under load: their names go on with its id."""
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric of a row of ``summary.csv``. Raises `KeyError` when there is none of this name."""
+    start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
+    return (METRICS | LOAD_METRICS | RESOURCE_METRICS)[start]

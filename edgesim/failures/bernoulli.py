@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Bernoulli:
     """Lose each message with a fixed probability, independently of all others.
 
-    A message that crosses several links survives with (1 - p) to the power of the links. Valid where losses are not
-    bursty, or where messages are further apart than the bursts are long.
+    Each link of a route draws for itself.
 
     With `sampled_at` q each message is lost with probability q instead (importance sampling). A trial then weighs p / q for
     each message that it lost and (1 - p) / (1 - q) for each other: means and intervals are those of p, from far fewer trials
@@ -34,9 +33,19 @@ class Bernoulli:
     links : glob pattern of link ids such as ``"w*->hub"``.
     sampled_at : q; None: p itself.
 
+    Formula
+    -------
+    P(a message survives h links) = (1 - p)^h.
+
+    Validity
+    --------
+    Losses that are not bursty, or messages that are further apart than the bursts are long. The size of a message
+    plays no part; see packet-loss where it should.
+
     References
     ----------
-    A. B. Owen, Monte Carlo Theory, Methods and Examples, 2013, chapter 9 (importance sampling).
+    S. M. Ross, Introduction to Probability Models, 10th ed., Academic Press, 2010, section 2.2.1 (Bernoulli
+    variable). A. B. Owen, Monte Carlo Theory, Methods and Examples, 2013, chapter 9 (importance sampling).
     """
 
     probability: Annotated[float, Ge(0), Le(1)]

@@ -25,13 +25,21 @@ class CommonCause:
 
     Of a member's failures the share beta has a common cause, which takes all members at once: with probability beta p all
     are lost; apart from that each is lost with probability (1 - beta) p. beta = 0: independent failures; beta = 1: all or
-    none, e.g. an access point. Valid for failures that last longer than one inference.
+    none, e.g. an access point.
 
     Parameters
     ----------
     probability : p.
     beta : share of the failures with a common cause.
     targets : glob pattern of device ids; of link ids when it holds ``->``. The group.
+
+    Formula
+    -------
+    P(all lost) >= beta p; P(a given member lost) = beta p + (1 - beta p) (1 - beta) p, near p for small p.
+
+    Validity
+    --------
+    Failures that last longer than one inference. One group per entry; write several entries for several groups.
 
     References
     ----------

@@ -26,13 +26,21 @@ class ExactlyK:
     """Lose exactly k of the chosen devices or links for the whole trial, every subset equally likely.
 
     The subset is drawn by giving each device one uniform of its own stream and losing the k smallest: so the devices lost
-    at k are among those lost at k + 1 in the same replication, and a further device moves no other device's draw. Valid
-    for failures that are independent of what a device does and that last longer than one inference.
+    at k are among those lost at k + 1 in the same replication, and a further device moves no other device's draw.
 
     Parameters
     ----------
     k : number of devices or links lost.
     targets : glob pattern of device ids; of link ids when it holds ``->``.
+
+    Formula
+    -------
+    P(subset) = 1 / C(n, k) for each of the C(n, k) subsets of k of n targets.
+
+    Validity
+    --------
+    Failures that are independent of what a device does and that last longer than one inference. To be weighted with
+    a distribution of k where k is not known.
 
     References
     ----------

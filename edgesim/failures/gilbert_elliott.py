@@ -20,9 +20,8 @@ class GilbertElliott:
     """Lose packets in bursts: each link is good or bad, and changes its state from packet to packet.
 
     A chain with P(good -> bad) = p and P(bad -> good) = r. A packet is lost with probability h in the bad state and k in the
-    good one. In the long run the link is bad for p / (p + r) of the packets, a bad period lasts 1 / r packets in the mean,
-    and (p h + r k) / (p + r) of the packets are lost. A replication starts in the stationary state. Whole periods are drawn,
-    not packets. The chain moves with packets, not with time: valid for messages that follow each other closely.
+    good one. A replication starts in the stationary state. Whole periods are drawn,
+    not packets.
 
     Parameters
     ----------
@@ -31,6 +30,15 @@ class GilbertElliott:
     loss_in_bad : h. Others write 1 - h for the same quantity.
     loss_in_good : k.
     links : glob pattern of link ids.
+
+    Formula
+    -------
+    Share of packets lost in the long run = (p h + r k) / (p + r); share of packets in the bad state = p / (p + r);
+    mean length of a bad period = 1 / r packets.
+
+    Validity
+    --------
+    Messages that follow each other closely: the chain moves with packets, not with time.
 
     References
     ----------

@@ -27,6 +27,14 @@ class OnOff:
     mttr_s : mean time down, in s.
     targets : glob pattern of device ids; of link ids when it holds ``->``.
 
+    Formula
+    -------
+    P(down at any moment) = MTTR / (MTBF + MTTR); P(up for longer than t) = exp(-t / MTBF).
+
+    Validity
+    --------
+    Failures without memory: no ageing, no common cause, repairs that begin at once.
+
     References
     ----------
     S. M. Ross, Introduction to Probability Models, 10th ed., Academic Press, 2010, section 7.5.1 (alternating renewal).

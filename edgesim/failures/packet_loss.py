@@ -22,15 +22,27 @@ if TYPE_CHECKING:
 class PacketBernoulli:
     """Lose each packet with a fixed probability, independently of all others.
 
-    Of n packets, binomially many are lost, drawn at once from one uniform. A datagram of n packets is whole with
-    probability (1 - p)^n; the mean share of its packets that arrives is 1 - p. Valid where losses are not bursty.
-    `sampled_at` is q of importance sampling, per packet; see `bernoulli`.
+    Of n packets, binomially many are lost, drawn at once from one uniform. `sampled_at` is q of importance sampling, per
+    packet; see `bernoulli`.
 
     Parameters
     ----------
     probability : p, that a packet is lost on one link.
     links : glob pattern of link ids such as ``"w*->hub"``.
     sampled_at : q; None: p itself.
+
+    Formula
+    -------
+    P(a datagram of n packets is whole) = (1 - p)^n; mean share of its packets that arrives = 1 - p.
+
+    Validity
+    --------
+    Losses that are not bursty; see gilbert-elliott for those that are.
+
+    References
+    ----------
+    S. M. Ross, Introduction to Probability Models, 10th ed., Academic Press, 2010, section 2.2.2 (binomial
+    variable).
     """
 
     probability: Annotated[float, Ge(0), Le(1)]

@@ -46,6 +46,19 @@ class Scripted:
     Parameters
     ----------
     outages_at : the intervals.
+
+    Formula
+    -------
+    Down from start to end; nothing is drawn.
+
+    Validity
+    --------
+    Incidents that are known, e.g. from a log, and worst cases. Intervals of replications are of width zero unless
+    something else is random.
+
+    References
+    ----------
+    Our own form; it says what state profiles say in SimGrid (https://simgrid.org, platform description).
     """
 
     outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)]

@@ -25,15 +25,23 @@ _NORMAL = NormalDist()
 class ShiftedExponential:
     """Multiply the time of each computation by a constant plus an exponential variable.
 
-    Factor = s + E, E exponential with mean 1 / mu; mean s + 1 / mu. The usual model of stragglers has s = 1. With s = 0
-    and mu = 1 times are exponential with the compute model's time as mean. Of n parallel computations the last ends after
-    s + H_n / mu in the mean, H_n = 1 + 1/2 + ... + 1/n.
+    Every computation draws its own factor.
 
     Parameters
     ----------
     mu : rate of the exponential part, per unit of the undisturbed time.
     shift : s.
     devices : glob pattern of device ids.
+
+    Formula
+    -------
+    Factor = s + E, P(E > x) = exp(-mu x); mean s + 1 / mu. Of n equal computations in parallel the last ends in the
+    mean after s + H_n / mu, H_n = 1 + 1/2 + ... + 1/n.
+
+    Validity
+    --------
+    Slowdowns that computations meet independently of each other. The usual model of stragglers has s = 1; with s =
+    0 and mu = 1 times are exponential with the compute model's time as mean.
 
     References
     ----------
@@ -66,13 +74,25 @@ class ShiftedExponential:
 class LogNormal:
     """Multiply the time of each computation by a log-normal variable.
 
-    Factor = median x exp(sigma Z), Z standard normal; mean median x exp(sigma^2 / 2).
+    Every computation draws its own factor.
 
     Parameters
     ----------
     sigma : spread of the logarithm.
     median : median of the factor.
     devices : glob pattern of device ids.
+
+    Formula
+    -------
+    Factor = median x exp(sigma Z), Z standard normal; mean median x exp(sigma^2 / 2).
+
+    Validity
+    --------
+    Slowdowns that multiply, e.g. of shared memory and clock rate, independently for each computation.
+
+    References
+    ----------
+    E. L. Crow, K. Shimizu, Lognormal Distributions: Theory and Applications, Marcel Dekker, 1988.
     """
 
     sigma: Annotated[float, Ge(0)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Len, Lt
 
-from edgesim.errors import DataError, ScenarioError
+from edgesim.errors import FOREIGN, DataError, ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +205,8 @@ class Imported:
             network = make(**self.options, **{name: value for name, value in given.items() if name in wanted})
         except TypeError as error:
             raise DataError(f"model {self.target!r} cannot be made: {error}") from error
+        except FOREIGN as error:
+            raise DataError(f"model {self.target!r} fails while it is made: {type(error).__name__}: {error}") from error
         if not isinstance(network, nn.Module):
             raise DataError(f"model {self.target!r} gives a {type(network).__name__}, not a torch.nn.Module")
         return network
@@ -227,6 +229,10 @@ class Imported:
         except (ImportError, AttributeError, ValueError) as error:
             raise DataError(
                 f"model {self.target!r} cannot be imported: {error}; expected 'package.module:Class'"
+            ) from error
+        except FOREIGN as error:
+            raise DataError(
+                f"model {self.target!r} fails while it is imported: {type(error).__name__}: {error}"
             ) from error
         finally:
             sys.path.remove(here)

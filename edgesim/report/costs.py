@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from edgesim.report.figures import half_widths, legend_above
+from edgesim.report.figures import N_LETTERS, WIDE, half_widths, legend_above
 from edgesim.report.select import at_first, factors_of, strategies_of
-from edgesim.report.style import HEIGHT_IN, WIDTH_IN, house_style, look, new_axes, words
+from edgesim.report.style import HEIGHT_IN, WIDTH_IN, fold, house_style, look, new_axes, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINES = ("-", "--", "-.", ":")
-WIDE = 30.0
-"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
-
-
+N_LETTERS_NAME = 18
+"""Letters of a name beside the axis, before it goes on in the next line."""
 N_STEPS = 1000
 """Steps of a distribution that are drawn at most, so that a page of a large study stays small."""
 
@@ -41,7 +39,7 @@ def latency(
     strategies : all strategies in their order, which says their colours; by default as the rows have it.
     """
     with house_style():
-        ax = new_axes() if ax is None else ax
+        is_own, ax = ax is None, ax or new_axes()
         data, fixed = at_first(data, factors[1:])
         colours = look(strategies or strategies_of(data))
         largest, smallest = 0.0, np.inf
@@ -74,7 +72,7 @@ def latency(
         ax.set_xlabel("latency")
         ax.set_ylabel("share of trials answered by then")
         pooled = f"all values of {words(factors[0])}" if factors else ""
-        legend_above(ax, ", ".join(text for text in (pooled, fixed) if text))
+        legend_above(ax, ", ".join(text for text in (pooled, fixed) if text), may_grow=is_own)
     return ax
 
 
@@ -103,7 +101,9 @@ def memory(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, label: str) -> Axes:
     with house_style():
         strategies = strategies_of(data)
-        ax = new_axes(WIDTH_IN, max(1.2, min(0.55 + 0.3 * len(strategies), 2 * HEIGHT_IN))) if ax is None else ax
+        names = [fold(name, N_LETTERS_NAME) for name in strategies]
+        rows_in = sum(0.2 + 0.1 * (name.count("\n") + 1) for name in names)
+        ax = new_axes(WIDTH_IN, max(1.2, min(0.55 + rows_in, 2 * HEIGHT_IN))) if ax is None else ax
         rows, fixed = at_first(data[data["metric"] == metric], factors_of(data))
         colours = look(strategies)
         values = rows.set_index("strategy")["mean"].reindex(strategies)
@@ -127,11 +127,11 @@ def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, la
             ax.xaxis.set_minor_formatter(NullFormatter())
         else:
             ax.set_xlim(0, highest * 1.35 or 1.0)
-            ax.locator_params(axis="x", nbins=5)
+            ax.locator_params(axis="x", nbins=5 if max(map(len, names)) < N_LETTERS_NAME else 3)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda at, _: show(float(at), unit)))
-        ax.set_yticks(range(len(strategies)), strategies)
+        ax.set_yticks(range(len(strategies)), names)
         ax.set_ylim(len(strategies) - 0.5, -0.5)
         ax.set_xlabel(label)
         if fixed:
-            ax.set_title(f"at {fixed}", loc="left")
+            ax.set_title(fold(f"at {fixed}", N_LETTERS - N_LETTERS_NAME), loc="left")
     return ax

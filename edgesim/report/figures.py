@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isnan, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from edgesim.report.labels import label_points
+from edgesim.report.labels import Label, place_labels
 from edgesim.report.select import at_first, factors_of, strategies_of
-from edgesim.report.style import house_style, look, new_axes, positions, words
+from edgesim.report.style import figure_of, fold, house_style, look, new_axes, positions, words
+from edgesim.units import show
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 
+Segment = tuple[tuple[float, float], tuple[float, float]]
+"""Both ends of a line."""
 EXACT = "exact"
+N_LETTERS = 54
+"""Letters of 7 pt that fit above the axes of a figure one column wide."""
+LINE_IN = 0.14
+"""Height of a line of a legend."""
+MARKER_PT = 5.0
+"""Half a large marker and a little space around it."""
+WIDE = 30.0
+"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 
 
 def tradeoff(
@@ -31,7 +44,9 @@ def tradeoff(
     """Draw accuracy, or another metric, against traffic per inference, the strategies labelled.
 
     A large filled marker shows a strategy when nothing is lost, small hollow ones its means at the values of `factor`, with
-    the 95 % interval of the accuracy. Traffic is on a logarithmic axis, with a place for zero where a strategy needs none.
+    the 95 % interval of the metric. A dashed line is the Pareto front: what can be had for so much traffic. Traffic is on a
+    logarithmic axis, with a place for zero where a strategy needs none. Where names find no place beside their markers, a
+    legend above the axes has them.
 
     Parameters
     ----------
@@ -42,84 +57,118 @@ def tradeoff(
     metric : name of the metric.
     """
     with house_style():
-        ax = new_axes() if ax is None else ax
+        is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or next(iter(factors), None)
         others = [name for name in factors if name != factor]
         data, fixed = at_first(data, others)
-        whole = None if intact is None else at_first(intact, others)[0]
-        colours = look(strategies_of(data))
-        table = data.pivot_table(
-            index=["strategy", *([factor] if factor else [])], columns="metric", values="mean", sort=False
-        )
-        drawn = data[data["metric"] == metric]
-        labels: list[tuple[str, float, float, str]] = []
-        points: list[tuple[float, float]] = []
-        for strategy, (colour, marker) in colours.items():
-            here = drawn[drawn["strategy"] == strategy]
-            traffic = np.atleast_1d(table.loc[strategy]["traffic"])
+        looks = look(strategies_of(data))
+        paths = {name: _path(data[data["strategy"] == name], metric) for name in looks}
+        best = {name: _points(rows)[0] for name, rows in paths.items()}
+        if intact is not None:
+            first = at_first(intact, others)[0].drop_duplicates("strategy")
+            whole = {str(row["strategy"]): row for row in first.to_dict(orient="records")}
+            best = {name: (float(whole[name]["traffic"]), float(whole[name][metric])) for name in looks}
+        for name, (colour, marker) in looks.items():
+            rows = paths[name]
             ax.errorbar(
-                traffic, here["mean"], yerr=half_widths(here), color=colour, marker=marker, markersize=3.5,
+                rows["traffic"], rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=3.5,
                 markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
             )  # fmt: skip
-            points += list(zip(traffic, here["mean"], strict=True))
-            best = (float(traffic[0]), float(here["mean"].iloc[0]))
-            if whole is not None:
-                row = whole[whole["strategy"] == strategy].iloc[0]
-                best = (float(row["traffic"]), float(row[metric]))
-                ax.plot(*best, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
-                points.append(best)
-            labels.append((strategy, *best, colour))
-        if metric == "accuracy":
-            _pareto_front(ax, [(x, y) for _, x, y, _ in labels])
-        _traffic_axis(ax, [x for x, _ in points])
+            if intact is not None:
+                ax.plot(*best[name], color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
+        steps = _draw_front(ax, list(best.values()), is_highest=metric == "accuracy")
+        points = {name: [best[name], *_points(rows)] for name, rows in paths.items()}
+        _traffic_axis(ax, [x for path in points.values() for x, _ in path])
         if metric == "accuracy":
             ax.set_ylim(-0.05, 1.1)
             ax.set_yticks(np.linspace(0, 1, 6))
-        ax.set_ylabel(_with_unit(drawn, metric))
-        shown = {"is_intact_shown": whole is not None, "is_front_shown": metric == "accuracy" and len(labels) > 1}
-        ax.set_title(_tradeoff_key(data, factor, fixed, **shown), loc="left")
-        label_points(ax, labels, points)
+            ax.set_ylabel(metric)
+        else:
+            _value_axis(ax, data[data["metric"] == metric], metric)
+        is_hollow_seen = intact is None or not all(
+            np.allclose(path, path[0], equal_nan=True) for path in points.values()
+        )
+        key = ["filled: nothing lost"] if intact is not None else []
+        key += [_hollow(data, factor)] if is_hollow_seen and (factor or intact is not None) else []
+        last = [*(["dashed: Pareto front"] if steps else []), *([fixed] if fixed else [])]
+        lines = [fold(text, N_LETTERS) for text in ("; ".join(key), ", ".join(last)) if text]
+        drawn = [*steps, *(line for path in points.values() for line in pairwise(path[1:]))]
+        _name_strategies(ax, "\n".join(lines), looks, points, drawn, may_grow=is_own)
     return ax
 
 
-def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other beats: none has less or equal traffic and more accuracy, or less and equal.
+def _path(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows of a metric of one strategy, with the traffic at the same factor points."""
+    here, traffic = rows[rows["metric"] == metric], rows[rows["metric"] == "traffic"]
+    return here.assign(traffic=traffic["mean"].to_numpy())
+
+
+def _points(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in zip(rows["traffic"], rows["mean"], strict=True)]
+
+
+def pareto_front(points: Sequence[tuple[float, float]], *, is_highest: bool = True) -> list[tuple[float, float]]:
+    """Return the points that no other beats: none has less or equal traffic and a better value, or less and an equal one.
+
+    `is_highest` says whether the higher value is the better one.
 
     >>> pareto_front([(0, 0.9), (10, 0.95), (20, 0.94), (10, 0.8)])
     [(0, 0.9), (10, 0.95)]
     """
+    sign = 1.0 if is_highest else -1.0
     front: list[tuple[float, float]] = []
-    for x, y in sorted(set(points), key=lambda point: (point[0], -point[1])):
-        if not front or y > front[-1][1]:
+    for x, y in sorted(
+        {point for point in points if not isnan(point[1])}, key=lambda point: (point[0], -sign * point[1])
+    ):
+        if not front or sign * y > sign * front[-1][1]:
             front.append((x, y))
     return front
 
 
-def _pareto_front(ax: Axes, points: Sequence[tuple[float, float]]) -> None:
-    """Draw the front as steps: what can be had for so much traffic."""
-    front = pareto_front(points)
-    last = max(x for x, _ in points)
-    if len(points) > 1:
-        x, y = [*(x for x, _ in front), last], [*(y for _, y in front), front[-1][1]]
-        ax.plot(x, y, drawstyle="steps-post", color="#777777", linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
+def _draw_front(ax: Axes, points: Sequence[tuple[float, float]], *, is_highest: bool) -> list[Segment]:
+    """Draw the front as steps, and return them; nothing where there is only one point."""
+    front = pareto_front(points, is_highest=is_highest)
+    if len(points) < 2 or not front:
+        return []
+    corners = [front[0]]
+    for x, y in [*front[1:], (max(x for x, _ in points), front[-1][1])]:
+        corners += [(x, corners[-1][1]), (x, y)]
+    ax.plot(*zip(*corners, strict=True), color="#777777", linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
+    return list(pairwise(corners))
 
 
-def _tradeoff_key(
-    data: pd.DataFrame, factor: str | None, fixed: str, *, is_intact_shown: bool, is_front_shown: bool
-) -> str:
-    """Return what the markers mean, in words."""
-    lines = []
-    if factor is not None:
-        values = list(data[factor].unique())
-        among = f"{values[0]} to {values[-1]}" if len(values) > 1 else f"{values[0]}"
-        lines.append(f"hollow: {words(factor)} {among}")
-    elif is_intact_shown:
-        lines.append("hollow: with the scenario's failures")
-    if is_intact_shown:
-        lines.insert(0, "filled: nothing lost")
-    dashed = ["dashed: Pareto front"] if is_front_shown else []
-    return "\n".join(text for text in ("; ".join(lines), ", ".join([*dashed, *([fixed] if fixed else [])])) if text)
+def _hollow(data: pd.DataFrame, factor: str | None) -> str:
+    """Return what the hollow markers mean, in words."""
+    if factor is None:
+        return "hollow: with failures"
+    values = list(data[factor].unique())
+    return f"hollow: {words(factor)} {values[0]}" + (f" to {values[-1]}" if len(values) > 1 else "")
+
+
+def _name_strategies(
+    ax: Axes,
+    key: str,
+    looks: Mapping[str, tuple[str, str]],
+    points: Mapping[str, list[tuple[float, float]]],
+    lines: list[Segment],
+    *,
+    may_grow: bool,
+) -> None:
+    """Write the key above the axes and names beside the first point of each, or all in a legend where one finds no place."""
+    title = ax.set_title(key, loc="left")
+    placed = place_labels(
+        ax, [Label(name, *points[name][0], colour) for name, (colour, _) in looks.items()],
+        avoid=[point for path in points.values() for point in path], radius_pt=MARKER_PT, lines=lines, size_pt=7.5, is_inside=True,
+    )  # fmt: skip
+    if None in placed:
+        for note in placed:
+            if note is not None:
+                note.remove()
+        title.set_text("")
+        for name, (colour, marker) in looks.items():
+            ax.plot([], [], color=colour, marker=marker, markersize=5, linestyle="none", label=name)
+        legend_above(ax, key, may_grow=may_grow)
 
 
 def _traffic_axis(ax: Axes, traffic: list[float]) -> None:
@@ -166,13 +215,15 @@ def resilience(
     metric : name of the metric.
     """
     with house_style():
-        ax = new_axes() if ax is None else ax
+        is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or factors[0]
         data, fixed = at_first(data, [name for name in factors if name != factor])
         data = data[data["metric"] == metric]
         values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
         at, unit, is_number = positions(values)
+        is_log = is_number and min(at) > 0 and max(at) / min(at) > WIDE
+        at = [log10(value) for value in at] if is_log else at
         place = dict(zip(values, at, strict=True))
         colours = look(strategies_of(data))
         apart = _distance_apart(at, len(colours)) if is_number else 0.6 / len(colours)
@@ -188,12 +239,9 @@ def resilience(
                 ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
         if data["exact"].notna().any():
             ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
-        _factor_axis(ax, factor, values, at, unit, is_number=is_number)
-        ax.set_ylabel(_with_unit(data, metric))
-        if metric in ("accuracy", "answered"):
-            ax.set_ylim(-0.03, 1.05)
-            ax.set_yticks(np.linspace(0, 1, 6))
-        legend_above(ax, fixed)
+        _factor_axis(ax, factor, values, at, unit, is_log=is_log, is_number=is_number)
+        _value_axis(ax, data, metric)
+        legend_above(ax, fixed, may_grow=is_own)
     return ax
 
 
@@ -215,22 +263,55 @@ def _exact_line(*, is_number: bool) -> dict[str, Any]:
     return {"linewidth": 0.7} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
 
 
-def legend_above(ax: Axes, title: str) -> None:
-    """Put the legend above the axes, where it covers nothing: strategies first, in rows that fit the width."""
+def legend_above(ax: Axes, title: str, *, may_grow: bool) -> None:
+    """Put the legend above the axes, where it covers nothing: strategies first, in rows that fit the width.
+
+    `may_grow` says whether the figure may become higher by what the legend needs beyond three lines.
+    """
     entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == EXACT)
-    n_letters = max(len(str(label)) for _, label in entries) + 4
+    handles, labels = [handle for handle, _ in entries], [fold(str(label), N_LETTERS - 6) for _, label in entries]
+    n_letters = max(len(line) for label in labels for line in label.split("\n")) + 4
+    n_columns = max(1, (N_LETTERS - 2) // n_letters)
+    title = "\n".join(fold(line, N_LETTERS) for line in title.split("\n"))
+    n_lines = sum(label.count("\n") + 1 for label in labels) / n_columns + (title.count("\n") + 1 if title else 0)
+    if may_grow and n_lines > 3:
+        figure = figure_of(ax)
+        figure.set_figheight(figure.get_figheight() + LINE_IN * (n_lines - 3))
     ax.legend(
-        *zip(*entries, strict=True), loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=max(1, 52 // n_letters),
-        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, handlelength=1.4, title=title or None,
-        title_fontsize=7, alignment="left",
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=n_columns,
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, handlelength=1.4,
+        title=title or None, title_fontsize=7, alignment="left",
     )  # fmt: skip
 
 
-def _factor_axis(ax: Axes, factor: str, values: list[Any], at: list[float], unit: str, *, is_number: bool) -> None:
+def _factor_axis(
+    ax: Axes, factor: str, values: list[Any], at: list[float], unit: str, *, is_log: bool, is_number: bool
+) -> None:
+    """Label the axis of a factor: numbers with their unit, other texts side by side; logarithms by the values themselves."""
     ax.set_xlabel(words(factor) + (f" ({unit})" if unit else ""))
     if not is_number:
-        ax.set_xticks(at, [str(value) for value in values])
+        n_letters = max(3, N_LETTERS // len(values) - 1)
+        ax.set_xticks(at, [fold(str(value), n_letters) for value in values])
         ax.set_xlim(-0.5, len(at) - 0.5)
-    elif len(values) <= 9 and all(isinstance(value, int) for value in values):
-        ax.xaxis.set_major_locator(FixedLocator(at))
-        ax.xaxis.set_major_formatter(FixedFormatter([str(value) for value in values]))
+    elif is_log or (len(values) <= 9 and all(isinstance(value, int) for value in values)):
+        shown = dict.fromkeys(np.linspace(0, len(at) - 1, min(len(at), 9)).round().astype(int))
+        ax.xaxis.set_major_locator(FixedLocator([at[index] for index in shown]))
+        ax.xaxis.set_major_formatter(FixedFormatter([str(values[index]).removesuffix(unit).strip() for index in shown]))
+
+
+def _value_axis(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
+    """Label the axis of a metric; shares lie between 0 and 1, what varies widely is drawn logarithmically."""
+    ax.set_ylabel(_with_unit(rows, metric))
+    if metric in ("accuracy", "answered"):
+        ax.set_ylim(-0.03, 1.05)
+        ax.set_yticks(np.linspace(0, 1, 6))
+        return
+    values, unit = rows["mean"].dropna(), str(rows["unit"].iloc[0])
+    if len(values) and values.min() > 0 and values.max() / values.min() > WIDE:
+        ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.set_ylim(bottom=0)
+    if unit != "1":
+        ax.set_ylabel(words(metric))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), unit)))

@@ -18,66 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from numpy.typing import NDArray
 
-_PLACES = [
-    (dx * distance, dy * distance)
-    for distance in (6, 10, 16, 24, 34)
-    for dx, dy in ((1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1.4), (0, -1.4), (1.4, 0), (-1.4, 0))
-]
-_RADIUS_PT = 5.0
-"""Of a large marker and a little space around it."""
-
-
-def label_points(
-    ax: Axes,
-    labels: Sequence[tuple[str, float, float, str]],
-    avoid: Sequence[tuple[float, float]],
-) -> list[Annotation]:
-    """Write each label beside its point, at the nearest of forty places that is free and inside the axes.
-
-    Parameters
-    ----------
-    ax : the axes; their limits must not change afterwards.
-    labels : text, x, y and colour of each.
-    avoid : points that no label may cover, in data coordinates.
-    """
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        return []
-    if not hasattr(figure.canvas, "get_renderer"):
-        FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    scale = figure.dpi / 72.0
-    radius = _RADIUS_PT * scale
-    taken = []
-    for point in avoid:
-        x, y = ax.transData.transform(point)
-        taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
-    inside = ax.get_window_extent()
-    made = []
-    for text, x, y, colour in labels:
-        note = ax.annotate(text, (x, y), xytext=(0, 0), textcoords="offset points", color=colour, fontsize=7.5)
-        best: tuple[int, Bbox, float, float, str, str] | None = None
-        for dx, dy in _PLACES:
-            across = "left" if dx > 0 else "right" if dx < 0 else "center"
-            upright = "bottom" if dy > 0 else "top" if dy < 0 else "center"
-            note.set(position=(dx, dy), horizontalalignment=across, verticalalignment=upright)
-            box = note.get_window_extent().padded(0.5 * scale)
-            n_covered = sum(box.overlaps(other) for other in taken)
-            is_outside = not (
-                inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
-            )
-            badness = n_covered + 100 * is_outside
-            if best is None or badness < best[0]:
-                best = (badness, box, dx, dy, across, upright)
-            if badness == 0:
-                break
-        if best is not None:
-            _, box, dx, dy, across, upright = best
-            note.set(position=(dx, dy), horizontalalignment=across, verticalalignment=upright)
-            taken.append(box)
-        made.append(note)
-    return made
-
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -93,6 +33,8 @@ class Label:
 
 _NEAR = [(dx, dy) for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))]
 _GAPS_PT = (1.5, 5.0, 9.0)
+_FAR_GAPS_PT = (*_GAPS_PT, 14.0, 20.0, 27.0)
+"""Distances from a marker; the far ones are for few labels whose markers may stand in a crowd."""
 
 
 def place_labels(
@@ -102,7 +44,9 @@ def place_labels(
     avoid: Sequence[tuple[float, float]],
     radius_pt: float,
     lines: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
+    boxes: Sequence[Bbox] = (),
     size_pt: float = 7.0,
+    is_inside: bool = False,
 ) -> list[Annotation | None]:
     """Write each label where it covers no marker and no other label, in this order; None for those that find no place.
 
@@ -113,7 +57,9 @@ def place_labels(
     avoid : centres of markers, in data coordinates.
     radius_pt : half the size of a marker, in points.
     lines : ends of lines, in data coordinates; of the free places, one that covers fewest of them is taken.
+    boxes : what else may not be covered, e.g. a legend, in pixels.
     size_pt : of the letters.
+    is_inside : whether labels stay inside the axes, and may be farther from their points; a thin line leads to those.
     """
     figure = ax.get_figure(root=True)
     if figure is None:
@@ -124,9 +70,11 @@ def place_labels(
     scale = figure.dpi / 72.0
     centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
     taken = np.hstack([centres - radius_pt * scale, centres + radius_pt * scale])
+    taken = np.vstack([taken, *(np.array(box.extents)[None] for box in boxes)])
     ends = ax.transData.transform(np.array(lines, dtype=float).reshape(-1, 2)).reshape(-1, 4)
-    page = figure.bbox
+    page = ax.get_window_extent() if is_inside else figure.bbox
     made: list[Annotation | None] = []
+    leads: list[tuple[NDArray[np.float64], NDArray[np.float64], str]] = []
     for label in labels:
         note = ax.annotate(
             label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", color=label.colour, fontsize=size_pt,
@@ -137,10 +85,10 @@ def place_labels(
         here = ax.transData.transform((label.x, label.y))
         half = np.array([size.width, size.height]) / 2 + 0.5 * scale
         free = []
-        for offset in _offsets(half, radius_pt * scale, scale, is_centred=label.is_centred):
+        for offset in _offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside):
             box = np.concatenate([here + offset - half, here + offset + half])
-            is_inside = page.x0 <= box[0] and box[2] <= page.x1 and page.y0 <= box[1] and box[3] <= page.y1
-            if is_inside and not np.any(np.all((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2]), axis=1)):
+            fits = page.x0 <= box[0] and box[2] <= page.x1 and page.y0 <= box[1] and box[3] <= page.y1
+            if fits and not np.any(np.all((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2]), axis=1)):
                 free.append((_n_crossing(ends, box), offset, box))
         if not free:
             note.remove()
@@ -151,7 +99,19 @@ def place_labels(
             note.set_position((chosen[0] / scale, chosen[1] / scale))
             note.set_in_layout(False)
             made.append(note)
+            if is_inside:
+                leads.append((here, np.clip(here, box[:2], box[2:]), label.colour))
+    if None not in made:
+        for start, end, colour in leads:
+            _lead(ax, start, end, colour, least_px=(radius_pt + _GAPS_PT[1]) * scale)
     return made
+
+
+def _lead(ax: Axes, here: NDArray[np.float64], there: NDArray[np.float64], colour: str, *, least_px: float) -> None:
+    """Draw a thin line from a point to its label, both in pixels, where these are farther apart than this."""
+    if np.hypot(*(there - here)) > least_px:
+        ends = ax.transData.inverted().transform([here, there])
+        ax.plot(*ends.T, color=colour, linewidth=0.5, zorder=2, scalex=False, scaley=False)
 
 
 def _n_crossing(lines: NDArray[np.float64], box: NDArray[np.float64]) -> int:
@@ -167,12 +127,12 @@ def _n_crossing(lines: NDArray[np.float64], box: NDArray[np.float64]) -> int:
 
 
 def _offsets(
-    half: NDArray[np.float64], radius: float, scale: float, *, is_centred: bool
+    half: NDArray[np.float64], radius: float, scale: float, *, is_centred: bool, is_far: bool
 ) -> Iterator[NDArray[np.float64]]:
     """Yield how far the centre of a label may be from its point, in pixels, nearest first."""
     if is_centred:
         yield np.zeros(2)
-    for gap_pt in _GAPS_PT:
+    for gap_pt in _FAR_GAPS_PT if is_far else _GAPS_PT:
         for dx, dy in _NEAR:
             reach = radius * (0.7 if dx and dy else 1.0) + gap_pt * scale
             yield np.array([dx * (half[0] + reach), dy * (half[1] + reach)])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.metrics import METRICS
+from edgesim.domain.metrics import metric_named
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.registry import REGISTRIES
+from edgesim.report.assumptions import assumptions
 from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
 from edgesim.report.style import figure_of, words
 from edgesim.report.svg import inline_svg
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
     from edgesim.report.result import Result
 
 REPORT = "report.html"
-ASSUMPTIONS = (
-    "Computing time is the larger of work / rate and bytes / memory bandwidth, plus a fixed time per layer; nothing else runs on a device.",
-    "A link is busy for its overhead per message and for size / bandwidth; its latency comes on top. Links of one medium take turns.",
-    "Nobody is told that a message is lost: a receiver waits until its deadline.",
-    "Accuracy is that of the real networks on the test split, given exactly what arrived. A request without an answer counts as answered wrongly.",
-    "All strategies meet the same failures in the same replication. Intervals cover these draws, not the choice of the data or of the training seed.",
-)
+OWN = "Our own"
+"""How the reference of what comes from no paper begins."""
+SAME = 1e-6
+"""Relative difference up to which two means are the same."""
+_FIELD = r"(?:(?:compute_rate|power)\.\w+|memory_bandwidth|layer_overhead|memory)"
+_NEXT_SOURCE = re.compile(rf"; (?={_FIELD}(?:, {_FIELD})*: )")
+"""Where one source ends and that of other numbers begins; a source may hold semicolons itself."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ def page(result: Result) -> str:
     safe = {key: [_safe(one, Markup) for one in value] for key, value in pictures.items()}
     sources = _sources(about["scenario"])
     topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(about))
+    shown = tables(result)
+    has_accuracy = result.main_metric == "accuracy"
+    named = dict.fromkeys(metric_named(name) for name in result.summary()["metric"].unique())
+    metrics = [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named]
     return render(
         "page.html.j2",
         **safe,
@@ -80,13 +86,15 @@ def page(result: Result) -> str:
         name=about["name"],
         question=about["question"],
         facts=_facts(about),
-        tables=tables(result),
-        replications=about["replications"],
+        tables=shown,
+        has_best=any(table.best for table in shown),
+        replications=_count(about["replications"], "replication"),
         place=at_first(result.summary(), factors_of(result.summary()))[1],
         uncalibrated=_uncalibrated(sources),
         sources=sources,
-        assumptions=ASSUMPTIONS,
-        metrics=tuple(METRICS.values()),
+        assumptions=assumptions(about["scenario"], is_asked=has_accuracy),
+        metrics=metrics,
+        plain=plain,
         command=about["command"],
         hash=about["hash"],
         seed=about["seed"],
@@ -112,40 +120,62 @@ def _picture(name: str, ax: Axes, title: str, description: str, caption: str = "
 
 def _facts(about: dict[str, Any]) -> str:
     strategies = list(about["scenario"]["strategies"])
-    trials = f"{about['replications']} replications of {len(strategies)} strategies"
+    trials = f"{_count(about['replications'], 'replication')} of {_count(len(strategies), 'strategy', 'strategies')}"
     by = f", by {', '.join(words(name) for name in about['factors'])}" if about["factors"] else ""
     return f"{trials}{by}; seed {about['seed']}; edgesim {about['versions']['edgesim']}; {about['finished'][:10]}"
 
 
+def _count(n: int | str, singular: str, plural: str = "") -> str:
+    """Return a number with its noun; a study with a rule has a text of how many replications."""
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
 def _figures(result: Result) -> list[Picture]:
-    summary, whole = result.summary(), result.intact()
-    factor = loss_factor(result)
-    best = at_first(whole, factors_of(summary))[0]
+    made = [_tradeoff(result)]
+    first = loss_factor(result)
+    for factor in sorted(result.factors, key=lambda name: name != first):
+        made += _by_factor(result, factor)
+    for kind, title, shown in (
+        ("latency", "Distribution of the latency", "latency"),
+        ("energy", "Energy per inference", "energy"),
+        ("memory", "Memory of the fullest device", "peak_memory"),
+    ):
+        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, _means(result.summary(), shown)))
+    return made
+
+
+def _tradeoff(result: Result) -> Picture:
+    metric = result.main_metric
+    best = at_first(result.intact(), result.factors)[0]
     points = "; ".join(
-        f"{row['strategy']}: {show(row['traffic'], 'byte')}, accuracy {100 * row['accuracy']:.1f} %"
+        f"{row['strategy']}: {show(row['traffic'], 'byte')}, {metric} {_value(row[metric], metric)}"
         for row in best.to_dict(orient="records")
     )
-    made = [_picture("tradeoff", result.plot_tradeoff(), "Accuracy against traffic", f"With nothing lost, {points}.")]
-    if factor is not None:
-        text = _ends(summary, factor, "accuracy")
-        made.append(_picture("resilience", result.plot_resilience(), f"Accuracy by {words(factor)}", text))
-        if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
-            text = _ends(summary, factor, "answered")
-            title = f"Share of requests with an answer by {words(factor)}"
-            made.append(_picture("answered", result.plot_resilience(metric="answered"), title, text))
-    for kind, ax, title, shown in (
-        ("latency", result.plot_latency(), "Distribution of the latency", "latency"),
-        ("energy", result.plot_energy(), "Energy per inference", "energy"),
-        ("memory", result.plot_memory(), "Memory of the fullest device", "peak_memory"),
-    ):
-        made.append(_picture(kind, ax, title, _means(summary, shown)))
+    title = f"{metric.capitalize()} against traffic"
+    return _picture("tradeoff", result.plot_tradeoff(), title, f"With nothing lost, {points}.")
+
+
+def _by_factor(result: Result, factor: str) -> list[Picture]:
+    """Return the figures of what a factor changes: accuracy, latency, who answers, throughput; without what never varies."""
+    summary, made = result.summary(), []
+    place = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
+    for metric, name in (
+        ("accuracy", "Accuracy"), ("latency", "Latency"), ("answered", "Share of requests with an answer"),
+        ("throughput", "Answers per second"),
+    ):  # fmt: skip
+        rows = place[place["metric"] == metric]
+        varies = rows.groupby("strategy")["mean"].agg(lambda means: means.max() > means.min() * (1 + SAME)).any()
+        if len(rows) and (varies or (metric == "accuracy" and factor == loss_factor(result))):
+            key = "resilience" if metric == "accuracy" and factor == loss_factor(result) else f"{metric}-by-{factor}"
+            figure = result.plot_resilience(metric=metric, factor=factor)
+            made.append(_picture(key, figure, f"{name} by {words(factor)}", _ends(summary, factor, metric)))
     return made
 
 
 def _value(value: float, metric: str) -> str:
     if value != value:  # noqa: PLR0124 - NaN
         return "no answer"
-    unit = METRICS[metric].unit
+    unit = metric_named(metric).unit
     return f"{100 * value:.1f} %" if unit == "1" else show(value, unit)
 
 
@@ -174,7 +204,11 @@ def _timelines(result: Result) -> list[Picture]:
             continue
         end_s = max(start + length for _, _, start, length, _ in one.bars)
         resources = len({bar[0] for bar in one.bars})
-        text = f"{len(one.bars)} computations and messages on {resources} devices and channels in {show(end_s, 's')}."
+        stays, places = (
+            _count(len(one.bars), "computation or message", "computations and messages"),
+            "devices and channels",
+        )
+        text = f"{stays} on {_count(resources, 'device', places)} in {show(end_s, 's')}."
         title = f"Timeline of a request with {one.strategy}"
         made.append(_picture(f"timeline-{number}", timeline(one), title, text, f"{one.strategy}: {text}"))
     return made
@@ -192,12 +226,11 @@ def _sources(scenario: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return profile, numbers and their source, a line for each source."""
     found = []
     for name, profile in scenario["profiles"].items():
-        source = str(profile["source"])
-        parts = [part.split(": ", 1) for part in source.split("; ")]
-        if all(len(part) == 2 for part in parts):
+        parts = [part.split(": ", 1) for part in _NEXT_SOURCE.split(str(profile["source"]))]
+        if re.fullmatch(rf"{_FIELD}(?:, {_FIELD})*", parts[0][0]):
             found += [(name, numbers, text) for numbers, text in parts]
         else:
-            found.append((name, "all", source))
+            found.append((name, "all", str(profile["source"])))
     return found
 
 
@@ -228,6 +261,6 @@ def _references(scenario: dict[str, Any]) -> list[tuple[str, str]]:
             except UnknownNameError:
                 continue
             text = read_docstring(docstring).sections.get("References")
-            if text:
+            if text and not text.startswith(OWN):
                 found.append((label, plain(" ".join(text.split()))))
     return found

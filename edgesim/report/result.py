@@ -112,9 +112,10 @@ class Result(store.Result):
 
     def plot_latency(self, ax: Axes | None = None) -> Axes:
         """Draw the distribution of the latency by strategy."""
-        summary = self.summary()
+        summary, main = self.summary(), loss_factor(self)
         trials = self.frame(columns=[*self.factors, "strategy", "latency_s"])
-        return latency(trials, _axes(ax), factors=self.factors, strategies=strategies_of(summary))
+        factors = sorted(self.factors, key=lambda name: name != main)
+        return latency(trials, _axes(ax), factors=factors, strategies=strategies_of(summary))
 
     def plot_energy(self, ax: Axes | None = None) -> Axes:
         """Draw the energy per inference by strategy, at the first factor point."""
@@ -133,6 +134,8 @@ class Result(store.Result):
         strategy : label of the strategy; by default the first that uses several devices.
         """
         found = self.timelines()
+        if not found:
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again with --fresh")
         names = tuple(one.strategy for one in found)
         if strategy is None:
             chosen = next((one for one in found if len({bar[0] for bar in one.bars}) > 1), found[0])
@@ -158,12 +161,19 @@ class Result(store.Result):
         Raises
         ------
         ResultError
-            When there are none: the study is not finished, or of an older version.
+            When there are none, or they are damaged: the study is not finished, or of an older version.
         """
         try:
             return read_timelines(json.loads((self.folder / TIMELINE).read_text(encoding="utf-8")))
         except OSError as error:
-            raise ResultError(f"{self.folder} has no timelines; run the scenario again") from error
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again with --fresh") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise ResultError(f"{self.folder / TIMELINE} is damaged; run the scenario again with --fresh") from error
+
+    @property
+    def main_metric(self) -> str:
+        """What the figures show: accuracy, or latency where no accuracy was asked."""
+        return "accuracy" if (self.summary()["metric"] == "accuracy").any() else "latency"
 
     def _factor(self, name: str | None) -> str | None:
         if name is None:
@@ -174,7 +184,7 @@ class Result(store.Result):
 
     def _metric(self, name: str | None, known: Sequence[str]) -> str:
         if name is None:
-            return "accuracy" if "accuracy" in known else "latency"
+            return self.main_metric
         if name not in known:
             raise UnknownNameError("metric", name, tuple(known), nearest_name(str(name), tuple(known)))
         return name

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgesim.report.style import words
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -34,5 +36,5 @@ def at_first(summary: pd.DataFrame, factors: Sequence[str]) -> tuple[pd.DataFram
     for name in factors:
         first = summary[name].iloc[0]
         summary = summary[summary[name] == first]
-        chosen.append(f"{name} = {first}")
+        chosen.append(f"{words(name)} = {first}")
     return summary, ", ".join(chosen)

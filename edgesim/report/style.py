@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,16 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) ->
 def words(name: str) -> str:
     """Return a column name in words."""
     return name.replace("_", " ")
+
+
+def fold(text: str, n_letters: int) -> str:
+    """Break a text into lines, at spaces and hyphens where there are some.
+
+    >>> print(fold("every-layer-cut", 12))
+    every-layer-
+    cut
+    """
+    return textwrap.fill(text, n_letters)
 
 
 def positions(values: Sequence[object]) -> tuple[list[float], str, bool]:

@@ -32,10 +32,16 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> str:
     title, description : for those who do not see it.
     """
     import matplotlib as mpl
+    from matplotlib.text import Text
 
     stream = io.StringIO()
+    effects = {letters: letters.get_path_effects() for letters in figure.findobj(Text)}
+    for letters in effects:  # letters with effects would become outlines; the style sheet draws what is around letters
+        letters.set_path_effects([])
     with house_style(), mpl.rc_context({"svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    for letters, before in effects.items():
+        letters.set_path_effects(before)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""
-LEVEL_WIDTH = 11
+LEVEL_WIDTH = {"accuracy": 11, "answered": 15}
 N_ROWS = 40
 
 
@@ -48,26 +48,32 @@ def tables(result: Result) -> list[Table]:
         if (summary["metric"] == "accuracy").any():
             made.append(levels(summary, factor, "accuracy", "Accuracy in %, mean ± half the 95 % interval"))
         if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
-            made.append(levels(summary, factor, "answered", "Requests with an answer, in %"))
+            made.append(levels(summary, factor, "answered", "Requests with an answer in %, with the 95 % interval"))
     return made
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
-    """A mean, half the length of its interval (NaN when there is none, or nothing varies), and its unit."""
+    """A mean, its interval (both ends at the mean when there is none, or nothing varies), and its unit."""
 
     mean: float
-    half: float
+    low: float
+    high: float
     unit: str
+
+    @property
+    def half(self) -> float:
+        """Half the length of the interval."""
+        return (self.high - self.low) / 2
 
 
 def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]:
     """Return the cells of a summary by the values of these columns."""
     found = {}
     for row in summary.to_dict(orient="records"):
-        half = (float(row["ci_high"]) - float(row["ci_low"])) / 2
-        cell = Cell(float(row["mean"]), half if half > 0 else float("nan"), str(row["unit"]))
-        found[tuple(row[key] for key in keys)] = cell
+        mean, low, high = (float(row[name]) for name in ("mean", "ci_low", "ci_high"))
+        low, high = (mean, mean) if isnan(low) or isnan(high) else (low, high)
+        found[tuple(row[key] for key in keys)] = Cell(mean, low, high, str(row["unit"]))
     return found
 
 
@@ -93,7 +99,8 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Ta
     grid = [[cell[name, metric] for metric in columns] for name in strategies_of(summary)]
     if is_asked:
         for name, line in zip(strategies_of(summary), grid, strict=True):
-            line.append(Cell(float(whole[name]["accuracy"]), float("nan"), "1"))
+            accuracy = float(whole[name]["accuracy"])
+            line.append(Cell(accuracy, accuracy, accuracy, "1"))
     highest = {index for index, metric in enumerate([*columns, "accuracy"]) if metric == "accuracy"}
     headers = [
         "strategy",
@@ -118,17 +125,15 @@ def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[
     """
     found = set()
     for column in range(len(grid[0])):
-        sign = 1.0 if column in highest else -1.0
         rivals = {row: line[column] for row, line in enumerate(grid) if not isnan(line[column].mean)}
         if len(rivals) < 2:
             continue
-        _, top = max((sign * cell.mean, cell) for cell in rivals.values())
-        reach = sign * top.mean - (0.0 if isnan(top.half) else top.half)
-        found |= {
-            (row, column + n_names)
-            for row, cell in rivals.items()
-            if sign * cell.mean + (0.0 if isnan(cell.half) else cell.half) >= reach
-        }
+        if column in highest:
+            top = max(rivals.values(), key=lambda cell: (cell.mean, cell.high))
+            found |= {(row, column + n_names) for row, cell in rivals.items() if cell.high >= top.low}
+        else:
+            top = min(rivals.values(), key=lambda cell: (cell.mean, cell.low))
+            found |= {(row, column + n_names) for row, cell in rivals.items() if cell.low <= top.high}
     return frozenset(found)
 
 
@@ -140,9 +145,10 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
     cell = cells(rows, [*keys, factor])
     places = list(dict.fromkeys(key[:-1] for key in cell))
     taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
-    n_levels = min(max((WIDTH - taken) // LEVEL_WIDTH, 2), len(values))
+    n_levels = min(max((WIDTH - taken) // LEVEL_WIDTH[metric], 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
-    lines = [(*map(str, place), *(_share(cell[*place, value]) for value in shown)) for place in places]
+    write = _share_between if metric == "answered" else _share
+    lines = [(*map(str, place), *(write(cell[*place, value]) for value in shown)) for place in places]
     notes = []
     if len(shown) < len(values):
         notes.append(f"{len(shown)} of {len(values)} values of {factor} shown")
@@ -164,12 +170,18 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
 
 
 def _share(cell: Cell) -> str:
-    half = 100 * cell.half
-    return f"{100 * cell.mean:.1f}" + ("" if isnan(half) else f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}")
+    """Return a share in %, with half its interval."""
+    half, mean = 100 * cell.half, f"{100 * cell.mean:.1f}"
+    return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
+
+
+def _share_between(cell: Cell) -> str:
+    """Return a share in %, with both ends of its interval, which may be at unequal distances."""
+    return f"{100 * cell.mean:.1f}" + (f" ({100 * cell.low:.0f}-{100 * cell.high:.0f})" if cell.half > 0 else "")
 
 
 def _with_interval(cell: Cell) -> str:
-    return _quantity(cell) + ("" if isnan(cell.half) else f" ±{100 * cell.half / abs(cell.mean):.1g} %")
+    return _quantity(cell) + (f" ±{100 * cell.half / abs(cell.mean):.1g} %" if cell.half > 0 else "")
 
 
 def _quantity(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from edgesim.report.style import COLOURS, WIDTH_IN, house_style, new_axes
+from edgesim.report.style import COLOURS, WIDTH_IN, fold, house_style, new_axes
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
                     ax.plot(
                         [start_s - waited_s, start_s], [rows[resource]] * 2, color="#8A8A8A", linewidth=0.6, zorder=1
                     )
-        ax.set_yticks(range(len(rows)), list(rows))
+        ax.set_yticks(range(len(rows)), [_short(name) for name in rows])
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(0, end_s * 1.02)
         ax.grid(visible=False, axis="y")
@@ -96,7 +96,12 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
         left_out = len(busy) - len(rows)
         title = data.strategy + (f", the {len(rows)} busiest of {len(busy)} devices and channels" if left_out else "")
         ax.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, title=title, title_fontsize=7,
+            handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, title=fold(title, 50), title_fontsize=7,
             alignment="left", borderaxespad=0.2,
         )  # fmt: skip
     return ax
+
+
+def _short(name: str, n_most: int = 20) -> str:
+    """Return a name that leaves room for the bars."""
+    return name if len(name) <= n_most else f"{name[: n_most // 2 - 1]}…{name[-n_most // 2 :]}"

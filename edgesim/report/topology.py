@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from edgesim.report.labels import Label, place_labels
-from edgesim.report.style import COLOURS, MARKERS, TEXT, house_style, new_axes
+from edgesim.report.style import COLOURS, MARKERS, TEXT, figure_of, house_style, new_axes
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ N_MOST_RATE_LABELS = 16
 """Links up to this number carry their rates; beyond, or when all are equal, the legend has them."""
 N_MOST_EXACT = 120
 """Devices up to this number are placed by the distances in the graph, which costs time with the cube of their number."""
+ALIGNED = 0.8
+"""How much links must agree in their directions, quarter turns apart, to be drawn level and upright; 1: all do."""
 _WIDTHS = (2.4, 1.6, 1.0, 0.6)
 
 
@@ -49,7 +51,7 @@ def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequ
         ax.set_axis_off()
         ax.margins(0.1)
         ax.set_aspect("equal", adjustable="datalim")
-        ax.legend(
+        legend = ax.legend(
             handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, alignment="left", handlelength=1.8,
         )  # fmt: skip
         labels = [
@@ -59,10 +61,14 @@ def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequ
         ]
         radius_pt = _marker_pt(n_devices) / 2 + 0.5
         lines = [(places[src], places[dst]) for src, dst in _pairs(data)]
-        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines)
-        n_left_out = sum(note is None for note in placed)
         caption = f"{n_devices} devices, {len(data.links)} links"
-        ax.set_title(caption + (f"; {n_left_out} of {len(labels)} labels left out" if n_left_out else ""), loc="left")
+        title = ax.set_title(caption, loc="left")
+        figure_of(ax).draw_without_rendering()
+        boxes = [legend.get_window_extent(), title.get_window_extent()]
+        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines, boxes=boxes)
+        n_left_out = sum(note is None for note in placed)
+        if n_left_out:
+            title.set_text(f"{caption}; {n_left_out} of {len(labels)} labels left out")
     return ax
 
 
@@ -88,21 +94,32 @@ def layout(topology: Topology) -> dict[str, tuple[float, float]]:
         found = nx.kamada_kawai_layout(graph)
     else:
         found = nx.spring_layout(graph, seed=1, iterations=200)
-    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()})
+    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()}, list(graph.edges))
 
 
-def _upright(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Turn the picture so that it is widest across, which gives names the most room."""
+def _upright(
+    places: dict[str, tuple[float, float]], edges: Sequence[tuple[str, str]]
+) -> dict[str, tuple[float, float]]:
+    """Turn the picture so that most links are level or upright, as of a grid; else so that it is widest across, for the names."""
     points = np.array(list(places.values()))
     if len(points) < 3:
         return places
     points = points - points.mean(axis=0)
+    lengths = np.array([complex(*np.subtract(places[dst], places[src])) for src, dst in edges])
+    mean = np.sum(np.abs(lengths) * np.exp(4j * np.angle(lengths))) / max(float(np.abs(lengths).sum()), 1e-12)
+    if abs(mean) > ALIGNED:  # four times the angle is the same for a direction and its quarter turns
+        angle = np.angle(mean) / 4
+        turned = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return _named(places, turned if np.ptp(turned[:, 0]) >= np.ptp(turned[:, 1]) else turned[:, ::-1])
     _, _, axes = np.linalg.svd(points, full_matrices=False)
     spread = np.ptp(points @ axes.T, axis=0)
     if spread[1] > 0.8 * spread[0]:  # as wide as high: leave it as it is
         return places
-    turned = points @ axes.T
-    return {name: (float(x), float(y)) for name, (x, y) in zip(places, turned, strict=True)}
+    return _named(places, points @ axes.T)
+
+
+def _named(places: dict[str, tuple[float, float]], points: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    return {name: (float(x), float(y)) for name, (x, y) in zip(places, points, strict=True)}
 
 
 def _beside(graph: Any, given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -8,16 +8,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from edgesim.errors import EdgesimError
+from edgesim.errors import FOREIGN, EdgesimError
 
 _OURS: dict[str, Path] = {}
 """Modules that were imported from files here, by name."""
-
-# What running somebody's module can raise; no broad clause, so that an interrupt or exhausted memory still ends the program.
-_FAILURES = (
-    ArithmeticError, AssertionError, AttributeError, EdgesimError, ImportError, LookupError, NameError, OSError, RuntimeError,
-    SyntaxError, TypeError, ValueError,
-)  # fmt: skip
 
 
 class PluginImportError(EdgesimError):
@@ -62,7 +56,12 @@ def import_plugin(name: str, *, shown: str = "") -> None:
         if is_file(name):
             _import_file(Path(name), shown)
         else:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            if getattr(module, "__file__", None) is None and hasattr(module, "__path__"):
+                sys.modules.pop(name)
+                raise PluginImportError(
+                    f"plug-in {shown!r} is a folder", "name a .py file in it, or an installed module"
+                )
     except ModuleNotFoundError as error:
         wanted = f": no module {error.name!r}" if error.name != name else ""
         raise PluginImportError(
@@ -71,7 +70,7 @@ def import_plugin(name: str, *, shown: str = "") -> None:
         ) from None
     except PluginImportError:
         raise
-    except _FAILURES as error:
+    except FOREIGN as error:
         raise PluginImportError(f"plug-in {shown!r} fails while it is imported: {_where(error, name)}") from None
 
 

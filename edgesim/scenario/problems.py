@@ -61,7 +61,7 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
     """Return the problems behind a validation error of `data`, one per place and kind."""
     found: dict[tuple[DataPath, str], Problem] = {}
     missing: dict[DataPath, list[str]] = {}
-    for detail in _meant(error.errors(include_url=False)):
+    for detail in _meant(error.errors(include_url=False), data):
         path = _data_path(detail["loc"], data, is_key=detail["type"] in {"missing", "extra_forbidden"})
         if detail["type"] == "missing":
             missing.setdefault(path[:-1], []).append(str(path[-1]))
@@ -80,16 +80,27 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
     return list(found.values())
 
 
-def _meant(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorDetails]:
     """Leave out that a mapping is no number or text, where the form of a mapping is allowed too and has mistakes of its own."""
 
     def is_alternative(detail: ErrorDetails) -> bool:
         place = detail["loc"][:-1]
         is_scalar = detail["type"] in {"int_type", "float_type", "string_type", "bool_type"}
-        others = (one for one in details if one is not detail and one["loc"][: len(place)] == place)
-        return is_scalar and isinstance(detail["input"], dict) and any(True for _ in others)
+        if not is_scalar or not isinstance(detail["input"], dict) or _value_at(place, data) != detail["input"]:
+            return False
+        return any(one is not detail and one["loc"][: len(place)] == place for one in details)
 
     return [detail for detail in details if not is_alternative(detail)]
+
+
+def _value_at(loc: Iterable[str | int], data: Any) -> Any:
+    """Return the value at a place that pydantic names; names of alternatives in between are passed over."""
+    for part in loc:
+        if isinstance(data, dict):
+            data = data.get(part, data)
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+    return data
 
 
 def _either(*wanted: str) -> str:
@@ -138,12 +149,16 @@ def _wrong_value(detail: ErrorDetails, path: DataPath) -> Problem:
         return Problem(path, message, _WANTED[kind], _remedy_of_type(kind, value))
     if kind in _BOUNDS:
         word, key = _BOUNDS[kind]
-        return Problem(path, message, f"{word} {context[key]:g}")
+        return Problem(path, message, f"{word} {_number(context[key])}")
     if kind in {"too_short", "too_long"}:
         word, key = ("at least", "min_length") if kind == "too_short" else ("at most", "max_length")
         entries = "entry" if context["actual_length"] == 1 else "entries"
         return Problem(path, f"{name} has {context['actual_length']} {entries}", f"{word} {context[key]}")
     return Problem(path, f"{name}: {detail['msg']}")
+
+
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
 
 
 def _remedy_of_type(kind: str, value: object) -> str:

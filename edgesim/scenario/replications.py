@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import InitErrorDetails
 
@@ -20,12 +20,15 @@ _SHARE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*%\s*")
 WITH_INTERVAL = tuple(name for name in METRICS if name != "peak_memory")
 """Metrics that targets may name."""
 
+N_MOST = 1_000_000_000
+"""More replications than anybody waits for."""
+
 
 class ReplicationsSpec(Spec):
     """Repeat until the 95 % intervals of some metrics are narrow enough, within bounds."""
 
-    min: Annotated[int, Ge(2)] = Field(200, description="least number of replications", examples=[200])
-    max: Annotated[int, Ge(2)] = Field(description="most replications", examples=[20000])
+    min: Annotated[int, Ge(2), Le(N_MOST)] = Field(200, description="least number of replications", examples=[200])
+    max: Annotated[int, Ge(2), Le(N_MOST)] = Field(description="most replications", examples=[20000])
     until: Annotated[dict[str, float | str], Len(1)] = Field(
         description="half of the interval's width that each metric must come down to: in its unit, or in % of its value",
         examples=[{"accuracy": 0.01, "latency": "5 %"}],

@@ -35,7 +35,7 @@ from edgesim.scenario.hardware import (
     without_defaults,
 )
 from edgesim.scenario.options import OptionsOf, PluginOf, mistake
-from edgesim.scenario.replications import ReplicationsSpec
+from edgesim.scenario.replications import N_MOST, ReplicationsSpec
 from edgesim.scenario.shapes import (
     SHAPES,
     GeometricSpec,
@@ -164,7 +164,7 @@ class Scenario(Spec):
         "", description="what the study is to answer", examples=["What is left when devices are lost?"]
     )
     seed: Annotated[int, Ge(0)] = Field(1, description="start of all random streams and of training", examples=[1])
-    replications: Annotated[int, Ge(1)] | ReplicationsSpec = Field(
+    replications: Annotated[int, Ge(1), Le(N_MOST)] | ReplicationsSpec = Field(
         100, description="repetitions of every trial: a number, or until intervals are narrow enough", examples=[400]
     )
     engine: Engine = Field(

@@ -163,7 +163,7 @@ def read_text(text: str, file: str = "", folder: Path = Path()) -> Source:
     return Source(data, file, folder, lines, reader.marks, tuple(reader.findings))
 
 
-_START = "scenarios/wearables.yaml in the edgesim repository is a commented example"
+_START = "`edgesim new FILE` writes a commented one"
 
 
 def _text_of(path: Path) -> str:

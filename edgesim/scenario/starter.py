@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import Path
 from typing import Any
 
-from edgesim.errors import UnknownNameError
+from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.registry import STRATEGIES, nearest_name
 from edgesim.scenario.docstrings import plain, read_docstring
 from edgesim.scenario.options import options_model
@@ -45,9 +47,9 @@ _HUB = """\
 _TEXT = """\
 # yaml-language-server: $schema={schema}
 #
-# Check this file:  edgesim validate {name}.yaml
-# Draw its devices: edgesim show {name}.yaml
-# Run it:           edgesim run {name}.yaml
+# Check this file:  edgesim validate {file}
+# Draw its devices: edgesim show {file}
+# Run it:           edgesim run {file}
 # What a word means: edgesim explain WORD
 
 name: {name} # of the result folder, results/{name}
@@ -82,34 +84,39 @@ sweep:
 """
 
 
-def starter(name: str, shape: str, strategies: tuple[str, ...]) -> str:
+def starter(file: str, shape: str, strategies: tuple[str, ...]) -> str:
     """Return the text of a scenario that is valid and runs as it is.
 
     Parameters
     ----------
-    name : of the scenario; characters that names may not have become ``-``.
+    file : name of the file; its stem names the scenario, with ``-`` for characters that names may not have.
     shape : a key of `edgesim.scenario.shapes.SHAPES`.
-    strategies : names of strategies.
+    strategies : names of strategies; those that come again are written once.
 
     Raises
     ------
     UnknownNameError
         When there is no such shape or strategy.
+    ScenarioError
+        When there is no strategy at all.
     """
     if shape not in _SHAPES:
         raise UnknownNameError("topology", shape, tuple(SHAPES), nearest_name(shape, tuple(SHAPES)))
+    if not strategies:
+        raise ScenarioError("a scenario needs at least one strategy; `edgesim list strategies` shows all")
     options, n_devices = _SHAPES[shape]
     first = "w1_1" if shape == "grid" else "w1"
     wires = _PATH_LOSS if shape == "geometric" else f"    {_LINKS}"
     wires += "    medium: cell # one radio cell: whoever sends, the others wait\n" if shape == "star" else ""
     return _TEXT.format(
         schema=SCHEMA_FILE,
-        name=re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9_.+-]+", "-", name).lstrip("-") or "study",
+        file=shlex.quote(file),
+        name=re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9_.+-]+", "-", Path(file).stem)[:60].strip("-") or "study",
         shape=shape,
         options=options,
         wires=wires,
         hub="" if shape == "star" else _HUB.format(first=first),
-        strategies="".join(_strategy(one, n_devices) for one in strategies),
+        strategies="".join(_strategy(one, n_devices) for one in dict.fromkeys(strategies)),
     )
 
 
@@ -117,7 +124,7 @@ def _strategy(name: str, n_devices: int) -> str:
     """Return the entry of a strategy: its required options and those that a first study wants to see."""
     plugin = STRATEGIES.get(name)
     wanted: dict[str, Any] = {
-        "device": "hub", "owner": "hub", "merger": "hub", "workers": '"w*"', "devices": '"w*"', "students": n_devices,
+        "device": "hub", "owner": "hub", "merger": "hub", "workers": '"w*"', "devices": '"w*"', "students": n_devices, "parts": n_devices // 2,
         "on_missing": "degrade", "step_deadline": "200 ms", "deadline": "500 ms",
     }  # fmt: skip
     summary = plain(read_docstring(plugin.__doc__).summary)

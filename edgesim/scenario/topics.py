@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 from edgesim import errors
-from edgesim.domain.metrics import METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.errors import UnknownNameError
 from edgesim.registry import REGISTRIES, Registry, nearest_name
 from edgesim.scenario import catalog
@@ -62,6 +62,7 @@ WRITING = {
         "strategies meet the same failures."
     ),
 }
+_METRICS = METRICS | LOAD_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
     "SimulationError": "3", "DataError": "3", "EdgesimError": "3",
@@ -84,7 +85,7 @@ def topics() -> dict[str, tuple[str, ...]]:
         **{seam: registry.names() for seam, registry in REGISTRIES.items()},
         "devices": catalog.names(),
         "topologies": tuple(SHAPES),
-        "metrics": tuple(METRICS),
+        "metrics": tuple(_METRICS),
         "errors": tuple(_EXIT_CODES),
         "writing scenarios": tuple(WRITING),
     }
@@ -119,9 +120,11 @@ def _explain(kind: str, name: str) -> Explanation:
     if kind == "topologies":
         return _shape(name)
     if kind == "metrics":
-        metric = METRICS[name]
+        metric = _METRICS[name]
         sections = {"Formula": metric.formula, "Validity": metric.validity, "Source": metric.source}
-        return Explanation(name, f"metric, unit {metric.unit}", f"{metric.summary}.", sections)
+        return Explanation(
+            name, f"metric, unit {metric.unit}", f"{metric.summary[:1].upper()}{metric.summary[1:]}.", sections
+        )
     if kind == "errors":
         return _error(name)
     return Explanation(name, "writing scenarios", WRITING[name])

@@ -51,6 +51,16 @@ class Ensemble:
     alpha : weight of the teacher's answer in the loss against that of the label.
     training : of each.
 
+    Formula
+    -------
+    Logits = mean over the students that arrived of their logits. Traffic = students x input + students x 4 byte x
+    classes.
+
+    Validity
+    --------
+    Each student needs capacity for the whole task; where students are tiny, methods that divide knowledge may be
+    better before losses begin.
+
     References
     ----------
     B. Lakshminarayanan, A. Pritzel, C. Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, NIPS

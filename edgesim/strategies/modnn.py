@@ -67,6 +67,19 @@ class MoDNN:
         outside the co-clusters one by one. Devices get the inputs and return the partial sums of their nonzero entries only.
     uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
 
+    Formula
+    -------
+    Height of the strip of device i = rows x rate_i / (sum of rates), in whole rows. Traffic of a layer with
+    mapreduce = sum over workers of (rows its strip reads + rows of its strip) x bytes of a row; with halo only the
+    rows beyond a device's own. Latency of a layer = slowest of (scatter + computing + gather); `edgesim plan` shows
+    each.
+
+    Validity
+    --------
+    With everything delivered the logits are those of the whole network up to the order of float additions. What
+    degrade costs in accuracy is measured, not assumed. Times hold where one layer runs at a time; layers are not
+    pipelined.
+
     References
     ----------
     J. Mao, X. Chen, K. W. Nixon, C. Krieger, Y. Chen, MoDNN: Local Distributed Mobile Computing System for Deep Neural

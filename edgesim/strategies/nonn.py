@@ -43,6 +43,15 @@ class NoNN(DistilledStudents):
         they give (``independent``).
     training : of students and head.
 
+    Formula
+    -------
+    Traffic = students x input + sum over students of 4 byte x filters of its part. Loss: beta L_act + 2 alpha T^2
+    mean(p_T log(p_T / p_S)) + (1 - alpha) CE.
+
+    Validity
+    --------
+    Accuracies are of networks that are trained here with the options of the scenario, not of those of the paper.
+
     Notes
     -----
     Differs from the authors' code: epochs are selected on validation data instead of test data; AdamW with a falling learning

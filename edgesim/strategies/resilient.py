@@ -34,7 +34,7 @@ class Resilient(DistilledStudents):
 
     Parameters
     ----------
-    students : S; as many devices must match.
+    students : number of students, S; as many devices must match.
     devices : glob pattern of the devices that run students, one each, in the order of the topology.
     merger : device that averages and runs the head; the sink by default.
     deadline_s : how long the merger waits for students, from the release of the request, or from the end of its own student if
@@ -48,13 +48,23 @@ class Resilient(DistilledStudents):
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
-    parts : M, at most the number of students; the paper keeps it to at most half of them.
+    parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.
     denominator : the sum over the replicas that arrived is divided by their number (``arrived``) or by the number of all
         replicas of the part (``all``).
     replicas : ``averaged``: every student is a network of its own. ``identical``: the students of a part are copies of one
         network; the merger takes the first that arrives of each part and does not wait for the others.
+
+    Formula
+    -------
+    Feature of part m = mean over the students of m that arrived (0 without any). With k of S students lost at
+    random, all S / M students of a given part are lost with probability C(S - S/M, k - S/M) / C(S, k).
+
+    Validity
+    --------
+    Accuracies are of networks that are trained here with the options of the scenario; our reading of the paper
+    stands in docs/students.md.
 
     Notes
     -----

@@ -26,6 +26,19 @@ class Single:
     Parameters
     ----------
     device : id of the device; the sink when it is not given.
+
+    Formula
+    -------
+    Traffic = input + 4 byte x classes, each only if it has a way to go. Latency = both messages + sum over layers
+    of (max(work / rate, bytes / memory bandwidth) + overhead).
+
+    Validity
+    --------
+    What every distribution is compared with; the device must hold all weights and the largest activations.
+
+    References
+    ----------
+    Our own reading of the undistributed case.
     """
 
     device: DeviceId | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.metrics import LOAD_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import RequestRecord, Trace
 
 if TYPE_CHECKING:
@@ -20,20 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-METRICS = {
-    "latency_p95": "s",
-    "answered": "1",
-    "throughput": "/s",
-    "requests": "1",
-    "degraded": "1",
-    "failed": "1",
-    "timed_out": "1",
-    "rejected": "1",
-    "unfinished": "1",
-    "utilisation": "1",
-}
+METRICS = {"latency_p95": "s", "answered": "1", **{name: metric.unit for name, metric in LOAD_METRICS.items()}}
 """What a trial under load has besides the metrics of a single request, and units. Outcomes are shares of the requests."""
-PER_RESOURCE = ("utilisation of", "waiting at")
+PER_RESOURCE = tuple(RESOURCE_METRICS)
 """Metrics of every device, link and medium: their names go on with its id."""
 
 

@@ -30,8 +30,22 @@ if TYPE_CHECKING:
     from edgesim.study.statistics import Estimate
 
 SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "scenario.yaml", "manifest.json"
+_COMPLETE = (
+    "name",
+    "question",
+    "factors",
+    "seed",
+    "replications",
+    "versions",
+    "command",
+    "deployments",
+    "intact",
+    "files",
+)
+"""Keys of the manifest of a finished study that readers rely on."""
 EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
+_AGAIN = "run the scenario again with --fresh"
 _NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
 _KINDS = (TRIALS, ENUMERATED)
 
@@ -51,6 +65,22 @@ class Result:
     def manifest(self) -> dict[str, Any]:
         """What was run: scenario, hash, seed, versions, command, deployments, files."""
         return read_manifest(self.folder)
+
+    def check(self) -> None:
+        """Refuse a folder in which reports and figures would not find what they need.
+
+        Raises
+        ------
+        ResultError
+            When the study is not finished, or its manifest is damaged.
+        """
+        if not self.is_complete:
+            raise ResultError(
+                f"{self.folder} is not finished; go on with: {self.manifest.get('command', 'edgesim run')}"
+            )
+        lacking = [key for key in _COMPLETE if key not in self.manifest]
+        if lacking:
+            raise ResultError(f"{self.folder / MANIFEST} is damaged: it lacks {', '.join(lacking)}; {_AGAIN}")
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -76,13 +106,20 @@ class Result:
         ------
         UnknownNameError
             When `kind` is neither.
+        ResultError
+            When there are none, or they are damaged.
         """
         from pyarrow import dataset
 
         if kind not in _KINDS:
             raise UnknownNameError("kind of table", kind, _KINDS, nearest_name(str(kind), _KINDS))
         files = sorted(str(path) for path in (self.folder / kind).glob("*.parquet"))
-        return dataset.dataset(files, format="parquet")
+        if not files:
+            raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
+        try:
+            return dataset.dataset(files, format="parquet")
+        except (OSError, ValueError) as error:
+            raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
 
     def frame(self, kind: str = TRIALS, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`.
@@ -91,32 +128,27 @@ class Result:
         ------
         UnknownNameError
             When `kind` or a column is not there.
+        ResultError
+            When there are none, or they are damaged.
         """
         data = self.dataset(kind)
         for name in columns or ():
             if name not in data.schema.names:
                 known = tuple(data.schema.names)
                 raise UnknownNameError("column", name, known, nearest_name(str(name), known))
-        table = data.to_table(columns=None if columns is None else list(columns))
+        try:
+            table = data.to_table(columns=None if columns is None else list(columns))
+        except (OSError, ValueError) as error:
+            raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
         return cast("pd.DataFrame", table.to_pandas())
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        return self._table(DIFFERENCES)
+        return _read_table(self.folder / DIFFERENCES, (*_NUMBERS[:4], "correlation"))
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        return self._table(SUMMARY)
-
-    def _table(self, name: str) -> pd.DataFrame:
-        import pandas as pd
-
-        missing = {column: [""] for column in (*_NUMBERS, "correlation")}
-        try:
-            return pd.read_csv(self.folder / name, keep_default_na=False, na_values=missing)
-        except FileNotFoundError as error:
-            command = self.manifest.get("command", "edgesim run")
-            raise ResultError(f"{self.folder} has no {name}, it is not finished; go on with: {command}") from error
+        return _read_table(self.folder / SUMMARY, _NUMBERS)
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
@@ -137,6 +169,19 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+
+
+def _read_table(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
+    """Return a table of a result; empty cells of these columns are no number. Raises `ResultError` when it is damaged."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in numbers})
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} is missing or damaged; {_AGAIN}") from error
+    if not {"strategy", "metric", *numbers} <= set(table.columns):
+        raise ResultError(f"{path} is damaged: it lacks columns; {_AGAIN}")
+    return table
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:
@@ -186,6 +231,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         When there is none, or it cannot be read.
     """
     path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ResultError(f"there is no folder {folder}; `edgesim results list` shows results")
+    if not path.is_file():
+        raise ResultError(f"{folder} is not a result folder of edgesim: it holds no {MANIFEST}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

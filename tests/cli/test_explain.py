@@ -6,7 +6,7 @@ import pytest
 
 from edgesim import errors
 from edgesim.cli.explain import explain
-from edgesim.domain.metrics import METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.scenario.topics import find, topics
 from edgesim.study.summary import UNITS
@@ -21,11 +21,20 @@ def test_every_topic_is_explained(topic: str) -> None:
     assert all(text for text in entry.sections.values())
 
 
-@pytest.mark.parametrize("name", list(METRICS))
+@pytest.mark.parametrize("name", [*METRICS, *LOAD_METRICS, *RESOURCE_METRICS])
 def test_metrics_have_formula_validity_and_source(name: str) -> None:
     """All three, none empty."""
     (entry,) = find(f"metrics/{name}")
     assert list(entry.sections) == ["Formula", "Validity", "Source"]
+
+
+@pytest.mark.parametrize("topic", [f"{kind}/{name}" for kind in ("strategies", "failures") for name in topics()[kind]])
+def test_strategies_and_failure_models_have_formula_validity_and_source(topic: str) -> None:
+    """A source that is no name of a module."""
+    (entry,) = find(topic)
+    for title in ("Formula", "Validity", "Source"):
+        assert len(entry.sections[title]) > 20, title
+    assert not entry.sections["Source"].startswith("edgesim.")
 
 
 def test_all_metrics_and_errors_are_topics() -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer import Context
+from typer.main import get_command
 
 from edgesim.cli import main as command_line
 from edgesim.errors import DataError, EdgesimError, InfeasiblePlanError, ResultError, SimulationError
@@ -46,13 +52,19 @@ except SystemExit as end:
 
 def test_every_command_has_an_example_in_its_help() -> None:
     """What a newcomer copies."""
-    commands = [command.name or command.callback.__name__ for command in command_line.app.registered_commands]  # type: ignore[union-attr]
-    assert len(commands) >= 9
-    for arguments in ([], *([name] for name in commands)):
-        done = edgesim(*arguments, "--help")
-        assert done.returncode == 0
-        assert f"edgesim {' '.join(arguments)}".strip() in done.stdout.replace("Usage: edgesim", "")
-        assert "\x1b" not in done.stdout
+    found = list(_commands(get_command(command_line.app), ()))
+    assert len(found) >= 20
+    for names, command in found:
+        text = command.get_help(Context(command, info_name="edgesim " + " ".join(names)))
+        assert f"edgesim {' '.join(names)}".strip() in text.partition("Example")[2], names
+        assert "\x1b" not in text
+
+
+def _commands(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command, groups and what is in them too."""
+    yield names, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(inner, (*names, name))
 
 
 def test_help_says_what_exit_codes_mean() -> None:
@@ -128,6 +140,69 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=60) in {0, 1}
+
+
+def test_a_closed_output_is_no_error() -> None:
+    """`edgesim list >&-`."""
+    done = subprocess.run(
+        ["sh", "-c", f"'{sys.executable}' -m edgesim list >&-"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_utf_8_shows_signs_that_are_as_good() -> None:
+    """Plus and minus; a question mark only where there is nothing better."""
+    code = "from edgesim.cli.main import _in_ascii; import codecs; codecs.register_error('edgesim', _in_ascii); "
+    code += "print('2 ±1 µs …ü'.encode('ascii', 'edgesim').decode())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "2 +-1 us ...?\n"
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+sys.argv = ["edgesim", "list"]
+
+class Interrupter:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            {action}
+
+sys.meta_path.insert(0, Interrupter())
+from edgesim.__main__ import main
+main()
+"""
+
+
+KILL = "os.kill(os.getpid(), signal.SIGINT)"
+ODD = f"""
+            try:
+                {KILL}
+                signal.pause()
+            except KeyboardInterrupt:
+                raise ImportError("initialization failed")
+"""
+"""What numpy does when it is interrupted while it loads."""
+
+
+@pytest.mark.parametrize(
+    ("module", "action"), [("typer", KILL), ("edgesim.cli.listing", KILL), ("edgesim.cli.listing", ODD)]
+)
+def test_ctrl_c_while_modules_load_shows_no_traceback(module: str, action: str) -> None:
+    """Not even where a library makes another error of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.format(module=module, action=action)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr.strip() in {"", "edgesim: interrupted"}  # typer says nothing
 
 
 def test_an_unexpected_error_asks_for_a_report(

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from edgesim.cli.new import new
-from edgesim.errors import UnknownNameError
+from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
@@ -70,4 +70,30 @@ def test_unknown_choices_name_the_nearest(tmp_path: Path) -> None:
 
 def test_odd_file_names_give_usable_scenario_names(tmp_path: Path) -> None:
     """Spaces and signs become dashes."""
-    assert Scenario.load(write(tmp_path / "my first study!.yaml")).name == "my-first-study-"
+    assert Scenario.load(write(tmp_path / "my first study!.yaml")).name == "my-first-study"
+
+
+def test_the_commands_in_the_file_name_it(tmp_path: Path) -> None:
+    """Quoted where a shell needs it."""
+    text = write(tmp_path / "my study.yml").read_text(encoding="utf-8")
+    assert "edgesim run 'my study.yml'" in text
+    assert "name: my-study " in text
+
+
+def test_strategies_are_written_once_and_must_be_some(tmp_path: Path) -> None:
+    """A file without one would not be valid."""
+    assert list(Scenario.load(write(tmp_path / "a.yaml", "star", "single,single")).strategies) == ["single"]
+    with pytest.raises(ScenarioError, match="at least one strategy"):
+        write(tmp_path / "b.yaml", "star", " , ")
+    with pytest.raises(typer.BadParameter, match="is a folder"):
+        write(tmp_path)
+    assert not (tmp_path / "b.yaml").exists()
+
+
+def test_every_option_has_a_comment_that_says_something(tmp_path: Path) -> None:
+    """Of more than one word."""
+    text = write(tmp_path / "all.yaml", "grid", ",".join(STRATEGIES.names())).read_text(encoding="utf-8")
+    part = text[text.index("\nstrategies:") : text.index("# What goes wrong")]
+    comments = [line.partition(" # ")[2] for line in part.split("\n") if line.startswith("    ")]
+    assert len(comments) > 12
+    assert all(len(comment.split()) > 2 for comment in comments), comments

@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[1] / "report"))
 
 from example import example
 
+from edgesim.cli.exit_codes import code_of
 from edgesim.cli.plot import FORMATS, KINDS, plot
 from edgesim.cli.report import report
 from edgesim.errors import ResultError, UnknownNameError
@@ -54,7 +55,7 @@ def test_the_suffix_of_the_file_says_the_format(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("pie", "png", None, None), "there is no figure 'pie'; there are tradeoff, "),
-        (("energy", "gif", None, None), "'gif' is none of png, svg, pdf"),
+        (("energy", "gif", None, None), "energy.gif ends in none of .png, .svg, .pdf"),
         (("energy", "png", "nonn", None), "only the timeline is of one strategy"),
     ],
 )
@@ -84,3 +85,45 @@ def test_the_command_offers_what_the_report_draws() -> None:
     """The lists of the light command line are those of the modules that draw."""
     assert DRAWN == KINDS
     assert FORMATS == WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("manifest.json", "{", "is not a result folder of edgesim: manifest.json cannot be read"),
+        ("manifest.json", "[]", "manifest.json holds no scenario"),
+        ("manifest.json", '{"scenario": {}, "hash": ""}', "manifest.json is damaged: it lacks name, question, factors"),
+        ("manifest.json", '{"scenario": {}, "hash": "", "status": "unfinished", "command": "edgesim run x"}', "go on with: edgesim run x"),
+        ("summary.csv", "", "summary.csv is missing or damaged; run the scenario again with --fresh"),
+        ("summary.csv", "x\n1\n", "summary.csv is damaged: it lacks columns"),
+        ("timeline.json", "{}", "timeline.json is damaged"),
+        ("timeline.json", None, "has no timelines"),
+    ],
+)  # fmt: skip
+def test_damaged_results_are_refused_with_what_to_do(
+    name: str, content: str | None, message: str, folder: Path
+) -> None:
+    """No traceback."""
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content, encoding="utf-8")
+    with pytest.raises(ResultError, match=message.replace("(", r"\(")):
+        report(folder, None)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """And one that holds nothing of ours; both are wrong input."""
+    for path, message in ((tmp_path / "none", "there is no folder"), (tmp_path, "it holds no manifest.json")):
+        with pytest.raises(ResultError, match=message) as caught:
+            plot(path, "energy", "png", None, None)
+        assert code_of(caught.value) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"junk"])
+def test_damaged_trials_are_refused(content: bytes | None, tmp_path: Path) -> None:
+    """Missing or no Parquet."""
+    (tmp_path / "trials").mkdir()
+    if content is not None:
+        (tmp_path / "trials" / "0.parquet").write_bytes(content)
+    with pytest.raises(ResultError, match="run the scenario again with --fresh"):
+        Result(tmp_path).frame()

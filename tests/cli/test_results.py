@@ -75,7 +75,7 @@ def test_what_cannot_be_shown_is_told(
     assert results(monkeypatch, "show", "results/begun") == 2
     assert "is not finished; go on with: edgesim run begun.yaml" in capsys.readouterr().err
     Path("thesis").mkdir()
-    assert results(monkeypatch, "remove", "thesis", "--yes") == 3
+    assert results(monkeypatch, "remove", "thesis", "--yes") == 2
     assert Path("thesis").is_dir()
     assert results(monkeypatch, "remove", str(folder), "--yes") == 0
     assert not folder.exists()

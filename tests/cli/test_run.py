@@ -128,6 +128,23 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
     ]
 
 
+def test_a_narrow_terminal_cuts_no_number() -> None:
+    """The table is as wide as it must be; long names go on in the next line."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from edgesim.cli.run import draw_table
+    from edgesim.report.table import Table
+
+    console = Console(file=StringIO(), width=20, highlight=False)
+    name = "every-layer-cut-over-eight-wearables-with-degradation"
+    draw_table(console, Table("", ("strategy", "energy", "accuracy"), ((name, "12.5 mJ", "99.2 ±0.3"),)))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "12.5 mJ  99.2 ±0.3" in text
+    assert name in text.replace("\n", "").replace(" ", "").replace("12.5mJ99.2±0.3", "")
+
+
 def test_tables_figures_and_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

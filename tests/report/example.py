@@ -74,7 +74,7 @@ def example(folder: Path) -> Result:
         "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00",
         "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
         "platform": {"system": "Linux", "machine": "x86_64", "processors": 2},
-        "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact,
+        "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact, "files": [],
         "scenario": scenario.resolved(),
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")

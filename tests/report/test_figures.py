@@ -16,7 +16,8 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from edgesim.report.figures import resilience, tradeoff
+from edgesim.report.costs import energy, memory
+from edgesim.report.figures import pareto_front, resilience, tradeoff
 from edgesim.report.style import COLOURS, MARKERS, look, positions, save
 
 METRICS = {"accuracy": "1", "traffic": "byte", "answered": "1"}
@@ -85,6 +86,84 @@ def test_tradeoff_labels_cover_nothing(strategies: dict[str, float]) -> None:
     """Every strategy is named beside its point, also in a crowd, and no text covers another."""
     ax = tradeoff(summary(strategies), intact=intact(strategies))
     assert {text.get_text() for text in ax.texts} == set(strategies)
+    assert_no_overlap(ax)
+
+
+LONG = {f"every-layer-cut-over-{i}-wearables-and-a-phone-with-degradation": 2000.0 * (1 + i) for i in range(5)}
+
+
+def test_a_far_label_has_a_line_to_its_point() -> None:
+    """In a crowd a name stands apart from its marker."""
+    lines = [line for line in tradeoff(summary(CROWD), intact=intact(CROWD)).lines if line.get_linewidth() == 0.5]
+    assert lines
+    (x, y), _ = zip(*lines[0].get_data(), strict=True)
+    assert y == pytest.approx(1.0)
+    assert any(x == pytest.approx(traffic) for traffic in CROWD.values())
+
+
+def test_names_that_find_no_place_stand_in_a_legend() -> None:
+    """All of them, in lines that fit the width; the figure grows, and nothing is cut off or covered."""
+    ax = tradeoff(summary(LONG), intact=intact(LONG))
+    assert not ax.texts
+    assert [text.get_text().replace("\n", "") for text in ax.get_legend().get_texts()] == list(LONG)
+    assert_inside(ax)
+    assert_no_overlap(ax)
+    assert ax.get_window_extent().height > 0.4 * tradeoff(summary(STRATEGIES)).get_window_extent().height
+
+
+@pytest.mark.parametrize("metric", ["energy", "peak_memory"])
+def test_long_names_leave_room_for_the_values(metric: str) -> None:
+    """They go on in the next line."""
+    data = summary(LONG, factor="number_of_wearables_that_are_lost")
+    data["metric"] = data["metric"].replace("answered", metric)
+    ax = {"energy": energy, "peak_memory": memory}[metric](data)
+    assert_inside(ax)
+    assert_no_overlap(ax)
+    figure = ax.get_figure(root=True)
+    assert ax.get_window_extent().width > 0.5 * figure.bbox.width
+
+
+def assert_inside(ax: Axes) -> None:
+    """No text leaves the page."""
+    texts = visible_texts(ax)
+    page = ax.get_figure(root=True).bbox.padded(1)
+    for text in texts:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1, text.get_text()
+        assert page.y0 <= box.y0 <= box.y1 <= page.y1, text.get_text()
+
+
+def test_without_failures_no_hollow_marker_is_explained() -> None:
+    """There is none to be seen."""
+    data = summary(STRATEGIES, values=(0,))
+    data = data.drop(columns="lost_devices")
+    whole = intact(STRATEGIES).drop(columns="lost_devices")
+    assert tradeoff(data, intact=whole).get_title(loc="left") == "filled: nothing lost\ndashed: Pareto front"
+    assert "hollow: with failures" in tradeoff(data, intact=whole.assign(accuracy=0.9)).get_title(loc="left")
+
+
+def test_latency_against_traffic_has_its_front_below() -> None:
+    """Where no accuracy is asked, the lower value is the better one."""
+    data = summary(STRATEGIES, values=(0,))
+    data.loc[data["metric"] == "accuracy", ["metric", "unit"]] = "latency", "s"
+    data.loc[(data["metric"] == "latency") & (data["strategy"] == "nonn"), ["mean", "ci_low", "ci_high"]] = 0.5
+    ax = tradeoff(data, metric="latency")
+    (front,) = [line for line in ax.lines if line.get_color() == "#777777"]
+    assert list(front.get_ydata()) == [1.0, 1.0, 0.5, 0.5, 0.5]
+    assert ax.get_ylabel() == "latency"
+    assert pareto_front([(1, 2), (2, 1), (3, 3)], is_highest=False) == [(1, 2), (2, 1)]
+
+
+def test_widely_spread_values_stand_at_equal_distances_of_their_logarithms() -> None:
+    """On both axes, labelled by the values themselves."""
+    data = summary(STRATEGIES, factor="rate", values=("1 Mbit/s", "10 Mbit/s", "100 Mbit/s"), exact=False)
+    data.loc[data["metric"] == "accuracy", ["metric", "unit"]] = "latency", "s"
+    data.loc[(data["metric"] == "latency") & (data["strategy"] == "nonn"), "mean"] = 1e-3
+    ax = resilience(data, metric="latency")
+    places = ax.containers[0].lines[0].get_xdata()
+    assert np.diff(places) == pytest.approx([1.0, 1.0])
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10", "100"]
+    assert ax.get_yscale() == "log"
     assert_no_overlap(ax)
 
 

@@ -11,11 +11,13 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from example import STRATEGIES, example
+from example import STRATEGIES, Example, example
 
 from edgesim.errors import ResultError
-from edgesim.report.page import page, write_page
+from edgesim.report.assumptions import assumptions
+from edgesim.report.page import _figures, page, write_page
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 CHROMIUM = next(
@@ -64,17 +66,18 @@ def read(text: str) -> Reader:
 
 
 def test_it_holds_everything_a_reader_asks_for(text: str) -> None:
-    """Question, tables, seven figures and a timeline each, assumptions, how to repeat and cite."""
+    """Question, tables, eight figures and a timeline each, assumptions, how to repeat and cite."""
     shown = html.unescape(text)
     for part in (
         "What is left when <devices> are lost?", "±", "Accuracy against traffic", "Accuracy by lost devices",
-        "Distribution of the latency", "Energy per inference", "Memory of the fullest device", "Devices and links",
+        "Latency by lost devices", "Distribution of the latency", "Energy per inference", "Memory of the fullest device", "Devices and links",
         "Share of requests with an answer", "Assumptions and uncalibrated numbers", "calibrated by nobody: ", "phone (all)",
         "edgesim run example.yaml", "To cite the tool", "Bhardwaj", "The whole scenario",
     ):  # fmt: skip
         assert part in shown, part
     for name in STRATEGIES:
         assert f"Timeline of a request with {name}" in shown
+    assert "<li>single: " not in text  # it comes from no paper
     assert "<devices>" not in text
 
 
@@ -106,7 +109,7 @@ def test_every_figure_has_a_text_alternative(text: str) -> None:
     reader = read(text)
     ids = {attributes["id"] for _, attributes in reader.elements if "id" in attributes}
     figures = [attributes for tag, attributes in reader.elements if tag == "svg"]
-    assert len(figures) == 7 + len(STRATEGIES)
+    assert len(figures) == 8 + len(STRATEGIES)
     for figure in figures:
         assert figure["role"] == "img"
         assert set(str(figure["aria-labelledby"]).split()) <= ids
@@ -154,6 +157,11 @@ def test_letters_have_the_contrast_of_wcag_aa(text: str) -> None:
                 assert _contrast(colours[letters], colours[ground]) >= 4.5, (letters, ground, colours)
     fills = set(re.findall(r"<text[^>]*fill: ([^;\"]+)", text))
     assert fills <= {"currentColor", "var(--soft)"}
+    picture = text[text.index('id="tradeoff"') :].split("</figure>", maxsplit=1)[0]
+    for (
+        name
+    ) in STRATEGIES:  # also where letters have an outline they are letters, not shapes with a colour of their own
+        assert f">{name}</text>" in picture
 
 
 def test_strategies_stand_out_from_light_and_dark_ground() -> None:
@@ -163,6 +171,82 @@ def test_strategies_stand_out_from_light_and_dark_ground() -> None:
     for colour in COLOURS[:-1]:  # black follows the letters
         for ground in ("#ffffff", "#14181d"):
             assert _contrast(colour, ground) >= 2.0, (colour, ground)
+
+
+def test_a_study_without_accuracy_shows_latency_and_no_hollow_numbers(tmp_path: Path) -> None:
+    """Against traffic too; nothing is called nan."""
+    result = example(tmp_path)
+    summary = result.summary()
+    summary[summary["metric"] != "accuracy"].to_csv(tmp_path / "summary.csv", index=False)
+    shown = html.unescape(page(result))
+    assert (
+        "Latency against traffic. With nothing lost, single: 0 byte, latency 4 ms; modnn: 50 kB, latency 84 ms;"
+        in shown
+    )
+    assert not re.search(r"\bnan\b", shown)
+    assert "Accuracy" not in shown
+    assert '<th scope="row">accuracy</th>' not in shown
+
+
+def test_nouns_stand_in_the_number_they_have(text: str) -> None:
+    """One device, two devices."""
+    assert "50 replications of 3 strategies, by lost devices" in text
+    assert "single: 1 computation or message on 1 device in 4 ms." in text
+    assert "modnn: 10 computations and messages on 10 devices and channels in 84 ms." in text
+    assert not re.search(r"\b1 (?:computations|devices|strategies|replications)\b", text)
+
+
+def test_a_source_may_hold_semicolons() -> None:
+    """Each number keeps its own source, and only what is assumed is called so."""
+    from edgesim.report.page import _sources
+    from edgesim.scenario import catalog
+
+    found = _sources({"profiles": {name: catalog.entry(name) for name in catalog.names()}})
+    for name in catalog.names():
+        here = {field: source for profile, numbers, source in found if profile == name for field in numbers.split(", ")}
+        expected = catalog.references(name)
+        if len(set(expected.values())) == 1:
+            expected = {"all": next(iter(expected.values()))}
+        assert here == expected
+    assert _sources({"profiles": {"mine": {"source": "measured by me; twice"}}}) == [
+        ("mine", "all", "measured by me; twice")
+    ]
+
+
+def test_assumptions_are_those_of_the_scenario() -> None:
+    """Sharing, transports, load and accuracy are mentioned where they are used, also by a sweep only."""
+    plain = {"workload": {"load": None}, "topology": {"links": [{"sharing": "fifo"}]}, "failures": {}, "sweep": {}}
+    said = " ".join(assumptions(plain, is_asked=False))
+    for word in ("fair", "sent again", "test split", "after the warm-up", "same failures"):
+        assert word not in said
+    rich = {
+        "workload": {"load": {"requests": 5}}, "topology": {"links": [{"sharing": "fair", "transport": {"type": "arq"}}]},
+        "failures": {"loss": {}}, "sweep": {"how": {"path": "topology.links.0.transport", "values": ["tcp", "datagram"]}},
+    }  # fmt: skip
+    said = " ".join(assumptions(rich, is_asked=True))
+    for words in ("`sharing: fair`", "(arq, tcp)", "test split", "after the warm-up", "same failures and arrivals"):
+        assert words in said
+
+
+def test_every_factor_has_its_figures(tmp_path: Path) -> None:
+    """At the first values of the others, but not of what it never changes."""
+    result = example(tmp_path)
+    summary = result.summary()
+    far = summary.assign(mean=summary["mean"].where(summary["metric"] != "latency", 2 * summary["mean"]))
+    both = pd.concat([summary.assign(place="near"), far.assign(place="far")])
+    both[["place", *summary.columns]].to_csv(tmp_path / "summary.csv", index=False)
+    about = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    about["factors"] = ["place", "lost_devices"]
+    about["intact"] = [{**row, "place": "near"} for row in about["intact"]]
+    (tmp_path / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    Example.frame, before = lambda self, **_: before(self).assign(place="near"), Example.frame
+    try:
+        names = [picture.name for picture in _figures(Example(tmp_path))]
+    finally:
+        Example.frame = before
+    assert names == [
+        "tradeoff", "resilience", "latency-by-lost_devices", "answered-by-lost_devices", "latency-by-place", "latency", "energy", "memory",
+    ]  # fmt: skip
 
 
 def test_a_result_without_timelines_says_what_to_do(tmp_path: Path) -> None:

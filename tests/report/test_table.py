@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from edgesim.report.table import WIDTH, costs, levels
+from edgesim.report.table import WIDTH, Cell, _best, _share_between, costs, levels
 
 COLUMNS = ["lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
 NAN = float("nan")
@@ -68,3 +68,13 @@ def test_other_factors_make_lines() -> None:
     table = levels(both, "lost", "accuracy", "Accuracy")
     assert [row[:2] for row in table.rows] == [("1 Mbit/s", "nonn"), ("5 Mbit/s", "nonn")]
     assert table.n_names == 2
+
+
+def test_intervals_of_shares_have_both_ends() -> None:
+    """Wilson's interval reaches below 100 %, not above; the best is compared with its ends."""
+    whole, half, less = Cell(1.0, 0.94, 1.0, "1"), Cell(0.75, 0.62, 0.85, "1"), Cell(0.93, 0.9, 0.945, "1")
+    assert _share_between(whole) == "100.0 (94-100)"
+    assert _share_between(half) == "75.0 (62-85)"
+    assert _share_between(Cell(1.0, 1.0, 1.0, "1")) == "100.0"
+    assert _best([[whole], [half], [less]], 1, {0}) == {(0, 1), (2, 1)}
+    assert _best([[whole], [half], [less]], 1, set()) == {(1, 1)}

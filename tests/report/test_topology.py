@@ -27,6 +27,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "crowd of 90": {
         "geometric": {"count": 90, "name": "wearable", "profile": "wearable", "width": "20 m", "height": "20 m", "path_loss": TABLE}
     },
+    "mesh of 8": {"mesh": {"count": 8, "medium": "wifi", **WIRED}},
     "mesh of 12": {"mesh": {"count": 12, **WIRED}},
     "tree of 40": {"tree": {"branching": 3, "depth": 3, **WIRED}},
     "line of 30": {"line": {"count": 30, **WIRED}},
@@ -63,6 +64,11 @@ def test_no_label_covers_another_or_leaves_the_picture(shape: str) -> None:
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
     for one, other in combinations(boxes, 2):
         assert not one.overlaps(other)
+    legend, title = ax.get_legend(), ax._left_title
+    assert legend is not None
+    for box in boxes:
+        assert not box.overlaps(legend.get_window_extent())
+        assert not box.overlaps(title.get_window_extent())
     n_left_out = len(data.devices) - len(notes)
     caption = ax.get_title(loc="left")
     assert (f"{n_left_out} of {len(data.devices)} labels left out" in caption) == (n_left_out > 0)
@@ -75,6 +81,15 @@ def test_devices_with_a_position_stand_there() -> None:
     """In metres; others near what they are linked with."""
     data = built("random geometric of 200")
     assert layout(data) == {device.device_id: device.position_m for device in data.devices}
+
+
+def test_a_grid_stands_upright() -> None:
+    """Rows level, columns upright."""
+    data = built("grid of 25")
+    places = layout(data)
+    for link in data.links:
+        across, up = (abs(places[link.src_id][axis] - places[link.dst_id][axis]) for axis in (0, 1))
+        assert min(across, up) < 0.1 * max(across, up)
 
 
 def test_the_legend_names_profiles_and_rates() -> None:

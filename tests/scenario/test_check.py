@@ -209,6 +209,15 @@ def test_a_plugin_file_beside_the_scenario_is_known(tmp_path: Path, small: dict[
         del sys.modules["echo_plugin"]
 
 
+def test_a_folder_is_no_plugin(small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though Python imports any folder that it finds."""
+    (tmp_path / "mere_folder").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    small["plugins"] = ["mere_folder"]
+    with pytest.raises(ScenarioError, match="plug-in 'mere_folder' is a folder"):
+        Scenario.from_data(small)
+
+
 def test_a_plugin_file_may_not_take_the_name_of_another_module(tmp_path: Path, small: dict[str, Any]) -> None:
     """`queue.py` would otherwise be imported by whoever wants the standard library's."""
     (tmp_path / "queue.py").write_text("", encoding="utf-8")

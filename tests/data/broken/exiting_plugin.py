@@ -1,0 +1,3 @@
+"""A plug-in that is really a program."""
+
+raise SystemExit(5)
