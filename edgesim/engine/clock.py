@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, ClassVar
+from heapq import heappop, heappush
+from operator import attrgetter
+from typing import Any, ClassVar, TypeVar
 
 import simpy
 
@@ -12,37 +15,41 @@ from edgesim.errors import SimulationError
 _NORMAL, _LAST = 1, 9  # among events of one moment smaller priorities come first; SimPy's own are 0 and 1
 
 
-class Call:
-    """An event that calls one function back: all that SimPy's queue asks of an event, in a third of the memory.
+class Event:
+    """All that SimPy's queue asks of an event, which calls one function back with itself.
 
-    Parameters
-    ----------
-    callback : called with the event.
-    value : what the event carries.
+    What waits for one thing at a time (a computation, a message) is an event itself, so that nothing else is made for it.
     """
 
-    __slots__ = ("callbacks", "value")
+    __slots__ = ("callbacks",)
 
     _ok: ClassVar[bool] = True  # it cannot fail
+    callbacks: tuple[Callable[[Any], None], ...]
 
-    def __init__(self, callback: Callback, value: Any) -> None:
-        self.callbacks = (callback,)
+
+class Call(Event):
+    """An event that carries a value."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any = None) -> None:
         self.value = value
 
 
-Callback = Callable[[Call], None]
+_EventT = TypeVar("_EventT", bound=Event)
 
 
 class Clock(simpy.Environment):
     """Calls back at simulated times; never back in time."""
 
-    @property
-    def now_s(self) -> float:
-        """The present moment, in s from the start of the trial."""
-        return self._now
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_over = False
 
-    def after(self, delay_s: float, callback: Callback, value: Any = None) -> None:
-        """Call `callback` with an event that carries `value`, `delay_s` from now.
+    now_s: property = property(attrgetter("_now"), doc="The present moment, in s from the start of the trial.")
+
+    def after(self, delay_s: float, callback: Callable[[_EventT], None], event: _EventT) -> None:
+        """Call `callback` with an event, which waits for nothing else, `delay_s` from now.
 
         Raises
         ------
@@ -51,8 +58,41 @@ class Clock(simpy.Environment):
         """
         if not delay_s >= 0.0:
             raise SimulationError(f"at {self._now!r} s something is to happen after {delay_s!r} s")
-        self.schedule(Call(callback, value), _NORMAL, delay_s)  # type: ignore[arg-type]
+        event.callbacks = (callback,)
+        heappush(self._queue, (self._now + delay_s, _NORMAL, next(self._eid), event))  # type: ignore[misc]
 
-    def settle(self, callback: Callback) -> None:
+    def settle(self, callback: Callable[[Call], None]) -> None:
         """Call `callback` when everything else of the present moment has happened."""
-        self.schedule(Call(callback, None), _LAST)  # type: ignore[arg-type]
+        event = Call()
+        event.callbacks = (callback,)
+        heappush(self._queue, (self._now, _LAST, next(self._eid), event))  # type: ignore[misc]
+
+    def happen(self, until_s: float, watch: Callable[[float], None] | None) -> int:
+        """Let events happen in order of time, until `stop` or `until_s`, and return their number.
+
+        This is SimPy's `step` in a loop, without what only processes and failing events need.
+
+        Parameters
+        ----------
+        until_s : the last moment, in s; what is to happen at infinity never does.
+        watch : is told each moment before it comes, or None.
+        """
+        queue = self._queue
+        last_s = min(until_s, sys.float_info.max)
+        n_events = 0
+        while queue and queue[0][0] <= last_s and not self._is_over:
+            moment_s, _, _, event = heappop(queue)
+            if watch is not None:
+                watch(moment_s)
+            self._now = moment_s
+            event.callbacks[0](event)
+            n_events += 1
+        return n_events
+
+    def stop(self) -> None:
+        """Let nothing more happen."""
+        self._is_over = True
+
+    def skip_to(self, moment_s: float) -> None:
+        """Let time pass in which nothing happens."""
+        self._now = max(self._now, moment_s)

@@ -10,12 +10,12 @@ from math import inf
 from typing import Any, Protocol
 
 from edgesim.domain.topology import Device
-from edgesim.engine.clock import Call
+from edgesim.engine.clock import Call, Event
 from edgesim.engine.outages import Downtime
 from edgesim.engine.world import World
 
 
-class Job:
+class Job(Event):
     """One computation of one request at one device.
 
     Parameters
@@ -54,12 +54,13 @@ class FifoDevice:
     a computation is one event.
     """
 
-    __slots__ = ("_clock", "_device", "_downtime", "_free_s", "_meter", "_owner", "_world")
+    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_owner")
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._device = device = world.program.devices[position]
         self._free_s = [0.0] * device.n_cores
-        self._world = world
+        self._checker = world.checker
+        self._horizon_s = world.horizon_s
         self._clock = world.clock
         self._owner = owner
         self._downtime = world.downtimes.get(device.device_id)
@@ -71,22 +72,21 @@ class FifoDevice:
         now_s = clock.now_s
         if self._meter is not None:
             self._meter.arrive(now_s)
-        start_s = max(now_s, self._free_s[0])
+        free_s = self._free_s[0]
+        start_s = free_s if free_s > now_s else now_s
         end_s = start_s + job.left_s
-        down_s = inf if self._downtime is None else self._downtime.first_s(now_s, end_s)
-        if down_s < inf:
+        if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
             self._interrupt(job, start_s, down_s)
             return
         self._occupy(job, start_s, end_s)
-        clock.after(end_s - now_s, self._on_end, job)
+        clock.after(end_s - now_s, self._owner.job_done, job)
 
     def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""
-        world = self._world
-        if world.checker is not None:
-            world.checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
+        if self._checker is not None:
+            self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
         heapreplace(self._free_s, end_s)
-        self._owner.job_worked(job, max(0.0, min(end_s, world.horizon_s) - start_s))
+        self._owner.job_worked(job, end_s - start_s if end_s <= self._horizon_s else max(0.0, self._horizon_s - start_s))
         if self._meter is not None:
             self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
 
@@ -101,18 +101,9 @@ class FifoDevice:
             self._meter.stay(now_s, down_s, down_s, (job.request.number, job.index))
         up_s = _end_of_outage(self._device, self._downtime, down_s)
         if up_s == inf:
-            clock.after(down_s - now_s, self._on_loss, job)
+            clock.after(down_s - now_s, self._owner.job_lost, job)
         else:
-            clock.after(up_s - now_s, self._on_repair, job)
-
-    def _on_end(self, event: Call) -> None:
-        self._owner.job_done(event.value)
-
-    def _on_loss(self, event: Call) -> None:
-        self._owner.job_lost(event.value)
-
-    def _on_repair(self, event: Call) -> None:
-        self.submit(event.value)
+            clock.after(up_s - now_s, self.submit, job)
 
     def close(self) -> None:
         """End the trial; everything is accounted for already."""
@@ -153,7 +144,7 @@ class FairDevice:
         if self._meter is not None:
             self._meter.arrive(now_s)
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
-            self._clock.after(0.0, self._on_loss, job)
+            self._clock.after(0.0, self._owner.job_lost, job)
             return
         self._advance()
         job.arrived_s = now_s
@@ -169,7 +160,7 @@ class FairDevice:
         now_s = self._clock.now_s
         next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
         if next_s < inf:
-            self._clock.after(next_s - now_s, self._on_change)
+            self._clock.after(next_s - now_s, self._on_change, Call())
 
     def _on_change(self, _event: Call) -> None:
         """Go down or come up."""
@@ -179,7 +170,7 @@ class FairDevice:
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
             for _, _, job in sorted(self._jobs):
                 self._leave(job)
-                self._clock.after(0.0, self._on_loss, job)
+                self._clock.after(0.0, self._owner.job_lost, job)
             self._jobs.clear()
         self._watch()
         self._plan_next()
@@ -205,7 +196,7 @@ class FairDevice:
             self._meter.load(clock.now_s, 0.0 if self._is_down else float(min(n, self._device.n_cores)), n)
         if n > 0 and not self._is_down:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
-            clock.after(delay_s, self._on_end, self._generation)
+            clock.after(delay_s, self._on_end, Call(self._generation))
 
     def _on_end(self, event: Call) -> None:
         if event.value != self._generation:
@@ -220,9 +211,6 @@ class FairDevice:
         self._plan_next()
         for job in ended:
             self._owner.job_done(job)
-
-    def _on_loss(self, event: Call) -> None:
-        self._owner.job_lost(event.value)
 
     def _leave(self, job: Job) -> None:
         """Account for a computation that is done or lost."""

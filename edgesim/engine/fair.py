@@ -23,7 +23,7 @@ class FairStages:
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Call], None],
+        on_arrival: Callable[[Message], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -44,9 +44,8 @@ class FairStages:
         for flow in self._flows.flows():
             self._account(flow)
 
-    def _on_join(self, event: Call) -> None:
+    def _on_join(self, message: Message) -> None:
         """Let a message share the channels of its stage, unless something on it is down."""
-        message: Message = event.value
         stage = message.stage
         world = self._world
         now_s = self._clock.now_s
@@ -130,7 +129,7 @@ class FairStages:
             next_s = downtime.next_s(now_s)
             if next_s < inf:
                 self._armed.add(target_id)
-                self._clock.after(next_s - now_s, self._on_outage, target_id)
+                self._clock.after(next_s - now_s, self._on_outage, Call(target_id))
 
     def _on_outage(self, event: Call) -> None:
         """Interrupt every transfer that crosses what goes down now."""

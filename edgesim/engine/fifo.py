@@ -11,7 +11,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.clock import Call
 from edgesim.engine.program import Hop
 from edgesim.engine.world import World
 
@@ -25,7 +24,7 @@ class FifoStages:
     Parameters
     ----------
     world : the trial's surroundings.
-    on_arrival : called with an event that carries a message that has arrived, or what is left of it.
+    on_arrival : called with a message that has arrived, or what is left of it.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
@@ -34,7 +33,7 @@ class FifoStages:
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Call], None],
+        on_arrival: Callable[[Message], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -45,9 +44,6 @@ class FifoStages:
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
         }
-
-    def _on_queue(self, event: Call) -> None:
-        self.enter(event.value)
 
     def enter(self, message: Message) -> None:
         """Queue a message, or what an outage left of it, at its channel."""
@@ -139,7 +135,7 @@ class FifoStages:
                 meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
         up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
         if up_s < inf:
-            self._clock.after(up_s - now_s, self._on_queue, message)
+            self._clock.after(up_s - now_s, self.enter, message)
             return True
         arrival_s = down_s + link.latency_s
         is_heard = down_s > start_s and downtimes.first_s(link.dst_id, start_s, arrival_s) == inf

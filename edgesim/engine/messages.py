@@ -11,7 +11,7 @@ from math import floor, inf
 from typing import Any
 
 from edgesim.domain.transport import Burst
-from edgesim.engine.clock import Call
+from edgesim.engine.clock import Event
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import Losses, Passage
@@ -22,7 +22,7 @@ _WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding mus
 _BYTE_ROUNDING = 1e-6
 
 
-class Message:
+class Message(Event):
     """A message, or a burst of one, under way.
 
     Parameters
@@ -83,7 +83,7 @@ class Message:
             self.talk.is_over = True  # the connection breaks
 
 
-class Talk:
+class Talk(Event):
     """A conversation of an end-to-end transport about one message."""
 
     __slots__ = ("burst", "bursts", "index", "is_over", "lead_s", "n_open", "received", "request", "way")
@@ -145,9 +145,8 @@ class Carrier:
         message.started_s = -1.0
         (self._fair if message.stage.is_fair else self._fifo).enter(message)
 
-    def _on_arrival(self, event: Call) -> None:
+    def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
-        message: Message = event.value
         message.position += 1
         if message.share > 0.0 and message.position < len(message.way.stages):
             self._enter(message)
@@ -162,9 +161,8 @@ class Carrier:
             share = talk.received
         self._on_end(message.request, message.index, 1.0 if share > _WHOLE else share)
 
-    def _on_burst(self, event: Call) -> None:
+    def _on_burst(self, talk: Talk) -> None:
         """Send the next burst of a conversation."""
-        talk: Talk = event.value
         if talk.is_over:
             return
         talk.n_open += 1

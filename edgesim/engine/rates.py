@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
-from edgesim.engine.clock import Call
+from edgesim.engine.clock import Call, Event
 from edgesim.engine.world import World
 from edgesim.network.sharing import max_min_rates
 
@@ -43,7 +43,7 @@ class Flow:
         return 1.0 - self.left_bit / self.amount_bit
 
 
-class _Component:
+class _Component(Event):
     """Transfers that are connected through channels; dead when anything about them has changed since."""
 
     __slots__ = ("flows", "is_alive")
@@ -82,7 +82,7 @@ class FairChannels:
         self._touch(flow.usage)
         if not flow.usage:
             flow.left_bit = 0.0
-            self._clock.after(0.0, self._on_free_end, flow)
+            self._clock.after(0.0, self._on_free_end, Call(flow))
 
     def leave(self, flow: Flow) -> None:
         """Take a transfer out; `flow.left_bit` is what it has not sent."""
@@ -177,9 +177,8 @@ class FairChannels:
             for channel, value in load.items():
                 self._meters[channel].load(self._clock.now_s, value, len(self._users.get(channel, ())))
 
-    def _on_timer(self, event: Call) -> None:
+    def _on_timer(self, component: _Component) -> None:
         """End the transfers whose time has come."""
-        component: _Component = event.value
         if not component.is_alive:
             return
         now_s = self._clock.now_s

@@ -78,7 +78,7 @@ class Releases:
             self._left -= 1
             self._n_waiting += 1
             self._n_planned += 1
-            self._clock.after(delay_s, self._on_release, (number, self._clock.now_s))
+            self._clock.after(delay_s, self._on_release, Call((number, self._clock.now_s)))
 
     def _on_release(self, event: Call) -> None:
         number, planned_s = event.value

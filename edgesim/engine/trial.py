@@ -105,29 +105,17 @@ class Trial:
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""
         self._releases = releases
+        checker = self.world.checker
         is_collecting = gc.isenabled()
         gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
         try:
             releases.begin(self.clock, self._release)
-            self._happen()
+            self._stop_if_over()
+            self.n_events = self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
             self._close()
         finally:
             if is_collecting:
                 gc.enable()
-
-    def _happen(self) -> None:
-        """Let events happen in order of time."""
-        active, releases, checker = self._active, self._releases, self.world.checker
-        step, peek, until_s = self.clock.step, self.clock.peek, self.world.horizon_s
-        n_events = 0
-        while (active or releases.is_open) and (moment_s := peek()) <= until_s:
-            if moment_s == inf:
-                break  # nothing is to come that could end these requests
-            if checker is not None:
-                checker.moment(moment_s)
-            step()
-            n_events += 1
-        self.n_events = n_events
 
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""
@@ -153,6 +141,7 @@ class Trial:
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
             self.records[number] = self._summary(request, "rejected", nan, 0.0)
             self._releases.ended()
+            self._stop_if_over()
             return
         self._n_released += 1
         self._n_present += 1
@@ -161,7 +150,7 @@ class Trial:
             self.world.checker.entered()
         request.n_open += 1  # so that nothing ends while it begins
         if self._deadline_s is not None:
-            self.clock.after(self._deadline_s, self._on_request_deadline, request)
+            self.clock.after(self._deadline_s, self._on_request_deadline, Call(request))
         program = self.program
         for index in program.deadline_steps:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
@@ -200,6 +189,12 @@ class Trial:
         """Sum up a request of which nothing is under way any more."""
         if self._active.pop(request.number, None) is not None:
             self._record(request)
+            self._stop_if_over()
+
+    def _stop_if_over(self) -> None:
+        """Stop when nothing is under way and nothing more comes."""
+        if not self._active and not self._releases.is_open:
+            self.clock.stop()
 
     def _record(self, request: _Request) -> None:
         """Sum up a request."""
@@ -256,7 +251,7 @@ class Trial:
         if isinstance(step, Compute) and step.deadline_s is not None:
             request.n_open += 1
             request.is_timed[index] = True
-            self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
+            self.clock.after(step.deadline_s, self._on_step_deadline, Call((request, index)))
 
     def _on_step_deadline(self, event: Call) -> None:
         """Begin a step with what arrived, unless it has begun."""
