@@ -28,7 +28,8 @@ class FifoStages:
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_clock", "_free_s", "_on_arrival", "_on_sent", "_world")
+    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_meters", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
+                 "_on_sent", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -38,6 +39,11 @@ class FifoStages:
     ) -> None:
         self._world = world
         self._clock = world.clock
+        self._checker = world.checker
+        self._horizon_s = world.horizon_s
+        self._has_outages = world.has_outages
+        self._has_meters = world.channel_meters is not None
+        self._kind = world.program.kind
         self._on_arrival = on_arrival
         self._on_sent = on_sent
         self._free_s = [0.0] * world.program.n_channels
@@ -49,27 +55,28 @@ class FifoStages:
         """Queue a message, or what an outage left of it, at its channel."""
         stage = message.stage
         hop = stage.hops[0]
-        world = self._world
-        now_s = self._clock.now_s
+        clock = self._clock
+        now_s = clock.now_s
         share = received = message.share
         waited_s = 0.0
         if message.passages is not None:
             share, received, waited_s = message.passages[stage.first_hop]
-        start_s = max(now_s, self._free_s[hop.channel])
+        free_s = self._free_s[hop.channel]
+        start_s = free_s if free_s > now_s else now_s
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
         if hop.channel in self._before:
             end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
             end_s = max(end_s, message.tail_s + hop.packet_s)
-        if world.channel_meters is not None:
-            for meter in world.meters_of(hop):
+        if self._has_meters:
+            for meter in self._world.meters_of(hop):
                 meter.arrive(now_s)
-        if world.has_outages and self._is_interrupted(message, start_s, end_s):
+        if self._has_outages and self._is_interrupted(message, start_s, end_s):
             return
         self._occupy(message, start_s, end_s, 1.0)
         message.share = received
         arrival_s = end_s + hop.link.latency_s + waited_s
-        if world.has_outages:
+        if self._has_outages:
             arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
         if message.talk is not None:
             self._on_sent(message, message.started_s, end_s)
@@ -77,7 +84,7 @@ class FifoStages:
             message.tail_s = arrival_s
             head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
             arrival_s = max(now_s, min(head_s, arrival_s))
-        self._clock.after(arrival_s - now_s, self._on_arrival, message)
+        clock.after(arrival_s - now_s, self._on_arrival, message)
 
     def _contention(self, hop: Hop, now_s: float) -> float:
         """Return by which share a message takes longer, since other devices wait for the channel too."""
@@ -89,30 +96,29 @@ class FifoStages:
 
     def _occupy(self, message: Message, start_s: float, end_s: float, done: float) -> None:
         """Let a message have its channel, until `done` of this hop is sent; count bytes and times."""
-        world = self._world
-        stage = message.stage
-        hop = stage.hops[0]
+        hop = message.stage.hops[0]
         request = message.request
-        if world.checker is not None:
-            world.checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
+        if self._checker is not None:
+            self._checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
         self._free_s[hop.channel] = end_s
         if hop.channel in self._before:
             self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
-        if world.channel_meters is not None:
-            for meter in world.meters_of(hop):
-                meter.stay(self._clock.now_s, start_s, end_s, (request.number, message.index), hop.link.link_id)
-        if end_s > world.horizon_s:
-            cut_s = max(start_s, world.horizon_s)
+        if self._has_meters:
+            who = (request.number, message.index)
+            for meter in self._world.meters_of(hop):
+                meter.stay(self._clock.now_s, start_s, end_s, who, hop.link.link_id)
+        if end_s > self._horizon_s:
+            cut_s = max(start_s, self._horizon_s)
             done = (
                 message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
             )
             end_s = cut_s
-        share = message.share if message.passages is None else message.passages[stage.first_hop].sent
-        message.count(hop, world.program.kind[message.index], share, done)
+        share = message.share if message.passages is None else message.passages[message.stage.first_hop].sent
+        message.count(hop, self._kind[message.index], share, done)
         request.transmit_s[hop.src] += end_s - start_s
-        if not world.has_outages or world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
+        if not self._has_outages or self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
             request.receive_s[hop.dst] += end_s - start_s
         message.done = done
 

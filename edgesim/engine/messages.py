@@ -33,7 +33,7 @@ class Message(Event):
     talk : the conversation that it is a burst of, or None.
     """
 
-    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "started_s", "tail_s", "talk",
+    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "stage", "started_s", "tail_s", "talk",
                  "way")  # fmt: skip
 
     def __init__(self, request: Any, index: int, way: Way, share: float, talk: Talk | None) -> None:
@@ -42,17 +42,13 @@ class Message(Event):
         self.way = way
         self.share = share
         self.talk = talk
-        self.position = 0  # stage
+        self.position = 0
+        self.stage = way.stages[0]  # the one at which it stands
         self.passages: list[Passage] | None = None
         self.done = 0.0  # share of the present stage that was sent before an outage
         self.started_s = -1.0  # when the present stage began
         self.lead_s = 0.0  # how much earlier than now it was sent, since a fair stage tells its end at the receiver
         self.tail_s = -inf  # with cut-through: when its last packet will be here
-
-    @property
-    def stage(self) -> Stage:
-        """The stage at which it stands."""
-        return self.way.stages[self.position]
 
     def passages_of(self, stage: Stage) -> list[Passage]:
         """Return what was drawn for each hop of a stage."""
@@ -113,14 +109,15 @@ class Carrier:
     def __init__(self, world: World, losses: Losses, on_end: Callable[[Any, int, float], None]) -> None:
         self._world = world
         self._clock = world.clock
-        self._losses = losses
+        self._ways = world.program.ways
+        self._losses = losses if losses else None
         self._on_end = on_end
         self._fifo = FifoStages(world, self._on_arrival, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
 
     def send(self, request: Any, index: int) -> None:
         """Send the message of a transfer."""
-        way = self._world.program.ways[index]
+        way = self._ways[index]
         if way is None:
             return
         if way.transport is None:
@@ -135,24 +132,20 @@ class Carrier:
 
     def _launch(self, message: Message) -> None:
         """Draw what becomes of the packets, and let the message enter its first stage."""
-        if self._losses:
+        if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request)
-        self._enter(message)
-
-    def _enter(self, message: Message) -> None:
-        """Let a message enter the stage at which it stands."""
-        message.done = 0.0
-        message.started_s = -1.0
         (self._fair if message.stage.is_fair else self._fifo).enter(message)
 
     def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
         message.position += 1
-        if message.share > 0.0 and message.position < len(message.way.stages):
-            self._enter(message)
+        stages, share = message.way.stages, message.share
+        if message.position < len(stages) and share > 0.0:
+            message.stage = stage = stages[message.position]
+            message.done, message.started_s = 0.0, -1.0
+            (self._fair if stage.is_fair else self._fifo).enter(message)
             return
         talk = message.talk
-        share = message.share
         if talk is not None:
             talk.n_open -= 1
             talk.received += share

@@ -23,7 +23,7 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
+    __slots__ = ("_meters_of", "channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
                  "link_meters", "notes", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
@@ -36,6 +36,7 @@ class World:
         self.device_meters: list[Meter | None] = [None] * len(program.devices)
         self.channel_meters: dict[int, Meter] | None = None
         self.link_meters: dict[str, Meter] = {}
+        self._meters_of: dict[str, tuple[Meter, ...]] = {}
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
@@ -62,9 +63,12 @@ class World:
         """Return the meters of a hop: of its channel, and of the link when the channel is a medium; none if not measured."""
         if self.channel_meters is None:
             return ()
-        link = self.link_meters.get(hop.link.link_id)
-        channel = self.channel_meters[hop.channel]
-        return (channel,) if link is None else (channel, link)
+        link_id = hop.link.link_id
+        found = self._meters_of.get(link_id)
+        if found is None:
+            channel, link = self.channel_meters[hop.channel], self.link_meters.get(link_id)
+            found = self._meters_of[link_id] = (channel,) if link is None else (channel, link)
+        return found
 
     def meters(self) -> list[Meter]:
         """Return all meters: devices, channels, and links that share a medium."""
