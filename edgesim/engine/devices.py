@@ -20,7 +20,7 @@ class Job(Event):
 
     Parameters
     ----------
-    request, index : the request and the step of the plan.
+    request, index : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
     left_s : time it still needs on a core of its own, in s.
     arrived_s, mark_s : at a fair device: when it came, and the service given there at which it ends, in s.
     """
@@ -43,9 +43,6 @@ class JobOwner(Protocol):
     def job_lost(self, job: Job) -> None:
         """Take note that a computation will never be done."""
 
-    def job_worked(self, job: Job, core_s: float) -> None:
-        """Take note that a computation used a core for some time, in s."""
-
 
 class FifoDevice:
     """Cores that each serve one computation at a time, in order of arrival.
@@ -54,11 +51,12 @@ class FifoDevice:
     a computation is one event.
     """
 
-    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_owner")
+    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_owner", "_position")
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._device = device = world.program.devices[position]
         self._free_s = [0.0] * device.n_cores
+        self._position = position
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._clock = world.clock
@@ -86,7 +84,8 @@ class FifoDevice:
         if self._checker is not None:
             self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
         heapreplace(self._free_s, end_s)
-        self._owner.job_worked(job, end_s - start_s if end_s <= self._horizon_s else max(0.0, self._horizon_s - start_s))
+        until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
+        job.request.busy_s[self._position] += until_s - start_s
         if self._meter is not None:
             self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
 
@@ -122,9 +121,10 @@ class FairDevice:
     """
 
     __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_since_s")  # fmt: skip
+                 "_position", "_since_s")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
+        self._position = position
         self._device = world.program.devices[position]
         self._clock = world.clock
         self._owner = owner
@@ -214,7 +214,7 @@ class FairDevice:
 
     def _leave(self, job: Job) -> None:
         """Account for a computation that is done or lost."""
-        self._owner.job_worked(job, job.left_s - max(0.0, job.mark_s - self._given_s))
+        job.request.busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
         if self._meter is not None:
             now_s = self._clock.now_s
             self._meter.note((job.arrived_s, job.arrived_s, now_s), (job.request.number, job.index))

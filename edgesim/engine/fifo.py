@@ -116,7 +116,11 @@ class FifoStages:
             )
             end_s = cut_s
         share = message.share if message.passages is None else message.passages[message.stage.first_hop].sent
-        message.count(hop, self._kind[message.index], share, done)
+        kind = self._kind[message.index]
+        if share == done == 1.0 and message.done == 0.0:
+            request.traffic_byte[kind] += hop.wire_byte
+        else:
+            message.count(hop, kind, share, done)
         request.transmit_s[hop.src] += end_s - start_s
         if not self._has_outages or self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
             request.receive_s[hop.dst] += end_s - start_s

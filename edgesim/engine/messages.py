@@ -58,11 +58,8 @@ class Message(Event):
 
     def count(self, hop: Hop, kind: int, share: float, done: float) -> None:
         """Count the bytes that it puts on a link between `self.done` and `done` of the hop, `share` of the packets being all."""
-        if done == 1.0 and share == 1.0 and self.done == 0.0:
-            n_byte = hop.wire_byte
-        else:
-            whole_byte = hop.wire_byte * share
-            n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
+        whole_byte = hop.wire_byte * share
+        n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
         self.request.traffic_byte[kind] += n_byte
 
     def keep(self, hop: Hop, share: float, done: float) -> None:
@@ -121,7 +118,10 @@ class Carrier:
         if way is None:
             return
         if way.transport is None:
-            self._launch(Message(request, index, way, 1.0, None))
+            message = Message(request, index, way, 1.0, None)
+            if self._losses is not None:
+                message.passages = self._losses.draw(way, 1.0, request)
+            (self._fair if message.stage.is_fair else self._fifo).enter(message)
             return
         talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s))
         self._clock.after(talk.burst.delay_s, self._on_burst, talk)

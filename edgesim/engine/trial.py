@@ -163,7 +163,9 @@ class Trial:
             self._start_deadline(request, index)
         for index in program.first_steps:
             self._begin(request, index)
-        self._close_one(request)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
     def _on_request_deadline(self, event: Call) -> None:
         request: _Request = event.value
@@ -181,11 +183,8 @@ class Trial:
             self.world.checker.left(request.number, request.ended_s - request.released_s)
         self._releases.ended()
 
-    def _close_one(self, request: _Request) -> None:
-        """Take note that one thing less is under way."""
-        request.n_open -= 1
-        if request.n_open > 0:
-            return
+    def _close_request(self, request: _Request) -> None:
+        """End a request of which nothing is under way any more."""
         if not isnan(request.ended_s):
             self._forget(request)
         elif self._deadline_s is None:
@@ -235,19 +234,16 @@ class Trial:
     def _energy_j(self, request: _Request, waited_s: float) -> float:
         """Return idle power over the time waited while up, plus what computing, sending and receiving add to it."""
         program = self.program
-        downtimes = self.world.downtimes
+        up_s = [waited_s] * len(program.devices)
+        if self.world.has_outages and waited_s > 0.0:
+            from_s, to_s = request.released_s, request.released_s + waited_s
+            total_s = self.world.downtimes.total_s
+            up_s = [waited_s - total_s(device_id, from_s, to_s) for device_id in program.device_ids]
         energy_j = 0.0
-        for device, device_id in enumerate(program.device_ids):
-            up_s = waited_s
-            if downtimes and waited_s > 0.0:
-                up_s -= downtimes.total_s(device_id, request.released_s, request.released_s + waited_s)
-            idle_w = program.idle_w[device]
-            energy_j += (
-                idle_w * up_s
-                + (program.busy_w[device] - idle_w) * request.busy_s[device]
-                + (program.transmit_w[device] - idle_w) * request.transmit_s[device]
-                + (program.receive_w[device] - idle_w) * request.receive_s[device]
-            )
+        for (idle_w, busy_w, transmit_w, receive_w), device_up_s, busy_s, transmit_s, receive_s in zip(
+            program.power_w, up_s, request.busy_s, request.transmit_s, request.receive_s, strict=True
+        ):
+            energy_j += idle_w * device_up_s + busy_w * busy_s + transmit_w * transmit_s + receive_w * receive_s
         return energy_j
 
     # ---- steps
@@ -308,7 +304,9 @@ class Trial:
                 self._begin(request, user)
             elif request.missing_local[user] == 0:
                 self._start_deadline(request, user)
-        self._close_one(request)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
     def _is_first(self, request: _Request, index: int) -> bool:
         """Take note that an alternative has come, and return whether it is the first of its group."""
@@ -317,18 +315,17 @@ class Trial:
 
     def job_lost(self, job: Job) -> None:
         """Take note that a computation will never be done."""
-        self._close_one(job.request)
-
-    def job_worked(self, job: Job, core_s: float) -> None:
-        """Take note that a computation used a core."""
-        job.request.busy_s[self.program.device[job.index]] += core_s
+        request: _Request = job.request
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
     def _message_ended(self, request: _Request, index: int, share: float) -> None:
         """Deliver a message, or the part of it that came, unless it is too late to be used."""
         users = self.program.users[index]
         if self.program.rivals[index] and share == 1.0 and not self._is_first(request, index):
             request.delivered[self.program.transfer_index[index]] = True  # it came, though nobody waits for it any more
-        elif share > 0.0 and not request.has_begun_any(users):
+        elif share > 0.0 and not (request.has_begun[users[0]] if len(users) == 1 else request.has_begun_any(users)):
             transfer = self.program.transfer_index[index]
             if share < 1.0:
                 request.partial[transfer] = share
@@ -338,4 +335,6 @@ class Trial:
                     request.missing[user] -= 1
                     if request.missing[user] == 0:
                         self._begin(request, user)
-        self._close_one(request)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
