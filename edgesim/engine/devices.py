@@ -51,7 +51,8 @@ class FifoDevice:
     a computation is one event.
     """
 
-    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_owner", "_position")
+    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_on_end", "_owner",
+                 "_position")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._device = device = world.program.devices[position]
@@ -61,6 +62,7 @@ class FifoDevice:
         self._horizon_s = world.horizon_s
         self._clock = world.clock
         self._owner = owner
+        self._on_end = owner.job_done
         self._downtime = world.downtimes.get(device.device_id)
         self._meter = world.device_meters[position]
 
@@ -68,8 +70,6 @@ class FifoDevice:
         """Take a computation."""
         clock = self._clock
         now_s = clock.now_s
-        if self._meter is not None:
-            self._meter.arrive(now_s)
         free_s = self._free_s[0]
         start_s = free_s if free_s > now_s else now_s
         end_s = start_s + job.left_s
@@ -77,7 +77,7 @@ class FifoDevice:
             self._interrupt(job, start_s, down_s)
             return
         self._occupy(job, start_s, end_s)
-        clock.after(end_s - now_s, self._owner.job_done, job)
+        clock.after(end_s - now_s, self._on_end, job)
 
     def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""

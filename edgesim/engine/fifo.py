@@ -68,9 +68,6 @@ class FifoStages:
             end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
             end_s = max(end_s, message.tail_s + hop.packet_s)
-        if self._has_meters:
-            for meter in self._world.meters_of(hop):
-                meter.arrive(now_s)
         if self._has_outages and self._is_interrupted(message, start_s, end_s):
             return
         self._occupy(message, start_s, end_s, 1.0)

@@ -57,12 +57,14 @@ class Meter:
         return max(0.0, min(end_s, self.until_s) - max(start_s, self._from_s))
 
     def arrive(self, now_s: float) -> None:
-        """Count an arrival."""
+        """Count an arrival at a resource that reports changes of load."""
         self.n_arrived += self._from_s <= now_s
 
     def stay(self, arrived_s: float, started_s: float, ended_s: float, who: tuple[int, int], link_id: str = "") -> None:
         """Add one computation or message that came, was served and left; `who` is its request and step, by numbers."""
-        if self._from_s <= arrived_s and ended_s <= self.until_s:
+        has_come = self._from_s <= arrived_s
+        self.n_arrived += has_come
+        if has_come and ended_s <= self.until_s:
             self._waiting += started_s - arrived_s
             self._busy += ended_s - started_s
             self._present += ended_s - arrived_s

@@ -219,16 +219,16 @@ class Trial:
     def _summary(self, request: _Request, outcome: Outcome, latency_s: float, waited_s: float) -> RequestRecord:
         input_byte, intermediate_byte, result_byte = request.traffic_byte
         return RequestRecord(
-            released_s=request.released_s,
-            latency_s=latency_s,
-            outcome=outcome,
-            lost=request.lost,
-            input_byte=input_byte,
-            intermediate_byte=intermediate_byte,
-            result_byte=result_byte,
-            energy_j=self._energy_j(request, waited_s),
-            partial=tuple(sorted(request.partial.items())),
-            n_retransmitted=request.n_retransmitted,
+            request.released_s,
+            latency_s,
+            outcome,
+            request.lost,
+            input_byte,
+            intermediate_byte,
+            result_byte,
+            self._energy_j(request, waited_s),
+            tuple(sorted(request.partial.items())) if request.partial else (),
+            request.n_retransmitted,
         )
 
     def _energy_j(self, request: _Request, waited_s: float) -> float:
