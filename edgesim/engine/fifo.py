@@ -64,13 +64,13 @@ class FifoStages:
         free_s = self._free_s[hop.channel]
         start_s = free_s if free_s > now_s else now_s
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
-        if hop.channel in self._before:
+        if self._before and hop.channel in self._before:
             end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
             end_s = max(end_s, message.tail_s + hop.packet_s)
-        if self._has_outages and self._is_interrupted(message, start_s, end_s):
+        if self._has_outages and self._is_interrupted(message, share, start_s, end_s):
             return
-        self._occupy(message, start_s, end_s, 1.0)
+        self._occupy(message, hop, share, (start_s, end_s, 1.0))
         message.share = received
         arrival_s = end_s + hop.link.latency_s + waited_s
         if self._has_outages:
@@ -91,14 +91,21 @@ class FifoStages:
         n_others = len({src for _, src in before} - {hop.src})
         return self._world.program.channels[hop.channel].contention * n_others
 
-    def _occupy(self, message: Message, start_s: float, end_s: float, done: float) -> None:
-        """Let a message have its channel, until `done` of this hop is sent; count bytes and times."""
-        hop = message.stage.hops[0]
+    def _occupy(self, message: Message, hop: Hop, share: float, span: tuple[float, float, float]) -> None:
+        """Let a message have its channel; count bytes and times.
+
+        Parameters
+        ----------
+        message, hop : the message and its link.
+        share : packets sent on the link / packets of the transfer.
+        span : from when and until when, in s, and how much of the hop is then sent.
+        """
+        start_s, end_s, done = span
         request = message.request
         if self._checker is not None:
             self._checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
         self._free_s[hop.channel] = end_s
-        if hop.channel in self._before:
+        if self._before and hop.channel in self._before:
             self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
@@ -112,7 +119,6 @@ class FifoStages:
                 message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
             )
             end_s = cut_s
-        share = message.share if message.passages is None else message.passages[message.stage.first_hop].sent
         kind = self._kind[message.index]
         if share == done == 1.0 and message.done == 0.0:
             request.traffic_byte[kind] += hop.wire_byte
@@ -123,7 +129,7 @@ class FifoStages:
             request.receive_s[hop.dst] += end_s - start_s
         message.done = done
 
-    def _is_interrupted(self, message: Message, start_s: float, end_s: float) -> bool:
+    def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
         """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
         hop = message.stage.hops[0]
         link = hop.link
@@ -135,8 +141,8 @@ class FifoStages:
         if down_s == inf:
             return False
         if down_s > start_s:
-            share = (down_s - start_s) / (end_s - start_s)
-            self._occupy(message, start_s, down_s, message.done + (1.0 - message.done) * share)
+            done = message.done + (1.0 - message.done) * ((down_s - start_s) / (end_s - start_s))
+            self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
             for meter in self._world.meters_of(hop):
                 meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)

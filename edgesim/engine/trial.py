@@ -264,6 +264,12 @@ class Trial:
 
     def _begin(self, request: _Request, index: int) -> None:
         """Start a step with whatever of its inputs is there."""
+        program = self.program
+        device = program.device[index]
+        if device < 0:
+            request.n_open += 1
+            self._carrier.send(request, index)
+            return
         if request.has_begun[index]:
             return
         request.has_begun[index] = True
@@ -271,14 +277,10 @@ class Trial:
             request.is_degraded = True
         if not request.is_timed[index]:
             request.n_open += 1  # otherwise its deadline is counted already
-        device = self.program.device[index]
-        if device < 0:
-            self._carrier.send(request, index)
-            return
-        duration_s = self.program.duration_s[index]
+        duration_s = program.duration_s[index]
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
-                duration_s *= model.factor(self.program.devices[device], streams)
+                duration_s *= model.factor(program.devices[device], streams)
         self._devices[device].submit(Job(request, index, duration_s))
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
@@ -293,16 +295,19 @@ class Trial:
         """Finish a computation."""
         request: _Request = job.request
         index = job.index
-        if index == self.program.answer:
+        program = self.program
+        if index == program.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        is_first = not self.program.rivals[index] or self._is_first(request, index)
-        for user in self.program.users[index]:
-            request.missing[user] -= is_first
-            request.missing_local[user] -= 1
-            if request.missing[user] == 0:
+        n_new = 1 if not program.rivals[index] or self._is_first(request, index) else 0
+        missing = request.missing
+        for user in program.users[index]:
+            missing[user] = n_missing = missing[user] - n_new
+            if n_missing == 0:
                 self._begin(request, user)
-            elif request.missing_local[user] == 0:
+                continue
+            request.missing_local[user] -= 1
+            if request.missing_local[user] == 0:
                 self._start_deadline(request, user)
         request.n_open -= 1
         if request.n_open == 0:
@@ -322,18 +327,20 @@ class Trial:
 
     def _message_ended(self, request: _Request, index: int, share: float) -> None:
         """Deliver a message, or the part of it that came, unless it is too late to be used."""
-        users = self.program.users[index]
-        if self.program.rivals[index] and share == 1.0 and not self._is_first(request, index):
-            request.delivered[self.program.transfer_index[index]] = True  # it came, though nobody waits for it any more
+        program = self.program
+        users = program.users[index]
+        transfer = program.transfer_index[index]
+        if program.rivals[index] and share == 1.0 and not self._is_first(request, index):
+            request.delivered[transfer] = True  # it came, though nobody waits for it any more
         elif share > 0.0 and not (request.has_begun[users[0]] if len(users) == 1 else request.has_begun_any(users)):
-            transfer = self.program.transfer_index[index]
             if share < 1.0:
                 request.partial[transfer] = share
             else:
                 request.delivered[transfer] = True
+                missing = request.missing
                 for user in users:
-                    request.missing[user] -= 1
-                    if request.missing[user] == 0:
+                    missing[user] = n_missing = missing[user] - 1
+                    if n_missing == 0:
                         self._begin(request, user)
         request.n_open -= 1
         if request.n_open == 0:
