@@ -55,8 +55,8 @@ class FairStages:
             return
         if message.started_s < 0.0:
             message.started_s = now_s
-            for hop in stage.hops if world.channel_meters is not None else ():
-                for meter in world.meters_of(hop):
+            for hop in stage.hops:
+                for meter in world.meters_of.get(hop.link.link_id, ()):
                     meter.arrive(now_s)
         amount_bit, usage = stage.amount_bit, stage.usage
         if message.passages is not None or message.share != 1.0:
@@ -107,8 +107,8 @@ class FairStages:
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s
-            if self._world.channel_meters is not None:
-                channel, *links = self._world.meters_of(hop)
+            if self._world.meters_of:
+                channel, *links = self._world.meters_of[hop.link.link_id]
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
                 channel.note(moments_s, (request.number, message.index), hop.link.link_id)
                 for meter in links:

@@ -28,8 +28,8 @@ class FifoStages:
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_meters", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_on_sent", "_world")  # fmt: skip
+    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_meters_of",
+                 "_on_arrival", "_on_sent", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class FifoStages:
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._has_outages = world.has_outages
-        self._has_meters = world.channel_meters is not None
+        self._meters_of = world.meters_of
         self._kind = world.program.kind
         self._on_arrival = on_arrival
         self._on_sent = on_sent
@@ -109,10 +109,10 @@ class FifoStages:
             self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
-        if self._has_meters:
-            who = (request.number, message.index)
-            for meter in self._world.meters_of(hop):
-                meter.stay(self._clock.now_s, start_s, end_s, who, hop.link.link_id)
+        if self._meters_of:
+            now_s, who, link_id = self._clock.now_s, (request.number, message.index), hop.link.link_id
+            for meter in self._meters_of[link_id]:
+                meter.stay(now_s, start_s, end_s, who, link_id)
         if end_s > self._horizon_s:
             cut_s = max(start_s, self._horizon_s)
             done = (
@@ -144,7 +144,7 @@ class FifoStages:
             done = message.done + (1.0 - message.done) * ((down_s - start_s) / (end_s - start_s))
             self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
-            for meter in self._world.meters_of(hop):
+            for meter in self._meters_of.get(link.link_id, ()):
                 meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
         up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
         if up_s < inf:

@@ -9,7 +9,7 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
 from edgesim.engine.meters import Meter, Note
 from edgesim.engine.outages import Downtimes
-from edgesim.engine.program import Hop, Program
+from edgesim.engine.program import Program
 
 
 class World:
@@ -23,8 +23,8 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("_meters_of", "channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
-                 "link_meters", "notes", "program")  # fmt: skip
+    __slots__ = ("channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
+                 "link_meters", "meters_of", "notes", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -36,7 +36,7 @@ class World:
         self.device_meters: list[Meter | None] = [None] * len(program.devices)
         self.channel_meters: dict[int, Meter] | None = None
         self.link_meters: dict[str, Meter] = {}
-        self._meters_of: dict[str, tuple[Meter, ...]] = {}
+        self.meters_of: dict[str, tuple[Meter, ...]] = {}  # by link: of its channel, and its own when that is a medium
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
@@ -52,23 +52,11 @@ class World:
             index: meter(channel.channel_id, "medium" if channel.is_medium else "link")
             for index, channel in enumerate(program.channels)
         }
-        links = {hop.link.link_id: hop for hops in program.hops for hop in hops}
-        self.link_meters = {
-            link_id: Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
-            for link_id, hop in links.items()
-            if program.channels[hop.channel].is_medium
-        }
-
-    def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
-        """Return the meters of a hop: of its channel, and of the link when the channel is a medium; none if not measured."""
-        if self.channel_meters is None:
-            return ()
-        link_id = hop.link.link_id
-        found = self._meters_of.get(link_id)
-        if found is None:
-            channel, link = self.channel_meters[hop.channel], self.link_meters.get(link_id)
-            found = self._meters_of[link_id] = (channel,) if link is None else (channel, link)
-        return found
+        for link_id, channel in program.links:
+            self.meters_of[link_id] = (self.channel_meters[channel],)
+            if program.channels[channel].is_medium:
+                self.link_meters[link_id] = Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
+                self.meters_of[link_id] += (self.link_meters[link_id],)
 
     def meters(self) -> list[Meter]:
         """Return all meters: devices, channels, and links that share a medium."""
