@@ -7,7 +7,7 @@ or when nothing that could still bring the answer is under way: so nothing hangs
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
@@ -74,7 +74,7 @@ class Trial:
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit : as of `edgesim.engine.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, on_record : as of `edgesim.engine.simulation.simulate`.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Trial:
         streams: ReplicationStreams | None,
         deadline_s: float | None,
         admission_limit: int | None,
+        on_record: Callable[[int, RequestRecord], None] | None,
     ) -> None:
         if (losses or slowdowns) and streams is None:
             raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
@@ -94,6 +95,7 @@ class Trial:
         self.program = world.program
         self.clock = world.clock
         self.records: dict[int, RequestRecord] = {}
+        self._keep = self.records.__setitem__ if on_record is None else on_record
         self.n_events = 0
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
@@ -146,7 +148,7 @@ class Trial:
         now_s = self.clock.now_s
         request = _Request(self.program, number, now_s)
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
-            self.records[number] = self._summary(request, "rejected", nan, 0.0)
+            self._keep(number, self._summary(request, "rejected", nan, 0.0))
             self._releases.ended()
             self._stop_if_over()
             return
@@ -214,7 +216,7 @@ class Trial:
             outcome = "degraded" if request.is_degraded else "completed"
         else:
             outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
-        self.records[request.number] = self._summary(request, outcome, latency_s, waited_s)
+        self._keep(request.number, self._summary(request, outcome, latency_s, waited_s))
 
     def _summary(self, request: _Request, outcome: Outcome, latency_s: float, waited_s: float) -> RequestRecord:
         input_byte, intermediate_byte, result_byte = request.traffic_byte
