@@ -62,13 +62,13 @@ class Meter:
 
     def stay(self, arrived_s: float, started_s: float, ended_s: float, who: tuple[int, int], link_id: str = "") -> None:
         """Add one computation or message that came, was served and left; `who` is its request and step, by numbers."""
-        has_come = self._from_s <= arrived_s
-        self.n_arrived += has_come
-        if has_come and ended_s <= self.until_s:
+        if self._from_s <= arrived_s and ended_s <= self.until_s:
+            self.n_arrived += 1
             self._waiting += started_s - arrived_s
             self._busy += ended_s - started_s
             self._present += ended_s - arrived_s
         else:
+            self.n_arrived += self._from_s <= arrived_s
             self._waiting += self._cut(arrived_s, started_s)
             self._busy += self._cut(started_s, ended_s)
             self._present += self._cut(arrived_s, ended_s)
