@@ -110,7 +110,7 @@ class Program:
     ----------
     plan : the plan.
     device_ids : devices of the plan and of its routes; positions are the device indices used below.
-    power_w : by device: idle power, and what computing, sending and receiving add to it, in W.
+    idle_w, busy_w, transmit_w, receive_w : power by device, in W.
     n_channels : media and links that messages occupy.
     steps : the plan's steps; positions are the step indices used below.
     device : by step: index of the computing device, or -1 for a transfer.
@@ -134,7 +134,10 @@ class Program:
 
     plan: Plan
     device_ids: tuple[str, ...]
-    power_w: tuple[tuple[float, float, float, float], ...]
+    idle_w: tuple[float, ...]
+    busy_w: tuple[float, ...]
+    transmit_w: tuple[float, ...]
+    receive_w: tuple[float, ...]
     n_channels: int
     steps: tuple[Compute | Transfer, ...]
     device: tuple[int, ...]
@@ -301,10 +304,10 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
     return Program(
         plan=plan,
         device_ids=device_ids,
-        power_w=tuple(
-            (one.idle_w, one.busy_w - one.idle_w, one.transmit_w - one.idle_w, one.receive_w - one.idle_w)
-            for one in profiles
-        ),
+        idle_w=tuple(profile.idle_w for profile in profiles),
+        busy_w=tuple(profile.busy_w for profile in profiles),
+        transmit_w=tuple(profile.transmit_w for profile in profiles),
+        receive_w=tuple(profile.receive_w for profile in profiles),
         steps=plan.steps,
         device=tuple(device_index[step.device_id] if isinstance(step, Compute) else -1 for step in plan.steps),
         duration_s=tuple(

@@ -24,10 +24,13 @@ from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 
+_BEGUN = -(2**29)  # far below any number of inputs
+
+
 class _Request:
     """The state of one request: what is done, what was used, what it cost."""
 
-    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_begun", "has_come", "is_degraded", "is_timed",
+    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_come", "is_degraded", "is_timed",
                  "missing", "missing_local", "n_open", "n_retransmitted", "number", "partial", "receive_s", "released_s", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
@@ -38,9 +41,8 @@ class _Request:
         self.answered_s = nan
         self.ended_s = nan
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
-        self.missing = list(program.n_inputs)
+        self.missing = list(program.n_inputs)  # inputs that have not come; below 0 when the computation has begun
         self.missing_local = list(program.n_local)
-        self.has_begun = bytearray(len(program.steps))
         self.has_come = bytearray(len(program.steps))  # alternatives whose end the step that needs them knows
         self.is_degraded = False  # a step went on with less than its inputs
         self.is_timed = bytearray(len(program.steps))
@@ -52,12 +54,9 @@ class _Request:
         self.transmit_s = [0.0] * n_devices
         self.receive_s = [0.0] * n_devices
 
-    def has_begun_any(self, indices: Sequence[int]) -> bool:
-        """Return whether any of some steps has begun."""
-        for index in indices:  # noqa: SIM110 - a generator takes three times as long
-            if self.has_begun[index]:
-                return True
-        return False
+    def has_begun(self, indices: Sequence[int]) -> bool:
+        """Return whether any of some computations has begun."""
+        return any(self.missing[index] < 0 for index in indices)
 
     @property
     def lost(self) -> int:
@@ -242,10 +241,17 @@ class Trial:
             total_s = self.world.downtimes.total_s
             up_s = [waited_s - total_s(device_id, from_s, to_s) for device_id in program.device_ids]
         energy_j = 0.0
-        for (idle_w, busy_w, transmit_w, receive_w), device_up_s, busy_s, transmit_s, receive_s in zip(
-            program.power_w, up_s, request.busy_s, request.transmit_s, request.receive_s, strict=True
+        power_w = (program.idle_w, program.busy_w, program.transmit_w, program.receive_w)
+        times_s = (up_s, request.busy_s, request.transmit_s, request.receive_s)
+        for idle_w, busy_w, transmit_w, receive_w, device_up_s, busy_s, transmit_s, receive_s in zip(
+            *power_w, *times_s, strict=True
         ):
-            energy_j += idle_w * device_up_s + busy_w * busy_s + transmit_w * transmit_s + receive_w * receive_s
+            energy_j += (
+                idle_w * device_up_s
+                + (busy_w - idle_w) * busy_s
+                + (transmit_w - idle_w) * transmit_s
+                + (receive_w - idle_w) * receive_s
+            )
         return energy_j
 
     # ---- steps
@@ -261,7 +267,7 @@ class Trial:
     def _on_step_deadline(self, event: Call) -> None:
         """Begin a step with what arrived, unless it has begun."""
         request, index = event.value
-        if not request.has_begun[index]:
+        if request.missing[index] >= 0:
             self._begin(request, index)
 
     def _begin(self, request: _Request, index: int) -> None:
@@ -272,11 +278,12 @@ class Trial:
             request.n_open += 1
             self._carrier.send(request, index)
             return
-        if request.has_begun[index]:
+        n_missing = request.missing[index]
+        if n_missing < 0:
             return
-        request.has_begun[index] = True
-        if request.missing[index] > 0:
+        if n_missing > 0:
             request.is_degraded = True
+        request.missing[index] = _BEGUN
         if not request.is_timed[index]:
             request.n_open += 1  # otherwise its deadline is counted already
         duration_s = program.duration_s[index]
@@ -307,10 +314,10 @@ class Trial:
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
-                continue
-            request.missing_local[user] -= 1
-            if request.missing_local[user] == 0:
-                self._start_deadline(request, user)
+            elif n_missing > 0:
+                request.missing_local[user] -= 1
+                if request.missing_local[user] == 0:
+                    self._start_deadline(request, user)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
@@ -334,7 +341,7 @@ class Trial:
         transfer = program.transfer_index[index]
         if program.rivals[index] and share == 1.0 and not self._is_first(request, index):
             request.delivered[transfer] = True  # it came, though nobody waits for it any more
-        elif share > 0.0 and not (request.has_begun[users[0]] if len(users) == 1 else request.has_begun_any(users)):
+        elif share > 0.0 and not (request.missing[users[0]] < 0 if len(users) == 1 else request.has_begun(users)):
             if share < 1.0:
                 request.partial[transfer] = share
             else:
