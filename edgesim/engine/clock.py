@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from heapq import heappop, heappush
-from operator import attrgetter
 from typing import Any, ClassVar, TypeVar
 
 import simpy
@@ -14,42 +13,50 @@ from edgesim.errors import SimulationError
 
 _NORMAL, _LAST = 1, 9  # among events of one moment smaller priorities come first; SimPy's own are 0 and 1
 
+_T = TypeVar("_T")
 
-class Event:
-    """All that SimPy's queue asks of an event, which calls one function back with itself.
 
-    What waits for one thing at a time (a computation, a message) is an event itself, so that nothing else is made for it.
+class Moment:
+    """All that happens at one moment, in the order in which it was planned: one event of SimPy's queue.
+
+    Equal devices do things at equal times, so that the queue is much shorter than what is to happen.
+
+    Parameters
+    ----------
+    callbacks : what SimPy calls with the event.
     """
 
-    __slots__ = ("callbacks",)
+    __slots__ = ("callbacks", "calls")
 
     _ok: ClassVar[bool] = True  # it cannot fail
-    callbacks: tuple[Callable[[Any], None], ...]
 
-
-class Call(Event):
-    """An event that carries a value."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any = None) -> None:
-        self.value = value
-
-
-_EventT = TypeVar("_EventT", bound=Event)
+    def __init__(self, callbacks: tuple[Callable[[Moment], None], ...]) -> None:
+        self.callbacks = callbacks
+        self.calls: list[tuple[Callable[[Any], None], Any]] = []
 
 
 class Clock(simpy.Environment):
-    """Calls back at simulated times; never back in time."""
+    """Calls back at simulated times; never back in time.
+
+    Attributes
+    ----------
+    n_events : what has happened, counted.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._moments: dict[float, Moment] = {}
+        self._callbacks = (self._perform,)
         self._is_over = False
+        self.n_events = 0
 
-    now_s: property = property(attrgetter("_now"), doc="The present moment, in s from the start of the trial.")
+    @property
+    def now_s(self) -> float:
+        """The present moment, in s from the start of the trial."""
+        return self._now
 
-    def after(self, delay_s: float, callback: Callable[[_EventT], None], event: _EventT) -> None:
-        """Call `callback` with an event, which waits for nothing else, `delay_s` from now.
+    def after(self, delay_s: float, callback: Callable[[_T], None], value: _T) -> None:
+        """Call `callback` with a value, `delay_s` from now.
 
         Raises
         ------
@@ -58,17 +65,32 @@ class Clock(simpy.Environment):
         """
         if not delay_s >= 0.0:
             raise SimulationError(f"at {self._now!r} s something is to happen after {delay_s!r} s")
-        event.callbacks = (callback,)
-        heappush(self._queue, (self._now + delay_s, _NORMAL, next(self._eid), event))  # type: ignore[misc]
+        moment_s = self._now + delay_s
+        moment = self._moments.get(moment_s)
+        if moment is None:
+            moment = self._moments[moment_s] = Moment(self._callbacks)
+            heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+        moment.calls.append((callback, value))
 
-    def settle(self, callback: Callable[[Call], None]) -> None:
-        """Call `callback` when everything else of the present moment has happened."""
-        event = Call()
-        event.callbacks = (callback,)
-        heappush(self._queue, (self._now, _LAST, next(self._eid), event))  # type: ignore[misc]
+    def settle(self, callback: Callable[[None], None]) -> None:
+        """Call `callback` with nothing when everything else of the present moment has happened."""
+        moment = Moment(self._callbacks)
+        moment.calls.append((callback, None))
+        heappush(self._queue, (self._now, _LAST, next(self._eid), moment))  # type: ignore[misc]
 
-    def happen(self, until_s: float, watch: Callable[[float], None] | None) -> int:
-        """Let events happen in order of time, until `stop` or `until_s`, and return their number.
+    def _perform(self, moment: Moment) -> None:
+        """Let everything of a moment happen, also what is planned for it meanwhile."""
+        n_before = self.n_events
+        for n_events, (callback, value) in enumerate(moment.calls, n_before + 1):
+            self.n_events = n_events
+            callback(value)
+            if self._is_over:
+                break
+        if self._moments.get(self._now) is moment:
+            del self._moments[self._now]
+
+    def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
+        """Let events happen in order of time, until `stop` or `until_s`.
 
         This is SimPy's `step` in a loop, without what only processes and failing events need.
 
@@ -77,17 +99,14 @@ class Clock(simpy.Environment):
         until_s : the last moment, in s; what is to happen at infinity never does.
         watch : is told each moment before it comes, or None.
         """
-        queue = self._queue
+        queue, perform = self._queue, self._perform
         last_s = min(until_s, sys.float_info.max)
-        n_events = 0
         while queue and queue[0][0] <= last_s and not self._is_over:
-            moment_s, _, _, event = heappop(queue)
+            moment_s, _, _, moment = heappop(queue)
             if watch is not None:
                 watch(moment_s)
             self._now = moment_s
-            event.callbacks[0](event)
-            n_events += 1
-        return n_events
+            perform(moment)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         """Let nothing more happen."""

@@ -10,12 +10,11 @@ from math import inf
 from typing import Any, Protocol
 
 from edgesim.domain.topology import Device
-from edgesim.engine.clock import Call, Event
 from edgesim.engine.outages import Downtime
 from edgesim.engine.world import World
 
 
-class Job(Event):
+class Job:
     """One computation of one request at one device.
 
     Parameters
@@ -160,9 +159,9 @@ class FairDevice:
         now_s = self._clock.now_s
         next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
         if next_s < inf:
-            self._clock.after(next_s - now_s, self._on_change, Call())
+            self._clock.after(next_s - now_s, self._on_change, None)
 
-    def _on_change(self, _event: Call) -> None:
+    def _on_change(self, _: None) -> None:
         """Go down or come up."""
         self._advance()
         self._is_down = not self._is_down
@@ -196,10 +195,10 @@ class FairDevice:
             self._meter.load(clock.now_s, 0.0 if self._is_down else float(min(n, self._device.n_cores)), n)
         if n > 0 and not self._is_down:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
-            clock.after(delay_s, self._on_end, Call(self._generation))
+            clock.after(delay_s, self._on_end, self._generation)
 
-    def _on_end(self, event: Call) -> None:
-        if event.value != self._generation:
+    def _on_end(self, generation: int) -> None:
+        if generation != self._generation:
             return
         self._since_s = self._clock.now_s
         self._given_s = self._jobs[0][0]  # by definition of this moment

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.clock import Call
 from edgesim.engine.program import Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
 from edgesim.engine.world import World
@@ -129,11 +128,10 @@ class FairStages:
             next_s = downtime.next_s(now_s)
             if next_s < inf:
                 self._armed.add(target_id)
-                self._clock.after(next_s - now_s, self._on_outage, Call(target_id))
+                self._clock.after(next_s - now_s, self._on_outage, target_id)
 
-    def _on_outage(self, event: Call) -> None:
+    def _on_outage(self, target_id: str) -> None:
         """Interrupt every transfer that crosses what goes down now."""
-        target_id: str = event.value
         self._armed.discard(target_id)
         for flow in list(self._watched.get(target_id, ())):
             message: Message = flow.owner

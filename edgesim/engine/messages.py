@@ -11,7 +11,6 @@ from math import floor, inf
 from typing import Any
 
 from edgesim.domain.transport import Burst
-from edgesim.engine.clock import Event
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import Losses, Passage
@@ -22,7 +21,7 @@ _WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding mus
 _BYTE_ROUNDING = 1e-6
 
 
-class Message(Event):
+class Message:
     """A message, or a burst of one, under way.
 
     Parameters
@@ -76,7 +75,7 @@ class Message(Event):
             self.talk.is_over = True  # the connection breaks
 
 
-class Talk(Event):
+class Talk:
     """A conversation of an end-to-end transport about one message."""
 
     __slots__ = ("burst", "bursts", "index", "is_over", "lead_s", "n_open", "received", "request", "way")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
-from edgesim.engine.clock import Call, Event
 from edgesim.engine.world import World
 from edgesim.network.sharing import max_min_rates
 
@@ -43,7 +42,7 @@ class Flow:
         return 1.0 - self.left_bit / self.amount_bit
 
 
-class _Component(Event):
+class _Component:
     """Transfers that are connected through channels; dead when anything about them has changed since."""
 
     __slots__ = ("flows", "is_alive")
@@ -82,7 +81,7 @@ class FairChannels:
         self._touch(flow.usage)
         if not flow.usage:
             flow.left_bit = 0.0
-            self._clock.after(0.0, self._on_free_end, Call(flow))
+            self._clock.after(0.0, self._on_end, flow)
 
     def leave(self, flow: Flow) -> None:
         """Take a transfer out; `flow.left_bit` is what it has not sent."""
@@ -104,9 +103,6 @@ class FairChannels:
             self._advance(flow)
         return list(found)
 
-    def _on_free_end(self, event: Call) -> None:
-        self._on_end(event.value)
-
     def _touch(self, channels: Iterable[int]) -> None:
         self._touched.update(dict.fromkeys(channels))
         if not self._is_settling:
@@ -120,7 +116,7 @@ class FairChannels:
             flow.left_bit = max(0.0, flow.left_bit - flow.rate * (now_s - flow.since_s))
         flow.since_s = now_s
 
-    def _settle(self, _event: Call) -> None:
+    def _settle(self, _: None) -> None:
         """Recompute every component that something of this moment has touched."""
         self._is_settling = False
         touched, self._touched = self._touched, {}

@@ -112,7 +112,7 @@ def trace(
         resources=tuple(meter.record(to_s) for meter in world.meters()),
         from_s=warm_up_s,
         to_s=to_s,
-        n_events=trial.n_events,
+        n_events=world.clock.n_events,
         stays=tuple(
             Stay(note.resource_id, note.request, program.steps[note.step].step_id, note.arrived_s, note.started_s,
                  note.ended_s, note.link_id)

@@ -12,7 +12,6 @@ from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
-from edgesim.engine.clock import Call
 from edgesim.engine.devices import FairDevice, FifoDevice, Job
 from edgesim.engine.losses import Losses
 from edgesim.engine.messages import Carrier
@@ -95,7 +94,6 @@ class Trial:
         self.clock = world.clock
         self.records: dict[int, RequestRecord] = {}
         self._keep = self.records.__setitem__ if on_record is None else on_record
-        self.n_events = 0
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
@@ -119,7 +117,7 @@ class Trial:
         try:
             releases.begin(self.clock, self._release)
             self._stop_if_over()
-            self.n_events = self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
+            self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
             self._close()
         finally:
             if is_collecting:
@@ -158,7 +156,7 @@ class Trial:
             self.world.checker.entered()
         request.n_open += 1  # so that nothing ends while it begins
         if self._deadline_s is not None:
-            self.clock.after(self._deadline_s, self._on_request_deadline, Call(request))
+            self.clock.after(self._deadline_s, self._on_request_deadline, request)
         program = self.program
         for index in program.deadline_steps:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
@@ -168,8 +166,7 @@ class Trial:
         if request.n_open == 0:
             self._close_request(request)
 
-    def _on_request_deadline(self, event: Call) -> None:
-        request: _Request = event.value
+    def _on_request_deadline(self, request: _Request) -> None:
         self._end(request)
         if request.n_open == 0:
             self._forget(request)
@@ -262,11 +259,11 @@ class Trial:
         if isinstance(step, Compute) and step.deadline_s is not None:
             request.n_open += 1
             request.is_timed[index] = True
-            self.clock.after(step.deadline_s, self._on_step_deadline, Call((request, index)))
+            self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
 
-    def _on_step_deadline(self, event: Call) -> None:
+    def _on_step_deadline(self, timed: tuple[_Request, int]) -> None:
         """Begin a step with what arrived, unless it has begun."""
-        request, index = event.value
+        request, index = timed
         if request.missing[index] >= 0:
             self._begin(request, index)
 
