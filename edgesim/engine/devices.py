@@ -70,7 +70,7 @@ class FifoDevice:
         clock = self._clock
         now_s = clock.now_s
         free_s = self._free_s[0]
-        start_s = free_s if free_s > now_s else now_s
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + job.left_s
         if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
             self._interrupt(job, start_s, down_s)
@@ -161,7 +161,7 @@ class FairDevice:
         if next_s < inf:
             self._clock.after(next_s - now_s, self._on_change, None)
 
-    def _on_change(self, _: None) -> None:
+    def _on_change(self, _event: None) -> None:
         """Go down or come up."""
         self._advance()
         self._is_down = not self._is_down

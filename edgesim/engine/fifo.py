@@ -62,7 +62,7 @@ class FifoStages:
         if message.passages is not None:
             share, received, waited_s = message.passages[stage.first_hop]
         free_s = self._free_s[hop.channel]
-        start_s = free_s if free_s > now_s else now_s
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
         if self._before and hop.channel in self._before:
             end_s += (end_s - start_s) * self._contention(hop, now_s)

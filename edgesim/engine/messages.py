@@ -106,7 +106,7 @@ class Carrier:
         self._world = world
         self._clock = world.clock
         self._ways = world.program.ways
-        self._losses = losses if losses else None
+        self._losses = losses or None
         self._on_end = on_end
         self._fifo = FifoStages(world, self._on_arrival, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)

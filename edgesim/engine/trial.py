@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
-from math import inf, isnan, nan
+from math import isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
@@ -21,7 +21,6 @@ from edgesim.engine.world import World
 from edgesim.errors import SimulationError
 from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
-
 
 _BEGUN = -(2**29)  # far below any number of inputs
 
