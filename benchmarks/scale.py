@@ -31,7 +31,7 @@ PROFILE = DeviceProfile("scale", {"conv": 1e9}, 1e9, 0.0, 2**40, 1.0, 2.0, 1.5, 
 CELL = 10
 SIZES = ((100, 10), (100, 1_112), (11_120, 10))
 """Devices, and messages of each; the last two have 100,080 messages."""
-N_TURNS = 5
+N_TURNS = 3
 
 
 class WorkIsTime:
