@@ -1,8 +1,11 @@
 """Time and memory per event of one trial, as the system grows: python benchmarks/scale.py [--json]
 
-Cells of 10 devices, each with an access point that passes on to a neighbour; every device computes and sends 10 messages,
-one after another. Messages in a cell share its medium; with `fair` their rates are computed anew at each arrival and end.
-The small case is repeated, so that its span can be timed.
+Cells of 10 devices around an access point; every device but that computes and sends, again and again, one after another.
+Messages in a cell share its medium; with `fair` their rates are computed anew at each arrival and end. Three cases: 100
+devices with 10 messages each, simulated so often that as many events happen as in the largest; 100 devices that send 100,000
+messages; and 10,000 devices that do. Each without records of resources (`simulate`) and with them (`trace`). The cases are
+timed in turns, in CPU time, and compared with the first in the same turn; medians are printed. Below stands what SimPy alone
+does: one timeout after another, without any model, over as many devices.
 """
 
 from __future__ import annotations
@@ -10,18 +13,25 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import statistics
 import time
 import tracemalloc
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import simpy
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
 from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.engine.simulation import simulate, trace
 
 PROFILE = DeviceProfile("scale", {"conv": 1e9}, 1e9, 0.0, 2**40, 1.0, 2.0, 1.5, 1.5, "assumed")
-N_ROUNDS = 10
 CELL = 10
+SIZES = ((100, 10), (100, 1_112), (11_120, 10))
+"""Devices, and messages of each; the last two have 100,080 messages."""
+N_TURNS = 3
 
 
 class WorkIsTime:
@@ -32,7 +42,7 @@ class WorkIsTime:
         return sum(work.work_flop for work in step.work) * 1e-9
 
 
-def cells(n_devices: int, sharing: Sharing) -> Program:
+def cells(n_devices: int, n_rounds: int, sharing: Sharing) -> Program:
     """Return rounds of computing and sending in cells of ten devices."""
     n_cells = n_devices // CELL
     devices, links, steps = [], [], []
@@ -45,7 +55,7 @@ def cells(n_devices: int, sharing: Sharing) -> Program:
             devices.append(Device(name, PROFILE))
             links.append(Link(f"{name}->{point}", name, point, 20e6, 0.002, medium_id=f"cell{cell}", sharing=sharing))
             before: tuple[str, ...] = ()
-            for index in range(N_ROUNDS):
+            for index in range(n_rounds):
                 work = (LayerWork("x", "conv", 1e6 * (1 + (7 * number + 3 * index + cell) % 11), 0),)
                 steps.append(Compute(f"c{name}.{index}", name, work, before))
                 before = (f"c{name}.{index}",)
@@ -60,63 +70,114 @@ def cells(n_devices: int, sharing: Sharing) -> Program:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What one size costs."""
+    """What one size costs; `growth` is the median over turns of its time per event / that of the smallest size."""
 
+    what: str
     sharing: str
     n_devices: int
     n_transfers: int
     n_events: int
-    compile_s: float
     us_per_event: float
+    growth: float
     byte_per_event: float
 
 
-def measure(n_devices: int, sharing: Sharing, n_repeats: int) -> Figure:
-    """Return time and memory per event; the best of three spans of `n_repeats` trials."""
-    begin = time.perf_counter()
-    program = cells(n_devices, sharing)
-    compile_s = time.perf_counter() - begin
+def cpu_s(work: Callable[[], object], n_repeats: int) -> float:
+    """Return the CPU time of one repetition, in s."""
     gc.collect()
-    spans = []
-    for _ in range(3):
-        begin = time.process_time()
-        for _ in range(n_repeats):
-            n_events = trace(program).n_events
-        spans.append((time.process_time() - begin) / n_repeats)
+    begin = time.process_time()
+    for _ in range(n_repeats):
+        work()
+    return (time.process_time() - begin) / n_repeats
+
+
+def peak_byte(work: Callable[[], object]) -> int:
+    """Return the most memory that a piece of work holds at once, in byte."""
     tracemalloc.start()
-    trace(program)
-    peak_byte = tracemalloc.get_traced_memory()[1]
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return Figure(
-        sharing,
-        n_devices,
-        len(program.plan.transfers),
-        n_events,
-        compile_s,
-        min(spans) / n_events * 1e6,
-        peak_byte / n_events,
-    )
+    return peak
+
+
+def in_turns(works: list[Callable[[], object]], n_events: list[int]) -> list[tuple[float, float]]:
+    """Return the median time per event of each piece of work, in us, and how it relates to the first."""
+    turns = [
+        [cpu_s(work, max(n_events) // n) / n * 1e6 for work, n in zip(works, n_events, strict=True)]
+        for _ in range(N_TURNS)
+    ]
+    return [
+        (statistics.median(times), statistics.median(turn[position] / turn[0] for turn in turns))
+        for position, times in enumerate(zip(*turns, strict=True))
+    ]
+
+
+def measure(sharing: Sharing) -> list[Figure]:
+    """Return what all sizes cost, with and without records of resources."""
+    programs = [cells(n_devices, n_rounds, sharing) for n_devices, n_rounds in SIZES]
+    n_events = [trace(program).n_events for program in programs]
+    figures = []
+    for simulation in (simulate, trace):
+        works = [partial(simulation, program) for program in programs]
+        costs = in_turns(works, n_events)
+        figures += [
+            Figure(
+                simulation.__name__, sharing, n_devices, len(program.plan.transfers), n, us, growth, peak_byte(work) / n
+            )
+            for (n_devices, _), program, n, work, (us, growth) in zip(
+                SIZES, programs, n_events, works, costs, strict=True
+            )
+        ]
+    return figures
+
+
+def timeouts(n_devices: int, n_rounds: int) -> None:
+    """Let devices wait again and again, in SimPy alone."""
+    environment = simpy.Environment()
+    left = [2 * n_rounds] * n_devices
+
+    def go_on(event: simpy.Event) -> None:
+        device: int = event.value
+        left[device] -= 1
+        if left[device] > 0:
+            start(device)
+
+    def start(device: int) -> None:
+        delay_s = 0.001 + (7919 * device + 104_729 * left[device]) % 9973 / 1e6
+        environment.timeout(delay_s, device).callbacks.append(go_on)  # type: ignore[union-attr]
+
+    for device in range(n_devices):
+        start(device)
+    gc.disable()
+    environment.run()
+    gc.enable()
+
+
+def measure_simpy() -> list[Figure]:
+    """Return what SimPy alone costs."""
+    works = [partial(timeouts, *size) for size in SIZES]
+    n_events = [2 * n_devices * n_rounds for n_devices, n_rounds in SIZES]
+    return [
+        Figure("simpy", "-", n_devices, 0, n, us, growth, peak_byte(work) / n)
+        for (n_devices, _), n, work, (us, growth) in zip(SIZES, n_events, works, in_turns(works, n_events), strict=True)  # type: ignore[arg-type]
+    ]
 
 
 def main() -> None:
     """Print a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    figures = []
-    for sharing in ("fifo", "fair"):
-        small = measure(100, sharing, 20)  # type: ignore[arg-type]
-        large = measure(11_120, sharing, 1)  # type: ignore[arg-type]
-        figures += [small, large]
-    if parser.parse_args().json:
-        print(json.dumps([{name: getattr(one, name) for name in Figure.__slots__} for one in figures], indent=1))
+    is_json = parser.parse_args().json
+    figures = [*measure("fifo"), *measure("fair"), *measure_simpy()]
+    if is_json:
+        print(json.dumps([asdict(one) for one in figures], indent=1))
         return
-    print(
-        f"{'sharing':8}{'devices':>9}{'transfers':>11}{'events':>9}{'compile s':>11}{'us/event':>10}{'byte/event':>12}"
-    )
+    print("| what | sharing | devices | transfers | events | us per event | growth | byte per event |")
+    print("|---|---|---|---|---|---|---|---|")
     for one in figures:
         print(
-            f"{one.sharing:8}{one.n_devices:9,}{one.n_transfers:11,}{one.n_events:9,}{one.compile_s:11.1f}"
-            f"{one.us_per_event:10.1f}{one.byte_per_event:12.0f}"
+            f"| {one.what} | {one.sharing} | {one.n_devices:,} | {one.n_transfers:,} | {one.n_events:,} | "
+            f"{one.us_per_event:.1f} | {one.growth:.2f} | {one.byte_per_event:.0f} |"
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, ClassVar
+from heapq import heappop, heappush
+from typing import Any, ClassVar, TypeVar
 
 import simpy
 
@@ -11,38 +13,50 @@ from edgesim.errors import SimulationError
 
 _NORMAL, _LAST = 1, 9  # among events of one moment smaller priorities come first; SimPy's own are 0 and 1
 
+_T = TypeVar("_T")
 
-class Call:
-    """An event that calls one function back: all that SimPy's queue asks of an event, in a third of the memory.
+
+class Moment:
+    """All that happens at one moment, in the order in which it was planned: one event of SimPy's queue.
+
+    Equal devices do things at equal times, so that the queue is much shorter than what is to happen.
 
     Parameters
     ----------
-    callback : called with the event.
-    value : what the event carries.
+    callbacks : what SimPy calls with the event.
     """
 
-    __slots__ = ("callbacks", "value")
+    __slots__ = ("callbacks", "calls")
 
     _ok: ClassVar[bool] = True  # it cannot fail
 
-    def __init__(self, callback: Callback, value: Any) -> None:
-        self.callbacks = (callback,)
-        self.value = value
-
-
-Callback = Callable[[Call], None]
+    def __init__(self, callbacks: tuple[Callable[[Moment], None], ...]) -> None:
+        self.callbacks = callbacks
+        self.calls: list[tuple[Callable[[Any], None], Any]] = []
 
 
 class Clock(simpy.Environment):
-    """Calls back at simulated times; never back in time."""
+    """Calls back at simulated times; never back in time.
+
+    Attributes
+    ----------
+    n_events : what has happened, counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moments: dict[float, Moment] = {}
+        self._callbacks = (self._perform,)
+        self._is_over = False
+        self.n_events = 0
 
     @property
     def now_s(self) -> float:
         """The present moment, in s from the start of the trial."""
         return self._now
 
-    def after(self, delay_s: float, callback: Callback, value: Any = None) -> None:
-        """Call `callback` with an event that carries `value`, `delay_s` from now.
+    def after(self, delay_s: float, callback: Callable[[_T], None], value: _T) -> None:
+        """Call `callback` with a value, `delay_s` from now.
 
         Raises
         ------
@@ -51,8 +65,53 @@ class Clock(simpy.Environment):
         """
         if not delay_s >= 0.0:
             raise SimulationError(f"at {self._now!r} s something is to happen after {delay_s!r} s")
-        self.schedule(Call(callback, value), _NORMAL, delay_s)  # type: ignore[arg-type]
+        moment_s = self._now + delay_s
+        moment = self._moments.get(moment_s)
+        if moment is None:
+            moment = self._moments[moment_s] = Moment(self._callbacks)
+            heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+        moment.calls.append((callback, value))
 
-    def settle(self, callback: Callback) -> None:
-        """Call `callback` when everything else of the present moment has happened."""
-        self.schedule(Call(callback, None), _LAST)  # type: ignore[arg-type]
+    def settle(self, callback: Callable[[None], None]) -> None:
+        """Call `callback` with nothing when everything else of the present moment has happened."""
+        moment = Moment(self._callbacks)
+        moment.calls.append((callback, None))
+        heappush(self._queue, (self._now, _LAST, next(self._eid), moment))  # type: ignore[misc]
+
+    def _perform(self, moment: Moment) -> None:
+        """Let everything of a moment happen, also what is planned for it meanwhile."""
+        n_before = self.n_events
+        for n_events, (callback, value) in enumerate(moment.calls, n_before + 1):
+            self.n_events = n_events
+            callback(value)
+            if self._is_over:
+                break
+        if self._moments.get(self._now) is moment:
+            del self._moments[self._now]
+
+    def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
+        """Let events happen in order of time, until `stop` or `until_s`.
+
+        This is SimPy's `step` in a loop, without what only processes and failing events need.
+
+        Parameters
+        ----------
+        until_s : the last moment, in s; what is to happen at infinity never does.
+        watch : is told each moment before it comes, or None.
+        """
+        queue, perform = self._queue, self._perform
+        last_s = min(until_s, sys.float_info.max)
+        while queue and queue[0][0] <= last_s and not self._is_over:
+            moment_s, _, _, moment = heappop(queue)
+            if watch is not None:
+                watch(moment_s)
+            self._now = moment_s
+            perform(moment)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        """Let nothing more happen."""
+        self._is_over = True
+
+    def skip_to(self, moment_s: float) -> None:
+        """Let time pass in which nothing happens."""
+        self._now = max(self._now, moment_s)

@@ -10,7 +10,6 @@ from math import inf
 from typing import Any, Protocol
 
 from edgesim.domain.topology import Device
-from edgesim.engine.clock import Call
 from edgesim.engine.outages import Downtime
 from edgesim.engine.world import World
 
@@ -20,7 +19,7 @@ class Job:
 
     Parameters
     ----------
-    request, index : the request and the step of the plan.
+    request, index : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
     left_s : time it still needs on a core of its own, in s.
     arrived_s, mark_s : at a fair device: when it came, and the service given there at which it ends, in s.
     """
@@ -43,9 +42,6 @@ class JobOwner(Protocol):
     def job_lost(self, job: Job) -> None:
         """Take note that a computation will never be done."""
 
-    def job_worked(self, job: Job, core_s: float) -> None:
-        """Take note that a computation used a core for some time, in s."""
-
 
 class FifoDevice:
     """Cores that each serve one computation at a time, in order of arrival.
@@ -54,14 +50,18 @@ class FifoDevice:
     a computation is one event.
     """
 
-    __slots__ = ("_clock", "_device", "_downtime", "_free_s", "_meter", "_owner", "_world")
+    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_on_end", "_owner",
+                 "_position")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._device = device = world.program.devices[position]
         self._free_s = [0.0] * device.n_cores
-        self._world = world
+        self._position = position
+        self._checker = world.checker
+        self._horizon_s = world.horizon_s
         self._clock = world.clock
         self._owner = owner
+        self._on_end = owner.job_done
         self._downtime = world.downtimes.get(device.device_id)
         self._meter = world.device_meters[position]
 
@@ -69,12 +69,10 @@ class FifoDevice:
         """Take a computation."""
         clock = self._clock
         now_s = clock.now_s
-        if self._meter is not None:
-            self._meter.arrive(now_s)
-        start_s = max(now_s, self._free_s[0])
+        free_s = self._free_s[0]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + job.left_s
-        down_s = inf if self._downtime is None else self._downtime.first_s(now_s, end_s)
-        if down_s < inf:
+        if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
             self._interrupt(job, start_s, down_s)
             return
         self._occupy(job, start_s, end_s)
@@ -82,11 +80,11 @@ class FifoDevice:
 
     def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""
-        world = self._world
-        if world.checker is not None:
-            world.checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
+        if self._checker is not None:
+            self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
         heapreplace(self._free_s, end_s)
-        self._owner.job_worked(job, max(0.0, min(end_s, world.horizon_s) - start_s))
+        until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
+        job.request.busy_s[self._position] += until_s - start_s
         if self._meter is not None:
             self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
 
@@ -101,18 +99,9 @@ class FifoDevice:
             self._meter.stay(now_s, down_s, down_s, (job.request.number, job.index))
         up_s = _end_of_outage(self._device, self._downtime, down_s)
         if up_s == inf:
-            clock.after(down_s - now_s, self._on_loss, job)
+            clock.after(down_s - now_s, self._owner.job_lost, job)
         else:
-            clock.after(up_s - now_s, self._on_repair, job)
-
-    def _on_end(self, event: Call) -> None:
-        self._owner.job_done(event.value)
-
-    def _on_loss(self, event: Call) -> None:
-        self._owner.job_lost(event.value)
-
-    def _on_repair(self, event: Call) -> None:
-        self.submit(event.value)
+            clock.after(up_s - now_s, self.submit, job)
 
     def close(self) -> None:
         """End the trial; everything is accounted for already."""
@@ -131,9 +120,10 @@ class FairDevice:
     """
 
     __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_since_s")  # fmt: skip
+                 "_position", "_since_s")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
+        self._position = position
         self._device = world.program.devices[position]
         self._clock = world.clock
         self._owner = owner
@@ -153,7 +143,7 @@ class FairDevice:
         if self._meter is not None:
             self._meter.arrive(now_s)
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
-            self._clock.after(0.0, self._on_loss, job)
+            self._clock.after(0.0, self._owner.job_lost, job)
             return
         self._advance()
         job.arrived_s = now_s
@@ -169,9 +159,9 @@ class FairDevice:
         now_s = self._clock.now_s
         next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
         if next_s < inf:
-            self._clock.after(next_s - now_s, self._on_change)
+            self._clock.after(next_s - now_s, self._on_change, None)
 
-    def _on_change(self, _event: Call) -> None:
+    def _on_change(self, _event: None) -> None:
         """Go down or come up."""
         self._advance()
         self._is_down = not self._is_down
@@ -179,7 +169,7 @@ class FairDevice:
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
             for _, _, job in sorted(self._jobs):
                 self._leave(job)
-                self._clock.after(0.0, self._on_loss, job)
+                self._clock.after(0.0, self._owner.job_lost, job)
             self._jobs.clear()
         self._watch()
         self._plan_next()
@@ -207,8 +197,8 @@ class FairDevice:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
             clock.after(delay_s, self._on_end, self._generation)
 
-    def _on_end(self, event: Call) -> None:
-        if event.value != self._generation:
+    def _on_end(self, generation: int) -> None:
+        if generation != self._generation:
             return
         self._since_s = self._clock.now_s
         self._given_s = self._jobs[0][0]  # by definition of this moment
@@ -221,12 +211,9 @@ class FairDevice:
         for job in ended:
             self._owner.job_done(job)
 
-    def _on_loss(self, event: Call) -> None:
-        self._owner.job_lost(event.value)
-
     def _leave(self, job: Job) -> None:
         """Account for a computation that is done or lost."""
-        self._owner.job_worked(job, job.left_s - max(0.0, job.mark_s - self._given_s))
+        job.request.busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
         if self._meter is not None:
             now_s = self._clock.now_s
             self._meter.note((job.arrived_s, job.arrived_s, now_s), (job.request.number, job.index))

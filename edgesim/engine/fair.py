@@ -6,7 +6,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.clock import Call
 from edgesim.engine.program import Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
 from edgesim.engine.world import World
@@ -23,7 +22,7 @@ class FairStages:
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Call], None],
+        on_arrival: Callable[[Message], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -44,9 +43,8 @@ class FairStages:
         for flow in self._flows.flows():
             self._account(flow)
 
-    def _on_join(self, event: Call) -> None:
+    def _on_join(self, message: Message) -> None:
         """Let a message share the channels of its stage, unless something on it is down."""
-        message: Message = event.value
         stage = message.stage
         world = self._world
         now_s = self._clock.now_s
@@ -56,8 +54,8 @@ class FairStages:
             return
         if message.started_s < 0.0:
             message.started_s = now_s
-            for hop in stage.hops if world.channel_meters is not None else ():
-                for meter in world.meters_of(hop):
+            for hop in stage.hops:
+                for meter in world.meters_of.get(hop.link.link_id, ()):
                     meter.arrive(now_s)
         amount_bit, usage = stage.amount_bit, stage.usage
         if message.passages is not None or message.share != 1.0:
@@ -108,8 +106,8 @@ class FairStages:
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s
-            if self._world.channel_meters is not None:
-                channel, *links = self._world.meters_of(hop)
+            if self._world.meters_of:
+                channel, *links = self._world.meters_of[hop.link.link_id]
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
                 channel.note(moments_s, (request.number, message.index), hop.link.link_id)
                 for meter in links:
@@ -132,9 +130,8 @@ class FairStages:
                 self._armed.add(target_id)
                 self._clock.after(next_s - now_s, self._on_outage, target_id)
 
-    def _on_outage(self, event: Call) -> None:
+    def _on_outage(self, target_id: str) -> None:
         """Interrupt every transfer that crosses what goes down now."""
-        target_id: str = event.value
         self._armed.discard(target_id)
         for flow in list(self._watched.get(target_id, ())):
             message: Message = flow.owner

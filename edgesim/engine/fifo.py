@@ -11,7 +11,6 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.clock import Call
 from edgesim.engine.program import Hop
 from edgesim.engine.world import World
 
@@ -25,20 +24,26 @@ class FifoStages:
     Parameters
     ----------
     world : the trial's surroundings.
-    on_arrival : called with an event that carries a message that has arrived, or what is left of it.
+    on_arrival : called with a message that has arrived, or what is left of it.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_clock", "_free_s", "_on_arrival", "_on_sent", "_world")
+    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_meters_of",
+                 "_on_arrival", "_on_sent", "_world")  # fmt: skip
 
     def __init__(
         self,
         world: World,
-        on_arrival: Callable[[Call], None],
+        on_arrival: Callable[[Message], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
         self._clock = world.clock
+        self._checker = world.checker
+        self._horizon_s = world.horizon_s
+        self._has_outages = world.has_outages
+        self._meters_of = world.meters_of
+        self._kind = world.program.kind
         self._on_arrival = on_arrival
         self._on_sent = on_sent
         self._free_s = [0.0] * world.program.n_channels
@@ -46,34 +51,29 @@ class FifoStages:
             index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
         }
 
-    def _on_queue(self, event: Call) -> None:
-        self.enter(event.value)
-
     def enter(self, message: Message) -> None:
         """Queue a message, or what an outage left of it, at its channel."""
         stage = message.stage
         hop = stage.hops[0]
-        world = self._world
-        now_s = self._clock.now_s
+        clock = self._clock
+        now_s = clock.now_s
         share = received = message.share
         waited_s = 0.0
         if message.passages is not None:
             share, received, waited_s = message.passages[stage.first_hop]
-        start_s = max(now_s, self._free_s[hop.channel])
+        free_s = self._free_s[hop.channel]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
-        if hop.channel in self._before:
+        if self._before and hop.channel in self._before:
             end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
             end_s = max(end_s, message.tail_s + hop.packet_s)
-        if world.channel_meters is not None:
-            for meter in world.meters_of(hop):
-                meter.arrive(now_s)
-        if world.has_outages and self._is_interrupted(message, start_s, end_s):
+        if self._has_outages and self._is_interrupted(message, share, start_s, end_s):
             return
-        self._occupy(message, start_s, end_s, 1.0)
+        self._occupy(message, hop, share, (start_s, end_s, 1.0))
         message.share = received
         arrival_s = end_s + hop.link.latency_s + waited_s
-        if world.has_outages:
+        if self._has_outages:
             arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
         if message.talk is not None:
             self._on_sent(message, message.started_s, end_s)
@@ -81,7 +81,7 @@ class FifoStages:
             message.tail_s = arrival_s
             head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
             arrival_s = max(now_s, min(head_s, arrival_s))
-        self._clock.after(arrival_s - now_s, self._on_arrival, message)
+        clock.after(arrival_s - now_s, self._on_arrival, message)
 
     def _contention(self, hop: Hop, now_s: float) -> float:
         """Return by which share a message takes longer, since other devices wait for the channel too."""
@@ -91,36 +91,45 @@ class FifoStages:
         n_others = len({src for _, src in before} - {hop.src})
         return self._world.program.channels[hop.channel].contention * n_others
 
-    def _occupy(self, message: Message, start_s: float, end_s: float, done: float) -> None:
-        """Let a message have its channel, until `done` of this hop is sent; count bytes and times."""
-        world = self._world
-        stage = message.stage
-        hop = stage.hops[0]
+    def _occupy(self, message: Message, hop: Hop, share: float, span: tuple[float, float, float]) -> None:
+        """Let a message have its channel; count bytes and times.
+
+        Parameters
+        ----------
+        message, hop : the message and its link.
+        share : packets sent on the link / packets of the transfer.
+        span : from when and until when, in s, and how much of the hop is then sent.
+        """
+        start_s, end_s, done = span
         request = message.request
-        if world.checker is not None:
-            world.checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
+        if self._checker is not None:
+            self._checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
         self._free_s[hop.channel] = end_s
-        if hop.channel in self._before:
+        if self._before and hop.channel in self._before:
             self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
-        if world.channel_meters is not None:
-            for meter in world.meters_of(hop):
-                meter.stay(self._clock.now_s, start_s, end_s, (request.number, message.index), hop.link.link_id)
-        if end_s > world.horizon_s:
-            cut_s = max(start_s, world.horizon_s)
+        if self._meters_of:
+            now_s, who, link_id = self._clock.now_s, (request.number, message.index), hop.link.link_id
+            for meter in self._meters_of[link_id]:
+                meter.stay(now_s, start_s, end_s, who, link_id)
+        if end_s > self._horizon_s:
+            cut_s = max(start_s, self._horizon_s)
             done = (
                 message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
             )
             end_s = cut_s
-        share = message.share if message.passages is None else message.passages[stage.first_hop].sent
-        message.count(hop, world.program.kind[message.index], share, done)
+        kind = self._kind[message.index]
+        if share == done == 1.0 and message.done == 0.0:
+            request.traffic_byte[kind] += hop.wire_byte
+        else:
+            message.count(hop, kind, share, done)
         request.transmit_s[hop.src] += end_s - start_s
-        if not world.has_outages or world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
+        if not self._has_outages or self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
             request.receive_s[hop.dst] += end_s - start_s
         message.done = done
 
-    def _is_interrupted(self, message: Message, start_s: float, end_s: float) -> bool:
+    def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
         """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
         hop = message.stage.hops[0]
         link = hop.link
@@ -132,14 +141,14 @@ class FifoStages:
         if down_s == inf:
             return False
         if down_s > start_s:
-            share = (down_s - start_s) / (end_s - start_s)
-            self._occupy(message, start_s, down_s, message.done + (1.0 - message.done) * share)
+            done = message.done + (1.0 - message.done) * ((down_s - start_s) / (end_s - start_s))
+            self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
-            for meter in self._world.meters_of(hop):
+            for meter in self._meters_of.get(link.link_id, ()):
                 meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
         up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
         if up_s < inf:
-            self._clock.after(up_s - now_s, self._on_queue, message)
+            self._clock.after(up_s - now_s, self.enter, message)
             return True
         arrival_s = down_s + link.latency_s
         is_heard = down_s > start_s and downtimes.first_s(link.dst_id, start_s, arrival_s) == inf

@@ -11,7 +11,6 @@ from math import floor, inf
 from typing import Any
 
 from edgesim.domain.transport import Burst
-from edgesim.engine.clock import Call
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import GivenLosses, Losses, Passage
@@ -33,7 +32,7 @@ class Message:
     talk : the conversation that it is a burst of, or None.
     """
 
-    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "started_s", "tail_s", "talk",
+    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "stage", "started_s", "tail_s", "talk",
                  "way")  # fmt: skip
 
     def __init__(self, request: Any, index: int, way: Way, share: float, talk: Talk | None) -> None:
@@ -42,17 +41,13 @@ class Message:
         self.way = way
         self.share = share
         self.talk = talk
-        self.position = 0  # stage
+        self.position = 0
+        self.stage = way.stages[0]  # the one at which it stands
         self.passages: list[Passage] | None = None
         self.done = 0.0  # share of the present stage that was sent before an outage
         self.started_s = -1.0  # when the present stage began
         self.lead_s = 0.0  # how much earlier than now it was sent, since a fair stage tells its end at the receiver
         self.tail_s = -inf  # with cut-through: when its last packet will be here
-
-    @property
-    def stage(self) -> Stage:
-        """The stage at which it stands."""
-        return self.way.stages[self.position]
 
     def passages_of(self, stage: Stage) -> list[Passage]:
         """Return what was drawn for each hop of a stage."""
@@ -62,11 +57,8 @@ class Message:
 
     def count(self, hop: Hop, kind: int, share: float, done: float) -> None:
         """Count the bytes that it puts on a link between `self.done` and `done` of the hop, `share` of the packets being all."""
-        if done == 1.0 and share == 1.0 and self.done == 0.0:
-            n_byte = hop.wire_byte
-        else:
-            whole_byte = hop.wire_byte * share
-            n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
+        whole_byte = hop.wire_byte * share
+        n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
         self.request.traffic_byte[kind] += n_byte
 
     def keep(self, hop: Hop, share: float, done: float) -> None:
@@ -113,18 +105,22 @@ class Carrier:
     def __init__(self, world: World, losses: Losses | GivenLosses, on_end: Callable[[Any, int, float], None]) -> None:
         self._world = world
         self._clock = world.clock
-        self._losses = losses
+        self._ways = world.program.ways
+        self._losses = losses or None
         self._on_end = on_end
         self._fifo = FifoStages(world, self._on_arrival, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
 
     def send(self, request: Any, index: int) -> None:
         """Send the message of a transfer."""
-        way = self._world.program.ways[index]
+        way = self._ways[index]
         if way is None:
             return
         if way.transport is None:
-            self._launch(Message(request, index, way, 1.0, None))
+            message = Message(request, index, way, 1.0, None)
+            if self._losses is not None:
+                message.passages = self._losses.draw(way, 1.0, request)
+            (self._fair if message.stage.is_fair else self._fifo).enter(message)
             return
         talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s))
         self._clock.after(talk.burst.delay_s, self._on_burst, talk)
@@ -135,25 +131,20 @@ class Carrier:
 
     def _launch(self, message: Message) -> None:
         """Draw what becomes of the packets, and let the message enter its first stage."""
-        if self._losses:
+        if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
-        self._enter(message)
-
-    def _enter(self, message: Message) -> None:
-        """Let a message enter the stage at which it stands."""
-        message.done = 0.0
-        message.started_s = -1.0
         (self._fair if message.stage.is_fair else self._fifo).enter(message)
 
-    def _on_arrival(self, event: Call) -> None:
+    def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
-        message: Message = event.value
         message.position += 1
-        if message.share > 0.0 and message.position < len(message.way.stages):
-            self._enter(message)
+        stages, share = message.way.stages, message.share
+        if message.position < len(stages) and share > 0.0:
+            message.stage = stage = stages[message.position]
+            message.done, message.started_s = 0.0, -1.0
+            (self._fair if stage.is_fair else self._fifo).enter(message)
             return
         talk = message.talk
-        share = message.share
         if talk is not None:
             talk.n_open -= 1
             talk.received += share
@@ -162,9 +153,8 @@ class Carrier:
             share = talk.received
         self._on_end(message.request, message.index, 1.0 if share > _WHOLE else share)
 
-    def _on_burst(self, event: Call) -> None:
+    def _on_burst(self, talk: Talk) -> None:
         """Send the next burst of a conversation."""
-        talk: Talk = event.value
         if talk.is_over:
             return
         talk.n_open += 1

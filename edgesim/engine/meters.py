@@ -57,15 +57,23 @@ class Meter:
         return max(0.0, min(end_s, self.until_s) - max(start_s, self._from_s))
 
     def arrive(self, now_s: float) -> None:
-        """Count an arrival."""
+        """Count an arrival at a resource that reports changes of load."""
         self.n_arrived += self._from_s <= now_s
 
     def stay(self, arrived_s: float, started_s: float, ended_s: float, who: tuple[int, int], link_id: str = "") -> None:
         """Add one computation or message that came, was served and left; `who` is its request and step, by numbers."""
-        self._waiting += self._cut(arrived_s, started_s)
-        self._busy += self._cut(started_s, ended_s)
-        self._present += self._cut(arrived_s, ended_s)
-        self.note((arrived_s, started_s, ended_s), who, link_id)
+        if self._from_s <= arrived_s and ended_s <= self.until_s:
+            self.n_arrived += 1
+            self._waiting += started_s - arrived_s
+            self._busy += ended_s - started_s
+            self._present += ended_s - arrived_s
+        else:
+            self.n_arrived += self._from_s <= arrived_s
+            self._waiting += self._cut(arrived_s, started_s)
+            self._busy += self._cut(started_s, ended_s)
+            self._present += self._cut(arrived_s, ended_s)
+        if self.notes is not None:
+            self.note((arrived_s, started_s, ended_s), who, link_id)
 
     def used(self, from_s: float, to_s: float, time_s: float) -> None:
         """Add `time_s` of use, evenly between two moments."""

@@ -126,6 +126,7 @@ class Program:
     peak_memory_byte : by device id, in byte.
     devices : the devices, by index.
     channels : the channels, by index.
+    links : the links that messages cross, each with the index of its channel.
     ways : by step: how a transfer gets across, None for a computation.
     first_steps : the steps without inputs.
     deadline_steps : the computations whose deadline counts from the release: they wait for messages only.
@@ -152,6 +153,7 @@ class Program:
     peak_memory_byte: dict[str, int]
     devices: tuple[Device, ...]
     channels: tuple[Channel, ...]
+    links: tuple[tuple[str, int], ...]
     ways: tuple[Way | None, ...]
     first_steps: tuple[int, ...]
     deadline_steps: tuple[int, ...]
@@ -327,6 +329,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         peak_memory_byte=peak_memory_byte,
         devices=devices,
         channels=tuple(channels.channels),
+        links=tuple({hop.link.link_id: hop.channel for hops, _ in crossings for hop in hops}.items()),
         first_steps=tuple(index for index, step in enumerate(plan.steps) if not step.inputs),
         deadline_steps=tuple(
             index for index, step in enumerate(plan.steps)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
-from edgesim.engine.clock import Call
 from edgesim.engine.world import World
 from edgesim.network.sharing import max_min_rates
 
@@ -82,7 +81,7 @@ class FairChannels:
         self._touch(flow.usage)
         if not flow.usage:
             flow.left_bit = 0.0
-            self._clock.after(0.0, self._on_free_end, flow)
+            self._clock.after(0.0, self._on_end, flow)
 
     def leave(self, flow: Flow) -> None:
         """Take a transfer out; `flow.left_bit` is what it has not sent."""
@@ -104,9 +103,6 @@ class FairChannels:
             self._advance(flow)
         return list(found)
 
-    def _on_free_end(self, event: Call) -> None:
-        self._on_end(event.value)
-
     def _touch(self, channels: Iterable[int]) -> None:
         self._touched.update(dict.fromkeys(channels))
         if not self._is_settling:
@@ -120,7 +116,7 @@ class FairChannels:
             flow.left_bit = max(0.0, flow.left_bit - flow.rate * (now_s - flow.since_s))
         flow.since_s = now_s
 
-    def _settle(self, _event: Call) -> None:
+    def _settle(self, _: None) -> None:
         """Recompute every component that something of this moment has touched."""
         self._is_settling = False
         touched, self._touched = self._touched, {}
@@ -177,9 +173,8 @@ class FairChannels:
             for channel, value in load.items():
                 self._meters[channel].load(self._clock.now_s, value, len(self._users.get(channel, ())))
 
-    def _on_timer(self, event: Call) -> None:
+    def _on_timer(self, component: _Component) -> None:
         """End the transfers whose time has come."""
-        component: _Component = event.value
         if not component.is_alive:
             return
         now_s = self._clock.now_s

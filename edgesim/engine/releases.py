@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import cast
 
-from edgesim.engine.clock import Call, Clock
+from edgesim.engine.clock import Clock
 from edgesim.errors import SimulationError
 from edgesim.interfaces import ClosedArrivals, OpenArrivals
 from edgesim.rng import ReplicationStreams
@@ -80,8 +80,8 @@ class Releases:
             self._n_planned += 1
             self._clock.after(delay_s, self._on_release, (number, self._clock.now_s))
 
-    def _on_release(self, event: Call) -> None:
-        number, planned_s = event.value
+    def _on_release(self, planned: tuple[int, float]) -> None:
+        number, planned_s = planned
         self._n_waiting -= 1
         self._n_at_once = self._n_at_once + 1 if planned_s == self._clock.now_s else 0
         if self._n_at_once > _MOST_AT_ONCE and self._left == inf:

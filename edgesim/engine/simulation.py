@@ -29,7 +29,7 @@ fair stage a message holds its links together, so the devices between them count
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
@@ -72,6 +72,7 @@ def trace(
     warm_up_s: float = 0.0,
     admission_limit: int | None = None,
     is_checked: bool = False,
+    on_record: Callable[[int, RequestRecord], None] | None = None,
     has_stays: bool = False,
 ) -> Trace:
     """Simulate one trial and measure every resource.
@@ -81,7 +82,7 @@ def trace(
     warm_up_s : requests released before are simulated, but neither recorded nor measured, in s.
     has_stays : whether to keep every stay of a computation or message at a resource.
     program, outages, renewals, losses, slowdowns, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
-    admission_limit, is_checked : as of `simulate`.
+    admission_limit, is_checked, on_record : as of `simulate`; `on_record` hears of no request of the warm-up.
 
     Raises
     ------
@@ -90,6 +91,11 @@ def trace(
     """
     world = _world(program, outages, renewals, horizon_s, is_checked=is_checked)
     world.measure(warm_up_s, has_notes=has_stays)
+
+    def counts(number: int, record: RequestRecord) -> None:
+        if on_record is not None and record.released_s >= warm_up_s:
+            on_record(number, record)
+
     trial = Trial(
         world,
         losses=losses if losses is not None else {},
@@ -97,6 +103,7 @@ def trace(
         streams=streams,
         deadline_s=deadline_s,
         admission_limit=admission_limit,
+        on_record=None if on_record is None else counts,
     )
     trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
     to_s = max(warm_up_s, world.clock.now_s)
@@ -106,7 +113,7 @@ def trace(
         resources=tuple(meter.record(to_s) for meter in world.meters()),
         from_s=warm_up_s,
         to_s=to_s,
-        n_events=trial.n_events,
+        n_events=world.clock.n_events,
         stays=tuple(
             Stay(note.resource_id, note.request, program.steps[note.step].step_id, note.arrived_s, note.started_s,
                  note.ended_s, note.link_id)
@@ -131,6 +138,7 @@ def simulate(
     horizon_s: float = inf,
     admission_limit: int | None = None,
     is_checked: bool = False,
+    on_record: Callable[[int, RequestRecord], None] | None = None,
 ) -> list[RequestRecord]:
     """Simulate one trial.
 
@@ -150,10 +158,13 @@ def simulate(
     admission_limit : most requests in the system; one more is rejected.
     is_checked : whether the invariants are checked; the environment variable EDGESIM_CHECK_INVARIANTS asks for it too.
 
+    on_record : called with the number and the record of each request as soon as it has ended, in place of keeping it, so
+        that memory does not grow with the number of requests.
+
     Returns
     -------
     records
-        One per request, in order of release. A lost message is noticed by nobody: its receiver waits until its deadline,
+        One per request, in order of release; none with `on_record`. A lost message is noticed by nobody: its receiver waits until its deadline,
         or for ever. Work that goes on after the answer counts as traffic and energy.
 
     Raises
@@ -168,6 +179,7 @@ def simulate(
         streams=streams,
         deadline_s=deadline_s,
         admission_limit=admission_limit,
+        on_record=on_record,
     )
     trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
     return [trial.records[number] for number in sorted(trial.records)]

@@ -7,12 +7,11 @@ or when nothing that could still bring the answer is under way: so nothing hangs
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
-from math import inf, isnan, nan
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
-from edgesim.engine.clock import Call
 from edgesim.engine.devices import FairDevice, FifoDevice, Job
 from edgesim.engine.losses import GivenLosses, Losses
 from edgesim.engine.messages import Carrier
@@ -23,11 +22,13 @@ from edgesim.errors import SimulationError
 from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
+_BEGUN = -(2**29)  # far below any number of inputs
+
 
 class _Request:
     """The state of one request: what is done, what was used, what it cost."""
 
-    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_begun", "has_come", "is_degraded", "is_timed",
+    __slots__ = ("answered_s", "busy_s", "delivered", "ended_s", "has_come", "is_degraded", "is_timed",
                  "missing", "missing_local", "n_open", "n_retransmitted", "number", "partial", "receive_s", "released_s", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
@@ -38,9 +39,8 @@ class _Request:
         self.answered_s = nan
         self.ended_s = nan
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
-        self.missing = list(program.n_inputs)
+        self.missing = list(program.n_inputs)  # inputs that have not come; below 0 when the computation has begun
         self.missing_local = list(program.n_local)
-        self.has_begun = bytearray(len(program.steps))
         self.has_come = bytearray(len(program.steps))  # alternatives whose end the step that needs them knows
         self.is_degraded = False  # a step went on with less than its inputs
         self.is_timed = bytearray(len(program.steps))
@@ -51,6 +51,10 @@ class _Request:
         self.busy_s = [0.0] * n_devices
         self.transmit_s = [0.0] * n_devices
         self.receive_s = [0.0] * n_devices
+
+    def has_begun(self, indices: Sequence[int]) -> bool:
+        """Return whether any of some computations has begun."""
+        return any(self.missing[index] < 0 for index in indices)
 
     @property
     def lost(self) -> int:
@@ -67,7 +71,7 @@ class Trial:
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit : as of `edgesim.engine.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, on_record : as of `edgesim.engine.simulation.simulate`.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Trial:
         streams: ReplicationStreams | None,
         deadline_s: float | None,
         admission_limit: int | None,
+        on_record: Callable[[int, RequestRecord], None] | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
         if (drawn or slowdowns) and streams is None:
@@ -88,7 +93,7 @@ class Trial:
         self.program = world.program
         self.clock = world.clock
         self.records: dict[int, RequestRecord] = {}
-        self.n_events = 0
+        self._keep = self.records.__setitem__ if on_record is None else on_record
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
@@ -107,29 +112,17 @@ class Trial:
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""
         self._releases = releases
+        checker = self.world.checker
         is_collecting = gc.isenabled()
         gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
         try:
             releases.begin(self.clock, self._release)
-            self._happen()
+            self._stop_if_over()
+            self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
             self._close()
         finally:
             if is_collecting:
                 gc.enable()
-
-    def _happen(self) -> None:
-        """Let events happen in order of time."""
-        active, releases, checker = self._active, self._releases, self.world.checker
-        step, peek, until_s = self.clock.step, self.clock.peek, self.world.horizon_s
-        n_events = 0
-        while (active or releases.is_open) and (moment_s := peek()) <= until_s:
-            if moment_s == inf:
-                break  # nothing is to come that could end these requests
-            if checker is not None:
-                checker.moment(moment_s)
-            step()
-            n_events += 1
-        self.n_events = n_events
 
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""
@@ -153,8 +146,9 @@ class Trial:
         now_s = self.clock.now_s
         request = _Request(self.program, number, now_s)
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
-            self.records[number] = self._summary(request, "rejected", nan, 0.0)
+            self._keep(number, self._summary(request, "rejected", nan, 0.0))
             self._releases.ended()
+            self._stop_if_over()
             return
         self._n_released += 1
         self._n_present += 1
@@ -169,10 +163,11 @@ class Trial:
             self._start_deadline(request, index)
         for index in program.first_steps:
             self._begin(request, index)
-        self._close_one(request)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
-    def _on_request_deadline(self, event: Call) -> None:
-        request: _Request = event.value
+    def _on_request_deadline(self, request: _Request) -> None:
         self._end(request)
         if request.n_open == 0:
             self._forget(request)
@@ -187,11 +182,8 @@ class Trial:
             self.world.checker.left(request.number, request.ended_s - request.released_s)
         self._releases.ended()
 
-    def _close_one(self, request: _Request) -> None:
-        """Take note that one thing less is under way."""
-        request.n_open -= 1
-        if request.n_open > 0:
-            return
+    def _close_request(self, request: _Request) -> None:
+        """End a request of which nothing is under way any more."""
         if not isnan(request.ended_s):
             self._forget(request)
         elif self._deadline_s is None:
@@ -202,6 +194,12 @@ class Trial:
         """Sum up a request of which nothing is under way any more."""
         if self._active.pop(request.number, None) is not None:
             self._record(request)
+            self._stop_if_over()
+
+    def _stop_if_over(self) -> None:
+        """Stop when nothing is under way and nothing more comes."""
+        if not self._active and not self._releases.is_open:
+            self.clock.stop()
 
     def _record(self, request: _Request) -> None:
         """Sum up a request."""
@@ -215,38 +213,42 @@ class Trial:
             outcome = "degraded" if request.is_degraded else "completed"
         else:
             outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
-        self.records[request.number] = self._summary(request, outcome, latency_s, waited_s)
+        self._keep(request.number, self._summary(request, outcome, latency_s, waited_s))
 
     def _summary(self, request: _Request, outcome: Outcome, latency_s: float, waited_s: float) -> RequestRecord:
         input_byte, intermediate_byte, result_byte = request.traffic_byte
         return RequestRecord(
-            released_s=request.released_s,
-            latency_s=latency_s,
-            outcome=outcome,
-            lost=request.lost,
-            input_byte=input_byte,
-            intermediate_byte=intermediate_byte,
-            result_byte=result_byte,
-            energy_j=self._energy_j(request, waited_s),
-            partial=tuple(sorted(request.partial.items())),
-            n_retransmitted=request.n_retransmitted,
+            request.released_s,
+            latency_s,
+            outcome,
+            request.lost,
+            input_byte,
+            intermediate_byte,
+            result_byte,
+            self._energy_j(request, waited_s),
+            tuple(sorted(request.partial.items())) if request.partial else (),
+            request.n_retransmitted,
         )
 
     def _energy_j(self, request: _Request, waited_s: float) -> float:
         """Return idle power over the time waited while up, plus what computing, sending and receiving add to it."""
         program = self.program
-        downtimes = self.world.downtimes
+        up_s = [waited_s] * len(program.devices)
+        if self.world.has_outages and waited_s > 0.0:
+            from_s, to_s = request.released_s, request.released_s + waited_s
+            total_s = self.world.downtimes.total_s
+            up_s = [waited_s - total_s(device_id, from_s, to_s) for device_id in program.device_ids]
         energy_j = 0.0
-        for device, device_id in enumerate(program.device_ids):
-            up_s = waited_s
-            if downtimes and waited_s > 0.0:
-                up_s -= downtimes.total_s(device_id, request.released_s, request.released_s + waited_s)
-            idle_w = program.idle_w[device]
+        power_w = (program.idle_w, program.busy_w, program.transmit_w, program.receive_w)
+        times_s = (up_s, request.busy_s, request.transmit_s, request.receive_s)
+        for idle_w, busy_w, transmit_w, receive_w, device_up_s, busy_s, transmit_s, receive_s in zip(
+            *power_w, *times_s, strict=True
+        ):
             energy_j += (
-                idle_w * up_s
-                + (program.busy_w[device] - idle_w) * request.busy_s[device]
-                + (program.transmit_w[device] - idle_w) * request.transmit_s[device]
-                + (program.receive_w[device] - idle_w) * request.receive_s[device]
+                idle_w * device_up_s
+                + (busy_w - idle_w) * busy_s
+                + (transmit_w - idle_w) * transmit_s
+                + (receive_w - idle_w) * receive_s
             )
         return energy_j
 
@@ -260,29 +262,32 @@ class Trial:
             request.is_timed[index] = True
             self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
 
-    def _on_step_deadline(self, event: Call) -> None:
+    def _on_step_deadline(self, timed: tuple[_Request, int]) -> None:
         """Begin a step with what arrived, unless it has begun."""
-        request, index = event.value
-        if not request.has_begun[index]:
+        request, index = timed
+        if request.missing[index] >= 0:
             self._begin(request, index)
 
     def _begin(self, request: _Request, index: int) -> None:
         """Start a step with whatever of its inputs is there."""
-        if request.has_begun[index]:
-            return
-        request.has_begun[index] = True
-        if request.missing[index] > 0:
-            request.is_degraded = True
-        if not request.is_timed[index]:
-            request.n_open += 1  # otherwise its deadline is counted already
-        device = self.program.device[index]
+        program = self.program
+        device = program.device[index]
         if device < 0:
+            request.n_open += 1
             self._carrier.send(request, index)
             return
-        duration_s = self.program.duration_s[index]
+        n_missing = request.missing[index]
+        if n_missing < 0:
+            return
+        if n_missing > 0:
+            request.is_degraded = True
+        request.missing[index] = _BEGUN
+        if not request.is_timed[index]:
+            request.n_open += 1  # otherwise its deadline is counted already
+        duration_s = program.duration_s[index]
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
-                duration_s *= model.factor(self.program.devices[device], streams)
+                duration_s *= model.factor(program.devices[device], streams)
         self._devices[device].submit(Job(request, index, duration_s))
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
@@ -297,18 +302,23 @@ class Trial:
         """Finish a computation."""
         request: _Request = job.request
         index = job.index
-        if index == self.program.answer:
+        program = self.program
+        if index == program.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        is_first = not self.program.rivals[index] or self._is_first(request, index)
-        for user in self.program.users[index]:
-            request.missing[user] -= is_first
-            request.missing_local[user] -= 1
-            if request.missing[user] == 0:
+        n_new = 1 if not program.rivals[index] or self._is_first(request, index) else 0
+        missing = request.missing
+        for user in program.users[index]:
+            missing[user] = n_missing = missing[user] - n_new
+            if n_missing == 0:
                 self._begin(request, user)
-            elif request.missing_local[user] == 0:
-                self._start_deadline(request, user)
-        self._close_one(request)
+            elif n_missing > 0:
+                request.missing_local[user] -= 1
+                if request.missing_local[user] == 0:
+                    self._start_deadline(request, user)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
     def _is_first(self, request: _Request, index: int) -> bool:
         """Take note that an alternative has come, and return whether it is the first of its group."""
@@ -317,25 +327,28 @@ class Trial:
 
     def job_lost(self, job: Job) -> None:
         """Take note that a computation will never be done."""
-        self._close_one(job.request)
-
-    def job_worked(self, job: Job, core_s: float) -> None:
-        """Take note that a computation used a core."""
-        job.request.busy_s[self.program.device[job.index]] += core_s
+        request: _Request = job.request
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
 
     def _message_ended(self, request: _Request, index: int, share: float) -> None:
         """Deliver a message, or the part of it that came, unless it is too late to be used."""
-        users = self.program.users[index]
-        if self.program.rivals[index] and share == 1.0 and not self._is_first(request, index):
-            request.delivered[self.program.transfer_index[index]] = True  # it came, though nobody waits for it any more
-        elif share > 0.0 and not any(request.has_begun[user] for user in users):
-            transfer = self.program.transfer_index[index]
+        program = self.program
+        users = program.users[index]
+        transfer = program.transfer_index[index]
+        if program.rivals[index] and share == 1.0 and not self._is_first(request, index):
+            request.delivered[transfer] = True  # it came, though nobody waits for it any more
+        elif share > 0.0 and not (request.missing[users[0]] < 0 if len(users) == 1 else request.has_begun(users)):
             if share < 1.0:
                 request.partial[transfer] = share
             else:
                 request.delivered[transfer] = True
+                missing = request.missing
                 for user in users:
-                    request.missing[user] -= 1
-                    if request.missing[user] == 0:
+                    missing[user] = n_missing = missing[user] - 1
+                    if n_missing == 0:
                         self._begin(request, user)
-        self._close_one(request)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)

@@ -9,7 +9,7 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
 from edgesim.engine.meters import Meter, Note
 from edgesim.engine.outages import Downtimes
-from edgesim.engine.program import Hop, Program
+from edgesim.engine.program import Program
 
 
 class World:
@@ -24,7 +24,7 @@ class World:
     """
 
     __slots__ = ("channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
-                 "link_meters", "notes", "program")  # fmt: skip
+                 "link_meters", "meters_of", "notes", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -36,6 +36,7 @@ class World:
         self.device_meters: list[Meter | None] = [None] * len(program.devices)
         self.channel_meters: dict[int, Meter] | None = None
         self.link_meters: dict[str, Meter] = {}
+        self.meters_of: dict[str, tuple[Meter, ...]] = {}  # by link: of its channel, and its own when that is a medium
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
@@ -51,20 +52,11 @@ class World:
             index: meter(channel.channel_id, "medium" if channel.is_medium else "link")
             for index, channel in enumerate(program.channels)
         }
-        links = {hop.link.link_id: hop for hops in program.hops for hop in hops}
-        self.link_meters = {
-            link_id: Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
-            for link_id, hop in links.items()
-            if program.channels[hop.channel].is_medium
-        }
-
-    def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
-        """Return the meters of a hop: of its channel, and of the link when the channel is a medium; none if not measured."""
-        if self.channel_meters is None:
-            return ()
-        link = self.link_meters.get(hop.link.link_id)
-        channel = self.channel_meters[hop.channel]
-        return (channel,) if link is None else (channel, link)
+        for link_id, channel in program.links:
+            self.meters_of[link_id] = (self.channel_meters[channel],)
+            if program.channels[channel].is_medium:
+                self.link_meters[link_id] = Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
+                self.meters_of[link_id] += (self.link_meters[link_id],)
 
     def meters(self) -> list[Meter]:
         """Return all meters: devices, channels, and links that share a medium."""
@@ -74,6 +66,6 @@ class World:
     def cut_to_horizon(self) -> None:
         """Let time pass until the horizon, if there is one."""
         if self.clock.now_s < self.horizon_s < inf:
-            self.clock.run(until=self.horizon_s)
+            self.clock.skip_to(self.horizon_s)
             if self.checker is not None:
                 self.checker.moment(self.horizon_s)

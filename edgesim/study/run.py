@@ -19,6 +19,7 @@ from edgesim.study.manifest import facts, identity
 from edgesim.study.paired import differences_of
 from edgesim.study.parts import Parts
 from edgesim.study.prepare import prepare
+from edgesim.study.queues import QUEUES, queues
 from edgesim.study.store import (
     DIFFERENCES,
     EMPTIED,
@@ -31,6 +32,7 @@ from edgesim.study.store import (
     file_entries,
     write_differences,
     write_json,
+    write_queues,
     write_summary,
 )
 from edgesim.study.timeline import TIMELINE, timelines
@@ -128,6 +130,7 @@ def run(
         write_summary(folder / SUMMARY, shared.cases, found.rows)
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
         write_json(folder / TIMELINE, timelines(shared))
+        write_queues(folder / QUEUES, queues(shared))
         about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}
         write_json(folder / MANIFEST, about)
         if illustrate is not None:

@@ -197,6 +197,19 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
     _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *_NUMBERS], table)
 
 
+def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | None) -> None:
+    """Write what waits over time: a row per strategy, resource and moment; nothing when a trial is one request."""
+    if rows is not None:
+        _write_table(
+            path,
+            ["strategy", "resource", "time_s", "waiting", "present"],
+            [
+                [strategy, resource, show_number(time_s), str(n_waiting), str(n_present)]
+                for strategy, resource, time_s, n_waiting, n_present in rows
+            ],
+        )
+
+
 def write_differences(path: Path, cases: Sequence[Case], differences: Sequence[Difference]) -> None:
     """Write the paired differences: a row per factor point, pair of strategies and metric."""
     table: list[list[str]] = []

@@ -28,7 +28,7 @@ from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
-    from edgesim.domain.records import Outage, RequestRecord
+    from edgesim.domain.records import Outage, RequestRecord, Trace
     from edgesim.engine.program import Program
 
 N_MOST_REMEMBERED = 2**16
@@ -129,30 +129,33 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
 
 def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
-    failures, topology = case.failures, case.topology
-    rows = []
-    for replication in range(block.start, block.stop):
-        streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
-        result = trace(
-            program,
-            outages=draw_outages(failures, topology, streams),
-            renewals=draw_renewals(failures, topology, streams),
-            losses=loss_models(failures, topology),
-            slowdowns=slowdown_models(failures, topology),
-            streams=streams,
-            deadline_s=case.deadline_s,
-            arrivals=load.arrivals,
-            n_requests=load.requests,
-            horizon_s=inf if load.horizon_s is None else load.horizon_s,
-            warm_up_s=load.warm_up_s,
-            admission_limit=load.admission_limit,
-        )
-        rows.append(reduce(result))
+    rows = [reduce(trace_under_load(program, case, number, load)) for number in range(block.start, block.stop)]
     distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
     needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))
     trials = columns([row.record for row in rows], [1.0] * len(rows))
     patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
+
+
+def trace_under_load(program: Program, case: Case, replication: int, load: Load, *, has_stays: bool = False) -> Trace:
+    """Simulate one trial of many requests."""
+    failures, topology = case.failures, case.topology
+    streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
+    return trace(
+        program,
+        outages=draw_outages(failures, topology, streams),
+        renewals=draw_renewals(failures, topology, streams),
+        losses=loss_models(failures, topology),
+        slowdowns=slowdown_models(failures, topology),
+        streams=streams,
+        deadline_s=case.deadline_s,
+        arrivals=load.arrivals,
+        n_requests=load.requests,
+        horizon_s=inf if load.horizon_s is None else load.horizon_s,
+        warm_up_s=load.warm_up_s,
+        admission_limit=load.admission_limit,
+        has_stays=has_stays,
+    )
 
 
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:

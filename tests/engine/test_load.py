@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from edgesim.arrivals.poisson import Poisson
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
-from edgesim.engine.invariants import Checker
+from edgesim.engine.invariants import VARIABLE, Checker
 from edgesim.engine.program import Program, compile_plan
 from edgesim.engine.simulation import simulate, trace
 from edgesim.errors import SimulationError
@@ -220,3 +221,32 @@ def test_broken_invariants_are_told() -> None:
     with pytest.raises(SimulationError, match="Little"):
         checker.closed(2, 0.5)
     assert math.isfinite(checker.n_checks)
+
+
+def test_records_can_be_handed_over_so_that_memory_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same records as those that are kept; 2,000 and 20,000 requests then need the same memory."""
+    kept = run(pair(), arrivals=ClosedLoop(), n_requests=5, warm_up_s=3.0)
+    heard: dict[int, Any] = {}
+    trace_of_none = run(pair(), arrivals=ClosedLoop(), n_requests=5, warm_up_s=3.0, on_record=heard.__setitem__)
+    assert tuple(heard[number] for number in sorted(heard)) == kept.records
+    assert sorted(heard) == [1, 2, 3, 4]
+    assert trace_of_none.records == ()
+
+    monkeypatch.delenv(VARIABLE, raising=False)  # the checks remember who has ended
+
+    def peak_byte(n_requests: int) -> int:
+        tracemalloc.start()
+        last: dict[str, int] = {}
+        options: dict[str, Any] = {"arrivals": ClosedLoop(), "n_requests": n_requests}
+        simulate(
+            pair(),
+            on_record=lambda number, _record: last.update(number=number),
+            streams=STREAMS.replication(0),
+            **options,
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert last["number"] == n_requests - 1
+        return peak
+
+    assert peak_byte(20_000) < 1.2 * peak_byte(2_000)

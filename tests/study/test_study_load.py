@@ -5,13 +5,15 @@ from __future__ import annotations
 from math import isnan, nan
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from edgesim.domain.records import RequestRecord, ResourceRecord, Trace
+from edgesim.domain.records import RequestRecord, ResourceRecord, Stay, Trace
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
 from edgesim.study.load import reduce, unit_of
+from edgesim.study.queues import _rows
 from edgesim.study.run import run
 from edgesim.study.summary import UNITS
 
@@ -82,11 +84,31 @@ def test_study_under_load(tmp_path: Path) -> None:
     assert table["100 /s", "rejected"] > 0 == table["1 /s", "rejected"]
     assert 0 < table["1 /s", "accuracy"] <= 1
     assert set(summary[summary.metric == "throughput"].unit) == {"/s"}
+    queues = pd.read_csv(result.folder / "queues.csv")
+    assert set(queues.strategy) == {"modnn"}
+    assert {"cell", "w1", "w2", "hub"} >= set(queues.resource) >= {"cell", "hub"}
+    assert (queues.groupby("resource").time_s.count() == 201).all()
+    assert ((queues.waiting >= 0) & (queues.waiting <= queues.present)).all()
     again = run(scenario, workers=2, output=tmp_path / "two")
-    assert (again.folder / "summary.csv").read_bytes() == (result.folder / "summary.csv").read_bytes()
+    for name in ("summary.csv", "queues.csv"):
+        assert (again.folder / name).read_bytes() == (result.folder / name).read_bytes()
     next((result.folder / "trials").glob("*.parquet")).unlink()
     before = (result.folder / "summary.csv").read_bytes()
     assert (run(scenario, workers=1, output=tmp_path / "one").folder / "summary.csv").read_bytes() == before
+
+
+def test_queue_over_time() -> None:
+    """Two computations come at 0 and 1 s to a device that takes 4 s for each: one waits from 1 to 4 s; all is over at 8 s."""
+    stays = (Stay("d", 0, "c", 0.0, 0.0, 4.0), Stay("d", 1, "c", 1.0, 4.0, 8.0))
+    resources = (
+        ResourceRecord("d", "device", 1.0, 0.375, 1.375, 2),
+        ResourceRecord("idle", "device", 0.0, 0.0, 0.0, 0),
+    )
+    rows = _rows("s", Trace((), resources, 0.0, 8.0, 1, stays))
+    at = {time_s: (n_waiting, n_present) for _, _, time_s, n_waiting, n_present in rows}
+    assert [row[:2] for row in rows] == [("s", "d")] * 201
+    assert (at[0.0], at[1.0], at[3.96], at[4.0], at[8.0]) == ((0, 1), (1, 2), (1, 2), (0, 1), (0, 0))
+    assert sum(row[3] for row in rows) * 8.0 / 200 == 3.0
 
 
 def test_scenarios_of_single_requests_stay_what_they_were() -> None:
