@@ -119,7 +119,7 @@ class Carrier:
         if way.transport is None:
             message = Message(request, index, way, 1.0, None)
             if self._losses is not None:
-                message.passages = self._losses.draw(way, 1.0, request)
+                message.passages = self._losses.draw(way, 1.0, request, index)
             (self._fair if message.stage.is_fair else self._fifo).enter(message)
             return
         talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s))

@@ -15,7 +15,7 @@ from edgesim.engine.simulation import simulate
 from edgesim.errors import InfeasiblePlanError, PlanError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.rng import CHUNK, Streams
+from edgesim.rng import Streams
 
 
 class WorkIsTime:
@@ -168,9 +168,9 @@ def test_bernoulli_losses_have_their_rate() -> None:
     """8 messages x 4,000 replications at p = 0.3: within three standard errors, which are half of an error of 5 %."""
     program = compile_plan(gather(8, deadline_s=0.1), star(8), WorkIsTime())
     n_lost = 0
-    for chunk in range(40):
+    for chunk in range(4):
         streams = Streams(3, chunk)
-        for index in range(CHUNK):
+        for index in range(1000):
             record = simulate(program, losses={"loss": Bernoulli(0.3)}, streams=streams.replication(index))[0]
             n_lost += record.lost.bit_count()
     n = 32_000
