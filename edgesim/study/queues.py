@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.trial import trace_under_load
+from edgesim.study.trial import streams_of, trace_under_load
 
 if TYPE_CHECKING:
     from edgesim.domain.records import Trace
@@ -31,7 +31,8 @@ def queues(shared: Shared) -> list[tuple[str, str, float, int, int]] | None:
         if case.load is None:
             return None
         program = shared.prepared[case.prepared].program
-        rows += _rows(case.strategy, trace_under_load(program, case, 0, case.load, has_stays=True))
+        streams = streams_of(case.seed, 0).replication(0)
+        rows += _rows(case.strategy, trace_under_load(program, case, streams, case.load, has_stays=True))
     return rows
 
 

@@ -39,6 +39,7 @@ _COMPLETE = (
     "versions",
     "command",
     "deployments",
+    "engines",
     "intact",
     "files",
 )

@@ -129,18 +129,21 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
 
 def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
-    rows = [reduce(trace_under_load(program, case, number, load)) for number in range(block.start, block.stop)]
+    numbers = range(block.start, block.stop)
+    all_streams = [streams_of(case.seed, number // CHUNK).replication(number % CHUNK) for number in numbers]
+    rows = [reduce(trace_under_load(program, case, streams, load)) for streams in all_streams]
     distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
     needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))
-    trials = columns([row.record for row in rows], [1.0] * len(rows))
+    trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
     patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
 
 
-def trace_under_load(program: Program, case: Case, replication: int, load: Load, *, has_stays: bool = False) -> Trace:
+def trace_under_load(
+    program: Program, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
+) -> Trace:
     """Simulate one trial of many requests."""
     failures, topology = case.failures, case.topology
-    streams = streams_of(case.seed, replication // CHUNK).replication(replication % CHUNK)
     return trace(
         program,
         outages=draw_outages(failures, topology, streams),
