@@ -14,8 +14,9 @@ def assumptions(scenario: dict[str, Any], *, is_asked: bool) -> list[str]:
     scenario : as resolved, in plain data.
     is_asked : whether the study has an accuracy.
     """
-    sharing, load = set(_values(scenario, "sharing")), scenario["workload"].get("load")
-    transports = {one["type"] if isinstance(one, dict) else one for one in _values(scenario, "transport")}
+    system = {**scenario, "sweep": list(scenario["sweep"].values())}  # factors may be called like keys
+    sharing, load = set(_values(system, "sharing")), scenario["workload"].get("load")
+    transports = {one["type"] if isinstance(one, dict) else one for one in _values(system, "transport")}
     turns = (
         "Where `sharing: fair` stands, what is there at once shares the rate; elsewhere one waits for the other."
         if "fair" in sharing

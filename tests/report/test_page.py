@@ -214,14 +214,14 @@ def test_a_source_may_hold_semicolons() -> None:
 
 
 def test_assumptions_are_those_of_the_scenario() -> None:
-    """Sharing, transports, load and accuracy are mentioned where they are used, also by a sweep only."""
+    """Sharing, transports, load and accuracy are mentioned where they are used, also by a sweep only, whatever a factor is called."""
     plain = {"workload": {"load": None}, "topology": {"links": [{"sharing": "fifo"}]}, "failures": {}, "sweep": {}}
     said = " ".join(assumptions(plain, is_asked=False))
     for word in ("fair", "sent again", "test split", "after the warm-up", "same failures"):
         assert word not in said
     rich = {
         "workload": {"load": {"requests": 5}}, "topology": {"links": [{"sharing": "fair", "transport": {"type": "arq"}}]},
-        "failures": {"loss": {}}, "sweep": {"how": {"path": "topology.links.0.transport", "values": ["tcp", "datagram"]}},
+        "failures": {"loss": {}}, "sweep": {"transport": {"path": "topology.links.0.transport", "values": ["tcp", "datagram"]}},
     }  # fmt: skip
     said = " ".join(assumptions(rich, is_asked=True))
     for words in ("`sharing: fair`", "(arq, tcp)", "test split", "after the warm-up", "same failures and arrivals"):
