@@ -201,7 +201,7 @@ def draw_table(console: Any, table: Table) -> None:
     for row, cells in enumerate(table.rows):
         texts = [fold(cell, NAME_WIDTH) if column < table.n_names else cell for column, cell in enumerate(cells)]
         drawn.add_row(*(_cell(text, is_best=(row, column) in table.best) for column, text in enumerate(texts)))
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=WIDEST), drawn).maximum)
+    console.width = max(console.width, Measurement.get(console, console.options.update(width=WIDEST), drawn).minimum)
     console.print(drawn, crop=False)
     notes = [f"{MARK} best in its column, or its interval meets the best's"] if table.best else []
     notes += [table.note] if table.note else []

@@ -65,7 +65,8 @@ class _Writer:
             return form
         rest = {key: self._filled(value) for key, value in form.items() if not key.startswith("x-edgesim")}
         if "x-edgesim-plugin" in form:
-            return {**self._plugins(form["x-edgesim-plugin"]), **rest}
+            seam = form["x-edgesim-plugin"]
+            return {**self._plugins(seam), "examples": list(REGISTRIES[seam].names()[:1]), **rest}
         if "x-edgesim-options" in form:
             return {**self._options_of(form["x-edgesim-options"]), **rest}
         return rest

@@ -230,8 +230,6 @@ def _marked_example(hint: Any) -> Any:
     for mark in hint.__metadata__:
         if isinstance(mark, Quantity):
             return mark.example
-        if isinstance(mark, Plugin):
-            return next(iter(REGISTRIES[mark.seam].names()), None)
         if isinstance(mark, Reference):
             return "hub->*" if mark.kind == "link" else "w*" if mark.is_pattern else "w1"
         if isinstance(getattr(mark, "ge", None), int) and typing.get_args(hint)[0] is int:

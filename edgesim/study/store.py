@@ -145,11 +145,27 @@ class Result:
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        return _read_table(self.folder / DIFFERENCES, (*_NUMBERS[:4], "correlation"))
+        return self._table(DIFFERENCES, (*_NUMBERS[:4], "correlation"))
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        return _read_table(self.folder / SUMMARY, _NUMBERS)
+        return self._table(SUMMARY, _NUMBERS)
+
+    def _table(self, name: str, numbers: Sequence[str]) -> pd.DataFrame:
+        """Return a table; empty cells of these columns are no number."""
+        import pandas as pd
+
+        path = self.folder / name
+        if not path.exists() and not self.is_complete:
+            command = self.manifest.get("command", "edgesim run")
+            raise ResultError(f"{self.folder} has no {name}, it is not finished; go on with: {command}")
+        try:
+            table = pd.read_csv(path, keep_default_na=False, na_values={column: [""] for column in numbers})
+        except (OSError, ValueError) as error:
+            raise ResultError(f"{path} is missing or damaged; {_AGAIN}") from error
+        if not {"strategy", "metric", *numbers} <= set(table.columns):
+            raise ResultError(f"{path} is damaged: it lacks columns; {_AGAIN}")
+        return table
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
@@ -170,19 +186,6 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
-
-
-def _read_table(path: Path, numbers: Sequence[str]) -> pd.DataFrame:
-    """Return a table of a result; empty cells of these columns are no number. Raises `ResultError` when it is damaged."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in numbers})
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path} is missing or damaged; {_AGAIN}") from error
-    if not {"strategy", "metric", *numbers} <= set(table.columns):
-        raise ResultError(f"{path} is damaged: it lacks columns; {_AGAIN}")
-    return table
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:

@@ -63,10 +63,10 @@ def example(folder: Path) -> Result:
             }  # fmt: skip
             for metric, mean in values.items():
                 half = 0.02 if metric == "accuracy" and level else 0.0
-                rows.append((level, name, metric, METRICS[metric].unit, mean, mean - half, mean + half, 50, mean))
+                rows.append((level, name, metric, METRICS[metric].unit, mean, mean - half, mean + half, 50, 50, mean))
             whole = {**values, "accuracy": accuracy}
             intact.append({"lost_devices": level, "strategy": name, "outcome": "completed", **whole})
-    columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
+    columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "summary.csv", index=False)
     about = {
         "format": 1, "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
@@ -75,6 +75,7 @@ def example(folder: Path) -> Result:
         "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
         "platform": {"system": "Linux", "machine": "x86_64", "processors": 2},
         "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact, "files": [],
+        "engines": [{"strategy": name, "engine": "array", "trials": 200, "by_events": 0, "why": ""} for name in STRATEGIES],
         "scenario": scenario.resolved(),
     }  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
