@@ -5,7 +5,7 @@
 The scenario `scenarios/resilience-<data set>.yaml` says what is compared. For each seed the teacher and the students are trained,
 or taken from the cache; a killed run goes on where it was. For each strategy the real networks answer the whole test split for every
 one of the 2^8 sets of devices that are left; lost devices are equally likely, so that the mean over all subsets of one size is
-exact, and intervals (95 %, t distribution) are over seeds. Writes <name>.csv, <name>-partitions.csv, <name>.md and the figure.
+exact, and intervals (95 %, t distribution) are over seeds; with a single seed they are over test samples. Writes <name>.csv, <name>-partitions.csv, <name>.md and the figure.
 """
 
 from __future__ import annotations
@@ -59,20 +59,23 @@ class Log:
         print(f"{time.strftime('%H:%M:%S')}   {note}", file=sys.stderr, flush=True)
 
 
-def accuracies(deployment: Deployment, labels: np.ndarray) -> list[dict[str, Any]]:
-    """Return the accuracy for every set of students that are left, with the number that are lost."""
+def accuracies(deployment: Deployment, labels: np.ndarray) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return the accuracy for every set of students that are left, and in how many sets with `LOST` lost each sample is right."""
     plan = deployment.plan
     results = [step for step in plan.steps if isinstance(step, Transfer) and step.kind == "result"]
     rest = plan.all_delivered - {step.step_id for step in results}
-    rows = []
+    rows, n_right = [], np.zeros(len(labels), dtype=np.int64)
     for left in itertools.product((True, False), repeat=len(results)):
         there = frozenset(step.step_id for step, is_there in zip(results, left, strict=True) if is_there)
         answers = deployment.predict(rest | there)
-        reached = float(np.mean(answers.argmax(axis=1) == labels))
+        is_right = answers.argmax(axis=1) == labels
+        reached = float(np.mean(is_right))
+        if left.count(False) == LOST:
+            n_right += is_right
         rows.append(
             {"left": "".join("x" if one else "-" for one in left), "lost": left.count(False), "accuracy": reached}
         )
-    return rows
+    return rows, n_right.tolist()
 
 
 def case(folder: Path, context: DeploymentContext, label: str, strategy: Any, seed: int) -> dict[str, Any]:
@@ -81,11 +84,14 @@ def case(folder: Path, context: DeploymentContext, label: str, strategy: Any, se
     options = f"{strategy!r} {context.network_key}"
     if path.is_file():
         known: dict[str, Any] = json.loads(path.read_text())
-        if known["options"] == options:
+        if known["options"] == options and "n_right" in known:
             return known
     started = time.perf_counter()
     deployment = strategy.deploy(context)
     trained_s = time.perf_counter() - started
+    if path.is_file() and json.loads(path.read_text())["options"] == options:
+        trained_s = json.loads(path.read_text())["trained_s"]  # of the training, not of loading what was trained
+    subsets, n_right = accuracies(deployment, context.dataset.test.labels)
     found = {
         "label": label,
         "seed": seed,
@@ -93,7 +99,8 @@ def case(folder: Path, context: DeploymentContext, label: str, strategy: Any, se
         "trained_s": trained_s,
         "facts": deployment.describe(),
         "traffic_byte": sum(step.size_byte for step in deployment.plan.transfers if step.kind == "result"),
-        "subsets": accuracies(deployment, context.dataset.test.labels),
+        "subsets": subsets,
+        "n_right": n_right,
     }
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(found))
@@ -162,6 +169,24 @@ def interval(values: np.ndarray, digits: int = 3) -> str:
     return f"{mean:.{digits}f} ± {half_width:.{digits}f}" if len(values) > 1 else f"{mean:.{digits}f}"
 
 
+def right(cases: list[dict[str, Any]], label: str) -> np.ndarray:
+    """Return for each test sample the share of the sets with `LOST` lost in which it is answered rightly, of the only seed."""
+    [one] = [one for one in cases if one["label"] == label]
+    return np.array(one["n_right"]) / sum(row["lost"] == LOST for row in one["subsets"])
+
+
+def over_samples(values: np.ndarray, others: np.ndarray | float, *, is_ratio: bool, digits: int = 3) -> str:
+    """Return the ratio of two means over test samples, or their difference in points, with its interval (paired, delta method)."""
+    if is_ratio:
+        found = float(np.mean(values) / np.mean(others))
+        errors = (values - found * others) / np.mean(others)
+    else:
+        found = 100 * float(np.mean(values - others))
+        errors = 100 * (values - others)
+    half_width = 1.96 * float(np.std(errors, ddof=1)) / len(values) ** 0.5
+    return f"{found:.{digits}f} ± {half_width:.{digits}f}"
+
+
 def partition_table(rows: pd.DataFrame) -> list[str]:
     """Return how the partitioners divide the teacher's filters, means over seeds, for as many parts as students and half of them."""
     head = (
@@ -198,7 +223,12 @@ def report(
     )
     what = (
         f"Teacher: test accuracy {interval(teacher)}. Guessing: {chance:.3f}. All values are of the test split, means over "
-        "all subsets of the given size; intervals (95 %, t distribution) are over seeds and say nothing about other data."
+        "all subsets of the given size. "
+        + (
+            "Intervals (95 %, t distribution) are over seeds and say nothing about other data."
+            if len(seeds) > 1
+            else "Intervals (95 %, paired, delta method) are over test samples and say nothing about other trainings."
+        )
     )
     lines = [
         f"# Accuracy against lost devices: {dataset}",
@@ -226,9 +256,13 @@ def report(
 def _ratios(cases: list[dict[str, Any]], labels: list[str], teacher: np.ndarray) -> list[str]:
     lines = ["| strategy | ratio to nonn | ratio to its teacher |", "|---|---|---|"]
     base = by_seed(cases, "nonn")
+    is_single = len(base) == 1
     for label in labels:
         own = by_seed(cases, label)
-        if len(own) == len(base):
+        if is_single:
+            ratio = over_samples(right(cases, label), right(cases, "nonn"), is_ratio=True)
+            lines.append(f"| {label} | {ratio} | {interval(own / teacher)} |")
+        elif len(own) == len(base):
             lines.append(f"| {label} | {interval(own / base)} | {interval(own / teacher)} |")
     if all(len(by_seed(cases, label)) == len(base) for label in FACTORS):
         lines += [
@@ -238,14 +272,18 @@ def _ratios(cases: list[dict[str, Any]], labels: list[str], teacher: np.ndarray)
             "| effect | M=4 | M=2 |",
             "|---|---|---|",
         ]
-        value = {label: 100 * by_seed(cases, label) for label in FACTORS}
+        value = {label: right(cases, label) if is_single else 100 * by_seed(cases, label) for label in FACTORS}
+
+        def shown(difference: np.ndarray) -> str:
+            return over_samples(difference, 0.0, is_ratio=False, digits=1) if is_single else interval(difference, 1)
+
         effects = {
             "averaging, on NoNN's parts": lambda m: value[f"averaging-{m}"] - value["nonn"],
             "balancing, without averaging": lambda _: value["balancing"] - value["nonn"],
             "balancing, on top of averaging": lambda m: value[f"resilient-{m}"] - value[f"averaging-{m}"],
             "both": lambda m: value[f"resilient-{m}"] - value["nonn"],
         }
-        lines += [f"| {effect} | {interval(of(4), 1)} | {interval(of(2), 1)} |" for effect, of in effects.items()]
+        lines += [f"| {effect} | {shown(of(4))} | {shown(of(2))} |" for effect, of in effects.items()]
     return lines
 
 
