@@ -1,8 +1,10 @@
 """Time the daily study: 8 devices, 3 student strategies, 10 probabilities of loss, 300,000 trials with real accuracy.
 
-    python benchmarks/resilience_study.py [--kind devices|messages] [--replications 10000]
+    python benchmarks/resilience_study.py [--kind devices|messages] [--engine auto|event] [--replications 10000] [--rounds 3]
+                                          [--scheduler tcp://127.0.0.1:8786]
 
-Trains first (or takes the networks from the cache), which is not timed. Prints seconds with one and with two workers.
+Trains first (or takes the networks from the cache), which is not timed. Prints median seconds with one and with two workers, in turns,
+and on a Dask cluster whose scheduler is given.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -23,13 +26,14 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def scenario(kind: str, replications: int) -> Scenario:
+def scenario(kind: str, replications: int, engine: str) -> Scenario:
     students = {"students": 8, "devices": "w*", "merger": "hub", "deadline": "100 ms"}
     return Scenario.from_data(
         {
             "name": "resilience",
             "seed": 1,
             "replications": replications,
+            "engine": engine,
             "topology": {
                 "devices": [{"id": "hub", "profile": "phone"}, {"id": "w{1..8}", "profile": "wearable"}],
                 "media": ["cell"],
@@ -64,19 +68,32 @@ def scenario(kind: str, replications: int) -> Scenario:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     options.add_argument("--kind", choices=tuple(MODELS), default="messages")
+    options.add_argument("--engine", choices=("auto", "event"), default="auto")
     options.add_argument("--replications", type=int, default=10_000)
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--scheduler")
     chosen = options.parse_args()
-    times_s: dict[str, float] = {}
+    study = scenario(chosen.kind, chosen.replications, chosen.engine)
+    contestants: dict[str, dict[str, Any]] = {f"{workers} workers": {"workers": workers} for workers in chosen.workers}
+    if chosen.scheduler:
+        contestants["dask"] = {"scheduler": chosen.scheduler}
+    times_s: dict[str, list[float]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory() as folder:
-        run(scenario(chosen.kind, 10), output=Path(folder) / "trained", workers=1)
-        for workers in chosen.workers:
-            began_s = perf_counter()
-            run(scenario(chosen.kind, chosen.replications), output=Path(folder) / str(workers), workers=workers)
-            times_s[f"{workers} workers"] = round(perf_counter() - began_s, 2)
-    print(json.dumps({"kind": chosen.kind, "trials": 30 * chosen.replications, "seconds": times_s}))
+        run(scenario(chosen.kind, 10, chosen.engine), output=Path(folder) / "trained", workers=1)
+        for number in range(chosen.rounds):
+            for name, how in contestants.items():
+                began_s = perf_counter()
+                run(study, output=Path(folder) / f"{name} {number}", **how)
+                times_s[name].append(perf_counter() - began_s)
+    seconds = {name: round(median(times), 2) for name, times in times_s.items()}
+    print(
+        json.dumps(
+            {"kind": chosen.kind, "engine": chosen.engine, "trials": 30 * chosen.replications, "seconds": seconds}
+        )
+    )
 
 
 if __name__ == "__main__":
