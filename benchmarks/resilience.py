@@ -359,7 +359,13 @@ def main() -> None:
                 cases.append(case(folder, context, label, strategy, seed))
                 lost = by_seed(cases[-1:], label)[0]
                 print(f"seed {seed}, {label}: {lost:.4f} with {LOST} lost", flush=True)
-    command = " ".join(["python benchmarks/resilience.py", *sys.argv[1:]])
+    chosen = {
+        "--dataset": [options.dataset],
+        "--seeds": map(str, options.seeds),
+        "--strategies": options.strategies or (),
+    }
+    words = [word for flag, values in chosen.items() for word in ([flag, *values] if values else ())]
+    command = " ".join(["python benchmarks/resilience.py", *words])
     summary = summarise(cases)
     summary.round(5).to_csv(options.output / f"{name}.csv", index=False)
     pd.concat(tables).round(4).to_csv(options.output / f"{name}-partitions.csv", index=False)
