@@ -224,3 +224,22 @@ def test_a_plugin_file_may_not_take_the_name_of_another_module(tmp_path: Path, s
     small["plugins"] = [str(tmp_path / "queue.py")]
     (finding,) = findings(small)
     assert "the name 'queue' means" in finding
+
+
+@pytest.mark.parametrize(
+    ("failures", "reason"),
+    [
+        ({"burst": {"type": "gilbert-elliott", "to_bad": 0.1, "to_good": 0.5}}, "no array form"),
+        ({"repair": {"type": "on-off", "mtbf": "10 s", "mttr": "1 s"}}, "again and again"),
+    ],
+)
+def test_what_the_array_engine_cannot_do_is_said_before_anything_runs(
+    small: dict[str, Any], failures: dict[str, Any], reason: str
+) -> None:
+    """Only where it is asked for; `auto` takes events."""
+    small["failures"], small["sweep"] = failures, {}
+    Scenario.from_data(small)
+    with pytest.raises(ScenarioError) as error:
+        Scenario.from_data({**small, "engine": "array"})
+    [finding] = error.value.findings
+    assert reason in finding.message

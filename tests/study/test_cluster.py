@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -66,13 +67,25 @@ def test_a_cluster_writes_the_same_bytes(folder: Path, address: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
-def test_a_worker_of_the_cluster_is_killed(folder: Path, address: str) -> None:
-    """Its tasks are done by the other; the bytes are the same."""
-    with study(folder, "killed", 2, address) as main:
-        time.sleep(1.0)
-        os.kill(worker_ids(address)[0], signal.SIGKILL)
-        assert main.wait(120) == 0
-    assert parts(folder / "killed") == parts(folder / "whole")
+def test_workers_of_the_cluster_are_killed_ten_times(folder: Path, address: str) -> None:
+    """At random moments; their tasks are done by the other, or by the one that takes their place; the bytes are the same."""
+    rng = random.Random(3)  # noqa: S311
+    n_kills = 0
+    for attempt in range(5):
+        name = f"killed{attempt}"
+        workers = worker_ids(address)
+        with study(folder, name, 2, address) as main:
+            for victim, aim in zip(rng.sample(workers, 2), sorted(rng.sample(range(N_PARTS - 4), 2)), strict=True):
+                while main.poll() is None and len(parts(folder / name)) < aim:
+                    time.sleep(0.002)
+                time.sleep(rng.random() * 0.05)
+                if main.poll() is None:
+                    os.kill(victim, signal.SIGKILL)
+                    n_kills += 1
+            assert main.wait(120) == 0
+        assert parts(folder / name) == parts(folder / "whole")
+        wait_for_workers(address)
+    assert n_kills >= 8
 
 
 def worker_ids(where: str) -> list[int]:
