@@ -14,7 +14,7 @@ def explain(
         str | None, typer.Argument(metavar="TOPIC", help="A name; without it, all topics.", show_default=False)
     ] = None,
 ) -> None:
-    r"""Explain a strategy, failure model, data set, model, metric, error or key: what it is, formula, validity, source.
+    """Explain a strategy, failure model, data set, model, metric, error or key: what it is, formula, validity, source.
 
     \b
     Examples:

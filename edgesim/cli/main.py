@@ -101,7 +101,7 @@ def validate(
         ),
     ] = False,
 ) -> None:
-    r"""Check scenario files and show every mistake with its line.
+    """Check scenario files and show every mistake with its line.
 
     Exit code 0 when all are valid, 2 when one is not. What is legal but odd is a warning on stderr. Nothing is trained or
     simulated, unless --deep asks for a rehearsal, which takes some seconds.
@@ -124,7 +124,7 @@ def list_(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Write to stdout as JSON, with options and references.")] = False,
 ) -> None:
-    r"""List what a scenario can name: strategies, failures, datasets, models, partitioners, devices.
+    """List what a scenario can name: strategies, failures, datasets, models, partitioners, devices.
 
     \b
     Examples:

@@ -57,7 +57,7 @@ def list_(context: typer.Context, is_json: JsonOption = False) -> None:
 
 @models.command()
 def show(key: Annotated[str, typer.Argument(metavar="KEY", help="Key, or its beginning.")]) -> None:
-    r"""Show the card of a network as JSON: what it was made of, metrics, size, licence of the data.
+    """Show the card of a network as JSON: what it was made of, metrics, size, licence of the data.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def remove(
     ] = False,
     leftovers: Annotated[bool, typer.Option(help="Unfinished trainings and answers of teachers only.")] = False,
 ) -> None:
-    r"""Remove networks; they are trained anew when they are needed.
+    """Remove networks; they are trained anew when they are needed.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def export(
     keys: KeysArgument,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder that takes weights and cards.")] = Path("models"),
 ) -> None:
-    r"""Copy networks to a folder: KEY.safetensors and its card KEY.json.
+    """Copy networks to a folder: KEY.safetensors and its card KEY.json.
 
     \b
     Examples:
@@ -127,7 +127,7 @@ def import_(
         list[Path], typer.Argument(metavar="CARDS...", help="Cards (KEY.json) with the weights beside them.")
     ],
 ) -> None:
-    r"""Take networks in, so that scenarios that need them do not train. Damaged or changed ones are refused.
+    """Take networks in, so that scenarios that need them do not train. Damaged or changed ones are refused.
 
     \b
     Examples:

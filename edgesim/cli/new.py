@@ -19,7 +19,7 @@ def new(
     ] = "single,modnn,nonn",
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
 ) -> None:
-    r"""Write a commented scenario to start from; it is valid and runs as it is.
+    """Write a commented scenario to start from; it is valid and runs as it is.
 
     \b
     Examples:

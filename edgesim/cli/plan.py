@@ -28,7 +28,7 @@ def plan(
     ] = None,
     is_json: Annotated[bool, typer.Option("--json", help="Write the plans to stdout as JSON.")] = False,
 ) -> None:
-    r"""Show the plan of each strategy: layers, device, rows or tiles, FLOP, bytes, memory, time.
+    """Show the plan of each strategy: layers, device, rows or tiles, FLOP, bytes, memory, time.
 
     Nothing is simulated, and nothing is trained where only shapes matter. A swept value is the one that the scenario gives.
     A step is called after its first layer; +2 says that two more follow in it. Its memory is that of the tensors alive in it;

@@ -28,7 +28,7 @@ def plot(
         ),
     ] = None,
 ) -> None:
-    r"""Draw one figure of a result in the house style, one column of a paper wide.
+    """Draw one figure of a result in the house style, one column of a paper wide.
 
     \b
     Examples:

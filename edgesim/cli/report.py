@@ -17,7 +17,7 @@ def report(
         typer.Option("-o", "--output", metavar="FILE", help="HTML file to write. Default: report.html in the folder."),
     ] = None,
 ) -> None:
-    r"""Write one self-contained HTML page about a result: tables, figures, timelines, assumptions, how to repeat and cite.
+    """Write one self-contained HTML page about a result: tables, figures, timelines, assumptions, how to repeat and cite.
 
     `edgesim run` writes it too. It needs no network and no scripts, and can be printed.
 

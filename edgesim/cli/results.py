@@ -69,7 +69,7 @@ def list_(
     where: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where result folders are.")] = Path("results"),
     is_json: Json = False,
 ) -> None:
-    r"""List the studies in a folder, finished or not.
+    """List the studies in a folder, finished or not.
 
     \b
     Examples:
@@ -92,7 +92,7 @@ def show(
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
     is_json: Json = False,
 ) -> None:
-    r"""Show the summary of a study: every metric of every strategy at every factor point, with its interval.
+    """Show the summary of a study: every metric of every strategy at every factor point, with its interval.
 
     \b
     Examples:
@@ -107,7 +107,7 @@ def compare(
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
     is_json: Json = False,
 ) -> None:
-    r"""Compare strategies pair by pair: they met the same failures, so the interval is of the differences of each replication.
+    """Compare strategies pair by pair: they met the same failures, so the interval is of the differences of each replication.
 
     \b
     Examples:
@@ -121,7 +121,7 @@ def export(
     folder: Folder,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv or .parquet.")],
 ) -> None:
-    r"""Write all trials of a study into one file; large ones are never held in memory.
+    """Write all trials of a study into one file; large ones are never held in memory.
 
     \b
     Examples:
@@ -144,7 +144,7 @@ def remove(
     folder: Folder,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    r"""Remove a result folder, after asking.
+    """Remove a result folder, after asking.
 
     \b
     Examples:

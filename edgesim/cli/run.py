@@ -56,7 +56,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress and no tables, only errors.")] = False,
 ) -> None:
-    r"""Run a scenario: train, simulate every trial, write tables and figures.
+    """Run a scenario: train, simulate every trial, write tables and figures.
 
     The results are the same with any number of workers. A study that was interrupted goes on where it stopped; one that is
     finished is shown. The exit code is 1 when a strategy gives no answer although nothing is lost.

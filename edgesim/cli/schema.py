@@ -10,7 +10,7 @@ import typer
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print every key as a page to read instead.")] = False,
 ) -> None:
-    r"""Print the JSON schema of scenario files, with which editors complete and check them.
+    """Print the JSON schema of scenario files, with which editors complete and check them.
 
     It holds the options of all plug-ins that are installed. The line that `edgesim new` writes at the top of a scenario tells
     an editor where the schema is.

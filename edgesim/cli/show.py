@@ -20,7 +20,7 @@ def show(
         Path | None, typer.Option(metavar="FILE", help="Write the topology as .graphml or node-link .json instead.")
     ] = None,
 ) -> None:
-    r"""Draw the topology of a scenario: names, rates and roles of devices; or export it as a graph.
+    """Draw the topology of a scenario: names, rates and roles of devices; or export it as a graph.
 
     An exported graph is read again with `topology: {file: lab.graphml}`.
 

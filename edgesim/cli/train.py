@@ -33,7 +33,7 @@ def train(  # noqa: PLR0917 - typer passes options by name
     ] = None,
     is_json: Annotated[bool, typer.Option("--json", help="Write what was trained to stdout as JSON.")] = False,
 ) -> None:
-    r"""Train the teacher and the students of a scenario, or one network by options; what is in the cache is not trained again.
+    """Train the teacher and the students of a scenario, or one network by options; what is in the cache is not trained again.
 
     A killed training goes on from its last epoch when the same command is given again.
 

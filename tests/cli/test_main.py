@@ -57,6 +57,7 @@ def test_every_command_has_an_example_in_its_help() -> None:
     for names, command in found:
         text = command.get_help(Context(command, info_name="edgesim " + " ".join(names)))
         assert f"edgesim {' '.join(names)}".strip() in text.partition("Example")[2], names
+        assert "\\b" not in text, names  # the mark that keeps the lines of examples apart
         assert "\x1b" not in text
 
 
