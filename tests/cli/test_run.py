@@ -250,7 +250,7 @@ def test_ctrl_c_keeps_what_is_finished(
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a job in the background ignores it
     ) as main:
         assert main.stderr is not None
-        until_s = time.monotonic() + 60
+        until_s = time.monotonic() + 240
         while not list(Path().glob("results/halves/trials/part-*")) and time.monotonic() < until_s:
             time.sleep(0.01)
         os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers too
