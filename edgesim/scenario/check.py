@@ -148,7 +148,9 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)
         if reason:
-            yield Problem(("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`")
+            yield Problem(
+                ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
+            )
 
 
 def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, Any]:
