@@ -31,6 +31,8 @@ PART_OF_FEW = CHUNK // 10
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
+MOST_AT_ONCE = 4_000_000
+"""Steps x trials that a task simulates at once: each takes some tens of byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ class Block:
         return f"{self.name}, {kind} {self.start} to {self.stop - 1}"
 
 
-def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], sizes: Sequence[int]) -> list[Block]:
+def blocks(
+    cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], sizes: Sequence[tuple[int, int]]
+) -> list[Block]:
     """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
 
     The size of a task is part of the layout of the results: it must not depend on the number of workers.
@@ -134,14 +138,15 @@ def blocks(cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], 
     cases : the cases.
     replications : number per case.
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    sizes : for each case: most replications per task; divides `CHUNK`, so that those of a task draw from the same blocks.
+    sizes : for each case: most replications per task, which divides `CHUNK`, so that those of a task draw from the same blocks; and
+        most enumerated outcomes.
     """
     return [
         Block(position, start, min(start + most, n), is_enumeration, str(case))
         for position, case in enumerate(cases)
         for n, is_enumeration, most in (
-            (replications, False, sizes[position]),
-            (n_outcomes[position], True, PART_OF_OUTCOMES),
+            (replications, False, sizes[position][0]),
+            (n_outcomes[position], True, sizes[position][1]),
         )
         for start in range(0, n, most)
     ]

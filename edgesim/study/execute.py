@@ -16,7 +16,18 @@ import numpy as np
 
 from edgesim.interfaces import Progress, Task
 from edgesim.study.batch import why_not
-from edgesim.study.design import PART, PART_BY_EVENTS, PART_OF_FEW, Block, Case, Shared, blocks, show_point
+from edgesim.study.design import (
+    MOST_AT_ONCE,
+    PART,
+    PART_BY_EVENTS,
+    PART_OF_FEW,
+    PART_OF_OUTCOMES,
+    Block,
+    Case,
+    Shared,
+    blocks,
+    show_point,
+)
 from edgesim.study.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.executor import Crew, Flow, OpenCrew
 from edgesim.study.parts import Parts
@@ -67,15 +78,22 @@ def plan_work(shared: Shared, replications: int | Stopping) -> Work:
     n_outcomes = tuple(n_enumerated(shared, case) for case in shared.cases)
     is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
     stopping = None if isinstance(replications, int) else replications
-    sizes = [PART_OF_FEW if stopping is not None else _part_size(shared, case) for case in shared.cases]
+    sizes = [_part_sizes(shared, case, is_stopping=stopping is not None) for case in shared.cases]
     return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
 
 
-def _part_size(shared: Shared, case: Case) -> int:
-    """Return how many replications make a task: so many that its own cost does not count, so few that progress is seen."""
-    if case.load is not None:
-        return PART_OF_FEW
-    return PART_BY_EVENTS if why_not(case, shared) else PART
+def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, int]:
+    """Return how many replications, and how many outcomes, make a task: so many that its own cost does not count, so few that
+    progress is seen and the memory suffices.
+    """
+    most = PART_BY_EVENTS if why_not(case, shared) else PART
+    if case.load is not None or is_stopping:
+        most = PART_OF_FEW
+    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps))
+    size = next(
+        size for size in (PART, PART // 2, PART_BY_EVENTS, PART_OF_FEW, 50, 10, 1) if size <= min(most, n_at_once)
+    )
+    return size, min(PART_OF_OUTCOMES, n_at_once)
 
 
 def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:

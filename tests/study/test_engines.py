@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from toy_study import shared
@@ -15,6 +17,7 @@ from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import ShiftedExponential
 from edgesim.study.batch import why_not
 from edgesim.study.design import PART, Block
+from edgesim.study.execute import _part_sizes
 from edgesim.study.outcomes import outcomes_of
 from edgesim.study.trial import simulate_block
 from edgesim.study.trials import ENGINES
@@ -93,3 +96,19 @@ def test_the_number_of_outcomes_is_bounded(most, n) -> None:
     study = shared([{"loss": Bernoulli(0.5)}], exact_up_to=most)
     outcomes = outcomes_of(study.cases[0], study.prepared[0].program)
     assert (None if outcomes is None else len(outcomes)) == n
+
+
+@pytest.mark.parametrize(
+    ("engine", "n_steps", "expected"),
+    [("auto", 10, (1000, 2**14)), ("event", 10, (250, 2**14)), ("auto", 7000, (500, 571)), ("auto", 10**7, (1, 1))],
+)
+def test_tasks_of_large_plans_are_small(
+    monkeypatch: pytest.MonkeyPatch, engine: str, n_steps: int, expected: tuple[int, int]
+) -> None:
+    """So that arrays of all steps and trials of a task fit the memory; replications per task divide a chunk."""
+    study = shared([{}], engine=engine)
+    program = replace(study.prepared[0].program, steps=(study.prepared[0].program.steps[0],) * n_steps)
+    study = replace(study, prepared=(replace(study.prepared[0], program=program),))
+    monkeypatch.setattr("edgesim.study.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
+    assert _part_sizes(study, study.cases[0], is_stopping=False) == expected
+    assert PART % expected[0] == 0
