@@ -14,6 +14,7 @@ PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test lint clean
 
 demo: .venv/installed
+	@$(VENV_PYTHON) -m edgesim models import models/digits/*.json >/dev/null
 	$(VENV_PYTHON) -m edgesim run scenarios/wearables.yaml
 
 test: .venv/installed-dev
