@@ -191,10 +191,12 @@ def draw_table(console: Any, table: Table) -> None:
     )
     for position, header in enumerate(table.headers):
         is_name = position < table.n_names
+        widest = max((len(cells[position]) for cells in table.rows), default=0) + (len(MARK) if table.best else 0)
         drawn.add_column(
             Text(header),
             justify="left" if is_name else "right",
             no_wrap=not is_name,
+            min_width=None if is_name else widest,
             overflow="fold",
             vertical="bottom",
         )

@@ -128,7 +128,8 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
     ]
 
 
-def test_a_narrow_terminal_cuts_no_number() -> None:
+@pytest.mark.parametrize("width", [20, 44, 60])
+def test_a_narrow_terminal_cuts_no_number(width: int) -> None:
     """The table is as wide as it must be; long names go on in the next line."""
     from io import StringIO
 
@@ -137,12 +138,13 @@ def test_a_narrow_terminal_cuts_no_number() -> None:
     from edgesim.cli.run import draw_table
     from edgesim.report.table import Table
 
-    console = Console(file=StringIO(), width=20, highlight=False)
+    console = Console(file=StringIO(), width=width, highlight=False)
     name = "every-layer-cut-over-eight-wearables-with-degradation"
-    draw_table(console, Table("", ("strategy", "energy", "accuracy"), ((name, "12.5 mJ", "99.2 ±0.3"),)))
+    numbers = ("12.5 mJ ±0.0006 %", "99.2 ±0.3", "2.05 kB")
+    draw_table(console, Table("", ("strategy", "energy", "accuracy", "traffic"), ((name, *numbers),)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "12.5 mJ  99.2 ±0.3" in text
-    assert name in text.replace("\n", "").replace(" ", "").replace("12.5mJ99.2±0.3", "")
+    assert "  ".join(numbers) in text
+    assert name in text.replace("\n", "").replace(" ", "").replace("".join(numbers).replace(" ", ""), "")
 
 
 def test_tables_figures_and_folder(
