@@ -129,7 +129,8 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
 
 
 @pytest.mark.parametrize("width", [20, 44, 60])
-def test_a_narrow_terminal_cuts_no_number(width: int) -> None:
+@pytest.mark.parametrize("name", ["nonn", "every-layer-cut-over-eight-wearables-with-degradation"])
+def test_a_narrow_terminal_cuts_no_number(width: int, name: str) -> None:
     """The table is as wide as it must be; long names go on in the next line."""
     from io import StringIO
 
@@ -139,7 +140,6 @@ def test_a_narrow_terminal_cuts_no_number(width: int) -> None:
     from edgesim.report.table import Table
 
     console = Console(file=StringIO(), width=width, highlight=False)
-    name = "every-layer-cut-over-eight-wearables-with-degradation"
     numbers = ("12.5 mJ ±0.0006 %", "99.2 ±0.3", "2.05 kB")
     draw_table(console, Table("", ("strategy", "energy", "accuracy", "traffic"), ((name, *numbers),)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
