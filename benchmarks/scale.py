@@ -1,4 +1,4 @@
-"""Time and memory per event of one trial, as the system grows: python benchmarks/scale.py [--json]
+"""Time and memory per event of one trial, as the system grows: python benchmarks/scale.py [--only fifo] [--json]
 
 Cells of 10 devices around an access point; every device but that computes and sends, again and again, one after another.
 Messages in a cell share its medium; with `fair` their rates are computed anew at each arrival and end. Three cases: 100
@@ -167,18 +167,25 @@ def main() -> None:
     """Print a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    is_json = parser.parse_args().json
-    figures = [*measure("fifo"), *measure("fair"), *measure_simpy()]
-    if is_json:
+    parser.add_argument(
+        "--only", choices=("fifo", "fair", "simpy"), help="one part; `fair` takes far longer than the others"
+    )
+    options = parser.parse_args()
+    figures: list[Figure] = []
+    if not options.json:
+        print("| what | sharing | devices | transfers | events | us per event | growth | byte per event |")
+        print("|---|---|---|---|---|---|---|---|", flush=True)
+    for part in ("fifo", "simpy", "fair") if options.only is None else (options.only,):
+        found = measure_simpy() if part == "simpy" else measure(part)
+        figures += found
+        for one in () if options.json else found:
+            print(
+                f"| {one.what} | {one.sharing} | {one.n_devices:,} | {one.n_transfers:,} | {one.n_events:,} | "
+                f"{one.us_per_event:.1f} | {one.growth:.2f} | {one.byte_per_event:.0f} |",
+                flush=True,
+            )
+    if options.json:
         print(json.dumps([asdict(one) for one in figures], indent=1))
-        return
-    print("| what | sharing | devices | transfers | events | us per event | growth | byte per event |")
-    print("|---|---|---|---|---|---|---|---|")
-    for one in figures:
-        print(
-            f"| {one.what} | {one.sharing} | {one.n_devices:,} | {one.n_transfers:,} | {one.n_events:,} | "
-            f"{one.us_per_event:.1f} | {one.growth:.2f} | {one.byte_per_event:.0f} |"
-        )
 
 
 if __name__ == "__main__":
