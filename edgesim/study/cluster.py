@@ -76,6 +76,10 @@ class DaskCrew:
         """Have a task run."""
         return self._executor.submit(call_on_worker, self._key, self._function, task)
 
+    def is_broken(self) -> bool:
+        """Return False: the scheduler watches the workers."""
+        return False
+
     def restart(self) -> None:
         """Give up: Dask replaces workers itself."""
         raise EdgesimError("the Dask cluster cannot run tasks any more; finished parts are kept, run again to go on")

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from multiprocessing import get_context
+from multiprocessing import connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
@@ -26,6 +27,8 @@ from edgesim.study.worker import begin_process, call, hold
 
 TASKS_AHEAD = 4
 """Tasks per worker that are submitted before their turn; more would only cost memory."""
+WATCH_S = 5.0
+"""So long nothing may end before it is looked whether the workers are still there."""
 N_DEATHS = 3
 """So often may a worker die with the same task as its only one before the task is held to be the cause."""
 
@@ -37,6 +40,9 @@ class Crew(Protocol):
 
     def submit(self, task: Any) -> Future[Any]:
         """Have a task run."""
+
+    def is_broken(self) -> bool:
+        """Return whether workers have ended, so that what was submitted may never come to an end."""
 
     def restart(self) -> None:
         """Begin again with new workers, after `submit` or a result has raised `BrokenExecutor`."""
@@ -51,6 +57,20 @@ def n_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Starting(SpawnContext):
+    """Starts new processes and remembers them. Forking after torch has started threads would be unsafe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 - the base's name
+        """Make a process."""
+        process = SpawnProcess(*args, **options)
+        self.started.append(process)
+        return process
+
+
 class LocalCrew:
     """Worker processes on this machine, or one thread of this process when there is one worker."""
 
@@ -59,17 +79,30 @@ class LocalCrew:
         self._function = function
         self._shared = shared
         self._pickled = b"" if workers == 1 else pickled(shared)
+        self._context = _Starting()
         self._executor = self._start()
 
     def _start(self) -> Executor:
         if self.n_workers == 1:
             return ThreadPoolExecutor(1, initializer=hold, initargs=(self._shared,))
-        # spawn: forking after torch has started threads is unsafe
-        return ProcessPoolExecutor(self.n_workers, get_context("spawn"), begin_process, (self._pickled,))
+        return ProcessPoolExecutor(self.n_workers, self._context, begin_process, (self._pickled,))
 
     def submit(self, task: Any) -> Future[Any]:
         """Have a task run."""
-        return self._executor.submit(call, self._function, task)
+        try:
+            return self._executor.submit(call, self._function, task)
+        except OSError as error:
+            if self.is_broken():  # the pool was taking note of it, and has closed what a new worker was to be given
+                raise BrokenExecutor from error
+            raise EdgesimError(
+                f"no worker process can be started: {error}; run with fewer workers, or with one"
+            ) from error
+
+    def is_broken(self) -> bool:
+        """Return whether a worker has ended."""
+        return bool(
+            connection.wait([process.sentinel for process in self._context.started if process.pid is not None], 0)
+        )
 
     def restart(self) -> None:
         """Begin again with new processes."""
@@ -79,6 +112,13 @@ class LocalCrew:
     def close(self) -> None:
         """Cancel what has not begun, and wait for what runs."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+        for (
+            process
+        ) in self._context.started:  # one that began while the pool broke belongs to nobody, and waits for ever
+            if process.pid is not None and process.is_alive():
+                process.kill()
+                process.join()
+        self._context.started.clear()
 
 
 @contextmanager
@@ -149,8 +189,10 @@ class Flow:
                 continue
             if not self._running:
                 return
-            done = wait(self._running, return_when=FIRST_COMPLETED).done
-            if any(isinstance(future.exception(), BrokenExecutor) for future in done):
+            done = wait(self._running, WATCH_S, return_when=FIRST_COMPLETED).done
+            # a task that was submitted in the moment in which a worker died is forgotten by the pool
+            is_forgotten = not done and self._crew.is_broken()
+            if is_forgotten or any(isinstance(future.exception(), BrokenExecutor) for future in done):
                 self._begin_again()
                 continue
             for future in done:

@@ -1,0 +1,91 @@
+"""Workers that die at the worst moment: while a task is being submitted."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import BrokenExecutor, Future
+from multiprocessing import active_children
+from typing import Any
+
+import pytest
+
+from edgesim.errors import EdgesimError
+from edgesim.study import executor
+from edgesim.study.executor import Flow, LocalCrew, local_crew
+
+
+def double(shared: int, task: int) -> int:
+    """A task."""
+    return 2 * task + shared
+
+
+def end(shared: int, task: int) -> None:
+    """A task of which the worker dies."""
+    os._exit(1)
+
+
+def closed(*arguments: object) -> Future[Any]:
+    """What a pool does that has just taken note of a death."""
+    raise OSError("handle is closed")
+
+
+def test_a_pool_that_breaks_while_it_takes_a_task_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a failure of the operating system, which it looks like."""
+    with local_crew(2, end, 0) as crew:
+        with pytest.raises(BrokenExecutor):
+            crew.submit(1).result(60)
+        assert crew.is_broken()
+        monkeypatch.setattr(crew._executor, "submit", closed)
+        with pytest.raises(BrokenExecutor):
+            crew.submit(2)
+        crew.restart()
+        assert not crew.is_broken()
+
+
+def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all of those that were started live."""
+    with local_crew(2, double, 1) as crew:
+        assert crew.submit(3).result(60) == 7
+        monkeypatch.setattr(crew._executor, "submit", closed)
+        with pytest.raises(EdgesimError, match="no worker process can be started: handle is closed; run with fewer"):
+            crew.submit(4)
+
+
+def test_a_worker_that_began_while_the_pool_broke_is_ended() -> None:
+    """It would wait for ever, and the main process for it."""
+    crew = LocalCrew(2, double, 1)
+    orphan = crew._context.Process(target=time.sleep, args=(600,))
+    orphan.start()
+    crew.close()
+    assert not orphan.is_alive()
+    assert orphan not in active_children()
+
+
+class Forgetful:
+    """Workers of which the first dies with its task, and nobody says so."""
+
+    n_workers = 1
+
+    def __init__(self) -> None:
+        self.n_started = 0
+
+    def submit(self, task: int) -> Future[int]:
+        future: Future[int] = Future()
+        if self.n_started:
+            future.set_result(task)
+        return future
+
+    def is_broken(self) -> bool:
+        return self.n_started == 0
+
+    def restart(self) -> None:
+        self.n_started += 1
+
+
+def test_a_task_that_a_breaking_pool_forgets_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its future never ends, so the workers are looked after."""
+    monkeypatch.setattr(executor, "WATCH_S", 0.01)
+    crew = Forgetful()
+    assert sorted(Flow(crew, [1, 2])) == [(1, 1), (2, 2)]
+    assert crew.n_started == 1
