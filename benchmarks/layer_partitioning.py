@@ -62,7 +62,7 @@ def convolution_byte(model: Any, shape: tuple[int, ...], n_classes: int, executi
         "workload": {"input": list(shape), "classes": n_classes, "model": model, "source": "pi1", "sink": "pi1"},
         "strategies": {"cut": {"type": "modnn", "owner": "pi1", "workers": "pi*", "owner_computes": True, "execution": execution}},
     })  # fmt: skip
-    deployment: Any = prepare([({}, build(scenario))], Silent()).prepared[0].deployment
+    deployment: Any = prepare([({}, build(scenario))], Silent()).deployments[0]
     if execution == "mapreduce":
         linear = {cut.stage.name for cut in deployment.stages if cut.stage.is_matrix}
         return sum(t.size_byte for t in deployment.plan.transfers if t.step_id.split("/")[0] not in linear)

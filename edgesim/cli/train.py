@@ -101,8 +101,8 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
         points.append((point, replace(system, strategies=chosen)))
     shared = prepare(points, progress)
     found = []
-    for position, prepared in enumerate(shared.prepared):
-        facts = prepared.deployment.describe()
+    for position in range(len(shared.prepared)):
+        facts = shared.deployments[position].describe()
         keys = facts.get("networks_keys") or ([facts["networks_key"]] if "networks_key" in facts else [])
         if keys:
             label = next(case.strategy for case in shared.cases if case.prepared == position)

@@ -17,7 +17,7 @@ from distributed.comm.core import CommClosedError
 
 from edgesim.errors import EdgesimError
 from edgesim.scenario.plugins import is_file
-from edgesim.study.executor import pickled
+from edgesim.study.executor import TASKS_AHEAD, pickled
 
 _held: dict[str, Any] = {}
 """In a worker: what the tasks of each study share, by the study's key."""
@@ -69,7 +69,7 @@ class DaskCrew:
     """The workers of a Dask cluster. The scheduler gives the tasks of a worker that dies to another."""
 
     def __init__(self, executor: Executor, key: str, function: Callable[[Any, Any], Any], n_workers: int) -> None:
-        self.n_workers = n_workers
+        self.n_ahead = TASKS_AHEAD * n_workers
         self._executor, self._key, self._function = executor, key, function
 
     def submit(self, task: Any) -> Future[Any]:

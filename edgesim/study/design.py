@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,18 +36,40 @@ MOST_AT_ONCE = 4_000_000
 """Steps x trials that a task simulates at once: each takes some tens of byte."""
 
 
+class Deployments:
+    """What the strategies made, by position.
+
+    Pickled as one piece of its own, which is unpickled when a deployment is first wanted: most tasks simulate and ask no
+    network, and whoever loads networks must load torch.
+    """
+
+    def __init__(self, made: Sequence[Deployment]) -> None:
+        self._made: Sequence[Deployment] | None = tuple(made)
+        self._pickled = b""
+
+    def __getitem__(self, position: int) -> Deployment:
+        if self._made is None:
+            self._made = pickle.loads(self._pickled)  # noqa: S301 - written by the main process of this study
+            self._pickled = b""
+        return self._made[position]
+
+    def __getstate__(self) -> bytes:
+        return self._pickled or pickle.dumps(self._made, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def __setstate__(self, state: bytes) -> None:
+        self._made, self._pickled = None, state
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A deployment, ready to be asked and simulated.
+    """A deployment, ready to be simulated.
 
     Parameters
     ----------
-    deployment : what the strategy made.
     program : its plan, compiled for the topology.
     labels : right answers of the test split, shape (n,).
     """
 
-    deployment: Deployment
     program: Program
     labels: NDArray[np.int64]
 
@@ -93,11 +116,13 @@ class Shared:
     Parameters
     ----------
     prepared, cases : see there.
+    deployments : of each of `prepared`.
     records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
     """
 
     prepared: tuple[Prepared, ...]
     cases: tuple[Case, ...]
+    deployments: Deployments
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
     outcomes: dict[int, Outcomes] = field(default_factory=dict)

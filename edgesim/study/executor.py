@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tempfile
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from math import inf
 from multiprocessing import connection
 from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
 from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
@@ -29,6 +33,8 @@ TASKS_AHEAD = 4
 """Tasks per worker that are submitted before their turn; more would only cost memory."""
 WATCH_S = 5.0
 """So long nothing may end before it is looked whether the workers are still there."""
+PATIENCE_S = 2.0
+"""So long one thread works alone when nobody said how many workers there shall be."""
 N_DEATHS = 3
 """So often may a worker die with the same task as its only one before the task is held to be the cause."""
 
@@ -36,7 +42,9 @@ N_DEATHS = 3
 class Crew(Protocol):
     """Workers that hold what the tasks share."""
 
-    n_workers: int
+    @property
+    def n_ahead(self) -> int:
+        """So many tasks shall be submitted at a time."""
 
     def submit(self, task: Any) -> Future[Any]:
         """Have a task run."""
@@ -72,25 +80,51 @@ class _Starting(SpawnContext):
 
 
 class LocalCrew:
-    """Worker processes on this machine, or one thread of this process when there is one worker."""
+    """Worker processes on this machine, or one thread of this process when there is one worker.
 
-    def __init__(self, workers: int, function: Callable[[Any, Any], Any], shared: object) -> None:
-        self.n_workers = workers
+    Parameters
+    ----------
+    workers : how many.
+    function, shared : what a task is given to, and what it needs besides.
+    patience_s : so long the thread works alone. Processes take a second or two to start: a short study is over by then.
+    """
+
+    def __init__(
+        self, workers: int, function: Callable[[Any, Any], Any], shared: object, patience_s: float = 0.0
+    ) -> None:
         self._function = function
-        self._shared = shared
-        self._pickled = b"" if workers == 1 else pickled(shared)
         self._context = _Starting()
-        self._executor = self._start()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._luggage = ""
+        self._n_processes = workers if workers > 1 else 0
+        if self._n_processes:
+            content = pickled(shared)
+            # A file: a pool would write it into the pipe of each new process, and wait for ever for one that dies unread.
+            self._folder = tempfile.TemporaryDirectory(prefix="edgesim-")
+            self._luggage = str(Path(self._folder.name) / "luggage")
+            Path(self._luggage).write_bytes(content)  # once; each worker reads it at its first task
+        self._pool_from_s = time.monotonic() + patience_s if self._n_processes else inf
+        self._thread = ThreadPoolExecutor(1, initializer=hold, initargs=(shared,))
+        self._pool: ProcessPoolExecutor | None = None
 
-    def _start(self) -> Executor:
-        if self.n_workers == 1:
-            return ThreadPoolExecutor(1, initializer=hold, initargs=(self._shared,))
-        return ProcessPoolExecutor(self.n_workers, self._context, begin_process, (self._pickled,))
+    @property
+    def n_ahead(self) -> int:
+        """So many tasks shall be submitted at a time."""
+        return TASKS_AHEAD * self._n_processes if self._is_pool_due() else 2
+
+    def _is_pool_due(self) -> bool:
+        return self._pool is not None or time.monotonic() >= self._pool_from_s
+
+    def _start_pool(self) -> ProcessPoolExecutor:
+        self._context.started.clear()
+        return ProcessPoolExecutor(self._n_processes, self._context, begin_process, (self._luggage,))
 
     def submit(self, task: Any) -> Future[Any]:
         """Have a task run."""
+        if self._pool is None and self._is_pool_due():
+            self._pool = self._start_pool()
         try:
-            return self._executor.submit(call, self._function, task)
+            return (self._pool or self._thread).submit(call, self._function, task)
         except OSError as error:
             if self.is_broken():  # the pool was taking note of it, and has closed what a new worker was to be given
                 raise BrokenExecutor from error
@@ -100,30 +134,40 @@ class LocalCrew:
 
     def is_broken(self) -> bool:
         """Return whether a worker has ended."""
-        return bool(
-            connection.wait([process.sentinel for process in self._context.started if process.pid is not None], 0)
-        )
+        sentinels = [process.sentinel for process in self._context.started if process.pid is not None]
+        return bool(connection.wait(sentinels, 0))
 
     def restart(self) -> None:
-        """Begin again with new processes."""
-        self.close()
-        self._executor = self._start()
+        """Begin again with new processes. Raises `EdgesimError` when these would not come to life either."""
+        self._end_pool()
+        if any(process.exitcode == 1 for process in self._context.started):  # of an exception outside of any task
+            raise EdgesimError(
+                "a worker process ended before it could begin: its traceback stands above; a script needs the line "
+                "'if __name__ == \"__main__\":' around what it does, or run with one worker"
+            )
+        self._pool = self._start_pool()
 
     def close(self) -> None:
         """Cancel what has not begun, and wait for what runs."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for (
-            process
-        ) in self._context.started:  # one that began while the pool broke belongs to nobody, and waits for ever
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._end_pool()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _end_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        for process in self._context.started:  # one that began while the pool broke is nobody's, and waits for ever
             if process.pid is not None and process.is_alive():
                 process.kill()
                 process.join()
-        self._context.started.clear()
 
 
 @contextmanager
-def local_crew(workers: int, function: Callable[[Any, Any], Any], shared: object) -> Iterator[LocalCrew]:
-    """Open workers on this machine that run ``function(shared, task)``.
+def local_crew(
+    workers: int, function: Callable[[Any, Any], Any], shared: object, patience_s: float = 0.0
+) -> Iterator[LocalCrew]:
+    """Open workers on this machine that run ``function(shared, task)``; see `LocalCrew`.
 
     Raises
     ------
@@ -131,7 +175,7 @@ def local_crew(workers: int, function: Callable[[Any, Any], Any], shared: object
         When `shared` cannot be pickled for worker processes.
     """
     with threadpool_limits(1):
-        crew = LocalCrew(workers, function, shared)
+        crew = LocalCrew(workers, function, shared, patience_s)
         try:
             yield crew
         finally:
@@ -210,7 +254,7 @@ class Flow:
                 self._running[self._crew.submit(task)] = (task, n_deaths)
                 self._suspects.popleft()
             return
-        while len(self._running) < TASKS_AHEAD * self._crew.n_workers:
+        while len(self._running) < self._crew.n_ahead:
             task = self._urgent.popleft() if self._urgent else next(self._tasks, None)
             if task is None:
                 return

@@ -109,10 +109,9 @@ def _first_of_each(cases: Sequence[Case]) -> list[Case]:
 
 
 def _deployment(shared: Shared, case: Case) -> dict[str, Any]:
-    prepared = shared.prepared[case.prepared]
     return {
         "strategy": case.strategy,
         "first_point": dict(case.point),
-        "peak_memory_byte": prepared.program.peak_memory_byte,
-        "description": prepared.deployment.describe(),
+        "peak_memory_byte": shared.prepared[case.prepared].program.peak_memory_byte,
+        "description": shared.deployments[case.prepared].describe(),
     }

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgesim.compute.roofline import Roofline
 from edgesim.engine.program import compile_plan
 from edgesim.errors import EdgesimError, PlanError
-from edgesim.interfaces import DeploymentContext, Progress, Strategy
+from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
 from edgesim.study.batch import why_not
-from edgesim.study.design import Case, Prepared, Shared, show_point
+from edgesim.study.design import Case, Deployments, Prepared, Shared, show_point
 from edgesim.study.evaluation import asked
 from edgesim.study.executor import clear_error
 
@@ -117,7 +117,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         where = (*taught_by, system.topology, system.source_id, system.sink_id)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
-            position, ready = prepared.get(
+            position, (_, ready) = prepared.get(
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
@@ -125,7 +125,8 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
-    shared = Shared(tuple(thing for _, thing in prepared.made), tuple(cases))
+    made = [thing for _, thing in prepared.made]
+    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]))
     for case in shared.cases:
         reason = why_not(case, shared)
         if case.engine == "array" and reason:
@@ -133,7 +134,9 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     return shared
 
 
-def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]) -> Prepared:
+def _deploy(
+    context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]
+) -> tuple[Deployment, Prepared]:
     place = show_point(point)
     try:
         if not len(context.dataset.train) and getattr(strategy, "needs_training", True):
@@ -145,4 +148,4 @@ def _deploy(context: DeploymentContext, strategy: Strategy, subject: str, point:
         if clear is error:
             raise
         raise clear from error
-    return Prepared(deployment, program, context.dataset.test.labels)
+    return deployment, Prepared(program, context.dataset.test.labels)

@@ -13,7 +13,7 @@ from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Task
 from edgesim.scenario.build import build
 from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import OpenCrew, local_crew, n_cpus
+from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew, n_cpus
 from edgesim.study.lock import locked
 from edgesim.study.manifest import facts, identity
 from edgesim.study.paired import differences_of
@@ -75,7 +75,8 @@ def run(
     Parameters
     ----------
     scenario : what is studied.
-    workers : processes that simulate; by default one per processor. One worker runs in this process.
+    workers : processes that simulate; one worker runs in this process. By default one worker at first, and when the study takes
+        longer than some seconds, a process for each processor.
     output : the result folder; by default ``results/<name>``. A study that is there and not finished goes on.
     replications, seed : in place of the scenario's.
     scheduler : address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers simulate in place of local processes.
@@ -98,6 +99,7 @@ def run(
     started = datetime.now(UTC)
     if replications is not None or seed is not None:
         scenario = scenario.with_(replications=replications, seed=seed)
+    patience_s = PATIENCE_S if workers is None else 0.0
     workers = n_cpus() if workers is None else workers
     if workers < 1:
         raise ScenarioError((Finding(f"workers: {workers} is out of range", expected="at least 1"),))
@@ -110,7 +112,7 @@ def run(
     points = scenario.points()
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
     work = plan_work(shared, scenario.rule)
-    open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform)
+    open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform, patience_s=patience_s)
     if scheduler is not None:
         open_crew = _on_cluster(scheduler, scenario)
     with locked(folder):

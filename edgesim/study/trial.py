@@ -216,6 +216,6 @@ def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
     answers: list[float] = []
     for lost in patterns.lost:
         delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
-        logits = prepared.deployment.predict(delivered)
+        logits = shared.deployments[patterns.prepared].predict(delivered)
         answers.append(float(np.mean(np.argmax(logits, axis=1) == prepared.labels)))
     return answers

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
+from pathlib import Path
 from typing import Any
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -23,16 +24,16 @@ def hold(shared: Any) -> None:
     _held.shared = shared
 
 
-def begin_process(pickled: bytes) -> None:
+def begin_process(luggage: str) -> None:
     """Make a new process ready: one thread for matrix products, no orphan, and Ctrl-C left to the main process.
 
-    The shared objects stay pickled until the first task, so that an error on loading them is reported like a task's.
+    The shared objects stay in the file `luggage` until the first task, so that an error on loading them is reported like a task's.
     """
     for variable in THREAD_VARIABLES:
         os.environ[variable] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _held.pickled = pickled
+    _held.luggage = luggage
 
 
 def _end_with_parent() -> None:
@@ -46,9 +47,8 @@ def _end_with_parent() -> None:
 def call(function: Callable[[Any, Any], Any], task: Any) -> Any:
     """Return ``function(shared, task)``."""
     if not hasattr(_held, "shared"):
-        _held.shared = pickle.loads(_held.pickled)  # noqa: S301 - written by the main process of this study
+        _held.shared = pickle.loads(Path(_held.luggage).read_bytes())  # noqa: S301 - written by the main process of this study
         _limit_loaded_libraries()
-        del _held.pickled
     return function(_held.shared, task)
 
 

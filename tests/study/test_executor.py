@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from concurrent.futures import BrokenExecutor, Future
 from multiprocessing import active_children
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +25,7 @@ def double(shared: int, task: int) -> int:
 
 def end(shared: int, task: int) -> None:
     """A task of which the worker dies."""
-    os._exit(1)
+    os._exit(9)
 
 
 def closed(*arguments: object) -> Future[Any]:
@@ -36,7 +39,7 @@ def test_a_pool_that_breaks_while_it_takes_a_task_is_broken(monkeypatch: pytest.
         with pytest.raises(BrokenExecutor):
             crew.submit(1).result(60)
         assert crew.is_broken()
-        monkeypatch.setattr(crew._executor, "submit", closed)
+        monkeypatch.setattr(crew._pool, "submit", closed)
         with pytest.raises(BrokenExecutor):
             crew.submit(2)
         crew.restart()
@@ -47,7 +50,7 @@ def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch
     """When all of those that were started live."""
     with local_crew(2, double, 1) as crew:
         assert crew.submit(3).result(60) == 7
-        monkeypatch.setattr(crew._executor, "submit", closed)
+        monkeypatch.setattr(crew._pool, "submit", closed)
         with pytest.raises(EdgesimError, match="no worker process can be started: handle is closed; run with fewer"):
             crew.submit(4)
 
@@ -62,10 +65,32 @@ def test_a_worker_that_began_while_the_pool_broke_is_ended() -> None:
     assert orphan not in active_children()
 
 
+UNGUARDED = """
+from edgesim.study.executor import Flow, local_crew
+def work(shared, task):
+    return task
+with local_crew(2, work, bytes(1_000_000)) as crew:  # more than a pipe holds
+    list(Flow(crew, range(4)))
+"""
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    """Its workers die while they start, at once and every time."""
+    script = tmp_path / "study.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "EdgesimError: a worker process ended before it could begin" in done.stderr
+    assert "a script needs the line 'if __name__ == \"__main__\":'" in done.stderr
+
+
 class Forgetful:
     """Workers of which the first dies with its task, and nobody says so."""
 
-    n_workers = 1
+    n_ahead = 1
 
     def __init__(self) -> None:
         self.n_started = 0

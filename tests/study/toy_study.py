@@ -21,7 +21,7 @@ from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.engine.program import compile_plan
 from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
-from edgesim.study.design import Case, Prepared, Shared
+from edgesim.study.design import Case, Deployments, Prepared, Shared
 
 SETTLED = {"w1": range(6), "w2": range(6, 10), "w3": range(10, 12)}
 LABELS = np.ones(12, dtype=np.int64)
@@ -140,8 +140,8 @@ def shared(
 ) -> Shared:
     """The toy at several factor points, which differ in their failure models; `options` are those of a case."""
     topology = star()
-    prepared = Prepared(deployment or ToyDeployment(), compile_plan(PLAN, topology, Roofline()), LABELS)
+    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS)
     cases = tuple(
         Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
     )
-    return Shared((prepared,), cases)
+    return Shared((prepared,), cases, Deployments([deployment or ToyDeployment()]))
