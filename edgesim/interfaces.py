@@ -7,7 +7,7 @@ in `edgesim.registry`. Nothing here imports torch or numpy at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -38,6 +38,18 @@ class Progress(Protocol):
 
     def task(self, label: str, n_total: int) -> AbstractContextManager[Task]:
         """Open a piece of work of `n_total` units; leaving the context ends it."""
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    @contextmanager
+    def task(self, label: str, n_total: int) -> Iterator[Task]:  # noqa: ARG002 - the seam's form
+        """Open a piece of work."""
+        yield self
+
+    def advance(self, n_done: int = 1, note: str = "") -> None:
+        """Show nothing."""
 
 
 @runtime_checkable

@@ -21,9 +21,9 @@ from edgesim.interfaces import (
     BatchPacketLossModel,
     BatchSlowdownModel,
     DeploymentContext,
+    Silent,
 )
 from edgesim.rng import ReplicationStreams, Streams
-from edgesim.study.run import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,7 +33,10 @@ MARK = "*"
 def run(  # noqa: PLR0917 - typer passes options by name
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Scenario file.", show_default=False)],
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes that simulate. Default: one, and after some seconds one per processor.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Processes that simulate. Default: one, and after some seconds one per processor."
+        ),
     ] = None,
     replications: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="In place of the scenario's number of replications.")

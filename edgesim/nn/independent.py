@@ -9,6 +9,7 @@ import torch
 from edgesim.nn.ensembles import build_student
 from edgesim.nn.losses import imitation_loss, transfer_loss
 from edgesim.nn.modules import StudentEnsemble
+from edgesim.nn.processes import learn_alone
 from edgesim.nn.school import trained
 from edgesim.nn.training import EVALUATION_BATCH, forward
 
@@ -32,9 +33,10 @@ def fit_independent(
     draws : shuffles the head's samples.
     key : of the ensemble.
     """
-    for index, part in enumerate(ensemble.part_of):
-        alone = _train_alone(school, partition.parts[part], index, len(ensemble.part_of))
-        ensemble.students[index].load_state_dict(alone.students[0].state_dict())
+    n_students = len(ensemble.part_of)
+    lots = [(partition.parts[part], index, n_students) for index, part in enumerate(ensemble.part_of)]
+    for network, alone in zip(ensemble.students, learn_alone(school, _train_alone, lots, "students"), strict=True):
+        network.load_state_dict(alone.students[0].state_dict())
     ensemble.eval().requires_grad_(False)
     ensemble.head.requires_grad_(True)
     lessons, options = school.lessons(), school.distillation
@@ -92,7 +94,7 @@ def train_whole_students(school: School, *, n_students: int) -> list[tuple[nn.Mo
     school : who learns from whom, and how; `beta`, `normalised_over` and `survival` do not count.
     n_students : they differ in initialisation and order of samples.
     """
-    return [_train_whole(school, index, n_students) for index in range(n_students)]
+    return learn_alone(school, _train_whole, [(index, n_students) for index in range(n_students)], "students")
 
 
 def _train_whole(school: School, index: int, n_students: int) -> tuple[nn.Module, str, dict[str, float]]:

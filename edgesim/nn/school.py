@@ -36,8 +36,8 @@ class School:
     seed : of the initialisation, the order of samples and their views.
     progress : one unit per epoch; nothing is shown when the networks come from the cache.
     cache : where networks are looked up and kept; an unfinished training goes on from its last epoch.
-    n_threads : students that are trained at the same time; by default as many as torch would use threads (OMP_NUM_THREADS). The
-        weights do not depend on it.
+    n_at_once : students that are trained at the same time, in threads or, each for itself, in processes; by default as many as torch
+        would use threads (OMP_NUM_THREADS). The weights do not depend on it.
     """
 
     builder: ModelBuilder
@@ -48,7 +48,7 @@ class School:
     seed: int
     progress: Progress
     cache: NetworkCache
-    n_threads: int = field(default_factory=torch.get_num_threads)
+    n_at_once: int = field(default_factory=torch.get_num_threads)
 
     def determinants(self, kind: str, **more: object) -> dict[str, Any]:
         """Return what determines the weights of a network that is trained here."""

@@ -98,5 +98,5 @@ def _fit_joint(
         )
         return imitation_loss(logits, answers, labels, options.temperature, options.alpha) + options.beta * transfer
 
-    with closing(ParallelFeatures(ensemble.students, school.n_threads)) as parallel:
+    with closing(ParallelFeatures(ensemble.students, school.n_at_once)) as parallel:
         return school.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)

@@ -7,7 +7,6 @@ and no start-up.
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import tempfile
@@ -20,13 +19,13 @@ from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from math import inf
 from multiprocessing import connection
-from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from edgesim.errors import EdgesimError, SimulationError
+from edgesim.processes import GUARD, Starting
 from edgesim.study.worker import begin_process, call, hold
 
 TASKS_AHEAD = 4
@@ -60,25 +59,6 @@ OpenCrew = Callable[[object], AbstractContextManager[Crew]]
 """Opens workers that hold what it is given; leaving the context cancels what has not begun."""
 
 
-def n_cpus() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Starting(SpawnContext):
-    """Starts new processes and remembers them. Forking after torch has started threads would be unsafe."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[SpawnProcess] = []
-
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 - the base's name
-        """Make a process."""
-        process = SpawnProcess(*args, **options)
-        self.started.append(process)
-        return process
-
-
 class LocalCrew:
     """Worker processes on this machine, or one thread of this process when there is one worker.
 
@@ -93,7 +73,7 @@ class LocalCrew:
         self, workers: int, function: Callable[[Any, Any], Any], shared: object, patience_s: float = 0.0
     ) -> None:
         self._function = function
-        self._context = _Starting()
+        self._context = Starting()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._luggage = ""
         self._n_processes = workers if workers > 1 else 0
@@ -141,10 +121,7 @@ class LocalCrew:
         """Begin again with new processes. Raises `EdgesimError` when these would not come to life either."""
         self._end_pool()
         if any(process.exitcode == 1 for process in self._context.started):  # of an exception outside of any task
-            raise EdgesimError(
-                "a worker process ended before it could begin: its traceback stands above; a script needs the line "
-                "'if __name__ == \"__main__\":' around what it does, or run with one worker"
-            )
+            raise EdgesimError(f"{GUARD}, or run with one worker")
         self._pool = self._start_pool()
 
     def close(self) -> None:
@@ -157,10 +134,7 @@ class LocalCrew:
     def _end_pool(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-        for process in self._context.started:  # one that began while the pool broke is nobody's, and waits for ever
-            if process.pid is not None and process.is_alive():
-                process.kill()
-                process.join()
+        self._context.kill()  # one that began while the pool broke is nobody's, and would wait for ever
 
 
 @contextmanager

@@ -10,11 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.plugins import is_file
 from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Shared
-from edgesim.study.executor import n_cpus
-from edgesim.study.worker import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario

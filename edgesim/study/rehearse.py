@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from edgesim.engine.program import compile_plan
 from edgesim.engine.simulation import simulate
 from edgesim.errors import InfeasiblePlanError
+from edgesim.interfaces import Silent
 from edgesim.scenario.build import build
 from edgesim.study.prepare import Teacher, context_of
-from edgesim.study.run import Silent
 from edgesim.units import show
 
 if TYPE_CHECKING:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import EdgesimError, Finding, ScenarioError
-from edgesim.interfaces import Progress, Task
+from edgesim.interfaces import Progress, Silent
+from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew, n_cpus
+from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
 from edgesim.study.lock import locked
 from edgesim.study.manifest import facts, identity
 from edgesim.study.paired import differences_of
@@ -40,18 +40,6 @@ from edgesim.study.trial import perform
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
-
-
-class Silent:
-    """Progress that shows nothing."""
-
-    @contextmanager
-    def task(self, label: str, n_total: int) -> Iterator[Task]:  # noqa: ARG002 - the seam's form
-        """Open a piece of work."""
-        yield self
-
-    def advance(self, n_done: int = 1, note: str = "") -> None:
-        """Show nothing."""
 
 
 def run(

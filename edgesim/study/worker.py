@@ -1,20 +1,16 @@
-"""What runs inside a worker: it holds what a study's tasks share, received once, and calls the tasks.
-
-Imports nothing heavy, so that a worker process can limit its threads before numpy and torch read the environment.
+"""What runs inside a worker: it holds what a study's tasks share, received once, and calls the tasks. Imports nothing heavy; see
+`edgesim.processes`.
 """
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import threading
 from collections.abc import Callable
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from edgesim.processes import become_worker
 
 _held = threading.local()
 
@@ -25,23 +21,11 @@ def hold(shared: Any) -> None:
 
 
 def begin_process(luggage: str) -> None:
-    """Make a new process ready: one thread for matrix products, no orphan, and Ctrl-C left to the main process.
-
-    The shared objects stay in the file `luggage` until the first task, so that an error on loading them is reported like a task's.
+    """Make a new process ready. The shared objects stay in the file `luggage` until the first task, so that an error on loading
+    them is reported like a task's.
     """
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    become_worker()
     _held.luggage = luggage
-
-
-def _end_with_parent() -> None:
-    """End this process when the main process is gone: a pool's queue alone does not tell its workers."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def call(function: Callable[[Any, Any], Any], task: Any) -> Any:

@@ -15,11 +15,11 @@ from toy_study import shared
 
 from edgesim.cli import main as cli
 from edgesim.failures.exactly_k import ExactlyK
+from edgesim.interfaces import Silent
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.paired import differences_of
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
 from edgesim.study.store import DIFFERENCES, MANIFEST, SUMMARY, write_differences, write_json, write_summary
 from edgesim.study.trial import perform
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from edgesim.domain.partition import Partition
 from edgesim.domain.training import Distillation, Training
+from edgesim.nn import processes
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.ensembles import contributions
 from edgesim.nn.independent import train_whole_students
@@ -321,7 +322,42 @@ def test_the_number_of_threads_does_not_change_the_weights(
             seed=1,
             progress=silent,
             cache=NetworkCache(tmp_path / str(n_threads)),
-            n_threads=n_threads,
+            n_at_once=n_threads,
         )
         states.append(train_students(school, PARTITION, n_students=3).ensemble.state_dict())
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
+
+
+def test_students_that_learn_alone_learn_the_same_in_processes(
+    teacher: TrainedNetwork,
+    digits: Dataset,
+    silent: Silent,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bit by bit; and they do learn there: here nothing is trained but the first student and the head."""
+    schools = {
+        n_at_once: School(
+            builder=TINY,
+            teacher=Teacher(teacher.network, teacher.key, "relu3"),
+            dataset=digits,
+            distillation=LOSS,
+            training=Training(epochs=1),
+            seed=1,
+            progress=silent,
+            cache=NetworkCache(tmp_path / str(n_at_once)),
+            n_at_once=n_at_once,
+        )
+        for n_at_once in (1, 2)
+    }
+    monkeypatch.setattr(processes, "WORTH_S", 0.0)
+    found = []
+    for school in schools.values():
+        silent.notes.clear()
+        found.append(train_students(school, PARTITION, n_students=3, fitting="independent").ensemble)
+        found.append(nn.Sequential(*(network for network, _, _ in train_whole_students(school, n_students=3))))
+    one, whole, one_again, whole_again = (network.state_dict() for network in found)
+    assert all(torch.equal(one[name], one_again[name]) for name in one)
+    assert all(torch.equal(whole[name], whole_again[name]) for name in whole)
+    n_trained_here = sum("loss" in note for note in silent.notes)  # one epoch each: student, head, whole student
+    assert n_trained_here == 3

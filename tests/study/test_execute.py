@@ -18,11 +18,11 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import EdgesimError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.exactly_k import ExactlyK
+from edgesim.interfaces import Silent
 from edgesim.study.design import PART
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
 from edgesim.study.trial import perform, without_effect
 
 

@@ -12,13 +12,13 @@ from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.interfaces import Silent
 from edgesim.rng import CHUNK
 from edgesim.study.design import Block
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.paired import differences_of
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
 from edgesim.study.trial import accuracies, perform, simulate_block
 from edgesim.study.trials import Patterns
 from edgesim.study.weighted import n_effective, pseudo_values, weighted_mean, weighted_quantile

@@ -15,10 +15,10 @@ import pytest
 from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
+from edgesim.interfaces import Silent
 from edgesim.study.design import PART_BY_EVENTS
 from edgesim.study.execute import execute, plan_work
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
 
 N_PARTS = 30
 SCRIPT = f"""
@@ -31,7 +31,7 @@ from edgesim.study.design import PART_BY_EVENTS
 from edgesim.study.execute import execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
+from edgesim.interfaces import Silent
 from edgesim.study.trial import perform
 
 if __name__ == "__main__":

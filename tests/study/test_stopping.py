@@ -11,10 +11,10 @@ import pytest
 from toy_study import OneOrNone, shared
 
 from edgesim.domain.stopping import Stopping, Target
+from edgesim.interfaces import Silent
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.parts import Parts
-from edgesim.study.run import Silent
 from edgesim.study.statistics import mean
 from edgesim.study.trial import perform
 

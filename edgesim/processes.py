@@ -1,0 +1,63 @@
+"""What every worker process of edgesim has in common.
+
+Imports nothing heavy, so that a process can limit its threads before numpy and torch read the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+GUARD = (
+    "a worker process ended before it could begin: its traceback stands above; a script needs the line "
+    "'if __name__ == \"__main__\":' around what it does"
+)
+"""What to say of a pool whose processes end with exit code 1, which is that of an exception outside of any task."""
+
+
+def n_cpus() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Starting(SpawnContext):
+    """Starts new processes and remembers them. Forking after torch has started threads would be unsafe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 - the base's name
+        """Make a process."""
+        process = SpawnProcess(*args, **options)
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """End those that still live."""
+        for process in self.started:
+            if process.pid is not None and process.is_alive():
+                process.kill()
+                process.join()
+
+
+def become_worker() -> None:
+    """Make a new process ready: one thread for matrix products, no orphan, and Ctrl-C left to the main process."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the main process is gone: a pool's queue alone does not tell its workers."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
