@@ -40,7 +40,7 @@ def work(seconds):
 
 def both(program: Program, topology: Topology, failures, deadline_s=None, seed=3):
     """Return the array engine's trials, and the event engine's records."""
-    streams = Streams(seed, 0)
+    streams = Streams(seed)
     outages = {k: m for k, m in failures.items() if hasattr(m, "outages")}
     losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
     slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}

@@ -37,7 +37,7 @@ def server(
     return trace(
         compile_plan(plan, Topology((device,)), WorkIsTime()),
         slowdowns=EXPONENTIAL if is_exponential else {},
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(rate_hz),
         n_requests=n,
         warm_up_s=500.0,
@@ -103,7 +103,7 @@ def test_m_d_1_at_a_link() -> None:
     topology = Topology((Device("a", PROFILE), Device("b", PROFILE)), (Link("a->b", "a", "b", 1e6, 0.25),))
     result = trace(
         compile_plan(plan, topology, WorkIsTime()),
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(0.6),
         n_requests=25_000,
         warm_up_s=500.0,
@@ -134,7 +134,7 @@ def test_m_m_1_at_a_fair_link() -> None:
     topology = Topology((Device("a", PROFILE), Device("b", PROFILE)), (link,))
     result = trace(
         compile_plan(plan, topology, WorkIsTime()),
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(0.5),
         n_requests=25_000,
         warm_up_s=500.0,
