@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from edgesim.domain.topology import Device, DeviceGlob
-from edgesim.failures.inversion import exponential
+from edgesim.failures.inversion import exponential, exponentials
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -63,10 +63,8 @@ class ShiftedExponential:
 
     def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
         """Draw by how much one computation takes longer, in many replications."""
-        import numpy as np
-
-        uniforms = streams(f"device/{device.device_id}").uniforms(is_begun)
-        factors: NDArray[np.float64] = self.shift + -(1.0 / self.mu) * np.log1p(-uniforms)
+        factors = exponentials(streams(f"device/{device.device_id}").uniforms(is_begun), 1.0 / self.mu)
+        factors += self.shift
         return factors
 
 
