@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import exp
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ from annotated_types import Ge, Gt
 
 from edgesim.domain.topology import Device, DeviceGlob
 from edgesim.failures.inversion import exponential, exponentials
+from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ShiftedExponential:
 
     def slows(self, device: Device) -> bool:
         """Return whether computations on this device can be slowed."""
-        return fnmatchcase(device.device_id, self.devices)
+        return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
         """Draw by how much one computation takes longer."""
@@ -99,7 +99,7 @@ class LogNormal:
 
     def slows(self, device: Device) -> bool:
         """Return whether computations on this device can be slowed."""
-        return fnmatchcase(device.device_id, self.devices)
+        return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
         """Draw by how much one computation takes longer."""

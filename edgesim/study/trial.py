@@ -6,7 +6,7 @@ lost transfers in the whole study, since many trials meet the same pattern and a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
@@ -64,36 +64,42 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
 def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
     """Return the trials of some replications."""
     streams = streams_of(case.seed)
+    record_of = _by_events(shared, case)
 
     def one(position: int) -> Trials:
         own = streams.replication(block.start + position)
-        return columns([_simulate_drawn(shared, case, own)], [own.weight])
+        return columns([record_of(own)], [own.weight])
 
     if not why_not(case, shared):
         return drawn_batch(shared, case, streams.batch(block.start, block.stop), one)
     all_streams = list(map(streams.replication, range(block.start, block.stop)))
-    records = [_simulate_drawn(shared, case, own) for own in all_streams]
+    records = [record_of(own) for own in all_streams]
     return columns(records, [own.weight for own in all_streams])
 
 
-def _simulate_drawn(shared: Shared, case: Case, streams: ReplicationStreams) -> RequestRecord:
-    """Return the record of one replication, by the event engine."""
+def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], RequestRecord]:
+    """Return what simulates one replication with the event engine; what is the same for all replications is found once."""
     failures, topology = case.failures, case.topology
-    losses = loss_models(failures, topology)
-    slowdowns = slowdown_models(failures, topology)
-    outages = draw_outages(failures, topology, streams)
-    if not (losses or slowdowns or any(hasattr(model, "renewals") for model in failures.values())):
-        return simulate_outages(shared, case, outages)
-    [record] = simulate(
-        shared.prepared[case.prepared].program,
-        outages=outages,
-        renewals=draw_renewals(failures, topology, streams),
-        losses=losses,
-        slowdowns=slowdowns,
-        streams=streams,
-        deadline_s=case.deadline_s,
-    )
-    return record
+    program = shared.prepared[case.prepared].program
+    losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
+    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
+
+    def record_of(streams: ReplicationStreams) -> RequestRecord:
+        outages = draw_outages(failures, topology, streams)
+        if not (losses or slowdowns or has_renewals):
+            return simulate_outages(shared, case, outages)
+        [record] = simulate(
+            program,
+            outages=outages,
+            renewals=draw_renewals(failures, topology, streams) if has_renewals else (),
+            losses=losses,
+            slowdowns=slowdowns,
+            streams=streams,
+            deadline_s=case.deadline_s,
+        )
+        return record
+
+    return record_of
 
 
 def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
