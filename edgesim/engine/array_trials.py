@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from math import inf
 from typing import TYPE_CHECKING, cast
 
@@ -160,14 +161,19 @@ class Batch:
         step = self.program.steps[index]
         inputs = self._inputs(index)
         needed = [self.came[one] for one in inputs]
+        groups: list[list[When]] = []
         if isinstance(step, Compute) and step.alternatives:
-            groups = [[self.ready.position[name] for name in group] for group in step.alternatives]
-            grouped = {one for group in groups for one in group}
-            needed = [self.came[one] for one in inputs if one not in grouped]
-            needed += [earliest([self.came[one] for one in group]) for group in groups]
+            groups = [[self.came[self.ready.position[name]] for name in group] for group in step.alternatives]
+            grouped = {name for group in step.alternatives for name in group}
+            needed = [self.came[self.ready.position[name]] for name in step.inputs if name not in grouped]
+            needed += [earliest(group) for group in groups]
         began = latest(needed)
         if isinstance(step, Compute) and step.deadline_s is not None and inputs:
             began = self._begin_at_deadline(index, step.deadline_s, inputs, began)
+            for one, other in (pair for group in groups for pair in combinations(group, 2)):
+                # late at the same moment: which was first? It alone is lost.
+                is_tie = np.equal(one.s, other.s) & np.less(one.s, inf)
+                self._leave(is_tie & np.greater_equal(one.s, self.until_s[index]))
         self.began[index] = began
 
     def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: When) -> When:

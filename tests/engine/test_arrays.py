@@ -260,6 +260,20 @@ def test_marks_trials_in_which_two_come_at_the_same_moment():
     assert_equal(found, records, *weights)
 
 
+@pytest.mark.parametrize(("ticks", "is_valid"), [(2, False), (3, True)])
+def test_marks_alternatives_that_are_late_at_the_same_moment(ticks, is_valid):
+    """The first to come is lost, since the step has begun; the other one came, though nobody waited for it any more."""
+    devices = tuple(Device(f"w{i}", PROFILE) for i in range(3))
+    links = tuple(Link(f"w{i}->w2", f"w{i}", "w2", 8 * 100 * 2.0**10, TICK) for i in (0, 1))
+    sends = tuple(Transfer(f"send{i}", f"w{i}", "w2", 100, "t", "result") for i in (0, 1))
+    names = ("send0", "send1")
+    end = Compute("end", "w2", (), names, on_missing="degrade", deadline_s=ticks * TICK, alternatives=(names,))
+    topology = Topology(devices, links)
+    found, *others = both(compile_plan(Plan((*sends, end), "end", {}), topology, WorkIsTime()), topology, {})
+    assert (found.is_valid == is_valid).all()
+    assert_equal(found, *others)
+
+
 def test_marks_trials_in_which_the_order_differs():
     """Random times on a shared medium: who comes first is drawn, so some trials must be left to the event engine."""
     topology = star(medium="air")
