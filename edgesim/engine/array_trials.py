@@ -22,6 +22,7 @@ import numpy as np
 
 from edgesim.domain.plan import Compute
 from edgesim.engine.array_moments import When, both, earliest, latest, unless
+from edgesim.engine.array_queue import Queue
 from edgesim.engine.array_results import ArrayTrials, summary
 
 if TYPE_CHECKING:
@@ -80,38 +81,6 @@ def keep_memory() -> None:
     np.empty(2**20)
 
 
-class _Queue:
-    """What waits for a server that several tasks use: when each core is next free, and who came last.
-
-    Parameters
-    ----------
-    n, n_cores : trials, and cores.
-    """
-
-    __slots__ = ("came", "free_s", "last_s")
-
-    def __init__(self, n: int, n_cores: int) -> None:
-        self.free_s = np.zeros((n_cores, n))
-        self.last_s: Number = -inf
-        self.came: list[tuple[int, Flags]] = []  # steps, -1 for a message from another link, and in which trials
-
-    def start_s(self, now_s: Number) -> NDArray[np.float64]:
-        """Return when service begins."""
-        free_s = self.free_s[0] if len(self.free_s) == 1 else self.free_s.min(axis=0)
-        start_s: NDArray[np.float64] = np.maximum(now_s, free_s)
-        return start_s
-
-    def occupy(self, until_s: NDArray[np.float64], is_used: Flags) -> None:
-        """Let a core be used until some moments."""
-        where = True if is_used is None else is_used
-        if len(self.free_s) == 1:
-            np.copyto(self.free_s[0], until_s, where=where)
-            return
-        core = self.free_s.argmin(axis=0)[None]
-        free_s = np.take_along_axis(self.free_s, core, axis=0)[0]
-        np.put_along_axis(self.free_s, core, np.where(where, until_s, free_s)[None], axis=0)
-
-
 class Batch:
     """The state of n trials; moments are in s, inf where something never happens."""
 
@@ -136,7 +105,7 @@ class Batch:
         self.ended: list[When] = []  # everything that was under way
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
         self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
-        self._queues: dict[Server, _Queue] = {}
+        self._queues: dict[Server, Queue] = {}
         self._passages: dict[tuple[int, int], Passages] = {}
         self._shares: dict[int, NDArray[np.float64]] = {}  # of the packets of messages that came in part
 
@@ -208,13 +177,13 @@ class Batch:
 
     # ---- servers
 
-    def _arrive(self, server: Server, task: Task, now: When, n_cores: int = 1) -> _Queue | None:
+    def _arrive(self, server: Server, task: Task, now: When, n_cores: int = 1) -> Queue | None:
         """Let a task come to a server; mark the trials in which it is not the last to come. None: no other task uses it."""
         if server not in self.ready.shared:
             return None
         queue = self._queues.get(server)
         if queue is None:
-            queue = self._queues[server] = _Queue(self.n, n_cores)
+            queue = self._queues[server] = Queue(self.n, n_cores)
         is_behind = np.greater(now.s, queue.last_s)
         if not is_behind.all():
             is_tie = np.equal(now.s, queue.last_s)
@@ -223,7 +192,7 @@ class Batch:
         queue.came.append((task.step if task.hop == 0 else -1, now.happens))
         return queue
 
-    def _are_in_order(self, queue: _Queue, task: Task) -> NDArray[np.bool_] | np.bool_:
+    def _are_in_order(self, queue: Queue, task: Task) -> NDArray[np.bool_] | np.bool_:
         """Return where a task is known to come behind the last one at a server at the same moment: the same end let both begin."""
         if task.hop > 0 or task.step <= max(step for step, _ in queue.came):
             return np.False_
@@ -234,7 +203,7 @@ class Batch:
         cause = self._cause(task.step)
         return np.logical_and(np.equal(cause, other), np.not_equal(cause, _UNCERTAIN))
 
-    def _occupy(self, queue: _Queue | None, now: When, time_s: Number, is_used: Flags) -> Number:
+    def _occupy(self, queue: Queue | None, now: When, time_s: Number, is_used: Flags) -> Number:
         """Return when a server has served somebody who comes now."""
         if queue is None:
             return time_s if _is_zero(now.s) else now.s + time_s

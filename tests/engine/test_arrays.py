@@ -274,6 +274,22 @@ def test_marks_alternatives_that_are_late_at_the_same_moment(ticks, is_valid):
     assert_equal(found, *others)
 
 
+def test_marks_trials_in_which_one_end_lets_two_begin_in_another_order():
+    """`b` goes first when nothing is slowed. Where `z` ends last, it lets both begin, and then `a` goes first."""
+    devices = (Device("w0", PROFILE, n_cores=3), Device("w1", PROFILE))
+    topology = Topology(devices, (Link("w0->w1", "w0", "w1", 1e6, 0.001),))
+    steps = (
+        *(Compute(name, "w0", work(seconds)) for name, seconds in (("x", 0.003), ("y", 0.001), ("z", 0.002))),
+        Transfer("a", "w0", "w1", 100, "t", "result", ("x", "z")),
+        Transfer("b", "w0", "w1", 300, "t", "result", ("y", "z")),
+        Compute("end", "w1", (), ("a",)),
+    )
+    program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+    found, *others = both(program, topology, {"slow": LogNormal(0.5)})
+    assert 0 < found.is_valid.sum() < N
+    assert_equal(found, *others)
+
+
 def test_marks_trials_in_which_the_order_differs():
     """Random times on a shared medium: who comes first is drawn, so some trials must be left to the event engine."""
     topology = star(medium="air")
