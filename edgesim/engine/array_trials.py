@@ -247,7 +247,7 @@ class Batch:
         end_s = self._occupy(queue, now, time_s, is_up)
         self._spend(self.program.busy_w[position] - self.program.idle_w[position], time_s, is_up)
         self.came[index] = self._after(now, end_s, is_up).masked()
-        if is_down is not None:
+        if is_down is not None:  # it may begin at its deadline, at which nothing else ends
             self.ended.append(When(now.s, both(is_down, now.happens)))
 
     # ---- messages
@@ -290,8 +290,6 @@ class Batch:
         if is_deaf is not None:
             arrival_s = np.where(is_deaf, end_s, arrival_s)
         arrival = self._after(now, arrival_s, is_used)
-        if is_cut is not None:
-            self.ended.append(When(now.s, both(is_cut, now.happens)))
         goes_on = self._going_on(index, passage, is_heard, is_last=is_last)
         (self.came if is_last else self.here)[index] = When(arrival.s, goes_on).masked()
 

@@ -69,7 +69,7 @@ def test_m_m_1() -> None:
 
     Source: L. Kleinrock, Queueing Systems I, Wiley, 1975, section 3.2. An error of 5 % in either rate moves W by 5 %.
     """
-    result = server(60_000, 0.5)
+    result = server(120_000, 0.5)
     assert is_near(result, 2.0)
     assert result.resources[0].utilisation == pytest.approx(0.5, rel=0.02)
     check_littles_law(result, 0.5)
@@ -121,7 +121,7 @@ def test_m_g_1_with_processor_sharing(*, is_exponential: bool) -> None:
     Source: L. Kleinrock, Queueing Systems II, Wiley, 1976, section 4.4 (insensitivity). In order of arrival, a fixed time of
     1 s would give 1.5 s.
     """
-    result = server(60_000 if is_exponential else 25_000, 0.5, sharing="fair", is_exponential=is_exponential)
+    result = server(120_000 if is_exponential else 25_000, 0.5, sharing="fair", is_exponential=is_exponential)
     assert is_near(result, 2.0)
     assert result.resources[0].utilisation == pytest.approx(0.5, rel=0.02)
     check_littles_law(result, 0.5)
