@@ -226,7 +226,7 @@ class BatchDraws:
         self._rows: dict[int, NDArray[np.float64]] = {}  # that some replications have come to and others have not
 
     def uniforms(self, is_drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the next uniform of each replication that draws, and some number for the others.
+        """Return the next uniform of each replication that draws, and some number for the others; a new array.
 
         Parameters
         ----------
