@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
 
-streams_of = lru_cache(maxsize=4)(
-    Streams
-)  # made once per worker: making a generator takes as long as thousands of draws
+streams_of = lru_cache(maxsize=4)(Streams)  # by seed: to make a generator takes as long as thousands of draws
 
 
 def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
