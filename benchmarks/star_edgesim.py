@@ -66,7 +66,7 @@ def in_event_engine(n_devices: int) -> Run:
     program = program_of(n_devices, None)
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
-        streams = Streams(SEED, 0).replication(0)
+        streams = Streams(SEED).replication(0)
         records = simulate(program, arrivals=ClosedLoop(), n_requests=n_rounds, streams=streams)
         return partial(completed, n_devices, records)
 
@@ -82,7 +82,7 @@ def in_event_engine_with_meters(n_devices: int) -> Run:
     program = program_of(n_devices, None)
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
-        streams = Streams(SEED, 0).replication(0)
+        streams = Streams(SEED).replication(0)
         done = trace(program, arrivals=ClosedLoop(), n_requests=n_rounds, streams=streams)
         return partial(metered, n_devices, done)
 
@@ -109,18 +109,16 @@ def disturbances() -> tuple[dict[str, Any], dict[str, Any]]:
 def random_in_event_engine(n_devices: int) -> Run:
     """The event engine of edgesim: every round is a trial with its own streams, as in a study."""
     from edgesim.engine.simulation import simulate
-    from edgesim.rng import CHUNK, Streams
+    from edgesim.rng import Streams
 
     program = program_of(n_devices, DEADLINE_S)
     losses, slowdowns = disturbances()
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
         records = []
+        streams = Streams(SEED)
         for number in range(n_rounds):
-            if number % CHUNK == 0:
-                chunk = Streams(SEED, number // CHUNK)
-            streams = chunk.replication(number % CHUNK)
-            records += simulate(program, losses=losses, slowdowns=slowdowns, streams=streams)
+            records += simulate(program, losses=losses, slowdowns=slowdowns, streams=streams.replication(number))
         return partial(drawn, n_devices, records)
 
     return run
@@ -134,25 +132,28 @@ def drawn(n_devices: int, records: list[Any]) -> Lengths:
 
 
 def random_in_array_engine(n_devices: int) -> Run:
-    """The array engine of edgesim: the same trials as of `random_in_event_engine`, a chunk of the streams at once."""
+    """The array engine of edgesim: the same trials as of `random_in_event_engine`, in parts as those of a study."""
     from edgesim.engine.array_losses import DrawnLosses
     from edgesim.engine.array_program import array_program
     from edgesim.engine.array_trials import simulate_batch
+    from edgesim.study.design import MOST_AT_ONCE, PART
 
-    ready = array_program(program_of(n_devices, DEADLINE_S))
+    program = program_of(n_devices, DEADLINE_S)
+    ready, n_at_once = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps))
     losses, slowdowns = disturbances()
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
         import numpy as np
 
-        from edgesim.rng import CHUNK, Streams
+        from edgesim.rng import Streams
 
         latency_s, energy_j = np.empty(n_rounds), np.empty(n_rounds)
         traffic_byte = np.empty(n_rounds, dtype=np.int64)
         is_lost = np.empty((n_devices, n_rounds), dtype=np.bool_)
-        for start in range(0, n_rounds, CHUNK):
-            here = slice(start, min(start + CHUNK, n_rounds))
-            batch = Streams(SEED, start // CHUNK).batch(0, here.stop - start)
+        streams = Streams(SEED)
+        for start in range(0, n_rounds, n_at_once):
+            here = slice(start, min(start + n_at_once, n_rounds))
+            batch = streams.batch(start, here.stop)
             drawn = DrawnLosses(losses, batch)
             found = simulate_batch(ready, batch.n, down={}, losses=drawn, slowdowns=slowdowns, streams=batch)
             if not found.is_valid.all():

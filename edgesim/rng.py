@@ -1,18 +1,35 @@
 """Named random streams.
 
-Every draw comes from a stream that is named by what it is for (``"loss/link/w3->hub"``). A stream's numbers depend on the
-study's seed, its name, the chunk of replications and the replication, and on nothing else: not on the strategy, the factor
-point, the worker or the order of use. So all strategies of a study meet the same failures (common random numbers), adding a
-device moves no other stream, and results are the same with any number of workers.
+Every draw comes from a stream that is named by what it is for (``"loss/link/w3->hub"``). A number depends on the study's
+seed, the name of its stream, the replication, and how many the replication took from the stream before; on nothing else: not on
+the strategy, the factor point, the worker, the order of use, or how many replications are drawn at once. So all strategies of a
+study meet the same failures (common random numbers), adding a device moves no other stream, and results are the same with any
+number of workers.
 
-The d-th draws of all replications of a chunk are drawn together, so that they can be had one by one or as an array. A
-replication that needs more than `DEPTH` draws goes on in an overflow stream of its own.
+A stream is the sequence of one generator, which can be entered at any place. The d-th draws of all replications follow each
+other from its place d x `STRIDE` on (modulo its period): there is one row for every draw, with the replications side by side, and
+any part of it is had as an array.
+
+Notes
+-----
+PCG64 is a linear congruential generator with scrambled output. Its low bits have short periods, so that states which lie
+a multiple of a large power of two apart agree in them, and their outputs are correlated. `STRIDE` is odd, and near 2^128 / golden ratio:
+multiples of the golden ratio lie apart on a circle as evenly as those of any number can, so that of n rows any two lie at least
+2^128 / (sqrt(5) n) apart (more than 2^66 for n = 2^60), and no row runs into another.
+
+References
+----------
+M. E. O'Neill, PCG: A Family of Simple Fast Space-Efficient Statistically Good Algorithms for Random Number Generation, Harvey Mudd
+College report HMC-CS-2014-0905, 2014. A. De Matteis, S. Pagnutti, Parallelization of random number generators and long-range
+correlations, Numerische Mathematik 53:595-608, 1988, doi 10.1007/BF01397554 (why no powers of two). numpy, documentation of
+``PCG64.jumped``, which jumps by the same number.
 """
 
 from __future__ import annotations
 
 import hashlib
 from math import prod
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,10 +38,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK = 1000
-"""Replications per chunk. Part of what determines the numbers: changing it changes every study."""
-DEPTH = 16
-"""Draws per replication that all replications of a chunk draw together. Part of what determines the numbers, too."""
+STRIDE = 0x9E3779B97F4A7C15F39CC0605CEDC835
+"""Places of the sequence from one row to the next."""
+_PERIOD = 2**128
+_FACTOR = 0x2360ED051FC65DA44385DF649FCCF645  # of PCG64's generator, state -> factor x state + increment
+_STRIDE_FACTOR = pow(_FACTOR, STRIDE, _PERIOD)  # the same for a whole stride at once
+_STRIDE_SUM = (pow(_FACTOR, STRIDE, (_FACTOR - 1) * _PERIOD) - 1) // (_FACTOR - 1)  # 1 + f + ... + f^(STRIDE - 1)
+_WINDOW, _ROWS = 128, 16  # so many numbers of so many rows are kept for who asks for single ones; changes no number
+_WORD = 2**64 - 1
+_NO_WINDOW: tuple[int, list[float]] = (0, [])
 
 
 def stable_hash(name: str) -> int:
@@ -33,91 +55,114 @@ def stable_hash(name: str) -> int:
 
 
 def generator(seed: int, name: str, *key: int) -> np.random.Generator:
-    """Return the generator of a named stream.
+    """Return the generator of a name.
 
     Parameters
     ----------
     seed : the study's seed, at least 0.
     name : what the draws are for.
-    key : further whole numbers that tell streams of one name apart, e.g. the chunk.
+    key : further whole numbers that tell generators of one name apart.
     """
     import numpy as np  # late: failure models name these types, and a scenario is checked without numpy
 
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(stable_hash(name), *key))))
 
 
-class Block:
-    """One stream of one chunk: row d holds the d-th draw of every replication. Rows are drawn when they are first needed."""
+class Stream:
+    """The uniforms on [0, 1) of one name, for all replications. Several threads may draw from it."""
 
-    __slots__ = ("_generator", "_key", "_rows")
+    __slots__ = ("_generator", "_lock", "_place", "_windows")
 
-    def __init__(self, seed: int, name: str, chunk: int) -> None:
-        self._key = (seed, name, chunk)
-        self._generator = generator(seed, name, chunk)
-        self._rows: list[NDArray[np.float64]] = []
+    def __init__(self, seed: int, name: str) -> None:
+        self._generator = generator(seed, name)
+        self._place = 0  # where the generator stands
+        self._lock = Lock()
+        self._windows: dict[int, tuple[int, list[float]]] = {}
 
-    def row(self, draw: int) -> NDArray[np.float64]:
-        """Return the `draw`-th uniform of every replication, 0 <= draw < DEPTH; shape (CHUNK,)."""
-        while len(self._rows) <= draw:
-            self._rows.append(self._generator.random(CHUNK))
-        return self._rows[draw]
+    def numbers(self, draw: int, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the `draw`-th uniforms, counted from 0, of the replications from `start` to before `stop`."""
+        with self._lock:
+            self._go_to(draw, start)
+            self._place += stop - start
+            return self._generator.random(stop - start)
 
-    def overflow(self, index: int) -> np.random.Generator:
-        """Return what the `index`-th replication of the chunk draws from behind its `DEPTH` draws here."""
-        seed, name, chunk = self._key
-        return generator(seed, name, chunk, index + 1)
+    def _go_to(self, draw: int, replication: int) -> None:
+        place = draw * STRIDE + replication
+        self._generator.bit_generator.advance((place - self._place) % _PERIOD)  # type: ignore[attr-defined]
+        self._place = place
+
+    def number(self, draw: int, replication: int) -> float:
+        """Return the `draw`-th uniform of one replication; numbers of its row are kept, for the replications that follow."""
+        start, window = self._windows.get(draw, _NO_WINDOW)
+        if not start <= replication < start + len(window):
+            start, window = replication, self.numbers(draw, replication, replication + _WINDOW).tolist()
+            self._windows[draw] = (start, window)
+        return window[replication - start]
+
+    def column(self, draw: int, replication: int) -> Iterator[float]:
+        """Yield the `draw`-th uniform of one replication and all that follow it.
+
+        As PCG64 does it, but a whole stride in one step: jumps of numpy take several times as long.
+        """
+        with self._lock:
+            self._go_to(draw, replication)
+            state = self._generator.bit_generator.state["state"]
+        number, summand = state["state"] * _FACTOR + state["inc"], state["inc"] * _STRIDE_SUM
+        while True:
+            number %= _PERIOD
+            folded, turn = (number >> 64) ^ (number & _WORD), number >> 122
+            yield ((((folded >> turn) | (folded << (64 - turn))) & _WORD) >> 11) * 2.0**-53
+            number = number * _STRIDE_FACTOR + summand
 
 
 class Draws:
     """The uniforms on [0, 1) of one stream in one replication, in order."""
 
-    __slots__ = ("_block", "_index", "_overflow", "_position")
+    __slots__ = ("_column", "_n_drawn", "_replication", "_stream")
 
-    def __init__(self, block: Block, index: int) -> None:
-        self._block = block
-        self._index = index
-        self._position = 0
-        self._overflow: np.random.Generator | None = None
+    def __init__(self, stream: Stream, replication: int) -> None:
+        self._stream = stream
+        self._replication = replication
+        self._n_drawn = 0
+        self._column: Iterator[float] | None = None
 
     def uniform(self) -> float:
         """Return the next uniform on [0, 1)."""
-        position = self._position
-        if position < DEPTH:
-            self._position = position + 1
-            return self._block.row(position).item(self._index)
-        if self._overflow is None:
-            self._overflow = self._block.overflow(self._index)
-        return float(self._overflow.random())
+        draw = self._n_drawn
+        if draw < _ROWS:
+            self._n_drawn = draw + 1
+            return self._stream.number(draw, self._replication)
+        if self._column is None:
+            self._column = self._stream.column(draw, self._replication)
+        return next(self._column)
 
 
 class Streams:
-    """All streams of one chunk of replications.
+    """All streams of a seed.
 
     Parameters
     ----------
     seed : the study's seed.
-    chunk : index of the chunk; its replications are ``chunk * CHUNK ... chunk * CHUNK + CHUNK - 1``.
     """
 
-    def __init__(self, seed: int, chunk: int) -> None:
+    def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.chunk = chunk
-        self._blocks: dict[str, Block] = {}
+        self._streams: dict[str, Stream] = {}
 
-    def block(self, name: str) -> Block:
-        """Return a stream for the whole chunk."""
-        block = self._blocks.get(name)
-        if block is None:
-            block = self._blocks[name] = Block(self.seed, name, self.chunk)
-        return block
+    def stream(self, name: str) -> Stream:
+        """Return the stream of a name, made once."""
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = Stream(self.seed, name)
+        return stream
 
     def replication(self, index: int) -> ReplicationStreams:
-        """Return the streams of the `index`-th replication of this chunk, 0 <= index < CHUNK."""
+        """Return the streams of one replication, counted from 0."""
         return ReplicationStreams(self, index)
 
     def batch(self, start: int, stop: int) -> BatchStreams:
-        """Return the streams of some replications of this chunk at once, 0 <= start < stop <= CHUNK."""
-        return BatchStreams(self, slice(start, stop))
+        """Return the streams of the replications from `start` to before `stop`, at once."""
+        return BatchStreams(self, start, stop)
 
 
 class ReplicationStreams:
@@ -150,7 +195,7 @@ class ReplicationStreams:
         name = self._prefix + name
         draws = self._draws.get(name)
         if draws is None:
-            draws = self._draws[name] = Draws(self._streams.block(name), self._index)
+            draws = self._draws[name] = Draws(self._streams.stream(name), self._index)
         return draws
 
     def weigh(self, ratio: float) -> None:
@@ -164,18 +209,24 @@ class ReplicationStreams:
 
 
 class BatchDraws:
-    """The uniforms of one stream in many replications of a chunk, each of which goes on at its own place."""
+    """The uniforms of one stream in replications that follow each other, each of which goes on at its own place.
 
-    __slots__ = ("_block", "_overflows", "_positions", "_window")
+    Parameters
+    ----------
+    stream : the stream.
+    start, stop : the replications.
+    """
 
-    def __init__(self, block: Block, window: slice) -> None:
-        self._block = block
-        self._window = window
-        self._positions: int | NDArray[np.int64] = 0  # one number as long as it is the same in all replications
-        self._overflows: dict[int, np.random.Generator] = {}
+    __slots__ = ("_n_drawn", "_rows", "_start", "_stop", "_stream")
+
+    def __init__(self, stream: Stream, start: int, stop: int) -> None:
+        self._stream = stream
+        self._start, self._stop = start, stop
+        self._n_drawn: int | NDArray[np.int64] = 0  # one number as long as it is the same in all replications
+        self._rows: dict[int, NDArray[np.float64]] = {}  # that some replications have come to and others have not
 
     def uniforms(self, is_drawn: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the next uniform of each replication that draws, and some number for the others.
+        """Return the next uniform of each replication that draws, and some number for the others; a new array.
 
         Parameters
         ----------
@@ -183,37 +234,33 @@ class BatchDraws:
         """
         import numpy as np
 
-        window = self._window
-        if isinstance(self._positions, int):
-            draw = self._positions
-            if draw < DEPTH and is_drawn.all():
-                self._positions = draw + 1
-                return self._block.row(draw)[window]
-            self._positions = np.full(len(is_drawn), draw)
+        if isinstance(self._n_drawn, int):
+            draw = self._n_drawn
+            if is_drawn.all():
+                self._n_drawn = draw + 1
+                return self._stream.numbers(draw, self._start, self._stop)
+            self._n_drawn = np.full(len(is_drawn), draw)
         found = np.zeros(len(is_drawn))
-        for draw in np.unique(self._positions[is_drawn]).tolist():
-            here = is_drawn & (self._positions == draw)
-            if draw < DEPTH:
-                found[here] = self._block.row(draw)[window][here]
-            else:
-                for position in np.flatnonzero(here).tolist():
-                    found[position] = self._beyond(window.start + position).random()
-        self._positions += is_drawn
+        for draw in range(int(self._n_drawn.min()), int(self._n_drawn.max()) + 1):
+            np.copyto(found, self._row(draw), where=self._n_drawn == draw)
+        self._n_drawn += is_drawn
         return found
 
-    def _beyond(self, index: int) -> np.random.Generator:
-        if index not in self._overflows:
-            self._overflows[index] = self._block.overflow(index)
-        return self._overflows[index]
+    def _row(self, draw: int) -> NDArray[np.float64]:
+        if draw not in self._rows:
+            self._rows[draw] = self._stream.numbers(draw, self._start, self._stop)
+        return self._rows[draw]
 
 
 class BatchStreams:
-    """The streams of some replications of a chunk at once: `ReplicationStreams` for arrays."""
+    """The streams of replications that follow each other, at once: `ReplicationStreams` for arrays."""
 
     def __init__(
         self,
         streams: Streams,
-        window: slice,
+        start: int,
+        stop: int,
+        *,
         prefix: str = "",
         draws: dict[str, BatchDraws] | None = None,
         weight: NDArray[np.float64] | None = None,
@@ -221,27 +268,30 @@ class BatchStreams:
         import numpy as np
 
         self._streams = streams
-        self._window = window
+        self._start, self._stop = start, stop
         self._prefix = prefix
         self._draws: dict[str, BatchDraws] = {} if draws is None else draws
-        self.n = window.stop - window.start
+        self.n = stop - start
         """Number of replications."""
         self.weight: NDArray[np.float64] = np.ones(self.n) if weight is None else weight
         """As of `ReplicationStreams`, shape (n,)."""
 
     def scope(self, label: str) -> BatchStreams:
         """Return these streams with `label` put before every name."""
-        return BatchStreams(self._streams, self._window, f"{self._prefix}{label}/", self._draws, self.weight)
+        prefix = f"{self._prefix}{label}/"
+        return BatchStreams(
+            self._streams, self._start, self._stop, prefix=prefix, draws=self._draws, weight=self.weight
+        )
 
     def replications(self) -> Iterator[ReplicationStreams]:
         """Yield the streams of each replication alone, from their beginning and without scopes."""
-        return map(self._streams.replication, range(self._window.start, self._window.stop))
+        return map(self._streams.replication, range(self._start, self._stop))
 
     def __call__(self, name: str) -> BatchDraws:
         name = self._prefix + name
         draws = self._draws.get(name)
         if draws is None:
-            draws = self._draws[name] = BatchDraws(self._streams.block(name), self._window)
+            draws = self._draws[name] = BatchDraws(self._streams.stream(name), self._start, self._stop)
         return draws
 
     def weigh(self, ratios: NDArray[np.float64]) -> None:

@@ -167,7 +167,7 @@ _FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor")
 
 def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[Any]]:
     """Draw everything once, from fresh streams: outages, and what becomes of messages, packets and computations."""
-    streams = Streams(seed, 0).replication(index)
+    streams = Streams(seed).replication(index)
     outages = list(model.outages(topology, streams)) if hasattr(model, "outages") else []
     others = [*_draw_renewals(model, topology, streams), *_draw_packets(model, topology, streams)]
     if hasattr(model, "factor"):
@@ -183,7 +183,7 @@ def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[
 
 def _check_batch(model: Any, topology: Topology, seed: int, n: int) -> None:
     """Check that what is drawn for n replications at once is what is drawn for each alone, twice in a row on each link and device."""
-    singles, together = [Streams(seed, 0).replication(index) for index in range(n)], Streams(seed, 0).batch(0, n)
+    singles, together = list(map(Streams(seed).replication, range(n))), Streams(seed).batch(0, n)
     everyone = np.ones(n, dtype=np.bool_)
 
     def same(found: object, expected: list[Any], what: str) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from edgesim.engine.program import Program
 
+    Server = tuple[str, int | str]
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -43,12 +45,14 @@ class ArrayProgram:
     position : index of each step, by its id.
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
+    shared : what several tasks use one after another: devices, channels, and draws on relayed links.
     """
 
     program: Program
     tasks: tuple[Task, ...]
     position: dict[str, int]
     relayed: frozenset[str]
+    shared: frozenset[Server]
 
 
 def obstacle(program: Program) -> str:
@@ -114,4 +118,12 @@ def array_program(program: Program) -> ArrayProgram:
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
     relayed = frozenset(hop.link.link_id for hops in program.hops for hop in hops[1:])
-    return ArrayProgram(program, tuple(tasks), position, relayed)
+    return ArrayProgram(program, tuple(tasks), position, relayed, _shared(program))
+
+
+def _shared(program: Program) -> frozenset[Server]:
+    """Return what several tasks use."""
+    uses: list[Server] = [("device", index) for index in program.device if index >= 0]
+    hops = [hop for hops in program.hops for hop in hops]
+    uses += [("channel", hop.channel) for hop in hops] + [("draws", hop.link.link_id) for hop in hops]
+    return frozenset(server for server, n in Counter(uses).items() if n > 1)

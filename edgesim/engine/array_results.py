@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from edgesim.engine.array_moments import earliest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,63 +38,63 @@ class ArrayTrials:
     is_valid: NDArray[np.bool_]
 
 
-def delivered(batch: Batch) -> NDArray[np.bool_]:
-    """Return which transfers were delivered in time, shape (transfers, n)."""
+def lost(batch: Batch) -> NDArray[np.bool_]:
+    """Return which transfers were not delivered in time, shape (transfers, n)."""
     program = batch.program
-    found = np.zeros((len(program.plan.transfers), batch.n), dtype=np.bool_)
+    found = np.empty((len(program.plan.transfers), batch.n), dtype=np.bool_)
     for index, transfer in enumerate(program.transfer_index):
         if transfer < 0:
             continue
-        came_s = batch.came_s[index]
-        found[transfer] = came_s < inf
-        for user in program.users[index]:
-            if user in batch.is_late:
-                in_time = (came_s < batch.began_s[user]) | ((came_s == batch.began_s[user]) & ~batch.is_late[user])
-                if program.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
-                    in_time |= came_s > earliest([batch.came_s[rival] for rival in program.rivals[index]])
-                found[transfer] &= in_time
+        came_s, row = batch.came[index].s, found[transfer]
+        until_s = next((batch.until_s[user] for user in program.users[index] if user in batch.until_s), inf)
+        np.greater_equal(came_s, until_s, out=row)
+        if program.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
+            first_s = earliest([batch.came[rival] for rival in program.rivals[index]]).s
+            np.logical_and(row, np.logical_or(came_s <= first_s, came_s == inf), out=row)
     return found
 
 
 def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the energy, given how long each request was waited for; as in `edgesim.engine.trial`."""
-    program = batch.program
-    total_j = np.zeros(batch.n)
-    for device, device_id in enumerate(program.device_ids):
-        up_s = np.where(batch.down[device_id], 0.0, waited_s) if device_id in batch.down else waited_s
-        idle_w = program.idle_w[device]
-        total_j += (
-            idle_w * up_s
-            + (program.busy_w[device] - idle_w) * batch.busy_s[device]
-            + (program.transmit_w[device] - idle_w) * batch.transmit_s[device]
-            + (program.receive_w[device] - idle_w) * batch.receive_s[device]
-        )
+    idle_w = dict(zip(batch.program.device_ids, batch.program.idle_w, strict=True))
+    total_j = sum(idle_w.values()) * waited_s
+    total_j += batch.work_j
+    for name, is_down in batch.down.items():
+        if name in idle_w:
+            total_j -= np.where(is_down, idle_w[name] * waited_s, 0.0)
     return total_j
+
+
+def closed_s(batch: Batch) -> NDArray[np.float64]:
+    """Return when the last of what was under way has ended."""
+    last_s = np.zeros(batch.n)
+    for one in batch.ended:
+        np.maximum(last_s, one.s, out=last_s, where=True if one.happens is None else one.happens)
+    return last_s
 
 
 def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
     """Sum up."""
-    answered_s = batch.came_s[batch.program.answer]
-    is_answered = answered_s < inf
-    is_timed_out = np.zeros(batch.n, dtype=np.bool_)
-    if deadline_s is not None:
-        is_timed_out = ~(answered_s <= deadline_s)
-        is_answered = ~is_timed_out
-        ended_s = np.minimum(answered_s, deadline_s)
-    else:
-        ended_s = np.where(is_answered, answered_s, batch.closed_s)
-    is_degraded = np.logical_or.reduce([*batch.is_late.values(), np.zeros(batch.n, dtype=np.bool_)])
+    n = batch.n
+    answered_s = np.broadcast_to(batch.came[batch.program.answer].s, n)
+    limit_s = np.finfo(np.float64).max if deadline_s is None else deadline_s
+    is_answered = answered_s <= limit_s
+    latency_s, ended_s = answered_s.copy(), answered_s
+    if not is_answered.all():
+        latency_s[~is_answered] = np.nan
+        ended_s = np.where(is_answered, answered_s, closed_s(batch) if deadline_s is None else deadline_s)
+    is_degraded = np.zeros(n, dtype=np.bool_)
+    for is_late in batch.is_late:
+        is_degraded |= is_late
+    traffic_byte = np.empty((len(batch.traffic_byte), n), dtype=np.int64)
+    for row, n_byte in zip(traffic_byte, batch.traffic_byte, strict=True):
+        row[:] = n_byte
     return ArrayTrials(
-        latency_s=np.where(is_answered, answered_s, np.nan),
+        latency_s=latency_s,
         energy_j=energy_j(batch, ended_s),
-        traffic_byte=batch.traffic_byte,
+        traffic_byte=traffic_byte,
         is_degraded=is_degraded,
-        is_timed_out=is_timed_out,
-        is_lost=~delivered(batch),
+        is_timed_out=np.zeros(n, dtype=np.bool_) if deadline_s is None else ~is_answered,
+        is_lost=lost(batch),
         is_valid=batch.is_valid,
     )
-
-
-def earliest(moments_s: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return the first of several moments in each trial."""
-    return moments_s[0] if len(moments_s) == 1 else np.minimum.reduce(moments_s)

@@ -13,6 +13,7 @@ from edgesim.network.transport import Datagram
 from edgesim.rng import ReplicationStreams
 
 _DATAGRAM = Datagram()
+_Lossy = tuple[LossModel | PacketLossModel, ReplicationStreams]
 
 
 class Passage(NamedTuple):
@@ -42,14 +43,14 @@ class Losses:
     checker : checks the packets, or None.
     """
 
-    __slots__ = ("_checker", "_models", "_processes")
+    __slots__ = ("_checker", "_is_by_packets", "_models", "_on", "_processes")
 
-    def __init__(
-        self, models: Sequence[tuple[LossModel | PacketLossModel, ReplicationStreams]], checker: Checker | None
-    ) -> None:
+    def __init__(self, models: Sequence[_Lossy], checker: Checker | None) -> None:
         self._models = models
+        self._is_by_packets = any(hasattr(model, "losses") for model, _ in models)
         self._checker = checker
-        self._processes: dict[str, tuple[LossProcess, ...]] = {}
+        self._on: dict[str, list[_Lossy]] = {}  # by link
+        self._processes: dict[str, list[LossProcess]] = {}  # by link on which messages can come in part
 
     def __bool__(self) -> bool:
         return bool(self._models)
@@ -59,16 +60,44 @@ class Losses:
         passages = []
         for stage in way.stages:
             for hop in stage.hops:
-                passage = self._cross(hop, share, request)
+                link_id = hop.link.link_id
+                here = self._on.get(link_id)
+                if here is None:
+                    here = self._meet(hop.link)
+                if share == 0.0 or not here:
+                    passage = Passage(share, share, 0.0)
+                elif link_id in self._processes:
+                    passage = self._cross(hop, share, request)
+                else:
+                    passage = self._cross_whole(hop, share, here)
                 passages.append(passage)
                 share = passage.received
         return passages
 
+    def _meet(self, link: Link) -> list[_Lossy]:
+        """Find what loses messages or packets on a link."""
+        here = self._on[link.link_id] = [item for item in self._models if item[0].applies_to(link)]
+        if self._is_by_packets or not (link.transport is None or isinstance(link.transport, Datagram)):
+            self._processes[link.link_id] = [
+                model.losses(link, streams) if hasattr(model, "losses") else _WholeMessages(model, link, streams)
+                for model, streams in here
+            ]
+        return here
+
+    def _cross_whole(self, hop: Hop, share: float, here: list[_Lossy]) -> Passage:
+        """Draw whether a message comes over one link, as a whole or not at all."""
+        n_packets = max(1, round(share * hop.n_packets))
+        is_lost = False
+        for model, streams in here:  # every model draws, whatever the others did
+            is_lost |= model.is_lost(hop.link, n_packets, streams)  # type: ignore[union-attr]
+        if self._checker is not None:
+            n_lost = n_packets if is_lost else 0
+            self._checker.crossed(hop.link.link_id, n_packets, n_packets - n_lost, n_lost)
+        return Passage(share, 0.0 if is_lost else share, 0.0)
+
     def _cross(self, hop: Hop, share: float, request: Any) -> Passage:
         """Draw how many packets come over one link, and how many are sent for it."""
-        processes = self._on(hop.link)
-        if not processes or share == 0.0:
-            return Passage(share, share, 0.0)
+        processes = self._processes[hop.link.link_id]
         n_packets = max(1, round(share * hop.n_packets))
         n_lost_in_all = 0
 
@@ -88,18 +117,6 @@ class Losses:
             self._checker.crossed(hop.link.link_id, crossing.n_sent, crossing.n_received, n_lost_in_all)
         sent, received = share * (crossing.n_sent / n_packets), share * (crossing.n_received / n_packets)
         return Passage(sent, received, crossing.waited_s)
-
-    def _on(self, link: Link) -> tuple[LossProcess, ...]:
-        """Return what loses packets on a link."""
-        processes = self._processes.get(link.link_id)
-        if processes is None:
-            processes = tuple(
-                model.losses(link, streams) if hasattr(model, "losses") else _WholeMessages(model, link, streams)
-                for model, streams in self._models
-                if model.applies_to(link)
-            )
-            self._processes[link.link_id] = processes
-        return processes
 
 
 class GivenLosses:

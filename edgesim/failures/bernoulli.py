@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.failures.importance import ratio_of, ratios_of
+from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Bernoulli:
 
     def applies_to(self, link: Link) -> bool:
         """Return whether messages on this link can be lost."""
-        return self.probability > 0 and fnmatchcase(link.link_id, self.links)
+        return self.probability > 0 and is_selected(link.link_id, self.links)
 
     def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:  # noqa: ARG002 - the seam's form
         """Draw whether a message is lost on this link."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import inf
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from annotated_types import Ge, Le
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.errors import PlanError
 from edgesim.failures.inversion import binomial, geometric
+from edgesim.failures.targets import is_selected
 from edgesim.rng import Draws, ReplicationStreams
 
 
@@ -62,7 +62,7 @@ class GilbertElliott:
     def applies_to(self, link: Link) -> bool:
         """Return whether packets on this link can be lost."""
         is_lossy = self.loss_in_good > 0 or (self.loss_in_bad > 0 and self.to_bad > 0)
-        return is_lossy and fnmatchcase(link.link_id, self.links)
+        return is_lossy and is_selected(link.link_id, self.links)
 
     def losses(self, link: Link, streams: ReplicationStreams) -> _Chain:
         """Return what loses packets on this link, in its stationary state."""

@@ -15,6 +15,16 @@ def exponential(uniform: float, mean: float) -> float:
     return -mean * log1p(-uniform)
 
 
+def exponentials(uniforms: NDArray[np.float64], mean: float) -> NDArray[np.float64]:
+    """Return `exponential` of many uniforms, in their place; shape (m,)."""
+    import numpy as np
+
+    np.subtract(1.0, uniforms, out=uniforms)  # exact, since numpy's uniforms are multiples of 2^-53
+    np.log(uniforms, out=uniforms)
+    uniforms *= -mean
+    return uniforms
+
+
 def geometric(uniform: float, probability: float) -> float:
     """Return the number of trials up to the first success, at least 1; inf when there is none."""
     if probability >= 1.0:

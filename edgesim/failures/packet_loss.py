@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -11,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.failures.importance import ratio_of, ratios_of
 from edgesim.failures.inversion import binomial, binomials
+from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PacketBernoulli:
 
     def applies_to(self, link: Link) -> bool:
         """Return whether packets on this link can be lost."""
-        return self.probability > 0 and fnmatchcase(link.link_id, self.links)
+        return self.probability > 0 and is_selected(link.link_id, self.links)
 
     def losses(self, link: Link, streams: ReplicationStreams) -> _Binomial:
         """Return what loses packets on this link."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from math import exp
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from edgesim.domain.topology import Device, DeviceGlob
-from edgesim.failures.inversion import exponential
+from edgesim.failures.inversion import exponential, exponentials
+from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ShiftedExponential:
 
     def slows(self, device: Device) -> bool:
         """Return whether computations on this device can be slowed."""
-        return fnmatchcase(device.device_id, self.devices)
+        return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
         """Draw by how much one computation takes longer."""
@@ -63,10 +63,8 @@ class ShiftedExponential:
 
     def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
         """Draw by how much one computation takes longer, in many replications."""
-        import numpy as np
-
-        uniforms = streams(f"device/{device.device_id}").uniforms(is_begun)
-        factors: NDArray[np.float64] = self.shift + -(1.0 / self.mu) * np.log1p(-uniforms)
+        factors = exponentials(streams(f"device/{device.device_id}").uniforms(is_begun), 1.0 / self.mu)
+        factors += self.shift
         return factors
 
 
@@ -101,7 +99,7 @@ class LogNormal:
 
     def slows(self, device: Device) -> bool:
         """Return whether computations on this device can be slowed."""
-        return fnmatchcase(device.device_id, self.devices)
+        return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
         """Draw by how much one computation takes longer."""

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from edgesim.domain.topology import Topology
+
+
+@lru_cache(maxsize=2**16)
+def is_selected(name: str, pattern: str) -> bool:
+    """Return whether a glob pattern selects an id; remembered, since every trial asks for the same ones."""
+    return fnmatchcase(name, pattern)
 
 
 def matching(topology: Topology, pattern: str) -> list[str]:
@@ -22,4 +29,4 @@ def matching(topology: Topology, pattern: str) -> list[str]:
         ids = [link.link_id for link in topology.links]
     else:
         ids = [device.device_id for device in topology.devices]
-    return [name for name in ids if fnmatchcase(name, pattern)]
+    return [name for name in ids if is_selected(name, pattern)]

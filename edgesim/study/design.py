@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
-from edgesim.rng import CHUNK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,16 +23,18 @@ if TYPE_CHECKING:
     from edgesim.interfaces import Deployment, FailureModel
     from edgesim.study.outcomes import Outcomes
 
-PART = CHUNK
+PART = 10_000
 """Trials per task of the array engine, and rows per part of the results."""
-PART_BY_EVENTS = CHUNK // 4
+PART_BY_EVENTS = 250
 """The same of the event engine."""
-PART_OF_FEW = CHUNK // 10
+PART_OF_FEW = 100
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
+SIZES = (PART, 5_000, 2_000, 1_000, 500, PART_BY_EVENTS, PART_OF_FEW, 50, 10, 1)
+"""Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
 MOST_AT_ONCE = 4_000_000
-"""Steps x trials that a task simulates at once: each takes some tens of byte."""
+"""Steps x trials of a task."""
 
 
 class Deployments:
@@ -130,7 +131,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some trials of one case: replications of one chunk, or a range of the enumerated outcomes.
+    """Some trials of one case: replications, or enumerated outcomes.
 
     Parameters
     ----------
@@ -163,8 +164,7 @@ def blocks(
     cases : the cases.
     replications : number per case.
     n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    sizes : for each case: most replications per task, which divides `CHUNK`, so that those of a task draw from the same blocks; and
-        most enumerated outcomes.
+    sizes : for each case: most replications per task, and most enumerated outcomes.
     """
     return [
         Block(position, start, min(start + most, n), is_enumeration, str(case))

@@ -22,6 +22,7 @@ from edgesim.study.design import (
     PART_BY_EVENTS,
     PART_OF_FEW,
     PART_OF_OUTCOMES,
+    SIZES,
     Block,
     Case,
     Shared,
@@ -90,10 +91,7 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     if case.load is not None or is_stopping:
         most = PART_OF_FEW
     n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps))
-    size = next(
-        size for size in (PART, PART // 2, PART_BY_EVENTS, PART_OF_FEW, 50, 10, 1) if size <= min(most, n_at_once)
-    )
-    return size, min(PART_OF_OUTCOMES, n_at_once)
+    return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
 
 
 def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:

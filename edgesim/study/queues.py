@@ -31,7 +31,7 @@ def queues(shared: Shared) -> list[tuple[str, str, float, int, int]] | None:
         if case.load is None:
             return None
         program = shared.prepared[case.prepared].program
-        streams = streams_of(case.seed, 0).replication(0)
+        streams = streams_of(case.seed).replication(0)
         rows += _rows(case.strategy, trace_under_load(program, case, streams, case.load, has_stays=True))
     return rows
 

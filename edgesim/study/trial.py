@@ -6,7 +6,7 @@ lost transfers in the whole study, since many trials meet the same pattern and a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
@@ -19,7 +19,7 @@ from edgesim.engine.losses import GivenLosses
 from edgesim.engine.simulation import simulate, trace
 from edgesim.errors import SimulationError
 from edgesim.failures.draw import draw_outages, draw_renewals, loss_models, slowdown_models
-from edgesim.rng import CHUNK, ReplicationStreams, Streams
+from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
 
-streams_of = lru_cache(maxsize=4)(Streams)  # cases that follow each other read the same blocks
+streams_of = lru_cache(maxsize=4)(Streams)  # by seed: to make a generator takes as long as thousands of draws
 
 
 def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
@@ -60,39 +60,44 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
 
 
 def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
-    """Return the trials of some replications of one chunk."""
-    streams, first = streams_of(case.seed, block.start // CHUNK), block.start % CHUNK
+    """Return the trials of some replications."""
+    streams = streams_of(case.seed)
+    record_of = _by_events(shared, case)
 
     def one(position: int) -> Trials:
-        own = streams.replication(first + position)
-        return columns([_simulate_drawn(shared, case, own)], [own.weight])
+        own = streams.replication(block.start + position)
+        return columns([record_of(own)], [own.weight])
 
-    n = block.stop - block.start
     if not why_not(case, shared):
-        return drawn_batch(shared, case, streams.batch(first, first + n), one)
-    all_streams = [streams.replication(first + position) for position in range(n)]
-    records = [_simulate_drawn(shared, case, own) for own in all_streams]
+        return drawn_batch(shared, case, streams.batch(block.start, block.stop), one)
+    all_streams = list(map(streams.replication, range(block.start, block.stop)))
+    records = [record_of(own) for own in all_streams]
     return columns(records, [own.weight for own in all_streams])
 
 
-def _simulate_drawn(shared: Shared, case: Case, streams: ReplicationStreams) -> RequestRecord:
-    """Return the record of one replication, by the event engine."""
+def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], RequestRecord]:
+    """Return what simulates one replication with the event engine; what is the same for all replications is found once."""
     failures, topology = case.failures, case.topology
-    losses = loss_models(failures, topology)
-    slowdowns = slowdown_models(failures, topology)
-    outages = draw_outages(failures, topology, streams)
-    if not (losses or slowdowns or any(hasattr(model, "renewals") for model in failures.values())):
-        return simulate_outages(shared, case, outages)
-    [record] = simulate(
-        shared.prepared[case.prepared].program,
-        outages=outages,
-        renewals=draw_renewals(failures, topology, streams),
-        losses=losses,
-        slowdowns=slowdowns,
-        streams=streams,
-        deadline_s=case.deadline_s,
-    )
-    return record
+    program = shared.prepared[case.prepared].program
+    losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
+    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
+
+    def record_of(streams: ReplicationStreams) -> RequestRecord:
+        outages = draw_outages(failures, topology, streams)
+        if not (losses or slowdowns or has_renewals):
+            return simulate_outages(shared, case, outages)
+        [record] = simulate(
+            program,
+            outages=outages,
+            renewals=draw_renewals(failures, topology, streams) if has_renewals else (),
+            losses=losses,
+            slowdowns=slowdowns,
+            streams=streams,
+            deadline_s=case.deadline_s,
+        )
+        return record
+
+    return record_of
 
 
 def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
@@ -129,8 +134,7 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
 
 def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
-    numbers = range(block.start, block.stop)
-    all_streams = [streams_of(case.seed, number // CHUNK).replication(number % CHUNK) for number in numbers]
+    all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
     rows = [reduce(trace_under_load(program, case, streams, load)) for streams in all_streams]
     distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
     needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))

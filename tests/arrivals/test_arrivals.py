@@ -13,11 +13,11 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Bursts, Poisson
 from edgesim.arrivals.trace import Trace, read_times_s
 from edgesim.errors import DataError, PlanError
-from edgesim.rng import CHUNK, ReplicationStreams, Streams
+from edgesim.rng import ReplicationStreams, Streams
 
 
 def streams(index: int = 0, seed: int = 5) -> ReplicationStreams:
-    return Streams(seed, index // CHUNK).replication(index % CHUNK)
+    return Streams(seed).replication(index)
 
 
 def test_periodic_keeps_its_period() -> None:

@@ -242,7 +242,7 @@ def test_ctrl_c_keeps_what_is_finished(
 ) -> None:
     """Interrupted in two processes: exit code 130, no traceback, no process left over, and the command to go on with."""
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
-    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 9000"))
+    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 90000"))
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
     with subprocess.Popen(
         command,

@@ -40,7 +40,7 @@ def work(seconds):
 
 def both(program: Program, topology: Topology, failures, deadline_s=None, seed=3):
     """Return the array engine's trials, and the event engine's records."""
-    streams = Streams(seed, 0)
+    streams = Streams(seed)
     outages = {k: m for k, m in failures.items() if hasattr(m, "outages")}
     losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
     slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}
@@ -258,6 +258,90 @@ def test_marks_trials_in_which_two_come_at_the_same_moment():
     assert 0 < is_lost.sum() < N
     assert (found.is_valid == ~is_lost).all()
     assert_equal(found, records, *weights)
+
+
+def alternatives(ticks, deadline):
+    """Two devices send the same, so many ticks after each other, to a third, which begins with the first or at its deadline."""
+    devices = tuple(Device(f"w{i}", PROFILE) for i in range(3))
+    links = tuple(Link(f"w{i}->w2", f"w{i}", "w2", 8 * 100 * 2.0**10, (1 + i * ticks) * TICK) for i in (0, 1))
+    sends = tuple(Transfer(f"send{i}", f"w{i}", "w2", 100, "t", "result") for i in (0, 1))
+    names = ("send0", "send1")
+    end = Compute("end", "w2", (), names, on_missing="degrade", deadline_s=deadline * TICK, alternatives=(names,))
+    topology = Topology(devices, links)
+    return compile_plan(Plan((*sends, end), "end", {}), topology, WorkIsTime()), topology
+
+
+@pytest.mark.parametrize(("deadline", "is_valid"), [(2, False), (3, True)])
+def test_marks_alternatives_that_are_late_at_the_same_moment(deadline, is_valid):
+    """Which was first? It alone is lost."""
+    found, *others = both(*alternatives(0, deadline), {})
+    assert (found.is_valid == is_valid).all()
+    assert_equal(found, *others)
+
+
+@pytest.mark.parametrize(("deadline", "is_lost"), [(1, [True, False]), (3, [False, False])])
+def test_the_first_alternative_is_late_and_nobody_waits_for_the_second(deadline, is_lost):
+    found, *others = both(*alternatives(1, deadline), {})
+    assert_equal(found, *others)
+    assert found.is_valid.all()
+    assert found.is_lost[:, 0].tolist() == is_lost
+
+
+def test_marks_trials_in_which_messages_set_out_in_another_order():
+    """`a` sets out before `b` when nothing is slowed, and comes to their common link behind it; what it loses there is drawn first."""
+    devices = tuple(Device(f"w{i}", PROFILE) for i in range(3))
+    topology = Topology(devices, tuple(Link(f"w{i}->w{i + 1}", f"w{i}", f"w{i + 1}", 1e6, 0.02) for i in (0, 1)))
+    steps = (
+        *(Compute(f"c{i}", f"w{i}", work(seconds)) for i, seconds in ((0, 0.001), (1, 0.002))),
+        Transfer("a", "w0", "w2", 100, "t", "result", ("c0",)),
+        Transfer("b", "w1", "w2", 100, "t", "result", ("c1",)),
+        Compute("end", "w2", (), ("a", "b"), on_missing="degrade", deadline_s=1.0),
+    )
+    program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+    failures = {"slow": LogNormal(0.7), "loss": Bernoulli(0.5, links="w1->w2")}
+    found, *others = both(program, topology, failures)
+    assert 0 < found.is_valid.sum() < N
+    assert_equal(found, *others)
+
+
+def test_cores_are_used_in_order():
+    """Of two cores one is busy for 3 ticks, so that the other serves one computation after another."""
+    steps = tuple(Compute(f"c{i}", "w0", work(ticks * TICK)) for i, ticks in enumerate((3, 1, 1, 1)))
+    topology = Topology((Device("w0", PROFILE, n_cores=2),))
+    found, *others = both(compile_plan(Plan(steps, "c3", {}), topology, WorkIsTime()), topology, {})
+    assert_equal(found, *others)
+    assert found.is_valid.all()
+    assert (found.latency_s == 3 * TICK).all()
+
+
+def test_marks_trials_in_which_two_go_on_at_the_same_deadline():
+    """Their inputs do not tell which of the two is first at their device."""
+    devices = (Device("w0", PROFILE), Device("w1", PROFILE))
+    topology = Topology(devices, (Link("w0->w1", "w0", "w1", 8 * 100 * 2.0**10, TICK),))
+    late = {"on_missing": "degrade", "deadline_s": TICK}
+    steps = (
+        *(Transfer(f"help{i}", "w0", "w1", 100, "t", "input") for i in (0, 1)),
+        *(Compute(f"go{i}", "w1", work(TICK), (f"help{i}",), **late) for i in (0, 1)),
+        Compute("end", "w1", (), ("go0", "go1")),
+    )
+    program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+    assert not both(program, topology, {})[0].is_valid.any()
+
+
+def test_marks_trials_in_which_one_end_lets_two_begin_in_another_order():
+    """`b` goes first when nothing is slowed. Where `z` ends last, it lets both begin, and then `a` goes first."""
+    devices = (Device("w0", PROFILE, n_cores=3), Device("w1", PROFILE))
+    topology = Topology(devices, (Link("w0->w1", "w0", "w1", 1e6, 0.001),))
+    steps = (
+        *(Compute(name, "w0", work(seconds)) for name, seconds in (("x", 0.003), ("y", 0.001), ("z", 0.002))),
+        Transfer("a", "w0", "w1", 100, "t", "result", ("x", "z")),
+        Transfer("b", "w0", "w1", 300, "t", "result", ("y", "z")),
+        Compute("end", "w1", (), ("a",)),
+    )
+    program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+    found, *others = both(program, topology, {"slow": LogNormal(0.5)})
+    assert 0 < found.is_valid.sum() < N
+    assert_equal(found, *others)
 
 
 def test_marks_trials_in_which_the_order_differs():

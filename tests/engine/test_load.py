@@ -21,7 +21,7 @@ from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")
-STREAMS = Streams(1, 0)
+STREAMS = Streams(1)
 
 
 class WorkIsTime:

@@ -117,7 +117,7 @@ class System(RuleBasedStateMachine):
             outages=outages,
             losses=self.losses,  # type: ignore[arg-type]
             slowdowns=self.slowdowns,  # type: ignore[arg-type]
-            streams=Streams(4, 0).replication(0),
+            streams=Streams(4).replication(0),
             releases_s=self.releases_s,
             is_checked=True,
             **options,

@@ -43,7 +43,7 @@ def request(transport: LinkTransport | None = None, outages: tuple[Outage, ...] 
     topology = Topology((Device("hub", PROFILE), Device("w1", PROFILE)), (link,))
     program = compile_plan(PLAN, topology, WorkIsTime())
     losses = {"p": PacketBernoulli(p)}
-    [record] = simulate(program, outages=outages, losses=losses, streams=Streams(1, 0).replication(0), is_checked=True)
+    [record] = simulate(program, outages=outages, losses=losses, streams=Streams(1).replication(0), is_checked=True)
     return record
 
 

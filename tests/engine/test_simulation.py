@@ -168,11 +168,10 @@ def test_bernoulli_losses_have_their_rate() -> None:
     """8 messages x 4,000 replications at p = 0.3: within three standard errors, which are half of an error of 5 %."""
     program = compile_plan(gather(8, deadline_s=0.1), star(8), WorkIsTime())
     n_lost = 0
-    for chunk in range(4):
-        streams = Streams(3, chunk)
-        for index in range(1000):
-            record = simulate(program, losses={"loss": Bernoulli(0.3)}, streams=streams.replication(index))[0]
-            n_lost += record.lost.bit_count()
+    streams = Streams(3)
+    for index in range(4000):
+        record = simulate(program, losses={"loss": Bernoulli(0.3)}, streams=streams.replication(index))[0]
+        n_lost += record.lost.bit_count()
     n = 32_000
     assert abs(n_lost / n - 0.3) < 3 * math.sqrt(0.3 * 0.7 / n) < 0.025 * 0.3 * 1.05
 
@@ -217,8 +216,8 @@ def test_plan_on_unknown_device_is_refused() -> None:
 def test_same_streams_same_trial_and_nested_subsets() -> None:
     """The same replication gives the same record; k lost devices are among the k + 1 lost ones."""
     topology = star(8)
-    streams = Streams(1, 0)
-    lost = [{o.target_id for o in ExactlyK(k, "w*").outages(topology, Streams(1, 0).replication(7))} for k in range(9)]
+    streams = Streams(1)
+    lost = [{o.target_id for o in ExactlyK(k, "w*").outages(topology, Streams(1).replication(7))} for k in range(9)]
     assert [len(ids) for ids in lost] == list(range(9))
     assert all(few < many for few, many in pairwise(lost))
     first = {o.target_id for o in ExactlyK(4, "w*").outages(topology, streams.replication(7))}

@@ -36,11 +36,10 @@ def test_exactly_k_lists_every_subset_once(k: int) -> None:
 def test_exactly_k_draws_every_subset_equally_often() -> None:
     """2 of 5 over 5,000 replications: each of the 10 subsets within four standard errors of 500."""
     counts: Counter[frozenset[str]] = Counter()
-    for chunk in range(5):
-        streams = Streams(11, chunk)
-        for index in range(1000):
-            outages = ExactlyK(2, "w*").outages(topology(5), streams.replication(index))
-            counts[frozenset(outage.target_id for outage in outages)] += 1
+    streams = Streams(11)
+    for index in range(5000):
+        outages = ExactlyK(2, "w*").outages(topology(5), streams.replication(index))
+        counts[frozenset(outage.target_id for outage in outages)] += 1
     assert len(counts) == 10
     assert all(abs(count - 500) < 4 * sqrt(5_000 * 0.1 * 0.9) for count in counts.values())
 
@@ -48,8 +47,8 @@ def test_exactly_k_draws_every_subset_equally_often() -> None:
 def test_a_further_device_moves_no_other_draw() -> None:
     """Streams are named by the device: those that are lost among eight stay lost among nine, unless the ninth is."""
     for index in range(50):
-        eight = {o.target_id for o in ExactlyK(3, "w*").outages(topology(8), Streams(2, 0).replication(index))}
-        nine = {o.target_id for o in ExactlyK(3, "w*").outages(topology(9), Streams(2, 0).replication(index))}
+        eight = {o.target_id for o in ExactlyK(3, "w*").outages(topology(8), Streams(2).replication(index))}
+        nine = {o.target_id for o in ExactlyK(3, "w*").outages(topology(9), Streams(2).replication(index))}
         assert nine - {"w8"} <= eight
 
 
@@ -64,7 +63,7 @@ def test_two_models_of_one_kind_draw_independently() -> None:
     models = {"a": ExactlyK(1, "w*"), "b": ExactlyK(1, "w*")}
     n_equal = 0
     for index in range(100):
-        first, second = draw_outages(models, topology(8), Streams(5, 0).replication(index))
+        first, second = draw_outages(models, topology(8), Streams(5).replication(index))
         n_equal += first.target_id == second.target_id
     assert n_equal < 30
 
@@ -81,10 +80,10 @@ def test_outcomes_of_two_models_multiply() -> None:
 
 
 def test_draws_do_not_depend_on_how_many_were_taken_elsewhere() -> None:
-    """A stream's numbers depend on seed, name, chunk and replication only; past the block an overflow stream goes on."""
+    """A number depends on seed, name, replication and how many were drawn before only, also behind those that are kept."""
 
     def numbers(index: int, n: int) -> list[float]:
-        draws = Streams(9, 4).replication(index)("loss")
+        draws = Streams(9).replication(index)("loss")
         return [draws.uniform() for _ in range(n)]
 
     assert numbers(3, 100)[:20] == numbers(3, 20)

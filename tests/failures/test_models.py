@@ -20,7 +20,7 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
-from edgesim.rng import CHUNK, ReplicationStreams, Streams
+from edgesim.rng import ReplicationStreams, Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 1, 1.0, 1.0, 1.0, 1.0, "assumed")
 LINK = Link("w0->hub", "w0", "hub", 1e6)
@@ -34,8 +34,7 @@ def topology(n: int) -> Topology:
 
 
 def replications(n: int, seed: int = 7) -> list[ReplicationStreams]:
-    chunks = [Streams(seed, chunk) for chunk in range(-(-n // CHUNK))]
-    return [chunks[index // CHUNK].replication(index % CHUNK) for index in range(n)]
+    return list(map(Streams(seed).replication, range(n)))
 
 
 def is_near(values: list[float], expected: float, error: float = 0.05) -> bool:
@@ -139,8 +138,8 @@ def test_on_off_is_down_for_its_share_at_any_moment() -> None:
 
 def test_on_off_takes_links_and_draws_as_it_is_asked() -> None:
     """A pattern with an arrow selects links; the order in which targets are asked does not matter."""
-    first = OnOff(1.0, 1.0, "w*->hub").renewals(topology(2), Streams(1, 0).replication(0))
-    second = OnOff(1.0, 1.0, "w*->hub").renewals(topology(2), Streams(1, 0).replication(0))
+    first = OnOff(1.0, 1.0, "w*->hub").renewals(topology(2), Streams(1).replication(0))
+    second = OnOff(1.0, 1.0, "w*->hub").renewals(topology(2), Streams(1).replication(0))
     assert list(first) == ["w0->hub", "w1->hub"]
     backwards = [next(second["w1->hub"]), next(second["w0->hub"])][::-1]
     assert [next(first["w0->hub"]), next(first["w1->hub"])] == backwards

@@ -23,7 +23,7 @@ from edgesim.nn.networks import vgg16, wide_resnet
 from edgesim.nn.sparse_split import counts, divide, prune
 from edgesim.nn.stages import staged
 from edgesim.nn.training import logits
-from edgesim.rng import CHUNK, Streams
+from edgesim.rng import Streams
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
 
@@ -351,11 +351,9 @@ def test_the_probability_that_all_arrives(make_context):
     assert len(plan.transfers) == 78
     program = compile_plan(plan, context.topology, Roofline())
     n = 24_000
-    blocks = [Streams(1, chunk) for chunk in range(n // CHUNK)]
+    streams = Streams(1)
     losses = {"loss": Bernoulli(0.01)}
-    outcomes = [
-        simulate(program, losses=losses, streams=blocks[i // CHUNK].replication(i % CHUNK))[0].outcome for i in range(n)
-    ]
+    outcomes = [simulate(program, losses=losses, streams=streams.replication(i))[0].outcome for i in range(n)]
     expected = 0.99**78
     half = 3.29 * np.sqrt(expected * (1 - expected) / n)
     assert abs(outcomes.count("completed") / n - expected) < half

@@ -260,12 +260,11 @@ def test_the_combinatorics_of_lost_parts_by_simulation(n_parts: int, k: int) -> 
     model = ExactlyK(targets="w*", k=k)
     n = 4000
     n_whole = 0
-    for chunk in range(n // 100):
-        streams = Streams(3, chunk)
-        for row in range(100):
-            down = {outage.target_id for outage in model.outages(topology, streams.replication(row))}
-            arrived = frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" not in down)
-            n_whole += not lost_parts(deployment, arrived).any()
+    streams = Streams(3)
+    for row in range(n):
+        down = {outage.target_id for outage in model.outages(topology, streams.replication(row))}
+        arrived = frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" not in down)
+        n_whole += not lost_parts(deployment, arrived).any()
     replicas = 8 // n_parts
     wanted = sum(
         (-1) ** j * math.comb(n_parts, j) * math.comb(8 - j * replicas, k - j * replicas)

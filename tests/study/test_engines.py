@@ -16,7 +16,7 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import ShiftedExponential
 from edgesim.study.batch import why_not
-from edgesim.study.design import PART, Block
+from edgesim.study.design import Block
 from edgesim.study.execute import _part_sizes
 from edgesim.study.outcomes import outcomes_of
 from edgesim.study.trial import simulate_block
@@ -32,9 +32,9 @@ FAILURES = {
 
 @pytest.mark.parametrize("failures", FAILURES.values(), ids=FAILURES)
 def test_engines_agree(failures) -> None:
-    """In a whole chunk; an outage that begins later is simulated by events, and told so."""
+    """In a whole part; an outage that begins later is simulated by events, and told so."""
     study, other = (shared([failures], engine=engine) for engine in ("array", "event"))
-    fast, slow = (simulate_block(one, Block(0, 0, PART, False, "toy")) for one in (study, other))
+    fast, slow = (simulate_block(one, Block(0, 0, 1000, False, "toy")) for one in (study, other))
     assert fast.lost == slow.lost
     for name in ("latency_s", "energy_j", "weight"):
         np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), rtol=1e-9)
@@ -44,9 +44,9 @@ def test_engines_agree(failures) -> None:
     assert {ENGINES[one] for one in fast.engine} == {expected}
 
 
-def test_a_part_of_a_chunk_has_the_trials_of_the_whole() -> None:
+def test_a_part_has_the_trials_of_the_whole() -> None:
     study = shared([FAILURES["messages"]])
-    whole, some = (simulate_block(study, Block(0, *ends, False, "toy")) for ends in ((0, PART), (300, 350)))
+    whole, some = (simulate_block(study, Block(0, *ends, False, "toy")) for ends in ((0, 1000), (300, 350)))
     assert some.lost == whole.lost[300:350]
     np.testing.assert_array_equal(some.latency_s, whole.latency_s[300:350])
 
@@ -100,15 +100,14 @@ def test_the_number_of_outcomes_is_bounded(most, n) -> None:
 
 @pytest.mark.parametrize(
     ("engine", "n_steps", "expected"),
-    [("auto", 10, (1000, 2**14)), ("event", 10, (250, 2**14)), ("auto", 7000, (500, 571)), ("auto", 10**7, (1, 1))],
+    [("auto", 10, (10_000, 2**14)), ("event", 10, (250, 2**14)), ("auto", 7000, (500, 571)), ("auto", 10**7, (1, 1))],
 )
 def test_tasks_of_large_plans_are_small(
     monkeypatch: pytest.MonkeyPatch, engine: str, n_steps: int, expected: tuple[int, int]
 ) -> None:
-    """So that arrays of all steps and trials of a task fit the memory; replications per task divide a chunk."""
+    """So that arrays of all steps and trials of a task fit the memory."""
     study = shared([{}], engine=engine)
     program = replace(study.prepared[0].program, steps=(study.prepared[0].program.steps[0],) * n_steps)
     study = replace(study, prepared=(replace(study.prepared[0], program=program),))
     monkeypatch.setattr("edgesim.study.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected
-    assert PART % expected[0] == 0

@@ -109,7 +109,7 @@ def test_all_points_meet_the_same_failures(tmp_path: Path) -> None:
 
 
 def test_more_replications_go_on_where_fewer_end(tmp_path: Path) -> None:
-    """The first replications of a long study are those of a short one, in order, across chunks."""
+    """The first replications of a long study are those of a short one, in order, across parts."""
     study = shared([{"loss": Bernoulli(0.3)}])
     short, long = (drawn(study, n, 2, tmp_path / str(n))[0][0].lost for n in (130, PART + 150))
     assert long[:130] == short

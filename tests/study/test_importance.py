@@ -13,7 +13,6 @@ from toy_study import shared
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.interfaces import Silent
-from edgesim.rng import CHUNK
 from edgesim.study.design import Block
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
@@ -53,7 +52,7 @@ def test_losses_of_one_in_a_million_are_estimated_from_2000_trials(tmp_path: Pat
 def test_both_engines_weigh_alike() -> None:
     study = shared([{"loss": Bernoulli(0.01, sampled_at=0.3)}], engine="array")
     other = shared([{"loss": Bernoulli(0.01, sampled_at=0.3)}], engine="event")
-    fast, slow = (simulate_block(one, Block(0, 0, CHUNK, False, "toy")) for one in (study, other))
+    fast, slow = (simulate_block(one, Block(0, 0, 1000, False, "toy")) for one in (study, other))
     assert fast.weight == pytest.approx(slow.weight, rel=1e-12)
     assert fast.lost == slow.lost
     assert np.mean(fast.weight) == pytest.approx(1, abs=0.2)

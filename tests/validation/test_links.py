@@ -18,7 +18,7 @@ from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.network.transport import Arq, Tcp
-from edgesim.rng import CHUNK, ReplicationStreams, Streams
+from edgesim.rng import ReplicationStreams, Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 2**40, 0.0, 0.0, 0.0, 0.0, "assumed")
 
@@ -48,8 +48,7 @@ def across(topology: Topology, size_byte: int, *, n: int = 1) -> Program:
 
 
 def replications(n: int, seed: int = 3) -> list[ReplicationStreams]:
-    chunks = [Streams(seed, chunk) for chunk in range(-(-n // CHUNK))]
-    return [chunks[index // CHUNK].replication(index % CHUNK) for index in range(n)]
+    return list(map(Streams(seed).replication, range(n)))
 
 
 def is_near(values: list[float], expected: float, error: float = 0.05) -> bool:

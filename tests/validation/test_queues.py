@@ -37,7 +37,7 @@ def server(
     return trace(
         compile_plan(plan, Topology((device,)), WorkIsTime()),
         slowdowns=EXPONENTIAL if is_exponential else {},
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(rate_hz),
         n_requests=n,
         warm_up_s=500.0,
@@ -69,7 +69,7 @@ def test_m_m_1() -> None:
 
     Source: L. Kleinrock, Queueing Systems I, Wiley, 1975, section 3.2. An error of 5 % in either rate moves W by 5 %.
     """
-    result = server(60_000, 0.5)
+    result = server(120_000, 0.5)
     assert is_near(result, 2.0)
     assert result.resources[0].utilisation == pytest.approx(0.5, rel=0.02)
     check_littles_law(result, 0.5)
@@ -103,7 +103,7 @@ def test_m_d_1_at_a_link() -> None:
     topology = Topology((Device("a", PROFILE), Device("b", PROFILE)), (Link("a->b", "a", "b", 1e6, 0.25),))
     result = trace(
         compile_plan(plan, topology, WorkIsTime()),
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(0.6),
         n_requests=25_000,
         warm_up_s=500.0,
@@ -121,7 +121,7 @@ def test_m_g_1_with_processor_sharing(*, is_exponential: bool) -> None:
     Source: L. Kleinrock, Queueing Systems II, Wiley, 1976, section 4.4 (insensitivity). In order of arrival, a fixed time of
     1 s would give 1.5 s.
     """
-    result = server(60_000 if is_exponential else 25_000, 0.5, sharing="fair", is_exponential=is_exponential)
+    result = server(120_000 if is_exponential else 25_000, 0.5, sharing="fair", is_exponential=is_exponential)
     assert is_near(result, 2.0)
     assert result.resources[0].utilisation == pytest.approx(0.5, rel=0.02)
     check_littles_law(result, 0.5)
@@ -134,7 +134,7 @@ def test_m_m_1_at_a_fair_link() -> None:
     topology = Topology((Device("a", PROFILE), Device("b", PROFILE)), (link,))
     result = trace(
         compile_plan(plan, topology, WorkIsTime()),
-        streams=Streams(2, 0).replication(0),
+        streams=Streams(2).replication(0),
         arrivals=Poisson(0.5),
         n_requests=25_000,
         warm_up_s=500.0,

@@ -1,0 +1,67 @@
+"""Moments in many trials: numbers where they are the same in all, arrays where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Number = float | NDArray[np.float64]
+    Flags = NDArray[np.bool_] | None
+
+
+class When(NamedTuple):
+    """When something happens in each of n trials.
+
+    Parameters
+    ----------
+    s : the moment, in s; shape (n,), or one number for all trials.
+    happens : in which trials it happens, shape (n,); None: in all.
+    """
+
+    s: Number
+    happens: Flags
+
+    def masked(self) -> When:
+        """Return the same with inf where it does not happen."""
+        return self if self.happens is None else When(np.where(self.happens, self.s, inf), self.happens)
+
+
+AT_ONCE = When(0.0, None)
+
+
+def latest(moments: Sequence[When]) -> When:
+    """Return the last of several moments, the beginning if there are none; it happens where all do."""
+    if len(moments) <= 1:
+        return moments[0] if moments else AT_ONCE
+    return _of_all(np.maximum, moments, is_sure=all(one.happens is None for one in moments))
+
+
+def earliest(moments: Sequence[When]) -> When:
+    """Return the first of several moments; it happens where any does."""
+    return _of_all(np.minimum, moments, is_sure=any(one.happens is None for one in moments))
+
+
+def _of_all(choice: np.ufunc, moments: Sequence[When], *, is_sure: bool) -> When:
+    """Return a choice of several moments."""
+    chosen_s = choice(moments[0].s, moments[1].s) if len(moments) > 1 else moments[0].s
+    for one in moments[2:]:
+        chosen_s = choice(chosen_s, one.s, out=chosen_s if isinstance(chosen_s, np.ndarray) else None)
+    return When(chosen_s, None if is_sure else np.less(chosen_s, inf))
+
+
+def both(one: NDArray[np.bool_], other: Flags) -> NDArray[np.bool_]:
+    """Return where both hold."""
+    return one if other is None else one & other
+
+
+def unless(one: Flags, other: Flags) -> Flags:
+    """Return where the one holds and the other does not; None as the one: everywhere, as the other: nowhere."""
+    if other is None:
+        return one
+    return ~other if one is None else one & ~other
