@@ -51,6 +51,10 @@ def run(  # noqa: PLR0917 - typer passes options by name
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, e.g. tcp://10.0.0.1:8786.")
     ] = None,
+    check_invariants: Annotated[
+        bool,
+        typer.Option("--check-invariants", help="Check every trial while it runs; all are simulated event by event."),
+    ] = False,
     is_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
     ] = False,
@@ -66,6 +70,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
       edgesim run scenarios/wearables.yaml
       edgesim run scenarios/wearables.yaml --replications 50 --output results/quick
       edgesim run scenarios/wearables.yaml --json > wearables.json
+      edgesim run scenarios/wearables.yaml --check-invariants --output results/checked
     """
     from edgesim.scenario.schema import Scenario
 
@@ -75,7 +80,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study
 
-    command = command_line(file, replications, seed, output)
+    command = command_line(file, replications, seed, output, is_checked=check_invariants)
     was_there = finished_before(scenario, output)
     try:
         result = run_study(
@@ -86,6 +91,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
             seed=seed,
             scheduler=scheduler,
             fresh=fresh,
+            check_invariants=check_invariants,
             progress=None if quiet else progress_on_stderr(),
             command=command,
         )
@@ -121,11 +127,13 @@ def finished_before(scenario: Scenario, output: Path | None) -> bool:
     return (folder / MANIFEST).is_file() and Result(folder).is_complete
 
 
-def command_line(file: Path, replications: int | None, seed: int | None, output: Path | None) -> str:
+def command_line(
+    file: Path, replications: int | None, seed: int | None, output: Path | None, *, is_checked: bool = False
+) -> str:
     """Return the command that repeats the study; the number of workers changes nothing and is left out."""
     options = {"--replications": replications, "--seed": seed, "--output": output}
     given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    return shlex.join(["edgesim", "run", str(file), *given])
+    return shlex.join(["edgesim", "run", str(file), *given, *(["--check-invariants"] if is_checked else [])])
 
 
 def document(result: Result) -> dict[str, Any]:

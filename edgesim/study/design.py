@@ -93,11 +93,13 @@ class Shared:
     Parameters
     ----------
     prepared, cases : see there.
+    is_checked : whether the event engine checks the invariants; see `edgesim.study.batch.checked`.
     records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
     """
 
     prepared: tuple[Prepared, ...]
     cases: tuple[Case, ...]
+    is_checked: bool = False
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
     outcomes: dict[int, Outcomes] = field(default_factory=dict)

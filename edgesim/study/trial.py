@@ -29,7 +29,6 @@ from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.records import Outage, RequestRecord, Trace
-    from edgesim.engine.program import Program
 
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
@@ -53,7 +52,7 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return _under_load(program, case, block, case.load)
+        return _under_load(shared, case, block, case.load)
     else:
         trials = _drawn(shared, case, block)
     return _with_needed(program.plan, trials)
@@ -91,6 +90,7 @@ def _simulate_drawn(shared: Shared, case: Case, streams: ReplicationStreams) -> 
         slowdowns=slowdowns,
         streams=streams,
         deadline_s=case.deadline_s,
+        is_checked=shared.is_checked,
     )
     return record
 
@@ -104,8 +104,14 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
         outages = outcomes.outages_of(index)
         if not outcomes.places:
             return simulate_outages(shared, case, outages)
-        losses, program = GivenLosses(outcomes.lost_in(index)), shared.prepared[case.prepared].program
-        return simulate(program, outages=outages, losses=losses, deadline_s=case.deadline_s)[0]
+        [record] = simulate(
+            shared.prepared[case.prepared].program,
+            outages=outages,
+            losses=GivenLosses(outcomes.lost_in(index)),
+            deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
+        )
+        return record
 
     def one(position: int) -> Trials:
         return columns([record_of(block.start + position)], [float(probability[position])])
@@ -127,25 +133,26 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
     return shared.outcomes[position]
 
 
-def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
+def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
+    plan = shared.prepared[case.prepared].program.plan
     numbers = range(block.start, block.stop)
     all_streams = [streams_of(case.seed, number // CHUNK).replication(number % CHUNK) for number in numbers]
-    rows = [reduce(trace_under_load(program, case, streams, load)) for streams in all_streams]
+    rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
     distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
-    needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))
+    needed = dict(zip(distinct, without_effect(plan, distinct), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
     patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
 
 
 def trace_under_load(
-    program: Program, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
+    shared: Shared, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
 ) -> Trace:
     """Simulate one trial of many requests."""
     failures, topology = case.failures, case.topology
     return trace(
-        program,
+        shared.prepared[case.prepared].program,
         outages=draw_outages(failures, topology, streams),
         renewals=draw_renewals(failures, topology, streams),
         losses=loss_models(failures, topology),
@@ -157,6 +164,7 @@ def trace_under_load(
         horizon_s=inf if load.horizon_s is None else load.horizon_s,
         warm_up_s=load.warm_up_s,
         admission_limit=load.admission_limit,
+        is_checked=shared.is_checked,
         has_stays=has_stays,
     )
 
@@ -168,7 +176,7 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
     record = shared.records.get(key)
     if record is None:
         program = shared.prepared[case.prepared].program
-        record = simulate(program, outages=ordered, deadline_s=case.deadline_s)[0]
+        record = simulate(program, outages=ordered, deadline_s=case.deadline_s, is_checked=shared.is_checked)[0]
         if len(shared.records) < N_MOST_REMEMBERED:
             shared.records[key] = record
     return record

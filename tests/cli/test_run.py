@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
@@ -279,3 +280,51 @@ def has_processes(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+MISCOUNTING = """
+from edgesim.engine.trial import Trial
+end = Trial._end
+def miscount(self, request):
+    request.released_s -= 1.0
+    end(self, request)
+Trial._end = miscount
+"""
+
+
+def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
+    """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
+    Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
+    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q"]
+    unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
+    assert (unchecked.returncode, unchecked.stderr) == (0, "")
+    found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)
+    assert found.returncode == 3
+    assert len(found.stderr.splitlines()) == 1
+    assert "edgesim: invariant broken at " in found.stderr
+    assert "Little's law" in found.stderr
+    assert "in strategy 'half' at lost = " in found.stderr
+
+
+def test_a_checked_run_has_the_same_numbers_and_says_that_it_was_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial by the event engine; another folder than without checks; the array engine alone is refused."""
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q", "--output", "plain") == 0
+    checked = ("run", "halves.yaml", "--workers", "1", "-q", "--check-invariants")
+    assert edgesim(monkeypatch, *checked, "--output", "checked") == 0
+    plain, sure = (json.loads(Path(name, "manifest.json").read_text()) for name in ("plain", "checked"))
+    assert "invariants" not in plain
+    assert sure["invariants"] == "checked"
+    assert sure["command"] == "edgesim run halves.yaml --output checked --check-invariants"
+    assert [entry["engine"] for entry in plain["engines"]] == ["array"]
+    assert [(entry["engine"], entry["why"]) for entry in sure["engines"]] == [
+        ("event", "only the event engine checks the invariants")
+    ]
+    tables = [pd.read_csv(Path(name, "summary.csv")) for name in ("plain", "checked")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9)
+    assert edgesim(monkeypatch, *checked, "--output", "plain") == 2
+    assert "made with something else (invariants: nothing there, checked here)" in capsys.readouterr().err
+    Path("halves.yaml").write_text(SCENARIO + "engine: array\n")
+    assert edgesim(monkeypatch, *checked, "--output", "array") == 2
+    assert "only the event engine checks the invariants; write `engine: auto`" in capsys.readouterr().err
