@@ -31,7 +31,7 @@ MAX_COMBINATIONS = 256
 RESERVED = frozenset({
     "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact", "engine", "replication", "outcome", "accuracy",
     "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
-    "lost_transfers", "weight", "minus", "correlation", "probability",
+    "lost_transfers", "partial_transfers", "weight", "minus", "correlation", "probability",
 })  # fmt: skip
 """Columns of the result tables, whose names no factor may take."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")

@@ -13,6 +13,7 @@ from edgesim.engine.array_results import ArrayTrials
 from edgesim.engine.array_trials import simulate_batch
 from edgesim.errors import PlanError
 from edgesim.failures.draw import batch_obstacle, draw_down, loss_models, slowdown_models
+from edgesim.study.partial import is_used
 from edgesim.study.trials import ENGINES, OUTCOMES, Trials, patterns_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def why_not(case: Case, shared: Shared) -> str:
         return "the scenario asks for the event engine"
     if case.load is not None:
         return "the requests of a trial wait for each other"
+    if is_used(shared.prepared[case.prepared].deployment):
+        return "the strategy uses messages of which only some packets arrived"
     return batch_obstacle(case.failures, case.topology) or obstacle(shared.prepared[case.prepared].program)
 
 

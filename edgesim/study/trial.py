@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import repeat
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,11 +25,14 @@ from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
 from edgesim.study.outcomes import Outcomes, outcomes_of
+from edgesim.study.partial import arrived_of, counts_of, is_used, joined, note
 from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.records import Outage, RequestRecord, Trace
+    from edgesim.study.design import Prepared
+    from edgesim.study.load import Reduced
 
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
@@ -55,6 +59,8 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
         return _under_load(shared, case, block, case.load)
     else:
         trials = _drawn(shared, case, block)
+    if any(is_used(prepared.deployment) for prepared in shared.prepared) and not trials.partial:
+        trials = replace(trials, partial=("",) * len(trials))  # all parts of a study have the same columns
     return _with_needed(program.plan, trials)
 
 
@@ -71,7 +77,15 @@ def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
         return drawn_batch(shared, case, streams.batch(first, first + n), one)
     all_streams = [streams.replication(first + position) for position in range(n)]
     records = [_simulate_drawn(shared, case, own) for own in all_streams]
-    return columns(records, [own.weight for own in all_streams])
+    return _by_column(shared, case, records, [own.weight for own in all_streams])
+
+
+def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
+    """Return records by column, with what arrived of messages that are not whole if the deployment uses that."""
+    trials, prepared = columns(records, weights), shared.prepared[case.prepared]
+    if not is_used(prepared.deployment):
+        return trials
+    return replace(trials, partial=tuple(note(prepared.program, case, record.partial) for record in records))
 
 
 def _simulate_drawn(shared: Shared, case: Case, streams: ReplicationStreams) -> RequestRecord:
@@ -118,14 +132,15 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
 
     if not why_not(case, shared):
         return enumerated_batch(shared, case, outcomes, block, one)
-    return columns([record_of(index) for index in range(block.start, block.stop)], probability.tolist())
+    records = [record_of(index) for index in range(block.start, block.stop)]
+    return _by_column(shared, case, records, probability.tolist())
 
 
 def _outcomes(shared: Shared, position: int) -> Outcomes:
     """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
     if position not in shared.outcomes:
         case = shared.cases[position]
-        found = outcomes_of(case, shared.prepared[case.prepared].program)
+        found = _outcomes_of(shared, case)
         if found is None:
             raise SimulationError(f"the outcomes of {case} cannot be enumerated")
         shared.outcomes.clear()
@@ -133,17 +148,29 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
     return shared.outcomes[position]
 
 
+def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
+    prepared = shared.prepared[case.prepared]
+    return outcomes_of(case, prepared.program, is_partial_used=is_used(prepared.deployment))
+
+
 def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
-    plan = shared.prepared[case.prepared].program.plan
+    prepared = shared.prepared[case.prepared]
     numbers = range(block.start, block.stop)
     all_streams = [streams_of(case.seed, number // CHUNK).replication(number % CHUNK) for number in numbers]
     rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
-    distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
-    needed = dict(zip(distinct, without_effect(plan, distinct), strict=True))
+    met = [list(zip(row.patterns, _notes(prepared, case, row), strict=True)) for row in rows]
+    distinct = tuple({(lost, text) for pairs in met for lost, text in pairs if lost is not None})
+    known: dict[Any, int | None] = dict(zip(distinct, needed(prepared.program.plan, distinct), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
-    patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
+    patterns = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
+
+
+def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
+    """Return by request of a trial what arrived of messages that are not whole, if the deployment uses that."""
+    is_noted = is_used(prepared.deployment)
+    return [note(prepared.program, case, partial) if is_noted else "" for partial in row.partial]
 
 
 def trace_under_load(
@@ -184,9 +211,26 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
 
 def _with_needed(plan: Plan, trials: Trials) -> Trials:
     """Add what the networks are asked for each distinct pattern of losses."""
-    distinct = tuple(set(trials.lost))
-    needed = dict(zip(distinct, without_effect(plan, distinct), strict=True))
-    return replace(trials, asked=tuple(needed[lost] for lost in trials.lost))
+    met = list(zip(trials.lost, trials.partial or repeat(""), strict=bool(trials.partial)))
+    distinct = tuple(set(met))
+    known = dict(zip(distinct, needed(plan, distinct), strict=True))
+    return replace(trials, asked=tuple(known[pair] for pair in met))
+
+
+def needed(plan: Plan, met: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """Return for each pattern of lost transfers, and note of what arrived of some of them, what the networks are asked.
+
+    That is `without_effect` for messages as if those that arrived in part were whole, joined with what arrived of them.
+    """
+    counts = [counts_of(text) if text else {} for _, text in met]
+    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, counts, strict=True)]
+    asked = []
+    for pattern, (_, text), some in zip(without_effect(plan, as_whole), met, counts, strict=True):
+        kept = {index: n for index, n in some.items() if not pattern >> index & 1}
+        words = [*(["first"] if text.startswith("first") else []), *(f"{index}:{n}" for index, n in kept.items())]
+        lost = pattern | sum(1 << index for index in kept)
+        asked.append(joined(lost, " ".join(words), len(plan.transfers)) if kept else lost)
+    return tuple(asked)
 
 
 def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
@@ -213,17 +257,19 @@ def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
 
 def n_enumerated(shared: Shared, case: Case) -> int:
     """Return the number of combined outcomes of the failures of a case, or 0 when they are not enumerated."""
-    outcomes = outcomes_of(case, shared.prepared[case.prepared].program)
+    outcomes = _outcomes_of(shared, case)
     return 0 if outcomes is None else len(outcomes)
 
 
 def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
     """Return, for each pattern of lost transfers, the share of the test split that the networks answer rightly."""
     prepared = shared.prepared[patterns.prepared]
+    deployment: Any = prepared.deployment
     transfers = prepared.program.plan.transfers
     answers: list[float] = []
     for lost in patterns.lost:
         delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
-        logits = prepared.deployment.predict(delivered)
+        arrived = arrived_of(prepared.program, lost, patterns.seed)
+        logits = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
         answers.append(float(np.mean(np.argmax(logits, axis=1) == prepared.labels)))
     return answers
