@@ -185,7 +185,8 @@ class Result:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd
 
-        return pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+        table = pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+        return table.astype(dict.fromkeys(UNITS, float))  # a column without any number would hold None
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:

@@ -328,3 +328,25 @@ def test_a_checked_run_has_the_same_numbers_and_says_that_it_was_checked(
     Path("halves.yaml").write_text(SCENARIO + "engine: array\n")
     assert edgesim(monkeypatch, *checked, "--output", "array") == 2
     assert "only the event engine checks the invariants; write `engine: auto`" in capsys.readouterr().err
+
+
+LATE = """
+name: late
+replications: 2
+topology: {star: {count: 2, profile: wearable, bandwidth: 1 Mbit/s}}
+workload: {input: [1, 8, 8], classes: 2, model: small-cnn, source: hub, sink: hub, deadline: 1 us}
+strategies: {single: {device: w1}}
+"""
+
+
+def test_a_study_without_any_answer_is_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every answer is late, and there is no accuracy to draw in place of the latency: figures and report are there all the same."""
+    Path("late.yaml").write_text(LATE)
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1") == 1
+    out, err = capsys.readouterr()
+    assert "strategy 'single' gives no answer (timed_out), although nothing is lost" in err
+    assert "bug" not in err
+    assert Path("results/late/report.html").is_file()
+    assert "nan" not in out.lower()
