@@ -125,8 +125,10 @@ class FifoStages:
         else:
             message.count(hop, kind, share, done)
         request.transmit_s[hop.src] += end_s - start_s
-        if not self._has_outages or self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
-            request.receive_s[hop.dst] += end_s - start_s
+        heard_until_s = end_s
+        if self._has_outages:
+            heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
+        request.receive_s[hop.dst] += heard_until_s - start_s
         message.done = done
 
     def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
