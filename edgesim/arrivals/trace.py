@@ -54,7 +54,7 @@ def read_times_s(path: Path) -> tuple[float, ...]:
     Raises
     ------
     DataError
-        When the file cannot be read or a line is not a time at or after the one before, naming the line.
+        When the file cannot be read or holds no times, or a line is not a time at or after the one before, naming the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -76,4 +76,6 @@ def read_times_s(path: Path) -> tuple[float, ...]:
                 "line, in order"
             )
         times_s.append(time_s)
+    if not times_s:
+        raise DataError(f"{path} holds no times; write one per line, in seconds")
     return tuple(times_s)
