@@ -200,7 +200,9 @@ def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, An
     problems: list[Problem] = []
     times_s: tuple[float, ...] = (0.0,)
     if not isinstance(name, str) or found.get("times"):
-        problems.append(Problem((*place, "file"), "a trace has times or the name of a file", "`times` or `file`, not both"))
+        problems.append(
+            Problem((*place, "file"), "a trace has times or the name of a file", "`times` or `file`, not both")
+        )
     else:
         try:
             times_s = read_times_s(source.folder_of((*place, "file")) / name)

@@ -144,7 +144,9 @@ class ChannelSpec(Spec):
     latency: Seconds = Field(0.0, description="delay after the last bit has left", examples=["2 ms"])
     message_overhead: Seconds = Field(0.0, description="time per message that occupies the link", examples=["1 ms"])
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
-    mtu: Annotated[int, Quantity("byte", minimum=1)] = Field(1472, description="payload of one packet", examples=["1472 B"])
+    mtu: Annotated[int, Quantity("byte", minimum=1)] = Field(
+        1472, description="payload of one packet", examples=["1472 B"]
+    )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     sharing: Sharing = Field(
         "fifo",
