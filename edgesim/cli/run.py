@@ -106,6 +106,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     elif not quiet:
         show(result)
     report_targets(result)
+    report_uncounted(result)
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
@@ -235,6 +236,18 @@ def report_targets(result: Result) -> None:
         sys.stderr.write(
             f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
             "raise `max`, or widen the target\n"
+        )
+
+
+def report_uncounted(result: Result) -> None:
+    """Warn on stderr about factor points at which no request counts."""
+    table = result.summary()
+    requests = table[table["metric"] == "requests"]
+    n_without = int((requests["mean"] == 0).sum())
+    if n_without:
+        sys.stderr.write(
+            f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
+            "shorten `workload.load.warm_up`, or ask for more requests\n"
         )
 
 

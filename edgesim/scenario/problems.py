@@ -95,8 +95,10 @@ def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorD
         return any(one is not detail and one["loc"][: len(place)] == place for one in details)
 
     def is_consequence(detail: ErrorDetails) -> bool:  # only entries without mistakes are counted
-        bound, written = detail.get("ctx", {}).get("min_length"), _value_at(detail["loc"], data)
-        return detail["type"] == "too_short" and isinstance(written, list) and len(written) >= bound
+        written = _value_at(detail["loc"], data)
+        return (
+            detail["type"] == "too_short" and isinstance(written, list) and len(written) >= detail["ctx"]["min_length"]
+        )
 
     return [detail for detail in details if not (is_alternative(detail) or is_consequence(detail))]
 

@@ -339,6 +339,19 @@ strategies: {single: {device: w1}}
 """
 
 
+def test_a_warm_up_that_leaves_no_request_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three requests in 2 s, and a warm-up of 3 s."""
+    load = "load: {arrivals: {type: periodic, period: 1 s}, requests: 3, warm_up: 3 s}"
+    Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load))
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q") == 0
+    assert "no request counts in 1 of 1 rows of the table" in capsys.readouterr().err
+    Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load.replace("3 s", "1 s")))
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q", "--output", "some") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_study_without_any_answer_is_shown(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
