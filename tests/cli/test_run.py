@@ -315,6 +315,8 @@ def test_a_checked_run_has_the_same_numbers_and_says_that_it_was_checked(
     assert edgesim(monkeypatch, *checked, "--output", "checked") == 0
     plain, sure = (json.loads(Path(name, "manifest.json").read_text()) for name in ("plain", "checked"))
     assert "invariants" not in plain
+    assert "array engine; seed 1" in Path("plain/report.html").read_text()
+    assert "event engine, invariants checked; seed 1" in Path("checked/report.html").read_text()
     assert sure["invariants"] == "checked"
     assert sure["command"] == "edgesim run halves.yaml --output checked --check-invariants"
     assert [entry["engine"] for entry in plain["engines"]] == ["array"]
