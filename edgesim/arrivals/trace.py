@@ -32,7 +32,10 @@ class Trace:
 
     def __post_init__(self) -> None:
         if self.file:
-            raise PlanError("a trace file is read with its scenario; in Python pass times_s=read_times_s(file)")
+            raise PlanError(
+                "a trace file is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`; in "
+                "Python pass times_s=read_times_s(file)"
+            )
         if not self.times_s:
             raise PlanError("a trace needs the times of requests; give `times`, or `file` with one time per line")
         if any(later < earlier for earlier, later in pairwise((0.0, *self.times_s))) or self.times_s[-1] == inf:

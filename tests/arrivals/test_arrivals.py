@@ -89,6 +89,12 @@ def test_trace_file_with_a_mistake_names_the_line(tmp_path: Path, line: str) -> 
         read_times_s(tmp_path / "none")
 
 
+def test_a_trace_file_that_nobody_has_read_is_refused() -> None:
+    """As where a sweep names several."""
+    with pytest.raises(PlanError, match=r"cannot be swept; write one scenario for each file"):
+        Trace(file="times.txt")
+
+
 def test_a_trace_file_without_times_is_told(tmp_path: Path) -> None:
     path = tmp_path / "times.txt"
     path.write_text("# time\n\n", encoding="utf-8")
