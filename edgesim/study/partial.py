@@ -8,7 +8,7 @@ from edgesim.domain.arrived import Arrived
 from edgesim.failures.draw import loss_models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgesim.engine.program import Hop, Program
     from edgesim.interfaces import Deployment
@@ -21,34 +21,43 @@ def is_used(deployment: Deployment) -> bool:
 
 
 def note(program: Program, case: Case, partial: tuple[tuple[int, float], ...]) -> str:
-    """Return what `RequestRecord.partial` says in a form that can be kept: ``"3:2 5:4"``, two packets of transfer 3 and four of 5.
+    """Return what `RequestRecord.partial` says in a form that can be kept.
 
-    Behind ``first`` they are the first packets, since nothing but outages loses any.
+    ``"3:2 5:1-4"`` says that any two packets of transfer 3 arrived, and packets 1 to 4 of transfer 5: the first ones, since no
+    packets are lost at random on its way.
     """
-    if not partial:
-        return ""
-    counts = []
+    words = []
     for index, share in partial:
-        n_packets = _narrowest(program, index).n_packets
-        counts.append(f"{index}:{min(max(1, round(share * n_packets)), n_packets - 1)}")
-    is_random = any(hasattr(model, "losses") for model in loss_models(case.failures, case.topology).values())
-    return " ".join(counts if is_random else ["first", *counts])
+        hops = _hops(program, index)
+        n_packets = _narrowest(hops).n_packets
+        n_arrived = min(max(1, round(share * n_packets)), n_packets - 1)
+        words.append(f"{index}:{n_arrived}" if _is_random(case, hops) else f"{index}:1-{n_arrived}")
+    return " ".join(words)
 
 
-def _narrowest(program: Program, transfer: int) -> Hop:
+def _hops(program: Program, transfer: int) -> Sequence[Hop]:
+    return program.hops[program.transfer_index.index(transfer)]
+
+
+def _narrowest(hops: Sequence[Hop]) -> Hop:
     """Return the link on which a message has most packets."""
-    hops = program.hops[program.transfer_index.index(transfer)]
     return max(hops, key=lambda hop: hop.n_packets)
 
 
-def counts_of(text: str) -> dict[int, int]:
-    """Return by transfer how many packets arrived, of a note.
+def _is_random(case: Case, hops: Sequence[Hop]) -> bool:
+    """Return whether a model loses packets of the message at random somewhere."""
+    models = [model for model in loss_models(case.failures, case.topology).values() if hasattr(model, "losses")]
+    return any(model.applies_to(hop.link) for model in models for hop in hops)
 
-    >>> counts_of("first 3:2 5:4")
-    {3: 2, 5: 4}
+
+def transfers_of(text: str) -> dict[int, str]:
+    """Return by transfer what a note says of it.
+
+    >>> transfers_of("3:2 5:1-4")
+    {3: '2', 5: '1-4'}
     """
-    pairs = (word.split(":") for word in text.split() if ":" in word)
-    return {int(index): int(n) for index, n in pairs}
+    pairs = (word.split(":") for word in text.split())
+    return {int(index): packets for index, packets in pairs}
 
 
 def joined(lost: int, text: str, n_transfers: int) -> int:
@@ -62,9 +71,9 @@ def arrived_of(program: Program, pattern: int, seed: int) -> Mapping[str, Arrive
     letters = pattern >> len(transfers)
     text = letters.to_bytes(-(-letters.bit_length() // 8), "big").decode("ascii")
     found = {}
-    for index, n_arrived in counts_of(text).items():
+    for index, packets in transfers_of(text).items():
         step = transfers[index]
-        packet_byte = _narrowest(program, index).link.mtu_byte
-        is_first = text.startswith("first")
-        found[step.step_id] = Arrived(step.step_id, step.size_byte, packet_byte, n_arrived, is_first, seed)
+        packet_byte = _narrowest(_hops(program, index)).link.mtu_byte
+        is_first, _, n_arrived = packets.rpartition("-")
+        found[step.step_id] = Arrived(step.step_id, step.size_byte, packet_byte, int(n_arrived), bool(is_first), seed)
     return found

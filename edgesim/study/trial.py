@@ -25,7 +25,7 @@ from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
 from edgesim.study.outcomes import Outcomes, outcomes_of
-from edgesim.study.partial import arrived_of, counts_of, is_used, joined, note
+from edgesim.study.partial import arrived_of, is_used, joined, note, transfers_of
 from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 
 if TYPE_CHECKING:
@@ -222,14 +222,13 @@ def needed(plan: Plan, met: Sequence[tuple[int, str]]) -> tuple[int, ...]:
 
     That is `without_effect` for messages as if those that arrived in part were whole, joined with what arrived of them.
     """
-    counts = [counts_of(text) if text else {} for _, text in met]
-    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, counts, strict=True)]
+    partial = [transfers_of(text) for _, text in met]
+    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, partial, strict=True)]
     asked = []
-    for pattern, (_, text), some in zip(without_effect(plan, as_whole), met, counts, strict=True):
-        kept = {index: n for index, n in some.items() if not pattern >> index & 1}
-        words = [*(["first"] if text.startswith("first") else []), *(f"{index}:{n}" for index, n in kept.items())]
-        lost = pattern | sum(1 << index for index in kept)
-        asked.append(joined(lost, " ".join(words), len(plan.transfers)) if kept else lost)
+    for pattern, some in zip(without_effect(plan, as_whole), partial, strict=True):
+        kept = {index: packets for index, packets in some.items() if not pattern >> index & 1}
+        text = " ".join(f"{index}:{packets}" for index, packets in kept.items())
+        asked.append(joined(pattern | sum(1 << index for index in kept), text, len(plan.transfers)))
     return tuple(asked)
 
 

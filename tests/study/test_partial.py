@@ -25,7 +25,7 @@ from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Prepared, Shared
 from edgesim.study.execute import execute, plan_work
 from edgesim.study.executor import local_crew
-from edgesim.study.partial import counts_of
+from edgesim.study.partial import transfers_of
 from edgesim.study.parts import Parts
 from edgesim.study.run import Silent
 from edgesim.study.trial import perform
@@ -72,11 +72,22 @@ def test_an_outage_leaves_the_first_packets(tmp_path: Path) -> None:
     study = study_of({"cut": Scripted((ScriptedOutage("w1->hub", 0.055),))})
     work, parts = run(study, tmp_path)
     trials, accuracy = parts.read(work.blocks[:1])
-    assert set(trials.partial) == {"first 0:5"}
+    assert set(trials.partial) == {"0:1-5"}
     assert set(trials.lost) == {1}
     assert accuracy == pytest.approx(np.full(100, 11 / 12))
     [outcomes] = [block for block in work.blocks if block.is_enumeration]
     assert parts.read([outcomes])[1] == pytest.approx([11 / 12])
+
+
+def test_only_the_links_of_a_message_say_which_packets_arrived(tmp_path: Path) -> None:
+    """Packets are lost at random between w1 and the hub; on the link of w2, which fails, the first ones arrived."""
+    cut = Scripted((ScriptedOutage("w2->hub", 0.055),))
+    work, parts = run(study_of({"loss": PacketBernoulli(0.9, "w1->hub"), "cut": cut}), tmp_path)
+    trials, _ = parts.read(work.blocks)
+    words = {word for text in trials.partial for word in text.split()}
+    assert {word for word in words if word.startswith("1:")} == {"1:1-5"}
+    assert {"0:1", "0:2"} <= words
+    assert not any(word.startswith("0:1-") for word in words)
 
 
 def test_random_losses_leave_any_packets(tmp_path: Path) -> None:
@@ -86,7 +97,7 @@ def test_random_losses_leave_any_packets(tmp_path: Path) -> None:
     trials, accuracy = parts.read(work.blocks)
     n_arrived = 0
     for lost, text, found in zip(trials.lost, trials.partial, accuracy, strict=True):
-        counts, expected = counts_of(text), 0.0
+        counts, expected = {index: int(n) for index, n in transfers_of(text).items()}, 0.0
         for index, (device, questions) in enumerate(SETTLED.items()):
             if index in counts:
                 arrived = Arrived(f"send {device}", 100, 10, counts[index], is_first=False, seed=SEED).packets(12)
