@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from edgesim.domain.arrived import Arrived
 from edgesim.domain.model import Dataset, ModelGraph
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
@@ -311,6 +312,17 @@ class Deployment(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return what a reader of the results should know: parameters per device, parts, dropped filters, accuracies."""
+
+
+class PartialDeployment(Deployment, Protocol):
+    """What a deployment may be besides: one that uses messages of which only some packets arrived, where others take them as lost."""
+
+    @property
+    def uses_partial(self) -> bool:
+        """Whether it does; if so, the event engine simulates, and `predict_partial` is asked where messages are not whole."""
+
+    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
+        """Return what `predict` does, given also what arrived of messages that are not whole and so not in `delivered`."""
 
 
 class Strategy(Protocol):

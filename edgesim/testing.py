@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.arrived import Arrived
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
 from edgesim.interfaces import (
@@ -26,7 +28,7 @@ from edgesim.interfaces import (
 from edgesim.rng import ReplicationStreams, Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -79,7 +81,8 @@ def check_strategy(
 
     The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
     same for the same delivered set whatever was asked before; with everything delivered it equals the network; with any one
-    transfer lost, and with all lost, it gives logits or raises `PlanError`; `describe` gives what JSON can hold.
+    transfer lost, and with all lost, it gives logits or raises `PlanError`; so does `predict_partial`, where the deployment uses
+    messages of which only some packets arrived; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -112,10 +115,46 @@ def check_strategy(
         lost = ", ".join(sorted(plan.all_delivered - pattern)) or "nothing"
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         _check(is_same, f"with {lost} lost, a pickled copy asked in another order answers differently")
+    if getattr(deployment, "uses_partial", False):
+        _check_partial(deployment, copied, context)
     try:
         json.dumps(deployment.describe())
     except (TypeError, ValueError) as error:
         raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Partly:
+    """A deployment with what arrived of some messages besides those delivered; itself in the form of a deployment."""
+
+    whole: Any
+    arrived: Mapping[str, Arrived]
+
+    @property
+    def plan(self) -> Plan:
+        return self.whole.plan  # type: ignore[no-any-return]
+
+    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+        return self.whole.predict_partial(delivered, self.arrived)  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+def _check_partial(deployment: Deployment, copied: Deployment, context: DeploymentContext) -> None:
+    """Check the answers when one of two packets of each transfer arrived, and when nothing arrived in part."""
+    for transfer in deployment.plan.transfers:
+        name, size_byte = transfer.step_id, transfer.size_byte
+        delivered = deployment.plan.all_delivered - {name}
+        plain = _checked_logits(deployment, delivered, context)
+        same = _checked_logits(_Partly(deployment, {}), delivered, context)
+        is_same = plain is None if same is None else plain is not None and np.array_equal(plain, same)
+        _check(is_same, f"with {name} lost and nothing of it arrived, predict_partial must answer as predict")
+        for is_first in (True, False) if size_byte > 1 else ():
+            some = {name: Arrived(name, size_byte, -(-size_byte // 2), 1, is_first, seed=0)}
+            answers = [_checked_logits(_Partly(one, some), delivered, context) for one in (deployment, copied)]
+            is_same = answers[0] is None if answers[1] is None else np.array_equal(*answers)  # type: ignore[arg-type]
+            _check(is_same, f"with one of two packets of {name}, a pickled copy answers differently")
 
 
 def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 0, n_replications: int = 20) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from edgesim.domain.training import Training
-from edgesim.engine.invariants import VARIABLE
+from edgesim.engine import simulation
+from edgesim.engine.invariants import Checker
 from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache
 from edgesim.nn.datasets import Digits
 from edgesim.nn.zoo import SmallCNN
+from edgesim.study import run as study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +31,15 @@ settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True
 settings.register_profile("default-without-deadline", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "default-without-deadline")
 
-os.environ.setdefault(VARIABLE, "1")  # every trial of every test checks the invariants, also in worker processes
+
+def _check_every_trial() -> None:
+    """Let every trial of every test check the invariants: those of this process, and those of studies in whatever process."""
+    world, prepare = simulation.World, study.prepare
+    simulation.World = lambda *options: world(*options[:-1], Checker())  # type: ignore[misc, assignment]
+    study.prepare = lambda *options: replace(prepare(*options), is_checked=True)
+
+
+_check_every_trial()
 
 
 class Silent:

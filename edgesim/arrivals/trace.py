@@ -32,7 +32,10 @@ class Trace:
 
     def __post_init__(self) -> None:
         if self.file:
-            raise PlanError("a trace file is read with its scenario; in Python pass times_s=read_times_s(file)")
+            raise PlanError(
+                "a trace file is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`; in "
+                "Python pass times_s=read_times_s(file)"
+            )
         if not self.times_s:
             raise PlanError("a trace needs the times of requests; give `times`, or `file` with one time per line")
         if any(later < earlier for earlier, later in pairwise((0.0, *self.times_s))) or self.times_s[-1] == inf:
@@ -54,7 +57,7 @@ def read_times_s(path: Path) -> tuple[float, ...]:
     Raises
     ------
     DataError
-        When the file cannot be read or a line is not a time at or after the one before, naming the line.
+        When the file cannot be read or holds no times, or a line is not a time at or after the one before, naming the line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -76,4 +79,6 @@ def read_times_s(path: Path) -> tuple[float, ...]:
                 "line, in order"
             )
         times_s.append(time_s)
+    if not times_s:
+        raise DataError(f"{path} holds no times; write one per line, in seconds")
     return tuple(times_s)

@@ -54,6 +54,10 @@ def run(  # noqa: PLR0917 - typer passes options by name
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Of the Dask scheduler, e.g. tcp://10.0.0.1:8786.")
     ] = None,
+    check_invariants: Annotated[
+        bool,
+        typer.Option("--check-invariants", help="Check every trial while it runs; all are simulated event by event."),
+    ] = False,
     is_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
     ] = False,
@@ -69,6 +73,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
       edgesim run scenarios/wearables.yaml
       edgesim run scenarios/wearables.yaml --replications 50 --output results/quick
       edgesim run scenarios/wearables.yaml --json > wearables.json
+      edgesim run scenarios/wearables.yaml --check-invariants --output results/checked
     """
     from edgesim.scenario.schema import Scenario
 
@@ -78,7 +83,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study
 
-    command = command_line(file, replications, seed, output)
+    command = command_line(file, replications, seed, output, is_checked=check_invariants)
     was_there = finished_before(scenario, output)
     try:
         result = run_study(
@@ -89,6 +94,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
             seed=seed,
             scheduler=scheduler,
             fresh=fresh,
+            check_invariants=check_invariants,
             progress=None if quiet else progress_on_stderr(),
             command=command,
         )
@@ -103,6 +109,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     elif not quiet:
         show(result)
     report_targets(result)
+    report_uncounted(result)
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
@@ -124,11 +131,13 @@ def finished_before(scenario: Scenario, output: Path | None) -> bool:
     return (folder / MANIFEST).is_file() and Result(folder).is_complete
 
 
-def command_line(file: Path, replications: int | None, seed: int | None, output: Path | None) -> str:
+def command_line(
+    file: Path, replications: int | None, seed: int | None, output: Path | None, *, is_checked: bool = False
+) -> str:
     """Return the command that repeats the study; the number of workers changes nothing and is left out."""
     options = {"--replications": replications, "--seed": seed, "--output": output}
     given = [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    return shlex.join(["edgesim", "run", str(file), *given])
+    return shlex.join(["edgesim", "run", str(file), *given, *(["--check-invariants"] if is_checked else [])])
 
 
 def document(result: Result) -> dict[str, Any]:
@@ -230,6 +239,18 @@ def report_targets(result: Result) -> None:
         sys.stderr.write(
             f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
             "raise `max`, or widen the target\n"
+        )
+
+
+def report_uncounted(result: Result) -> None:
+    """Warn on stderr about factor points at which no request counts."""
+    table = result.summary()
+    requests = table[table["metric"] == "requests"]
+    n_without = int((requests["mean"] == 0).sum())
+    if n_without:
+        sys.stderr.write(
+            f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
+            "shorten `workload.load.warm_up`, or ask for more requests\n"
         )
 
 

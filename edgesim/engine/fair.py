@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.program import Stage, usage_per_bit
+from edgesim.engine.program import Hop, Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
 from edgesim.engine.world import World
 
@@ -79,13 +79,17 @@ class FairStages:
         message.share = passages[-1].received
         if self._world.has_outages and not _is_resumed(stage):
             last = stage.hops[-1]
-            down_s = self._world.downtimes.first_s(last.link.dst_id, flow.joined_s, now_s + waited_s)
-            if down_s < inf:
-                heard = (down_s - flow.joined_s) / (now_s - flow.joined_s) if now_s > flow.joined_s else 0.0
-                message.keep(last, message.share, min(1.0, heard))
+            if self._world.downtimes.first_s(last.link.dst_id, flow.joined_s, now_s + waited_s) < inf:
+                message.keep(last, message.share, self._heard(last, flow))
         if message.talk is not None:
             self._on_sent(message, message.started_s - stage.latency_s, now_s - stage.latency_s)
         self._clock.after(waited_s, self._on_arrival, message)
+
+    def _heard(self, hop: Hop, flow: Flow) -> float:
+        """Return which share of the time since a transfer joined has passed before the receiver of a hop went down."""
+        now_s = self._clock.now_s
+        heard_s = min(now_s, self._world.downtimes.first_s(hop.link.dst_id, flow.joined_s, now_s)) - flow.joined_s
+        return heard_s / (now_s - flow.joined_s) if now_s > flow.joined_s else 0.0
 
     def _leave(self, flow: Flow, stage: Stage) -> None:
         """Account for a transfer that has ended or was interrupted, and watch for it no more."""
@@ -105,7 +109,7 @@ class FairStages:
             message.count(hop, self._world.program.kind[message.index], passage.sent, done)
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
-            request.receive_s[hop.dst] += time_s
+            request.receive_s[hop.dst] += time_s * (self._heard(hop, flow) if self._world.has_outages else 1.0)
             if self._world.meters_of:
                 channel, *links = self._world.meters_of[hop.link.link_id]
                 moments_s = (flow.joined_s, flow.joined_s, now_s)

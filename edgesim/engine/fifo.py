@@ -67,7 +67,9 @@ class FifoStages:
         if self._before and hop.channel in self._before:
             end_s += (end_s - start_s) * self._contention(hop, now_s)
         if message.tail_s > -inf:
+            sent_s = end_s - start_s
             end_s = max(end_s, message.tail_s + hop.packet_s)
+            message.pace = sent_s / (end_s - start_s) if end_s > start_s else 1.0
         if self._has_outages and self._is_interrupted(message, share, start_s, end_s):
             return
         self._occupy(message, hop, share, (start_s, end_s, 1.0))
@@ -124,9 +126,11 @@ class FifoStages:
             request.traffic_byte[kind] += hop.wire_byte
         else:
             message.count(hop, kind, share, done)
-        request.transmit_s[hop.src] += end_s - start_s
-        if not self._has_outages or self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s) == inf:
-            request.receive_s[hop.dst] += end_s - start_s
+        request.transmit_s[hop.src] += (end_s - start_s) * message.pace
+        heard_until_s = end_s
+        if self._has_outages:
+            heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
+        request.receive_s[hop.dst] += (heard_until_s - start_s) * message.pace
         message.done = done
 
     def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from math import isclose
 
 from edgesim.errors import SimulationError
 
-VARIABLE = "EDGESIM_CHECK_INVARIANTS"
-"""Environment variable: with any text, every trial is checked."""
 _ROUNDING = 1e-9
-
-
-def is_asked_for() -> bool:
-    """Return whether the environment asks for checks."""
-    return bool(os.environ.get(VARIABLE))
 
 
 class Checker:
@@ -23,16 +15,17 @@ class Checker:
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
     passes; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
-    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it.
+    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Only the requests
+    in the system are remembered, so the memory does not grow with those that have ended.
     """
 
-    __slots__ = ("_area_s", "_changed_s", "_ended", "_n_present", "_now_s", "_sojourn_s", "n_checks")
+    __slots__ = ("_area_s", "_changed_s", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._area_s = self._sojourn_s = self._changed_s = 0.0
-        self._n_present = 0
-        self._ended: set[int] = set()
+        self._n_ended = 0
+        self._present: set[int] = set()
         self.n_checks = 0
 
     def _require(self, condition: object, text: str) -> None:
@@ -71,29 +64,29 @@ class Checker:
             f"{step_id!r} has {size_byte} byte, of which {received_byte} arrived",
         )
 
-    def entered(self) -> None:
+    def entered(self, number: int) -> None:
         """A request comes in."""
         self._count()
-        self._n_present += 1
+        self._present.add(number)
 
     def left(self, number: int, sojourn_s: float) -> None:
         """A request goes."""
-        self._require(number not in self._ended, f"request {number} ends twice")
-        self._ended.add(number)
+        self._require(number in self._present, f"request {number} ends, but is not in the system")
         self._count()
-        self._n_present -= 1
+        self._present.discard(number)
+        self._n_ended += 1
         self._sojourn_s += sojourn_s
 
     def _count(self) -> None:
-        self._area_s += self._n_present * (self._now_s - self._changed_s)
+        self._area_s += len(self._present) * (self._now_s - self._changed_s)
         self._changed_s = self._now_s
 
     def closed(self, n_requests: int, present_s: float) -> None:
         """Check the whole trial; `present_s` is the sum of the times of requests that are still in the system."""
         self._count()
         self._require(
-            len(self._ended) + self._n_present == n_requests,
-            f"{n_requests} requests, of which {len(self._ended)} ended and {self._n_present} are present",
+            self._n_ended + len(self._present) == n_requests,
+            f"{n_requests} requests, of which {self._n_ended} ended and {len(self._present)} are present",
         )
         total_s = self._sojourn_s + present_s
         self._require(

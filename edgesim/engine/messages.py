@@ -32,8 +32,8 @@ class Message:
     talk : the conversation that it is a burst of, or None.
     """
 
-    __slots__ = ("done", "index", "lead_s", "passages", "position", "request", "share", "stage", "started_s", "tail_s", "talk",
-                 "way")  # fmt: skip
+    __slots__ = ("done", "index", "lead_s", "pace", "passages", "position", "request", "share", "stage", "started_s", "tail_s",
+                 "talk", "way")  # fmt: skip
 
     def __init__(self, request: Any, index: int, way: Way, share: float, talk: Talk | None) -> None:
         self.request = request
@@ -48,6 +48,7 @@ class Message:
         self.started_s = -1.0  # when the present stage began
         self.lead_s = 0.0  # how much earlier than now it was sent, since a fair stage tells its end at the receiver
         self.tail_s = -inf  # with cut-through: when its last packet will be here
+        self.pace = 1.0  # with cut-through: share of the time on a link in which it is sent, since packets come slower
 
     def passages_of(self, stage: Stage) -> list[Passage]:
         """Return what was drawn for each hop of a stage."""

@@ -85,7 +85,10 @@ class Releases:
         self._n_waiting -= 1
         self._n_at_once = self._n_at_once + 1 if planned_s == self._clock.now_s else 0
         if self._n_at_once > _MOST_AT_ONCE and self._left == inf:
-            raise SimulationError(f"{_MOST_AT_ONCE} requests are released without any time passing; limit their number")
+            raise SimulationError(
+                f"{_MOST_AT_ONCE} requests are released without any time passing; limit their "
+                "number, or let clients think between them"
+            )
         if self._clients == 0:
             self._plan_next()
         self._release(number)

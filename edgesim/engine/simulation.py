@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
-from edgesim.engine.invariants import Checker, is_asked_for
+from edgesim.engine.invariants import Checker
 from edgesim.engine.losses import GivenLosses
 from edgesim.engine.outages import Downtimes
 from edgesim.engine.program import Program
@@ -52,8 +52,7 @@ def _world(
     *,
     is_checked: bool,
 ) -> World:
-    checker = Checker() if is_checked or is_asked_for() else None
-    return World(program, Downtimes(outages, renewals), horizon_s, checker)
+    return World(program, Downtimes(outages, renewals), horizon_s, Checker() if is_checked else None)
 
 
 def trace(
@@ -156,8 +155,7 @@ def simulate(
     n_requests : number of requests after which no more come; None: no limit.
     horizon_s : the trial ends then at the latest; without it, endless arrivals are endless.
     admission_limit : most requests in the system; one more is rejected.
-    is_checked : whether the invariants are checked; the environment variable EDGESIM_CHECK_INVARIANTS asks for it too.
-
+    is_checked : whether the invariants are checked; see `edgesim.engine.invariants.Checker`.
     on_record : called with the number and the record of each request as soon as it has ended, in place of keeping it, so
         that memory does not grow with the number of requests.
 

@@ -154,7 +154,7 @@ class Trial:
         self._n_present += 1
         self._active[number] = request
         if self.world.checker is not None:
-            self.world.checker.entered()
+            self.world.checker.entered(number)
         request.n_open += 1  # so that nothing ends while it begins
         if self._deadline_s is not None:
             self.clock.after(self._deadline_s, self._on_request_deadline, request)

@@ -91,7 +91,7 @@ class ExactlyK:
     def _targets(self, topology: Topology) -> list[str]:
         names = matching(topology, self.targets)
         if len(names) < self.k:
-            kind = "links" if "->" in self.targets else "devices"
+            kind = ("link" if "->" in self.targets else "device") + "s" * (len(names) != 1)
             raise PlanError(
                 f"failure model exactly-k: k = {self.k}, but targets {self.targets!r} matches {len(names)} {kind}; "
                 "lower k or widen the pattern"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from edgesim.nn.boxes import index, overlap, relative, volume
+from edgesim.nn.boxes import holds, index, overlap, relative, volume
 from edgesim.nn.pieces import call, piece
 from edgesim.nn.readers import operands
 from edgesim.nn.training import EVALUATION_BATCH
@@ -18,6 +18,7 @@ from edgesim.nn.training import EVALUATION_BATCH
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.arrived import Arrived
     from edgesim.nn.boxes import Box
     from edgesim.nn.schedule import Schedule, Use
     from edgesim.nn.stages import Layer, StagedNetwork
@@ -35,11 +36,14 @@ class Damage:
     idle : devices that did not get their input and computed nothing.
     messages : positions of the messages between devices that were lost.
     results : devices whose results did not come back.
+    some_messages, some_results : of those that are lost: what arrived of them all the same, by position.
     """
 
     idle: frozenset[int] = frozenset()
     messages: frozenset[int] = frozenset()
     results: frozenset[int] = frozenset()
+    some_messages: tuple[tuple[int, Arrived], ...] = ()
+    some_results: tuple[tuple[int, Arrived], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.idle or self.messages or self.results)
@@ -50,9 +54,11 @@ NOTHING = Damage()
 
 @dataclass(slots=True)
 class _Batch:
-    """One batch of samples, and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
+    """One batch of samples (the first of them, and how many there are in all), and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
 
     inputs: torch.Tensor
+    first: int
+    n_samples: int
     whole: Values = field(default_factory=dict)
 
 
@@ -61,7 +67,8 @@ class CutNetwork:
 
     When nothing is lost, every layer of a stage is computed box by box, each from nothing but the boxes that its device has.
     With losses only what they change is computed again: an idle device leaves zeros in its boxes of every layer of the stage,
-    a lost message leaves zeros in what its receiver reads, a lost result zeros in what is read outside the stage. Layers whose
+    a lost message leaves zeros in what its receiver reads, a lost result zeros in what is read outside the stage; of either, what
+    arrived in whole packets may stay. Layers whose
     inputs are the same on all devices are then computed at once: that is the same computation.
 
     Parameters
@@ -93,7 +100,10 @@ class CutNetwork:
         self.nodes = [node for node in network.graph.graph.nodes if node.op != "output"]
         self.answer = next(node for node in self.nodes if node.name == network.output_name)
         samples = torch.from_numpy(np.ascontiguousarray(inputs))  # type: ignore[no-untyped-call, unused-ignore]
-        self._batches = [_Batch(batch) for batch in samples.split(EVALUATION_BATCH)]  # type: ignore[no-untyped-call]
+        self._batches = [
+            _Batch(batch, number * EVALUATION_BATCH, len(samples))
+            for number, batch in enumerate(samples.split(EVALUATION_BATCH))  # type: ignore[no-untyped-call]
+        ]
         self._logits: NDArray[np.float32] | None = None
 
     def logits(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
@@ -215,12 +225,15 @@ class _Damaged:
         """Let the result of a layer leave its stage, without the parts that were lost on the way."""
         if layer.name not in self.cut.network.stages[number].outputs:
             return
-        boxes = self.cut.schedules[number].boxes[layer.name]
-        lost = [boxes[device] for device in self.damage[number].results if volume(boxes[device])]
+        schedule = self.cut.schedules[number]
+        boxes = schedule.boxes[layer.name]
+        lost = [device for device in self.damage[number].results if volume(boxes[device])]
         if lost:
             whole = self._read(node, number).clone()
-            for box in lost:
-                whole[index(box)] = 0
+            some = dict(self.damage[number].some_results)
+            for device in lost:
+                parts = [(name, schedule.boxes[name][device]) for name in self.cut.network.stages[number].outputs]
+                _lose(whole, boxes[device], self._arrived(number, parts, layer.name, boxes[device], some.get(device)))
             self.outside[node] = whole
         elif node in self.inside:
             self.outside[node] = self.inside[node]
@@ -233,15 +246,46 @@ class _Damaged:
         result: torch.Tensor = self.cut.run_node(node, values, self.batch)
         result = result.clone() if any(result is value for value in values.values()) else result
         boxes = self.cut.schedules[number].boxes[layer.name]
+        some = dict(self.damage[number].some_messages)
+        messages = self.cut.schedules[number].messages
         for device in {use.device: None for use in uses}:
             box = boxes[device]
             lacking = [use for use in uses if use.device == device]
             read = [
-                _without(values[source], part, [use.box for use in lacking if use.tensor == source.name])
+                _without(
+                    values[source],
+                    part,
+                    [
+                        (
+                            use.box,
+                            self._arrived(
+                                number, messages[use.message].parts, use.tensor, use.box, some.get(use.message)
+                            ),
+                        )
+                        for use in lacking
+                        if use.tensor == source.name
+                    ],
+                )
                 for source, (_, part) in zip(sources, layer.reader.reads(box), strict=True)
             ]
             result[index(box)] = piece(self.cut.network.graph, node, layer, box, read)
         return result
+
+    def _arrived(
+        self, number: int, parts: Sequence[tuple[str, Box]], name: str, box: Box, some: Arrived | None
+    ) -> torch.Tensor | None:
+        """Return which elements of a box arrived with a message of these parts, shape (batch, *box); None: nothing."""
+        if some is None:
+            return None
+        first_byte = 0
+        for tensor, sent in parts:
+            if tensor == name and holds(sent, box):
+                arrived = some.elements(self.batch.n_samples, first_byte, volume(sent))
+                here = arrived[self.batch.first : self.batch.first + len(self.batch.inputs)]
+                shaped = torch.from_numpy(here.reshape(len(here), *(len(rows) for rows in sent)))
+                return shaped[index(relative(box, sent))]
+            first_byte += self.cut.network.stages[number].tensor(tensor).byte_of(sent)
+        raise ValueError(f"{name} is in no part of the message")
 
     def _number(self, node: fx.Node) -> int | None:
         return self.cut.stage_of.get(node.name)
@@ -252,16 +296,25 @@ class _Damaged:
         return changed[node] if node in changed else self.batch.whole[node]
 
 
-def _without(tensor: torch.Tensor, part: Box, lost: Sequence[Box]) -> torch.Tensor:
-    """Return a part of a tensor, zeros in place of what was lost of it."""
+def _without(tensor: torch.Tensor, part: Box, lost: Sequence[tuple[Box, torch.Tensor | None]]) -> torch.Tensor:
+    """Return a part of a tensor, zeros in place of what was lost of it; of each box lost, which elements arrived all the same."""
     piece_ = tensor[index(part)]
-    shared = [common for box in lost if (common := overlap(box, part)) is not None]
+    shared = [(box, common, some) for box, some in lost if (common := overlap(box, part)) is not None]
     if not shared:
         return piece_
     piece_ = piece_.clone()
-    for box in shared:
-        piece_[index(relative(box, part))] = 0
+    for box, common, some in shared:
+        arrived = None if some is None else some[index(relative(common, box))]
+        _lose(piece_, relative(common, part), arrived)
     return piece_
+
+
+def _lose(tensor: torch.Tensor, box: Box, arrived: torch.Tensor | None) -> None:
+    """Put zeros into a box, but where elements arrived."""
+    if arrived is None:
+        tensor[index(box)] = 0
+    else:
+        tensor[index(box)].masked_fill_(~arrived, 0)
 
 
 def _byte_of(value: Any) -> int:

@@ -123,7 +123,8 @@ def _facts(about: dict[str, Any]) -> str:
     trials = f"{_count(about['replications'], 'replication')} of {_count(len(strategies), 'strategy', 'strategies')}"
     by = f", by {', '.join(words(name) for name in about['factors'])}" if about["factors"] else ""
     engines = " and ".join(sorted({entry["engine"] for entry in about["engines"]}))
-    return f"{trials}{by}; {engines} engine; seed {about['seed']}; edgesim {about['versions']['edgesim']}; {about['finished'][:10]}"
+    checked = ", invariants checked" if about.get("invariants") else ""
+    return f"{trials}{by}; {engines} engine{checked}; seed {about['seed']}; edgesim {about['versions']['edgesim']}; {about['finished'][:10]}"
 
 
 def _count(n: int | str, singular: str, plural: str = "") -> str:

@@ -25,6 +25,7 @@ def run(
     seed: int | None = None,
     scheduler: str | None = None,
     fresh: bool = False,
+    check_invariants: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Result:
@@ -37,6 +38,7 @@ def run(
         seed=seed,
         scheduler=scheduler,
         fresh=fresh,
+        check_invariants=check_invariants,
         progress=progress,
         command=command,
         illustrate=illustrate,

@@ -31,7 +31,7 @@ MAX_COMBINATIONS = 256
 RESERVED = frozenset({
     "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact", "engine", "replication", "outcome", "accuracy",
     "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
-    "lost_transfers", "weight", "minus", "correlation", "probability",
+    "lost_transfers", "partial_transfers", "weight", "minus", "correlation", "probability",
 })  # fmt: skip
 """Columns of the result tables, whose names no factor may take."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
@@ -197,16 +197,20 @@ def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, An
     if not isinstance(found, dict) or found.get("type") != "trace" or not found.get("file"):
         return data, []
     name = found["file"]
-    if not isinstance(name, str) or found.get("times"):
-        return data, [Problem((*place, "file"), "a trace has times or the name of a file", "`file: times.csv`")]
     problems: list[Problem] = []
-    try:
-        times_s = read_times_s(source.folder_of((*place, "file")) / name)
-    except DataError as error:
-        problems.append(Problem((*place, "file"), str(error), "a text file with one time in seconds per line"))
-        times_s = (0.0,)
-    rest = {key: value for key, value in found.items() if key != "file"}
-    load = data["workload"]["load"] | {"arrivals": {**rest, "times": [f"{time_s!r} s" for time_s in times_s]}}
+    times_s: tuple[float, ...] = (0.0,)
+    if not isinstance(name, str) or found.get("times"):
+        problems.append(
+            Problem((*place, "file"), "a trace has times or the name of a file", "`times` or `file`, not both")
+        )
+    else:
+        try:
+            times_s = read_times_s(source.folder_of((*place, "file")) / name)
+        except DataError as error:
+            problems.append(Problem((*place, "file"), str(error), "a text file with one time in seconds per line"))
+    times = {"times": [f"{time_s!r} s" for time_s in times_s]}
+    arrivals = times | {key: value for key, value in found.items() if key != "file" and value != []}
+    load = data["workload"]["load"] | {"arrivals": arrivals}
     return {**data, "workload": data["workload"] | {"load": load}}, problems
 
 

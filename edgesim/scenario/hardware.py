@@ -21,7 +21,7 @@ from edgesim.errors import UnknownNameError
 from edgesim.scenario import catalog
 from edgesim.scenario.expand import expand_range
 from edgesim.scenario.options import CONFIG, PluginOf, mistake, mistake_at, unknown_name
-from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Seconds, Watt
+from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Quantity, Seconds, Watt
 
 
 class Spec(BaseModel):
@@ -144,7 +144,9 @@ class ChannelSpec(Spec):
     latency: Seconds = Field(0.0, description="delay after the last bit has left", examples=["2 ms"])
     message_overhead: Seconds = Field(0.0, description="time per message that occupies the link", examples=["1 ms"])
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
-    mtu: Annotated[Bytes, Ge(1)] = Field(1472, description="payload of one packet", examples=["1472 B"])
+    mtu: Annotated[int, Quantity("byte", minimum=1)] = Field(
+        1472, description="payload of one packet", examples=["1472 B"]
+    )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     sharing: Sharing = Field(
         "fifo",

@@ -7,6 +7,7 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.problems import Problem
 from edgesim.units import show
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from edgesim.domain.topology import Topology
     from edgesim.scenario.schema import Scenario
 
+N_MOST_REQUESTS = 100_000
+"""So many are looked at, to see whether any counts."""
 N_MOST_OUTCOMES = 64
 """Failure models with more outcomes have an effect in one of them."""
 
@@ -24,7 +27,7 @@ N_MOST_OUTCOMES = 64
 def oddities(scenario: Scenario) -> list[Problem]:
     """Return what is odd about a valid scenario: each with its path, what is odd, and what to do about it."""
     system = build(scenario)
-    return [*_failures(scenario, system), *_deadline(system), *_unused(scenario, system)]
+    return [*_failures(scenario, system), *_deadline(system), *_warm_up(scenario, system), *_unused(scenario, system)]
 
 
 def _failures(scenario: Scenario, system: System) -> Iterator[Problem]:
@@ -61,6 +64,27 @@ def _deadline(system: System) -> Iterator[Problem]:
             f"no answer can come in time: messages from {system.source_id!r} to {system.sink_id!r} take {show(fastest_s, 's')} "
             f"and more, the deadline is {show(system.deadline_s, 's')}",
             remedy="lengthen the deadline, or shorten latencies and overheads",
+        )
+
+
+def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:
+    """Say when all requests of the first replication are released before the end of the warm-up."""
+    load = system.load
+    if load is None or load.warm_up_s == 0.0 or not hasattr(load.arrivals, "releases_s"):
+        return
+    if any(factor.path.startswith("workload.load") for factor in scenario.sweep.values()):
+        return
+    streams = Streams(system.seed).replication(0).scope("arrivals")
+    n_most = N_MOST_REQUESTS if load.requests is None else min(load.requests, N_MOST_REQUESTS)
+    n, last_s = 0, 0.0
+    for n, last_s in enumerate(islice(load.arrivals.releases_s(streams), n_most), start=1):  # noqa: B007
+        if last_s >= load.warm_up_s:
+            return
+    if n < N_MOST_REQUESTS:
+        yield Problem(
+            ("workload", "load", "warm_up"),
+            f"no request counts: the last is released at {show(last_s, 's')}, before the warm-up ends",
+            remedy="shorten the warm-up, or ask for more requests",
         )
 
 

@@ -81,7 +81,11 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
 
 
 def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorDetails]:
-    """Leave out that a mapping is no number or text, where the form of a mapping is allowed too and has mistakes of its own."""
+    """Leave out what only follows from other mistakes.
+
+    That a mapping is no number or text, where the form of a mapping is allowed too and has mistakes of its own; that a list is too
+    short, since entries with mistakes are left out of it.
+    """
 
     def is_alternative(detail: ErrorDetails) -> bool:
         place = detail["loc"][:-1]
@@ -90,7 +94,13 @@ def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorD
             return False
         return any(one is not detail and one["loc"][: len(place)] == place for one in details)
 
-    return [detail for detail in details if not is_alternative(detail)]
+    def is_consequence(detail: ErrorDetails) -> bool:  # only entries without mistakes are counted
+        written = _value_at(detail["loc"], data)
+        return (
+            detail["type"] == "too_short" and isinstance(written, list) and len(written) >= detail["ctx"]["min_length"]
+        )
+
+    return [detail for detail in details if not (is_alternative(detail) or is_consequence(detail))]
 
 
 def _value_at(loc: Iterable[str | int], data: Any) -> Any:

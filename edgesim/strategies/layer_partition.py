@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.arrived import Arrived
     from edgesim.nn.cut_network import CutNetwork, Damage
     from edgesim.nn.schedule import Schedule
     from edgesim.nn.sparse_split import EntryCounts
@@ -69,6 +70,7 @@ class LayerPartition:
     stages : how each stage is cut.
     inputs : the test split, shape (n, channels, height, width).
     notes : what else a reader should know.
+    uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
     """
 
     plan: Plan
@@ -81,6 +83,7 @@ class LayerPartition:
     stages: tuple[CutStage, ...]
     inputs: NDArray[np.float32]
     notes: dict[str, Any] = field(default_factory=dict)
+    uses_partial: bool = False
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
@@ -96,11 +99,23 @@ class LayerPartition:
             When the input did not reach the owner or the logits did not reach the sink; and with ``wait`` when any transfer
             is missing, since the owner then waits for ever.
         """
+        return self.predict_partial(delivered, {})
+
+    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
+        """Return what `predict` does, with what arrived in place of zeros.
+
+        A device whose scattered input is not whole computes nothing in the stage, as in `predict`: it waits for all of it.
+
+        Raises
+        ------
+        PlanError
+            As `predict`.
+        """
         transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
         ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
         require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivered)
         lost = self.plan.all_delivered - delivered
-        damage = tuple(self._damage(stage, lost) for stage in self.stages)
+        damage = tuple(self._damage(stage, lost, arrived) for stage in self.stages)
         answer = self._answers.get(damage)
         if answer is None:
             answer = self._run(damage)
@@ -109,7 +124,7 @@ class LayerPartition:
             self._answers[damage] = answer
         return answer
 
-    def _damage(self, stage: CutStage, lost: frozenset[str]) -> Damage:
+    def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
         from edgesim.nn.cut_network import NOTHING, Damage
 
         if not lost:
@@ -122,15 +137,20 @@ class LayerPartition:
             )
             for name in (scatter_id, gather_id)
         )
-        messages = frozenset(
-            position
+        exchanges = {
+            position: exchange_id(
+                stage.stage, message.phase, self.device_ids[message.src], self.device_ids[message.dst]
+            )
             for position, message in enumerate(stage.schedule.messages)
-            if message.src not in idle
-            and message.dst not in idle
-            and exchange_id(stage.stage, message.phase, self.device_ids[message.src], self.device_ids[message.dst])
-            in lost
+            if message.src not in idle and message.dst not in idle
+        }
+        gathers = {position: gather_id(stage.stage, self.device_ids[position]) for position in sorted(results - idle)}
+        some_messages, some_results = (
+            tuple((position, arrived[name]) for position, name in names.items() if name in arrived)
+            for names in (exchanges, gathers)
         )
-        return Damage(idle, messages, results - idle)
+        messages = frozenset(position for position, name in exchanges.items() if name in lost)
+        return Damage(idle, messages, results - idle, some_messages, some_results)
 
     def _run(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
         if self._runner is None:

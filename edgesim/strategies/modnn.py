@@ -65,6 +65,10 @@ class MoDNN:
     pruning : share of the weights of each linear layer, the smallest, that are set to zero; 0 leaves the network as it is.
     linear : how pruned matrices are divided: ``outputs``, rows in order; ``mscc``, rows by spectral co-clusters; ``fgcp``, entries
         outside the co-clusters one by one. Devices get the inputs and return the partial sums of their nonzero entries only.
+    partial : what becomes of a result, or of a message between devices, that lost some of its packets: ``discard`` it, or ``use``
+        the values that arrived, with zeros in place of the others only; with ``degrade``, and without `pruning` and `linear`.
+        Which packets arrived: see `edgesim.domain.arrived.Arrived`. A worker whose scattered input is not whole computes nothing
+        either way.
     uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
 
     Formula
@@ -97,6 +101,7 @@ class MoDNN:
     wake_up_s: Seconds = 0.0
     pruning: Annotated[float, Ge(0), Lt(1)] = 0.0
     linear: Literal["outputs", "mscc", "fgcp"] = "outputs"
+    partial: Literal["discard", "use"] = "discard"
     uncut: Literal["refuse", "owner"] = "refuse"
 
     @property
@@ -105,9 +110,14 @@ class MoDNN:
         return self.pruning > 0 or self.linear != "outputs"
 
     def check(self, topology: Topology) -> None:
-        """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""
+        """Raise `PlanError` when no worker matches, ``degrade`` has no deadline, or options do not go together."""
         if self.on_missing == "degrade" and self.step_deadline_s is None:
             raise PlanError("modnn: on_missing 'degrade' needs step_deadline, how long the owner waits for one layer")
+        if self.partial == "use" and (self.on_missing == "wait" or self.needs_training):
+            raise PlanError(
+                "modnn: partial 'use' needs on_missing 'degrade', and neither pruning nor linear: who waits goes on with whole "
+                "messages only, and of partial sums there is no part"
+            )
         if not self._worker_ids(topology):
             raise PlanError(
                 f"modnn.workers: {self.workers!r} matches no device but the owner; name at least one worker"
@@ -143,7 +153,7 @@ class MoDNN:
         plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
         return LayerPartition(
             plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
-            context.dataset.test.inputs, self._notes(context, network),
+            context.dataset.test.inputs, self._notes(context, network), self.partial == "use",
         )  # fmt: skip
 
     def _staged(self, network: torch.nn.Module, input_shape: tuple[int, ...]) -> StagedNetwork:

@@ -11,6 +11,7 @@ from edgesim.engine.array_losses import BatchLosses, DrawnLosses, GivenLosses
 from edgesim.engine.array_program import ArrayProgram, array_program, obstacle
 from edgesim.engine.array_results import ArrayTrials
 from edgesim.engine.array_trials import simulate_batch
+from edgesim.errors import PlanError
 from edgesim.failures.draw import batch_obstacle, draw_down, loss_models, slowdown_models
 from edgesim.study.trials import ENGINES, OUTCOMES, Trials, patterns_of
 
@@ -27,11 +28,31 @@ if TYPE_CHECKING:
 
 def why_not(case: Case, shared: Shared) -> str:
     """Return why the trials of a case are not simulated by the array engine, in words; empty when they are."""
+    if case.engine == "event" and shared.is_checked:
+        return "only the event engine checks the invariants"
     if case.engine == "event":
         return "the scenario asks for the event engine"
     if case.load is not None:
         return "the requests of a trial wait for each other"
+    if shared.prepared[case.prepared].uses_partial:
+        return "the strategy uses messages of which only some packets arrived"
     return batch_obstacle(case.failures, case.topology) or obstacle(shared.prepared[case.prepared].program)
+
+
+def checked(shared: Shared) -> Shared:
+    """Return a study in which the invariants are checked, so that every trial is simulated by the event engine.
+
+    Raises
+    ------
+    PlanError
+        When the scenario asks for the array engine, in which there is nothing to check.
+    """
+    for case in shared.cases:
+        if case.engine == "array":
+            raise PlanError(
+                f"{case}: only the event engine checks the invariants; write `engine: auto`, or leave the check out"
+            )
+    return replace(shared, cases=tuple(replace(case, engine="event") for case in shared.cases), is_checked=True)
 
 
 def drawn_batch(shared: Shared, case: Case, streams: BatchStreams, one: Callable[[int], Trials]) -> Trials:

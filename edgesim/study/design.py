@@ -69,10 +69,12 @@ class Prepared:
     ----------
     program : its plan, compiled for the topology.
     labels : right answers of the test split, shape (n,).
+    uses_partial : whether the deployment uses messages of which only some packets arrived.
     """
 
     program: Program
     labels: NDArray[np.int64]
+    uses_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,14 @@ class Shared:
     ----------
     prepared, cases : see there.
     deployments : of each of `prepared`.
+    is_checked : whether the event engine checks the invariants; see `edgesim.study.batch.checked`.
     records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
     """
 
     prepared: tuple[Prepared, ...]
     cases: tuple[Case, ...]
     deployments: Deployments
+    is_checked: bool = False
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
     outcomes: dict[int, Outcomes] = field(default_factory=dict)

@@ -34,7 +34,7 @@ from edgesim.study.executor import Crew, Flow, OpenCrew
 from edgesim.study.parts import Parts
 from edgesim.study.stopping import Batches, Stop
 from edgesim.study.summary import Row, summarise, values_of
-from edgesim.study.trial import accuracies, n_enumerated, simulate_outages, without_effect
+from edgesim.study.trial import accuracies, n_enumerated, needed, simulate_outages
 from edgesim.study.trials import ENGINES, Patterns, Trials, columns
 
 if TYPE_CHECKING:
@@ -128,10 +128,11 @@ def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict
         if trials.load:
             continue  # a mean over requests tells no single answer
         met = {}
-        for lost, latency_s, value in zip(trials.lost, trials.latency_s, accuracy, strict=True):
+        texts = trials.partial or ("",) * len(trials)
+        for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, accuracy, strict=True):
             if not np.isnan(latency_s) and not np.isnan(value):
-                met[lost] = float(value)
-        asked = without_effect(plan, tuple(met))
+                met[lost, text] = float(value)
+        asked = needed(plan, tuple(met))
         answers.update({(prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
     return answers
 
@@ -165,15 +166,14 @@ class _Execution:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
         case = self.shared.cases[block.case]
         asked = asked_in(trials, wanted(case, trials, block, self.work))
-        needed = {(case.prepared, pattern) for pattern in asked}
-        unknown = needed - self.answers.keys()
+        unknown = {(case.prepared, pattern) for pattern in asked} - self.answers.keys()
         new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
         for key in unknown:
             self.waiting.setdefault(key, []).append(block)
         self.open[block] = (trials, unknown)
         for start in range(0, len(new), PATTERNS_PER_TASK):
             name = f"strategy {case.strategy!r}"
-            yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name)
+            yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name, case.seed)
         self._close(block)
 
     def _answered(self, task: Patterns, answer: Sequence[float]) -> None:

@@ -37,11 +37,13 @@ class Reduced:
     values : the metrics of `METRICS` and `PER_RESOURCE`.
     patterns : by request, the pattern of lost transfers; None for one without an answer. Requests that are unfinished at the
         horizon are left out, since nobody knows what would have become of them.
+    partial : of the same requests, `RequestRecord.partial`.
     """
 
     record: RequestRecord
     values: Mapping[str, float]
     patterns: tuple[int | None, ...]
+    partial: tuple[tuple[tuple[int, float], ...], ...]
 
 
 def reduce(trace: Trace) -> Reduced:
@@ -77,7 +79,8 @@ def reduce(trace: Trace) -> Reduced:
         energy_j=sum(record.energy_j for record in records) * share if records else 0.0,
     )
     is_answered = {id(record) for record in answered}
-    return Reduced(record, values, tuple(one.lost if id(one) in is_answered else None for one in ended))
+    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
+    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
 
 
 def _mean(values: Sequence[int]) -> int:

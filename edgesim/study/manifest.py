@@ -24,10 +24,11 @@ FORMAT = 2
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
 
-def identity(scenario: Scenario) -> dict[str, Any]:
+def identity(scenario: Scenario, *, is_checked: bool = False) -> dict[str, Any]:
     """Return what determines the results: a folder goes on only when it is the same.
 
-    It holds the scenario, the files that its plug-ins stand in, and the releases that draw, compute and train.
+    It holds the scenario, the files that its plug-ins stand in, the releases that draw, compute and train, and whether the
+    invariants are checked: that changes who simulates, and what a finished result has stood.
     """
     files = {Path(name).name: sha256(Path(name).read_bytes()).hexdigest() for name in scenario.plugins if is_file(name)}
     return {
@@ -40,6 +41,7 @@ def identity(scenario: Scenario) -> dict[str, Any]:
         "replications": scenario.rule if isinstance(scenario.rule, int) else scenario.rule.ceiling,
         "factors": list(scenario.sweep),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        **({"invariants": "checked"} if is_checked else {}),
         "scenario": scenario.resolved(),
     }
 

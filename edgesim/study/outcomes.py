@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.records import Outage
-    from edgesim.engine.program import Hop, Program
+    from edgesim.engine.program import Program
     from edgesim.study.design import Case
 
 N_MOST = 2**14
@@ -75,21 +75,27 @@ class Outcomes:
         return {place: (index >> bit & 1).astype(np.bool_) for bit, place in enumerate(self.places)}
 
 
-def outcomes_of(case: Case, program: Program) -> Outcomes | None:
-    """Return all outcomes of a case; None when they are too many, not finitely many, or not independent."""
+def outcomes_of(case: Case, program: Program, *, is_partial_used: bool = False) -> Outcomes | None:
+    """Return all outcomes of a case; None when they are too many, not finitely many, or not independent.
+
+    Parameters
+    ----------
+    case, program : whose.
+    is_partial_used : whether it matters how many packets of a lost message arrived.
+    """
     if case.load is not None:
         return None  # releases are random too, and requests wait for each other
     n_most = N_MOST if case.exact_up_to is None else case.exact_up_to
     places: dict[Place, float] | None = {}
     if loss_models(case.failures, case.topology):
-        places = _places(case, program) if not obstacle(program) else None
+        places = _places(case, program, is_partial_used=is_partial_used) if not obstacle(program) else None
     if places is None or n_most >> len(places) == 0:
         return None
     outages = enumerate_outages(case.failures, case.topology, n_most >> len(places))
     return None if outages is None else Outcomes(outages, tuple(places), tuple(places.values()))
 
 
-def _places(case: Case, program: Program) -> dict[Place, float] | None:
+def _places(case: Case, program: Program, *, is_partial_used: bool) -> dict[Place, float] | None:
     """Return where messages can be lost, with the probability; None when that depends on more than the message and the link."""
     models = loss_models(case.failures, case.topology).values()
     places: dict[Place, float] = {}
@@ -101,8 +107,9 @@ def _places(case: Case, program: Program) -> dict[Place, float] | None:
             is_simple = hop.link.transport is None or isinstance(hop.link.transport, Datagram)
             if not is_simple or not all(isinstance(model, IndependentLossModel) for model in here):
                 return None
-            if any(hasattr(model, "losses") for model in here) and not _is_lost_as_a_whole(hop, hops):
-                return None
+            is_whole = hop.n_packets == 1 or (hop is hops[-1] and not is_partial_used)
+            if any(hasattr(model, "losses") for model in here) and not is_whole:
+                return None  # what is counted depends on how many packets of a lost message came across
             if (index, hop.link.link_id) in places:
                 return None  # a message that crosses a link twice
             kept = 1.0
@@ -110,8 +117,3 @@ def _places(case: Case, program: Program) -> dict[Place, float] | None:
                 kept *= 1.0 - model.loss_probability(hop.link, hop.n_packets)  # type: ignore[union-attr]
             places[index, hop.link.link_id] = 1.0 - kept
     return places
-
-
-def _is_lost_as_a_whole(hop: Hop, hops: Sequence[Hop]) -> bool:
-    """Return whether nothing that is counted depends on how many packets of a lost message came across."""
-    return hop.n_packets == 1 or hop is hops[-1]

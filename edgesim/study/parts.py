@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TRIALS, ENUMERATED = "trials", "outcomes"
 """Folders of drawn trials, and of enumerated outcomes of the failures."""
 TEMPORARY = ".unfinished-"
+PARTIAL = "partial_transfers"
 COLUMNS = ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j")
 
 
@@ -74,7 +75,9 @@ class Parts:
     def write(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> None:
         """Write the part of a task.
 
-        ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered.
+        ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered. Where a
+        deployment uses messages of which only some packets arrived, ``partial_transfers`` says of which how many; see
+        `edgesim.study.partial.note`.
         """
         import pyarrow as pa
 
@@ -92,6 +95,8 @@ class Parts:
         for name in COLUMNS:
             columns[name] = pa.array(getattr(trials, name))
         columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
+        if trials.partial:
+            columns[PARTIAL] = pa.array(trials.partial, pa.string())
         columns.update({name: pa.array(values) for name, values in trials.load.items()})
         table = pa.table(columns)
         with replacing(self.path(block)) as path:
@@ -108,9 +113,10 @@ class Parts:
         for block in blocks:
             weight = "probability" if block.is_enumeration else "weight"
             with parquet.ParquetFile(self.path(block)) as file:
-                known = {*self._factors, "strategy", "replication", weight, *names}
+                known = {*self._factors, "strategy", "replication", weight, *names, PARTIAL}
                 load = [name for name in file.schema_arrow.names if name not in known]
-                tables.append(file.read(columns=[weight, *names, *load]).rename_columns(["weight", *names, *load]))
+                others = [*names, *load, *({PARTIAL} & set(file.schema_arrow.names))]
+                tables.append(file.read(columns=[weight, *others]).rename_columns(["weight", *others]))
         if not tables:
             return _empty(), np.array([])
         table = pa.concat_tables(tables)
@@ -121,6 +127,7 @@ class Parts:
             outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
             engine=np.array([ENGINES.index(name) for name in table["engine"].to_pylist()], dtype=np.int8),
             lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
+            partial=tuple(table[PARTIAL].to_pylist()) if PARTIAL in table.column_names else (),
             load={name: table[name].to_numpy() for name in load},
         )
         return trials, table["accuracy"].to_numpy()

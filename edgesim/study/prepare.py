@@ -14,6 +14,7 @@ from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Deployments, Prepared, Shared, show_point
 from edgesim.study.evaluation import asked
 from edgesim.study.executor import clear_error
+from edgesim.study.partial import is_used
 
 if TYPE_CHECKING:
     from edgesim.domain.model import Dataset
@@ -148,4 +149,4 @@ def _deploy(
         if clear is error:
             raise
         raise clear from error
-    return deployment, Prepared(program, context.dataset.test.labels)
+    return deployment, Prepared(program, context.dataset.test.labels, is_used(deployment))

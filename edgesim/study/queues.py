@@ -30,9 +30,8 @@ def queues(shared: Shared) -> list[tuple[str, str, float, int, int]] | None:
     for case in first.values():
         if case.load is None:
             return None
-        program = shared.prepared[case.prepared].program
         streams = streams_of(case.seed).replication(0)
-        rows += _rows(case.strategy, trace_under_load(program, case, streams, case.load, has_stays=True))
+        rows += _rows(case.strategy, trace_under_load(shared, case, streams, case.load, has_stays=True))
     return rows
 
 

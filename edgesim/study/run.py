@@ -12,6 +12,7 @@ from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
+from edgesim.study.batch import checked
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
 from edgesim.study.lock import locked
@@ -51,6 +52,7 @@ def run(
     seed: int | None = None,
     scheduler: str | None = None,
     fresh: bool = False,
+    check_invariants: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
     illustrate: Callable[[Result], None] | None = None,
@@ -69,6 +71,8 @@ def run(
     replications, seed : in place of the scenario's.
     scheduler : address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers simulate in place of local processes.
     fresh : whether to begin again when the study is there already.
+    check_invariants : whether every trial is checked while it runs (`edgesim.engine.invariants`), which only the event engine
+        can; the numbers are those of a study without checks, to rounding.
     progress : where training and trials report; by default nowhere.
     command : what repeats this study, for the manifest; by default the command that runs the scenario stored in the folder.
     illustrate : draws figures into the folder of the result it is given.
@@ -78,7 +82,9 @@ def run(
     ScenarioError
         When the scenario or an option is not valid.
     PlanError
-        When a strategy does not fit the topology.
+        When a strategy does not fit the topology, or the invariants of trials of the array engine are to be checked.
+    SimulationError
+        When an invariant is broken.
     ResultError
         When the folder holds something else, is being written by another process, or cannot be written.
     EdgesimError
@@ -93,12 +99,13 @@ def run(
         raise ScenarioError((Finding(f"workers: {workers} is out of range", expected="at least 1"),))
     folder = Path("results") / scenario.name if output is None else Path(output)
     progress = Silent() if progress is None else progress
-    made_by = identity(scenario)
+    made_by = identity(scenario, is_checked=check_invariants)
     if check_target(folder, made_by, is_fresh=fresh) == "complete":
         return Result(folder)
-    command = command or f"edgesim run {folder / SCENARIO}"
+    command = command or f"edgesim run {folder / SCENARIO}" + " --check-invariants" * check_invariants
     points = scenario.points()
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
+    shared = checked(shared) if check_invariants else shared
     work = plan_work(shared, scenario.rule)
     open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform, patience_s=patience_s)
     if scheduler is not None:

@@ -185,7 +185,8 @@ class Result:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd
 
-        return pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+        table = pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
+        return table.astype(dict.fromkeys(UNITS, float))  # a column without any number would hold None
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:
@@ -298,8 +299,8 @@ def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = F
         raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {elsewhere}")
     if is_fresh:
         return "new"
-    keys = ("format", "versions", "plugin_files")
-    before, now = ({key: about.get(key) for key in keys} for about in (other, made_by))
+    keys = ("format", "versions", "plugin_files", "invariants")
+    before, now = ({key: about[key] for key in keys if key in about} for about in (other, made_by))
     if before != now:
         raise ResultError(
             f"{folder} holds the results of the same scenario, made with something else ({differences(before, now)}); "

@@ -79,7 +79,7 @@ def summarise(
     """
     is_answered = ~np.isnan(drawn["latency"])
     exact_latency_s = enumerated["latency"]
-    can_answer = ~np.isnan(exact_latency_s)
+    can_answer = ~np.isnan(exact_latency_s) & (probabilities > 0)
     answer_weights = probabilities[can_answer]
     rows = []
     for metric in (*UNITS, *(name for name in drawn if name not in UNITS)):

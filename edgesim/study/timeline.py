@@ -35,7 +35,7 @@ def timelines(shared: Shared) -> dict[str, Any]:
 
 def _events(shared: Shared, case: Case, process: int) -> list[dict[str, Any]]:
     program = shared.prepared[case.prepared].program
-    trial = trace(program, deadline_s=case.deadline_s, has_stays=True)
+    trial = trace(program, deadline_s=case.deadline_s, has_stays=True, is_checked=shared.is_checked)
     stays = [stay for stay in trial.stays if isfinite(stay.ended_s)]
     if len(stays) > N_MOST_EVENTS:
         return []

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import repeat
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,12 +25,14 @@ from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
 from edgesim.study.load import by_column, reduce
 from edgesim.study.outcomes import Outcomes, outcomes_of
+from edgesim.study.partial import arrived_of, joined, note, transfers_of
 from edgesim.study.trials import Patterns, Trials, bits_of, columns, patterns_of
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.records import Outage, RequestRecord, Trace
-    from edgesim.engine.program import Program
+    from edgesim.study.design import Prepared
+    from edgesim.study.load import Reduced
 
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
@@ -53,9 +56,11 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return _under_load(program, case, block, case.load)
+        return _under_load(shared, case, block, case.load)
     else:
         trials = _drawn(shared, case, block)
+    if any(prepared.uses_partial for prepared in shared.prepared) and not trials.partial:
+        trials = replace(trials, partial=("",) * len(trials))  # all parts of a study have the same columns
     return _with_needed(program.plan, trials)
 
 
@@ -72,7 +77,15 @@ def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
         return drawn_batch(shared, case, streams.batch(block.start, block.stop), one)
     all_streams = list(map(streams.replication, range(block.start, block.stop)))
     records = [record_of(own) for own in all_streams]
-    return columns(records, [own.weight for own in all_streams])
+    return _by_column(shared, case, records, [own.weight for own in all_streams])
+
+
+def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
+    """Return records by column, with what arrived of messages that are not whole if the deployment uses that."""
+    trials, prepared = columns(records, weights), shared.prepared[case.prepared]
+    if not prepared.uses_partial:
+        return trials
+    return replace(trials, partial=tuple(note(prepared.program, case, record.partial) for record in records))
 
 
 def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], RequestRecord]:
@@ -94,6 +107,7 @@ def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], Req
             slowdowns=slowdowns,
             streams=streams,
             deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
         )
         return record
 
@@ -109,22 +123,29 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
         outages = outcomes.outages_of(index)
         if not outcomes.places:
             return simulate_outages(shared, case, outages)
-        losses, program = GivenLosses(outcomes.lost_in(index)), shared.prepared[case.prepared].program
-        return simulate(program, outages=outages, losses=losses, deadline_s=case.deadline_s)[0]
+        [record] = simulate(
+            shared.prepared[case.prepared].program,
+            outages=outages,
+            losses=GivenLosses(outcomes.lost_in(index)),
+            deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
+        )
+        return record
 
     def one(position: int) -> Trials:
         return columns([record_of(block.start + position)], [float(probability[position])])
 
     if not why_not(case, shared):
         return enumerated_batch(shared, case, outcomes, block, one)
-    return columns([record_of(index) for index in range(block.start, block.stop)], probability.tolist())
+    records = [record_of(index) for index in range(block.start, block.stop)]
+    return _by_column(shared, case, records, probability.tolist())
 
 
 def _outcomes(shared: Shared, position: int) -> Outcomes:
     """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
     if position not in shared.outcomes:
         case = shared.cases[position]
-        found = outcomes_of(case, shared.prepared[case.prepared].program)
+        found = _outcomes_of(shared, case)
         if found is None:
             raise SimulationError(f"the outcomes of {case} cannot be enumerated")
         shared.outcomes.clear()
@@ -132,24 +153,37 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
     return shared.outcomes[position]
 
 
-def _under_load(program: Program, case: Case, block: Block, load: Load) -> Trials:
+def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
+    prepared = shared.prepared[case.prepared]
+    return outcomes_of(case, prepared.program, is_partial_used=prepared.uses_partial)
+
+
+def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
     """Simulate trials of many requests each."""
+    prepared = shared.prepared[case.prepared]
     all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
-    rows = [reduce(trace_under_load(program, case, streams, load)) for streams in all_streams]
-    distinct = tuple({lost for row in rows for lost in row.patterns if lost is not None})
-    needed = dict(zip(distinct, without_effect(program.plan, distinct), strict=True))
+    rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
+    met = [list(zip(row.patterns, _notes(prepared, case, row), strict=True)) for row in rows]
+    distinct = tuple({(lost, text) for pairs in met for lost, text in pairs if lost is not None})
+    known: dict[Any, int | None] = dict(zip(distinct, needed(prepared.program.plan, distinct), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
-    patterns = tuple(tuple(None if lost is None else needed[lost] for lost in row.patterns) for row in rows)
+    patterns = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
     return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
 
 
+def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
+    """Return by request of a trial what arrived of messages that are not whole, if the deployment uses that."""
+    is_noted = prepared.uses_partial
+    return [note(prepared.program, case, partial) if is_noted else "" for partial in row.partial]
+
+
 def trace_under_load(
-    program: Program, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
+    shared: Shared, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
 ) -> Trace:
     """Simulate one trial of many requests."""
     failures, topology = case.failures, case.topology
     return trace(
-        program,
+        shared.prepared[case.prepared].program,
         outages=draw_outages(failures, topology, streams),
         renewals=draw_renewals(failures, topology, streams),
         losses=loss_models(failures, topology),
@@ -161,6 +195,7 @@ def trace_under_load(
         horizon_s=inf if load.horizon_s is None else load.horizon_s,
         warm_up_s=load.warm_up_s,
         admission_limit=load.admission_limit,
+        is_checked=shared.is_checked,
         has_stays=has_stays,
     )
 
@@ -172,7 +207,7 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
     record = shared.records.get(key)
     if record is None:
         program = shared.prepared[case.prepared].program
-        record = simulate(program, outages=ordered, deadline_s=case.deadline_s)[0]
+        record = simulate(program, outages=ordered, deadline_s=case.deadline_s, is_checked=shared.is_checked)[0]
         if len(shared.records) < N_MOST_REMEMBERED:
             shared.records[key] = record
     return record
@@ -180,9 +215,25 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
 
 def _with_needed(plan: Plan, trials: Trials) -> Trials:
     """Add what the networks are asked for each distinct pattern of losses."""
-    distinct = tuple(set(trials.lost))
-    needed = dict(zip(distinct, without_effect(plan, distinct), strict=True))
-    return replace(trials, asked=tuple(needed[lost] for lost in trials.lost))
+    met = list(zip(trials.lost, trials.partial or repeat(""), strict=bool(trials.partial)))
+    distinct = tuple(set(met))
+    known = dict(zip(distinct, needed(plan, distinct), strict=True))
+    return replace(trials, asked=tuple(known[pair] for pair in met))
+
+
+def needed(plan: Plan, met: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """Return for each pattern of lost transfers, and note of what arrived of some of them, what the networks are asked.
+
+    That is `without_effect` for messages as if those that arrived in part were whole, joined with what arrived of them.
+    """
+    partial = [transfers_of(text) for _, text in met]
+    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, partial, strict=True)]
+    asked = []
+    for pattern, some in zip(without_effect(plan, as_whole), partial, strict=True):
+        kept = {index: packets for index, packets in some.items() if not pattern >> index & 1}
+        text = " ".join(f"{index}:{packets}" for index, packets in kept.items())
+        asked.append(joined(pattern | sum(1 << index for index in kept), text, len(plan.transfers)))
+    return tuple(asked)
 
 
 def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
@@ -209,17 +260,19 @@ def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
 
 def n_enumerated(shared: Shared, case: Case) -> int:
     """Return the number of combined outcomes of the failures of a case, or 0 when they are not enumerated."""
-    outcomes = outcomes_of(case, shared.prepared[case.prepared].program)
+    outcomes = _outcomes_of(shared, case)
     return 0 if outcomes is None else len(outcomes)
 
 
 def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
     """Return, for each pattern of lost transfers, the share of the test split that the networks answer rightly."""
     prepared = shared.prepared[patterns.prepared]
+    deployment: Any = shared.deployments[patterns.prepared]
     transfers = prepared.program.plan.transfers
     answers: list[float] = []
     for lost in patterns.lost:
         delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
-        logits = shared.deployments[patterns.prepared].predict(delivered)
+        arrived = arrived_of(prepared.program, lost, patterns.seed)
+        logits = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
         answers.append(float(np.mean(np.argmax(logits, axis=1) == prepared.labels)))
     return answers

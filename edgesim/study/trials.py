@@ -30,7 +30,8 @@ class Trials:
     outcome : position in `OUTCOMES`.
     engine : which simulated it, position in `ENGINES`.
     lost : bit i is set when the i-th transfer of the plan was not delivered.
-    asked : the pattern of lost transfers that the networks are asked; see `edgesim.study.trial.without_effect`.
+    asked : the pattern of lost transfers that the networks are asked; see `edgesim.study.trial.needed`.
+    partial : where a deployment of the study uses them: what arrived of messages that are not whole, see `edgesim.study.partial.note`.
     load : of trials under load: the metrics of `edgesim.study.load`, by name; the columns above are means over requests.
     patterns : of trials under load: what is asked for each request, None for one without an answer.
     """
@@ -45,6 +46,7 @@ class Trials:
     engine: NDArray[np.int8]
     lost: tuple[int, ...]
     asked: tuple[int, ...] = ()
+    partial: tuple[str, ...] = ()
     load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     patterns: tuple[tuple[int | None, ...], ...] = ()
 
@@ -58,11 +60,15 @@ class Trials:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages."""
+    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages.
+
+    Where messages arrived in part, a pattern says it too; see `edgesim.study.partial.joined`.
+    """
 
     prepared: int
     lost: tuple[int, ...]
     name: str
+    seed: int = 0
 
     def __str__(self) -> str:
         return f"{self.name}, answers to {len(self.lost)} patterns of lost transfers"

@@ -89,6 +89,19 @@ def test_trace_file_with_a_mistake_names_the_line(tmp_path: Path, line: str) -> 
         read_times_s(tmp_path / "none")
 
 
+def test_a_trace_file_that_nobody_has_read_is_refused() -> None:
+    """As where a sweep names several."""
+    with pytest.raises(PlanError, match=r"cannot be swept; write one scenario for each file"):
+        Trace(file="times.txt")
+
+
+def test_a_trace_file_without_times_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "times.txt"
+    path.write_text("# time\n\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"times\.txt holds no times"):
+        read_times_s(path)
+
+
 @pytest.mark.parametrize("times_s", [(), (1.0, 0.5), (float("inf"),), (-1.0,)])
 def test_a_trace_needs_times_in_order(times_s: tuple[float, ...]) -> None:
     with pytest.raises(PlanError, match=r"trace"):

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
@@ -279,3 +280,88 @@ def has_processes(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+MISCOUNTING = """
+from edgesim.engine.trial import Trial
+end = Trial._end
+def miscount(self, request):
+    request.released_s -= 1.0
+    end(self, request)
+Trial._end = miscount
+"""
+
+
+def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
+    """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
+    Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
+    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q"]
+    unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
+    assert (unchecked.returncode, unchecked.stderr) == (0, "")
+    found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)
+    assert found.returncode == 3
+    assert len(found.stderr.splitlines()) == 1
+    assert "edgesim: invariant broken at " in found.stderr
+    assert "Little's law" in found.stderr
+    assert "in strategy 'half' at lost = " in found.stderr
+
+
+def test_a_checked_run_has_the_same_numbers_and_says_that_it_was_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial by the event engine; another folder than without checks; the array engine alone is refused."""
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q", "--output", "plain") == 0
+    checked = ("run", "halves.yaml", "--workers", "1", "-q", "--check-invariants")
+    assert edgesim(monkeypatch, *checked, "--output", "checked") == 0
+    plain, sure = (json.loads(Path(name, "manifest.json").read_text()) for name in ("plain", "checked"))
+    assert "invariants" not in plain
+    assert "array engine; seed 1" in Path("plain/report.html").read_text()
+    assert "event engine, invariants checked; seed 1" in Path("checked/report.html").read_text()
+    assert sure["invariants"] == "checked"
+    assert sure["command"] == "edgesim run halves.yaml --output checked --check-invariants"
+    assert [entry["engine"] for entry in plain["engines"]] == ["array"]
+    assert [(entry["engine"], entry["why"]) for entry in sure["engines"]] == [
+        ("event", "only the event engine checks the invariants")
+    ]
+    tables = [pd.read_csv(Path(name, "summary.csv")) for name in ("plain", "checked")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-9)
+    assert edgesim(monkeypatch, *checked, "--output", "plain") == 2
+    assert "made with something else (invariants: nothing there, checked here)" in capsys.readouterr().err
+    Path("halves.yaml").write_text(SCENARIO + "engine: array\n")
+    assert edgesim(monkeypatch, *checked, "--output", "array") == 2
+    assert "only the event engine checks the invariants; write `engine: auto`" in capsys.readouterr().err
+
+
+LATE = """
+name: late
+replications: 2
+topology: {star: {count: 2, profile: wearable, bandwidth: 1 Mbit/s}}
+workload: {input: [1, 8, 8], classes: 2, model: small-cnn, source: hub, sink: hub, deadline: 1 us}
+strategies: {single: {device: w1}}
+"""
+
+
+def test_a_warm_up_that_leaves_no_request_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three requests in 2 s, and a warm-up of 3 s."""
+    load = "load: {arrivals: {type: periodic, period: 1 s}, requests: 3, warm_up: 3 s}"
+    Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load))
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q") == 0
+    assert "no request counts in 1 of 1 rows of the table" in capsys.readouterr().err
+    Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load.replace("3 s", "1 s")))
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q", "--output", "some") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_study_without_any_answer_is_shown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every answer is late, and there is no accuracy to draw in place of the latency: figures and report are there all the same."""
+    Path("late.yaml").write_text(LATE)
+    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1") == 1
+    out, err = capsys.readouterr()
+    assert "strategy 'single' gives no answer (timed_out), although nothing is lost" in err
+    assert "bug" not in err
+    assert Path("results/late/report.html").is_file()
+    assert "nan" not in out.lower()

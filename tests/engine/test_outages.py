@@ -305,3 +305,17 @@ def test_stays_show_the_interruption() -> None:
     assert [(stay.started_s, stay.ended_s) for stay in result.stays if stay.resource_id == "a->b"] == [
         (0.0, 0.002), (0.003, pytest.approx(0.009))
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sharing", "down_s", "energy_j"),
+    [
+        ("fifo", 0.014, 0.018 + 0.014 + 0.020 + 0.008 + 0.5 * 0.004),
+        ("fair", 0.017, 0.023 + 0.017 + 0.020 + 0.008 + 0.5 * 0.002),
+    ],
+)
+def test_a_receiver_takes_power_until_it_goes_down(sharing: Sharing, down_s: float, energy_j: float) -> None:
+    """Idle of w1 and of the hub while up, 10 ms of computing, 8 ms of sending from 10 (fifo) or 15 ms (fair), and what the hub hears."""
+    [record] = run(Outage("hub", down_s, 0.030), sharing=sharing)
+    assert is_lost(record, 10_000)
+    assert record.energy_j == pytest.approx(energy_j)

@@ -17,7 +17,10 @@ from edgesim.registry import REGISTRIES
 from edgesim.scenario.schema import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
-KNOWN = {"single", "modnn", "nonn", "exactly-k", "bernoulli", "digits", "small-cnn", "louvain"}
+KNOWN = {
+    "single", "modnn", "nonn", "exactly-k", "bernoulli", "scripted", "gilbert-elliott", "on-off", "digits", "shape-only", "small-cnn",
+    "louvain", "arq", "tcp", "poisson", "bursts", "trace",
+}  # fmt: skip
 """Plug-ins that approved messages know, so that a further one changes none of them."""
 
 

@@ -22,6 +22,25 @@ def test_an_ordinary_scenario_is_not_odd(small: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("load", "is_odd"),
+    [
+        ({"arrivals": {"type": "periodic", "period": "1 s"}, "requests": 3, "warm_up": "2001 ms"}, True),
+        ({"arrivals": {"type": "periodic", "period": "1 s"}, "requests": 3, "warm_up": "2 s"}, False),
+        ({"arrivals": {"type": "poisson", "rate": "1 /s"}, "requests": 3, "warm_up": "100 s"}, True),
+        ({"arrivals": {"type": "poisson", "rate": "1 /s"}, "horizon": "101 s", "warm_up": "100 s"}, False),
+        ({"arrivals": {"type": "trace", "times": ["1 s", "2 s"]}, "warm_up": "3 s"}, True),
+        ({"arrivals": "closed-loop", "requests": 3, "warm_up": "100 s"}, False),  # nobody knows when they come
+    ],
+)
+def test_a_warm_up_that_leaves_no_request(load: dict[str, Any], is_odd: object, small: dict[str, Any]) -> None:
+    """Unless it is swept."""
+    small["workload"]["load"] = load
+    assert (odd(small) == ["workload.load.warm_up"]) == is_odd
+    small["sweep"] = {"x": {"path": "workload.load.warm_up", "values": ["1 ms", "5 s"]}}
+    assert odd(small) == []
+
+
+@pytest.mark.parametrize(
     ("model", "is_odd"),
     [
         ({"type": "exactly-k", "targets": "w*", "k": 0}, True),

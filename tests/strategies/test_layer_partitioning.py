@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.arrived import Arrived
 from edgesim.domain.topology import Topology
 from edgesim.engine.program import compile_plan
 from edgesim.engine.simulation import simulate
@@ -48,7 +49,7 @@ class Residual(nn.Module):
         return self.head(torch.relu(self.third(x)).flatten(1))
 
 
-@pytest.mark.parametrize("on_missing", [{}, DEGRADE])
+@pytest.mark.parametrize("on_missing", [{}, DEGRADE, {"partial": "use", **DEGRADE}])
 @pytest.mark.parametrize(
     "options",
     [
@@ -310,6 +311,65 @@ def test_a_lost_halo_is_zero_for_its_reader_only(make_context):
         expected = network.head(torch.relu(network.third(y)).flatten(1)).numpy()
     found = deployment.predict(deployment.plan.all_delivered - {"first/exchange1/w1/w2"})
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def arrived(deployment, name: str, n_byte: int, *, is_first: bool) -> dict[str, Arrived]:
+    """One packet of `n_byte` arrived of a message."""
+    size_byte = next(one.size_byte for one in deployment.plan.transfers if one.step_id == name)
+    return {name: Arrived(name, size_byte, n_byte, 1, is_first, seed=3)}
+
+
+def test_values_of_a_halo_that_arrived_are_used(make_context):
+    """The row that w1 sends w2 is 4 channels of 8 values; its first packet has two of the channels, the others are zero, by hand."""
+    context = make_context((1.0, 1.0), network=Residual())
+    network = context.network
+    deployment = MoDNN("hub", execution="halo", partial="use", **DEGRADE).deploy(context)
+    name = "first/exchange1/w1/w2"
+    with torch.no_grad():
+        x = torch.relu(network.first(torch.from_numpy(context.dataset.test.inputs)))
+        holed = x.clone()
+        holed[:, 2:, 3] = 0
+        branch = torch.cat([torch.relu(network.second(x))[:, :, :4], torch.relu(network.second(holed))[:, :, 4:]], 2)
+        y = x + branch
+        y = nn.functional.max_pool2d(torch.cat([y, -y], dim=1), 2)
+        expected = network.head(torch.relu(network.third(y)).flatten(1)).numpy()
+    some = arrived(deployment, name, 64, is_first=True)
+    assert some[name].size_byte == 128
+    found = deployment.predict_partial(deployment.plan.all_delivered - {name}, some)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    dropped = deployment.predict(deployment.plan.all_delivered - {name})
+    assert np.abs(found - dropped).max() > 1e-3 * np.abs(expected).max()
+
+
+def test_values_of_a_result_that_arrived_are_used_for_each_sample(make_context):
+    """Of the two packets of a linear layer's result one arrived, which of them is drawn for each sample; by hand."""
+    context = make_context((1.0, 1.0))
+    network = context.network
+    deployment = MoDNN("hub", partial="use", **DEGRADE).deploy(context)
+    name = "7/gather/w2"  # the second half of ten features, 5 values in 20 byte
+    some = arrived(deployment, name, 12, is_first=False)  # three values, and two
+    packets = some[name].packets(len(context.dataset.test))
+    assert packets.sum(axis=1).tolist() == [1] * len(packets)
+    assert 0 < packets[:, 0].sum() < len(packets)
+    with torch.no_grad():
+        hidden = network[:8](torch.from_numpy(context.dataset.test.inputs))
+        hidden[:, 5:8] *= torch.from_numpy(packets[:, :1])
+        hidden[:, 8:] *= torch.from_numpy(packets[:, 1:])
+        expected = network[8:](hidden).numpy()
+    found = deployment.predict_partial(deployment.plan.all_delivered - {name}, some)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_a_worker_waits_for_all_of_its_input(make_context):
+    """What arrived of a scattered tensor changes nothing; and who does not use parts is refused the option."""
+    deployment = MoDNN("hub", partial="use", **DEGRADE).deploy(make_context((1.0, 1.0)))
+    name = "0/scatter/w2"
+    without = deployment.plan.all_delivered - {name}
+    some = arrived(deployment, name, 64, is_first=True)
+    assert np.array_equal(deployment.predict_partial(without, some), deployment.predict(without))
+    for options in ({}, {"pruning": 0.5, **DEGRADE}, {"linear": "mscc", **DEGRADE}):
+        with pytest.raises(PlanError, match="partial 'use' needs on_missing 'degrade'"):
+            MoDNN("hub", partial="use", **options).deploy(make_context((1.0, 1.0)))
 
 
 def test_losses_with_the_same_effect_are_asked_once(make_context):

@@ -141,7 +141,10 @@ def test_the_owner_waits_from_its_previous_step(make_context):
     assert all(step.on_missing == "wait" for step in waiting.computes)
 
 
-@pytest.mark.parametrize("options", [{}, DEGRADE, {"owner_computes": True}, {"owner_computes": True, **DEGRADE}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, DEGRADE, {"owner_computes": True}, {"owner_computes": True, **DEGRADE}, {"partial": "use", **DEGRADE}],
+)
 @pytest.mark.parametrize(("source_id", "sink_id"), [("hub", "hub"), ("w1", "w2")])
 def test_conforms(make_context, options, source_id, sink_id):
     """The contract holds, whoever computes, whatever is done about losses, wherever the input comes from."""

@@ -63,7 +63,8 @@ def test_why_the_array_engine_is_not_used(model, reason: str) -> None:
 
 def test_the_event_engine_can_be_asked_for() -> None:
     study = shared([{}], engine="event")
-    assert "asks for" in why_not(study.cases[0], study)
+    assert "checks the invariants" in why_not(study.cases[0], study)
+    assert "asks for" in why_not(study.cases[0], replace(study, is_checked=False))
 
 
 def test_outcomes_are_combinations_of_outages_and_lost_messages() -> None:

@@ -15,6 +15,7 @@ import pytest
 from toy_study import Dying, Failing, OneOrNone, Unpicklable, shared
 
 from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.domain.records import Outage
 from edgesim.errors import EdgesimError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.exactly_k import ExactlyK
@@ -98,6 +99,25 @@ def test_a_question_without_an_answer_is_answered_wrongly(rows_of) -> None:
     assert rows["answered"].estimate.value == 0.0
     assert intact[0]["accuracy"] == 1.0
     assert intact[0]["outcome"] == "completed"
+
+
+class Doomed(OneOrNone):
+    """The hub is lost; that it is not is listed too, with probability 0."""
+
+    def outages(self, topology, streams):
+        return [Outage("hub")]
+
+    def outcomes(self, topology):
+        return [(0.0, []), (1.0, [Outage("hub")])]
+
+
+def test_what_cannot_happen_has_no_latency(rows_of) -> None:
+    """The only outcome with an answer has probability 0: there is no expected latency, and no answer."""
+    [rows], _ = rows_of([{"loss": Doomed(1.0)}])
+    assert isnan(rows["latency"].exact)
+    assert isnan(rows["latency_p95"].exact)
+    assert rows["answered"].exact == 0.0
+    assert rows["traffic"].exact == rows["traffic"].estimate.value
 
 
 def test_all_points_meet_the_same_failures(tmp_path: Path) -> None:

@@ -138,10 +138,10 @@ class OneOrNone:
 def shared(
     points: Sequence[dict[str, FailureModel]], deployment: ToyDeployment | None = None, **options: Any
 ) -> Shared:
-    """The toy at several factor points, which differ in their failure models; `options` are those of a case."""
+    """The toy at several factor points, which differ in their failure models, checked; `options` are those of a case."""
     topology = star()
     prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS)
     cases = tuple(
         Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
     )
-    return Shared((prepared,), cases, Deployments([deployment or ToyDeployment()]))
+    return Shared((prepared,), cases, Deployments([deployment or ToyDeployment()]), is_checked=True)

@@ -11,7 +11,7 @@ from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
 from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.engine.simulation import simulate, trace
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.draw import draw_outages, draw_renewals
 from edgesim.failures.gilbert_elliott import GilbertElliott
@@ -84,6 +84,19 @@ def test_cut_through_waits_for_the_slowest_link() -> None:
     topology = replace(topology, links=(first, slow, last))
     (record,) = simulate(across(topology, 10_000))
     assert record.latency_s == pytest.approx(0.001 + 0.040 + 0.001 + 0.006, rel=1e-12)
+
+
+def test_a_link_that_waits_for_packets_takes_no_power_meanwhile() -> None:
+    """The same: four devices idle for 48 ms, and 10, 40 and 10 ms of sending and receiving, though the last link is held for longer."""
+    topology = chain(3, LINK, forwarding="cut_through")
+    first, slow, last = topology.links
+    powered = replace(PROFILE, idle_w=1.0, transmit_w=2.0, receive_w=1.5)
+    devices = tuple(replace(device, profile=powered) for device in topology.devices)
+    topology = replace(topology, devices=devices, links=(first, replace(slow, bandwidth_bit_per_s=2e6), last))
+    result = trace(across(topology, 10_000))
+    assert result.records[0].energy_j == pytest.approx(4 * 1.0 * 0.048 + (1.0 + 0.5) * 0.060)
+    busy_s = {one.resource_id: one.utilisation * 0.048 for one in result.resources if one.kind == "link"}
+    assert busy_s == pytest.approx({"d0->d1": 0.010, "d1->d2": 0.040, "d2->d3": 0.037})
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 50])
