@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -123,36 +123,18 @@ def check_strategy(
         raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
 
 
-@dataclass(frozen=True)
-class _Partly:
-    """A deployment with what arrived of some messages besides those delivered; itself in the form of a deployment."""
-
-    whole: Any
-    arrived: Mapping[str, Arrived]
-
-    @property
-    def plan(self) -> Plan:
-        return self.whole.plan  # type: ignore[no-any-return]
-
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        return self.whole.predict_partial(delivered, self.arrived)  # type: ignore[no-any-return]
-
-    def describe(self) -> dict[str, Any]:
-        return {}
-
-
 def _check_partial(deployment: Deployment, copied: Deployment, context: DeploymentContext) -> None:
     """Check the answers when one of two packets of each transfer arrived, and when nothing arrived in part."""
     for transfer in deployment.plan.transfers:
         name, size_byte = transfer.step_id, transfer.size_byte
         delivered = deployment.plan.all_delivered - {name}
         plain = _checked_logits(deployment, delivered, context)
-        same = _checked_logits(_Partly(deployment, {}), delivered, context)
+        same = _checked_logits(deployment, delivered, context, {})
         is_same = plain is None if same is None else plain is not None and np.array_equal(plain, same)
         _check(is_same, f"with {name} lost and nothing of it arrived, predict_partial must answer as predict")
         for is_first in (True, False) if size_byte > 1 else ():
             some = {name: Arrived(name, size_byte, -(-size_byte // 2), 1, is_first, seed=0)}
-            answers = [_checked_logits(_Partly(one, some), delivered, context) for one in (deployment, copied)]
+            answers = [_checked_logits(one, delivered, context, some) for one in (deployment, copied)]
             is_same = answers[0] is None if answers[1] is None else np.array_equal(*answers)  # type: ignore[arg-type]
             _check(is_same, f"with one of two packets of {name}, a pickled copy answers differently")
 
@@ -308,12 +290,16 @@ def _check_places(plan: Plan, topology: Topology) -> None:
 
 
 def _checked_logits(
-    deployment: Deployment, delivered: frozenset[str], context: DeploymentContext
+    deployment: Any,
+    delivered: frozenset[str],
+    context: DeploymentContext,
+    arrived: Mapping[str, Arrived] | None = None,
 ) -> NDArray[np.float32] | None:
     """Return the logits, None when there is no answer; twice asked, twice the same."""
     lost = ", ".join(sorted(deployment.plan.all_delivered - delivered)) or "nothing"
+    predict = deployment.predict if arrived is None else partial(deployment.predict_partial, arrived=arrived)
     try:
-        answer: Any = deployment.predict(delivered)
+        answer: Any = predict(delivered)
     except PlanError:
         return None
     shape = (len(context.dataset.test), context.dataset.n_classes)
@@ -325,7 +311,7 @@ def _checked_logits(
     _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave logits that are not finite")
     kept: NDArray[np.float32] = answer.copy()
     _check(
-        np.array_equal(kept, deployment.predict(delivered)),
+        np.array_equal(kept, predict(delivered)),
         f"with {lost} lost, predict answers differently each time",
     )
     return kept

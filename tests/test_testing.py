@@ -74,6 +74,19 @@ class Historical(Answering):
 
 
 @dataclass
+class Partly(Answering):
+    """One that uses what arrived in part: it adds `more` to what it answers then."""
+
+    more: float = 0.0
+    always: float = 0.0
+    uses_partial = True
+
+    def predict_partial(self, delivered, arrived):
+        added = self.always + (self.more if arrived else 0.0)
+        return self.predict(delivered) + np.float32(added)
+
+
+@dataclass
 class Fixed:
     """A strategy that gives a fixed deployment."""
 
@@ -137,6 +150,17 @@ def test_an_answer_that_depends_on_history_is_found(context, right):
     """What was asked before must not matter."""
     with pytest.raises(AssertionError, match="asked in another order"):
         check_strategy(Fixed(Historical(PLAN, right.whole, right.rest)), context)
+
+
+def test_answers_to_parts_of_messages_are_checked(context, right):
+    """With a part another answer is right; without any it must be that of `predict`; never one that is no number."""
+    check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, more=1.0)), context)
+    with pytest.raises(
+        AssertionError, match="with t lost and nothing of it arrived, predict_partial must answer as predict"
+    ):
+        check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, always=1.0)), context)
+    with pytest.raises(AssertionError, match="with t lost, predict gave logits that are not finite"):
+        check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, more=np.nan)), context)
 
 
 def test_students_need_not_equal_the_network(context, right):

@@ -17,6 +17,7 @@ from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing
 from edgesim.engine.invariants import Checker
 from edgesim.engine.program import Program, compile_plan
 from edgesim.engine.simulation import simulate, trace
+from edgesim.engine.trial import Trial
 from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 
@@ -221,6 +222,19 @@ def test_broken_invariants_are_told() -> None:
     with pytest.raises(SimulationError, match="Little"):
         checker.closed(2, 0.5)
     assert math.isfinite(checker.n_checks)
+
+
+def test_every_trial_of_a_test_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although nobody asks for it here; see tests/conftest.py."""
+    end = Trial._end
+
+    def miscount(self: Trial, request: Any) -> None:
+        request.released_s -= 1.0
+        end(self, request)
+
+    monkeypatch.setattr(Trial, "_end", miscount)
+    with pytest.raises(SimulationError, match="Little"):
+        simulate(pair())
 
 
 def test_records_can_be_handed_over_so_that_memory_does_not_grow() -> None:

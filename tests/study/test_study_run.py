@@ -19,7 +19,8 @@ from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.check import RESERVED
 from edgesim.scenario.schema import Scenario
-from edgesim.study import parts, prepare, store
+from edgesim.study import parts, prepare, store, trial
+from edgesim.study import run as study
 from edgesim.study.lock import locked
 from edgesim.study.run import run
 
@@ -300,3 +301,14 @@ def test_differences_are_short(tmp_path: Path) -> None:
     new = {"a": {"b": 2, "c": [{"d": 3}]}, "e": "y", "f": 2}
     expected = f"a.b: 1 there, 2 here; a.c[0].d: 2 there, 3 here; e: {'x' * 37}... there, y here; and 2 more"
     assert store.differences(old, new) == expected
+
+
+def test_every_study_of_a_test_is_checked_in_whatever_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all tasks share says so, although nobody asks for it here; see tests/conftest.py."""
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        study, "perform", lambda shared, task: asked.append(shared.is_checked) or trial.perform(shared, task)
+    )
+    run(scenario(), workers=1, output=tmp_path / "r")
+    assert asked
+    assert all(asked)
