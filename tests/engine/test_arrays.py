@@ -102,6 +102,7 @@ def students(n=4, deadline_s=None, sizes=(300, 120)):
 CASES = {
     "nothing": {},
     "losses": {"loss": Bernoulli(0.2)},
+    "twice": {"loss": Bernoulli(0.2), "more": Bernoulli(0.3, links="w*->*")},
     "rare": {"loss": Bernoulli(1e-4, sampled_at=0.2)},
     "packets": {"loss": PacketBernoulli(0.1)},
     "rare packets": {"loss": PacketBernoulli(1e-4, sampled_at=0.1)},
