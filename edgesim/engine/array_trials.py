@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edgesim.engine.array_losses import BatchLosses, Passages
     from edgesim.engine.array_program import ArrayProgram, Task
-    from edgesim.engine.program import Hop
+    from edgesim.engine.ways import Hop
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
 

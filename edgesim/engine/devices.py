@@ -1,45 +1,27 @@
 """Devices that compute: cores in order of arrival, or cores shared by all computations at once.
 
-A `Job` is one computation. The device calls back when it is done, or when it is certain that it will never be.
+The device calls back when it is done, or when it is certain that it will never be.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 from edgesim.domain.topology import Device
 from edgesim.engine.outages import Downtime
+from edgesim.engine.request import Task
 from edgesim.engine.world import World
-
-
-class Job:
-    """One computation of one request at one device.
-
-    Parameters
-    ----------
-    request, index : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
-    left_s : time it still needs on a core of its own, in s.
-    arrived_s, mark_s : at a fair device: when it came, and the service given there at which it ends, in s.
-    """
-
-    __slots__ = ("arrived_s", "index", "left_s", "mark_s", "request")
-
-    def __init__(self, request: Any, index: int, left_s: float) -> None:
-        self.request = request
-        self.index = index
-        self.left_s = left_s
-        self.arrived_s = self.mark_s = 0.0
 
 
 class JobOwner(Protocol):
     """What hears of computations."""
 
-    def job_done(self, job: Job) -> None:
+    def job_done(self, task: Task) -> None:
         """Take note that a computation is done."""
 
-    def job_lost(self, job: Job) -> None:
+    def job_lost(self, task: Task) -> None:
         """Take note that a computation will never be done."""
 
 
@@ -65,43 +47,46 @@ class FifoDevice:
         self._downtime = world.downtimes.get(device.device_id)
         self._meter = world.device_meters[position]
 
-    def submit(self, job: Job) -> None:
-        """Take a computation."""
+    def submit(self, task: Task, left_s: float) -> None:
+        """Take a computation that needs `left_s` on a core."""
         clock = self._clock
         now_s = clock.now_s
         free_s = self._free_s[0]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
-        end_s = start_s + job.left_s
+        end_s = start_s + left_s
         if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
-            self._interrupt(job, start_s, down_s)
+            self._interrupt(task, left_s, start_s, down_s)
             return
-        self._occupy(job, start_s, end_s)
-        clock.after(end_s - now_s, self._on_end, job)
+        self._occupy(task, start_s, end_s)
+        clock.after(end_s - now_s, self._on_end, task)
 
-    def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
+    def _occupy(self, task: Task, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""
         if self._checker is not None:
             self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
         heapreplace(self._free_s, end_s)
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
-        job.request.busy_s[self._position] += until_s - start_s
+        task[0].busy_s[self._position] += until_s - start_s
         if self._meter is not None:
-            self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
+            self._meter.stay(self._clock.now_s, start_s, end_s, task)
 
-    def _interrupt(self, job: Job, start_s: float, down_s: float) -> None:
+    def _interrupt(self, task: Task, left_s: float, start_s: float, down_s: float) -> None:
         """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
         clock = self._clock
         now_s = clock.now_s
         if down_s > start_s:
-            self._occupy(job, start_s, down_s)
-            job.left_s -= down_s - start_s
+            self._occupy(task, start_s, down_s)
+            left_s -= down_s - start_s
         elif self._meter is not None:
-            self._meter.stay(now_s, down_s, down_s, (job.request.number, job.index))
+            self._meter.stay(now_s, down_s, down_s, task)
         up_s = _end_of_outage(self._device, self._downtime, down_s)
         if up_s == inf:
-            clock.after(down_s - now_s, self._owner.job_lost, job)
+            clock.after(down_s - now_s, self._owner.job_lost, task)
         else:
-            clock.after(up_s - now_s, self.submit, job)
+            clock.after(up_s - now_s, self._submit_again, (task, left_s))
+
+    def _submit_again(self, left: tuple[Task, float]) -> None:
+        self.submit(*left)
 
     def close(self) -> None:
         """End the trial; everything is accounted for already."""
@@ -110,6 +95,25 @@ class FifoDevice:
 def _end_of_outage(device: Device, downtime: Downtime | None, down_s: float) -> float:
     """Return when interrupted computations go on; inf when they are lost."""
     return inf if device.on_outage == "lost" or downtime is None else downtime.up_s(down_s)
+
+
+class _Job:
+    """One computation at a fair device.
+
+    Parameters
+    ----------
+    task : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
+    left_s : time it needs on a core of its own, in s.
+    arrived_s, mark_s : when it came, and the service given at the device at which it ends, in s.
+    """
+
+    __slots__ = ("arrived_s", "left_s", "mark_s", "task")
+
+    def __init__(self, task: Task, left_s: float, arrived_s: float, mark_s: float) -> None:
+        self.task = task
+        self.left_s = left_s
+        self.arrived_s = arrived_s
+        self.mark_s = mark_s
 
 
 class FairDevice:
@@ -129,7 +133,7 @@ class FairDevice:
         self._owner = owner
         self._downtime = downtime = world.downtimes.get(self._device.device_id)
         self._meter = world.device_meters[position]
-        self._jobs: list[tuple[float, int, Job]] = []
+        self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
         self._since_s = 0.0
         self._generation = 0
@@ -137,17 +141,16 @@ class FairDevice:
         self._is_down = downtime is not None and downtime.up_s(0.0) > 0.0
         self._watch()
 
-    def submit(self, job: Job) -> None:
-        """Take a computation."""
+    def submit(self, task: Task, left_s: float) -> None:
+        """Take a computation that needs `left_s` on a core of its own."""
         now_s = self._clock.now_s
         if self._meter is not None:
             self._meter.arrive(now_s)
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
-            self._clock.after(0.0, self._owner.job_lost, job)
+            self._clock.after(0.0, self._owner.job_lost, task)
             return
         self._advance()
-        job.arrived_s = now_s
-        job.mark_s = self._given_s + job.left_s
+        job = _Job(task, left_s, now_s, self._given_s + left_s)
         self._n_taken += 1
         heappush(self._jobs, (job.mark_s, self._n_taken, job))
         self._plan_next()
@@ -169,7 +172,7 @@ class FairDevice:
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
             for _, _, job in sorted(self._jobs):
                 self._leave(job)
-                self._clock.after(0.0, self._owner.job_lost, job)
+                self._clock.after(0.0, self._owner.job_lost, job.task)
             self._jobs.clear()
         self._watch()
         self._plan_next()
@@ -209,14 +212,14 @@ class FairDevice:
             ended.append(job)
         self._plan_next()
         for job in ended:
-            self._owner.job_done(job)
+            self._owner.job_done(job.task)
 
-    def _leave(self, job: Job) -> None:
+    def _leave(self, job: _Job) -> None:
         """Account for a computation that is done or lost."""
-        job.request.busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
+        job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
         if self._meter is not None:
             now_s = self._clock.now_s
-            self._meter.note((job.arrived_s, job.arrived_s, now_s), (job.request.number, job.index))
+            self._meter.note((job.arrived_s, job.arrived_s, now_s), job.task)
 
     def close(self) -> None:
         """End the trial: account for what still runs."""

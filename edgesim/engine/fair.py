@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.program import Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
+from edgesim.engine.ways import Stage, usage_per_bit
 from edgesim.engine.world import World
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class FairStages:
             if self._world.meters_of:
                 channel, *links = self._world.meters_of[hop.link.link_id]
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
-                channel.note(moments_s, (request.number, message.index), hop.link.link_id)
+                channel.note(moments_s, message.task, hop.link.link_id)
                 for meter in links:
                     meter.used(flow.joined_s, now_s, time_s)
         message.done = done

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.program import Hop
+from edgesim.engine.request import Task
+from edgesim.engine.ways import Hop, Line
 from edgesim.engine.world import World
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ class FifoStages:
     ----------
     world : the trial's surroundings.
     on_arrival : called with a message that has arrived, or what is left of it.
+    on_whole : called with the task of a message that has crossed its only link.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
     __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_meters_of",
-                 "_on_arrival", "_on_sent", "_world")  # fmt: skip
+                 "_on_arrival", "_on_sent", "_on_whole", "_world")  # fmt: skip
 
     def __init__(
         self,
         world: World,
         on_arrival: Callable[[Message], None],
+        on_whole: Callable[[Task], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -45,11 +48,37 @@ class FifoStages:
         self._meters_of = world.meters_of
         self._kind = world.program.kind
         self._on_arrival = on_arrival
+        self._on_whole = on_whole
         self._on_sent = on_sent
         self._free_s = [0.0] * world.program.n_channels
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
         }
+
+    def cross(self, task: Task, line: Line) -> bool:
+        """Let a message cross its only link, where nothing is lost, fails or is checked: `enter` in short.
+
+        Returns
+        -------
+        is_sent : False, and nothing is done, when the horizon cuts the message.
+        """
+        channel, src, dst, occupation_s, latency_s, wire_byte, kind, link_id = line
+        now_s = self._clock.now_s
+        free_s = self._free_s[channel]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        end_s = start_s + occupation_s
+        if end_s > self._horizon_s:
+            return False
+        self._free_s[channel] = end_s
+        if self._meters_of:
+            for meter in self._meters_of[link_id]:
+                meter.stay(now_s, start_s, end_s, task, link_id)
+        request, _ = task
+        request.traffic_byte[kind] += wire_byte
+        request.transmit_s[src] += end_s - start_s
+        request.receive_s[dst] += end_s - start_s
+        self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
+        return True
 
     def enter(self, message: Message) -> None:
         """Queue a message, or what an outage left of it, at its channel."""
@@ -110,9 +139,9 @@ class FifoStages:
         if message.started_s < 0.0:
             message.started_s = start_s
         if self._meters_of:
-            now_s, who, link_id = self._clock.now_s, (request.number, message.index), hop.link.link_id
+            now_s, link_id = self._clock.now_s, hop.link.link_id
             for meter in self._meters_of[link_id]:
-                meter.stay(now_s, start_s, end_s, who, link_id)
+                meter.stay(now_s, start_s, end_s, message.task, link_id)
         if end_s > self._horizon_s:
             cut_s = max(start_s, self._horizon_s)
             done = (
@@ -145,7 +174,7 @@ class FifoStages:
             self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
             for meter in self._meters_of.get(link.link_id, ()):
-                meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
+                meter.stay(now_s, down_s, down_s, message.task, link.link_id)
         up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
         if up_s < inf:
             self._clock.after(up_s - now_s, self.enter, message)

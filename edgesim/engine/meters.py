@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgesim.domain.records import ResourceRecord
+
+if TYPE_CHECKING:
+    from edgesim.engine.request import Task
 
 
 class Note(NamedTuple):
@@ -60,8 +63,8 @@ class Meter:
         """Count an arrival at a resource that reports changes of load."""
         self.n_arrived += self._from_s <= now_s
 
-    def stay(self, arrived_s: float, started_s: float, ended_s: float, who: tuple[int, int], link_id: str = "") -> None:
-        """Add one computation or message that came, was served and left; `who` is its request and step, by numbers."""
+    def stay(self, arrived_s: float, started_s: float, ended_s: float, task: Task, link_id: str = "") -> None:
+        """Add one computation or message that came, was served and left."""
         if self._from_s <= arrived_s and ended_s <= self.until_s:
             self.n_arrived += 1
             self._waiting += started_s - arrived_s
@@ -73,7 +76,7 @@ class Meter:
             self._busy += self._cut(started_s, ended_s)
             self._present += self._cut(arrived_s, ended_s)
         if self.notes is not None:
-            self.note((arrived_s, started_s, ended_s), who, link_id)
+            self.note((arrived_s, started_s, ended_s), task, link_id)
 
     def used(self, from_s: float, to_s: float, time_s: float) -> None:
         """Add `time_s` of use, evenly between two moments."""
@@ -81,10 +84,11 @@ class Meter:
             self._busy += time_s * self._cut(from_s, to_s) / (to_s - from_s)
             self._present += self._cut(from_s, to_s)
 
-    def note(self, moments_s: tuple[float, float, float], who: tuple[int, int], link_id: str = "") -> None:
+    def note(self, moments_s: tuple[float, float, float], task: Task, link_id: str = "") -> None:
         """Note a stay (came, served from, left), without counting it; for resources that report changes of load."""
         if self.notes is not None:
-            self.notes.append(Note(self.resource_id, *who, *moments_s, link_id))
+            request, index = task
+            self.notes.append(Note(self.resource_id, request.number, index, *moments_s, link_id))
 
     def load(self, now_s: float, load: float, n_present: int) -> None:
         """Note that from now on `load` servers are busy and `n_present` are served."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.records import Outage
-    from edgesim.engine.program import Hop, Program
+    from edgesim.engine.program import Program
+    from edgesim.engine.ways import Hop
     from edgesim.study.design import Case
 
 N_MOST = 2**14
