@@ -25,71 +25,93 @@ class JobOwner(Protocol):
         """Take note that a computation will never be done."""
 
 
-class FifoDevice:
-    """Cores that each serve one computation at a time, in order of arrival.
+class Devices:
+    """The devices of one trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
 
     Service is never interrupted in favour of another computation, so a core is just the time at which it is next free, and
-    a computation is one event.
+    a computation is one event. What all of them need is in lists by device: a large trial is slow for what it must fetch
+    from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_on_end", "_owner",
-                 "_position")  # fmt: skip
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_meters",
+                 "_on_end", "_owner", "_profiles")  # fmt: skip
 
-    def __init__(self, world: World, owner: JobOwner, position: int) -> None:
-        self._device = device = world.program.devices[position]
-        self._free_s = [0.0] * device.n_cores
-        self._position = position
+    def __init__(self, world: World, owner: JobOwner) -> None:
+        self._profiles = devices = world.program.devices
+        self._free_s = [0.0] * len(devices)  # when a core is next free
+        self._cores_s = {
+            position: [0.0] * device.n_cores for position, device in enumerate(devices) if device.n_cores > 1
+        }
+        self._fair = {
+            position: FairDevice(world, owner, position)
+            for position, device in enumerate(devices)
+            if device.sharing == "fair"
+        }
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._clock = world.clock
         self._owner = owner
         self._on_end = owner.job_done
-        self._downtime = world.downtimes.get(device.device_id)
-        self._meter = world.device_meters[position]
+        self._meters = world.device_meters
+        self._downtimes = world.device_downtimes
+        self._is_plain = not (self._cores_s or self._downtimes or self._meters) and self._checker is None
 
-    def submit(self, task: Task, left_s: float) -> None:
-        """Take a computation that needs `left_s` on a core."""
-        clock = self._clock
-        now_s = clock.now_s
-        free_s = self._free_s[0]
+    def submit(self, task: Task, device: int, left_s: float) -> None:
+        """Let a device take a computation that needs `left_s` on a core."""
+        if device in self._fair:
+            self._fair[device].submit(task, left_s)
+            return
+        now_s = self._clock.now_s
+        free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
-        if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
-            self._interrupt(task, left_s, start_s, down_s)
+        if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
+            self._free_s[device] = end_s
+            task[0].busy_s[device] += end_s - start_s
+        elif device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
+            self._interrupt((task, device, left_s), start_s, down_s)
             return
-        self._occupy(task, start_s, end_s)
-        clock.after(end_s - now_s, self._on_end, task)
+        else:
+            self._occupy(task, device, start_s, end_s)
+        self._clock.after(end_s - now_s, self._on_end, task)
 
-    def _occupy(self, task: Task, start_s: float, end_s: float) -> None:
+    def _occupy(self, task: Task, device: int, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""
         if self._checker is not None:
-            self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
-        heapreplace(self._free_s, end_s)
+            self._checker.served(self._profiles[device].device_id, self._free_s[device], start_s, end_s)
+        if device in self._cores_s:
+            heapreplace(self._cores_s[device], end_s)
+            self._free_s[device] = self._cores_s[device][0]
+        else:
+            self._free_s[device] = end_s
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
-        task[0].busy_s[self._position] += until_s - start_s
-        if self._meter is not None:
-            self._meter.stay(self._clock.now_s, start_s, end_s, task)
+        task[0].busy_s[device] += until_s - start_s
+        if self._meters:
+            self._meters[device].stay(self._clock.now_s, start_s, end_s, task)
 
-    def _interrupt(self, task: Task, left_s: float, start_s: float, down_s: float) -> None:
+    def _interrupt(self, job: tuple[Task, int, float], start_s: float, down_s: float) -> None:
         """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
+        task, device, left_s = job
         clock = self._clock
         now_s = clock.now_s
         if down_s > start_s:
-            self._occupy(task, start_s, down_s)
+            self._occupy(task, device, start_s, down_s)
             left_s -= down_s - start_s
-        elif self._meter is not None:
-            self._meter.stay(now_s, down_s, down_s, task)
-        up_s = _end_of_outage(self._device, self._downtime, down_s)
+        elif self._meters:
+            self._meters[device].stay(now_s, down_s, down_s, task)
+        up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
         if up_s == inf:
             clock.after(down_s - now_s, self._owner.job_lost, task)
         else:
-            clock.after(up_s - now_s, self._submit_again, (task, left_s))
+            clock.after(up_s - now_s, self._submit_again, (task, device, left_s))
 
-    def _submit_again(self, left: tuple[Task, float]) -> None:
-        self.submit(*left)
+    def _submit_again(self, job: tuple[Task, int, float]) -> None:
+        self.submit(*job)
 
     def close(self) -> None:
-        """End the trial; everything is accounted for already."""
+        """End the trial: account for what still runs at shared devices; at the others it is accounted for already."""
+        for device in self._fair.values():
+            device.close()
 
 
 def _end_of_outage(device: Device, downtime: Downtime | None, down_s: float) -> float:
@@ -131,8 +153,8 @@ class FairDevice:
         self._device = world.program.devices[position]
         self._clock = world.clock
         self._owner = owner
-        self._downtime = downtime = world.downtimes.get(self._device.device_id)
-        self._meter = world.device_meters[position]
+        self._downtime = downtime = world.device_downtimes.get(position)
+        self._meter = world.device_meters[position] if world.device_meters else None
         self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
         self._since_s = 0.0

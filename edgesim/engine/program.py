@@ -36,6 +36,8 @@ class Program:
     n_local : by step: number of inputs that are computations on the same device.
     users : by step: the steps that need it.
     rivals : by step: the other steps of its group of alternatives, empty without one.
+    alternatives : the steps with rivals.
+    delivered : by step: 0 for a transfer, of which nothing has come, and 2 for a computation.
     answer : index of the step whose end is the answer.
     peak_memory_byte : by device id, in byte.
     devices : the devices, by index.
@@ -65,6 +67,8 @@ class Program:
     n_local: tuple[int, ...]
     users: tuple[tuple[int, ...], ...]
     rivals: tuple[tuple[int, ...], ...]
+    alternatives: frozenset[int]
+    delivered: bytes
     answer: int
     peak_memory_byte: dict[str, int]
     devices: tuple[Device, ...]
@@ -176,6 +180,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         return made[key]
 
     crossings = [crossing(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
+    rivals = _rivals(plan, step_index)
     kinds = tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps)
     return Program(
         plan=plan,
@@ -206,7 +211,9 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         ),
         n_local=tuple(sum(is_compute[step_index[name]] for name in step.inputs) for step in plan.steps),
         users=tuple(tuple(indices) for indices in users),
-        rivals=_rivals(plan, step_index),
+        rivals=rivals,
+        alternatives=frozenset(index for index, others in enumerate(rivals) if others),
+        delivered=bytes(2 * is_one for is_one in is_compute),
         answer=step_index[plan.answer_id],
         peak_memory_byte=peak_memory_byte,
         devices=devices,

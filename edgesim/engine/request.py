@@ -8,6 +8,8 @@ from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.program import Program
 from edgesim.engine.world import World
 
+_BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
+
 
 class Request:
     """The state of one request.
@@ -34,21 +36,13 @@ class Request:
         self.come: set[int] = set()  # alternatives whose end the step that needs them knows
         self.timed: set[int] = set()  # steps whose deadline was started
         self.is_degraded = False  # a step went on with less than its inputs
-        self.delivered = bytearray(len(program.plan.transfers))
+        self.delivered = bytearray(program.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
         self.n_retransmitted = 0
         self.traffic_byte = [0, 0, 0]
         self.busy_s = [0.0] * n_devices
         self.transmit_s = [0.0] * n_devices
         self.receive_s = [0.0] * n_devices
-
-    @property
-    def lost(self) -> int:
-        """Bit i is set when transfer i was not delivered in time."""
-        if all(self.delivered):
-            return 0
-        bits = bytes(48 + (not is_delivered) for is_delivered in reversed(self.delivered))
-        return int(bits, 2)
 
 
 Task = tuple[Request, int]
@@ -62,7 +56,7 @@ def record(world: World, request: Request, outcome: Outcome, latency_s: float, w
         request.released_s,
         latency_s,
         outcome,
-        request.lost,
+        0 if all(request.delivered) else _lost(request.delivered),
         input_byte,
         intermediate_byte,
         result_byte,
@@ -70,6 +64,11 @@ def record(world: World, request: Request, outcome: Outcome, latency_s: float, w
         tuple(sorted(request.partial.items())) if request.partial else (),
         request.n_retransmitted,
     )
+
+
+def _lost(delivered: bytearray) -> int:
+    """Return a number of which bit i is set when transfer i was not delivered in time."""
+    return int(delivered[::-1].translate(_BITS, b"\2"), 2)
 
 
 def _energy_j(world: World, request: Request, waited_s: float) -> float:

@@ -12,7 +12,7 @@ from math import isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
-from edgesim.engine.devices import FairDevice, FifoDevice
+from edgesim.engine.devices import Devices
 from edgesim.engine.losses import GivenLosses, Losses
 from edgesim.engine.messages import Carrier
 from edgesim.engine.releases import Releases
@@ -61,10 +61,8 @@ class Trial:
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
-        self._devices = [
-            FairDevice(world, self, position) if device.sharing == "fair" else FifoDevice(world, self, position)
-            for position, device in enumerate(world.program.devices)
-        ]
+        self._devices = Devices(world, self)
+        self._submit = self._devices.submit
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
         self._carrier = Carrier(world, becoming, self.message_came, self.message_broke)
@@ -89,8 +87,7 @@ class Trial:
         """End the trial: sum up the requests that have something under way."""
         if self._active or self._releases.is_open:
             self.world.cut_to_horizon()
-        for device in self._devices:
-            device.close()
+        self._devices.close()
         self._carrier.close()
         present_s = 0.0
         for request in list(self._active.values()):
@@ -212,7 +209,7 @@ class Trial:
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
                 duration_s *= model.factor(program.devices[device], streams)
-        self._devices[device].submit((request, index), duration_s)
+        self._submit((request, index), device, duration_s)
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
         """Return what slows a device."""
@@ -229,7 +226,7 @@ class Trial:
         if index == program.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        n_new = 1 if not program.rivals[index] or self._is_first(request, index) else 0
+        n_new = 1 if index not in program.alternatives or self._is_first(request, index) else 0
         missing = request.missing
         for user in program.users[index]:
             missing[user] = n_missing = missing[user] - n_new
@@ -261,10 +258,10 @@ class Trial:
         program = self.program
         users = program.users[index]
         missing = request.missing
-        if program.rivals[index] and not self._is_first(request, index):
-            request.delivered[program.transfer_index[index]] = True  # it came, though nobody waits for it any more
+        if index in program.alternatives and not self._is_first(request, index):
+            request.delivered[index] = True  # it came, though nobody waits for it any more
         elif not _has_begun(missing, users):
-            request.delivered[program.transfer_index[index]] = True
+            request.delivered[index] = True
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
                 if n_missing == 0:
@@ -286,7 +283,9 @@ class Trial:
 
 def _has_begun(missing: list[int], indices: tuple[int, ...]) -> bool:
     """Return whether any of some computations has begun, given the inputs that each is missing."""
-    for index in indices:  # noqa: SIM110 - a generator takes longer
+    for index in indices:  # a generator takes longer
         if missing[index] < 0:
-            return True
-    return False
+            break
+    else:
+        return False
+    return True

@@ -23,7 +23,7 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
+    __slots__ = ("channel_meters", "checker", "clock", "device_downtimes", "device_meters", "downtimes", "has_outages", "horizon_s",
                  "link_meters", "meters_of", "notes", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
@@ -33,7 +33,12 @@ class World:
         self.has_outages = bool(downtimes)
         self.horizon_s = horizon_s
         self.checker = checker
-        self.device_meters: list[Meter | None] = [None] * len(program.devices)
+        self.device_downtimes = {
+            position: downtime
+            for position, device_id in enumerate(program.device_ids if downtimes else ())
+            if (downtime := downtimes.get(device_id)) is not None
+        }
+        self.device_meters: list[Meter] = []  # by device, if they are measured
         self.channel_meters: dict[int, Meter] | None = None
         self.link_meters: dict[str, Meter] = {}
         self.meters_of: dict[str, tuple[Meter, ...]] = {}  # by link: of its channel, and its own when that is a medium
@@ -61,7 +66,7 @@ class World:
     def meters(self) -> list[Meter]:
         """Return all meters: devices, channels, and links that share a medium."""
         channels = (self.channel_meters or {}).values()
-        return [*(meter for meter in self.device_meters if meter is not None), *channels, *self.link_meters.values()]
+        return [*self.device_meters, *channels, *self.link_meters.values()]
 
     def cut_to_horizon(self) -> None:
         """Let time pass until the horizon, if there is one."""
