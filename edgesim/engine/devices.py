@@ -58,7 +58,7 @@ class Devices:
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
-        if device in self._fair:
+        if self._fair and device in self._fair:
             self._fair[device].submit(task, left_s)
             return
         now_s = self._clock.now_s

@@ -115,18 +115,14 @@ class Carrier:
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
-        self._fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
+        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
         is_plain = self._losses is None and not world.has_outages and world.checker is None
-        self._lines = world.program.lines if is_plain else (None,) * len(world.program.steps)
+        self.lines = world.program.lines if is_plain else (None,) * len(world.program.steps)
 
     def send(self, task: Task) -> None:
-        """Send the message of a transfer."""
-        _, index = task
-        line = self._lines[index]
-        if line is not None and self._fifo.cross(task, line):
-            return
-        way = self._ways[index]
+        """Send the message of a transfer; where it has a line, `fifo.cross` is tried before."""
+        way = self._ways[task[1]]
         if way is None:
             return
         if way.transport is None:
@@ -143,7 +139,7 @@ class Carrier:
         """Draw what becomes of the packets, and let the message enter its first stage."""
         if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
-        (self._fair if message.stage.is_fair else self._fifo).enter(message)
+        (self._fair if message.stage.is_fair else self.fifo).enter(message)
 
     def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
@@ -152,7 +148,7 @@ class Carrier:
         if message.position < len(stages) and share > 0.0:
             message.stage = stage = stages[message.position]
             message.done, message.started_s = 0.0, -1.0
-            (self._fair if stage.is_fair else self._fifo).enter(message)
+            (self._fair if stage.is_fair else self.fifo).enter(message)
             return
         talk = message.talk
         if talk is not None:

@@ -24,7 +24,7 @@ class Program:
     plan : the plan.
     device_ids : devices of the plan and of its routes; positions are the device indices used below.
     idle_w, busy_w, transmit_w, receive_w : power by device, in W.
-    power_w : idle power, and what computing, sending and receiving add to it, each by device, in W.
+    power_w : by device: idle power, and what computing, sending and receiving add to it, in W.
     n_channels : media and links that messages occupy.
     steps : the plan's steps; positions are the step indices used below.
     device : by step: index of the computing device, or -1 for a transfer.
@@ -55,7 +55,7 @@ class Program:
     busy_w: tuple[float, ...]
     transmit_w: tuple[float, ...]
     receive_w: tuple[float, ...]
-    power_w: tuple[tuple[float, ...], ...]
+    power_w: tuple[tuple[float, float, float, float], ...]
     n_channels: int
     steps: tuple[Compute | Transfer, ...]
     device: tuple[int, ...]
@@ -189,11 +189,9 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         busy_w=tuple(profile.busy_w for profile in profiles),
         transmit_w=tuple(profile.transmit_w for profile in profiles),
         receive_w=tuple(profile.receive_w for profile in profiles),
-        power_w=(
-            tuple(profile.idle_w for profile in profiles),
-            tuple(profile.busy_w - profile.idle_w for profile in profiles),
-            tuple(profile.transmit_w - profile.idle_w for profile in profiles),
-            tuple(profile.receive_w - profile.idle_w for profile in profiles),
+        power_w=tuple(
+            (one.idle_w, one.busy_w - one.idle_w, one.transmit_w - one.idle_w, one.receive_w - one.idle_w)
+            for one in profiles
         ),
         steps=plan.steps,
         device=tuple(device_index[step.device_id] if isinstance(step, Compute) else -1 for step in plan.steps),

@@ -80,9 +80,9 @@ def _energy_j(world: World, request: Request, waited_s: float) -> float:
         total_s = world.downtimes.total_s
         up_s = [waited_s - total_s(device_id, from_s, to_s) for device_id in program.device_ids]
     energy_j = 0.0
-    times_s = (up_s, request.busy_s, request.transmit_s, request.receive_s)
-    for idle_w, compute_w, send_w, hear_w, device_up_s, busy_s, transmit_s, receive_s in zip(
-        *program.power_w, *times_s, strict=True
+    times_s = zip(up_s, request.busy_s, request.transmit_s, request.receive_s, strict=True)
+    for (idle_w, compute_w, send_w, hear_w), (device_up_s, busy_s, transmit_s, receive_s) in zip(
+        program.power_w, times_s, strict=True
     ):
         energy_j += idle_w * device_up_s + compute_w * busy_s + send_w * transmit_s + hear_w * receive_s
     return energy_j

@@ -62,11 +62,10 @@ class Trial:
         self._n_present = 0  # released and not ended
         self._n_released = 0
         self._devices = Devices(world, self)
-        self._submit = self._devices.submit
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
         self._carrier = Carrier(world, becoming, self.message_came, self.message_broke)
-        self._send = self._carrier.send
+        self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
 
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""
@@ -191,11 +190,15 @@ class Trial:
 
     def _begin(self, request: Request, index: int) -> None:
         """Start a step with whatever of its inputs is there."""
+        line = self._lines[index]
+        if line is not None and self._fifo.cross((request, index), line):
+            request.n_open += 1
+            return
         program = self.program
         device = program.device[index]
         if device < 0:
             request.n_open += 1
-            self._send((request, index))
+            self._carrier.send((request, index))
             return
         n_missing = request.missing[index]
         if n_missing < 0:
@@ -209,7 +212,7 @@ class Trial:
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
                 duration_s *= model.factor(program.devices[device], streams)
-        self._submit((request, index), device, duration_s)
+        self._devices.submit((request, index), device, duration_s)
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
         """Return what slows a device."""
@@ -259,8 +262,11 @@ class Trial:
         users = program.users[index]
         missing = request.missing
         if index in program.alternatives and not self._is_first(request, index):
-            request.delivered[index] = True  # it came, though nobody waits for it any more
-        elif not _has_begun(missing, users):
+            users = ()  # it came, though nobody waits for it any more
+        for user in users:
+            if missing[user] < 0:
+                break  # it has begun without the message
+        else:
             request.delivered[index] = True
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
@@ -274,18 +280,8 @@ class Trial:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""
         request, index = task
         program = self.program
-        if share > 0.0 and not _has_begun(request.missing, program.users[index]):
+        if share > 0.0 and not any(request.missing[user] < 0 for user in program.users[index]):
             request.partial[program.transfer_index[index]] = share
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
-
-
-def _has_begun(missing: list[int], indices: tuple[int, ...]) -> bool:
-    """Return whether any of some computations has begun, given the inputs that each is missing."""
-    for index in indices:  # a generator takes longer
-        if missing[index] < 0:
-            break
-    else:
-        return False
-    return True

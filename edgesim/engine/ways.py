@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple, cast
+from typing import cast
 
 from edgesim.domain.topology import Link
 from edgesim.interfaces import EndToEndTransport
@@ -100,26 +100,13 @@ class Way:
     packet_s: float
 
 
-class Line(NamedTuple):
-    """The only link of a message that needs nothing but the moment at which the link's channel is next free.
+Line = tuple[int, int, int, float, float, int, int, str]
+"""The only link of a message that needs nothing but the moment at which the link's channel is next free.
 
-    One `fifo` link without contention, and no end-to-end transport. It is read for each message, so it is flat.
-
-    Parameters
-    ----------
-    channel, src, dst, occupation_s, wire_byte : as of `Hop`.
-    latency_s, link_id : of the link.
-    kind : position of the transfer's kind in `TRAFFIC_KINDS`.
-    """
-
-    channel: int
-    src: int
-    dst: int
-    occupation_s: float
-    latency_s: float
-    wire_byte: int
-    kind: int
-    link_id: str
+One `fifo` link without contention, and no end-to-end transport. Flat, since it is read for each message: channel, src, dst,
+and occupation_s of its `Hop`, the link's latency in s, wire_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
+the link's id.
+"""
 
 
 def _stages(hops: tuple[Hop, ...], channels: Sequence[Channel], *, is_cut_through: bool) -> tuple[Stage, ...]:
@@ -177,6 +164,4 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
     if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
         return None
     link = hop.link
-    return Line(
-        hop.channel, hop.src, hop.dst, hop.occupation_s, link.latency_s, hop.wire_byte, kind, link.link_id
-    )  # fmt: skip
+    return hop.channel, hop.src, hop.dst, hop.occupation_s, link.latency_s, hop.wire_byte, kind, link.link_id
