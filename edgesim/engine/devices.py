@@ -33,8 +33,8 @@ class Devices:
     from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_meters",
-                 "_on_end", "_owner", "_profiles")  # fmt: skip
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
+                 "_owner", "_profiles", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices
@@ -52,9 +52,10 @@ class Devices:
         self._clock = world.clock
         self._owner = owner
         self._on_end = owner.job_done
-        self._meters = world.device_meters
+        self._stays = world.device_meters[0].stays if world.device_meters else None
         self._downtimes = world.device_downtimes
-        self._is_plain = not (self._cores_s or self._downtimes or self._meters) and self._checker is None
+        has_notes = self._stays is not None and self._stays.notes is not None
+        self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
@@ -68,6 +69,8 @@ class Devices:
         if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
+            if self._stays is not None:
+                self._stays.add(device, now_s, start_s, end_s)
         elif device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
             self._interrupt((task, device, left_s), start_s, down_s)
             return
@@ -86,8 +89,14 @@ class Devices:
             self._free_s[device] = end_s
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
         task[0].busy_s[device] += until_s - start_s
-        if self._meters:
-            self._meters[device].stay(self._clock.now_s, start_s, end_s, task)
+        self._stay(task, device, start_s, end_s)
+
+    def _stay(self, task: Task, device: int, start_s: float, end_s: float) -> None:
+        """Measure a stay that begins now."""
+        if self._stays is not None:
+            now_s = self._clock.now_s
+            self._stays.add(device, now_s, start_s, end_s)
+            self._stays.note(device, (now_s, start_s, end_s), task)
 
     def _interrupt(self, job: tuple[Task, int, float], start_s: float, down_s: float) -> None:
         """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
@@ -97,8 +106,8 @@ class Devices:
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
             left_s -= down_s - start_s
-        elif self._meters:
-            self._meters[device].stay(now_s, down_s, down_s, task)
+        else:
+            self._stay(task, device, down_s, down_s)
         up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
         if up_s == inf:
             clock.after(down_s - now_s, self._owner.job_lost, task)

@@ -55,7 +55,7 @@ class FairStages:
         if message.started_s < 0.0:
             message.started_s = now_s
             for hop in stage.hops:
-                for meter in world.meters_of.get(hop.link.link_id, ()):
+                for meter in world.meters_of(hop):
                     meter.arrive(now_s)
         amount_bit, usage = stage.amount_bit, stage.usage
         if message.passages is not None or message.share != 1.0:
@@ -106,8 +106,8 @@ class FairStages:
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s
-            if self._world.meters_of:
-                channel, *links = self._world.meters_of[hop.link.link_id]
+            if meters := self._world.meters_of(hop):
+                channel, *links = meters
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
                 channel.note(moments_s, message.task, hop.link.link_id)
                 for meter in links:

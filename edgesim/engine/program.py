@@ -42,7 +42,7 @@ class Program:
     peak_memory_byte : by device id, in byte.
     devices : the devices, by index.
     channels : the channels, by index.
-    links : the links that messages cross, each with the index of its channel.
+    medium_links : ids of the links that messages cross and that share a medium.
     ways : by step: how a transfer gets across, None for a computation.
     lines : by step: the only link of a transfer, where `Line` fits.
     first_steps : the steps without inputs.
@@ -73,7 +73,7 @@ class Program:
     peak_memory_byte: dict[str, int]
     devices: tuple[Device, ...]
     channels: tuple[Channel, ...]
-    links: tuple[tuple[str, int], ...]
+    medium_links: tuple[str, ...]
     ways: tuple[Way | None, ...]
     lines: tuple[Line | None, ...]
     first_steps: tuple[int, ...]
@@ -155,11 +155,13 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
     devices = tuple(topology.device_of[device_id] for device_id in device_ids)
     profiles = [device.profile for device in devices]
     channels = _Channels(topology)
+    medium_links: dict[str, int] = {}
 
     def hop(link: Link, size_byte: int) -> Hop:
         return Hop(
             link, channels.of(link), device_index[link.src_id], device_index[link.dst_id],
             link.occupation_s(size_byte), link.wire_byte(size_byte), link.n_packets(size_byte),
+            medium_links.setdefault(link.link_id, len(medium_links)) if link.medium_id else -1,
         )  # fmt: skip
 
     step_index = {step.step_id: index for index, step in enumerate(plan.steps)}
@@ -216,7 +218,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         peak_memory_byte=peak_memory_byte,
         devices=devices,
         channels=tuple(channels.channels),
-        links=tuple({hop.link.link_id: hop.channel for hops, _ in crossings for hop in hops}.items()),
+        medium_links=tuple(medium_links),
         first_steps=tuple(index for index, step in enumerate(plan.steps) if not step.inputs),
         deadline_steps=tuple(
             index for index, step in enumerate(plan.steps)

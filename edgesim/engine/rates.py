@@ -158,7 +158,7 @@ class FairChannels:
             flow.rate = rate
             flow.finish_s = now_s + flow.left_bit / rate
             first_s = min(first_s, flow.finish_s)
-        if self._meters is not None or self._checker is not None:
+        if self._meters or self._checker is not None:
             load: dict[int, float] = {}
             for flow in flows:
                 for channel, time_per_bit in flow.usage.items():
@@ -169,7 +169,7 @@ class FairChannels:
     def _report(self, load: Mapping[int, float]) -> None:
         if self._checker is not None:
             self._checker.loaded(load)
-        if self._meters is not None:
+        if self._meters:
             for channel, value in load.items():
                 self._meters[channel].load(self._clock.now_s, value, len(self._users.get(channel, ())))
 

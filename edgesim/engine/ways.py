@@ -33,6 +33,7 @@ class Hop:
     occupation_s : time on the channel, in s.
     wire_byte : bytes on the link, headers included.
     n_packets : packets of the message.
+    medium_link : number of the link among those that share a medium, or -1.
     """
 
     link: Link
@@ -42,6 +43,7 @@ class Hop:
     occupation_s: float
     wire_byte: int
     n_packets: int
+    medium_link: int
 
     def time_s(self, share: float) -> float:
         """Return the time on the channel when `share` of the packets are sent, in s; more than 1 with repetitions."""
@@ -100,12 +102,12 @@ class Way:
     packet_s: float
 
 
-Line = tuple[int, int, int, float, float, int, int, str]
+Line = tuple[int, int, int, float, float, int, int, int]
 """The only link of a message that needs nothing but the moment at which the link's channel is next free.
 
 One `fifo` link without contention, and no end-to-end transport. Flat, since it is read for each message: channel, src, dst,
 and occupation_s of its `Hop`, the link's latency in s, wire_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
-the link's id.
+medium_link.
 """
 
 
@@ -163,5 +165,4 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
     hop = stage.hops[0]
     if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
         return None
-    link = hop.link
-    return hop.channel, hop.src, hop.dst, hop.occupation_s, link.latency_s, hop.wire_byte, kind, link.link_id
+    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Literal
 
 from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
-from edgesim.engine.meters import Meter, Note
+from edgesim.engine.meters import Meter, Note, Stays
 from edgesim.engine.outages import Downtimes
 from edgesim.engine.program import Program
+from edgesim.engine.ways import Hop
 
 
 class World:
@@ -24,7 +24,7 @@ class World:
     """
 
     __slots__ = ("channel_meters", "checker", "clock", "device_downtimes", "device_meters", "downtimes", "has_outages", "horizon_s",
-                 "link_meters", "meters_of", "notes", "program")  # fmt: skip
+                 "link_meters", "notes", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -39,34 +39,38 @@ class World:
             if (downtime := downtimes.get(device_id)) is not None
         }
         self.device_meters: list[Meter] = []  # by device, if they are measured
-        self.channel_meters: dict[int, Meter] | None = None
-        self.link_meters: dict[str, Meter] = {}
-        self.meters_of: dict[str, tuple[Meter, ...]] = {}  # by link: of its channel, and its own when that is a medium
+        self.channel_meters: list[Meter] = []  # by channel
+        self.link_meters: list[Meter] = []  # of the links that share a medium, in order
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
         """Put a meter on every resource; with `has_notes` every stay at one is noted too."""
         self.notes = [] if has_notes else None
-
-        def meter(resource_id: str, kind: Literal["device", "link", "medium"], capacity: int = 1) -> Meter:
-            return Meter(resource_id, kind, capacity, window_s=(from_s, self.horizon_s), notes=self.notes)
-
+        window_s = (from_s, self.horizon_s)
         program = self.program
-        self.device_meters = [meter(device.device_id, "device", device.n_cores) for device in program.devices]
-        self.channel_meters = {
-            index: meter(channel.channel_id, "medium" if channel.is_medium else "link")
-            for index, channel in enumerate(program.channels)
-        }
-        for link_id, channel in program.links:
-            self.meters_of[link_id] = (self.channel_meters[channel],)
-            if program.channels[channel].is_medium:
-                self.link_meters[link_id] = Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
-                self.meters_of[link_id] += (self.link_meters[link_id],)
+        at_devices = Stays(program.device_ids, window_s, self.notes)
+        self.device_meters = [
+            Meter(at_devices, number, "device", device.n_cores, window_s)
+            for number, device in enumerate(program.devices)
+        ]
+        on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
+        self.channel_meters = [
+            Meter(on_channels, number, "medium" if channel.is_medium else "link", 1, window_s)
+            for number, channel in enumerate(program.channels)
+        ]
+        on_links = Stays(program.medium_links, window_s, None)
+        self.link_meters = [Meter(on_links, number, "link", 1, window_s) for number in range(len(program.medium_links))]
 
     def meters(self) -> list[Meter]:
         """Return all meters: devices, channels, and links that share a medium."""
-        channels = (self.channel_meters or {}).values()
-        return [*self.device_meters, *channels, *self.link_meters.values()]
+        return [*self.device_meters, *self.channel_meters, *self.link_meters]
+
+    def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
+        """Return the meters of a link: of its channel, and its own when that is a medium; none when nothing is measured."""
+        if not self.channel_meters:
+            return ()
+        own = (self.link_meters[hop.medium_link],) if hop.medium_link >= 0 else ()
+        return (self.channel_meters[hop.channel], *own)
 
     def cut_to_horizon(self) -> None:
         """Let time pass until the horizon, if there is one."""
