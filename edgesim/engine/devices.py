@@ -52,7 +52,7 @@ class Devices:
         self._clock = world.clock
         self._owner = owner
         self._on_end = owner.job_done
-        self._stays = world.device_meters[0].stays if world.device_meters else None
+        self._stays = world.at_devices
         self._downtimes = world.device_downtimes
         has_notes = self._stays is not None and self._stays.notes is not None
         self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
@@ -155,7 +155,7 @@ class FairDevice:
     """
 
     __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_position", "_since_s")  # fmt: skip
+                 "_position", "_since_s", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
@@ -163,7 +163,8 @@ class FairDevice:
         self._clock = world.clock
         self._owner = owner
         self._downtime = downtime = world.device_downtimes.get(position)
-        self._meter = world.device_meters[position] if world.device_meters else None
+        self._stays = world.at_devices
+        self._meter = world.at_devices.meter(position) if world.at_devices is not None else None
         self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
         self._since_s = 0.0
@@ -248,9 +249,8 @@ class FairDevice:
     def _leave(self, job: _Job) -> None:
         """Account for a computation that is done or lost."""
         job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
-        if self._meter is not None:
-            now_s = self._clock.now_s
-            self._meter.note((job.arrived_s, job.arrived_s, now_s), job.task)
+        if self._stays is not None:
+            self._stays.note(self._position, (job.arrived_s, job.arrived_s, self._clock.now_s), job.task)
 
     def close(self) -> None:
         """End the trial: account for what still runs."""

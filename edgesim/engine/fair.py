@@ -106,11 +106,10 @@ class FairStages:
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s
-            if meters := self._world.meters_of(hop):
-                channel, *links = meters
+            if self._world.on_channels is not None:
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
-                channel.note(moments_s, message.task, hop.link.link_id)
-                for meter in links:
+                self._world.on_channels.note(hop.channel, moments_s, message.task, hop.link.link_id)
+                for meter in self._world.meters_of(hop)[1:]:
                     meter.used(flow.joined_s, now_s, time_s)
         message.done = done
 

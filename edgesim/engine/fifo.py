@@ -45,8 +45,8 @@ class FifoStages:
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._has_outages = world.has_outages
-        self._on_channels = world.channel_meters[0].stays if world.channel_meters else None
-        self._on_links = world.link_meters[0].stays if world.link_meters else None
+        self._on_channels = world.on_channels
+        self._on_links = world.on_links
         self._kind = world.program.kind
         self._on_arrival = on_arrival
         self._on_whole = on_whole

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
 
+from edgesim.domain.records import ResourceRecord
 from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
 from edgesim.engine.meters import Meter, Note, Stays
@@ -23,8 +25,8 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("channel_meters", "checker", "clock", "device_downtimes", "device_meters", "downtimes", "has_outages", "horizon_s",
-                 "link_meters", "notes", "program")  # fmt: skip
+    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "downtimes", "has_outages", "horizon_s",
+                 "notes", "on_channels", "on_links", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -38,39 +40,37 @@ class World:
             for position, device_id in enumerate(program.device_ids if downtimes else ())
             if (downtime := downtimes.get(device_id)) is not None
         }
-        self.device_meters: list[Meter] = []  # by device, if they are measured
-        self.channel_meters: list[Meter] = []  # by channel
-        self.link_meters: list[Meter] = []  # of the links that share a medium, in order
+        self.at_devices: Stays | None = None  # by device, if resources are measured
+        self.on_channels: Stays | None = None  # by channel
+        self.on_links: Stays | None = None  # by link that shares a medium
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
-        """Put a meter on every resource; with `has_notes` every stay at one is noted too."""
+        """Measure every resource; with `has_notes` every stay at one is noted too."""
         self.notes = [] if has_notes else None
         window_s = (from_s, self.horizon_s)
         program = self.program
-        at_devices = Stays(program.device_ids, window_s, self.notes)
-        self.device_meters = [
-            Meter(at_devices, number, "device", device.n_cores, window_s)
-            for number, device in enumerate(program.devices)
-        ]
-        on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
-        self.channel_meters = [
-            Meter(on_channels, number, "medium" if channel.is_medium else "link", 1, window_s)
-            for number, channel in enumerate(program.channels)
-        ]
-        on_links = Stays(program.medium_links, window_s, None)
-        self.link_meters = [Meter(on_links, number, "link", 1, window_s) for number in range(len(program.medium_links))]
-
-    def meters(self) -> list[Meter]:
-        """Return all meters: devices, channels, and links that share a medium."""
-        return [*self.device_meters, *self.channel_meters, *self.link_meters]
+        self.at_devices = Stays(program.device_ids, window_s, self.notes)
+        self.on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
+        self.on_links = Stays(program.medium_links, window_s, None)
 
     def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
-        """Return the meters of a link: of its channel, and its own when that is a medium; none when nothing is measured."""
-        if not self.channel_meters:
+        """Return the meters of a link that is shared by rates: of its channel, and its own when that is a medium."""
+        if self.on_channels is None or self.on_links is None:
             return ()
-        own = (self.link_meters[hop.medium_link],) if hop.medium_link >= 0 else ()
-        return (self.channel_meters[hop.channel], *own)
+        own = (self.on_links.meter(hop.medium_link),) if hop.medium_link >= 0 else ()
+        return (self.on_channels.meter(hop.channel), *own)
+
+    def resources(self, to_s: float) -> Iterator[ResourceRecord]:
+        """Yield what was measured until `to_s`: of devices, channels, and links that share a medium."""
+        if self.at_devices is None or self.on_channels is None or self.on_links is None:
+            return
+        for number, device in enumerate(self.program.devices):
+            yield self.at_devices.record(number, "device", device.n_cores, to_s)
+        for number, channel in enumerate(self.program.channels):
+            yield self.on_channels.record(number, "medium" if channel.is_medium else "link", 1, to_s)
+        for number in range(len(self.program.medium_links)):
+            yield self.on_links.record(number, "link", 1, to_s)
 
     def cut_to_horizon(self) -> None:
         """Let time pass until the horizon, if there is one."""
