@@ -173,11 +173,9 @@ class FifoStages:
     def _note(self, task: Task, numbers: tuple[int, int], moments_s: tuple[float, float, float]) -> None:
         """Note a stay, given the numbers of the channel and, if that is a medium, of the link."""
         channel, medium_link = numbers
-        if self._on_channels is not None:
-            names = self._on_channels.resource_ids
-            is_medium = medium_link >= 0 and self._on_links is not None
-            link_id = self._on_links.resource_ids[medium_link] if is_medium else names[channel]
-            self._on_channels.note(channel, moments_s, task, link_id)
+        number, of = (channel, self._on_channels) if medium_link < 0 else (medium_link, self._on_links)
+        if self._on_channels is not None and of is not None:
+            self._on_channels.note(channel, moments_s, task, of.resource_ids[number])
 
     def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
         """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
