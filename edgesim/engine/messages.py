@@ -2,6 +2,9 @@
 
 A message passes the stages of its way one after another: `edgesim.engine.fifo` and `edgesim.engine.fair` say how. With an
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
+
+Most messages cross one `fifo` link, and nothing can happen to them there (`edgesim.engine.ways.Line`). They are no objects: the
+link's time is taken, and the arrival planned (`FifoStages.cross`). With losses, outages or checks every message goes the full way.
 """
 
 from __future__ import annotations
