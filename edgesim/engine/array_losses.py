@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.topology import Link
-    from edgesim.engine.program import Hop
+    from edgesim.engine.ways import Hop
     from edgesim.interfaces import BatchLinkTransport, BatchLossModel, BatchLossProcess, LossModel, PacketLossModel
     from edgesim.rng import BatchStreams
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgesim.engine.array_losses import BatchLosses, Passages
     from edgesim.engine.array_moments import Flags, Number
     from edgesim.engine.array_program import ArrayProgram, Server, Task
-    from edgesim.engine.program import Hop
+    from edgesim.engine.ways import Hop
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
 

@@ -32,7 +32,7 @@ class Moment:
 
     def __init__(self, callbacks: tuple[Callable[[Moment], None], ...]) -> None:
         self.callbacks = callbacks
-        self.calls: list[tuple[Callable[[Any], None], Any]] = []
+        self.calls: list[Any] = []  # a callback, its value, the next callback, its value...
 
 
 class Clock(simpy.Environment):
@@ -40,7 +40,8 @@ class Clock(simpy.Environment):
 
     Attributes
     ----------
-    n_events : what has happened, counted.
+    now_s : the present moment, in s from the start of the trial.
+    n_events : what has happened, counted when its moment is over.
     """
 
     def __init__(self) -> None:
@@ -48,12 +49,8 @@ class Clock(simpy.Environment):
         self._moments: dict[float, Moment] = {}
         self._callbacks = (self._perform,)
         self._is_over = False
+        self.now_s = 0.0
         self.n_events = 0
-
-    @property
-    def now_s(self) -> float:
-        """The present moment, in s from the start of the trial."""
-        return self._now
 
     def after(self, delay_s: float, callback: Callable[[_T], None], value: _T) -> None:
         """Call `callback` with a value, `delay_s` from now.
@@ -64,30 +61,35 @@ class Clock(simpy.Environment):
             When the delay is negative or not a number.
         """
         if not delay_s >= 0.0:
-            raise SimulationError(f"at {self._now!r} s something is to happen after {delay_s!r} s")
+            raise SimulationError(f"at {self.now_s!r} s something is to happen after {delay_s!r} s")
         moment_s = self._now + delay_s
         moment = self._moments.get(moment_s)
         if moment is None:
             moment = self._moments[moment_s] = Moment(self._callbacks)
             heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
-        moment.calls.append((callback, value))
+        calls = moment.calls
+        calls.append(callback)
+        calls.append(value)
 
     def settle(self, callback: Callable[[None], None]) -> None:
         """Call `callback` with nothing when everything else of the present moment has happened."""
         moment = Moment(self._callbacks)
-        moment.calls.append((callback, None))
+        moment.calls += (callback, None)
         heappush(self._queue, (self._now, _LAST, next(self._eid), moment))  # type: ignore[misc]
 
     def _perform(self, moment: Moment) -> None:
         """Let everything of a moment happen, also what is planned for it meanwhile."""
-        n_before = self.n_events
-        for n_events, (callback, value) in enumerate(moment.calls, n_before + 1):
-            self.n_events = n_events
+        self.now_s = now_s = self._now
+        n_events = self.n_events
+        calls = iter(moment.calls)
+        for callback, value in zip(calls, calls, strict=True):
+            n_events += 1
             callback(value)
             if self._is_over:
                 break
-        if self._moments.get(self._now) is moment:
-            del self._moments[self._now]
+        self.n_events = n_events
+        if self._moments.get(now_s) is moment:
+            del self._moments[now_s]
 
     def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
         """Let events happen in order of time, until `stop` or `until_s`.
@@ -114,4 +116,4 @@ class Clock(simpy.Environment):
 
     def skip_to(self, moment_s: float) -> None:
         """Let time pass in which nothing happens."""
-        self._now = max(self._now, moment_s)
+        self._now = self.now_s = max(self.now_s, moment_s)

@@ -1,115 +1,150 @@
 """Devices that compute: cores in order of arrival, or cores shared by all computations at once.
 
-A `Job` is one computation. The device calls back when it is done, or when it is certain that it will never be.
+The device calls back when it is done, or when it is certain that it will never be.
 """
 
 from __future__ import annotations
 
 from heapq import heappop, heappush, heapreplace
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol
 
 from edgesim.domain.topology import Device
 from edgesim.engine.outages import Downtime
+from edgesim.engine.request import Task
 from edgesim.engine.world import World
-
-
-class Job:
-    """One computation of one request at one device.
-
-    Parameters
-    ----------
-    request, index : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
-    left_s : time it still needs on a core of its own, in s.
-    arrived_s, mark_s : at a fair device: when it came, and the service given there at which it ends, in s.
-    """
-
-    __slots__ = ("arrived_s", "index", "left_s", "mark_s", "request")
-
-    def __init__(self, request: Any, index: int, left_s: float) -> None:
-        self.request = request
-        self.index = index
-        self.left_s = left_s
-        self.arrived_s = self.mark_s = 0.0
 
 
 class JobOwner(Protocol):
     """What hears of computations."""
 
-    def job_done(self, job: Job) -> None:
+    def job_done(self, task: Task) -> None:
         """Take note that a computation is done."""
 
-    def job_lost(self, job: Job) -> None:
+    def job_lost(self, task: Task) -> None:
         """Take note that a computation will never be done."""
 
 
-class FifoDevice:
-    """Cores that each serve one computation at a time, in order of arrival.
+class Devices:
+    """The devices of one trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
 
     Service is never interrupted in favour of another computation, so a core is just the time at which it is next free, and
-    a computation is one event.
+    a computation is one event. What all of them need is in lists by device: a large trial is slow for what it must fetch
+    from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_device", "_downtime", "_free_s", "_horizon_s", "_meter", "_on_end", "_owner",
-                 "_position")  # fmt: skip
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
+                 "_owner", "_profiles", "_stays")  # fmt: skip
 
-    def __init__(self, world: World, owner: JobOwner, position: int) -> None:
-        self._device = device = world.program.devices[position]
-        self._free_s = [0.0] * device.n_cores
-        self._position = position
+    def __init__(self, world: World, owner: JobOwner) -> None:
+        self._profiles = devices = world.program.devices
+        self._free_s = [0.0] * len(devices)  # when a core is next free
+        self._cores_s = {
+            position: [0.0] * device.n_cores for position, device in enumerate(devices) if device.n_cores > 1
+        }
+        self._fair = {
+            position: FairDevice(world, owner, position)
+            for position, device in enumerate(devices)
+            if device.sharing == "fair"
+        }
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._clock = world.clock
         self._owner = owner
         self._on_end = owner.job_done
-        self._downtime = world.downtimes.get(device.device_id)
-        self._meter = world.device_meters[position]
+        self._stays = world.at_devices
+        self._downtimes = world.device_downtimes
+        has_notes = self._stays is not None and self._stays.notes is not None
+        self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
 
-    def submit(self, job: Job) -> None:
-        """Take a computation."""
-        clock = self._clock
-        now_s = clock.now_s
-        free_s = self._free_s[0]
-        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
-        end_s = start_s + job.left_s
-        if self._downtime is not None and (down_s := self._downtime.first_s(now_s, end_s)) < inf:
-            self._interrupt(job, start_s, down_s)
+    def submit(self, task: Task, device: int, left_s: float) -> None:
+        """Let a device take a computation that needs `left_s` on a core."""
+        if self._fair and device in self._fair:
+            self._fair[device].submit(task, left_s)
             return
-        self._occupy(job, start_s, end_s)
-        clock.after(end_s - now_s, self._on_end, job)
+        now_s = self._clock.now_s
+        free_s = self._free_s[device]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        end_s = start_s + left_s
+        if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
+            self._free_s[device] = end_s
+            task[0].busy_s[device] += end_s - start_s
+            if self._stays is not None:
+                self._stays.add(device, now_s, start_s, end_s)
+        elif device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
+            self._interrupt((task, device, left_s), start_s, down_s)
+            return
+        else:
+            self._occupy(task, device, start_s, end_s)
+        self._clock.after(end_s - now_s, self._on_end, task)
 
-    def _occupy(self, job: Job, start_s: float, end_s: float) -> None:
+    def _occupy(self, task: Task, device: int, start_s: float, end_s: float) -> None:
         """Let a computation have a core."""
         if self._checker is not None:
-            self._checker.served(self._device.device_id, self._free_s[0], start_s, end_s)
-        heapreplace(self._free_s, end_s)
+            self._checker.served(self._profiles[device].device_id, self._free_s[device], start_s, end_s)
+        if device in self._cores_s:
+            heapreplace(self._cores_s[device], end_s)
+            self._free_s[device] = self._cores_s[device][0]
+        else:
+            self._free_s[device] = end_s
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
-        job.request.busy_s[self._position] += until_s - start_s
-        if self._meter is not None:
-            self._meter.stay(self._clock.now_s, start_s, end_s, (job.request.number, job.index))
+        task[0].busy_s[device] += until_s - start_s
+        self._stay(task, device, start_s, end_s)
 
-    def _interrupt(self, job: Job, start_s: float, down_s: float) -> None:
+    def _stay(self, task: Task, device: int, start_s: float, end_s: float) -> None:
+        """Measure a stay that begins now."""
+        if self._stays is not None:
+            now_s = self._clock.now_s
+            self._stays.add(device, now_s, start_s, end_s)
+            self._stays.note(device, (now_s, start_s, end_s), task)
+
+    def _interrupt(self, job: tuple[Task, int, float], start_s: float, down_s: float) -> None:
         """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
+        task, device, left_s = job
         clock = self._clock
         now_s = clock.now_s
         if down_s > start_s:
-            self._occupy(job, start_s, down_s)
-            job.left_s -= down_s - start_s
-        elif self._meter is not None:
-            self._meter.stay(now_s, down_s, down_s, (job.request.number, job.index))
-        up_s = _end_of_outage(self._device, self._downtime, down_s)
-        if up_s == inf:
-            clock.after(down_s - now_s, self._owner.job_lost, job)
+            self._occupy(task, device, start_s, down_s)
+            left_s -= down_s - start_s
         else:
-            clock.after(up_s - now_s, self.submit, job)
+            self._stay(task, device, down_s, down_s)
+        up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
+        if up_s == inf:
+            clock.after(down_s - now_s, self._owner.job_lost, task)
+        else:
+            clock.after(up_s - now_s, self._submit_again, (task, device, left_s))
+
+    def _submit_again(self, job: tuple[Task, int, float]) -> None:
+        self.submit(*job)
 
     def close(self) -> None:
-        """End the trial; everything is accounted for already."""
+        """End the trial: account for what still runs at shared devices; at the others it is accounted for already."""
+        for device in self._fair.values():
+            device.close()
 
 
 def _end_of_outage(device: Device, downtime: Downtime | None, down_s: float) -> float:
     """Return when interrupted computations go on; inf when they are lost."""
     return inf if device.on_outage == "lost" or downtime is None else downtime.up_s(down_s)
+
+
+class _Job:
+    """One computation at a fair device.
+
+    Parameters
+    ----------
+    task : the request, whose `busy_s` adds up the core time by device, and the step of the plan.
+    left_s : time it needs on a core of its own, in s.
+    arrived_s, mark_s : when it came, and the service given at the device at which it ends, in s.
+    """
+
+    __slots__ = ("arrived_s", "left_s", "mark_s", "task")
+
+    def __init__(self, task: Task, left_s: float, arrived_s: float, mark_s: float) -> None:
+        self.task = task
+        self.left_s = left_s
+        self.arrived_s = arrived_s
+        self.mark_s = mark_s
 
 
 class FairDevice:
@@ -120,16 +155,17 @@ class FairDevice:
     """
 
     __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_position", "_since_s")  # fmt: skip
+                 "_position", "_since_s", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
         self._device = world.program.devices[position]
         self._clock = world.clock
         self._owner = owner
-        self._downtime = downtime = world.downtimes.get(self._device.device_id)
-        self._meter = world.device_meters[position]
-        self._jobs: list[tuple[float, int, Job]] = []
+        self._downtime = downtime = world.device_downtimes.get(position)
+        self._stays = world.at_devices
+        self._meter = world.at_devices.meter(position) if world.at_devices is not None else None
+        self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
         self._since_s = 0.0
         self._generation = 0
@@ -137,17 +173,16 @@ class FairDevice:
         self._is_down = downtime is not None and downtime.up_s(0.0) > 0.0
         self._watch()
 
-    def submit(self, job: Job) -> None:
-        """Take a computation."""
+    def submit(self, task: Task, left_s: float) -> None:
+        """Take a computation that needs `left_s` on a core of its own."""
         now_s = self._clock.now_s
         if self._meter is not None:
             self._meter.arrive(now_s)
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
-            self._clock.after(0.0, self._owner.job_lost, job)
+            self._clock.after(0.0, self._owner.job_lost, task)
             return
         self._advance()
-        job.arrived_s = now_s
-        job.mark_s = self._given_s + job.left_s
+        job = _Job(task, left_s, now_s, self._given_s + left_s)
         self._n_taken += 1
         heappush(self._jobs, (job.mark_s, self._n_taken, job))
         self._plan_next()
@@ -169,7 +204,7 @@ class FairDevice:
         if self._is_down and _end_of_outage(self._device, self._downtime, now_s) == inf:
             for _, _, job in sorted(self._jobs):
                 self._leave(job)
-                self._clock.after(0.0, self._owner.job_lost, job)
+                self._clock.after(0.0, self._owner.job_lost, job.task)
             self._jobs.clear()
         self._watch()
         self._plan_next()
@@ -209,14 +244,13 @@ class FairDevice:
             ended.append(job)
         self._plan_next()
         for job in ended:
-            self._owner.job_done(job)
+            self._owner.job_done(job.task)
 
-    def _leave(self, job: Job) -> None:
+    def _leave(self, job: _Job) -> None:
         """Account for a computation that is done or lost."""
-        job.request.busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
-        if self._meter is not None:
-            now_s = self._clock.now_s
-            self._meter.note((job.arrived_s, job.arrived_s, now_s), (job.request.number, job.index))
+        job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
+        if self._stays is not None:
+            self._stays.note(self._position, (job.arrived_s, job.arrived_s, self._clock.now_s), job.task)
 
     def close(self) -> None:
         """End the trial: account for what still runs."""

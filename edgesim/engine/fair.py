@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.program import Hop, Stage, usage_per_bit
 from edgesim.engine.rates import FairChannels, Flow
+from edgesim.engine.ways import Hop, Stage, usage_per_bit
 from edgesim.engine.world import World
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class FairStages:
         if message.started_s < 0.0:
             message.started_s = now_s
             for hop in stage.hops:
-                for meter in world.meters_of.get(hop.link.link_id, ()):
+                for meter in world.meters_of(hop):
                     meter.arrive(now_s)
         amount_bit, usage = stage.amount_bit, stage.usage
         if message.passages is not None or message.share != 1.0:
@@ -110,11 +110,10 @@ class FairStages:
             time_s = hop.time_s(passage.sent) * (done - message.done)
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s * (self._heard(hop, flow) if self._world.has_outages else 1.0)
-            if self._world.meters_of:
-                channel, *links = self._world.meters_of[hop.link.link_id]
+            if self._world.on_channels is not None:
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
-                channel.note(moments_s, (request.number, message.index), hop.link.link_id)
-                for meter in links:
+                self._world.on_channels.note(hop.channel, moments_s, message.task, hop.link.link_id)
+                for meter in self._world.meters_of(hop)[1:]:
                     meter.used(flow.joined_s, now_s, time_s)
         message.done = done
 

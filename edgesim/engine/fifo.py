@@ -11,7 +11,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edgesim.engine.program import Hop
+from edgesim.engine.request import Task
+from edgesim.engine.ways import Hop, Line
 from edgesim.engine.world import World
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ class FifoStages:
     ----------
     world : the trial's surroundings.
     on_arrival : called with a message that has arrived, or what is left of it.
+    on_whole : called with the task of a message that has crossed its only link.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_meters_of",
-                 "_on_arrival", "_on_sent", "_world")  # fmt: skip
+    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
+                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_world")  # fmt: skip
 
     def __init__(
         self,
         world: World,
         on_arrival: Callable[[Message], None],
+        on_whole: Callable[[Task], None],
         on_sent: Callable[[Message, float, float], None],
     ) -> None:
         self._world = world
@@ -42,14 +45,44 @@ class FifoStages:
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._has_outages = world.has_outages
-        self._meters_of = world.meters_of
+        self._on_channels = world.on_channels
+        self._on_links = world.on_links
         self._kind = world.program.kind
         self._on_arrival = on_arrival
+        self._on_whole = on_whole
         self._on_sent = on_sent
         self._free_s = [0.0] * world.program.n_channels
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
         }
+
+    def cross(self, task: Task, line: Line) -> bool:
+        """Let a message cross its only link, where nothing is lost, fails or is checked: `enter` in short.
+
+        Returns
+        -------
+        is_sent : False, and nothing is done, when the horizon cuts the message.
+        """
+        channel, src, dst, occupation_s, latency_s, wire_byte, kind, medium_link = line
+        now_s = self._clock.now_s
+        free_s = self._free_s[channel]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        end_s = start_s + occupation_s
+        if end_s > self._horizon_s:
+            return False
+        self._free_s[channel] = end_s
+        if self._on_channels is not None:
+            self._on_channels.add(channel, now_s, start_s, end_s)
+            if medium_link >= 0 and self._on_links is not None:
+                self._on_links.add(medium_link, now_s, start_s, end_s)
+            if self._on_channels.notes is not None:
+                self._note(task, (channel, medium_link), (now_s, start_s, end_s))
+        request, _ = task
+        request.traffic_byte[kind] += wire_byte
+        request.transmit_s[src] += end_s - start_s
+        request.receive_s[dst] += end_s - start_s
+        self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
+        return True
 
     def enter(self, message: Message) -> None:
         """Queue a message, or what an outage left of it, at its channel."""
@@ -111,10 +144,7 @@ class FifoStages:
             self._before[hop.channel].append((end_s, hop.src))
         if message.started_s < 0.0:
             message.started_s = start_s
-        if self._meters_of:
-            now_s, who, link_id = self._clock.now_s, (request.number, message.index), hop.link.link_id
-            for meter in self._meters_of[link_id]:
-                meter.stay(now_s, start_s, end_s, who, link_id)
+        self._stay(message, hop, start_s, end_s)
         if end_s > self._horizon_s:
             cut_s = max(start_s, self._horizon_s)
             done = (
@@ -133,6 +163,24 @@ class FifoStages:
         request.receive_s[hop.dst] += (heard_until_s - start_s) * message.pace
         message.done = done
 
+    def _stay(self, message: Message, hop: Hop, start_s: float, end_s: float) -> None:
+        """Measure a stay that begins now, on the channel and on the link."""
+        if self._on_channels is None:
+            return
+        now_s = self._clock.now_s
+        self._on_channels.add(hop.channel, now_s, start_s, end_s)
+        if hop.medium_link >= 0 and self._on_links is not None:
+            self._on_links.add(hop.medium_link, now_s, start_s, end_s)
+        if self._on_channels.notes is not None:
+            self._note(message.task, (hop.channel, hop.medium_link), (now_s, start_s, end_s))
+
+    def _note(self, task: Task, numbers: tuple[int, int], moments_s: tuple[float, float, float]) -> None:
+        """Note a stay, given the numbers of the channel and, if that is a medium, of the link."""
+        channel, medium_link = numbers
+        number, of = (channel, self._on_channels) if medium_link < 0 else (medium_link, self._on_links)
+        if self._on_channels is not None and of is not None:
+            self._on_channels.note(channel, moments_s, task, of.resource_ids[number])
+
     def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
         """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
         hop = message.stage.hops[0]
@@ -148,8 +196,7 @@ class FifoStages:
             done = message.done + (1.0 - message.done) * ((down_s - start_s) / (end_s - start_s))
             self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
-            for meter in self._meters_of.get(link.link_id, ()):
-                meter.stay(now_s, down_s, down_s, (message.request.number, message.index), link.link_id)
+            self._stay(message, hop, down_s, down_s)
         up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
         if up_s < inf:
             self._clock.after(up_s - now_s, self.enter, message)

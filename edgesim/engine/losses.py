@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from edgesim.domain.topology import Link
 from edgesim.engine.invariants import Checker
-from edgesim.engine.program import Hop, Way
+from edgesim.engine.ways import Hop, Way
 from edgesim.interfaces import LinkTransport, LossModel, LossProcess, PacketLossModel
 from edgesim.network.transport import Datagram
 from edgesim.rng import ReplicationStreams

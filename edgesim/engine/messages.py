@@ -2,19 +2,22 @@
 
 A message passes the stages of its way one after another: `edgesim.engine.fifo` and `edgesim.engine.fair` say how. With an
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
+
+Most messages cross one `fifo` link, and nothing can happen to them there (`edgesim.engine.ways.Line`). They are no objects: the
+link's time is taken, and the arrival planned (`FifoStages.cross`). With losses, outages or checks every message goes the full way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from math import floor, inf
-from typing import Any
 
 from edgesim.domain.transport import Burst
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import GivenLosses, Losses, Passage
-from edgesim.engine.program import Hop, Stage, Way
+from edgesim.engine.request import Task
+from edgesim.engine.ways import Hop, Stage, Way
 from edgesim.engine.world import World
 
 _WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding must not lose a message
@@ -26,18 +29,18 @@ class Message:
 
     Parameters
     ----------
-    request, index : the request and the step of the plan.
+    task : the request and the step of the plan.
     way : its way.
     share : share of the packets of the transfer that it carries.
     talk : the conversation that it is a burst of, or None.
     """
 
     __slots__ = ("done", "index", "lead_s", "pace", "passages", "position", "request", "share", "stage", "started_s", "tail_s",
-                 "talk", "way")  # fmt: skip
+                 "talk", "task", "way")  # fmt: skip
 
-    def __init__(self, request: Any, index: int, way: Way, share: float, talk: Talk | None) -> None:
-        self.request = request
-        self.index = index
+    def __init__(self, task: Task, way: Way, share: float, talk: Talk | None) -> None:
+        self.task = task
+        self.request, self.index = task
         self.way = way
         self.share = share
         self.talk = talk
@@ -79,11 +82,10 @@ class Message:
 class Talk:
     """A conversation of an end-to-end transport about one message."""
 
-    __slots__ = ("burst", "bursts", "index", "is_over", "lead_s", "n_open", "received", "request", "way")
+    __slots__ = ("burst", "bursts", "is_over", "lead_s", "n_open", "received", "task", "way")
 
-    def __init__(self, request: Any, index: int, way: Way, bursts: Generator[Burst, int, None]) -> None:
-        self.request = request
-        self.index = index
+    def __init__(self, task: Task, way: Way, bursts: Generator[Burst, int, None]) -> None:
+        self.task = task
         self.way = way
         self.bursts = bursts
         self.burst = next(bursts)
@@ -100,30 +102,37 @@ class Carrier:
     ----------
     world : the trial's surroundings.
     losses : what loses packets.
-    on_end : called with the request, the step, and the share of the packets that arrived; no more will come.
+    on_whole : called with the task of a message that arrived as a whole.
+    on_part : called with the task of another one, and the share of the packets that arrived; no more will come.
     """
 
-    def __init__(self, world: World, losses: Losses | GivenLosses, on_end: Callable[[Any, int, float], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        losses: Losses | GivenLosses,
+        on_whole: Callable[[Task], None],
+        on_part: Callable[[Task, float], None],
+    ) -> None:
         self._world = world
         self._clock = world.clock
         self._ways = world.program.ways
         self._losses = losses or None
-        self._on_end = on_end
-        self._fifo = FifoStages(world, self._on_arrival, self._go_on)
+        self._on_whole = on_whole
+        self._on_part = on_part
+        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
+        is_plain = self._losses is None and not world.has_outages and world.checker is None
+        self.lines = world.program.lines if is_plain else (None,) * len(world.program.steps)
 
-    def send(self, request: Any, index: int) -> None:
-        """Send the message of a transfer."""
-        way = self._ways[index]
+    def send(self, task: Task) -> None:
+        """Send the message of a transfer; where it has a line, `fifo.cross` is tried before."""
+        way = self._ways[task[1]]
         if way is None:
             return
         if way.transport is None:
-            message = Message(request, index, way, 1.0, None)
-            if self._losses is not None:
-                message.passages = self._losses.draw(way, 1.0, request, index)
-            (self._fair if message.stage.is_fair else self._fifo).enter(message)
+            self._launch(Message(task, way, 1.0, None))
             return
-        talk = Talk(request, index, way, way.transport.bursts(way.n_packets, way.round_trip_s))
+        talk = Talk(task, way, way.transport.bursts(way.n_packets, way.round_trip_s))
         self._clock.after(talk.burst.delay_s, self._on_burst, talk)
 
     def close(self) -> None:
@@ -134,7 +143,7 @@ class Carrier:
         """Draw what becomes of the packets, and let the message enter its first stage."""
         if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
-        (self._fair if message.stage.is_fair else self._fifo).enter(message)
+        (self._fair if message.stage.is_fair else self.fifo).enter(message)
 
     def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
@@ -143,7 +152,7 @@ class Carrier:
         if message.position < len(stages) and share > 0.0:
             message.stage = stage = stages[message.position]
             message.done, message.started_s = 0.0, -1.0
-            (self._fair if stage.is_fair else self._fifo).enter(message)
+            (self._fair if stage.is_fair else self.fifo).enter(message)
             return
         talk = message.talk
         if talk is not None:
@@ -152,15 +161,18 @@ class Carrier:
             if talk.n_open > 0 or not talk.is_over:
                 return
             share = talk.received
-        self._on_end(message.request, message.index, 1.0 if share > _WHOLE else share)
+        if share > _WHOLE:
+            self._on_whole(message.task)
+        else:
+            self._on_part(message.task, share)
 
     def _on_burst(self, talk: Talk) -> None:
         """Send the next burst of a conversation."""
         if talk.is_over:
             return
         talk.n_open += 1
-        talk.request.n_retransmitted += talk.burst.n_repeated
-        message = Message(talk.request, talk.index, talk.way, talk.burst.n_packets / talk.way.n_packets, talk)
+        talk.task[0].n_retransmitted += talk.burst.n_repeated
+        message = Message(talk.task, talk.way, talk.burst.n_packets / talk.way.n_packets, talk)
         message.lead_s = talk.lead_s
         self._launch(message)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgesim.domain.records import ResourceRecord
+
+if TYPE_CHECKING:
+    from edgesim.engine.request import Task
 
 
 class Note(NamedTuple):
@@ -19,90 +24,114 @@ class Note(NamedTuple):
     link_id: str
 
 
-class Meter:
-    """Integrals over time for one resource, cut to the time that is watched.
+class Stays:
+    """Measures many resources of one kind, by number: sums over the stays at those that are `fifo`.
 
-    A `fifo` server knows when each stay begins and ends as soon as it is asked, so waiting and presence are sums over stays:
-    the time-weighted mean number is the sum of the times / watched time. Resources that are shared by rates report each
-    change of load.
+    A `fifo` server knows when a stay begins and ends as soon as it is asked, so waiting and presence are sums over stays: the
+    time-weighted mean number is the sum of the times / watched time. The sums are in arrays, since a large trial is slow for
+    what it must fetch from memory. Resources that are shared by rates have a `Meter` each.
 
     Parameters
     ----------
-    resource_id, kind : what is measured.
-    capacity : servers.
+    resource_ids : the resources.
     window_s : when measuring begins and ends, in s.
     notes : where every stay is noted, or None.
     """
 
-    __slots__ = ("_busy", "_from_s", "_load", "_load_since_s", "_n_now", "_present", "_waiting", "capacity", "kind",
-                 "n_arrived", "notes", "resource_id", "until_s")  # fmt: skip
+    __slots__ = ("_busy_s", "_from_s", "_meters", "_n_arrived", "_present_s", "_until_s", "_waiting_s", "notes",
+                 "resource_ids")  # fmt: skip
 
-    def __init__(
-        self,
-        resource_id: str,
-        kind: Literal["device", "link", "medium"],
-        capacity: int,
-        *,
-        window_s: tuple[float, float],
-        notes: list[Note] | None,
-    ) -> None:
-        self.resource_id, self.kind, self.capacity = resource_id, kind, capacity
-        self._from_s, self.until_s = window_s
-        self._busy = self._waiting = self._present = 0.0
+    def __init__(self, resource_ids: Sequence[str], window_s: tuple[float, float], notes: list[Note] | None) -> None:
+        nothing = [0.0] * len(resource_ids)
+        self._waiting_s, self._busy_s, self._present_s = array("d", nothing), array("d", nothing), array("d", nothing)
+        self._n_arrived = [0] * len(resource_ids)
+        self._meters: dict[int, Meter] = {}
+        self.resource_ids = resource_ids
+        self.notes = notes
+        self._from_s, self._until_s = window_s
+
+    def add(self, number: int, arrived_s: float, started_s: float, ended_s: float) -> None:
+        """Add one computation or message that came to a resource, was served and left."""
+        if self._from_s <= arrived_s and ended_s <= self._until_s:
+            self._n_arrived[number] += 1
+            self._waiting_s[number] += started_s - arrived_s
+            self._busy_s[number] += ended_s - started_s
+            self._present_s[number] += ended_s - arrived_s
+        else:
+            window_s = self._from_s, self._until_s
+            self._n_arrived[number] += self._from_s <= arrived_s
+            self._waiting_s[number] += _within(window_s, arrived_s, started_s)
+            self._busy_s[number] += _within(window_s, started_s, ended_s)
+            self._present_s[number] += _within(window_s, arrived_s, ended_s)
+
+    def note(self, number: int, moments_s: tuple[float, float, float], task: Task, link_id: str = "") -> None:
+        """Note a stay (came, served from, left), without counting it, if stays are noted."""
+        if self.notes is not None:
+            request, index = task
+            self.notes.append(Note(self.resource_ids[number], request.number, index, *moments_s, link_id))
+
+    def meter(self, number: int) -> Meter:
+        """Return the meter of a resource that is shared by rates."""
+        if number not in self._meters:
+            self._meters[number] = Meter((self._from_s, self._until_s))
+        return self._meters[number]
+
+    def record(
+        self, number: int, kind: Literal["device", "link", "medium"], capacity: int, to_s: float
+    ) -> ResourceRecord:
+        """Return the means of a resource with `capacity` servers over the watched time, which ends at `to_s`."""
+        busy_s, present_s, n_arrived = self._busy_s[number], self._present_s[number], self._n_arrived[number]
+        if number in self._meters:
+            meter = self._meters[number]
+            meter.load(to_s, 0.0, 0)
+            busy_s, present_s, n_arrived = meter.busy_s, meter.present_s, meter.n_arrived
+        span_s = to_s - self._from_s
+        share = 1 / span_s if span_s > 0 else 0.0
+        return ResourceRecord(
+            self.resource_ids[number],
+            kind,
+            busy_s * share / capacity,
+            self._waiting_s[number] * share,
+            present_s * share,
+            n_arrived,
+        )
+
+
+class Meter:
+    """Integrals over time for one resource that reports each change of load, cut to the time that is watched.
+
+    Parameters
+    ----------
+    window_s : when measuring begins and ends, in s.
+    """
+
+    __slots__ = ("_load", "_load_since_s", "_n_now", "_window_s", "busy_s", "n_arrived", "present_s")
+
+    def __init__(self, window_s: tuple[float, float]) -> None:
+        self._window_s = window_s
+        self.busy_s = self.present_s = 0.0
         self._load, self._n_now, self._load_since_s = 0.0, 0, 0.0
         self.n_arrived = 0
-        self.notes = notes
-
-    def _cut(self, start_s: float, end_s: float) -> float:
-        return max(0.0, min(end_s, self.until_s) - max(start_s, self._from_s))
 
     def arrive(self, now_s: float) -> None:
-        """Count an arrival at a resource that reports changes of load."""
-        self.n_arrived += self._from_s <= now_s
-
-    def stay(self, arrived_s: float, started_s: float, ended_s: float, who: tuple[int, int], link_id: str = "") -> None:
-        """Add one computation or message that came, was served and left; `who` is its request and step, by numbers."""
-        if self._from_s <= arrived_s and ended_s <= self.until_s:
-            self.n_arrived += 1
-            self._waiting += started_s - arrived_s
-            self._busy += ended_s - started_s
-            self._present += ended_s - arrived_s
-        else:
-            self.n_arrived += self._from_s <= arrived_s
-            self._waiting += self._cut(arrived_s, started_s)
-            self._busy += self._cut(started_s, ended_s)
-            self._present += self._cut(arrived_s, ended_s)
-        if self.notes is not None:
-            self.note((arrived_s, started_s, ended_s), who, link_id)
+        """Count an arrival."""
+        self.n_arrived += self._window_s[0] <= now_s
 
     def used(self, from_s: float, to_s: float, time_s: float) -> None:
         """Add `time_s` of use, evenly between two moments."""
         if to_s > from_s:
-            self._busy += time_s * self._cut(from_s, to_s) / (to_s - from_s)
-            self._present += self._cut(from_s, to_s)
-
-    def note(self, moments_s: tuple[float, float, float], who: tuple[int, int], link_id: str = "") -> None:
-        """Note a stay (came, served from, left), without counting it; for resources that report changes of load."""
-        if self.notes is not None:
-            self.notes.append(Note(self.resource_id, *who, *moments_s, link_id))
+            self.busy_s += time_s * _within(self._window_s, from_s, to_s) / (to_s - from_s)
+            self.present_s += _within(self._window_s, from_s, to_s)
 
     def load(self, now_s: float, load: float, n_present: int) -> None:
         """Note that from now on `load` servers are busy and `n_present` are served."""
-        span_s = self._cut(self._load_since_s, now_s)
-        self._busy += self._load * span_s
-        self._present += self._n_now * span_s
+        span_s = _within(self._window_s, self._load_since_s, now_s)
+        self.busy_s += self._load * span_s
+        self.present_s += self._n_now * span_s
         self._load, self._n_now, self._load_since_s = load, n_present, now_s
 
-    def record(self, to_s: float) -> ResourceRecord:
-        """Return the means over the watched time, which ends at `to_s`."""
-        self.load(to_s, self._load, self._n_now)
-        span_s = to_s - self._from_s
-        share = 1 / span_s if span_s > 0 else 0.0
-        return ResourceRecord(
-            self.resource_id,
-            self.kind,
-            self._busy * share / self.capacity,
-            self._waiting * share,
-            self._present * share,
-            self.n_arrived,
-        )
+
+def _within(window_s: tuple[float, float], start_s: float, end_s: float) -> float:
+    """Return how long of a time is within the window, in s."""
+    from_s, until_s = window_s
+    return max(0.0, min(end_s, until_s) - max(start_s, from_s))

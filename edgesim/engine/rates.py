@@ -61,12 +61,12 @@ class FairChannels:
     on_end : called with each transfer that has sent everything.
     """
 
-    __slots__ = ("_checker", "_clock", "_is_settling", "_meters", "_on_end", "_touched", "_users")
+    __slots__ = ("_checker", "_clock", "_is_settling", "_on_end", "_stays", "_touched", "_users")
 
     def __init__(self, world: World, on_end: Callable[[Flow], None]) -> None:
         self._clock = world.clock
         self._on_end = on_end
-        self._meters = world.channel_meters
+        self._stays = world.on_channels
         self._checker = world.checker
         self._users: dict[int, dict[Flow, None]] = {}
         self._touched: dict[int, None] = {}
@@ -158,7 +158,7 @@ class FairChannels:
             flow.rate = rate
             flow.finish_s = now_s + flow.left_bit / rate
             first_s = min(first_s, flow.finish_s)
-        if self._meters is not None or self._checker is not None:
+        if self._stays is not None or self._checker is not None:
             load: dict[int, float] = {}
             for flow in flows:
                 for channel, time_per_bit in flow.usage.items():
@@ -169,9 +169,9 @@ class FairChannels:
     def _report(self, load: Mapping[int, float]) -> None:
         if self._checker is not None:
             self._checker.loaded(load)
-        if self._meters is not None:
+        if self._stays is not None:
             for channel, value in load.items():
-                self._meters[channel].load(self._clock.now_s, value, len(self._users.get(channel, ())))
+                self._stays.meter(channel).load(self._clock.now_s, value, len(self._users.get(channel, ())))
 
     def _on_timer(self, component: _Component) -> None:
         """End the transfers whose time has come."""

@@ -109,7 +109,7 @@ def trace(
     records = (trial.records[number] for number in sorted(trial.records))
     return Trace(
         records=tuple(record for record in records if record.released_s >= warm_up_s),
-        resources=tuple(meter.record(to_s) for meter in world.meters()),
+        resources=tuple(world.resources(to_s)),
         from_s=warm_up_s,
         to_s=to_s,
         n_events=world.clock.n_events,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import inf
-from typing import Literal
 
+from edgesim.domain.records import ResourceRecord
 from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
-from edgesim.engine.meters import Meter, Note
+from edgesim.engine.meters import Meter, Note, Stays
 from edgesim.engine.outages import Downtimes
 from edgesim.engine.program import Program
+from edgesim.engine.ways import Hop
 
 
 class World:
@@ -23,8 +25,8 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("channel_meters", "checker", "clock", "device_meters", "downtimes", "has_outages", "horizon_s",
-                 "link_meters", "meters_of", "notes", "program")  # fmt: skip
+    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "downtimes", "has_outages", "horizon_s",
+                 "notes", "on_channels", "on_links", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -33,35 +35,42 @@ class World:
         self.has_outages = bool(downtimes)
         self.horizon_s = horizon_s
         self.checker = checker
-        self.device_meters: list[Meter | None] = [None] * len(program.devices)
-        self.channel_meters: dict[int, Meter] | None = None
-        self.link_meters: dict[str, Meter] = {}
-        self.meters_of: dict[str, tuple[Meter, ...]] = {}  # by link: of its channel, and its own when that is a medium
+        self.device_downtimes = {
+            position: downtime
+            for position, device_id in enumerate(program.device_ids if downtimes else ())
+            if (downtime := downtimes.get(device_id)) is not None
+        }
+        self.at_devices: Stays | None = None  # by device, if resources are measured
+        self.on_channels: Stays | None = None  # by channel
+        self.on_links: Stays | None = None  # by link that shares a medium
         self.notes: list[Note] | None = None
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
-        """Put a meter on every resource; with `has_notes` every stay at one is noted too."""
+        """Measure every resource; with `has_notes` every stay at one is noted too."""
         self.notes = [] if has_notes else None
-
-        def meter(resource_id: str, kind: Literal["device", "link", "medium"], capacity: int = 1) -> Meter:
-            return Meter(resource_id, kind, capacity, window_s=(from_s, self.horizon_s), notes=self.notes)
-
+        window_s = (from_s, self.horizon_s)
         program = self.program
-        self.device_meters = [meter(device.device_id, "device", device.n_cores) for device in program.devices]
-        self.channel_meters = {
-            index: meter(channel.channel_id, "medium" if channel.is_medium else "link")
-            for index, channel in enumerate(program.channels)
-        }
-        for link_id, channel in program.links:
-            self.meters_of[link_id] = (self.channel_meters[channel],)
-            if program.channels[channel].is_medium:
-                self.link_meters[link_id] = Meter(link_id, "link", 1, window_s=(from_s, self.horizon_s), notes=None)
-                self.meters_of[link_id] += (self.link_meters[link_id],)
+        self.at_devices = Stays(program.device_ids, window_s, self.notes)
+        self.on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
+        self.on_links = Stays(program.medium_links, window_s, None)
 
-    def meters(self) -> list[Meter]:
-        """Return all meters: devices, channels, and links that share a medium."""
-        channels = (self.channel_meters or {}).values()
-        return [*(meter for meter in self.device_meters if meter is not None), *channels, *self.link_meters.values()]
+    def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
+        """Return the meters of a link that is shared by rates: of its channel, and its own when that is a medium."""
+        if self.on_channels is None or self.on_links is None:
+            return ()
+        own = (self.on_links.meter(hop.medium_link),) if hop.medium_link >= 0 else ()
+        return (self.on_channels.meter(hop.channel), *own)
+
+    def resources(self, to_s: float) -> Iterator[ResourceRecord]:
+        """Yield what was measured until `to_s`: of devices, channels, and links that share a medium."""
+        if self.at_devices is None or self.on_channels is None or self.on_links is None:
+            return
+        for number, device in enumerate(self.program.devices):
+            yield self.at_devices.record(number, "device", device.n_cores, to_s)
+        for number, channel in enumerate(self.program.channels):
+            yield self.on_channels.record(number, "medium" if channel.is_medium else "link", 1, to_s)
+        for number in range(len(self.program.medium_links)):
+            yield self.on_links.record(number, "link", 1, to_s)
 
     def cut_to_horizon(self) -> None:
         """Let time pass until the horizon, if there is one."""

@@ -10,7 +10,8 @@ from edgesim.failures.draw import loss_models
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edgesim.engine.program import Hop, Program
+    from edgesim.engine.program import Program
+    from edgesim.engine.ways import Hop
     from edgesim.interfaces import Deployment
     from edgesim.study.design import Case
 

@@ -284,6 +284,14 @@ def has_processes(group: int) -> bool:
 
 MISCOUNTING = """
 from edgesim.engine.trial import Trial
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.registry import FAILURES
+
+@FAILURES.register("mine")
+@dataclass(frozen=True)
+class Mine(ExactlyK):
+    pass  # what a worker simulates is from here, so that it loads this file
+
 end = Trial._end
 def miscount(self, request):
     request.released_s -= 1.0
@@ -295,6 +303,7 @@ Trial._end = miscount
 def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
     """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
     Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
+    Path("halves.yaml").write_text(SCENARIO.replace("exactly-k", "mine"))
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q"]
     unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
     assert (unchecked.returncode, unchecked.stderr) == (0, "")

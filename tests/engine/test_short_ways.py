@@ -1,0 +1,67 @@
+"""Where nothing is lost, fails or is checked, steps take a short way through the engine: it gives what the full one gives."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_arrays import ANY, GRID, WorkIsTime, networks, plans, star, students
+
+from edgesim.arrivals.closed_loop import ClosedLoop
+from edgesim.engine import simulation
+from edgesim.engine.fifo import FifoStages
+from edgesim.engine.program import compile_plan
+from edgesim.engine.simulation import simulate, trace
+from edgesim.engine.world import World
+from edgesim.rng import Streams
+
+
+@pytest.fixture(autouse=True)
+def _unchecked(monkeypatch):
+    """Every other test is checked; see conftest.py."""
+    monkeypatch.setattr(simulation, "World", World)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), is_on_grid=st.booleans())
+def test_gives_what_the_full_way_gives(data, is_on_grid):
+    """Random plans over random networks; the full way is taken when invariants are checked."""
+    times = GRID if is_on_grid else ANY
+    topology = data.draw(networks(times))
+    program = compile_plan(data.draw(plans(topology, times)), topology, WorkIsTime())
+    ticks = st.sampled_from([None, 3, 20])
+    deadline, horizon = data.draw(ticks), data.draw(ticks)
+    arrivals = ClosedLoop(data.draw(st.integers(1, 3)), times["tick_s"])
+    for what in (simulate, trace, partial(trace, has_stays=True, warm_up_s=times["tick_s"])):
+        plain, checked = (
+            what(
+                program,
+                arrivals=arrivals,
+                n_requests=6,
+                deadline_s=None if deadline is None else deadline * times["tick_s"],
+                horizon_s=inf if horizon is None else horizon * times["tick_s"],
+                streams=Streams(1).replication(0),
+                is_checked=is_checked,
+            )
+            for is_checked in (False, True)
+        )
+        assert repr(plain) == repr(checked)  # NaN is not equal to itself
+
+
+def test_is_taken_where_nothing_is_checked(monkeypatch):
+    n_sent, cross = [0], FifoStages.cross
+
+    def counted(self, task, line):
+        is_sent = cross(self, task, line)
+        n_sent[0] += is_sent
+        return is_sent
+
+    monkeypatch.setattr(FifoStages, "cross", counted)
+    program = compile_plan(students(4), star(4, medium="air"), WorkIsTime())
+    simulate(program, releases_s=(0.0, 0.001))
+    assert n_sent[0] == 2 * 8
+    simulate(program, releases_s=(0.0, 0.001), is_checked=True)
+    assert n_sent[0] == 2 * 8
