@@ -55,7 +55,7 @@ def lost(batch: Batch) -> NDArray[np.bool_]:
 
 
 def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the energy, given how long each request was waited for; as in `edgesim.engine.trial`."""
+    """Return the energy, given how long each request was waited for; as in `edgesim.engine.request`."""
     idle_w = dict(zip(batch.program.device_ids, batch.program.idle_w, strict=True))
     total_j = sum(idle_w.values()) * waited_s
     total_j += batch.work_j
