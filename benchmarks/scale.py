@@ -38,7 +38,7 @@ SIZES = ((100, 10), (100, 1_112), (11_120, 10))
 """Devices, and rounds of each; the last two have 100,080 messages."""
 FEW, AS_MANY = 0, 1
 """The cases that the others are compared with."""
-N_TURNS = 3
+N_TURNS = 7
 
 
 class WorkIsTime:

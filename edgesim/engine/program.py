@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -35,6 +36,8 @@ class Program:
     n_inputs : by step: number of inputs, of which a group of alternatives is one.
     n_local : by step: number of inputs that are computations on the same device.
     users : by step: the steps that need it.
+    only_user : by step: the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow
+        for what it must fetch from memory.
     rivals : by step: the other steps of its group of alternatives, empty without one.
     alternatives : the steps with rivals.
     delivered : by step: 0 for a transfer, of which nothing has come, and 2 for a computation.
@@ -66,6 +69,7 @@ class Program:
     n_inputs: tuple[int, ...]
     n_local: tuple[int, ...]
     users: tuple[tuple[int, ...], ...]
+    only_user: array[int]
     rivals: tuple[tuple[int, ...], ...]
     alternatives: frozenset[int]
     delivered: bytes
@@ -157,10 +161,13 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
     channels = _Channels(topology)
     medium_links: dict[str, int] = {}
 
+    known: dict[float, float] = {}
+
     def hop(link: Link, size_byte: int) -> Hop:
+        occupation_s = link.occupation_s(size_byte)
         return Hop(
             link, channels.of(link), device_index[link.src_id], device_index[link.dst_id],
-            link.occupation_s(size_byte), link.wire_byte(size_byte), link.n_packets(size_byte),
+            known.setdefault(occupation_s, occupation_s), link.wire_byte(size_byte), link.n_packets(size_byte),
             medium_links.setdefault(link.link_id, len(medium_links)) if link.medium_id else -1,
         )  # fmt: skip
 
@@ -211,6 +218,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
         ),
         n_local=tuple(sum(is_compute[step_index[name]] for name in step.inputs) for step in plan.steps),
         users=tuple(tuple(indices) for indices in users),
+        only_user=array("q", (indices[0] if len(indices) == 1 else -1 for indices in users)),
         rivals=rivals,
         alternatives=frozenset(index for index, others in enumerate(rivals) if others),
         delivered=bytes(2 * is_one for is_one in is_compute),

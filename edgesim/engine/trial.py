@@ -231,7 +231,8 @@ class Trial:
             self._end(request)
         n_new = 1 if index not in program.alternatives or self._is_first(request, index) else 0
         missing = request.missing
-        for user in program.users[index]:
+        only_user = program.only_user[index]
+        for user in program.users[index] if only_user < 0 else (only_user,):
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
@@ -259,7 +260,8 @@ class Trial:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
         request, index = task
         program = self.program
-        users = program.users[index]
+        only_user = program.only_user[index]
+        users = program.users[index] if only_user < 0 else (only_user,)
         missing = request.missing
         if index in program.alternatives and not self._is_first(request, index):
             users = ()  # it came, though nobody waits for it any more
