@@ -8,11 +8,34 @@ from contextlib import contextmanager
 from time import monotonic
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.text import Text
 
 from edgesim.interfaces import Task
 
 SECONDS_BETWEEN_LINES = 10.0
+
+
+def _per_s(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+
+
+class _Rate(ProgressColumn):
+    """How much is done per second."""
+
+    def render(self, task: RichTask) -> Text:
+        """Return it; nothing as long as it is not known."""
+        rate = task.finished_speed or task.speed
+        return Text(_per_s(rate) if rate else "")
 
 
 class BarTask:
@@ -35,6 +58,7 @@ class Bars:
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            _Rate(),
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[note]}", style="dim"),
             console=console,
@@ -78,12 +102,15 @@ class LineTask:
 
     def write(self) -> None:
         """Write how far it is."""
-        passed_s = monotonic() - self._started_s
+        passed_s = max(monotonic() - self._started_s, 1e-3)
         note = f"; {self._note}" if self._note else ""
+        rate = _per_s(self._n_done / passed_s)
         left = ""
         if 0 < self._n_done < self._n_total:
             left = f", about {passed_s / self._n_done * (self._n_total - self._n_done):.0f} s left"
-        self._console.print(f"{self._label}: {self._n_done} of {self._n_total} in {passed_s:.1f} s{left}{note}")
+        self._console.print(
+            f"{self._label}: {self._n_done} of {self._n_total} in {passed_s:.1f} s ({rate}){left}{note}"
+        )
 
 
 class Lines:

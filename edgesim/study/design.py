@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 PART = 10_000
 """Trials per task of the array engine, and rows per part of the results."""
-PART_BY_EVENTS = 250
+PART_BY_EVENTS = 1_000
 """The same of the event engine."""
 PART_OF_FEW = 100
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
-SIZES = (PART, 5_000, 2_000, 1_000, 500, PART_BY_EVENTS, PART_OF_FEW, 50, 10, 1)
+SIZES = (PART, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
 """Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""

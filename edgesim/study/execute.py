@@ -148,7 +148,7 @@ class _Execution:
         self.needed: list[Block] = []  # by what has just been written
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
-        self.sums: dict[int, tuple[int, float]] = {}
+        self.sums: dict[int, _Sums] = {}
 
     def run(self, crew: Crew, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
@@ -195,26 +195,46 @@ class _Execution:
         accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
         self.parts.write(block, trials, accuracy)
         self.needed += self.batches.after(block)
-        self.bar.advance(
-            block.stop - block.start + self.batches.n_spared(block), self._note(block, accuracy, trials.weight)
-        )
+        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, trials, accuracy))
 
-    def _note(self, block: Block, accuracy: NDArray[np.float64], weight: NDArray[np.float64]) -> str:
-        """Return the present estimate of the case in which something has just ended."""
+    def _note(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> str:
+        """Return the present estimate of the case in which something has just ended, and how often there was no answer."""
         case = self.shared.cases[block.case]
-        n, total = self.sums.get(block.case, (0, 0.0))
         if not block.is_enumeration:
-            is_known = ~np.isnan(accuracy)
-            n, total = n + int(is_known.sum()), total + float((accuracy * weight)[is_known].sum())
-            self.sums[block.case] = (n, total)
-        if n == 0:
-            return str(case)
-        share = total / n
-        half = (
-            1.96 * max(0.0, share * (1 - share) / n) ** 0.5
-        )  # an upper bound: accuracies of trials vary less than answers
+            self.sums.setdefault(block.case, _Sums()).add(trials, accuracy)
         place = show_point(case.point)
-        return f"{case.strategy}{' at ' + place if place else ''}: accuracy {share:.3f} ±{half:.3f}"
+        found = str(self.sums.get(block.case, ""))
+        return f"{case.strategy}{' at ' + place if place else ''}{': ' + found if found else ''}"
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What progress shows of a case: counts of trials, of those without an answer, and of those whose accuracy is known."""
+
+    n: int = 0
+    n_failed: int = 0
+    n_known: int = 0
+    total: float = 0.0
+
+    def add(self, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+        """Count some drawn trials."""
+        is_known = ~np.isnan(accuracy)
+        self.n += len(trials)
+        self.n_failed += int(np.isnan(trials.latency_s).sum())
+        self.n_known += int(is_known.sum())
+        self.total += float((accuracy * trials.weight)[is_known].sum())
+
+    def __str__(self) -> str:
+        texts = []
+        if self.n_known:
+            share = self.total / self.n_known
+            half = (
+                1.96 * max(0.0, share * (1 - share) / self.n_known) ** 0.5
+            )  # an upper bound: trials vary less than answers
+            texts.append(f"accuracy {share:.3f} ±{half:.3f}")
+        if self.n_failed:
+            texts.append(f"{100 * self.n_failed / self.n:.1f} % without an answer")
+        return ", ".join(texts)
 
 
 def wanted(

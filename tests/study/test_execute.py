@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -18,6 +21,7 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.errors import EdgesimError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
 from edgesim.study.design import PART
@@ -242,3 +246,30 @@ def test_workers_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < until_s:
         time.sleep(0.05)
     assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+class Heard:
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    @contextmanager
+    def task(self, label: str, n_total: int) -> Iterator[Heard]:
+        yield self
+
+    def advance(self, n_done: int = 1, note: str = "") -> None:
+        self.notes.append(note)
+
+
+def test_progress_tells_the_estimate_and_how_often_there_is_no_answer(tmp_path: Path) -> None:
+    """The hub is down in a third of the trials, which then have no answer; in the others all answers are right."""
+    study, heard = shared([{"loss": CommonCause(1 / 3, targets="hub")}], exact_up_to=0), Heard()
+    execute(study, plan_work(study, 3000), Parts(tmp_path, study.cases), partial(local_crew, 1, perform), heard)
+    told = re.fullmatch(
+        r"toy at level = 0: accuracy (0\.\d{3}) ±0\.017, (\d+\.\d) % without an answer", heard.notes[-1]
+    )
+    assert told is not None
+    share, failed = float(told[1]), float(told[2]) / 100
+    assert abs(share + failed - 1) < 0.001
+    assert abs(failed - 1 / 3) < 0.03
