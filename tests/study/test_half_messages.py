@@ -23,7 +23,7 @@ from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.interfaces import Silent
 from edgesim.study.batch import why_not
-from edgesim.study.design import Case, Deployments, Prepared, Shared
+from edgesim.study.design import PART_BY_EVENTS, Case, Deployments, Prepared, Shared
 from edgesim.study.execute import execute, plan_work
 from edgesim.study.executor import local_crew
 from edgesim.study.partial import is_used, transfers_of
@@ -160,11 +160,11 @@ def test_a_study_that_goes_on_has_the_same_bytes(tmp_path: Path) -> None:
     def content() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in tmp_path.rglob("part-*")}
 
-    run(study, tmp_path, 500)
+    run(study, tmp_path, 2 * PART_BY_EVENTS)
     whole = content()
     for name in [name for name in whole if name.endswith("000000000.parquet")]:
         (tmp_path / "trials" / name).unlink()
-    run(study, tmp_path, 500, workers=2)
+    run(study, tmp_path, 2 * PART_BY_EVENTS, workers=2)
     assert content() == whole
 
 
@@ -174,10 +174,10 @@ def test_what_parts_know_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.
     answer = Piecewise.predict_partial
     monkeypatch.setattr(Piecewise, "predict_partial", lambda *args: asked.append(args[2]) or answer(*args))
     study = study_of({"cut": Scripted((ScriptedOutage("w1->hub", 0.055),))}, exact_up_to=0)
-    run(study, tmp_path, 500)
+    run(study, tmp_path, 2 * PART_BY_EVENTS)
     assert [some["send w1"].n_arrived for some in asked] == [5]
     (tmp_path / "trials" / "part-00000-000000000.parquet").unlink()
-    run(study, tmp_path, 500)
+    run(study, tmp_path, 2 * PART_BY_EVENTS)
     assert len(asked) == 1
 
 
