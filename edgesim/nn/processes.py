@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgesim.nn.school import School
 
 WORTH_S = 10.0
-"""Time of the first student's training from which on processes pay, in s: each needs seconds to load torch and the samples."""
+"""Time of a student's training from which on processes pay, in s: each needs seconds to load torch and the samples."""
 
 Learnt = TypeVar("Learnt")
 
@@ -33,8 +33,8 @@ def learn_alone(
 ) -> list[Learnt]:
     """Return ``learn(school, *one)`` for each of the arguments.
 
-    The first student learns in this process. When that takes long, the others learn in processes, which leave what they learnt
-    in the cache; a training that was interrupted goes on there from its last epoch.
+    Students learn in this process, until one takes long; then the others learn in processes, which leave what they learnt in the
+    cache. A training that was interrupted goes on there from its last epoch.
 
     Parameters
     ----------
@@ -48,12 +48,16 @@ def learn_alone(
     EdgesimError
         When a process ends before its time.
     """
-    began_s = time.monotonic()
-    first = [learn(school, *one) for one in arguments[:1]]
-    rest = arguments[1:]
-    if school.n_at_once > 1 and len(rest) > 1 and time.monotonic() - began_s >= WORTH_S:
-        _fill_cache(school, learn, rest, label)
-    return first + [learn(school, *one) for one in rest]
+    learnt: list[Learnt] = []
+    is_filled = school.n_at_once < 2
+    for position, one in enumerate(arguments):
+        began_s = time.monotonic()
+        learnt.append(learn(school, *one))
+        rest = arguments[position + 1 :]
+        if not is_filled and len(rest) > 1 and time.monotonic() - began_s >= WORTH_S:
+            _fill_cache(school, learn, rest, label)
+            is_filled = True
+    return learnt
 
 
 def _fill_cache(school: School, learn: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], label: str) -> None:
