@@ -32,7 +32,7 @@ class Reference:
     Parameters
     ----------
     kind : what is named; a ``target`` is a link when the text holds ``->``, else a device.
-    is_pattern : whether the text is a glob pattern (`fnmatch.fnmatchcase`), which must match at least one id.
+    is_pattern : whether the text is a pattern (`edgesim.domain.selection.is_selected`), which must match at least one id.
     """
 
     kind: Literal["device", "link", "target"]
