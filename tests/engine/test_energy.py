@@ -135,7 +135,11 @@ def test_a_relayed_message_is_charged_at_every_device_of_its_way() -> None:
 
     9 mJ idle, 2 x 2 x 1 mJ sending, 2 x 2 x 0.5 mJ receiving: 15 mJ for two.
     """
-    steps = (Compute("begin", "a"), Transfer("t", "a", "b", 125, "x", "result", ("begin",)), Compute("end", "b", (), ("t",)))
+    steps = (
+        Compute("begin", "a"),
+        Transfer("t", "a", "b", 125, "x", "result", ("begin",)),
+        Compute("end", "b", (), ("t",)),
+    )
     links = (Link("a->m", "a", "m", 1e6), Link("m->b", "m", "b", 1e6))
     topology = Topology(tuple(Device(name, PROFILE) for name in "amb"), links)
     program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
