@@ -36,8 +36,9 @@ WRITING = {
         "m k; B is byte. mbit is refused: nobody means millibits. A number from 0 to 1 may be written in per cent: 1 %."
     ),
     "patterns": (
-        'A device id may hold ranges: "w{1..8}" makes w1 to w8. Where devices are chosen, a glob pattern such as "w*" matches '
-        "ids. Texts with * or { must be quoted in YAML."
+        'A device id may hold ranges: "w{1..8}" makes w1 to w8. Wherever devices or links are chosen, in topologies, options of '
+        'strategies and failures, a pattern such as "w*", "w{1..4}" or "w{1..4}->hub" matches ids. Texts with * or { must be '
+        "quoted in YAML."
     ),
     "extends": (
         "extends: other.yaml at the top of a file takes everything from that file, which is named relative to this one. Mappings "
