@@ -9,7 +9,7 @@ from torch import nn
 
 from edgesim.errors import DataError, ScenarioError
 from edgesim.interfaces import ModelBuilder
-from edgesim.nn.cache import content_key, provenance
+from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.cost import measure
 from edgesim.nn.modules import up_to
 from edgesim.nn.zoo import VGG, Imported, SmallCNN, StridedCNN, WideResNet
