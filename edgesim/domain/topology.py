@@ -32,7 +32,7 @@ class Reference:
     Parameters
     ----------
     kind : what is named; a ``target`` is a link when the text holds ``->``, else a device.
-    is_pattern : whether the text is a glob pattern (`fnmatch.fnmatchcase`), which must match at least one id.
+    is_pattern : whether the text is a pattern (`edgesim.domain.selection.is_selected`), which must match at least one id.
     """
 
     kind: Literal["device", "link", "target"]
@@ -56,7 +56,7 @@ class DeviceProfile:
     memory_bandwidth_byte_per_s : sustained memory bandwidth, in byte/s.
     layer_overhead_s : fixed time per layer (dispatch, cache warm-up), in s.
     memory_byte : memory that a network may use, in byte.
-    idle_w, busy_w, transmit_w, receive_w : power of the whole device in each state, in W.
+    idle_w, busy_w, transmit_w, receive_w : power of the whole device in each state, with one core or one link in use, in W.
     source : reference of the numbers, or ``"assumed"``.
     """
 

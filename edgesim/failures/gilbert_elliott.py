@@ -8,10 +8,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.errors import PlanError
 from edgesim.failures.inversion import binomial, geometric
-from edgesim.failures.targets import is_selected
 from edgesim.rng import Draws, ReplicationStreams
 
 
@@ -29,7 +29,7 @@ class GilbertElliott:
     to_good : r, per packet.
     loss_in_bad : h. Others write 1 - h for the same quantity.
     loss_in_good : k.
-    links : glob pattern of link ids.
+    links : pattern of link ids.
 
     Formula
     -------

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgesim.arrivals.trace import read_times_s
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.interfaces import Checkable
+from edgesim.recorded import read_recorded
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
 from edgesim.scenario.build import build_topology
@@ -208,20 +208,21 @@ def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, An
         found = found.get(key) if isinstance(found, dict) else None
     if not isinstance(found, dict) or found.get("type") != "trace" or not found.get("file"):
         return data, []
-    name = found["file"]
+    name, start = found["file"], found.get("start", "zero")
     problems: list[Problem] = []
     times_s: tuple[float, ...] = (0.0,)
     if not isinstance(name, str) or found.get("times"):
         problems.append(
             Problem((*place, "file"), "a trace has times or the name of a file", "`times` or `file`, not both")
         )
-    else:
+    elif start in ("zero", "first"):  # else reported with the form
         try:
-            times_s = read_times_s(source.folder_of((*place, "file")) / name)
+            times_s = read_recorded(source.folder_of((*place, "file")) / name, start=start).times_s
         except DataError as error:
-            problems.append(Problem((*place, "file"), str(error), "a text file with one time in seconds per line"))
+            problems.append(Problem((*place, "file"), str(error), "a text file with a time in each line"))
     times = {"times": [f"{time_s!r} s" for time_s in times_s]}
-    arrivals = times | {key: value for key, value in found.items() if key != "file" and value != []}
+    done = {"file"} | ({"start"} if start == "first" else set())
+    arrivals = times | {key: value for key, value in found.items() if key not in done and value != []}
     load = data["workload"]["load"] | {"arrivals": arrivals}
     return {**data, "workload": data["workload"] | {"load": load}}, problems
 

@@ -7,6 +7,8 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from edgesim.arrivals.trace import Trace
+from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.problems import Problem
@@ -27,7 +29,13 @@ N_MOST_OUTCOMES = 64
 def oddities(scenario: Scenario) -> list[Problem]:
     """Return what is odd about a valid scenario: each with its path, what is odd, and what to do about it."""
     system = build(scenario)
-    return [*_failures(scenario, system), *_deadline(system), *_warm_up(scenario, system), *_unused(scenario, system)]
+    return [
+        *_failures(scenario, system),
+        *_deadline(system),
+        *_recorded(system),
+        *_warm_up(scenario, system),
+        *_unused(scenario, system),
+    ]
 
 
 def _failures(scenario: Scenario, system: System) -> Iterator[Problem]:
@@ -65,6 +73,13 @@ def _deadline(system: System) -> Iterator[Problem]:
             f"and more, the deadline is {show(system.deadline_s, 's')}",
             remedy="lengthen the deadline, or shorten latencies and overheads",
         )
+
+
+def _recorded(system: System) -> Iterator[Problem]:
+    """Say when requests come at times that hardly count from the start of a trial, e.g. seconds since 1970."""
+    arrivals = system.load.arrivals if system.load else None
+    if isinstance(arrivals, Trace) and arrivals.start == "zero" and (doubt := doubt_of(arrivals.times_s)):
+        yield Problem(("workload", "load", "arrivals"), doubt, remedy="`start: first` counts from the first time")
 
 
 def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import typing
 from collections import deque
 from dataclasses import fields
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
@@ -234,7 +234,7 @@ def _check_reference(
         kind = "link" if "->" in text else "device"
     ids = known.devices if kind == "device" else known.links
     if reference.is_pattern and text != "*":
-        found = [] if any(fnmatchcase(name, text) for name in ids) else [_no_match(path, kind, text, tuple(ids))]
+        found = [] if any(is_selected(name, text) for name in ids) else [_no_match(path, kind, text, tuple(ids))]
     elif reference.is_pattern:
         found = []
     else:

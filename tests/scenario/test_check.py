@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from edgesim.errors import ScenarioError
+from edgesim.failures.targets import matching
 from edgesim.registry import REGISTRIES
+from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
@@ -106,10 +108,26 @@ def test_plugin_options_that_name_devices_are_checked(small: dict[str, Any]) -> 
     ]
 
 
-def test_ranges_are_for_the_topology_only(small: dict[str, Any]) -> None:
-    """Plug-ins match plain patterns, so a range there would match nothing at run time."""
-    small["failures"]["loss"] = {"type": "exactly-k", "targets": "w{1..2}", "k": 1}
-    assert findings(small) == ["failures.loss.targets: no device matches 'w{1..2}'"]
+@pytest.mark.parametrize("targets", ["w{1..2}", "w{1..2}->hub", "hub->w{2..3}", "w{1..2}*"])
+def test_ranges_choose_devices_and_links_in_failures_too(small: dict[str, Any], targets: str) -> None:
+    """A range in an option stands for the ids that it makes."""
+    small["failures"] = {"loss": {"type": "exactly-k", "targets": targets, "k": 2}}
+    small.pop("sweep")
+    system = build(Scenario.from_data(small))
+    assert len(matching(system.topology, targets)) == 2
+
+
+def test_ranges_choose_the_devices_of_strategies_too(small: dict[str, Any]) -> None:
+    """The workers of `modnn` and the devices of students, with a finding where there are none."""
+    small["strategies"] = {
+        "modnn": {"owner": "hub", "workers": "w{1..2}"},
+        "nonn": {"students": 2, "devices": "w{2..3}", "partitioner": "index-order"},
+    }
+    Scenario.from_data(small)
+    small["strategies"]["modnn"]["workers"] = "w{5..6}"
+    assert findings(small) == ["strategies.modnn.workers: no device matches 'w{5..6}'"]
+    small["strategies"]["modnn"]["workers"] = "w{3..2}"
+    assert findings(small) == ["strategies.modnn.workers: no device matches 'w{3..2}'"]
 
 
 def test_an_unknown_source_is_one_finding(small: dict[str, Any]) -> None:
