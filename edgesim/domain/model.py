@@ -1,13 +1,8 @@
-"""What a network costs, layer by layer, and the data it is asked about."""
+"""What a network costs, layer by layer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,44 +52,3 @@ class ModelGraph:
     def weight_byte(self) -> int:
         """Parameters and buffers, in byte."""
         return sum(layer.weight_byte for layer in self.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Samples and labels: `inputs` of shape (n, channels, height, width), float32; `labels` of shape (n,), int64."""
-
-    inputs: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A classification data set in three disjoint splits.
-
-    Training sees `train` only; model selection, filter activations and fitted heads see `validation`; every reported
-    accuracy is of `test`, which nothing else touches.
-
-    Parameters
-    ----------
-    name : as registered, with options.
-    train, validation, test : the splits.
-    n_classes : number of classes.
-    licence, source : where it comes from.
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    n_classes: int
-    licence: str
-    source: str
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of a sample."""
-        channels, height, width = self.train.inputs.shape[1:]
-        return channels, height, width

@@ -1,4 +1,4 @@
-"""What a teacher says about the training samples: its logits and the activities of its filters, once for each view."""
+"""What a teacher says about the training samples: its answers and the activities of its filters, once for each view."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.nn.views import Views
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.domain.training import Training
     from edgesim.nn.cache import NetworkCache
 
@@ -35,16 +36,33 @@ class Teacher:
     ----------
     network : in evaluation mode.
     key : hash of everything that determined its weights.
-    layer : submodule whose output channels are its filters.
+    layer : submodule whose units are its filters; None when nobody asks for their activities.
     """
 
     network: nn.Module
     key: str
-    layer: str
+    layer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is taught about some samples.
+
+    Parameters
+    ----------
+    inputs, targets : of the samples.
+    answers : of the teacher, shape (n, *output).
+    activities : of its filters, shape (n, filters); of no filters when the teacher has no layer of them.
+    """
+
+    inputs: Mapping[str, torch.Tensor]
+    targets: torch.Tensor
+    answers: torch.Tensor
+    activities: torch.Tensor
 
 
 class Lessons:
-    """Samples, labels, and the teacher's answers to them, batch by batch.
+    """Samples, targets, and the teacher's answers to them, batch by batch.
 
     The teacher looks at each view once; with augmentation its answers are kept in the cache folder, where all students of this
     teacher find them.
@@ -56,37 +74,46 @@ class Lessons:
     training : which views there are.
     seed : of the views.
     cache : keeps the answers.
+    has_activities : whether the activities of the teacher's filters are taught too.
     """
 
-    def __init__(self, teacher: Teacher, dataset: Dataset, training: Training, seed: int, cache: NetworkCache) -> None:
-        self.views = Views(dataset.train.inputs, training, seed)
-        self.labels = torch.from_numpy(dataset.train.labels)
-        self._teacher = teacher
+    def __init__(
+        self,
+        teacher: Teacher,
+        dataset: Dataset,
+        training: Training,
+        seed: int,
+        cache: NetworkCache,
+        *,
+        has_activities: bool = True,
+    ) -> None:
+        self.views = Views(dataset, training, seed)
+        self.targets = torch.from_numpy(dataset.train.targets)
+        self._network, self._layer = teacher.network, teacher.layer if has_activities else None
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            text = f"{teacher.key} {teacher.layer} {fingerprint(dataset)} {training.augmentation} {seed}"
+            text = f"{teacher.key} {self._layer} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 
-    def batch(self, indices: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return samples, labels, the teacher's logits and its filters' activities for some samples in an epoch's view."""
+    def batch(self, indices: torch.Tensor, epoch: int) -> Lesson:
+        """Return what is taught about some samples in an epoch's view."""
         view = self.views.of_epoch(epoch)
         answers, activities = self.answers(view)
-        return self.views.batch(indices, view), self.labels[indices], answers[indices], activities[indices]
+        return Lesson(self.views.batch(indices, view), self.targets[indices], answers[indices], activities[indices])
 
     def answers(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the teacher's logits and activities for all samples in a view."""
+        """Return the teacher's answers and activities for all samples in a view."""
         if view not in self._known:
             self._known[view] = self._loaded(view) or self._asked(view)
         return self._known[view]
 
     def _asked(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
         batches = (
-            self.views.batch(indices, view).numpy()
-            for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
+            self.views.batch(indices, view) for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
         )
-        answers, activities = answers_and_activities(self._teacher.network, self._teacher.layer, batches)
+        answers, activities = answers_and_activities(self._network, self._layer, batches)
         if self._stem:
             buffer = io.BytesIO()
             np.savez(buffer, answers=answers, activities=activities)

@@ -11,12 +11,12 @@ from torch import nn
 from edgesim.nn.cache import NetworkCache, fingerprint
 from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.lessons import Lessons, Teacher
-from edgesim.nn.training import about, fit, measured, reproducible, validation_score
+from edgesim.nn.training import about, fit, measured, reproducible, validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.domain.training import Distillation, Training
     from edgesim.interfaces import ModelBuilder, Progress
 
@@ -65,9 +65,9 @@ class School:
             **more,
         )
 
-    def lessons(self) -> Lessons:
-        """Return what the teacher says about the training split."""
-        return Lessons(self.teacher, self.dataset, self.training, self.seed, self.cache)
+    def lessons(self, *, has_activities: bool = True) -> Lessons:
+        """Return what the teacher says about the training split, with the activities of its filters or without."""
+        return Lessons(self.teacher, self.dataset, self.training, self.seed, self.cache, has_activities=has_activities)
 
     def fit(
         self,
@@ -93,7 +93,7 @@ class School:
             batch_loss,
             self.training,
             n_samples=len(self.dataset.train),
-            score=lambda: validation_score(judged, self.dataset.validation),
+            validate=lambda: validated(judged, self.dataset),
             draws=draws,
             label=f"{label} on {self.dataset.name}",
             progress=self.progress,

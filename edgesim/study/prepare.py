@@ -17,7 +17,7 @@ from edgesim.study.executor import clear_error
 from edgesim.study.partial import is_used
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.nn.training import TrainedNetwork
     from edgesim.scenario.build import System
 
@@ -84,9 +84,9 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
         sink_id=system.sink_id,
         network=teacher.trained.network,
         network_key=teacher.trained.key,
-        last_conv=system.model.last_conv(),
+        filter_layer=system.model.filter_layer(),
         dataset=teacher.dataset,
-        graph=measure(teacher.trained.network, teacher.dataset.input_shape),
+        graph=measure(teacher.trained.network, teacher.dataset.inputs),
         compute=Roofline(),
         seed=system.seed,
         progress=progress,
@@ -122,7 +122,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
-            asked_of = (len(ready.labels), system.evaluation, system.load)
+            asked_of = (len(ready.targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
@@ -149,4 +149,5 @@ def _deploy(
         if clear is error:
             raise
         raise clear from error
-    return deployment, Prepared(program, context.dataset.test.labels, is_used(deployment))
+    dataset = context.dataset
+    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment))
