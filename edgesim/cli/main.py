@@ -11,7 +11,7 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -157,6 +157,10 @@ def main() -> None:
             warnings.simplefilter("always", EdgesimWarning)
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             app(prog_name="edgesim")
+    except SystemExit as end:
+        if noted and end.code == INTERRUPTED:
+            _end("", INTERRUPTED)
+        raise
     except ScenarioError as error:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
@@ -166,9 +170,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _end("edgesim: interrupted", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort: no user meets a traceback
-        if noted:
-            leave()
-        _end(_bug(error), FAILED)
+        _end("" if noted else _bug(error), FAILED)
     finally:
         _flush()
 
@@ -214,7 +216,11 @@ def _bug(error: Exception) -> str:
     )
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
+    """End the process; at once when it was interrupted, as threads may still be at work."""
+    if noted:
+        _flush()
+        leave()
     if message:
         typer.echo(message, err=True)
     sys.exit(code)

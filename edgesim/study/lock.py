@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgesim.errors import ResultError
+from edgesim.luggage import acquire
 
 LOCK = ".lock"
 
@@ -28,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _acquire(file):
+        if not acquire(file):
             holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
             os.close(file)
             raise ResultError(f"{folder} is being written by {holder}; wait for it, or choose another folder")
@@ -42,26 +43,3 @@ def locked(folder: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
-
-
-def _acquire(file: int) -> bool:
-    """Lock an open file, unless another process has."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return _acquire_on_windows(file)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _acquire_on_windows(file: int) -> bool:
-    import msvcrt
-
-    try:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    except OSError:
-        return False
-    return True
