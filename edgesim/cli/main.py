@@ -21,6 +21,7 @@ from edgesim.cli.explain import explain
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.models import models
 from edgesim.cli.new import new
+from edgesim.cli.output import outlive_readers
 from edgesim.cli.plan import plan
 from edgesim.cli.plot import plot
 from edgesim.cli.report import report
@@ -149,9 +150,7 @@ app.command()(schema)
 def main() -> None:
     """Run the command line and end the process with its exit code; no error of edgesim shows a traceback."""
     codecs.register_error("edgesim", _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="edgesim")
+    outlive_readers("edgesim")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", EdgesimWarning)
@@ -227,9 +226,10 @@ def _end(message: str, code: int) -> NoReturn:
 
 
 def _flush() -> None:
-    """Write out what is buffered; a reader that has gone away, as of `edgesim list | head -1`, is no error."""
+    """Write out what is buffered; where that fails, say so, as it is not only for a reader that has gone away."""
     try:
         if sys.stdout is not None:  # None where it is closed
             sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        typer.echo(f"edgesim: the output cannot be written: {error.strerror}", err=True)
+        os._exit(FAILED)  # Python would try once more, and show a traceback

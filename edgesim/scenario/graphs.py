@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
+from edgesim.files import replacing
 from edgesim.scenario.expand import link_id
 from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
 from edgesim.units import plain_name
@@ -178,15 +179,19 @@ def write_graph(topology: Topology, path: Path) -> None:
     ------
     DataError
         When the suffix is another one, or as `topology_data`.
+    ResultError
+        When the file cannot be written.
     """
     import networkx as nx
 
     _check_suffix(path)
     made = to_graph(topology)
-    if path.suffix == ".json":
-        path.write_text(json.dumps(nx.node_link_data(made, edges="links"), indent=1) + "\n", encoding="utf-8")
-    else:
-        nx.write_graphml_xml(made, path)
+    with replacing(path) as temporary:
+        if path.suffix == ".json":
+            text = json.dumps(nx.node_link_data(made, edges="links"), indent=1)
+            temporary.write_text(f"{text}\n", encoding="utf-8")
+        else:
+            nx.write_graphml_xml(made, temporary)
 
 
 def read_graph(path: Path, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
