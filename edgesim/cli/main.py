@@ -37,7 +37,7 @@ Exit codes:
   {INCOMPLETE}    done, but something in it failed, e.g. some trials
   {WRONG_INPUT}    wrong input or usage; nothing was done
   {FAILED}    could not be done: missing data, unwritable folder, internal error
-  130  interrupted
+  130  interrupted (143: by SIGTERM)
 """
 
 app = typer.Typer(

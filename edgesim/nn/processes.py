@@ -72,11 +72,11 @@ def _fill_cache(school: School, learn: Callable[..., Any], arguments: Sequence[t
                 bar.advance()
         except BaseException as error:
             context.kill()  # also at Ctrl-C: each has left a checkpoint behind its last epoch
+            pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise EdgesimError(f"{label}: {GUARD}, or the memory was exhausted; what was learnt is kept") from error
             raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _learn(path: Path, learn: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

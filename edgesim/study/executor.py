@@ -137,8 +137,8 @@ class LocalCrew:
 
     def _kill_pool(self) -> None:
         self._context.kill()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:  # which ends by itself; an interrupt may have left locks on which it waits for ever
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
