@@ -51,7 +51,7 @@ class Finding:
             lines.append(f"   expected: {self.expected}")
         if self.help:
             lines.append(f"   help: {self.help}")
-        return "\n".join(lines)
+        return "\n".join(map(_printable, lines))
 
     def _window(self) -> tuple[str, int, int]:
         """Return the part of the source line to show, and where in it the carets begin and how many there are."""
@@ -64,6 +64,11 @@ class Finding:
 
 
 _WIDTH = 120  # characters of a source line that are shown
+
+
+def _printable(text: str) -> str:
+    """Write out what a terminal would obey rather than show, e.g. the escape sequences of colours."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 class ScenarioError(EdgesimError, ValueError):
