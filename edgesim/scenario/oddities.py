@@ -8,8 +8,10 @@ from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from edgesim.arrivals.trace import Trace
 from edgesim.domain.routing import Routing, transfer_s
 from edgesim.errors import PlanError
+from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.problems import Problem
@@ -35,9 +37,13 @@ def oddities(scenario: Scenario) -> list[Problem]:
     """Return what is odd about a valid scenario: each with its path, what is odd, and what to do about it."""
     system = build(scenario)
     return [
-        *_failures(scenario, system), *_deadline(system), *_slow_routes(scenario, system), *_warm_up(scenario, system),
+        *_failures(scenario, system),
+        *_deadline(system),
+        *_slow_routes(scenario, system),
+        *_recorded(system),
+        *_warm_up(scenario, system),
         *_unused(scenario, system),
-    ]  # fmt: skip
+    ]
 
 
 def _failures(scenario: Scenario, system: System) -> Iterator[Problem]:
@@ -119,6 +125,13 @@ def _slow_route(topology: Topology, fast: Topology, src_id: str, dst_id: str) ->
 
 def _shown(route: tuple[Link, ...]) -> str:
     return " -> ".join((route[0].src_id, *(link.dst_id for link in route)))
+
+
+def _recorded(system: System) -> Iterator[Problem]:
+    """Say when requests come at times that hardly count from the start of a trial, e.g. seconds since 1970."""
+    arrivals = system.load.arrivals if system.load else None
+    if isinstance(arrivals, Trace) and arrivals.start == "zero" and (doubt := doubt_of(arrivals.times_s)):
+        yield Problem(("workload", "load", "arrivals"), doubt, remedy="`start: first` counts from the first time")
 
 
 def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:

@@ -127,7 +127,8 @@ def _measured(value: Scalar) -> tuple[float, str]:
         raise ValueError(f"{value!r} is no number")
     if isinstance(value, (int, float)):
         return float(value), ""
-    return dimension_of(value)
+    number, unit = dimension_of(value)
+    return number, "" if unit == "1" else unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _comparable(value: Scalar) -> tuple[str, Any]:
         except ValueError:
             pass
         try:
-            number, unit = dimension_of(value)
+            number, unit = _measured(value)
         except ValueError:
             return "text", value
         return f"number {unit}", number

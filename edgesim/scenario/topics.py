@@ -32,7 +32,8 @@ class Explanation:
 WRITING = {
     "units": (
         "A quantity is a text with a unit, such as 20 Mbit/s, 5 ms, 256 KiB, 13.6 GFLOP/s, 2.7 W or 12 m. A bare number is "
-        "refused. Decimal prefixes n u m k M G T go with every unit, binary ones Ki Mi Gi with byte and bit; B is byte."
+        "refused. Data, rates and FLOP take the prefixes k M G T, data and its rates also Ki Mi Gi; seconds take n u m, W and J n u m k, metres "
+        "m k; B is byte. mbit is refused: nobody means millibits. A number from 0 to 1 may be written in per cent: 1 %."
     ),
     "patterns": (
         'A device id may hold ranges: "w{1..8}" makes w1 to w8. Wherever devices or links are chosen, in topologies, options of '

@@ -46,6 +46,25 @@ def test_a_range_has_both_ends_and_equal_steps(small: dict[str, Any], given: Any
         build(scenario.at(point))
 
 
+def test_percentages_are_swept_and_compared_as_the_numbers_they_are(small: dict[str, Any]) -> None:
+    """As values, as ends of a range, in conditions."""
+    small["failures"] = {"loss": {"type": "bernoulli", "probability": "1 %"}}
+    small["sweep"] = {
+        "loss": {"path": "failures.loss.probability", "from": "1 %", "to": "9 %", "n": 3},
+        "alike": {"path": "failures.loss.sampled_at", "values": ["2 %", 0.5]},
+    }
+    small["skip"] = ["loss > 5 %"]
+    scenario = Scenario.from_data(small)
+    assert scenario.failures["loss"].probability == 0.01
+    assert [tuple(point.values()) for point in scenario.points()] == [
+        (0.01, "2 %"),
+        (0.01, 0.5),
+        (0.05, "2 %"),
+        (0.05, 0.5),
+    ]
+    assert scenario.at({"alike": "2 %"}).failures["loss"].sampled_at == 0.02
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
