@@ -176,7 +176,7 @@ class Imported:
     ----------
     target : ``"package.module:Class"``, or a function that returns a module.
     filters : name of the submodule whose output channels are the filters that student networks divide: its last convolution,
-        or the ReLU behind it.
+        or the ReLU behind it. What a convolution says is read behind the activation that follows it.
     options : keyword arguments of the target.
 
     Notes
