@@ -141,6 +141,10 @@ class ResultError(EdgesimError):
     """A result folder is missing, incomplete or belongs to another study."""
 
 
+class EdgesimWarning(UserWarning):
+    """Something was put right, or may not be what was meant; the numbers are right."""
+
+
 # No broad clause, so that an interrupt or exhausted memory still ends the program.
 FOREIGN = (
     ArithmeticError, AssertionError, AttributeError, EdgesimError, ImportError, LookupError, NameError, OSError, RuntimeError,

@@ -9,8 +9,9 @@ import codecs
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -27,7 +28,7 @@ from edgesim.cli.run import run
 from edgesim.cli.schema import schema
 from edgesim.cli.show import show
 from edgesim.cli.train import train
-from edgesim.errors import EdgesimError, ScenarioError
+from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError
 
 _EPILOG = f"""\b
 Exit codes:
@@ -152,7 +153,10 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="edgesim")
     try:
-        app(prog_name="edgesim")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", EdgesimWarning)
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            app(prog_name="edgesim")
     except ScenarioError as error:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
@@ -167,6 +171,16 @@ def main() -> None:
         _end(_bug(error), FAILED)
     finally:
         _flush()
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: TextIO | str | None
+) -> None:
+    """Write our own warnings like all other messages; those of others with the place where they come from."""
+    is_ours = issubclass(category, EdgesimWarning)
+    sys.stderr.write(
+        f"warning: {message}\n" if is_ours else warnings.formatwarning(message, category, filename, lineno)
+    )
 
 
 _ASCII = {"±": "+-", "…": "...", "µ": "u", "×": "x"}

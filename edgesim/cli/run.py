@@ -124,11 +124,15 @@ def check_executor(executor: str, scheduler: str | None) -> None:
 
 
 def finished_before(scenario: Scenario, output: Path | None) -> bool:
-    """Return whether the result folder holds a finished study; whether it is this one is checked when it is run."""
-    from edgesim.study.store import MANIFEST, Result
+    """Return whether the result folder holds a finished study; whether it is this one, and whole, is checked when it is run."""
+    from edgesim.errors import ResultError
+    from edgesim.study.store import Result, changed
 
     folder = output or Path("results") / scenario.name
-    return (folder / MANIFEST).is_file() and Result(folder).is_complete
+    try:
+        return Result(folder).is_complete and not changed(folder)
+    except ResultError:
+        return False
 
 
 def command_line(
