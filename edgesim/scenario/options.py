@@ -46,11 +46,12 @@ def mistake_at(path: tuple[str | int, ...], value: object, error: PydanticCustom
 
 def unknown_name(error: UnknownNameError, plural: str, command: str) -> PydanticCustomError:
     """Return the mistake that a name is not known, with the nearest one."""
-    return mistake(
+    made = mistake(
         f"unknown {error.kind} {error.name!r}",
         expected=error.expected().removeprefix("expected "),
         remedy=f"`{command}` shows all {plural}",
     )
+    return PydanticCustomError("edgesim", "{message}", {**(made.context or {}), "may_be_registered": True})
 
 
 @dataclass(frozen=True, slots=True)

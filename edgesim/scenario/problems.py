@@ -27,7 +27,9 @@ class Problem:
     ----------
     path, message, expected, remedy : see `edgesim.errors.Finding`.
     is_key : whether the key is wrong rather than its value.
-    meant : of an unknown key, the path that its author probably meant.
+    meant : of an unknown key, the path that its author probably meant; of a factor's path that leads nowhere, this path.
+    may_be_registered : whether a plug-in's name is unknown, which code that has not run may register.
+    is_unchecked : see `edgesim.errors.Finding`.
     """
 
     path: DataPath
@@ -36,6 +38,8 @@ class Problem:
     remedy: str = ""
     is_key: bool = False
     meant: DataPath = ()
+    may_be_registered: bool = False
+    is_unchecked: bool = False
 
 
 _WANTED = {
@@ -141,7 +145,11 @@ def _data_path(loc: Iterable[str | int], data: Any, *, is_key: bool) -> DataPath
 def _problem(detail: ErrorDetails, path: DataPath, form: type[BaseModel], data: dict[str, Any]) -> Problem:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "edgesim":
-        return Problem(path, context["message"], context["expected"], context["remedy"], context["is_key"])
+        may_be_registered = context.get("may_be_registered", False)
+        return Problem(
+            path, context["message"], context["expected"], context["remedy"], context["is_key"],
+            may_be_registered=may_be_registered,
+        )  # fmt: skip
     if kind == "extra_forbidden":
         return _unknown_key(path, keys_at(form, data, path[:-1]) or ())
     if kind == "value_error":
