@@ -17,7 +17,7 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-from edgesim.errors import EdgesimError
+from edgesim.errors import HIDDEN, EdgesimError
 
 from .mutate import damaged_bytes, damaged_data, damaged_text
 
@@ -123,8 +123,7 @@ def _wrong_refusal(message: str, path: Path) -> str:
         return f"the refusal leaves {', '.join(left)}: {message}"
     if not message.strip():
         return "a refusal without words"
-    odd = sorted({sign for sign in message if not (sign.isprintable() or sign == "\n")})
-    return f"the message holds {odd}: {message!r}" if odd else ""
+    return f"the message holds what is not shown: {message!r}" if HIDDEN.search(message) else ""
 
 
 @contextmanager
