@@ -165,8 +165,9 @@ def _joined(data: dict[str, Any], topology: dict[str, Any], parts: Parts, graph:
         joined[key] = [*(own or []), *added]
         for index, origin in enumerate(origins[key], start=len(own or [])):
             graph.origins["topology", key, index] = origin
-    if parts.forwarding is not None:
-        joined.setdefault("forwarding", parts.forwarding)
+    whole = {key: value for key, value in parts.whole.items() if key not in topology}
+    joined |= whole
+    graph.origins |= {("topology", key): None for key in whole}
     profiles = data.get("profiles") or {}
     if not isinstance(profiles, dict):
         return {**data, "topology": joined}

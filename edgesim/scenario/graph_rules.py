@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-import typing
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from edgesim.domain.topology import Forwarding
 from edgesim.registry import nearest_name
 from edgesim.scenario.graph_data import Edge, Fault, Graph, Node, kind_of
 from edgesim.scenario.graph_json import decoded
 from edgesim.scenario.graph_spec import DEVICE_KEYS, LINK_KEYS, AttributeSpec, FileSpec, NamesSpec
 from edgesim.scenario.graph_suspects import PLAIN_NUMBER, shown, suspects
 from edgesim.units import parse, show_exactly
+from edgesim.untrusted import hidden_in
 
 _ID_SIGN = re.compile(r"[^A-Za-z0-9_.:-]")
 _MOST_NODES_TO_SEARCH, _MOST_SEARCHES = 1000, 10
 """A search for the nearest of so many names takes milliseconds; a file can have very many wrong ones."""
 _MOST_NAMES = 40
+_HIDDEN = "has characters that are not shown"
 _WRONG = object()
 """Stands for a value that is reported."""
 
@@ -33,6 +33,8 @@ class Parts:
     Parameters
     ----------
     devices, links, media : entries of the lists under ``topology:``, in plain data.
+    profiles : device profiles by name.
+    whole : ``forwarding`` and ``routing``, as far as the graph says them.
     origins : node or edge behind each device and each link.
     """
 
@@ -40,7 +42,7 @@ class Parts:
     links: list[dict[str, Any]] = field(default_factory=list)
     media: list[Any] = field(default_factory=list)
     profiles: dict[str, Any] = field(default_factory=dict)
-    forwarding: str | None = None
+    whole: dict[str, Any] = field(default_factory=dict)
     device_origins: list[Node] = field(default_factory=list)
     link_origins: list[Edge] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -169,6 +171,9 @@ class _Reader:
             value = one.said.get(attribute.name if attribute else key)
             if value is not None:
                 values[key] = self._meaning(one, value, attribute) if attribute else decoded(value)
+        if any(hidden_in(values)):
+            self._note(one, _HIDDEN, remedy="leave them out")
+            return dict.fromkeys(values, _WRONG)
         return {key: value for key, value in values.items() if value is not None}
 
     def _meaning(self, one: Node | Edge, value: Any, attribute: AttributeSpec) -> Any:
@@ -273,7 +278,7 @@ class _Reader:
                 link["bandwidth"] = show_exactly(rate, "bit/s")
 
     def _graph_attributes(self) -> None:
-        """Read the media, profiles and forwarding of the whole graph."""
+        """Read what the whole graph has: media, profiles, how messages are forwarded and routed."""
         media, profiles = (decoded(self._graph.said.get(key)) for key in ("media", "profiles"))
         for key, value, kind, form in (("media", media, list, "a list"), ("profiles", profiles, dict, "a mapping")):
             if value is not None and not isinstance(value, kind):
@@ -284,9 +289,7 @@ class _Reader:
         known = {one for one in entries if isinstance(one, str)}
         used = [link.get("medium") for link in self.parts.links]
         self.parts.media = [*media, *dict.fromkeys(one for one in used if isinstance(one, str) and one not in known)]
-        forwarding = self._graph.said.get("forwarding")
-        if forwarding is not None and forwarding not in typing.get_args(Forwarding):
-            message = f"the graph's attribute 'forwarding' is {forwarding!r}"
-            self.parts.faults.append(Fault(0, message, " or ".join(typing.get_args(Forwarding))))
-        elif forwarding is not None:
-            self.parts.forwarding = forwarding
+        given = {key: decoded(self._graph.said.get(key)) for key in ("forwarding", "routing")}
+        if any(hidden_in([media, self.parts.profiles, *given.values()])):
+            self.parts.faults.append(Fault(0, f"the graph {_HIDDEN}", remedy="leave them out"))
+        self.parts.whole = {key: value for key, value in given.items() if value is not None}

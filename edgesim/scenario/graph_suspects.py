@@ -12,7 +12,7 @@ from edgesim.scenario.graph_spec import DEVICE_KEYS, LINK_KEYS, FileSpec
 from edgesim.units import dimension_of
 
 PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-_GRAPH_KEYS = frozenset({"media", "profiles", "forwarding"})
+_GRAPH_KEYS = frozenset({"media", "profiles", "forwarding", "routing"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _INSIDE = {
     "bandwidth": ("bandwidth", "capacity", "speed", "throughput", "bitrate", "datarate"),

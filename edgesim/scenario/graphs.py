@@ -2,7 +2,7 @@
 
 A node is a device and an edge is a link of one direction. Attributes have the names and texts that scenarios use (``profile``,
 ``position``, ``bandwidth``, ``latency``, ...); lists and mappings are JSON texts. Attributes of the graph itself are ``media``,
-``profiles`` and ``forwarding``.
+``profiles``, ``forwarding`` and ``routing``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from edgesim.errors import DataError
 from edgesim.scenario.expand import link_id
 from edgesim.scenario.graph_files import SUFFIXES
 from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
+from edgesim.scenario.options import write_options
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def topology_data(topology: Topology) -> dict[str, Any]:
     }
     if topology.forwarding != Topology.forwarding:
         form["forwarding"] = topology.forwarding
+    if topology.routing != Topology.routing:
+        form["routing"] = write_options(topology.routing)
     return {"profiles": profiles, "topology": form}
 
 
@@ -130,7 +133,7 @@ def _plain_graph(topology: Topology) -> _PlainGraph:
     data = topology_data(topology)
     form = data["topology"]
     whole = {"profiles": data["profiles"], "media": form["media"]}
-    whole |= {"forwarding": form["forwarding"]} if "forwarding" in form else {}
+    whole |= {key: form[key] for key in ("forwarding", "routing") if key in form}
     return _PlainGraph(
         _texts(whole, ()),
         {device["id"]: _texts(device, ("id",)) for device in form["devices"]},
