@@ -86,6 +86,7 @@ def page(result: Result) -> str:
         name=about["name"],
         question=about["question"],
         facts=_facts(about),
+        doubts=result.doubts(),
         tables=shown,
         has_best=any(table.best for table in shown),
         replications=_count(about["replications"], "replication"),

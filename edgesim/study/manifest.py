@@ -63,6 +63,7 @@ def facts(
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
         **_stops(shared, work),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
+        "learnt": [one.as_data() for one in shared.learnt],
         "engines": _engines(shared, work, found),
         "intact": found.intact,
     }
