@@ -94,7 +94,12 @@ def _stops(shared: Shared, work: Work) -> dict[str, Any]:
         return {}
     numbers = sorted({stop.replications for stop in work.stops})
     points = [
-        {**shared.cases[stop.case].point, "replications": stop.replications, "is_met": stop.is_met}
+        {
+            **shared.cases[stop.case].point,
+            "replications": stop.replications,
+            "is_met": stop.is_met,
+            "rare": list(stop.rare),
+        }
         for stop in work.stops
     ]
     text = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])

@@ -31,11 +31,14 @@ def executed(folder: Path, workers: int = 1, rule: Stopping = RULE, study=None):
 
 
 def test_every_point_stops_when_its_interval_is_narrow_enough(tmp_path: Path) -> None:
-    """The accuracy is 1/2 with probability p: s = sqrt(p (1 - p)) / 2, so about (1.96 s / 0.012)^2 replications: 66, 491, 1668."""
+    """The accuracy is 1/2 with probability p: s = sqrt(p (1 - p)) / 2, so about (1.96 s / 0.012)^2 replications: 66, 491, 1668.
+
+    The first would be enough by its interval, but a loss must be expected 25 times: 25 / 0.01 = 2500, after the check at 2400.
+    """
     work, parts = executed(tmp_path)
-    assert [stop.replications for stop in work.stops] == [200, 700, 1900]
+    assert [stop.replications for stop in work.stops] == [3000, 700, 1900]
     assert all(stop.is_met for stop in work.stops)
-    assert len(parts) == (200 + 700 + 1900) / 100
+    assert len(parts) == (3000 + 700 + 1900) / 100
     rows = evaluate(shared(POINTS), work, Parts(tmp_path, shared(POINTS).cases)).rows
     for case, stop in zip(rows, work.stops, strict=True):
         [accuracy] = [row.estimate for row in case if row.metric == "accuracy"]
