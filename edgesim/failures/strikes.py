@@ -27,6 +27,7 @@ def strikes_of(
     used: frozenset[str],
     crossings: Iterable[Crossing],
     duration_s: float,
+    *,
     n_requests: int = 1,
 ) -> dict[str, list[Strike]]:
     """Return by label what each model can do in a trial; a model that draws nothing that matters is left out.

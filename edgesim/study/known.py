@@ -72,6 +72,10 @@ class Known:
             if n * strike.drawn_at < N_ENOUGH
         ]
 
+    def unmet(self, n: int) -> list[Rare]:
+        """Return what may not have struck at all in n trials; it widens the intervals."""
+        return [rare for rare in self.rare(n) if rare.n_expected < N_SEEN]
+
     def within(self, enumerated: Mapping[str, NDArray[np.float64]], probabilities: NDArray[np.float64]) -> Known:
         """Return the same with the bounds of enumerated outcomes, which are all that can happen."""
         found = dict(self.bounds)
@@ -80,6 +84,10 @@ class Known:
             if len(known) and not np.isnan(known).any():
                 found[metric] = (float(known.min()), float(known.max()))
         return replace(self, bounds=found)
+
+
+CERTAIN = Known({}, is_load_drawn=False, bounds={})
+"""Nothing is random."""
 
 
 def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
@@ -96,14 +104,18 @@ def known_of(shared: Shared, case: Case) -> Known:
     n_requests = 1 if case.load is None else case.load.requests or 1
     crossings = [(hop.link, hop.n_packets) for hops in program.hops for hop in hops]
     used = frozenset(program.device_ids) | {link.link_id for link, _ in crossings}
-    duration_s = sum(program.duration_s) + sum(hop.occupation_s + hop.link.latency_s for hops in program.hops for hop in hops)
-    strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests)
+    duration_s = sum(program.duration_s) + sum(
+        hop.occupation_s + hop.link.latency_s for hops in program.hops for hop in hops
+    )
+    strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
     return Known(strikes, case.load is not None, _most_traffic(program) if case.load is None else {})
 
 
 def _most_traffic(program: Program) -> Bounds:
     """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
-    if not all(hop.link.transport is None or isinstance(hop.link.transport, Datagram) for hops in program.hops for hop in hops):
+    if not all(
+        hop.link.transport is None or isinstance(hop.link.transport, Datagram) for hops in program.hops for hop in hops
+    ):
         return {}
     most: dict[str, float] = {"traffic": 0.0, "traffic_input": 0.0, "traffic_intermediate": 0.0, "traffic_result": 0.0}
     for step, hops in zip(program.steps, program.hops, strict=True):

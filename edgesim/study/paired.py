@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.study.design import Shared, same_point
-from edgesim.study.load import METRICS
 from edgesim.study.known import Known, known_of, of_difference
+from edgesim.study.load import METRICS
 from edgesim.study.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
 from edgesim.study.summary import UNITS, values_of
 from edgesim.study.weighted import are_equal, pseudo_values
@@ -61,7 +61,7 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
                     *_compare(
                         (values[second][metric], weights[second]),
                         (values[first][metric], weights[first]),
-                        _prior(shared, known, metric, second, first, len(weights[first])),
+                        _prior(shared, (second, first), known, metric, len(weights[first])),
                     ),
                 )
                 for metric in (*UNITS, *METRICS)
@@ -76,8 +76,9 @@ def _known(shared: Shared, work: Work, parts: Parts, position: int) -> Known:
     return known_of(shared, shared.cases[position]).within(values_of(enumerated, accuracy), enumerated.weight)
 
 
-def _prior(shared: Shared, known: dict[int, Known], metric: str, one: int, other: int, n: int) -> Prior:
+def _prior(shared: Shared, pair: tuple[int, int], known: dict[int, Known], metric: str, n: int) -> Prior:
     """Return what is known of a difference; strategies with one deployment do not differ."""
+    one, other = pair
     is_same = shared.cases[one].prepared == shared.cases[other].prepared
     return CERTAIN if is_same else of_difference(metric, known[one], known[other], n)
 

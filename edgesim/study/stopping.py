@@ -150,7 +150,7 @@ class Batches:
                 values_of(nothing, no_accuracy),
                 nothing.weight,
                 0,
-                known_of(self._shared, self._shared.cases[case]),
+                known=known_of(self._shared, self._shared.cases[case]),
             )
             found: dict[str, Any] = {row.metric: row.estimate for row in rows}
             for target in targets:

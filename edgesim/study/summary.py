@@ -64,6 +64,7 @@ def summarise(
     enumerated: dict[str, NDArray[np.float64]],
     probabilities: NDArray[np.float64],
     peak_memory_byte: int,
+    *,
     known: Known,
 ) -> list[Row]:
     """Return the rows of one case.
