@@ -37,7 +37,9 @@ def list_(context: typer.Context, is_json: JsonOption = False) -> None:
     from edgesim.nn.cache import NetworkCache
 
     cache = NetworkCache.default()
-    cards = cache.cards()
+    cards, damaged = cache.survey()
+    for problem in damaged:
+        typer.echo(f"warning: {problem}", err=True)
     if is_json:
         typer.echo(json.dumps([_summary(card) for card in cards], indent=2))
         return
@@ -68,10 +70,11 @@ def show(key: Annotated[str, typer.Argument(metavar="KEY", help="Key, or its beg
 
     cache = NetworkCache.default()
     whole = cache.key_of(key)
-    found = cache.load(whole)
-    if found is None:
-        raise DataError(f"network {whole} is damaged; it is trained anew when it is needed")
-    typer.echo(json.dumps(found[1], indent=2))
+    try:
+        cache.check(whole)
+    except DataError as error:
+        raise DataError(f"{error}; it is trained anew when it is needed") from error
+    typer.echo(json.dumps(next(card for card in cache.cards() if card["key"] == whole), indent=2))
 
 
 @models.command()
@@ -129,25 +132,33 @@ def import_(
 ) -> None:
     """Take networks in, so that scenarios that need them do not train. Damaged or changed ones are refused.
 
+    Nothing that a card names is imported or run. What the weights answer is not checked: take them from people you trust.
+
     \b
     Examples:
       edgesim models import models/digits/*.json
     """
+    from edgesim.errors import DataError
     from edgesim.nn.cache import NetworkCache
 
-    cache = NetworkCache.default()
+    cache, refused = NetworkCache.default(), []
     for path in cards:
-        typer.echo(cache.take_in(path))
+        try:
+            typer.echo(cache.take_in(path))
+        except DataError as error:
+            refused.append(str(error))
+    if refused:
+        raise DataError("\n".join(refused))
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
     return {
         "key": card["key"],
-        "kind": card.get("determined_by", {}).get("kind"),
-        "about": card.get("about", {}),
-        "metrics": card.get("metrics", {}),
-        "size_byte": card.get("weights_byte"),
-        "created": card.get("created"),
+        "kind": card["determined_by"]["kind"],
+        "about": card["about"],
+        "metrics": card["metrics"],
+        "size_byte": card["weights_byte"],
+        "created": card["created"],
     }
 
 
@@ -160,6 +171,6 @@ def _row(card: dict[str, Any]) -> tuple[object, ...]:
         summary["about"].get("dataset", ""),
         "" if accuracy is None else f"{accuracy:.4f}",
         f"{summary['about'].get('n_parameters', 0):,}",
-        f"{(summary['size_byte'] or 0) / 1e3:,.0f} kB",
+        f"{summary['size_byte'] / 1e3:,.0f} kB",
         summary["created"],
     )

@@ -73,9 +73,10 @@ METRICS = {
         ),
         Metric(
             "energy", "J", "energy of the devices that the plan uses, per inference",
-            "sum over devices of idle power x latency + (busy - idle) x computing time + (transmit - idle) x sending time "
-            "+ (receive - idle) x receiving time",
-            "as good as the powers of the device profiles; a device that is down takes nothing",
+            "sum over devices of idle power x time + (busy - idle) x computing time + (transmit - idle) x sending time + (receive - idle) x "
+            "receiving time, where time is from the release to the end of the request; under load from the first release to the last end "
+            "of the trial, and the sum / number of requests",
+            "as good as the powers of the device profiles; a device that is down takes nothing, and rejected requests neither take nor share",
         ),
         Metric(
             "answered", "1", "share of trials with an answer", "number of trials with an answer / number of trials; under load the mean over trials of the share of the requests that "

@@ -39,7 +39,7 @@ class RequestRecord:
         ``rejected`` when too many requests were in the system.
     lost : bit i is set when the i-th transfer of the plan was not delivered in time.
     input_byte, intermediate_byte, result_byte : bytes put on links, each hop counted, headers included.
-    energy_j : energy of the devices that the plan uses, in J.
+    energy_j : energy of the devices that the plan uses, in J: what its work added to their idle power, and its share of that.
     partial : (i, share) for each lost transfer of which a share of the packets, 0 < share < 1, arrived in time.
     n_retransmitted : packets sent again by transports.
     """
@@ -111,6 +111,8 @@ class Trace:
     from_s, to_s : the time over which resources were watched: end of the warm-up, end of the trial, in s.
     n_events : events of the simulation.
     stays : every computation and message at every resource, where they were asked for.
+    idle_share_j : idle power from the first release to the last end of a request, for each request that was admitted, also of the
+        warm-up, in J; it is part of the energy of every record.
     """
 
     records: tuple[RequestRecord, ...]
@@ -119,6 +121,7 @@ class Trace:
     to_s: float
     n_events: int
     stays: tuple[Stay, ...] = ()
+    idle_share_j: float = 0.0
 
     @property
     def throughput_per_s(self) -> float:

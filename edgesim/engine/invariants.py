@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from math import isclose
 
@@ -15,7 +16,7 @@ class Checker:
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
     passes; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
-    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Only the requests
+    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most the largest power of the devices x time. Only the requests
     in the system are remembered, so the memory does not grow with those that have ended.
     """
 
@@ -80,6 +81,13 @@ class Checker:
     def _count(self) -> None:
         self._area_s += len(self._present) * (self._now_s - self._changed_s)
         self._changed_s = self._now_s
+
+    def spent(self, energy_j: float, limit_j: float) -> None:
+        """Check the energy of the whole trial against the largest power of all devices x the time of the trial."""
+        self._require(
+            energy_j <= limit_j * (1 + _ROUNDING) + sys.float_info.min,
+            f"the devices take {energy_j!r} J, more than the {limit_j!r} J of their largest power",
+        )
 
     def closed(self, n_requests: int, present_s: float) -> None:
         """Check the whole trial; `present_s` is the sum of the times of requests that are still in the system."""

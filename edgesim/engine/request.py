@@ -6,7 +6,6 @@ from math import nan
 
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.program import Program
-from edgesim.engine.world import World
 
 _BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
 
@@ -49,8 +48,8 @@ Task = tuple[Request, int]
 """A step of a request, by its index in the plan."""
 
 
-def record(world: World, request: Request, outcome: Outcome, latency_s: float, waited_s: float) -> RequestRecord:
-    """Sum up a request that was waited for so long."""
+def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
+    """Sum up a request."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
     return RequestRecord(
         request.released_s,
@@ -60,7 +59,7 @@ def record(world: World, request: Request, outcome: Outcome, latency_s: float, w
         input_byte,
         intermediate_byte,
         result_byte,
-        _energy_j(world, request, waited_s),
+        energy_j,
         tuple(sorted(request.partial.items())) if request.partial else (),
         request.n_retransmitted,
     )
@@ -69,20 +68,3 @@ def record(world: World, request: Request, outcome: Outcome, latency_s: float, w
 def _lost(delivered: bytearray) -> int:
     """Return a number of which bit i is set when transfer i was not delivered in time."""
     return int(delivered[::-1].translate(_BITS, b"\2"), 2)
-
-
-def _energy_j(world: World, request: Request, waited_s: float) -> float:
-    """Return idle power over the time waited while up, plus what computing, sending and receiving add to it."""
-    program = world.program
-    up_s = [waited_s] * len(program.devices)
-    if world.has_outages and waited_s > 0.0:
-        from_s, to_s = request.released_s, request.released_s + waited_s
-        total_s = world.downtimes.total_s
-        up_s = [waited_s - total_s(device_id, from_s, to_s) for device_id in program.device_ids]
-    energy_j = 0.0
-    times_s = zip(up_s, request.busy_s, request.transmit_s, request.receive_s, strict=True)
-    for (idle_w, compute_w, send_w, hear_w), (device_up_s, busy_s, transmit_s, receive_s) in zip(
-        program.power_w, times_s, strict=True
-    ):
-        energy_j += idle_w * device_up_s + compute_w * busy_s + send_w * transmit_s + hear_w * receive_s
-    return energy_j

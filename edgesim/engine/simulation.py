@@ -119,6 +119,7 @@ def trace(
             for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
             if note.arrived_s <= to_s
         ),
+        idle_share_j=trial.idle_share_j,
     )  # fmt: skip
 
 
@@ -157,7 +158,8 @@ def simulate(
     admission_limit : most requests in the system; one more is rejected.
     is_checked : whether the invariants are checked; see `edgesim.engine.invariants.Checker`.
     on_record : called with the number and the record of each request as soon as it has ended, in place of keeping it, so
-        that memory does not grow with the number of requests.
+        that memory does not grow with the number of requests. Its energy is without the share of the idle power, which is
+        known when the trial has ended (`Trace.idle_share_j`).
 
     Returns
     -------

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.devices import Devices
+from edgesim.engine.energy import energy_j, idle_j, largest_w, up_s
 from edgesim.engine.losses import GivenLosses, Losses
 from edgesim.engine.messages import Carrier
 from edgesim.engine.releases import Releases
@@ -61,6 +63,11 @@ class Trial:
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
+        self._first: Request | None = None  # the first that was released
+        self._last_end_s = 0.0  # of any request
+        self._work_j = 0.0  # what the work of requests added to the idle power
+        self._no_time_s = [0.0] * len(world.program.devices)
+        self.idle_share_j = 0.0
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
@@ -92,9 +99,29 @@ class Trial:
         for request in list(self._active.values()):
             if isnan(request.ended_s):
                 present_s += self.clock.now_s - request.released_s
+                self._last_end_s = self.clock.now_s
             self._record(request)
         if self.world.checker is not None:
             self.world.checker.closed(self._n_released, present_s)
+        if self._first is not None:
+            self._share_idle_power(self._first)
+
+    def _share_idle_power(self, first: Request) -> None:
+        """Charge the idle power from the first release to the last end, and give every request that was admitted its share."""
+        program, world = self.program, self.world
+        idle_s = up_s(program, world.downtimes, first.released_s, self._last_end_s - first.released_s)
+        total_j = idle_j(program, idle_s)
+        if world.checker is not None:
+            limit_j = largest_w(program) * (self.clock.now_s - first.released_s)
+            world.checker.spent(total_j + self._work_j, limit_j)
+        self.idle_share_j = share_j = total_j / self._n_released
+        if self._n_released == 1 and first.number in self.records:  # in one sum, so that single requests round as ever
+            one = self.records[first.number]
+            self.records[first.number] = replace(one, energy_j=energy_j(program, first, idle_s))
+            return
+        for number, one in self.records.items():
+            if one.outcome != "rejected":
+                self.records[number] = replace(one, energy_j=one.energy_j + share_j)
 
     # ---- requests
 
@@ -103,10 +130,12 @@ class Trial:
         now_s = self.clock.now_s
         request = Request(self.program, number, now_s)
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
-            self._keep(number, record(self.world, request, "rejected", nan, 0.0))
+            self._keep(number, record(request, "rejected", nan, 0.0))
             self._releases.ended()
             self._stop_if_over()
             return
+        if self._n_released == 0:
+            self._first = request
         self._n_released += 1
         self._n_present += 1
         self._active[number] = request
@@ -133,7 +162,7 @@ class Trial:
         """Let a request leave the system, unless it has."""
         if not isnan(request.ended_s):
             return
-        request.ended_s = self.clock.now_s
+        request.ended_s = self._last_end_s = self.clock.now_s
         self._n_present -= 1
         if self.world.checker is not None:
             self.world.checker.left(request.number, request.ended_s - request.released_s)
@@ -162,7 +191,6 @@ class Trial:
         """Sum up a request."""
         latency_s = request.answered_s - request.released_s
         has_ended = not isnan(request.ended_s)
-        waited_s = (request.ended_s if has_ended else self.clock.now_s) - request.released_s
         outcome: Outcome
         if self._deadline_s is not None and not latency_s <= self._deadline_s and has_ended:
             outcome, latency_s = "timed_out", nan
@@ -170,7 +198,9 @@ class Trial:
             outcome = "degraded" if request.is_degraded else "completed"
         else:
             outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
-        self._keep(request.number, record(self.world, request, outcome, latency_s, waited_s))
+        work_j = energy_j(self.program, request, self._no_time_s)
+        self._work_j += work_j
+        self._keep(request.number, record(request, outcome, latency_s, work_j))
 
     # ---- steps
 

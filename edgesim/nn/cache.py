@@ -7,20 +7,17 @@ first, so that an entry with a card is complete even if the process is killed or
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import importlib
 import json
 import os
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import DataError
+from edgesim.nn.cards import RECIPE, content_key, read_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,39 +26,8 @@ if TYPE_CHECKING:
 
     from edgesim.domain.model import Dataset
 
-RECIPE = 2
-"""Part of every key. Raise it when a change of the training code, or of a default, changes the weights that come out."""
 FOLDER_VARIABLE = "EDGESIM_CACHE_DIR"
 """Environment variable that moves the cache."""
-
-
-def provenance(kind: str, **determinants: object) -> dict[str, Any]:
-    """Return what determines a network's weights, as plain JSON values, versions included.
-
-    Parameters
-    ----------
-    kind : what is trained, e.g. ``"teacher"``.
-    determinants : data set fingerprint, model, options, seed. Plug-ins are written with their class and fields.
-
-    Raises
-    ------
-    DataError
-        When a value is neither a JSON value nor a dataclass, since its content cannot be hashed.
-    """
-    versions = {"edgesim": version("edgesim"), "torch": version("torch"), "recipe": RECIPE}
-    return {"kind": kind, "versions": versions, **{name: _plain(value) for name, value in determinants.items()}}
-
-
-def content_key(determinants: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a provenance, in hex.
-
-    Of the versions only the recipe counts: another release of torch gives other last digits, not another network, and
-    published networks stay usable. Options that have their default are left out, so that an option that is added later,
-    with a default that changes nothing, changes no key.
-    """
-    recipe = determinants.get("versions", {}).get("recipe")
-    content = {name: _without_defaults(value) for name, value in determinants.items() if name != "versions"}
-    return hashlib.sha256(json.dumps([recipe, content], sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -98,16 +64,58 @@ class NetworkCache:
 
         A damaged entry counts as missing: training is deterministic, so storing it anew restores it.
         """
-        from safetensors.torch import load
-
         try:
-            card = json.loads(self._card_path(key).read_text(encoding="utf-8"))
-            weights = self._weights_path(key).read_bytes()
-        except (OSError, ValueError):
+            card, weights = self._read(key)
+            return _tensors(weights), card
+        except DataError:
             return None
-        if not isinstance(card, dict) or hashlib.sha256(weights).hexdigest() != card.get("weights_sha256"):
+
+    def restore(self, key: str, network: torch.nn.Module) -> dict[str, float] | None:
+        """Give a network its weights and return its metrics, or None when it is not there or damaged, as for `load`.
+
+        Raises
+        ------
+        DataError
+            When the weights are those of another network, are no numbers, or their metrics are not known.
+        """
+        found = self.load(key)
+        if found is None:
             return None
-        return load(weights), card
+        weights, card = found
+        remedy = f"remove it with: edgesim models remove {key[:12]}"
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise DataError(f"network {key} in {self.folder} is not what its card says: {error}; {remedy}") from error
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            raise DataError(f"network {key} in {self.folder} has weights that are no finite numbers; {remedy}")
+        if "test_accuracy" not in card["metrics"]:
+            raise DataError(f"the card of network {key} in {self.folder} does not say its test_accuracy; {remedy}")
+        return dict(card["metrics"])
+
+    def check(self, key: str) -> None:
+        """Say what is wrong with a network that `load` does not return.
+
+        Raises
+        ------
+        DataError
+            When its files are missing or damaged.
+        """
+        _, weights = self._read(key)
+        _tensors(weights)
+
+    def _read(self, key: str) -> tuple[dict[str, Any], bytes]:
+        """Return the card and the file of weights, which belong together. Raises `DataError`."""
+        card, path = read_card(self._card_path(key)), self._weights_path(key)
+        try:
+            if path.stat().st_size != card["weights_byte"]:
+                raise DataError(f"{path} has not the {card['weights_byte']:,} byte that its card says")
+            weights = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}, the weights beside the card, cannot be read: {error.strerror}") from error
+        if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
+            raise DataError(f"{path} is damaged: its content is not that of which its card has the hash")
+        return card, weights
 
     def store(
         self,
@@ -148,16 +156,23 @@ class NetworkCache:
         return self.folder / f"{key}.checkpoint"
 
     def cards(self) -> list[dict[str, Any]]:
-        """Return the cards of all complete networks, the oldest first; cards that cannot be read are left out."""
-        found = []
-        for path in self.folder.glob("*.json"):
+        """Return the cards of all complete networks, the oldest first; see `survey` for the others."""
+        return self.survey()[0]
+
+    def survey(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return the cards of all complete networks, the oldest first, and what is wrong with other files."""
+        found, damaged = [], []
+        for path in sorted(self.folder.glob("*.json")):
             try:
-                card = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                card = read_card(path)
+            except DataError as error:
+                damaged.append(str(error))
                 continue
-            if isinstance(card, dict) and card.get("key") == path.stem and self._weights_path(path.stem).is_file():
+            if self._weights_path(path.stem).is_file():
                 found.append(card)
-        return sorted(found, key=lambda card: (str(card.get("created")), card["key"]))
+            else:
+                damaged.append(f"{path} is a card without weights beside it")
+        return sorted(found, key=lambda card: (card["created"], card["key"])), damaged
 
     def leftovers(self) -> list[Path]:
         """Return what is no network: states of unfinished trainings, and teachers' answers that are kept for students."""
@@ -193,11 +208,10 @@ class NetworkCache:
         DataError
             When the network is missing or damaged, or the folder cannot be written.
         """
-        if self.load(key) is None:
-            raise DataError(f"network {key} is not in {self.folder}, or is damaged")
+        card, weights = self._read(key)
         copy = NetworkCache(folder)
-        for own, other in ((self._weights_path, copy._weights_path), (self._card_path, copy._card_path)):
-            write_atomically(other(key), own(key).read_bytes())
+        write_atomically(copy._weights_path(key), weights)
+        write_atomically(copy._card_path(key), (json.dumps(card, indent=2) + "\n").encode())
         return copy._weights_path(key), copy._card_path(key)
 
     def take_in(self, card_path: Path) -> str:
@@ -209,14 +223,9 @@ class NetworkCache:
             When the files are missing or damaged, or the key is not that of what the card says it was made of: it would then
             stand for another network.
         """
-        outside = NetworkCache(card_path.parent)
-        key = card_path.stem
-        found = outside.load(key)
-        if found is None:
-            raise DataError(
-                f"{card_path}: is no card of a network with its weights beside it, or one of them is damaged"
-            )
-        if content_key(found[1].get("determined_by", {})) != key:
+        outside, key = NetworkCache(card_path.parent), card_path.stem
+        outside.check(key)
+        if content_key(read_card(card_path)["determined_by"]) != key:
             raise DataError(
                 f"{card_path}: the key is not that of what the card says; it was made by another recipe of training than "
                 f"number {RECIPE}, or the card was changed"
@@ -247,38 +256,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _without_defaults(value: Any) -> Any:
-    """Leave out the options of plug-ins that have their default; a class that cannot be imported keeps all of them."""
-    if isinstance(value, list):
-        return [_without_defaults(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    defaults = _defaults(value["class"]) if isinstance(value.get("class"), str) else {}
-    return {
-        name: _without_defaults(item) for name, item in value.items() if name not in defaults or defaults[name] != item
-    }
+def _tensors(weights: bytes) -> dict[str, torch.Tensor]:
+    """Return the tensors in a file of weights. Raises `DataError`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
 
-
-@cache
-def _defaults(target: str) -> dict[str, Any]:
-    module, _, name = target.partition(":")
     try:
-        owner = getattr(importlib.import_module(module), name)
-        fields = dataclasses.fields(owner)
-    except (ImportError, AttributeError, TypeError, ValueError):
-        return {}
-    return {field.name: _plain(field.default) for field in fields if field.default is not dataclasses.MISSING}
-
-
-def _plain(value: object) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        content = {"content": value.content()} if hasattr(value, "content") else {}
-        return {"class": f"{type(value).__module__}:{type(value).__qualname__}", **fields, **content}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise DataError(f"{type(value).__name__} cannot be part of a network's provenance; make the plug-in a dataclass")
+        return dict(load(weights))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"the weights are damaged: {error}") from error

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from edgesim.nn.cache import NetworkCache, content_key, fingerprint, provenance
+from edgesim.nn.cache import NetworkCache, fingerprint
+from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.lessons import Lessons, Teacher
 from edgesim.nn.training import about, fit, measured, reproducible, validation_score
 
@@ -120,10 +121,9 @@ def trained(
     key = content_key(determinants)
     with reproducible(school.seed, name) as draws:
         network = build()
-        found = school.cache.load(key)
+        found = school.cache.restore(key, network)
         if found is not None:
-            network.load_state_dict(found[0])
-            return network.eval(), key, dict(found[1]["metrics"])
+            return network.eval(), key, found
         epoch = train(network, draws, key)
         metrics = measured(network, school.dataset, epoch)
     school.cache.store(key, network.state_dict(), determinants, metrics, about(school.dataset, network))

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from edgesim.errors import DataError
-from edgesim.nn.cache import NetworkCache, content_key, fingerprint, provenance
+from edgesim.nn.cache import NetworkCache, fingerprint
+from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.checkpoint import load_checkpoint, save_checkpoint
 from edgesim.nn.views import Views
 from edgesim.rng import generator
@@ -244,10 +245,9 @@ def train_teacher(
     key = content_key(determinants)
     with reproducible(seed, "teacher") as draws:
         network = builder.build(dataset.input_shape, dataset.n_classes)
-        found = cache.load(key)
+        found = cache.restore(key, network)
         if found is not None:
-            network.load_state_dict(found[0])
-            return TrainedNetwork(network.eval(), key, dict(found[1]["metrics"]))
+            return TrainedNetwork(network.eval(), key, found)
         views, labels = Views(dataset.train.inputs, training, seed), torch.from_numpy(dataset.train.labels)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:

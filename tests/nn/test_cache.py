@@ -9,8 +9,9 @@ import torch
 
 from edgesim.domain.training import Training
 from edgesim.errors import DataError
-from edgesim.nn import cache as cache_module
-from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache, content_key, fingerprint, provenance
+from edgesim.nn import cards
+from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache, fingerprint
+from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.zoo import SmallCNN
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3).T, "count": torch.tensor(3)}
@@ -34,7 +35,7 @@ def test_what_is_stored_comes_back(tmp_path: Path) -> None:
     assert card["key"] == key
     assert card["metrics"] == {"test_accuracy": 0.5}
     assert card["determined_by"]["model"] == {
-        "class": "edgesim.nn.zoo:SmallCNN", "channels": [32, 32, 64], "pool_after": 2,
+        "type": "models/small-cnn", "channels": [32, 32, 64], "pool_after": 2,
     }  # fmt: skip
     assert set(card["determined_by"]["versions"]) == {"edgesim", "torch", "recipe"}
 
@@ -75,7 +76,7 @@ def test_everything_that_matters_changes_the_key(monkeypatch: pytest.MonkeyPatch
 
     keys = [key(), key(model=SmallCNN(channels=(4,), pool_after=0)), key(training=Training(epochs=3)), key(seed=2)]
     assert key() == keys[0]
-    monkeypatch.setattr(cache_module, "RECIPE", -1)
+    monkeypatch.setattr(cards, "RECIPE", -1)
     keys.append(key())
     assert len(set(keys)) == len(keys)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgesim.domain.training import Training
-from edgesim.nn.cache import NetworkCache, content_key
+from edgesim.nn.cache import NetworkCache
+from edgesim.nn.cards import content_key
 from edgesim.nn.training import accuracy, logits, train_teacher
 from edgesim.nn.zoo import SmallCNN
 
