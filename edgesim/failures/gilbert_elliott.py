@@ -101,7 +101,7 @@ class GilbertElliott:
         """Return the probability that any of so many packets is lost: from the stationary state, one step per packet."""
         import numpy as np
 
-        p, r = self.to_bad, self.to_good
+        p, r = self.chain
         kept = np.diag([1 - self.loss_in_good, 1 - self.loss_in_bad])
         step = kept @ np.array([[1 - p, p], [r, 1 - r]])
         stationary = np.array([r, p]) / (p + r)
