@@ -1,7 +1,8 @@
 """Quantities as texts with units: ``"20 Mbit/s"`` -> 2e7 bit/s.
 
-A quantity is a number, an optional prefix and a unit. Decimal prefixes (k, M, G, T, m, u, n) go with every unit, binary
-ones (Ki, Mi, Gi) with byte and bit. A bare number is refused: a physical quantity without a unit is a guess.
+A quantity is a number, an optional prefix and a unit. Binary prefixes (Ki, Mi, Gi) go with byte and bit, decimal ones with the
+units for which they make sense: nobody means millibits by ``mbit``. A bare number is refused: a physical quantity without a unit
+is a guess.
 
 Examples
 --------
@@ -19,47 +20,123 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
-# unit text -> (dimension, factor to the dimension's base unit)
-_UNITS: dict[str, tuple[str, float]] = {
-    "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
-    "byte": ("byte", 1.0), "B": ("byte", 1.0), "bit": ("byte", 0.125),
-    "bit/s": ("bit/s", 1.0), "bps": ("bit/s", 1.0), "B/s": ("bit/s", 8.0), "byte/s": ("bit/s", 8.0),
-    "FLOP": ("FLOP", 1.0), "FLOP/s": ("FLOP/s", 1.0), "FLOPS": ("FLOP/s", 1.0),
-    "W": ("W", 1.0), "J": ("J", 1.0), "Wh": ("J", 3600.0), "m": ("m", 1.0), "Hz": ("Hz", 1.0), "/s": ("Hz", 1.0),
-}  # fmt: skip
-_DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+class _Unit(NamedTuple):
+    """A unit: what it measures, its size in that dimension's base unit, and the prefixes that make sense with it."""
+
+    dimension: str
+    factor: float
+    prefixes: tuple[str, ...] = ()
+
+
+_DECIMAL = {"": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
-_BINARY_UNITS = ("byte", "B", "bit", "bit/s", "B/s", "byte/s")
-_NO_PREFIX = ("min", "h", "/s")
+_PREFIXES = _DECIMAL | _BINARY
+_LARGE = ("k", "M", "G", "T")
+_ALL_LARGE = (*_LARGE, *_BINARY)
+_SMALL = ("n", "u", "µ", "μ", "m")
+_UNITS = {
+    "s": _Unit("s", 1.0, _SMALL), "min": _Unit("s", 60.0), "h": _Unit("s", 3600.0),
+    "byte": _Unit("byte", 1.0, _ALL_LARGE), "B": _Unit("byte", 1.0, _ALL_LARGE), "bit": _Unit("byte", 0.125, _ALL_LARGE),
+    "bit/s": _Unit("bit/s", 1.0, _ALL_LARGE), "bps": _Unit("bit/s", 1.0, _LARGE),
+    "B/s": _Unit("bit/s", 8.0, _ALL_LARGE), "byte/s": _Unit("bit/s", 8.0, _ALL_LARGE),
+    "FLOP": _Unit("FLOP", 1.0, _LARGE), "FLOP/s": _Unit("FLOP/s", 1.0, _LARGE), "FLOPS": _Unit("FLOP/s", 1.0, _LARGE),
+    "W": _Unit("W", 1.0, (*_SMALL, "k")), "J": _Unit("J", 1.0, (*_SMALL, "k")), "Wh": _Unit("J", 3600.0, ("u", "µ", "μ", "m", "k")),
+    "m": _Unit("m", 1.0, ("m", "k")), "Hz": _Unit("Hz", 1.0, ("m", "k", "M")), "/s": _Unit("Hz", 1.0), "%": _Unit("1", 0.01),
+}  # fmt: skip
+_BY_TEXT = {
+    prefix + name: (unit, _PREFIXES[prefix]) for name, unit in _UNITS.items() for prefix in ("", *unit.prefixes)
+}
 _LEAST_RATE, _MOST = 1e-15, 1e18
 """Rates below and quantities above these, in base units, are slips of the pen, and would overflow in a simulation."""
-_TEXT = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d.,_].*?)\s*")
+_TEXT = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\s\d.,_].*?)\s*", re.ASCII)
 EXAMPLES = {
     "s": "5 ms", "byte": "256 KiB", "bit/s": "20 Mbit/s", "FLOP/s": "13.6 GFLOP/s", "FLOP": "2 MFLOP",
-    "W": "2.7 W", "J": "10 mJ", "m": "12 m", "Hz": "30 Hz",
+    "W": "2.7 W", "J": "10 mJ", "m": "12 m", "Hz": "30 Hz", "1": "5 %", "byte/s": "4 GB/s",
 }  # fmt: skip
-_BYTE_RATE_EXAMPLE = "4 GB/s"
+_MEANING = {
+    "s": "a time", "byte": "an amount of data", "bit/s": "a data rate", "FLOP": "an amount of arithmetic", "FLOP/s": "an arithmetic rate",
+    "W": "a power", "J": "an energy", "m": "a distance", "Hz": "a number per second", "1": "a share",
+}  # fmt: skip
 
 
-def _factor(text: str) -> tuple[str, float] | None:
-    """Return (dimension, factor) of a unit text with prefix, or None."""
-    if text in _UNITS:
-        return _UNITS[text]
-    for prefix, scale in (*_BINARY.items(), *_DECIMAL.items()):
-        unit = text.removeprefix(prefix)
-        if not prefix or unit == text or unit not in _UNITS or unit in _NO_PREFIX:
-            continue
-        if prefix in _BINARY and unit not in _BINARY_UNITS:
-            continue
-        dimension, factor = _UNITS[unit]
-        return dimension, factor * scale
-    return None
+def factor_of(name: str, unit: str) -> float:
+    """Return how many `unit` one of the unit `name` is, e.g. 1e6 for ``"Mbit/s"`` in ``"bit/s"``.
+
+    Raises
+    ------
+    ValueError
+        When there is no such unit, its prefix makes no sense, or it measures something else; with the unit that is likely meant.
+    """
+    wanted = "bit/s" if unit == "byte/s" else unit
+    found = _BY_TEXT.get(name)
+    if found is None:
+        raise ValueError(f"{_strange(name)}; {_likely(name, wanted) or f'write a text such as {EXAMPLES[unit]!r}'}")
+    known, scale = found
+    if known.dimension != wanted:
+        message = f"{name!r} is {_MEANING[known.dimension]}, not {_MEANING[wanted]}"
+        raise ValueError(f"{message}; {_likely(name, wanted) or f'write a text such as {EXAMPLES[unit]!r}'}")
+    factor = known.factor * scale
+    return factor / 8.0 if unit == "byte/s" else factor
+
+
+def _strange(name: str) -> str:
+    """Say what is wrong with a unit that is none: its prefix, or all of it."""
+    for prefix in sorted((one for one in _PREFIXES if one), key=len, reverse=True):
+        unit = _UNITS.get(name.removeprefix(prefix)) if name.startswith(prefix) else None
+        if unit is not None and (unit.prefixes or prefix in _BINARY):
+            return f"{name!r}: the prefix {prefix!r} makes no sense for {_MEANING[unit.dimension]}"
+    return f"unknown unit {name!r}"
+
+
+def _likely(name: str, wanted: str) -> str:
+    """Return a question with the units of a dimension that a text differs from only as people mix them up."""
+    sensible = [one for one, (unit, _) in _BY_TEXT.items() if unit.dimension == wanted and not set(one) & {"µ", "μ"}]
+    for read in (_without_case, _short, _without_bit_or_byte):
+        near = {_BY_TEXT[one][0].factor: one for one in reversed(sensible) if read(one) == read(name)}
+        if near and not (read is _short and _BIT_OR_BYTE.search(name)):
+            return f"did you mean {' or '.join(map(repr, reversed(near.values())))}?"
+    return ""
+
+
+def reads_as_unit(text: str, unit: str) -> bool:
+    """Say whether a text is a unit of any kind, or one of the kind of `unit` that is mixed up."""
+    return text in _BY_TEXT or bool(_likely(text, "bit/s" if unit == "byte/s" else unit))
+
+
+_BIT_OR_BYTE = re.compile("b(?!it|yte|ps)")
+
+
+def _without_case(name: str) -> str:
+    """Return a unit without the case of its letters but that of B, and without "per second"."""
+    return "".join(sign if sign == "B" else sign.casefold() for sign in name).removesuffix("/s")
+
+
+def _short(name: str) -> str:
+    """Return a unit without case, plurals and long words, and without "per second"."""
+    text = name.casefold().replace("µ", "u")
+    for long, short in _LONG:
+        text = re.sub(long, short, text)
+    return text.replace(" ", "").removesuffix("/s")
+
+
+def _without_bit_or_byte(name: str) -> str:
+    """Return a unit in which bit and byte are the same."""
+    return _short(name).replace("bit", "b").replace("byte", "b")
+
+
+_LONG = (
+    ("bytes", "byte"), ("bits", "bit"), ("(?<=b)ps$|/sec(onds?)?$|persecond$", "/s"), ("seconds?$|secs?$", "s"), ("minutes?$|mins$", "min"),
+    ("hours?$|hrs?$", "h"), ("met(re|er)s?$", "m"), ("watts?", "w"), ("joules?", "j"), ("hertz", "hz"), ("flops$", "flop/s"),
+    ("^milli", "m"), ("^micro", "u"), ("^nano", "n"), ("^kilo", "k"), ("^mega", "m"), ("^giga", "g"), ("^tera", "t"),
+    ("percent|per cent|pct", "%"),
+)  # fmt: skip
 
 
 def parse(text: object, unit: str) -> float:
@@ -68,15 +145,14 @@ def parse(text: object, unit: str) -> float:
     Parameters
     ----------
     text : the quantity, e.g. ``"5 ms"``.
-    unit : base unit of the result, a key of `EXAMPLES` or ``"byte/s"``.
+    unit : unit of the result, a key of `EXAMPLES`.
 
     Raises
     ------
     ValueError
         When the text is no quantity, has no unit or one of another dimension, or is absurdly large.
     """
-    wanted = "bit/s" if unit == "byte/s" else unit
-    example = _BYTE_RATE_EXAMPLE if unit == "byte/s" else EXAMPLES[wanted]
+    example = EXAMPLES[unit]
     if isinstance(text, bool) or not isinstance(text, (int, float, str)):
         raise ValueError(f"not a quantity; write a number with a unit such as '{example}'")
     if isinstance(text, (int, float)):
@@ -86,14 +162,9 @@ def parse(text: object, unit: str) -> float:
     match = _TEXT.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a quantity; write a number with a unit such as '{example}'")
-    found = _factor(match[2])
-    if found is None:
-        raise ValueError(f"unknown unit {match[2]!r}; write a text such as '{example}'")
-    dimension, factor = found
-    if dimension != wanted:
-        raise ValueError(f"unit {match[2]!r} measures {dimension}, not {unit}; write a text such as '{example}'")
+    factor = factor_of(match[2], unit)
     try:  # decimal arithmetic, so that "30 us" is 3e-05 and not 2.9999999999999997e-05
-        value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor / 8.0 if unit == "byte/s" else factor)))
+        value = float(Decimal(match[1].replace("_", "")) * Decimal(repr(factor)))
     except ArithmeticError:
         value = math.inf
     if not abs(value) <= _MOST:
@@ -108,10 +179,13 @@ def dimension_of(text: str) -> tuple[float, str]:
     (20000000.0, 'bit/s')
     """
     match = _TEXT.fullmatch(text)
-    found = match and _factor(match[2])
-    if not found:
+    if match is None:
         raise ValueError(f"{text!r} is no quantity; write a number with a unit such as '5 ms'")
-    return parse(text, found[0]), found[0]
+    found = _BY_TEXT.get(match[2])
+    if found is None:
+        near = [question for unit in _MEANING if (question := _likely(match[2], unit))]
+        raise ValueError(f"{_strange(match[2])}; {near[0] if near else 'write a number with a unit such as 5 ms'}")
+    return parse(text, found[0].dimension), found[0].dimension
 
 
 def show_exactly(value: float, unit: str) -> str:
@@ -125,8 +199,9 @@ def show(value: float, unit: str) -> str:
         return f"{value:g} {unit}"
     scale = 1.0
     prefix = ""
+    sensible = ("", *_UNITS[unit].prefixes) if unit in _UNITS else tuple(_DECIMAL)
     for candidate, size in sorted(_DECIMAL.items(), key=lambda item: item[1]):
-        if candidate != "µ" and abs(value) >= size * 0.9995 and not (unit == "byte" and size < 1):
+        if candidate in sensible and candidate not in {"µ", "μ"} and abs(value) >= size * 0.9995:
             prefix, scale = candidate, size
     if unit == "byte":
         unit = "B"
@@ -163,7 +238,7 @@ class Quantity:
     @property
     def example(self) -> str:
         """A text of this unit."""
-        return _BYTE_RATE_EXAMPLE if self.unit == "byte/s" else EXAMPLES[self.unit]
+        return EXAMPLES[self.unit]
 
     def read(self, text: object) -> float:
         """Parse a quantity text and check its range."""
@@ -183,12 +258,11 @@ class Quantity:
 def _pattern(unit: str) -> str:
     """Return a regular expression, also of JavaScript, that every text of this unit matches, and few others."""
     wanted = "bit/s" if unit == "byte/s" else unit
-    names = []
-    for name, (dimension, _) in _UNITS.items():
-        if dimension == wanted:
-            prefixes = [] if name in _NO_PREFIX else [prefix for prefix in _DECIMAL if prefix]
-            prefixes += list(_BINARY) if name in _BINARY_UNITS else []
-            names.append(f"(?:{'|'.join(prefixes)})?{name}" if prefixes else name)
+    names = [
+        f"(?:{'|'.join(known.prefixes)})?{name}" if known.prefixes else name
+        for name, known in _UNITS.items()
+        if known.dimension == wanted
+    ]
     return rf"^\s*[-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*(?:{'|'.join(names)})\s*$"
 
 

@@ -9,12 +9,14 @@ import codecs
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from edgesim.cli import results
+from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.explain import explain
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
@@ -27,7 +29,7 @@ from edgesim.cli.run import run
 from edgesim.cli.schema import schema
 from edgesim.cli.show import show
 from edgesim.cli.train import train
-from edgesim.errors import EdgesimError, ScenarioError
+from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
 Exit codes:
@@ -100,11 +102,13 @@ def validate(
             "--deep", help="Also distribute every strategy with untrained networks: does it fit, is it in time?"
         ),
     ] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Check scenario files and show every mistake with its line.
 
-    Exit code 0 when all are valid, 2 when one is not. What is legal but odd is a warning on stderr. Nothing is trained or
-    simulated, unless --deep asks for a rehearsal, which takes some seconds.
+    Exit code 0 when all are valid, 2 when one is not, 1 when no mistake was found but code that a scenario names would have to
+    run for the rest: it does with --allow-code. What is legal but odd is a warning on stderr. Nothing is trained or simulated,
+    unless --deep asks for a rehearsal, which takes some seconds.
 
     \b
     Examples:
@@ -114,7 +118,7 @@ def validate(
     """
     from edgesim.cli.validate import validate as work
 
-    raise typer.Exit(work(files, is_json=json, is_deep=deep))
+    raise typer.Exit(work(files, is_json=json, is_deep=deep, allow_code=allow_code))
 
 
 @app.command("list")
@@ -152,7 +156,10 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="edgesim")
     try:
-        app(prog_name="edgesim")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", EdgesimWarning)
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            app(prog_name="edgesim")
     except ScenarioError as error:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
@@ -167,6 +174,16 @@ def main() -> None:
         _end(_bug(error), FAILED)
     finally:
         _flush()
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: TextIO | str | None
+) -> None:
+    """Write our own warnings like all other messages; those of others with the place where they come from."""
+    is_ours = issubclass(category, EdgesimWarning)
+    sys.stderr.write(
+        f"warning: {message}\n" if is_ours else warnings.formatwarning(message, category, filename, lineno)
+    )
 
 
 _ASCII = {"±": "+-", "…": "...", "µ": "u", "×": "x"}
@@ -202,7 +219,7 @@ def _bug(error: Exception) -> str:
 
 def _end(message: str, code: int) -> None:
     if message:
-        typer.echo(message, err=True)
+        typer.echo(visible(message), err=True)
     sys.exit(code)
 
 

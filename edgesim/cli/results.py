@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesim.cli.exit_codes import INCOMPLETE
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -40,11 +42,8 @@ def _open(folder: Path) -> Result:
 
 
 def _finished(folder: Path) -> Result:
-    from edgesim.errors import ResultError
-
     result = _open(folder)
-    if not result.is_complete:
-        raise ResultError(f"{folder} is not finished; go on with: {result.manifest.get('command', 'edgesim run')}")
+    result.check()
     return result
 
 
@@ -69,21 +68,29 @@ def list_(
     where: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where result folders are.")] = Path("results"),
     is_json: Json = False,
 ) -> None:
-    """List the studies in a folder, finished or not.
+    """List the studies in a folder, finished or not. The exit code is 1 when the manifest of one is damaged.
 
     \b
     Examples:
       edgesim results list
       edgesim results list ../other/results --json
     """
-    from edgesim.study.store import MANIFEST, Result
+    from edgesim.errors import ResultError
+    from edgesim.study.manifest_file import MANIFEST, read_manifest
 
-    rows = []
+    rows, findings = [], []
     for path in sorted(where.glob(f"*/{MANIFEST}")):
-        about = Result(path.parent).manifest
+        about: dict[str, Any] = {"status": "damaged"}
+        try:
+            about = read_manifest(path.parent)
+        except ResultError as error:
+            findings.append(f"warning: {error}\n")
         keys = ("name", "status", "replications", "seed", "finished", "question")
         rows.append({"folder": str(path.parent), **{key: about.get(key, "") for key in keys}})
     _write(rows, is_json=is_json)
+    sys.stderr.writelines(findings)
+    if findings:
+        raise typer.Exit(INCOMPLETE)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesim.cli.code import AllowCode
 from edgesim.cli.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
         bool,
         typer.Option("--check-invariants", help="Check every trial while it runs; all are simulated event by event."),
     ] = False,
+    allow_code: AllowCode = False,
     is_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
     ] = False,
@@ -78,7 +80,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.scenario.schema import Scenario
 
     check_executor(executor, scheduler)
-    scenario = Scenario.load(file)
+    scenario = Scenario.load(file, allow_code=allow_code)
 
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study
@@ -124,11 +126,15 @@ def check_executor(executor: str, scheduler: str | None) -> None:
 
 
 def finished_before(scenario: Scenario, output: Path | None) -> bool:
-    """Return whether the result folder holds a finished study; whether it is this one is checked when it is run."""
-    from edgesim.study.store import MANIFEST, Result
+    """Return whether the result folder holds a finished study; whether it is this one, and whole, is checked when it is run."""
+    from edgesim.errors import ResultError
+    from edgesim.study.store import Result, changed
 
     folder = output or Path("results") / scenario.name
-    return (folder / MANIFEST).is_file() and Result(folder).is_complete
+    try:
+        return Result(folder).is_complete and not changed(folder)
+    except ResultError:
+        return False
 
 
 def command_line(

@@ -31,7 +31,7 @@ class CommonCause:
     ----------
     probability : p.
     beta : share of the failures with a common cause.
-    targets : glob pattern of device ids; of link ids when it holds ``->``. The group.
+    targets : pattern of device ids; of link ids when it holds ``->``. The group.
 
     Formula
     -------

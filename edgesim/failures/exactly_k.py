@@ -31,7 +31,7 @@ class ExactlyK:
     Parameters
     ----------
     k : number of devices or links lost.
-    targets : glob pattern of device ids; of link ids when it holds ``->``.
+    targets : pattern of device ids; of link ids when it holds ``->``.
 
     Formula
     -------

@@ -25,7 +25,7 @@ class OnOff:
     ----------
     mtbf_s : mean time up, in s.
     mttr_s : mean time down, in s.
-    targets : glob pattern of device ids; of link ids when it holds ``->``.
+    targets : pattern of device ids; of link ids when it holds ``->``.
 
     Formula
     -------

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.failures.importance import ratio_of, ratios_of
 from edgesim.failures.inversion import binomial, binomials
-from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class PacketBernoulli:
     Parameters
     ----------
     probability : p, that a packet is lost on one link.
-    links : glob pattern of link ids such as ``"w*->hub"``.
+    links : pattern of link ids such as ``"w*->hub"``.
     sampled_at : q; None: p itself.
 
     Formula

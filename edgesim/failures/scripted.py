@@ -23,7 +23,7 @@ class ScriptedOutage:
 
     Parameters
     ----------
-    targets : glob pattern of device ids; of link ids when it holds ``->``.
+    targets : pattern of device ids; of link ids when it holds ``->``.
     start_s : in s from the start of the trial.
     end_s : None: to the end of the trial.
     """

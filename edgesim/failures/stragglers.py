@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Device, DeviceGlob
 from edgesim.failures.inversion import exponential, exponentials
-from edgesim.failures.targets import is_selected
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ShiftedExponential:
     ----------
     mu : rate of the exponential part, per unit of the undisturbed time.
     shift : s.
-    devices : glob pattern of device ids.
+    devices : pattern of device ids.
 
     Formula
     -------
@@ -78,7 +78,7 @@ class LogNormal:
     ----------
     sigma : spread of the logarithm.
     median : median of the factor.
-    devices : glob pattern of device ids.
+    devices : pattern of device ids.
 
     Formula
     -------

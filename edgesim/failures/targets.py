@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-from functools import lru_cache
-
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Topology
 
 
-@lru_cache(maxsize=2**16)
-def is_selected(name: str, pattern: str) -> bool:
-    """Return whether a glob pattern selects an id; remembered, since every trial asks for the same ones."""
-    return fnmatchcase(name, pattern)
-
-
 def matching(topology: Topology, pattern: str) -> list[str]:
-    """Return the ids that a glob pattern selects: of links when it holds ``->``, else of devices; in topology order.
+    """Return the ids that a pattern selects: of links when it holds ``->``, else of devices; in topology order.
 
     Examples
     --------

@@ -21,6 +21,6 @@ def result_html(result: Result) -> str:
         question=scenario["question"],
         tables=tables(result) if result.is_complete else [],
         folder=str(result.folder),
-        command="" if result.is_complete else about.get("command", "edgesim run"),
+        command="" if result.is_complete else about["command"],
         is_complete=result.is_complete,
     )

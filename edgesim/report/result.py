@@ -40,7 +40,7 @@ class Result(store.Result):
     Raises
     ------
     ResultError
-        When the folder holds no result; in the tables and figures, when the study is not finished.
+        When the folder holds no result, or tables that were changed; in the tables and figures, when the study is not finished.
     UnknownNameError
         In the figures, when a factor, metric or strategy is not in the result.
     TypeError
@@ -73,7 +73,8 @@ class Result(store.Result):
 
     def __init__(self, folder: Path | str) -> None:
         super().__init__(Path(folder))
-        self.manifest  # noqa: B018 - refuses a folder that is no result
+        if self.is_complete:
+            self.check()
 
     def plot_tradeoff(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
         """Draw accuracy, or another metric, against traffic per inference, with the Pareto front.
@@ -135,7 +136,7 @@ class Result(store.Result):
         """
         found = self.timelines()
         if not found:
-            raise ResultError(f"{self.folder} has no timelines; run the scenario again with --fresh")
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again")
         names = tuple(one.strategy for one in found)
         if strategy is None:
             chosen = next((one for one in found if len({bar[0] for bar in one.bars}) > 1), found[0])
@@ -166,9 +167,9 @@ class Result(store.Result):
         try:
             return read_timelines(json.loads((self.folder / TIMELINE).read_text(encoding="utf-8")))
         except OSError as error:
-            raise ResultError(f"{self.folder} has no timelines; run the scenario again with --fresh") from error
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again") from error
         except (ValueError, LookupError, TypeError) as error:
-            raise ResultError(f"{self.folder / TIMELINE} is damaged; run the scenario again with --fresh") from error
+            raise ResultError(f"{self.folder / TIMELINE} is damaged; run the scenario again") from error
 
     @property
     def main_metric(self) -> str:

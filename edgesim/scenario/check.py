@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from edgesim.arrivals.trace import read_times_s
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.interfaces import Checkable
+from edgesim.recorded import read_recorded
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
 from edgesim.scenario.build import build_topology
 from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
+from edgesim.scenario.permission import excused, withheld
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
 from edgesim.scenario.references import named_profiles, reference_problems
 from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
+from edgesim.untrusted import hidden_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,24 +37,31 @@ RESERVED = frozenset({
     "lost_transfers", "partial_transfers", "weight", "minus", "correlation", "probability",
 })  # fmt: skip
 """Columns of the result tables, whose names no factor may take."""
+_HIDDEN = "here are characters that are not printable, such as those that control a terminal"
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
 
 
-def check(source: Source, form: type[Scenario]) -> Scenario:
+def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> Scenario:
     """Return the scenario in `source`.
 
     Parameters
     ----------
     source : plain data and where it stands.
     form : the pydantic model of the whole scenario.
+    allow_code : whether the code that the scenario names may run, from now on; else what was allowed before may.
 
     Raises
     ------
     ScenarioError
         With every finding, in order of line, when there is one.
     """
+    hidden = [*hidden_in(source.data)]
+    if hidden:
+        raise ScenarioError(tuple(source.finding(path, _HIDDEN, remedy="leave them out") for path in hidden))
     data = _with_absolute_plugins(dict(source.data), source)
-    problems = [*_import_plugins(data, source.data.get("plugins"))]
+    codes = withheld(data, allow_code=allow_code)
+    problems = [code.problem(_at(source.data, code.path)) for code in codes]
+    problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
     data, unreadable = _with_topology_file(data, source)
     data, untimed = _with_trace_file(data, source)
     unreadable += untimed
@@ -60,6 +70,7 @@ def check(source: Source, form: type[Scenario]) -> Scenario:
     result, wrong = _problems(data, form)
     problems += wrong
     problems += _sweep(data, form, wrong)
+    problems = excused(problems, codes)
     findings = {*source.findings, *(locate(problem, source) for problem in problems)}
     if result is None or findings:
         raise ScenarioError(tuple(sorted(findings, key=lambda one: (one.line, one.column, str(one.path), one.message))))
@@ -77,9 +88,10 @@ def locate(problem: Problem, source: Source) -> Finding:
     label = source.marks.get(problem.path[:-1])
     if problem.path[-1:] == ("type",) and problem.path not in source.marks and label and not label.is_scalar:
         remedy = f"{remedy}; without `type:` the label is the type"
-    return source.finding(
+    found = source.finding(
         problem.path, problem.message, expected=problem.expected, remedy=remedy, is_key=problem.is_key
     )
+    return replace(found, is_unchecked=problem.is_unchecked)
 
 
 def complete(data: dict[str, Any]) -> dict[str, Any]:
@@ -196,29 +208,36 @@ def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, An
         found = found.get(key) if isinstance(found, dict) else None
     if not isinstance(found, dict) or found.get("type") != "trace" or not found.get("file"):
         return data, []
-    name = found["file"]
+    name, start = found["file"], found.get("start", "zero")
     problems: list[Problem] = []
     times_s: tuple[float, ...] = (0.0,)
     if not isinstance(name, str) or found.get("times"):
         problems.append(
             Problem((*place, "file"), "a trace has times or the name of a file", "`times` or `file`, not both")
         )
-    else:
+    elif start in ("zero", "first"):  # else reported with the form
         try:
-            times_s = read_times_s(source.folder_of((*place, "file")) / name)
+            times_s = read_recorded(source.folder_of((*place, "file")) / name, start=start).times_s
         except DataError as error:
-            problems.append(Problem((*place, "file"), str(error), "a text file with one time in seconds per line"))
+            problems.append(Problem((*place, "file"), str(error), "a text file with a time in each line"))
     times = {"times": [f"{time_s!r} s" for time_s in times_s]}
-    arrivals = times | {key: value for key, value in found.items() if key != "file" and value != []}
+    done = {"file"} | ({"start"} if start == "first" else set())
+    arrivals = times | {key: value for key, value in found.items() if key not in done and value != []}
     load = data["workload"]["load"] | {"arrivals": arrivals}
     return {**data, "workload": data["workload"] | {"load": load}}, problems
 
 
-def _import_plugins(data: dict[str, Any], written: Any) -> Iterator[Problem]:
-    """Import every plug-in; `written` is how the scenario names them, before their paths were made absolute."""
+def _at(data: Any, path: DataPath) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _import_plugins(data: dict[str, Any], written: Any, left_out: set[str]) -> Iterator[Problem]:
+    """Import every plug-in that may run; `written` is how the scenario names them, before their paths were made absolute."""
     plugins = data.get("plugins")
     for index, name in enumerate(plugins if isinstance(plugins, list) else ()):
-        if isinstance(name, str):
+        if isinstance(name, str) and name not in left_out:
             try:
                 import_plugin(name, shown=str(written[index]))
             except PluginImportError as error:
@@ -249,7 +268,7 @@ def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> 
     skip = data.get("skip")
     if len(factors) == len(sweep):
         problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
-    if len(factors) > 1 and not problems and not known:
+    if 1 < len(factors) == len(sweep) and not problems and not known:
         problems += _wrong_combination(data, form, factors)
     return problems
 
@@ -270,7 +289,8 @@ def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: Da
         suggestion = ".".join(str(one) for one in (*parts[:position], near, *rest))
         where = repr(before) if before else "the scenario"
         expected = f"{where} has {', '.join(keys)}" if keys else f"nothing stands below {where}"
-        return Problem(place, f"no such path {path!r}", expected + (f"; nearest {suggestion!r}" if near else ""))
+        nearest = f"; nearest {suggestion!r}" if near else ""
+        return Problem(place, f"no such path {path!r}", expected + nearest, meant=parts)
     return None
 
 

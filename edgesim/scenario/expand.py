@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from edgesim.domain.selection import is_selected, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from edgesim.scenario.shapes import ShapeSpec
     from edgesim.scenario.source import DataPath
 
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _ID = re.compile(r"[A-Za-z0-9_.:-]+")
-MAX_IDS = 10_000
 MAX_LINKS = 200_000
 
 
@@ -38,22 +37,10 @@ def expand_range(text: str) -> tuple[str, ...]:
     >>> expand_range("row{08..10}")
     ('row08', 'row09', 'row10')
     """
-    ids = [""]
-    position = 0
-    for match in _RANGE.finditer(text):
-        first, last = int(match[1]), int(match[2])
-        if last < first:
-            raise ValueError(f"the range {match[0]} is empty; write the smaller number first")
-        if len(ids) * (last - first + 1) > MAX_IDS:
-            raise ValueError(f"the range {match[0]} makes more than {MAX_IDS} ids; write a shorter range")
-        width = len(match[1]) if match[1].startswith("0") else 0
-        before = text[position : match.start()]
-        ids = [f"{start}{before}{number:0{width}d}" for start in ids for number in range(first, last + 1)]
-        position = match.end()
-    ids = [start + text[position:] for start in ids]
+    ids = written_out(text)
     if not _ID.fullmatch(ids[0]):
         raise ValueError(f"{text!r} is no device id; use letters, digits and _ . : -, and ranges such as w{{1..8}}")
-    return tuple(ids)
+    return ids
 
 
 def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
@@ -66,15 +53,7 @@ def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
     >>> select("w{2..3}", ["w1", "w2", "w3"])
     ('w2', 'w3')
     """
-    patterns = [pattern]
-    if _RANGE.search(pattern):
-        try:
-            patterns = list(expand_range(pattern))
-        except ValueError:
-            return ()
-    plain = {one for one in patterns if not any(sign in one for sign in "*?[")}
-    globs = [one for one in patterns if one not in plain]
-    return tuple(name for name in ids if name in plain or any(fnmatchcase(name, one) for one in globs))
+    return tuple(name for name in ids if is_selected(name, pattern))
 
 
 def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from dataclasses import MISSING, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
@@ -21,7 +22,7 @@ from edgesim.domain.topology import Reference
 from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.registry import REGISTRIES, Plugin
 from edgesim.scenario.docstrings import plain, read_docstring
-from edgesim.units import Quantity, plain_name
+from edgesim.units import Quantity, parse, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +46,12 @@ def mistake_at(path: tuple[str | int, ...], value: object, error: PydanticCustom
 
 def unknown_name(error: UnknownNameError, plural: str, command: str) -> PydanticCustomError:
     """Return the mistake that a name is not known, with the nearest one."""
-    return mistake(
+    made = mistake(
         f"unknown {error.kind} {error.name!r}",
         expected=error.expected().removeprefix("expected "),
         remedy=f"`{command}` shows all {plural}",
     )
+    return PydanticCustomError("edgesim", "{message}", {**(made.context or {}), "may_be_registered": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,30 @@ class OptionsOf:
         if not isinstance(value, dict):
             raise mistake(f"this is a mapping of options, not {describe(value)}", expected=", ".join(names(self.owner)))
         return read_options(self.owner, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Annotation of a number from 0 to 1: it may be written in per cent."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": r"^\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?\s*%\s*$"}]}
+
+    def read(self, value: object) -> object:
+        """Return the number that a percentage is; anything else as it is."""
+        return parse(value, "1") if isinstance(value, str) and "%" in value else value
+
+    @staticmethod
+    def is_meant(number: object, bounds: tuple[Any, ...]) -> bool:
+        """Say whether an annotated number has bounds within 0 and 1."""
+        least: list[Any] = [one.ge if isinstance(one, Ge) else one.gt for one in bounds if isinstance(one, (Ge, Gt))]
+        most: list[Any] = [one.le if isinstance(one, Le) else one.lt for one in bounds if isinstance(one, (Le, Lt))]
+        return number is float and any(bound >= 0 for bound in least) and any(bound <= 1 for bound in most)
 
 
 def find_plugin(seam: str, name: str) -> type:
@@ -252,7 +278,8 @@ def _field_type(hint: Any) -> Any:
         seam = next((mark.seam for mark in hint.__metadata__ if isinstance(mark, Plugin)), None)
         if seam is not None:
             return Annotated[Any, PluginOf(seam)]
-        return Annotated[(_field_type(arguments[0]), *hint.__metadata__)]
+        marks = (*hint.__metadata__, Share()) if Share.is_meant(arguments[0], hint.__metadata__) else hint.__metadata__
+        return Annotated[(_field_type(arguments[0]), *marks)]
     if origin in (typing.Union, types.UnionType):
         return typing.Union[tuple(_field_type(argument) for argument in arguments)]  # noqa: UP007 - made at run time
     if origin in (tuple, list, dict, frozenset, set):

@@ -18,6 +18,7 @@ from pydantic import (
 
 from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
+from edgesim.domain.routing import Routing
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.topology import Forwarding
 from edgesim.domain.training import Training
@@ -91,6 +92,11 @@ class TopologySpec(Spec):
         description="`fifo` links pass a message on as a whole, or with `cut_through` each packet as it comes",
         examples=["cut_through"],
     )
+    routing: Annotated[Any, OptionsOf(Routing)] | None = Field(
+        None,
+        description="which routes messages take; by default those of fewest hops",
+        examples=[{"metric": "transfer"}],
+    )
     links: tuple[LinkSpec, ...] = Field(
         (),
         description="links between devices, also between those of shapes",
@@ -101,7 +107,7 @@ class TopologySpec(Spec):
     def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
-        written = without_defaults(self, written, frozenset({"forwarding"}))
+        written = without_defaults(self, written, frozenset({"forwarding", "routing"}))
         return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
 
     @property
@@ -207,31 +213,37 @@ class Scenario(Spec):
         return without_defaults(self, write(self), frozenset({"skip", "engine", "exact_up_to"}))
 
     @classmethod
-    def load(cls, path: str | Path) -> Scenario:
+    def load(cls, path: str | Path, *, allow_code: bool = False) -> Scenario:
         """Read and check a scenario file.
+
+        Parameters
+        ----------
+        path : of the file.
+        allow_code : whether the code that the scenario names may run: the files and modules of ``plugins:``, and the targets of
+            models of type ``import``. It is remembered until these files change.
 
         Raises
         ------
         ScenarioError
-            With every finding when it cannot be read or is not valid.
+            With every finding when it cannot be read, is not valid, or names code that nobody has allowed.
         """
-        return cls._checked(read_with_bases(Path(path)))
+        return cls._checked(read_with_bases(Path(path)), allow_code=allow_code)
 
     @classmethod
-    def from_text(cls, text: str, file: str = "", folder: Path | None = None) -> Scenario:
-        """Read and check a scenario in a YAML text; `folder` is where its relative paths start. Raises as `load`."""
-        return cls._checked(extended(read_text(text, file, folder or Path())))
+    def from_text(cls, text: str, file: str = "", folder: Path | None = None, *, allow_code: bool = False) -> Scenario:
+        """Read and check a scenario in a YAML text; `folder` is where its relative paths start. `allow_code`, errors: see `load`."""
+        return cls._checked(extended(read_text(text, file, folder or Path())), allow_code=allow_code)
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> Scenario:
-        """Check a scenario in plain data, with quantities as texts. Raises as `load`."""
-        return cls._checked(Source(data))
+    def from_data(cls, data: dict[str, Any], *, allow_code: bool = False) -> Scenario:
+        """Check a scenario in plain data, with quantities as texts. `allow_code`, errors: see `load`."""
+        return cls._checked(Source(data), allow_code=allow_code)
 
     @classmethod
-    def _checked(cls, source: Source) -> Scenario:
+    def _checked(cls, source: Source, *, allow_code: bool) -> Scenario:
         from edgesim.scenario.check import check
 
-        return check(source, cls)
+        return check(source, cls, allow_code=allow_code)
 
     @property
     def rule(self) -> int | Stopping:

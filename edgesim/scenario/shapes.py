@@ -16,7 +16,8 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Len
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from edgesim.scenario.expand import MAX_IDS, MAX_LINKS
+from edgesim.domain.selection import MAX_IDS
+from edgesim.scenario.expand import MAX_LINKS
 from edgesim.scenario.hardware import ChannelSpec, DeviceSpec, Profile, ServiceSpec, Spec
 from edgesim.scenario.options import mistake, mistake_at
 from edgesim.units import BitPerSecond, Metre

@@ -127,7 +127,8 @@ def _measured(value: Scalar) -> tuple[float, str]:
         raise ValueError(f"{value!r} is no number")
     if isinstance(value, (int, float)):
         return float(value), ""
-    return dimension_of(value)
+    number, unit = dimension_of(value)
+    return number, "" if unit == "1" else unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _comparable(value: Scalar) -> tuple[str, Any]:
         except ValueError:
             pass
         try:
-            number, unit = dimension_of(value)
+            number, unit = _measured(value)
         except ValueError:
             return "text", value
         return f"number {unit}", number
@@ -208,7 +209,7 @@ def read_factors(data: Mapping[str, Any]) -> dict[str, FactorSpec]:
 
 def design_problems(factors: Mapping[str, FactorSpec], skip: Sequence[Any]) -> Iterator[Problem]:
     """Yield what is wrong between factors: those that should move together but cannot, and conditions that name no factor."""
-    n_before = 0
+    n_before = sum(not isinstance(condition, str) for condition in skip)  # reported with the form
     for name, factor in factors.items():
         problem = _wrong_company(name, factor, factors)
         if problem:
@@ -221,7 +222,7 @@ def design_problems(factors: Mapping[str, FactorSpec], skip: Sequence[Any]) -> I
             yield Problem(("sweep", name, "path"), f"{factor.path!r} is what the factor {before!r} varies already")
     for position, condition in enumerate(skip):
         if not isinstance(condition, str):
-            continue  # reported with the form
+            continue
         try:
             names = [one.factor for one in _comparisons(condition)]
         except ValueError as error:

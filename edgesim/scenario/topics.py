@@ -32,11 +32,20 @@ class Explanation:
 WRITING = {
     "units": (
         "A quantity is a text with a unit, such as 20 Mbit/s, 5 ms, 256 KiB, 13.6 GFLOP/s, 2.7 W or 12 m. A bare number is "
-        "refused. Decimal prefixes n u m k M G T go with every unit, binary ones Ki Mi Gi with byte and bit; B is byte."
+        "refused. Data, rates and FLOP take the prefixes k M G T, data and its rates also Ki Mi Gi; seconds take n u m, W and J n u m k, metres "
+        "m k; B is byte. mbit is refused: nobody means millibits. A number from 0 to 1 may be written in per cent: 1 %."
     ),
     "patterns": (
-        'A device id may hold ranges: "w{1..8}" makes w1 to w8. Where devices are chosen, a glob pattern such as "w*" matches '
-        "ids. Texts with * or { must be quoted in YAML."
+        'A device id may hold ranges: "w{1..8}" makes w1 to w8. Wherever devices or links are chosen, in topologies, options of '
+        'strategies and failures, a pattern such as "w*", "w{1..4}" or "w{1..4}->hub" matches ids. Texts with * or { must be '
+        "quoted in YAML."
+    ),
+    "routing": (
+        "Messages take the same route during a whole study (static routing). routing: {metric: hops} in the topology, the default, "
+        "takes fewest hops; latency takes the least sum of latencies; transfer the least time in which a message of the size given "
+        "by message: (10 kB) crosses its links one after another, each in message overhead + 8 x wire bytes / bandwidth + latency, when "
+        "nothing else is sent. Ties go to fewer hops, then to the ids along the way. routes: [[w1, w2, hub]] gives routes of your "
+        "own, each for its first and last device in that direction; all others go by the metric."
     ),
     "extends": (
         "extends: other.yaml at the top of a file takes everything from that file, which is named relative to this one. Mappings "

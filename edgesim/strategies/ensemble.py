@@ -42,7 +42,7 @@ class Ensemble:
     Parameters
     ----------
     students : number of networks; as many devices must match.
-    devices : glob pattern of the devices that run them, one each, in the order of the topology.
+    devices : pattern of the devices that run them, one each, in the order of the topology.
     merger : device that averages; the sink by default.
     deadline_s : how long the merger waits for answers, from the release of the request, or from the end of its own network if
         it has one; without a deadline it waits until everything is there, for ever if something is lost.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
 from edgesim.domain.plan import Compute
+from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.nn.boxes import Box, cut
@@ -52,7 +52,7 @@ class MoDNN:
     Parameters
     ----------
     owner : id of the device that scatters and gathers.
-    workers : glob pattern of the ids of the devices that compute; the owner is no worker.
+    workers : pattern of the ids of the devices that compute; the owner is no worker.
     owner_computes : whether the owner computes a share too.
     execution : ``mapreduce`` or ``halo``, see above.
     cut : ``strips``; ``tiles``, by halving the devices and the longer axis in proportion; or output ``channels``.
@@ -125,7 +125,7 @@ class MoDNN:
 
     def _worker_ids(self, topology: Topology) -> tuple[str, ...]:
         ids = [device.device_id for device in topology.devices]
-        return tuple(name for name in ids if fnmatchcase(name, self.workers) and name != self.owner)
+        return tuple(name for name in ids if is_selected(name, self.workers) and name != self.owner)
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.

@@ -27,7 +27,7 @@ class NoNN(DistilledStudents):
     Parameters
     ----------
     students : number of students and of parts; as many devices must match.
-    devices : glob pattern of the devices that run students, one each, in the order of the topology.
+    devices : pattern of the devices that run students, one each, in the order of the topology.
     merger : device that runs the head; the sink by default.
     deadline_s : how long the merger waits for students, from the release of the request, or from the end of its own student if
         it has one; without a deadline it waits until everything is there, for ever if something is lost.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.partition import Denominator, replica_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
+from edgesim.domain.selection import is_selected
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import answer_steps, require_delivered
 
@@ -48,7 +48,7 @@ def matching_devices(topology: Topology, pattern: str, n_students: int) -> tuple
     PlanError
         When their number is not that of the students.
     """
-    found = tuple(device_id for device_id in topology.device_of if fnmatchcase(device_id, pattern))
+    found = tuple(device_id for device_id in topology.device_of if is_selected(device_id, pattern))
     if len(found) != n_students:
         remedy = f"set students: {len(found)}, or " if found else ""
         raise PlanError(

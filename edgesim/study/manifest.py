@@ -14,13 +14,12 @@ from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.plugins import is_file
 from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Shared
+from edgesim.study.manifest_file import FORMAT
 
 if TYPE_CHECKING:
     from edgesim.scenario.schema import Scenario
     from edgesim.study.execute import Evaluated, Work
 
-FORMAT = 2
-"""Raised when the layout of the result folder changes."""
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
 

@@ -2,20 +2,27 @@
 
 A part is written under a temporary name, brought to the disk, and renamed. What a killed study leaves behind is therefore
 finished parts and perhaps one temporary file. Its content depends on the task alone, so a resumed study has the same bytes.
+
+Each part is sealed (`edgesim.study.seal`) and says of which study, case and trials it is. Nothing is read from one that is
+damaged or in another's place: it is named, set aside, and made again.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesim.errors import ResultError
-from edgesim.study.design import Block, Case, show_value
+from edgesim.errors import EdgesimWarning, ResultError
+from edgesim.study.design import Block, Case, show_point, show_value
+from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.trials import ENGINES, OUTCOMES, Trials
 
 if TYPE_CHECKING:
@@ -25,6 +32,11 @@ TRIALS, ENUMERATED = "trials", "outcomes"
 """Folders of drawn trials, and of enumerated outcomes of the failures."""
 TEMPORARY = ".unfinished-"
 PARTIAL = "partial_transfers"
+DAMAGED = "damaged"
+"""Folder of what was set aside."""
+IDENTITY = "edgesim"
+"""Key of a part's Parquet metadata under which it says what it is; its seal stands under ``edgesim-seal``."""
+NOT_WHOLE = "it is damaged: its checksum is not that of its content"
 COLUMNS = ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j")
 
 
@@ -35,11 +47,13 @@ class Parts:
     ----------
     folder : the result folder.
     cases : of the study, in order.
+    study : digest of what determines the study; see `edgesim.study.manifest.digest_of`.
     """
 
-    def __init__(self, folder: Path, cases: Sequence[Case]) -> None:
+    def __init__(self, folder: Path, cases: Sequence[Case], study: str = "") -> None:
         self.folder = folder
         self.cases = cases
+        self.study = study
         names = tuple(cases[0].point)
         self._factors = {name: factor_column([case.point[name] for case in cases]) for name in names}
 
@@ -56,21 +70,37 @@ class Parts:
                 path.unlink()
 
     def has(self, block: Block) -> bool:
-        """Return whether a task's part is there and whole; what is neither is removed."""
+        """Return whether a task's part is there; one that is damaged, or another's, is named in a warning and set aside."""
         path = self.path(block)
         if not path.exists():
             return False
-        import pyarrow as pa
-        from pyarrow import parquet
+        fault = self._fault(block, path.read_bytes())
+        if fault:
+            set_aside(self.folder, path, fault)
+        return not fault
 
-        try:
-            n_rows = int(parquet.read_metadata(path).num_rows)
-        except (pa.ArrowException, OSError):
-            n_rows = -1
-        if n_rows < 0 or not (block.is_enumeration or n_rows == block.stop - block.start):
-            path.unlink()
-            return False
-        return True
+    def identity(self, block: Block) -> dict[str, Any]:
+        """Return what the part of a task says that it is."""
+        case = self.cases[block.case]
+        return {
+            "study": self.study,
+            "case": block.case,
+            "point": show_point(case.point),
+            "strategy": case.strategy,
+            "kind": ENUMERATED if block.is_enumeration else TRIALS,
+            "start": block.start,
+            "stop": block.stop,
+        }
+
+    def _fault(self, block: Block, content: bytes) -> str:
+        """Return what is wrong with the content of a task's part; nothing when all is well."""
+        if not is_whole(content):
+            return NOT_WHOLE
+        own, found = self.identity(block), identity_in(content)
+        differing = [
+            f"{key} {found.get(key)!r} in place of {value!r}" for key, value in own.items() if found.get(key) != value
+        ]
+        return f"it is of other trials ({', '.join(differing)})" if differing else ""
 
     def write(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> None:
         """Write the part of a task.
@@ -98,12 +128,17 @@ class Parts:
         if trials.partial:
             columns[PARTIAL] = pa.array(trials.partial, pa.string())
         columns.update({name: pa.array(values) for name, values in trials.load.items()})
-        table = pa.table(columns)
         with replacing(self.path(block)) as path:
-            parquet_of(table, path)
+            path.write_bytes(parquet_of(pa.table(columns), self.identity(block)))
 
     def read(self, blocks: Iterable[Block]) -> tuple[Trials, NDArray[np.float64]]:
-        """Return the trials of some tasks and their accuracies, in the order of the tasks."""
+        """Return the trials of some tasks and their accuracies, in the order of the tasks.
+
+        Raises
+        ------
+        ResultError
+            When a part is damaged or not that of its task.
+        """
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -112,7 +147,7 @@ class Parts:
         tables = []
         for block in blocks:
             weight = "probability" if block.is_enumeration else "weight"
-            with parquet.ParquetFile(self.path(block)) as file:
+            with parquet.ParquetFile(io.BytesIO(self._content(block))) as file:
                 known = {*self._factors, "strategy", "replication", weight, *names, PARTIAL}
                 load = [name for name in file.schema_arrow.names if name not in known]
                 others = [*names, *load, *({PARTIAL} & set(file.schema_arrow.names))]
@@ -132,11 +167,16 @@ class Parts:
         )
         return trials, table["accuracy"].to_numpy()
 
-    def remove(self) -> None:
-        """Remove all parts."""
-        for kind in (TRIALS, ENUMERATED):
-            for path in (self.folder / kind).glob("*.parquet"):
-                path.unlink()
+    def _content(self, block: Block) -> bytes:
+        path = self.path(block)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ResultError(f"{path} cannot be read: {error.strerror}; run again to make it again") from error
+        fault = self._fault(block, content)
+        if fault:
+            raise ResultError(f"{path}: {fault}; run again: it is set aside and made again")
+        return content
 
     def stray(self, blocks: Iterable[Block]) -> Iterator[Path]:
         """Yield the parts that belong to none of these tasks."""
@@ -145,11 +185,48 @@ class Parts:
             yield from (path for path in sorted((self.folder / kind).glob("*.parquet")) if path not in known)
 
 
-def parquet_of(table: Any, path: Path) -> None:
-    """Write one Parquet file."""
+def parquet_of(table: Any, identity: Mapping[str, Any]) -> bytes:
+    """Return a table as a sealed Parquet file that says what it is."""
     from pyarrow import parquet
 
-    parquet.write_table(table, path, compression="zstd")
+    out = io.BytesIO()
+    with parquet.ParquetWriter(out, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({IDENTITY: json.dumps(identity), f"{IDENTITY}-seal": OPEN_SEAL})
+    return sealed(out.getvalue())
+
+
+def identity_in(content: bytes) -> dict[str, Any]:
+    """Return what a whole part says that it is."""
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(io.BytesIO(content)) as file:
+            found = json.loads((file.metadata.metadata or {}).get(IDENTITY.encode(), b"{}"))
+    except (OSError, ValueError):
+        return {}  # sealed, but no part
+    return found if isinstance(found, dict) else {}
+
+
+def studies_in(folder: Path) -> set[str]:
+    """Return the digests of the studies of which whole parts are in a folder."""
+    contents = (path.read_bytes() for kind in (TRIALS, ENUMERATED) for path in (folder / kind).glob("*.parquet"))
+    return {str(identity_in(content).get("study")) for content in contents if is_whole(content)}
+
+
+def set_aside(folder: Path, path: Path, fault: str) -> None:
+    """Move a file of a result folder to its folder of damaged ones, and warn.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    path : a file in it.
+    fault : what is wrong with it.
+    """
+    aside = folder / DAMAGED / path.relative_to(folder)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(aside)
+    warnings.warn(f"{path}: {fault}; it is set aside as {aside} and made again", EdgesimWarning, stacklevel=2)
 
 
 def _empty() -> Trials:

@@ -17,20 +17,21 @@ from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
 from edgesim.study.lock import locked
 from edgesim.study.manifest import facts, identity
+from edgesim.study.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
 from edgesim.study.paired import differences_of
-from edgesim.study.parts import Parts
+from edgesim.study.parts import NOT_WHOLE, Parts, set_aside
 from edgesim.study.prepare import prepare
 from edgesim.study.queues import QUEUES, queues
 from edgesim.study.store import (
     DIFFERENCES,
-    EMPTIED,
-    MANIFEST,
     SCENARIO,
     SUMMARY,
     Result,
+    changed,
     check_target,
     clear,
     file_entries,
+    set_changed_aside,
     write_differences,
     write_json,
     write_queues,
@@ -100,7 +101,7 @@ def run(
     folder = Path("results") / scenario.name if output is None else Path(output)
     progress = Silent() if progress is None else progress
     made_by = identity(scenario, is_checked=check_invariants)
-    if check_target(folder, made_by, is_fresh=fresh) == "complete":
+    if check_target(folder, made_by, is_fresh=fresh) == "complete" and not changed(folder):
         return Result(folder)
     command = command or f"edgesim run {folder / SCENARIO}" + " --check-invariants" * check_invariants
     points = scenario.points()
@@ -112,14 +113,18 @@ def run(
         open_crew = _on_cluster(scheduler, scenario)
     with locked(folder):
         state = check_target(folder, made_by, is_fresh=fresh, is_locked=True)
-        if state == "complete":
+        if state == "complete" and not changed(folder):
             return Result(folder)  # another process has finished it meanwhile
+        if state == "damaged":
+            set_aside(folder, folder / MANIFEST, NOT_WHOLE)
+        if state == "complete":
+            set_changed_aside(folder)
         if fresh or state == EMPTIED:
-            clear(folder, made_by)
+            clear(folder, {**made_by, "command": command})
         about: dict[str, Any] = {**made_by, "status": "unfinished", "command": command}
-        write_json(folder / MANIFEST, about)
+        write_manifest(folder, about)
         write_json(folder / SCENARIO, made_by["scenario"])
-        parts = Parts(folder, shared.cases)
+        parts = Parts(folder, shared.cases, digest_of(made_by))
         work = execute(shared, work, parts, open_crew, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
@@ -129,10 +134,10 @@ def run(
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}
-        write_json(folder / MANIFEST, about)
+        write_manifest(folder, about)
         if illustrate is not None:
             illustrate(Result(folder))
-        write_json(folder / MANIFEST, {**about, "status": "complete", "files": file_entries(folder)})
+        write_manifest(folder, {**about, "status": "complete", "files": file_entries(folder)})
     return Result(folder)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,17 @@ from edgesim.registry import nearest_name
 from edgesim.study.design import Case, show_value
 from edgesim.study.load import unit_of
 from edgesim.study.lock import LOCK
-from edgesim.study.parts import ENUMERATED, TEMPORARY, TRIALS, write_text
+from edgesim.study.manifest_file import (
+    EMPTIED,
+    MANIFEST,
+    DamagedManifestError,
+    digest_of,
+    json_text,
+    read_manifest,
+    write_manifest,
+)
+from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TEMPORARY, TRIALS, set_aside, studies_in, write_text
+from edgesim.study.seal import is_whole
 from edgesim.study.summary import UNITS, Row, show_number
 
 if TYPE_CHECKING:
@@ -29,26 +38,13 @@ if TYPE_CHECKING:
     from edgesim.study.paired import Difference
     from edgesim.study.statistics import Estimate
 
-SUMMARY, DIFFERENCES, SCENARIO, MANIFEST = "summary.csv", "differences.csv", "scenario.yaml", "manifest.json"
-_COMPLETE = (
-    "name",
-    "question",
-    "factors",
-    "seed",
-    "replications",
-    "versions",
-    "command",
-    "deployments",
-    "engines",
-    "intact",
-    "files",
-)
-"""Keys of the manifest of a finished study that readers rely on."""
-EMPTIED = "emptied"
-"""State of a folder whose old results are being removed."""
-_AGAIN = "run the scenario again with --fresh"
+SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
+_AGAIN = "run the scenario again"
+_ELSEWHERE = "choose another folder with --output"
 _NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
 _KINDS = (TRIALS, ENUMERATED)
+_VIEWS = (".png", ".svg", ".html")
+"""Endings of figures and the report."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +64,33 @@ class Result:
         return read_manifest(self.folder)
 
     def check(self) -> None:
-        """Refuse a folder in which reports and figures would not find what they need.
+        """Refuse a folder in which reports and figures would not find what the study wrote.
 
         Raises
         ------
         ResultError
-            When the study is not finished, or its manifest is damaged.
+            When the study is not finished, its manifest is damaged, or files are missing or were changed; it names all of them.
+            Figures and the report, which can be drawn again, may be changed, and trials are only looked for: they are checked
+            when they are read.
         """
         if not self.is_complete:
+            raise ResultError(f"{self.folder} is not finished; go on with: {self.manifest['command']}")
+        self._refuse(faults(self.folder, self.manifest["files"], is_hashed=lambda name: not name.startswith(_KINDS)))
+
+    def _refuse(self, found: Mapping[str, str]) -> None:
+        if found:
+            texts = "; ".join(f"{self.folder / name}: {fault}" for name, fault in found.items())
             raise ResultError(
-                f"{self.folder} is not finished; go on with: {self.manifest.get('command', 'edgesim run')}"
+                f"{texts}; put the study's files back, or make them again with: {self.manifest['command']}"
             )
-        lacking = [key for key in _COMPLETE if key not in self.manifest]
-        if lacking:
-            raise ResultError(f"{self.folder / MANIFEST} is damaged: it lacks {', '.join(lacking)}; {_AGAIN}")
+
+    def _check_trials(self, kind: str, there: Sequence[Path]) -> None:
+        """Refuse parts that are not those of the study, or of an unfinished one, damaged."""
+        if not self.is_complete:
+            self._refuse({f"{kind}/{path.name}": NOT_WHOLE for path in there if not is_whole(path.read_bytes())})
+            return
+        entries = [entry for entry in self.manifest["files"] if entry["name"].startswith(f"{kind}/")]
+        self._refuse(faults(self.folder, entries) | strange(self.folder, kind, entries))
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -91,10 +100,10 @@ class Result:
     @property
     def is_complete(self) -> bool:
         """Whether the study has ended; one that has not goes on when it is run again."""
-        return str(self.manifest.get("status", "complete")) == "complete"
+        return bool(self.manifest["status"] == "complete")
 
     def dataset(self, kind: str = TRIALS) -> Dataset:
-        """Return the trials without reading them, as a pyarrow data set, for studies larger than the memory.
+        """Return the trials without holding them, as a pyarrow data set, for studies larger than the memory.
 
         Other programs read the same files: ``SELECT * FROM 'results/NAME/trials/*.parquet'`` in DuckDB,
         ``polars.scan_parquet("results/NAME/trials/*.parquet")``.
@@ -108,17 +117,18 @@ class Result:
         UnknownNameError
             When `kind` is neither.
         ResultError
-            When there are none, or they are damaged.
+            When there are none, or they are damaged: every file is read once to check it against the manifest.
         """
         from pyarrow import dataset
 
         if kind not in _KINDS:
             raise UnknownNameError("kind of table", kind, _KINDS, nearest_name(str(kind), _KINDS))
-        files = sorted(str(path) for path in (self.folder / kind).glob("*.parquet"))
+        files = sorted((self.folder / kind).glob("*.parquet"))
+        self._check_trials(kind, files)
         if not files:
             raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
         try:
-            return dataset.dataset(files, format="parquet")
+            return dataset.dataset([str(path) for path in files], format="parquet")
         except (OSError, ValueError) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
 
@@ -157,8 +167,9 @@ class Result:
 
         path = self.folder / name
         if not path.exists() and not self.is_complete:
-            command = self.manifest.get("command", "edgesim run")
-            raise ResultError(f"{self.folder} has no {name}, it is not finished; go on with: {command}")
+            raise ResultError(
+                f"{self.folder} has no {name}, it is not finished; go on with: {self.manifest['command']}"
+            )
         try:
             table = pd.read_csv(path, keep_default_na=False, na_values={column: [""] for column in numbers})
         except (OSError, ValueError) as error:
@@ -240,28 +251,6 @@ def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]
     write_text(path, text.getvalue())
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a result folder.
-
-    Raises
-    ------
-    ResultError
-        When there is none, or it cannot be read.
-    """
-    path = folder / MANIFEST
-    if not folder.is_dir():
-        raise ResultError(f"there is no folder {folder}; `edgesim results list` shows results")
-    if not path.is_file():
-        raise ResultError(f"{folder} is not a result folder of edgesim: it holds no {MANIFEST}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{folder} is not a result folder of edgesim: {MANIFEST} cannot be read ({error})") from error
-    if not isinstance(content, dict) or "scenario" not in content or "hash" not in content:
-        raise ResultError(f"{folder} is not a result folder of edgesim: {MANIFEST} holds no scenario")
-    return content
-
-
 def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = False, is_locked: bool = False) -> str:
     """Refuse a folder that holds something else than this study, or that cannot be written, before any work is done.
 
@@ -275,28 +264,40 @@ def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = F
     Returns
     -------
     state
-        ``"new"``, ``"emptied"``, ``"unfinished"`` or ``"complete"``.
+        ``"new"``, ``"emptied"``, ``"unfinished"``, ``"complete"``, or ``"damaged"`` when the manifest is.
 
     Raises
     ------
     ResultError
         It says what differs, and how to write elsewhere.
     """
-    elsewhere = "choose another folder with --output"
-    if folder.exists() and not folder.is_dir():
-        raise ResultError(f"{folder} is a file; {elsewhere}")
+    state = _state(folder, made_by, is_fresh=is_fresh, is_locked=is_locked)
     parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise ResultError(f"{parent} cannot be written; {elsewhere}")
+    if state != "complete" and not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise ResultError(f"{parent} cannot be written; {_ELSEWHERE}")
+    return state
+
+
+def _state(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool, is_locked: bool) -> str:
+    """Return the state of a folder that holds nothing, or this study."""
+    if folder.exists() and not folder.is_dir():
+        raise ResultError(f"{folder} is a file; {_ELSEWHERE}")
     ours = {LOCK} if is_locked or not folder.is_dir() or (folder / LOCK).exists() else set()
     if not folder.is_dir() or not {path.name for path in folder.iterdir()} - ours - {f"{TEMPORARY}{MANIFEST}"}:
         return "new"
     if not (folder / MANIFEST).is_file():
-        raise ResultError(f"{folder} holds files that are not a result of edgesim; {elsewhere}")
-    other = read_manifest(folder)
+        raise ResultError(f"{folder} holds files that are not a result of edgesim; {_ELSEWHERE}")
+    try:
+        other = read_manifest(folder)
+    except DamagedManifestError as error:
+        if studies_in(folder) != {digest_of(made_by)}:
+            raise ResultError(
+                f"{error}; no part in it is known to be of this scenario: remove it or {_ELSEWHERE}"
+            ) from error
+        return "new" if is_fresh else "damaged"
     if other["hash"] != made_by["hash"]:
         differing = differences(other["scenario"], made_by["scenario"])
-        raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {elsewhere}")
+        raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {_ELSEWHERE}")
     if is_fresh:
         return "new"
     keys = ("format", "versions", "plugin_files", "invariants")
@@ -304,14 +305,20 @@ def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = F
     if before != now:
         raise ResultError(
             f"{folder} holds the results of the same scenario, made with something else ({differences(before, now)}); "
-            f"begin again with --fresh, or {elsewhere}"
+            f"begin again with --fresh, or {_ELSEWHERE}"
         )
-    return str(other.get("status", "unfinished"))
+    return str(other["status"])
 
 
-def clear(folder: Path, made_by: Mapping[str, Any]) -> None:
-    """Remove the results in a folder, so that a study begins again; one that is killed on the way is cleared by the next."""
-    write_json(folder / MANIFEST, {**made_by, "status": EMPTIED})
+def clear(folder: Path, about: Mapping[str, Any]) -> None:
+    """Remove the results in a folder, so that a study begins again; one that is killed on the way is cleared by the next.
+
+    Parameters
+    ----------
+    folder : the result folder; what was set aside in it stays.
+    about : what determines the results, and the command.
+    """
+    write_manifest(folder, {**about, "status": EMPTIED})
     for path in folder.iterdir():
         if path.is_dir() and path.name in {TRIALS, ENUMERATED}:
             shutil.rmtree(path)
@@ -348,18 +355,71 @@ def _short(value: object, n_most: int = 40) -> str:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, which is YAML too, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json_text(content))
 
 
 def file_entries(folder: Path) -> list[dict[str, Any]]:
-    """Return name, size and SHA-256 of every file in a result folder but the manifest and the lock."""
+    """Return name, size and SHA-256 of every file of a result but the manifest."""
     return [
         {
             "name": path.relative_to(folder).as_posix(),
             "size_byte": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": _sha256(path),
         }
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in {MANIFEST, LOCK}
+        if path.is_file() and path.name not in {MANIFEST, LOCK} and path.relative_to(folder).parts[0] != DAMAGED
     ]
+
+
+def faults(
+    folder: Path, entries: Sequence[Mapping[str, Any]], is_hashed: Callable[[str], bool] = lambda _: True
+) -> dict[str, str]:
+    """Return what is wrong with the files of a finished study, by name.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    entries : of the manifest; those of figures and the report, which can be drawn again, are left out.
+    is_hashed : whether a file of a name is read to compare its hash, or only its size is compared.
+    """
+    found = {}
+    for entry in entries:
+        path = folder / entry["name"]
+        if path.suffix in _VIEWS:
+            continue
+        if not path.is_file():
+            found[entry["name"]] = "it is missing"
+        elif path.stat().st_size != entry["size_byte"] or (
+            is_hashed(entry["name"]) and _sha256(path) != entry["sha256"]
+        ):
+            found[entry["name"]] = "it was changed after the study: its size or SHA-256 is not that in the manifest"
+    return found
+
+
+def changed(folder: Path) -> dict[str, str]:
+    """Return what is wrong with the files of a finished study, by name; see `faults` and `strange`."""
+    entries = read_manifest(folder)["files"]
+    found = faults(folder, entries)
+    for kind in _KINDS:
+        found |= strange(folder, kind, entries)
+    return found
+
+
+def strange(folder: Path, kind: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the parts of a finished study's folder that it did not write."""
+    known = {folder / entry["name"] for entry in entries}
+    others = [path for path in sorted((folder / kind).glob("*.parquet")) if path not in known]
+    return {f"{kind}/{path.name}": "it is not of this study" for path in others}
+
+
+def set_changed_aside(folder: Path) -> None:
+    """Set aside what is not as the study wrote it, so that it is made again."""
+    for name, fault in changed(folder).items():
+        if (folder / name).is_file():
+            set_aside(folder, folder / name, fault)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from itertools import islice, pairwise, takewhile
 from math import sqrt
-from pathlib import Path
 
 import pytest
 
 from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Bursts, Poisson
-from edgesim.arrivals.trace import Trace, read_times_s
-from edgesim.errors import DataError, PlanError
+from edgesim.arrivals.trace import Trace
+from edgesim.errors import PlanError
 from edgesim.rng import ReplicationStreams, Streams
 
 
@@ -71,35 +70,16 @@ def test_closed_loop_thinks_always_as_long() -> None:
     assert list(islice(ClosedLoop(2, 0.5).thinks_s(streams()), 3)) == [0.5] * 3
 
 
-def test_trace_file_is_read_as_it_is(tmp_path: Path) -> None:
-    """First field of each line; comments and empty lines are passed over."""
-    path = tmp_path / "times.csv"
-    path.write_text("# time, user\n0.5, a\n\n0.5 b\n2\n", encoding="utf-8")
-    assert list(Trace(read_times_s(path)).releases_s(streams())) == [0.5, 0.5, 2.0]
-
-
-@pytest.mark.parametrize("line", ["0.4", "later", "nan", "inf", "-1"])
-def test_trace_file_with_a_mistake_names_the_line(tmp_path: Path, line: str) -> None:
-    """A time that is none, or that goes back, is refused with file and line."""
-    path = tmp_path / "times.txt"
-    path.write_text(f"0.5\n{line}\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"times\.txt:2"):
-        read_times_s(path)
-    with pytest.raises(DataError, match="cannot read"):
-        read_times_s(tmp_path / "none")
+def test_a_trace_counts_from_its_first_time_where_it_is_told_to() -> None:
+    """Times of day; by default from the start of the trial."""
+    assert list(Trace((100.5, 101.0), start="first").releases_s(streams())) == [0.0, 0.5]
+    assert list(Trace((100.5, 101.0)).releases_s(streams())) == [100.5, 101.0]
 
 
 def test_a_trace_file_that_nobody_has_read_is_refused() -> None:
     """As where a sweep names several."""
     with pytest.raises(PlanError, match=r"cannot be swept; write one scenario for each file"):
         Trace(file="times.txt")
-
-
-def test_a_trace_file_without_times_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "times.txt"
-    path.write_text("# time\n\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"times\.txt holds no times"):
-        read_times_s(path)
 
 
 @pytest.mark.parametrize("times_s", [(), (1.0, 0.5), (float("inf"),), (-1.0,)])

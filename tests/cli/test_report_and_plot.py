@@ -90,11 +90,10 @@ def test_the_command_offers_what_the_report_draws() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("manifest.json", "{", "is not a result folder of edgesim: manifest.json cannot be read"),
-        ("manifest.json", "[]", "manifest.json holds no scenario"),
-        ("manifest.json", '{"scenario": {}, "hash": ""}', "manifest.json is damaged: it lacks name, question, factors"),
-        ("manifest.json", '{"scenario": {}, "hash": "", "status": "unfinished", "command": "edgesim run x"}', "go on with: edgesim run x"),
-        ("summary.csv", "", "summary.csv is missing or damaged; run the scenario again with --fresh"),
+        ("manifest.json", "{", "manifest.json cannot be read"),
+        ("manifest.json", "[]", "its checksum is not that of its content"),
+        ("manifest.json", '{"format": 2, "scenario": {}, "hash": ""}', "manifest.json is of format 2, this edgesim reads format 3; remove"),
+        ("summary.csv", "", "summary.csv is missing or damaged; run the scenario again"),
         ("summary.csv", "x\n1\n", "summary.csv is damaged: it lacks columns"),
         ("timeline.json", "{}", "timeline.json is damaged"),
         ("timeline.json", None, "has no timelines"),
@@ -122,8 +121,11 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [None, b"junk"])
 def test_damaged_trials_are_refused(content: bytes | None, tmp_path: Path) -> None:
     """Missing or no Parquet."""
+    example(tmp_path)
     (tmp_path / "trials").mkdir()
     if content is not None:
         (tmp_path / "trials" / "0.parquet").write_bytes(content)
-    with pytest.raises(ResultError, match="run the scenario again with --fresh"):
+    with pytest.raises(
+        ResultError, match=r"run the scenario again|it is not of this study; put the study's files back"
+    ):
         Result(tmp_path).frame()

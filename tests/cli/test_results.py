@@ -6,6 +6,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,9 +19,10 @@ from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import local_crew
+from edgesim.study.manifest_file import FORMAT, MANIFEST, write_manifest
 from edgesim.study.paired import differences_of
 from edgesim.study.parts import Parts
-from edgesim.study.store import DIFFERENCES, MANIFEST, SUMMARY, write_differences, write_json, write_summary
+from edgesim.study.store import DIFFERENCES, SUMMARY, file_entries, write_differences, write_summary
 from edgesim.study.trial import perform
 
 
@@ -34,10 +36,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     execute(study, work, parts, partial(local_crew, 1, perform), Silent())
     write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
     write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
-    about = {"name": "toys", "scenario": {}, "hash": "", "factors": ["level"], "replications": 30, "seed": 1}
-    write_json(place / MANIFEST, about | {"status": "complete"})
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "name": "toys",
+        "question": "",
+        "scenario": {},
+        "hash": "",
+        "factors": ["level"],
+    }
+    about |= {
+        "replications": 30,
+        "seed": 1,
+        "versions": {},
+        "command": "edgesim run begun.yaml",
+        "status": "unfinished",
+    }
     Path("results/begun").mkdir()
-    write_json(Path("results/begun") / MANIFEST, about | {"status": "unfinished", "command": "edgesim run begun.yaml"})
+    write_manifest(Path("results/begun"), about)
+    done = {
+        "status": "complete",
+        "platform": {"system": "", "machine": "", "processors": 1},
+        "started": "",
+        "finished": "",
+    }
+    done |= {"deployments": [], "engines": [], "intact": [], "files": file_entries(place)}
+    write_manifest(place, about | done)
     return place
 
 
@@ -79,3 +102,17 @@ def test_what_cannot_be_shown_is_told(
     assert Path("thesis").is_dir()
     assert results(monkeypatch, "remove", str(folder), "--yes") == 0
     assert not folder.exists()
+
+
+def test_a_damaged_study_does_not_hide_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is listed as damaged, with its finding and exit code 1; a table that was edited is not shown."""
+    (Path("results/begun") / MANIFEST).write_text('{"name": "begun"')
+    assert results(monkeypatch, "list", "--json") == 1
+    shown = capsys.readouterr()
+    assert [row["status"] for row in json.loads(shown.out)] == ["damaged", "complete"]
+    assert "warning: results/begun/manifest.json cannot be read" in shown.err
+    (folder / SUMMARY).write_text((folder / SUMMARY).read_text().replace("0.6", "0.9"))
+    assert results(monkeypatch, "show", str(folder)) == 2
+    assert f"{folder}/summary.csv: it was changed after the study" in capsys.readouterr().err

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
+from edgesim.scenario.permission import Code
 
 STRATEGY = '''
 """A strategy of a user: half of the answer comes from the device `helper`."""
@@ -93,6 +94,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the scenario and the strategy, as the working directory."""
     (tmp_path / "cli_run_strategy.py").write_text(STRATEGY)
     (tmp_path / "halves.yaml").write_text(SCENARIO)
+    Code(("plugins", 0), str(tmp_path / "cli_run_strategy.py")).allow()
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     from edgesim.registry import STRATEGIES
@@ -304,7 +306,7 @@ def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
     """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
     Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
     Path("halves.yaml").write_text(SCENARIO.replace("exactly-k", "mine"))
-    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q"]
+    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q", "--allow-code"]
     unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
     assert (unchecked.returncode, unchecked.stderr) == (0, "")
     found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)

@@ -12,6 +12,7 @@ import pandas as pd
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.schema import Scenario
+from edgesim.study.manifest_file import FORMAT, write_manifest
 
 LEVELS = (0, 1, 2, 3)
 STRATEGIES = {"single": (0.0, 0.004, 0.99), "modnn": (5e4, 0.084, 0.98), "nonn": (2.2e3, 0.019, 0.97)}
@@ -69,7 +70,7 @@ def example(folder: Path) -> Result:
     columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "summary.csv", index=False)
     about = {
-        "format": 1, "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
+        "format": FORMAT, "status": "complete", "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
         "replications": 50, "factors": ["lost_devices"], "command": "edgesim run example.yaml",
         "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:01:00+00:00",
         "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
@@ -78,7 +79,7 @@ def example(folder: Path) -> Result:
         "engines": [{"strategy": name, "engine": "array", "trials": 200, "by_events": 0, "why": ""} for name in STRATEGIES],
         "scenario": scenario.resolved(),
     }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    write_manifest(folder, about)
     (folder / "timeline.json").write_text(json.dumps(_trace()), encoding="utf-8")
     return Example(folder)
 

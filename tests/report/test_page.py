@@ -18,6 +18,7 @@ from example import STRATEGIES, Example, example
 from edgesim.errors import ResultError
 from edgesim.report.assumptions import assumptions
 from edgesim.report.page import _figures, page, write_page
+from edgesim.study.manifest_file import read_manifest, write_manifest
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 CHROMIUM = next(
@@ -235,10 +236,10 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
     far = summary.assign(mean=summary["mean"].where(summary["metric"] != "latency", 2 * summary["mean"]))
     both = pd.concat([summary.assign(place="near"), far.assign(place="far")])
     both[["place", *summary.columns]].to_csv(tmp_path / "summary.csv", index=False)
-    about = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
+    about = read_manifest(tmp_path)
     about["factors"] = ["place", "lost_devices"]
     about["intact"] = [{**row, "place": "near"} for row in about["intact"]]
-    (tmp_path / "manifest.json").write_text(json.dumps(about), encoding="utf-8")
+    write_manifest(tmp_path, about)
     Example.frame, before = lambda self, **_: before(self).assign(place="near"), Example.frame
     try:
         names = [picture.name for picture in _figures(Example(tmp_path))]

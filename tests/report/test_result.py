@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +16,8 @@ import edgesim as es
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.report.result import KINDS
 from edgesim.report.style import COLOURS
+from edgesim.study.manifest_file import read_manifest, write_manifest
+from edgesim.study.store import file_entries
 
 
 @pytest.fixture
@@ -27,8 +28,7 @@ def result(tmp_path: Path) -> Example:
 
 def unfinished(folder: Path) -> es.Result:
     """Make a study that was interrupted."""
-    about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    (folder / "manifest.json").write_text(json.dumps({**about, "status": "unfinished"}), encoding="utf-8")
+    write_manifest(folder, {**read_manifest(folder), "status": "unfinished"})
     (folder / "summary.csv").unlink()
     return es.Result(folder)
 
@@ -116,9 +116,7 @@ def test_what_is_no_axes_is_refused(kind: str, result: Example) -> None:
 
 def test_without_a_sweep_there_is_no_resilience(result: Example) -> None:
     """It says what to sweep."""
-    path = result.folder / "manifest.json"
-    about = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**about, "factors": []}), encoding="utf-8")
+    write_manifest(result.folder, {**result.manifest, "factors": []})
     with pytest.raises(ResultError, match="sweep a failure model"):
         es.Result(result.folder).plot_resilience()
 
@@ -176,6 +174,7 @@ def test_tables_and_columns_that_are_not_there_are_named(tmp_path: Path) -> None
     example(tmp_path)
     (tmp_path / "trials").mkdir()
     pd.DataFrame({"strategy": ["single"], "latency_s": [0.004]}).to_parquet(tmp_path / "trials" / "00000.parquet")
+    write_manifest(tmp_path, {**read_manifest(tmp_path), "files": file_entries(tmp_path)})
     result = es.Result(tmp_path)
     assert result.frame(columns=["latency_s"])["latency_s"].tolist() == [0.004]
     with pytest.raises(

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from edgesim.errors import ScenarioError
+from edgesim.failures.targets import matching
 from edgesim.registry import REGISTRIES
+from edgesim.scenario.build import build
 from edgesim.scenario.schema import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
@@ -27,7 +29,7 @@ KNOWN = {
 def findings(data: dict[str, Any]) -> list[str]:
     """Return the findings of a scenario in plain data, as path and message."""
     with pytest.raises(ScenarioError) as caught:
-        Scenario.from_data(data)
+        Scenario.from_data(data, allow_code=True)
     return [f"{'.'.join(map(str, one.path))}: {one.message}" for one in caught.value.findings]
 
 
@@ -39,7 +41,7 @@ def test_messages_are_as_they_were_approved(name: str, monkeypatch: pytest.Monke
         kept = {known: target for known, target in registry._targets.items() if known in KNOWN}
         monkeypatch.setattr(registry, "_targets", kept)
     with pytest.raises(ScenarioError) as caught:
-        Scenario.load(f"{name}.yaml")
+        Scenario.load(f"{name}.yaml", allow_code=True)
     message, approved = f"{caught.value}\n", Path(f"{name}.txt")
     if os.environ.get("EDGESIM_APPROVE") == "1":
         approved.write_text(message, encoding="utf-8")
@@ -106,10 +108,26 @@ def test_plugin_options_that_name_devices_are_checked(small: dict[str, Any]) -> 
     ]
 
 
-def test_ranges_are_for_the_topology_only(small: dict[str, Any]) -> None:
-    """Plug-ins match plain patterns, so a range there would match nothing at run time."""
-    small["failures"]["loss"] = {"type": "exactly-k", "targets": "w{1..2}", "k": 1}
-    assert findings(small) == ["failures.loss.targets: no device matches 'w{1..2}'"]
+@pytest.mark.parametrize("targets", ["w{1..2}", "w{1..2}->hub", "hub->w{2..3}", "w{1..2}*"])
+def test_ranges_choose_devices_and_links_in_failures_too(small: dict[str, Any], targets: str) -> None:
+    """A range in an option stands for the ids that it makes."""
+    small["failures"] = {"loss": {"type": "exactly-k", "targets": targets, "k": 2}}
+    small.pop("sweep")
+    system = build(Scenario.from_data(small))
+    assert len(matching(system.topology, targets)) == 2
+
+
+def test_ranges_choose_the_devices_of_strategies_too(small: dict[str, Any]) -> None:
+    """The workers of `modnn` and the devices of students, with a finding where there are none."""
+    small["strategies"] = {
+        "modnn": {"owner": "hub", "workers": "w{1..2}"},
+        "nonn": {"students": 2, "devices": "w{2..3}", "partitioner": "index-order"},
+    }
+    Scenario.from_data(small)
+    small["strategies"]["modnn"]["workers"] = "w{5..6}"
+    assert findings(small) == ["strategies.modnn.workers: no device matches 'w{5..6}'"]
+    small["strategies"]["modnn"]["workers"] = "w{3..2}"
+    assert findings(small) == ["strategies.modnn.workers: no device matches 'w{3..2}'"]
 
 
 def test_an_unknown_source_is_one_finding(small: dict[str, Any]) -> None:
@@ -201,7 +219,7 @@ def test_a_plugin_file_beside_the_scenario_is_known(tmp_path: Path, small: dict[
             folder.mkdir()
             (folder / "echo_plugin.py").write_text(PLUGIN.format(version=version), encoding="utf-8")
             (folder / "scenario.yaml").write_text(json.dumps(small), encoding="utf-8")
-            scenario = Scenario.load(folder / "scenario.yaml")
+            scenario = Scenario.load(folder / "scenario.yaml", allow_code=True)
             assert scenario.strategies["echo"].version == version
             assert scenario.plugins == (str(folder / "echo_plugin.py"),)
             assert Scenario.from_data(scenario.resolved()) == scenario
@@ -218,7 +236,7 @@ def test_a_folder_is_no_plugin(small: dict[str, Any], tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     small["plugins"] = ["mere_folder"]
     with pytest.raises(ScenarioError, match="plug-in 'mere_folder' is a folder"):
-        Scenario.from_data(small)
+        Scenario.from_data(small, allow_code=True)
 
 
 def test_a_plugin_file_may_not_take_the_name_of_another_module(tmp_path: Path, small: dict[str, Any]) -> None:

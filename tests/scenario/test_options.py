@@ -98,12 +98,20 @@ def test_a_bare_name_is_a_plugin_with_its_defaults() -> None:
         ("copy", "yes"), ("mode", "Wait"), ("step_deadline", 20), ("step_deadline", "20"), ("step_deadline", "20 MB"),
         ("size", "-1 B"), ("rate", "0 bit/s"), ("widths", 8), ("widths", ["8"]), ("inner", {"n_rounds": 0}),
         ("partitioner", 3), ("partitioner", {}), ("partitioner", "halves"), ("partitioner", {"type": "thirds", "x": 1}),
-        ("partitioner", {"type": 3}), ("share", float("nan")),
+        ("partitioner", {"type": 3}), ("share", float("nan")), ("share", "150 %"), ("share", "-1 %"), ("share", "x %"), ("share", "5 ms"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_refused_where_they_stand(option: str, value: object) -> None:
     """Types are strict: a text is no number, true is not 1, a bare number is no quantity."""
     assert {place[0] for place in error_types(Everything, {"count": 1, option: value})} == {option}
+
+
+@pytest.mark.parametrize(("text", "value"), [("1 %", 0.01), ("0.3%", 0.003), ("100 %", 1.0), ("1e-3 %", 1e-5)])
+def test_a_number_from_0_to_1_may_be_written_in_per_cent(text: str, value: float) -> None:
+    """Read exactly, written as a number."""
+    read = read_options(Everything, {"count": 1, "share": text})
+    assert read.share == value
+    assert write_options(read)["share"] == value
 
 
 def test_all_mistakes_are_found_at_once_with_nested_places() -> None:

@@ -46,6 +46,25 @@ def test_a_range_has_both_ends_and_equal_steps(small: dict[str, Any], given: Any
         build(scenario.at(point))
 
 
+def test_percentages_are_swept_and_compared_as_the_numbers_they_are(small: dict[str, Any]) -> None:
+    """As values, as ends of a range, in conditions."""
+    small["failures"] = {"loss": {"type": "bernoulli", "probability": "1 %"}}
+    small["sweep"] = {
+        "loss": {"path": "failures.loss.probability", "from": "1 %", "to": "9 %", "n": 3},
+        "alike": {"path": "failures.loss.sampled_at", "values": ["2 %", 0.5]},
+    }
+    small["skip"] = ["loss > 5 %"]
+    scenario = Scenario.from_data(small)
+    assert scenario.failures["loss"].probability == 0.01
+    assert [tuple(point.values()) for point in scenario.points()] == [
+        (0.01, "2 %"),
+        (0.01, 0.5),
+        (0.05, "2 %"),
+        (0.05, 0.5),
+    ]
+    assert scenario.at({"alike": "2 %"}).failures["loss"].sampled_at == 0.02
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -167,3 +186,14 @@ def test_two_factors_of_one_path_are_told(small: dict[str, Any]) -> None:
     """The second would overwrite the first."""
     small["sweep"]["again"] = {"path": "failures.loss.k", "values": [1]}
     assert findings(small) == ["sweep.again.path: 'failures.loss.k' is what the factor 'lost_devices' varies already"]
+
+
+def test_conditions_that_are_no_texts_are_told(small: dict[str, Any]) -> None:
+    """Beside a sweep whose points they would leave out."""
+    assert findings(small | {"skip": [1]}) == ["skip.0: entry 1 of 'skip' is the number 1"]
+
+
+def test_a_range_from_what_is_no_number_is_told_beside_conditions(small: dict[str, Any]) -> None:
+    """All alternatives of one value fail: they are one finding, not none."""
+    small["sweep"]["x"] = {"path": "failures.loss.k", "from": {"a": 1}, "to": 2, "n": 2}
+    assert findings(small | {"skip": ["x > 1"]}) == ["sweep.x.from: 'from' is a mapping"]

@@ -22,6 +22,7 @@ from edgesim.scenario.schema import Scenario
 from edgesim.study import parts, prepare, store, trial
 from edgesim.study import run as study
 from edgesim.study.lock import locked
+from edgesim.study.manifest_file import read_manifest, write_manifest
 from edgesim.study.run import run
 
 PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}
@@ -171,10 +172,9 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
 def test_results_of_another_release_are_not_mixed(tmp_path: Path) -> None:
     """The same scenario, drawn by another numpy: refused with both versions, unless it begins again."""
     run(scenario(), workers=1, output=tmp_path / "r")
-    about = json.loads((tmp_path / "r" / "manifest.json").read_text())
+    about = read_manifest(tmp_path / "r")
     about["versions"]["numpy"] = "1.0"
-    about["status"] = "unfinished"
-    (tmp_path / "r" / "manifest.json").write_text(json.dumps(about))
+    write_manifest(tmp_path / "r", {**about, "status": "unfinished"})
     with pytest.raises(ResultError, match=r"versions.numpy: 1.0 there, \d.* here\); begin again with --fresh"):
         run(scenario(), workers=1, output=tmp_path / "r")
     assert run(scenario(), workers=1, output=tmp_path / "r", fresh=True).is_complete
@@ -226,12 +226,12 @@ def test_an_interrupted_study_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     whole = run(scenario(), workers=1, output=tmp_path / "whole").folder
     write, n_written = parts.parquet_of, 0
 
-    def fail(*arguments: Any) -> None:
+    def fail(*arguments: Any) -> bytes:
         nonlocal n_written
         n_written += 1
         if n_written == 4:
             raise error
-        write(*arguments)
+        return write(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(parts, "parquet_of", fail)

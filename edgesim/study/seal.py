@@ -1,0 +1,34 @@
+"""The seal of a file: its SHA-256, which stands in the file itself, so that damage shows wherever the file is.
+
+The digest is taken with zeros in its own place. A seal shows accidents, not intent: it is no signature.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+MARK = b"edgesim-sha256:"
+_OPEN = b"0" * 64
+OPEN_SEAL = (MARK + _OPEN).decode()
+"""What a file must hold once, after everything that a user named, to be sealed."""
+
+
+def sealed(content: bytes) -> bytes:
+    """Return a content that holds `OPEN_SEAL` with its digest in that place."""
+    start = content.rindex(MARK) + len(MARK)
+    return content[:start] + _digest(content, start) + content[start + len(_OPEN) :]
+
+
+def is_whole(content: bytes) -> bool:
+    """Return whether a content is sealed, and is what was sealed."""
+    start = content.rfind(MARK) + len(MARK)
+    return start >= len(MARK) and content[start : start + len(_OPEN)] == _digest(content, start)
+
+
+def _digest(content: bytes, start: int) -> bytes:
+    """Return the digest of a content with zeros where its own digest begins."""
+    view = memoryview(content)
+    digest = sha256(view[:start])
+    digest.update(_OPEN)
+    digest.update(view[start + len(_OPEN) :])
+    return digest.hexdigest().encode()
