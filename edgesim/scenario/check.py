@@ -88,7 +88,7 @@ def locate(problem: Problem, source: Source) -> Finding:
     remedy = problem.remedy
     if problem.path[:1] in {("topology",), ("profiles",)} and problem.path[:3] not in source.marks:
         graph = source.marks.get(("topology", "file"))
-        is_listed = problem.path[1:2] in {("devices",), ("links",)} and len(problem.path) > 2
+        is_listed = problem.path[1:2] in {("devices",), ("links",), ("media",)} and len(problem.path) > 2
         if graph and (is_listed or problem.path[:1] == ("profiles",)):  # it stands in the graph file
             return source.finding(("topology", "file"), problem.message, expected=problem.expected, remedy=remedy)
     label = source.marks.get(problem.path[:-1])
