@@ -72,8 +72,8 @@ class FairStages:
         self._flows.join(flow)
         if speeds is not None and flow.is_here:
             self._await_change(flow)
-        for target_id in targets:
-            self._watch(target_id, flow)
+        if targets:
+            flow.leaves_s = min(self._watch(target_id, flow) for target_id in targets)
 
     def _on_end(self, flow: Flow) -> None:
         """Pass on a message whose last bit is through."""
@@ -186,19 +186,18 @@ class FairStages:
 
     # ---- outages
 
-    def _watch(self, target_id: str, flow: Flow | None) -> None:
-        """Be called back when a target with transfers on it goes down next."""
+    def _watch(self, target_id: str, flow: Flow) -> float:
+        """Be called back when a target with transfers on it goes down next; return when that is, in s."""
         downtime = self._world.downtimes.get(target_id)
         if downtime is None:
-            return
-        if flow is not None:
-            self._watched.setdefault(target_id, {})[flow] = None
-        if target_id not in self._armed:
-            now_s = self._clock.now_s
-            next_s = downtime.next_s(now_s)
-            if next_s < inf:
-                self._armed.add(target_id)
-                self._clock.after(next_s - now_s, self._on_outage, target_id)
+            return inf
+        self._watched.setdefault(target_id, {})[flow] = None
+        now_s = self._clock.now_s
+        next_s = downtime.next_s(now_s)
+        if target_id not in self._armed and next_s < inf:
+            self._armed.add(target_id)
+            self._clock.after(next_s - now_s, self._on_outage, target_id)
+        return next_s
 
     def _on_outage(self, target_id: str) -> None:
         """Interrupt every transfer that crosses what goes down now."""

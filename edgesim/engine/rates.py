@@ -23,10 +23,14 @@ class Flow:
     owner : what it belongs to, handed back when it ends.
     amount_bit : bits by which its rate is counted.
     usage : channel -> time of the channel per bit, in s/bit.
+
+    Attributes
+    ----------
+    leaves_s : when its owner will take it out at the latest, in s.
     """
 
-    __slots__ = ("amount_bit", "component", "course", "finish_s", "is_blocked", "is_here", "joined_s", "left_bit", "owner", "rate",
-                 "since_s", "usage")  # fmt: skip
+    __slots__ = ("amount_bit", "component", "course", "finish_s", "is_blocked", "is_here", "joined_s", "leaves_s", "left_bit", "owner",
+                 "rate", "since_s", "usage")  # fmt: skip
 
     def __init__(self, owner: Any, amount_bit: float, usage: Mapping[int, float]) -> None:
         self.owner = owner
@@ -34,7 +38,7 @@ class Flow:
         self.usage = usage
         self.rate = 0.0
         self.joined_s = self.since_s = 0.0
-        self.finish_s = inf
+        self.finish_s = self.leaves_s = inf
         self.component: _Component | None = None
         self.is_blocked = False  # whether a link on its way has rate 0 now
         self.is_here = False  # whether it takes part
@@ -179,7 +183,9 @@ class FairChannels:
                 for channel, time_per_bit in flow.usage.items():
                     load[channel] = load.get(channel, 0.0) + flow.rate * time_per_bit
             self._report(load)
-        if first_s < inf:
+        if first_s < inf and first_s <= min(
+            flow.leaves_s for flow in flows
+        ):  # otherwise there will be another change before
             self._clock.after(first_s - now_s, self._on_timer, component)
 
     def _report(self, load: Mapping[int, float]) -> None:
