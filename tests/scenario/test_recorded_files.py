@@ -11,7 +11,7 @@ from edgesim.domain.topology import Topology
 from edgesim.errors import ScenarioError
 from edgesim.network.rates import RateStep, Steps
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import from_graph, to_graph
+from edgesim.scenario.graphs import topology_data, write_graph
 from edgesim.scenario.json_schema import json_schema
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.source import read_text
@@ -52,15 +52,16 @@ def rate_of(scenario: Scenario, link_id: str) -> Steps | None:
 @pytest.mark.parametrize(
     "rate_at", [STEPS, f"{{steps: {STEPS}}}", f"{{type: steps, steps: {STEPS}, period: 1 s}}"]
 )  # fmt: skip
-def test_a_list_of_steps_or_a_mapping(rate_at: str) -> None:
+def test_a_list_of_steps_or_a_mapping(rate_at: str, tmp_path: Path) -> None:
     """All forms reach links and media, and survive writing, graphs, and the JSON schema."""
     scenario = Scenario.from_text(text(rate_at, rate_at))
     topology = build(scenario).topology
     expected = Steps((RateStep(0.005, 0.5e6),), 1.0 if "period" in rate_at else None)
     assert rate_of(scenario, "w2->hub") == expected == topology.media[0].rate_at
     assert build(Scenario.from_data(scenario.resolved())).topology == topology
-    again = Scenario.from_data({**scenario.resolved(), **from_graph(to_graph(topology))})
-    assert build(again).topology == topology
+    write_graph(topology, tmp_path / "lab.json")
+    for written in (topology_data(topology), {"topology": {"file": str(tmp_path / "lab.json")}}):
+        assert build(Scenario.from_data({**scenario.resolved(), **written})).topology == topology
     jsonschema.validate(read_text(text(rate_at, rate_at), "", Path()).data, json_schema())
 
 
