@@ -82,7 +82,7 @@ def system() -> tuple[Topology, Plan]:
     )
     links = tuple(Link(f"{name}->hub", name, "hub", 8 * 100 / SEND_S) for name in DEVICES)
     work = (LayerWork("all", "other", 1e9 * COMPUTE_S, 0),)
-    steps = (
+    steps: tuple[Compute | Transfer, ...] = (
         *(Compute(f"make {name}", name, work) for name in DEVICES),
         *(Transfer(f"send {name}", name, "hub", 100, "answer", "result", (f"make {name}",)) for name in DEVICES),
         Compute("merge", "hub", inputs=tuple(f"send {name}" for name in DEVICES), on_missing="degrade", deadline_s=1.0),
