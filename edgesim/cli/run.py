@@ -114,6 +114,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    for warning in result.doubts():
+        sys.stderr.write(f"warning: {warning}\n")
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
@@ -157,6 +159,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
+        "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
     }
 

@@ -87,6 +87,7 @@ def page(result: Result) -> str:
         name=about["name"],
         question=about["question"],
         facts=_facts(about),
+        doubts=result.doubts(),
         tables=shown,
         rare=list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
         has_best=any(table.best for table in shown),

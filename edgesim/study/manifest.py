@@ -66,6 +66,7 @@ def facts(
         **_stops(shared, work),
         "rare": _rare(shared, work),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
+        "learnt": [one.as_data() for one in shared.learnt],
         "engines": _engines(shared, work, found),
         "intact": found.intact,
     }

@@ -199,6 +199,10 @@ class Result:
         columns = ["strategy", "engine", "trials", "by_events", "why"]
         return pd.DataFrame(self.manifest["engines"], columns=columns)
 
+    def doubts(self) -> list[str]:
+        """Return a warning for each trained network that is no better than chance or far below its teacher."""
+        return [str(one["warning"]) for one in self.manifest["learnt"] if one["warning"]]
+
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd
