@@ -108,7 +108,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
 
 
 def _medium(entry: str | MediumSpec) -> Medium:
-    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention)
+    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention, entry.rate_at)
 
 
 def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
@@ -141,4 +141,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         sharing=entry.sharing,
         transport=entry.transport,
         on_outage=entry.on_outage,
+        rate_at=entry.rate_at,
     )

@@ -21,6 +21,7 @@ from edgesim.scenario.permission import excused, withheld
 from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
+from edgesim.scenario.recorded_files import with_rates
 from edgesim.scenario.references import named_profiles, reference_problems
 from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
 from edgesim.untrusted import hidden_in
@@ -64,9 +65,10 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
+    data, unread = with_rates(data, source)
     data, graph, unreadable = with_graph_file(data, source)
     data, untimed = _with_trace_file(data, source)
-    problems += [*unreadable, *untimed]
+    problems += [*unread, *unreadable, *untimed]
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
@@ -87,9 +89,11 @@ def _place(finding: Finding) -> tuple[int, int, str, str]:
 def locate(problem: Problem, source: Source) -> Finding:
     """Return the finding of a problem, with its place in the text."""
     remedy = problem.remedy
+    if "rate_at" in problem.path and problem.path not in source.marks:  # a list of steps may stand without its key
+        problem = replace(problem, path=tuple(part for part in problem.path if part != "steps"))
     if problem.path[:1] in {("topology",), ("profiles",)} and problem.path[:3] not in source.marks:
         graph = source.marks.get(("topology", "file"))
-        is_listed = problem.path[1:2] in {("devices",), ("links",)} and len(problem.path) > 2
+        is_listed = problem.path[1:2] in {("devices",), ("links",), ("media",)} and len(problem.path) > 2
         if graph and (is_listed or problem.path[:1] == ("profiles",)):  # it stands in the graph file
             return source.finding(("topology", "file"), problem.message, expected=problem.expected, remedy=remedy)
     label = source.marks.get(problem.path[:-1])
