@@ -6,7 +6,23 @@ The tree: `EdgesimError` > `ScenarioError`, `UnknownNameError`, `PlanError` > `I
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+# Control characters but tab and line feed, separators of lines, what turns the direction of writing, halves of characters.
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that are not shown but obeyed, by terminals and others."""
+
+
+def visible(text: str) -> str:
+    r"""Return a text with such characters written out.
+
+    Examples
+    --------
+    >>> visible("\x1b[2J")
+    '\\x1b[2J'
+    """
+    return HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class EdgesimError(Exception):
@@ -26,6 +42,7 @@ class Finding:
     file, line, column : the place in the source text, counted from 1; line 0 when there is no text.
     length : number of characters to underline.
     excerpt : the source line.
+    is_unchecked : whether it is no mistake, but what could not be checked without running code that nobody has allowed.
     """
 
     message: str
@@ -37,6 +54,7 @@ class Finding:
     column: int = 0
     length: int = 1
     excerpt: str = ""
+    is_unchecked: bool = False
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: " if self.file else ""
@@ -51,7 +69,7 @@ class Finding:
             lines.append(f"   expected: {self.expected}")
         if self.help:
             lines.append(f"   help: {self.help}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def _window(self) -> tuple[str, int, int]:
         """Return the part of the source line to show, and where in it the carets begin and how many there are."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from edgesim.errors import DataError
+from edgesim.errors import HIDDEN, DataError, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 60
 """Deeper nesting is nothing that edgesim has written."""
-# Control characters but tab and line feed, separators of lines, what turns the direction of writing, halves of characters.
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def read_json(path: Path, *, most_byte: int) -> Any:
@@ -41,38 +38,28 @@ def read_json(path: Path, *, most_byte: int) -> Any:
     except ValueError as error:
         raise DataError(f"it is no JSON: {visible(str(error))}") from None
     if place is not None:
-        raise DataError(f"a text has characters that are not printable: {place!r}")
+        raise DataError(f"{visible('.'.join(map(str, place)))!r} has characters that are not printable")
     return value
 
 
-def hidden_in(value: object, depth: int = 0) -> Iterator[str]:
-    """Yield the texts in plain data, keys too, that have characters that are not shown but obeyed.
+def hidden_in(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Yield where texts in plain data, keys too, have characters that are not shown but obeyed.
 
     Raises
     ------
     RecursionError
         When it is nested deeper than `MAX_DEPTH`.
     """
-    if depth > MAX_DEPTH:
+    if len(path) > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, str):
-        if _HIDDEN.search(value):
-            yield value
+        if HIDDEN.search(value):
+            yield path
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from hidden_in(key, depth + 1)
-            yield from hidden_in(item, depth + 1)
+            if isinstance(key, str) and HIDDEN.search(key):
+                yield (*path, key)
+            yield from hidden_in(item, (*path, key))
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from hidden_in(item, depth + 1)
-
-
-def visible(text: str) -> str:
-    r"""Return a text with such characters written out.
-
-    Examples
-    --------
-    >>> visible("\x1b[2J")
-    '\\x1b[2J'
-    """
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+        for index, item in enumerate(value):
+            yield from hidden_in(item, (*path, index))

@@ -86,7 +86,7 @@ def test_own_plugins_of_the_page_pass_our_checks(study: Path) -> None:
     own_device = own_device.replace("my-board", "wearable")
     (study.parent / "own.yaml").write_text(f"{plugins}\n{own_device}\n{text}", encoding="utf-8")
     try:
-        scenario = edgesim.Scenario.load(study.parent / "own.yaml")
+        scenario = edgesim.Scenario.load(study.parent / "own.yaml", allow_code=True)
         exec(check, {"EmptyBatteries": FAILURES.get("empty-batteries")})  # noqa: S102 - our own page
         result = edgesim.run(scenario, workers=1, replications=4, output="out")
         accuracy = result.summary().query("metric == 'accuracy' and strategy == 'asked'")["mean"]

@@ -16,6 +16,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from edgesim.cli import results
+from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.explain import explain
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
@@ -29,7 +30,7 @@ from edgesim.cli.run import run
 from edgesim.cli.schema import schema
 from edgesim.cli.show import show
 from edgesim.cli.train import train
-from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError
+from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
 Exit codes:
@@ -102,11 +103,13 @@ def validate(
             "--deep", help="Also distribute every strategy with untrained networks: does it fit, is it in time?"
         ),
     ] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Check scenario files and show every mistake with its line.
 
-    Exit code 0 when all are valid, 2 when one is not. What is legal but odd is a warning on stderr. Nothing is trained or
-    simulated, unless --deep asks for a rehearsal, which takes some seconds.
+    Exit code 0 when all are valid, 2 when one is not, 1 when no mistake was found but code that a scenario names would have to
+    run for the rest: it does with --allow-code. What is legal but odd is a warning on stderr. Nothing is trained or simulated,
+    unless --deep asks for a rehearsal, which takes some seconds.
 
     \b
     Examples:
@@ -116,7 +119,7 @@ def validate(
     """
     from edgesim.cli.validate import validate as work
 
-    raise typer.Exit(work(files, is_json=json, is_deep=deep))
+    raise typer.Exit(work(files, is_json=json, is_deep=deep, allow_code=allow_code))
 
 
 @app.command("list")
@@ -221,7 +224,7 @@ def _end(message: str, code: int) -> NoReturn:
         _flush()
         leave()
     if message:
-        typer.echo(message, err=True)
+        typer.echo(visible(message), err=True)
     sys.exit(code)
 
 

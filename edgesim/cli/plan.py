@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesim.cli.code import AllowCode
 from edgesim.units import show as quantity
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def plan(
     strategy: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
+    allow_code: AllowCode = False,
     is_json: Annotated[bool, typer.Option("--json", help="Write the plans to stdout as JSON.")] = False,
 ) -> None:
     """Show the plan of each strategy: layers, device, rows or tiles, FLOP, bytes, memory, time.
@@ -45,7 +47,7 @@ def plan(
     from edgesim.scenario.schema import Scenario
     from edgesim.study.plans import plans
 
-    found = plans(Scenario.load(file), strategy or (), progress_on_stderr())
+    found = plans(Scenario.load(file, allow_code=allow_code), strategy or (), progress_on_stderr())
     if is_json:
         json.dump([_document(planned) for planned in found], sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")

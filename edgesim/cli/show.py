@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edgesim.cli.code import AllowCode
+
 
 def show(
     file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)],
@@ -17,8 +19,10 @@ def show(
         ),
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the topology as .graphml or node-link .json instead.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the topology as .graphml, .gml or node-link .json instead."),
     ] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Draw the topology of a scenario: names, rates and roles of devices; or export it as a graph.
 
@@ -33,13 +37,14 @@ def show(
     from edgesim.scenario.build import build
     from edgesim.scenario.schema import Scenario
 
-    scenario = Scenario.load(file)
+    scenario = Scenario.load(file, allow_code=allow_code)
     system = build(scenario)
     written = export or output or Path(f"{scenario.name}-topology.png")
     if export is not None:
-        from edgesim.scenario.graphs import SUFFIXES, write_graph
+        from edgesim.scenario.graph_files import SUFFIXES
+        from edgesim.scenario.graphs import write_graph
 
-        if export.suffix not in SUFFIXES:
+        if export.suffix.lower() not in SUFFIXES:
             raise typer.BadParameter(f"{export.name} is none of {', '.join(SUFFIXES)}", param_hint="--export")
         write_graph(system.topology, export)
     else:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgesim.cli.code import AllowCode
+
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
     from edgesim.scenario.schema import Scenario
@@ -31,6 +33,7 @@ def train(  # noqa: PLR0917 - typer passes options by name
     training: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Without a scenario: options, e.g. '{epochs: 30}'.")
     ] = None,
+    allow_code: AllowCode = False,
     is_json: Annotated[bool, typer.Option("--json", help="Write what was trained to stdout as JSON.")] = False,
 ) -> None:
     """Train the teacher and the students of a scenario, or one network by options; what is in the cache is not trained again.
@@ -51,12 +54,16 @@ def train(  # noqa: PLR0917 - typer passes options by name
     if (file is None) == all(value is None for value in by_options.values()):
         raise ScenarioError("train takes either a scenario file, or --dataset, --model and --training")
     if file is not None:
-        scenario = Scenario.load(file).with_(seed=seed)
+        scenario = Scenario.load(file, allow_code=allow_code).with_(seed=seed)
     else:
         if strategies:
             raise ScenarioError("--strategy goes with a scenario file; there are no students without one")
-        scenario = Scenario.from_text(_text(by_options, 1 if seed is None else seed), file="options")
-    found = _trained(scenario, tuple(strategies or ()), progress_on_stderr())
+        scenario = Scenario.from_text(
+            _text(by_options, 1 if seed is None else seed), file="options", allow_code=allow_code
+        )
+    found, doubts = _trained(scenario, tuple(strategies or ()), progress_on_stderr())
+    for doubt in doubts:
+        typer.echo(f"warning: {doubt}", err=True)
     if is_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -81,8 +88,8 @@ strategies: {{single: {{device: hub}}}}
 """
 
 
-def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) -> list[dict[str, Any]]:
-    """Train all networks of a scenario and return what they are."""
+def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) -> tuple[list[dict[str, Any]], list[str]]:
+    """Train all networks of a scenario; return what they are, and which learnt too little."""
     from dataclasses import replace
 
     from edgesim.errors import UnknownNameError
@@ -114,4 +121,4 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
             teacher = load_teacher(system, progress).trained
             metrics = {"label": "teacher", "test_accuracy": teacher.metrics["test_accuracy"], "keys": [teacher.key]}
             found.insert(len(taught) - 1, metrics)
-    return found
+    return found, [one.warning for one in shared.learnt if one.warning]

@@ -154,8 +154,8 @@ class FairDevice:
     which ends next: the one whose mark is smallest. A change costs the logarithm of the number of computations.
     """
 
-    __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_position", "_since_s", "_stays")  # fmt: skip
+    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter",
+                 "_n_taken", "_owner", "_position", "_since_s", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
@@ -171,6 +171,7 @@ class FairDevice:
         self._generation = 0
         self._n_taken = 0
         self._is_down = downtime is not None and downtime.up_s(0.0) > 0.0
+        self._change_s = inf  # when it goes down or comes up next
         self._watch()
 
     def submit(self, task: Task, left_s: float) -> None:
@@ -193,6 +194,7 @@ class FairDevice:
             return
         now_s = self._clock.now_s
         next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
+        self._change_s = next_s
         if next_s < inf:
             self._clock.after(next_s - now_s, self._on_change, None)
 
@@ -230,7 +232,8 @@ class FairDevice:
             self._meter.load(clock.now_s, 0.0 if self._is_down else float(min(n, self._device.n_cores)), n)
         if n > 0 and not self._is_down:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
-            clock.after(delay_s, self._on_end, self._generation)
+            if clock.now_s + delay_s <= self._change_s:
+                clock.after(delay_s, self._on_end, self._generation)
 
     def _on_end(self, generation: int) -> None:
         if generation != self._generation:

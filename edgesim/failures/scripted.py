@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Annotated
@@ -10,6 +10,7 @@ from typing import Annotated
 from annotated_types import Len
 
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.targets import matching
@@ -68,6 +69,10 @@ class Scripted:
         for scripted in self.outages_at:
             if not matching(topology, scripted.targets):
                 raise PlanError(f"failure model scripted: targets {scripted.targets!r} match no device or link")
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:  # noqa: ARG002 - the seam's form
+        """Return nothing, since nothing is drawn."""
+        return ()
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:  # noqa: ARG002 - the seam's form
         """Return the outages."""

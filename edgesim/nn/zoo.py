@@ -15,8 +15,6 @@ from annotated_types import Ge, Len, Lt
 from edgesim.errors import FOREIGN, DataError, ScenarioError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
 
 
@@ -169,14 +167,14 @@ class VGG:
 class Imported:
     """A `torch.nn.Module` of your own, by import path.
 
-    The target is called with the options; where it has parameters called ``input_shape`` (channels, height, width) or
+    The class is made with the options; where it has parameters called ``input_shape`` (channels, height, width) or
     ``n_classes``, these are passed too. It is looked up where Python finds modules, and in the working directory.
 
     Parameters
     ----------
-    target : ``"package.module:Class"``, or a function that returns a module.
+    target : ``"package.module:Class"``, a subclass of `torch.nn.Module`; nothing else is called.
     filters : name of the submodule whose output channels are the filters that student networks divide: its last convolution,
-        or the ReLU behind it.
+        or the ReLU behind it. What a convolution says is read behind the activation that follows it.
     options : keyword arguments of the target.
 
     Notes
@@ -194,22 +192,17 @@ class Imported:
         Raises
         ------
         DataError
-            When the target cannot be imported or called, or gives no module.
+            When the target cannot be imported or made, or is no subclass of `torch.nn.Module`.
         """
-        from torch import nn
-
         make = self._made_by()
         wanted = inspect.signature(make).parameters
         given = {"input_shape": input_shape, "n_classes": n_classes}
         try:
-            network = make(**self.options, **{name: value for name, value in given.items() if name in wanted})
+            return make(**self.options, **{name: value for name, value in given.items() if name in wanted})
         except TypeError as error:
             raise DataError(f"model {self.target!r} cannot be made: {error}") from error
         except FOREIGN as error:
             raise DataError(f"model {self.target!r} fails while it is made: {type(error).__name__}: {error}") from error
-        if not isinstance(network, nn.Module):
-            raise DataError(f"model {self.target!r} gives a {type(network).__name__}, not a torch.nn.Module")
-        return network
 
     def last_conv(self) -> str:
         """Return the name that the user gave."""
@@ -220,12 +213,14 @@ class Imported:
         source = inspect.getsourcefile(self._made_by())
         return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
 
-    def _made_by(self) -> Callable[..., Any]:
+    def _made_by(self) -> type[torch.nn.Module]:
+        from torch import nn
+
         module, _, name = self.target.partition(":")
         here = str(Path.cwd())
         sys.path.append(here)
         try:
-            found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+            found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
             raise DataError(
                 f"model {self.target!r} cannot be imported: {error}; expected 'package.module:Class'"
@@ -236,4 +231,6 @@ class Imported:
             ) from error
         finally:
             sys.path.remove(here)
+        if not (isinstance(found, type) and issubclass(found, nn.Module)):
+            raise DataError(f"model {self.target!r} is no subclass of torch.nn.Module; name a class that is one")
         return found

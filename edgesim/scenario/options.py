@@ -46,11 +46,12 @@ def mistake_at(path: tuple[str | int, ...], value: object, error: PydanticCustom
 
 def unknown_name(error: UnknownNameError, plural: str, command: str) -> PydanticCustomError:
     """Return the mistake that a name is not known, with the nearest one."""
-    return mistake(
+    made = mistake(
         f"unknown {error.kind} {error.name!r}",
         expected=error.expected().removeprefix("expected "),
         remedy=f"`{command}` shows all {plural}",
     )
+    return PydanticCustomError("edgesim", "{message}", {**(made.context or {}), "may_be_registered": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +263,9 @@ def _marked_example(hint: Any) -> Any:
     return None
 
 
-def option_hints(owner: type) -> dict[str, Any]:
-    """Return the annotations of a dataclass's options by field name, with their markers."""
+@lru_cache(maxsize=256)
+def option_hints(owner: type) -> Mapping[str, Any]:
+    """Return the annotations of a dataclass's options by field name, with their markers; remembered."""
     hints = typing.get_type_hints(owner, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(owner) if field.init}
 

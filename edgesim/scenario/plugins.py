@@ -41,6 +41,14 @@ def absolute(name: str, folder: Path) -> str:
     return str((folder / name).resolve()) if is_file(name) else name
 
 
+def is_loaded(name: str) -> bool:
+    """Say whether an entry with an absolute path has been imported in this process, so that importing it runs nothing."""
+    if not is_file(name):
+        return name in sys.modules
+    file = getattr(sys.modules.get(Path(name).stem), "__file__", None)
+    return file is not None and Path(file).resolve() == Path(name)
+
+
 def import_plugin(name: str, *, shown: str = "") -> None:
     """Import a module, or the module in a file; a file is imported once per process.
 

@@ -66,6 +66,11 @@ class _Engine(_Form):
     why: str
 
 
+class _Learnt(_Form):
+    network: str
+    warning: str
+
+
 class _Intact(_Form):
     strategy: str
     outcome: str
@@ -93,6 +98,7 @@ class _Complete(_Started):
     platform: _Platform
     deployments: list[_Deployment]
     engines: list[_Engine]
+    learnt: list[_Learnt]
     intact: list[_Intact]
     files: list[_File]
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
+from edgesim.scenario.permission import Code
 
 STRATEGY = '''
 """A strategy of a user: half of the answer comes from the device `helper`."""
@@ -77,7 +78,7 @@ topology:
 workload:
   dataset: digits
   model: small-cnn
-  training: {epochs: 1}
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.02}
   source: hub
   sink: hub
   deadline: 2 s
@@ -95,6 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the scenario and the strategy, as the working directory."""
     (tmp_path / "cli_run_strategy.py").write_text(STRATEGY)
     (tmp_path / "halves.yaml").write_text(SCENARIO)
+    Code(("plugins", 0), str(tmp_path / "cli_run_strategy.py")).allow()
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     from edgesim.registry import STRATEGIES
@@ -192,6 +194,21 @@ def test_json_is_one_document_and_nothing_else(
     manifest = json.loads(Path("out dir/manifest.json").read_text())
     assert (manifest["seed"], manifest["replications"]) == (3, 7)
     assert manifest["command"] == "edgesim run halves.yaml --replications 7 --seed 3 --output 'out dir'"
+
+
+def test_a_network_that_learnt_nothing_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single step of training: in the terminal, in JSON, in the manifest and in the report, with what to try."""
+    Path("halves.yaml").write_text(SCENARIO.replace("batch_size: 16", "batch_size: 2000"))
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--json", "-q", "--workers", "1", "--replications", "2") == 0
+    out, err = capsys.readouterr()
+    assert "warning: the network of the workload is no better than chance: accuracy" in err
+    assert "try more `epochs`" in err
+    (warning,) = json.loads(out)["warnings"]
+    (entry,) = json.loads(Path("results/halves/manifest.json").read_text())["learnt"]
+    assert (entry["warning"], entry["score"], entry["n_samples"]) == (warning, "accuracy", 360)
+    assert warning in Path("results/halves/report.html").read_text()
 
 
 def test_quiet_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,7 +367,7 @@ def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
     """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
     Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
     Path("halves.yaml").write_text(SCENARIO.replace("exactly-k", "mine"))
-    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q"]
+    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q", "--allow-code"]
     unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
     assert (unchecked.returncode, unchecked.stderr) == (0, "")
     found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)

@@ -83,7 +83,10 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a text as size": (lambda card: card.update(weights_byte="big"), "`weights_byte` is not a whole number"),
     "another size": (lambda card: card.update(weights_byte=3), "has not the 3 byte that its card says"),
     "another key": (lambda card: card.update(key="x"), "`key` is not the name of the file"),
-    "an escape sequence": (lambda card: card["about"].update(dataset="\x1b[2J"), r"not printable: '\x1b[2J'"),
+    "an escape sequence": (
+        lambda card: card["about"].update(dataset="\x1b[2J"),
+        "'about.dataset' has characters that are not printable",
+    ),
 }
 
 

@@ -124,7 +124,7 @@ def test_a_module_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert content_key(provenance("teacher", model=model)) != before
     with pytest.raises(DataError, match=r"cannot be made: .*n_filters"):
         Imported(target="my_networks:Mine", filters="last").build((1, 8, 8), 3)
-    with pytest.raises(DataError, match="gives a int, not a torch"):
+    with pytest.raises(DataError, match=r"'my_networks:number' is no subclass of torch\.nn\.Module"):
         Imported(target="my_networks:number", filters="last").build((1, 8, 8), 3)
     with pytest.raises(DataError, match="cannot be imported"):
         Imported(target="my_networks:Other", filters="last").build((1, 8, 8), 3)

@@ -29,7 +29,7 @@ KNOWN = {
 def findings(data: dict[str, Any]) -> list[str]:
     """Return the findings of a scenario in plain data, as path and message."""
     with pytest.raises(ScenarioError) as caught:
-        Scenario.from_data(data)
+        Scenario.from_data(data, allow_code=True)
     return [f"{'.'.join(map(str, one.path))}: {one.message}" for one in caught.value.findings]
 
 
@@ -41,7 +41,7 @@ def test_messages_are_as_they_were_approved(name: str, monkeypatch: pytest.Monke
         kept = {known: target for known, target in registry._targets.items() if known in KNOWN}
         monkeypatch.setattr(registry, "_targets", kept)
     with pytest.raises(ScenarioError) as caught:
-        Scenario.load(f"{name}.yaml")
+        Scenario.load(f"{name}.yaml", allow_code=True)
     message, approved = f"{caught.value}\n", Path(f"{name}.txt")
     if os.environ.get("EDGESIM_APPROVE") == "1":
         approved.write_text(message, encoding="utf-8")
@@ -219,7 +219,7 @@ def test_a_plugin_file_beside_the_scenario_is_known(tmp_path: Path, small: dict[
             folder.mkdir()
             (folder / "echo_plugin.py").write_text(PLUGIN.format(version=version), encoding="utf-8")
             (folder / "scenario.yaml").write_text(json.dumps(small), encoding="utf-8")
-            scenario = Scenario.load(folder / "scenario.yaml")
+            scenario = Scenario.load(folder / "scenario.yaml", allow_code=True)
             assert scenario.strategies["echo"].version == version
             assert scenario.plugins == (str(folder / "echo_plugin.py"),)
             assert Scenario.from_data(scenario.resolved()) == scenario
@@ -236,7 +236,7 @@ def test_a_folder_is_no_plugin(small: dict[str, Any], tmp_path: Path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     small["plugins"] = ["mere_folder"]
     with pytest.raises(ScenarioError, match="plug-in 'mere_folder' is a folder"):
-        Scenario.from_data(small)
+        Scenario.from_data(small, allow_code=True)
 
 
 def test_a_plugin_file_may_not_take_the_name_of_another_module(tmp_path: Path, small: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def test_paths_start_at_the_file_in_which_they_stand(tmp_path: Path) -> None:
     (shared / "base.yaml").write_text(BASE + "plugins: [mine_to_extend.py]\n", encoding="utf-8")
     path = tmp_path / "own.yaml"
     path.write_text("extends: shared/base.yaml\n", encoding="utf-8")
-    assert Scenario.load(path).plugins == (str(shared / "mine_to_extend.py"),)
+    assert Scenario.load(path, allow_code=True).plugins == (str(shared / "mine_to_extend.py"),)
 
 
 def test_bases_may_extend_further_ones(tmp_path: Path) -> None:

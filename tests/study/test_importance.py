@@ -11,6 +11,7 @@ import pytest
 from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.interfaces import Silent
 from edgesim.study.design import Block
@@ -95,3 +96,31 @@ def test_a_weighted_quantile_is_that_of_the_weights() -> None:
     estimate = weighted_quantile(values, weights, 0.75)
     assert estimate.value == pytest.approx(51, abs=1)
     assert estimate.low < estimate.value < estimate.high
+
+
+@pytest.mark.parametrize("engine", ["array", "event"])
+def test_a_common_cause_can_be_drawn_more_often(tmp_path: Path, engine: str) -> None:
+    """All three lost at once with probability 1e-4, never alone: accuracy 1 - 1e-4, to a tenth of that from 2,000 trials."""
+    study = shared([{"cc": CommonCause(1e-4, 1.0, "w*", sampled_at=0.4)}], engine=engine, exact_up_to=0)
+    [rows], _ = rows_of(study, 2000, tmp_path)
+    accuracy = rows["accuracy"]
+    assert abs(accuracy.estimate.value - (1 - 1e-4)) < 1e-5
+    assert accuracy.estimate.low <= 1 - 1e-4 <= accuracy.estimate.high
+    assert accuracy.estimate.high - accuracy.estimate.low < 3e-5
+    assert accuracy.n_effective == pytest.approx(2000 * 0.6, rel=0.1)
+
+
+def test_sampling_a_common_cause_moves_no_other_draw() -> None:
+    """Who is lost alone is the same as without, in every replication; both engines draw and weigh alike."""
+    plain, often = (shared([{"cc": CommonCause(0.3, 0.1, "w*", sampled_at=q)}], engine="array") for q in (None, 0.5))
+    block = Block(0, 0, 500, False, "toy")
+    before, after = simulate_block(plain, block), simulate_block(often, block)
+    assert set(before.weight) == {1.0}
+    is_alone = after.weight > 1  # no common cause: (1 - 0.03) / (1 - 0.5)
+    assert 200 < np.count_nonzero(is_alone) < 300
+    assert [lost for lost, alone in zip(after.lost, is_alone, strict=True) if alone] == [
+        lost for lost, alone in zip(before.lost, is_alone, strict=True) if alone
+    ]
+    slow = simulate_block(replace(often, cases=(replace(often.cases[0], engine="event"),)), block)
+    assert slow.weight == pytest.approx(after.weight, rel=1e-12)
+    assert slow.lost == after.lost

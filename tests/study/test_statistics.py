@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from edgesim.study.statistics import exact_mean, exact_quantile, mean, quantile, share
+from edgesim.study.statistics import Prior, exact_mean, exact_quantile, mean, of_few_events, quantile, share
 
 N_STUDIES = 2000
 
@@ -77,3 +77,54 @@ def test_exact_values_of_a_small_distribution() -> None:
     values, weights = np.array([5.0, 1.0, 2.0]), np.array([0.04, 0.9, 0.06])
     assert exact_mean(values, weights) == pytest.approx(1.22, abs=1e-15)
     assert [exact_quantile(values, weights, p) for p in (0.9, 0.95, 0.96, 0.97)] == [1.0, 2.0, 2.0, 5.0]
+
+
+SCORE = Prior(0.0, 1.0, any_strike=0.02, rare_strike=0.02)
+
+
+@pytest.mark.parametrize("n", [50, 200])
+def test_the_interval_of_a_score_holds_when_losses_are_few(n: int) -> None:
+    """A loss in 1.7 % of the trials, of 1/2, 1/3 or 1/6: Student's interval covers 0.36 to 0.8; no interval has width 0."""
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(N_STUDIES):
+        values = 1 - rng.choice([0, 1 / 2, 1 / 3, 1 / 6], size=n, p=[0.983, 0.017 / 3, 0.017 / 3, 0.017 / 3])
+        found = mean(values, SCORE if n * 0.017 < 3.69 else Prior(0.0, 1.0, 0.02))
+        assert 0 <= found.low < found.high <= 1
+        held += found.low <= 1 - 0.017 / 3 <= found.high
+    assert held / N_STUDIES >= 0.95
+
+
+def test_few_equal_events_have_the_exact_interval_of_poisson() -> None:
+    """Garwood: 3 events lie between 0.6187 and 8.7673 expected ones; twice as heavy, the interval is twice as long."""
+    found = of_few_events(1.0, np.full(3, -0.5), 100)
+    assert [100 * (1 - edge) / 0.5 for edge in (found.high, found.low)] == pytest.approx([0.6187, 8.7673], abs=1e-4)
+
+
+def test_many_events_have_students_interval() -> None:
+    """From 25 events on nothing is wider than before; below, the bound is beyond Student's where the tail is."""
+    for n_lost in (24, 25, 26):
+        values = np.array([0.0] * n_lost + [1.0] * (1000 - n_lost))
+        found = mean(values, Prior(0.0, 1.0, 0.03))
+        student = 1.9623414611334487 * np.std(values, ddof=1) / np.sqrt(1000)
+        is_students = found.high - found.low == pytest.approx(2 * student, rel=1e-9)
+        assert is_students == (n_lost >= 25)
+
+
+def test_events_that_were_not_met_widen_an_interval_as_far_as_they_could_have_been_overlooked() -> None:
+    """Rule of three: in 100 trials nothing, so at most 1 - 0.025^(1/100) = 3.62 % of the trials, or as often as it can strike."""
+    at_most = 1 - 0.025**0.01
+    values = np.full(100, 0.9)
+    assert mean(values, Prior(0.0, 1.0, 1.0)).low == pytest.approx(0.9 * (1 - at_most))
+    assert mean(values, Prior(0.0, 1.0, 1.0)).high == pytest.approx(0.9 + 0.1 * at_most)
+    assert mean(values, Prior(0.0, 1.0, 0.001)).low == pytest.approx(0.9 * 0.999)
+    open_above = mean(values, Prior(0.0, np.inf, 1.0))
+    assert open_above.low < 0.9
+    assert np.isnan(open_above.high)
+    assert np.isnan(quantile(np.full(50, 0.9), 0.95, Prior(any_strike=1.0)).high)
+
+
+def test_intervals_of_scores_stay_between_their_bounds() -> None:
+    """Two trials at 0.9 and 1: Student's interval would end at 1.59."""
+    found = mean(np.array([0.9, 1.0]), Prior(0.0, 1.0, 1.0))
+    assert (found.low, found.high) == (pytest.approx(0.314690), 1.0)
