@@ -262,6 +262,16 @@ class EndToEndTransport(Protocol):
 Transport = LinkTransport | EndToEndTransport
 
 
+class ChangingRate(Protocol):
+    """Seam ``rates``: how the rate of a link or medium changes with time."""
+
+    def changes(self) -> Iterator[tuple[float, float]]:
+        """Yield when the rate changes, in s from the start of a trial, and to what, in bit/s: in order, the same each time.
+
+        It may go on for ever, and is asked only as far as a trial goes. A rate may be 0, but not for ever.
+        """
+
+
 class OpenArrivals(Protocol):
     """Seam ``arrivals``: requests come whether or not earlier ones are done."""
 

@@ -191,6 +191,7 @@ TRANSPORTS = Registry(
         "tcp": "edgesim.network.transport:Tcp",
     },
 )
+RATES = Registry("rates", "changing rate", {"steps": "edgesim.network.rates:Steps"})
 ARRIVALS = Registry(
     "arrivals",
     "arrival model",
@@ -253,5 +254,5 @@ PARTITIONERS = Registry(
 
 REGISTRIES: dict[str, Registry] = {
     registry.seam: registry
-    for registry in (STRATEGIES, FAILURES, TRANSPORTS, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
+    for registry in (STRATEGIES, FAILURES, TRANSPORTS, RATES, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
 }

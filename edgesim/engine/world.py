@@ -10,6 +10,7 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
 from edgesim.engine.meters import Meter, Note, Stays
 from edgesim.engine.outages import Downtimes
+from edgesim.engine.pace import paces_of
 from edgesim.engine.program import Program
 from edgesim.engine.ways import Hop
 
@@ -26,7 +27,7 @@ class World:
     """
 
     __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "downtimes", "has_outages", "horizon_s",
-                 "notes", "on_channels", "on_links", "program")  # fmt: skip
+                 "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
 
     def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
         self.clock = Clock()
@@ -40,6 +41,7 @@ class World:
             for position, device_id in enumerate(program.device_ids if downtimes else ())
             if (downtime := downtimes.get(device_id)) is not None
         }
+        self.paces = paces_of(program)  # of the links whose rate changes
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium
