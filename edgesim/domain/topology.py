@@ -259,7 +259,7 @@ class Topology:
         search = self._searches.get(src_id)
         if search is None:
             search = self._searches[src_id] = (
-                _Search({src_id: ()}, deque([src_id]), self.links_from)
+                _Search(src_id, deque([src_id]), self.links_from)
                 if self.routing.metric == "hops"
                 else ShortestRoutes(src_id, self.links_from, self.routing.ticks)
             )
@@ -281,18 +281,25 @@ class Topology:
 
 @dataclass(slots=True)
 class _Search:
-    """A breadth-first search that goes on only as far as it is asked: what was found, and what waits."""
+    """A breadth-first search that goes on only as far as it is asked: the last link of the route to each device, and what waits."""
 
-    routes: dict[str, tuple[Link, ...]]
+    src_id: str
     queue: deque[str]
     links_from: Mapping[str, tuple[Link, ...]]
+    last: dict[str, Link] = field(default_factory=dict)
 
     def to(self, dst_id: str) -> tuple[Link, ...] | None:
         """Return the links to another device, or None when no route leads there."""
-        while dst_id not in self.routes and self.queue:
+        while dst_id not in self.last and self.queue:
             here = self.queue.popleft()
             for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
-                if link.dst_id not in self.routes:
-                    self.routes[link.dst_id] = (*self.routes[here], link)
+                if link.dst_id not in self.last and link.dst_id != self.src_id:
+                    self.last[link.dst_id] = link
                     self.queue.append(link.dst_id)
-        return self.routes.get(dst_id)
+        if dst_id not in self.last:
+            return None
+        links = []
+        while dst_id != self.src_id:
+            links.append(self.last[dst_id])
+            dst_id = links[-1].src_id
+        return tuple(reversed(links))
