@@ -65,6 +65,11 @@ class _Engine(_Form):
     why: str
 
 
+class _Learnt(_Form):
+    network: str
+    warning: str
+
+
 class _Intact(_Form):
     strategy: str
     outcome: str
@@ -92,6 +97,7 @@ class _Complete(_Started):
     platform: _Platform
     deployments: list[_Deployment]
     engines: list[_Engine]
+    learnt: list[_Learnt]
     intact: list[_Intact]
     files: list[_File]
 
