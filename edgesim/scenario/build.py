@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 from edgesim.domain.routing import Routing
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.scenario.expand import link_id, link_pairs
+from edgesim.scenario.expand import Ids, link_id, link_pairs
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
@@ -88,7 +88,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
-    ids = tuple(device.device_id for device in devices)
+    ids = Ids(device.device_id for device in devices)
     links = [
         _link(src, dst, rate, shape)
         for shape in spec.shapes.values()
