@@ -77,6 +77,12 @@ class Score:
         """Return a number that is larger for better values."""
         return value if self.is_larger_better else -value
 
+    def show(self, value: float) -> str:
+        """Return a value for readers: in per cent, or with three digits behind the point and its unit."""
+        if self.is_share:
+            return f"{value:.1%}"
+        return f"{value:.3f}" + ("" if self.unit == "1" else f" {self.unit}")
+
     @property
     def title(self) -> str:
         """The label, or the name."""

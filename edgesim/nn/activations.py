@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgesim.nn.modules import with_layer
+from edgesim.nn.modules import with_filters
 from edgesim.nn.tensors import ask, tensors_of
 from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.nn.units import unit_axis
@@ -25,6 +25,8 @@ def filter_activities(network: nn.Module, layer: str, inputs: Mapping[str, NDArr
     """Return the activity of every filter for every sample: the mean of its output, negative values set to 0.
 
     The mean is over all axes but those of samples and filters: over space, tokens or vertices.
+
+    The output is read behind the activation that follows, if one does; see `edgesim.nn.modules.with_filters`.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def _without_layer(network: nn.Module) -> Run:
 
 
 def _with_activities(network: nn.Module, layer: str) -> Run:
-    both = with_layer(network, layer)
+    both = with_filters(network, layer)
 
     def run(batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         answers, outputs = ask(both, batch)

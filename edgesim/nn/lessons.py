@@ -14,6 +14,7 @@ import torch
 
 from edgesim.nn.activations import answers_and_activities
 from edgesim.nn.cache import fingerprint, write_atomically
+from edgesim.nn.modules import has_activation_behind
 from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.nn.views import Views
 
@@ -42,6 +43,12 @@ class Teacher:
     network: nn.Module
     key: str
     layer: str | None
+
+    def reading(self) -> dict[str, str]:
+        """Return what, besides the layer, determines what its filters say; empty where they are the layer's own output."""
+        return (
+            {"filters": "behind activation"} if self.layer and has_activation_behind(self.network, self.layer) else {}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,8 @@ class Lessons:
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            text = f"{teacher.key} {self._layer} {fingerprint(dataset)} {training.augmentation} {seed}"
+            where = " ".join((str(self._layer), *(teacher.reading().values() if self._layer else ())))
+            text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 

@@ -23,7 +23,9 @@ CHANNEL_FIRST = (
 """Modules whose output has its units on the first axis behind the batch."""
 FEATURE_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding, nn.MultiheadAttention)
 """Modules whose output has its units on the last axis."""
-MOVING = frozenset(VIEW_NAMES - {"dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "contiguous", "detach"})
+MOVING = frozenset(
+    VIEW_NAMES - {"dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "contiguous", "detach"}
+)
 """Functions and methods behind which axes are others."""
 
 

@@ -213,7 +213,8 @@ class Imported:
     ----------
     target : ``"package.module:Class"``, a subclass of `torch.nn.Module`; nothing else is called.
     filters : name of the submodule whose units are the filters that student networks divide: its last convolution or hidden linear
-        layer, or the ReLU behind it; only strategies with student networks need it.
+        layer, or the ReLU behind it. What a convolution says is read behind the activation that follows it. Only strategies with
+        student networks need it.
     options : keyword arguments of the target.
 
     Notes

@@ -123,8 +123,8 @@ class Ensemble:
         score = dataset.task.scores[0]
         facts = {
             "students": [
-                student_facts(device_id, network, cost)
-                for (device_id, cost), network in zip(placed, networks, strict=True)
+                {**student_facts(device_id, network, cost), "test_accuracy": metrics["test_accuracy"]}
+                for (device_id, cost), (network, _, metrics) in zip(placed, members, strict=True)
             ],
             **teacher_facts(context),
             f"validation_{score.name}": score.of(chosen_on, dataset.validation.targets),

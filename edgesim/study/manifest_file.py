@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
-from edgesim.study.parts import NOT_WHOLE, write_text
+from edgesim.files import write_text
+from edgesim.study.parts import NOT_WHOLE
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
 
 MANIFEST = "manifest.json"
@@ -65,6 +66,11 @@ class _Engine(_Form):
     why: str
 
 
+class _Learnt(_Form):
+    network: str
+    warning: str
+
+
 class _Intact(_Form):
     strategy: str
     outcome: str
@@ -92,6 +98,7 @@ class _Complete(_Started):
     platform: _Platform
     deployments: list[_Deployment]
     engines: list[_Engine]
+    learnt: list[_Learnt]
     intact: list[_Intact]
     files: list[_File]
 
@@ -106,7 +113,7 @@ def digest_of(made_by: Mapping[str, Any]) -> str:
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.study.parts.replacing`."""
+    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.files.replacing`."""
     text = json_text({**content, SEAL: OPEN_SEAL})
     write_text(folder / MANIFEST, sealed(text.encode()).decode())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.learning import Learnt
 from edgesim.engine.program import compile_plan
 from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
@@ -54,10 +55,11 @@ class OncePerKey:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A trained network and the samples it was trained on."""
+    """A trained network, the samples it was trained on, and what it reached; None for one that is not trained."""
 
     dataset: Dataset
     trained: TrainedNetwork
+    learnt: Learnt | None = None
 
 
 def load_teacher(system: System, progress: Progress) -> Teacher:
@@ -71,7 +73,19 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
         return Teacher(dataset, untrained(system.model, dataset))
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
-    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained)
+    reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]
+    learnt = _learnt("the network of the workload", reached, dataset)
+    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
+
+
+def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | None = None) -> Learnt:
+    """Return what a network learnt, beside what the best answer reaches that does not look at the samples."""
+    import numpy as np
+
+    test, score = dataset.test, dataset.task.scores[0]
+    guess = dataset.task.guess(test.targets)
+    chance = score.of(np.broadcast_to(guess, (len(test), *guess.shape)), test.targets)
+    return Learnt(network, score, reached, chance, len(test), teacher)
 
 
 def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
@@ -127,7 +141,9 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
     made = [thing for _, thing in prepared.made]
-    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]))
+    taught = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
+    learnt = (*taught, *(one for _, ready in made for one in ready.learnt))
+    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
     for case in shared.cases:
         reason = why_not(case, shared)
         if case.engine == "array" and reason:
@@ -150,4 +166,20 @@ def _deploy(
             raise
         raise clear from error
     dataset = context.dataset
-    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment))
+    learnt = _learnt_by(deployment.describe(), subject, dataset)
+    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment), learnt)
+
+
+def _learnt_by(facts: Mapping[str, Any], subject: str, dataset: Dataset) -> tuple[Learnt, ...]:
+    """Return what the networks of a deployment learnt: all together, and each that was trained for itself."""
+    reached_in = f"test_{dataset.task.scores[0].name}"
+    if reached_in not in facts:
+        return ()
+    teacher = facts.get(f"teacher_{reached_in}")
+    members = [
+        (f"student {number} of {subject}", student[reached_in])
+        for number, student in enumerate(facts.get("students", ()), start=1)
+        if reached_in in student
+    ]
+    reached = [(f"what {subject} trains", facts[reached_in]), *members]
+    return tuple(_learnt(name, value, dataset, teacher) for name, value in reached)

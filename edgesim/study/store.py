@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.errors import ResultError, UnknownNameError
+from edgesim.files import TEMPORARY, write_text
 from edgesim.registry import nearest_name
 from edgesim.study.design import Case, show_value
 from edgesim.study.load import unit_of
@@ -27,7 +28,7 @@ from edgesim.study.manifest_file import (
     read_manifest,
     write_manifest,
 )
-from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TEMPORARY, TRIALS, set_aside, studies_in, write_text
+from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TRIALS, set_aside, studies_in
 from edgesim.study.seal import is_whole
 from edgesim.study.summary import UNITS, Row, show_number
 
@@ -179,11 +180,18 @@ class Result:
         return table
 
     def stopping(self) -> pd.DataFrame:
-        """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
+        """Return how many replications each factor point had, whether its targets were met, and what struck too rarely; no rows without a rule."""
         import pandas as pd
 
-        columns = [*self.factors, "replications", "is_met"]
+        columns = [*self.factors, "replications", "is_met", "rare"]
         return pd.DataFrame(self.manifest.get("stopping", []), columns=columns)
+
+    def rare(self) -> pd.DataFrame:
+        """Return by factor point what can strike, but so rarely that its replications may not have met it."""
+        import pandas as pd
+
+        columns = [*self.factors, "replications", "what"]
+        return pd.DataFrame(self.manifest.get("rare", []), columns=columns)
 
     def engines(self) -> pd.DataFrame:
         """Return which engine simulated the trials of each strategy, how many were left to events, and why."""
@@ -191,6 +199,10 @@ class Result:
 
         columns = ["strategy", "engine", "trials", "by_events", "why"]
         return pd.DataFrame(self.manifest["engines"], columns=columns)
+
+    def doubts(self) -> list[str]:
+        """Return a warning for each trained network that is no better than chance or far below its teacher."""
+        return [str(one["warning"]) for one in self.manifest["learnt"] if one["warning"]]
 
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""

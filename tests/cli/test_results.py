@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "started": "",
         "finished": "",
     }
-    done |= {"deployments": [], "engines": [], "intact": [], "files": file_entries(place)}
+    done |= {"deployments": [], "engines": [], "learnt": [], "intact": [], "files": file_entries(place)}
     write_manifest(place, about | done)
     return place
 
