@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -60,7 +60,7 @@ class Score:
     """
 
     name: str
-    of: Callable[[NDArray[np.float32], NDArray[Any]], float]
+    of: Callable[[NDArray[np.float32], NDArray[Any]], float] = field(repr=False)
     label: str = ""
     unit: str = "1"
     low: float = -inf
