@@ -22,7 +22,7 @@ from edgesim.scenario.places import with_absolute_places
 from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
-from edgesim.scenario.recorded_files import with_rates
+from edgesim.scenario.recorded_files import with_failures, with_rates
 from edgesim.scenario.references import named_profiles, reference_problems
 from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
 from edgesim.untrusted import hidden_in
@@ -68,8 +68,9 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
     data, unread = with_rates(data, source)
     data, graph, unreadable = with_graph_file(data, source)
+    data, undone = with_failures(data, source)
     data, untimed = _with_trace_file(data, source)
-    problems += [*unread, *unreadable, *untimed]
+    problems += [*unread, *unreadable, *undone, *untimed]
     data = with_absolute_places(form, complete(data), source)
     result, wrong = _problems(data, form)
     problems += wrong

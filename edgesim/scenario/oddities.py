@@ -69,6 +69,8 @@ def _has_effect(model: Any, topology: Topology) -> bool:
         return any(model.applies_to(link) for link in topology.links)
     if hasattr(model, "slows"):
         return any(model.slows(device) for device in topology.devices)
+    if hasattr(model, "speeds"):
+        return any(speed != 1.0 for changes in model.speeds(topology).values() for _, speed in changes)
     outcomes = model.outcomes(topology) if hasattr(model, "outcomes") else None
     if outcomes is None:
         return True

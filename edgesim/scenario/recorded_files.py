@@ -5,15 +5,18 @@ A study is then known by what the files say, and its resolved scenario can be re
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgesim.errors import DataError
 from edgesim.recorded import TIME, Column, Recorded, Start, read_recorded
+from edgesim.registry import nearest_name
+from edgesim.scenario.expand import outline
 from edgesim.scenario.problems import Problem
 from edgesim.scenario.shapes import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from edgesim.scenario.source import DataPath, Source
 
@@ -64,6 +67,73 @@ def _steps(read: Recorded) -> list[dict[str, Any]]:
 
 
 _STEPS = ("steps", (_RATE,), TIME, _steps, {"time": "0 s", "rate": "1 bit/s"})
+
+
+_TARGET = Column(("device", "link", "target", "node", "host"), "")
+_END = Column(("end", "until", "stop", "to", "up"), "s", is_moment=True)
+_START = Column(("time", "start", "begin", "from", "down"), "s", is_moment=True)
+_FACTOR = Column(("factor", "slowdown"), "1")
+
+
+def with_failures(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:
+    """Put the intervals and factors in files of failure models into the scenario; the topology is written out."""
+    failures = data.get("failures")
+    if not isinstance(failures, dict) or not any(
+        isinstance(one, dict) and one.get("file") for one in failures.values()
+    ):
+        return data, []
+    known = outline(data.get("topology"), data.get("seed", 1))
+    ids = {*known.devices, *known.links} if known.is_complete and known.are_links_complete else None
+    forms: dict[str, Form] = {
+        "scripted": ("outages_at", (_TARGET, _END), _START, partial(_outages, ids), {"targets": "*"}),
+        "slowdowns": (
+            "steps",
+            (_TARGET, _FACTOR),
+            TIME,
+            partial(_factors, ids),
+            {"devices": "*", "time": "0 s", "factor": 1},
+        ),
+    }
+    changed, problems = {}, []
+    for label, options in failures.items():
+        kind = options.get("type", label) if isinstance(options, dict) else None
+        form = forms.get(kind) if isinstance(kind, str) else None
+        changed[label], found = (
+            (options, []) if form is None else _with_file(options, ("failures", label), source, form)
+        )
+        problems += found
+    return {**data, "failures": changed}, problems
+
+
+def _outages(ids: Collection[str] | None, read: Recorded) -> list[dict[str, Any]]:
+    _refuse_strangers(ids, read)
+    for row, (start_s, end_s) in enumerate(zip(read.times_s, read.numbers[_END.name], strict=True)):
+        if end_s < start_s:
+            raise read.error(row, f"the outage ends at {end_s!r} s, before it starts at {start_s!r} s")
+    rows = zip(read.texts[_TARGET.name], read.times_s, read.numbers[_END.name], strict=True)
+    return [{"targets": name, "start": f"{start_s!r} s", "end": f"{end_s!r} s"} for name, start_s, end_s in rows]
+
+
+def _factors(ids: Collection[str] | None, read: Recorded) -> list[dict[str, Any]]:
+    _refuse_strangers(ids, read)
+    factors, names = read.numbers[_FACTOR.name], read.texts[_TARGET.name]
+    last_s: dict[str, float] = {}
+    for row, (name, time_s, factor) in enumerate(zip(names, read.times_s, factors, strict=True)):
+        if not factor > 0.0 or "->" in name:
+            raise read.error(row, f"{name!r} has the factor {factor:g}; devices have factors above 0, from 1 on slower")
+        if last_s.get(name) == time_s:
+            raise read.error(row, f"two factors of {name!r} at {time_s!r} s; write one for each time")
+        last_s[name] = time_s
+    rows = zip(names, read.times_s, factors, strict=True)
+    return [{"devices": name, "time": f"{time_s!r} s", "factor": factor} for name, time_s, factor in rows]
+
+
+def _refuse_strangers(ids: Collection[str] | None, read: Recorded) -> None:
+    """Refuse what is no device or link of the topology; in a file of records patterns have no place."""
+    for row, name in enumerate(read.texts[_TARGET.name]):
+        if ids is not None and name not in ids:
+            near = nearest_name(name, tuple(ids))
+            raise read.error(row, f"no device or link {name!r}" + (f"; nearest {near!r}" if near else ""))
 
 
 def _with_file(
