@@ -17,6 +17,7 @@ from edgesim.scenario.build import System, build
 from edgesim.scenario.deadlines import deadline_problems
 from edgesim.scenario.places import places
 from edgesim.scenario.problems import Problem
+from edgesim.scenario.recorded_files import late_recordings
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def oddities(scenario: Scenario) -> list[Problem]:
         *deadline_problems(system, [factor.path for factor in scenario.sweep.values()]),
         *_slow_routes(scenario, system),
         *_recorded(system),
+        *late_recordings(scenario),
         *_warm_up(scenario, system),
         *_unused(scenario, system),
     ]
