@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import comb, exp, sqrt
 from typing import Any
 
@@ -163,6 +164,7 @@ def closed_network(n: int = 30_000) -> Found:
     )
 
 
+@cache
 def _loss_system(n: int) -> tuple[RequestRecord, ...]:
     """M/M/1/3 at 0.8 requests per service time."""
     return _long(_ready([Compute("serve", "server", _work(1.0))]), n, arrivals=Poisson(0.8), admission_limit=3)
