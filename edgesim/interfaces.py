@@ -229,7 +229,14 @@ class BatchSlowdownModel(Protocol):
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""
 
 
-FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel
+class SpeedModel(Protocol):
+    """Seam ``failures``: makes devices slower and faster at times that are known, the same in every replication."""
+
+    def speeds(self, topology: Topology) -> Mapping[str, Iterable[tuple[float, float]]]:
+        """Return by device when its speed changes, in s, in order, and to what: above 0, 1 is that of the compute model."""
+
+
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
 
 
 class LinkTransport(Protocol):

@@ -180,6 +180,7 @@ FAILURES = Registry(
         "common-cause": "edgesim.failures.common_cause:CommonCause",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
+        "slowdowns": "edgesim.failures.slowdowns:Slowdowns",
     },
 )
 TRANSPORTS = Registry(

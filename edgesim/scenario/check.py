@@ -21,7 +21,7 @@ from edgesim.scenario.permission import excused, withheld
 from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
-from edgesim.scenario.recorded_files import with_rates
+from edgesim.scenario.recorded_files import with_failures, with_rates
 from edgesim.scenario.references import named_profiles, reference_problems
 from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
 from edgesim.untrusted import hidden_in
@@ -67,8 +67,9 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
     data, unread = with_rates(data, source)
     data, graph, unreadable = with_graph_file(data, source)
+    data, undone = with_failures(data, source)
     data, untimed = _with_trace_file(data, source)
-    problems += [*unread, *unreadable, *untimed]
+    problems += [*unread, *unreadable, *undone, *untimed]
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
@@ -172,6 +173,9 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
+        if any(rate is not None for rate in rates):
+            reason = reason or "the rates of links change with time"
         if reason:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"

@@ -17,6 +17,7 @@ _FIRST = {
     "WorkloadSpec": "workload", "Training": "workload.training", "Load": "workload.load", "Evaluation": "workload.evaluation",
     "ReplicationsSpec": "replications", "FactorSpec": "sweep",
     "ScriptedOutage": "outages of scripted failures", "RateStep": "steps of a changing rate",
+    "SlowdownStep": "steps of slowdowns",
 }  # fmt: skip
 """Definitions of the schema and where they stand in a file."""
 _HEAD = """\

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.engine.array_program import obstacle
@@ -18,6 +18,8 @@ from edgesim.engine.pace import Pace
 from edgesim.engine.program import Program, compile_plan
 from edgesim.engine.simulation import trace
 from edgesim.errors import PlanError, SimulationError
+from edgesim.failures.draw import batch_obstacle, device_speeds
+from edgesim.failures.slowdowns import Slowdowns, SlowdownStep
 from edgesim.network.rates import RateStep, Steps
 from edgesim.network.transport import Arq, Tcp
 
@@ -256,3 +258,36 @@ def test_work_and_its_end_are_inverse(rate: Steps, start_s: float, work_s: float
     pace = Pace((time_s, one / 1e6) for time_s, one in rate.changes())
     end_s = pace.end_s(start_s, work_s)
     assert pace.work_s(start_s, end_s) == pytest.approx(work_s, rel=1e-9)
+
+
+def computing(cores: int = 1, on_outage: Any = "lost") -> Program:
+    """Two computations of 1 s each on one device."""
+    device = Device("a", PROFILE, n_cores=cores, on_outage=on_outage)
+    made = [Compute(f"c{i}", "a", (LayerWork("x", "conv", 1.0, 0),), (), 0, "wait", None) for i in range(2)]
+    end = Compute("end", "a", (), ("c0", "c1"), 0, "wait", None)
+    return compile_plan(Plan((*made, end), "end", {}), Topology((device,)), WorkIsTime())
+
+
+def test_a_computation_under_way_goes_on_at_the_new_speed() -> None:
+    """Half speed from 0.5 s on: 0.5 s + 1 s, then 2 s; on two cores 1.5 s; an outage at 1 s leaves 0.25 s of work."""
+    speeds = {"a": [(0.5, 0.5)]}
+    record = run(computing(), speeds=speeds).records[0]
+    assert record.latency_s == pytest.approx(3.5, rel=NEAR)
+    assert record.energy_j == pytest.approx(3.0 * 3.5, rel=NEAR)
+    assert run(computing(2), speeds=speeds).records[0].latency_s == pytest.approx(1.5, rel=NEAR)
+    outages = [Outage("a", 1.0, 2.0)]
+    resumed = run(computing(2, "resume"), speeds=speeds, outages=outages).records[0]
+    assert resumed.latency_s == pytest.approx(2.5, rel=NEAR)
+
+
+def test_slowdowns_of_several_models_multiply() -> None:
+    """And keep the array engine away, since only the event engine knows them; devices that share cores are refused."""
+    topology = Topology((Device("a", PROFILE),))
+    models = {
+        "hot": Slowdowns((SlowdownStep("a", 1.0, 2.0), SlowdownStep("a", 3.0, 1.0))),
+        "busy": Slowdowns((SlowdownStep("*", 2.0, 4.0),)),
+    }
+    assert device_speeds(models, topology) == {"a": [(1.0, 0.5), (2.0, 0.125), (3.0, 0.25)]}
+    assert "changes the speed" in batch_obstacle(models, topology)
+    with pytest.raises(PlanError, match="sharing 'fair'"):
+        models["busy"].check(Topology((Device("a", PROFILE, sharing="fair"),)))

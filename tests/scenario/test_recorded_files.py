@@ -9,10 +9,14 @@ import pytest
 
 from edgesim.domain.topology import Topology
 from edgesim.errors import ScenarioError
+from edgesim.failures.scripted import Scripted, ScriptedOutage
+from edgesim.failures.slowdowns import Slowdowns, SlowdownStep
 from edgesim.network.rates import RateStep, Steps
+from edgesim.rng import Streams
 from edgesim.scenario.build import build
 from edgesim.scenario.graphs import topology_data, write_graph
 from edgesim.scenario.json_schema import json_schema
+from edgesim.scenario.oddities import oddities
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.source import read_text
 
@@ -153,3 +157,89 @@ def test_rates_can_be_swept() -> None:
     )
     rates = [rate_of(swept.at(point), "w2->hub") for point in swept.points()]
     assert [rate.steps[0].rate_bit_per_s for rate in rates if rate] == [1e3, 2e3]
+
+
+OUTAGES = "start (ms),link,end (ms)\n1000,w1->hub,2000\n1500,hub,1600\n"
+FACTORS = "time device factor\n0 w1 2\n1.5 w1 1\n2 w2 4\n"
+
+
+def with_failures(folder: Path, content: str, failure: str) -> Path:
+    (folder / "log.csv").write_text(content, encoding="utf-8")
+    path = folder / "study.yaml"
+    path.write_text(text() + f"failures: {{log: {failure}}}\n", encoding="utf-8")
+    return path
+
+
+def test_outages_come_from_a_file(tmp_path: Path) -> None:
+    """Each row is an interval; with `start: first` they count from the first one; the file is needed no more."""
+    scenario = Scenario.load(with_failures(tmp_path, OUTAGES, "{type: scripted, file: log.csv, start: first}"))
+    expected = (ScriptedOutage("w1->hub", 0.0, 1.0), ScriptedOutage("hub", 0.5, 0.6))
+    assert scenario.failures["log"] == Scripted(expected)
+    (tmp_path / "log.csv").unlink()
+    assert Scenario.from_data(scenario.resolved()) == scenario
+    found = Scripted(expected).outages(build(scenario).topology, Streams(1).replication(0))
+    assert [(one.target_id, one.start_s, one.end_s) for one in found] == [("w1->hub", 0.0, 1.0), ("hub", 0.5, 0.6)]
+
+
+def test_slowdowns_come_from_a_file(tmp_path: Path) -> None:
+    """And from a list with patterns; the label may be the type."""
+    scenario = Scenario.load(with_failures(tmp_path, FACTORS, "{type: slowdowns, file: log.csv}"))
+    topology = build(scenario).topology
+    assert scenario.failures["log"].speeds(topology) == {"w1": ((0.0, 0.5), (1.5, 1.0)), "w2": ((2.0, 0.25),)}  # type: ignore[union-attr]
+    listed = text() + "failures: {slowdowns: {steps: [{devices: 'w{1..2}', time: 1 s, factor: 4}]}}\n"
+    assert Scenario.from_text(listed).failures["slowdowns"] == Slowdowns((SlowdownStep("w{1..2}", 1.0, 4.0),))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "message"),
+    [
+        (OUTAGES.replace("hub,1600", "hubb,1600"), "scripted", "log.csv:3: no device or link 'hubb'; nearest 'hub'"),
+        (OUTAGES.replace("1600", "1400"), "scripted", "log.csv:3: the outage ends at 1.4 s"),
+        (OUTAGES.replace("1600", ""), "scripted", "log.csv:3: '' is not plainly a number"),
+        (FACTORS.replace("w2 4", "w2 0"), "slowdowns", "log.csv:4: 'w2' has the factor 0"),
+        (FACTORS.replace("w2 4", "w2->hub 4"), "slowdowns", "log.csv:4: 'w2->hub' has the factor"),
+        (FACTORS.replace("1.5 w1", "0 w1"), "slowdowns", "log.csv:3: two factors of 'w1' at 0.0 s"),
+        (FACTORS.replace("factor", "speed"), "slowdowns", "no column 'factor'"),
+    ],
+)
+def test_files_of_failures_are_read_strictly(tmp_path: Path, content: str, kind: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.load(with_failures(tmp_path, content, f"{{type: {kind}, file: log.csv}}"))
+    assert len(caught.value.findings) == 1
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("{type: scripted}", "need `outages_at`"),
+        ("{type: slowdowns}", "need `steps`"),
+        ("{type: slowdowns, file: no.csv}", "no such file"),
+        ("{type: [scripted], file: no.csv}", "is a text"),
+        ("{type: slowdowns, steps: [{devices: v, time: 1 s, factor: 2}]}", "no device matches 'v'"),
+        ("{type: slowdowns, steps: [{devices: '*', time: 1 s, factor: 2}, {devices: w1, time: 1 s, factor: 3}]}", "do not increase"),
+    ],
+)  # fmt: skip
+def test_wrong_failures_are_findings(failure: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.from_text(text() + f"failures: {{log: {failure}}}\n")
+    assert message in str(caught.value)
+
+
+def test_times_of_day_are_warned_of(tmp_path: Path) -> None:
+    """A recording that begins long after 0 would change nothing in a trial; `start: first` mends it."""
+    content = "time,rate [Mbit/s]\n1285837093.1,1\n1285837094.1,2\n1285837095.1,3\n"
+    for options, n_odd in (("", 1), (", start: first", 0)):
+        found = oddities(Scenario.load(write(tmp_path, content, f"{{file: cell.csv{options}}}")))
+        assert [one.path for one in found] == [("topology", "links", 1, "rate_at")] * n_odd
+    log = "time device factor\n7e4 w1 2\n7.1e4 w1 1\n7.2e4 w2 4\n"
+    found = oddities(Scenario.load(with_failures(tmp_path, log, "{type: slowdowns, file: log.csv}")))
+    assert [one.path for one in found] == [("failures", "log")]
+
+
+def test_the_array_engine_is_refused_where_rates_or_speeds_change() -> None:
+    slow = "failures: {slowdowns: {steps: [{devices: w1, time: 1 s, factor: 4}]}}\n"
+    plain = TEXT.replace(", rate_at: LINK", "").replace(", rate_at: MEDIUM", "")
+    for written, reason in ((text(), "the rates of links change"), (plain + slow, "changes the speed of devices")):
+        with pytest.raises(ScenarioError, match=reason):
+            Scenario.from_text(written + "engine: array\n")
