@@ -235,7 +235,7 @@ def test_communities_of_equal_size_are_merged_when_told_so() -> None:
 
 @pytest.mark.parametrize("is_nearly_complete", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int, is_nearly_complete: bool) -> None:
+def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int, *, is_nearly_complete: bool) -> None:
     """B = A - k k^T / 2m as networkx makes it, on graphs without structure: slices by its leading vector, the constant one left out.
 
     Degrees differ, so that A alone, or with the null term added, gives other slices. In a graph that is nearly complete every
