@@ -14,7 +14,7 @@ from edgesim.errors import ResultError, UnknownNameError
 from edgesim.registry import REGISTRIES
 from edgesim.report.assumptions import assumptions
 from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
-from edgesim.report.style import figure_of, words
+from edgesim.report.style import figure_of, unlinked, words
 from edgesim.report.svg import inline_svg
 from edgesim.report.table import tables
 from edgesim.report.templates import render
@@ -54,9 +54,12 @@ def write_page(result: Result, path: Path | None = None) -> Path:
     ResultError
         When the result lacks something, because it is of an older version, or the file cannot be written.
     """
-    path = path or result.folder / REPORT
+    text = page(result)
+    if path is None:
+        path = result.folder / REPORT
+        unlinked(path)
     try:
-        path.write_text(page(result), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ResultError(f"the report cannot be written to {path}: {error.strerror or error}") from error
     return path

@@ -26,6 +26,7 @@ SHOWN_DPI = 130
 TEXT, PAPER, GRID = "#1A1A1A", "#FFFFFF", "#E5E5E5"
 """What the dark report turns round: letters and axes, the ground, and the lines of the grid."""
 RC = {
+    "text.parse_math": False,  # names are shown as they are
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.labelsize": 8,
@@ -103,6 +104,12 @@ def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) ->
         for kind in formats:
             metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
             figure.savefig(path.with_suffix(f".{kind}"), format=kind, metadata=metadata)
+
+
+def unlinked(path: Path) -> None:
+    """Remove a link in the place of a file that is to be written, so that nothing outside of a result folder is."""
+    if path.is_symlink():
+        path.unlink()
 
 
 def words(name: str) -> str:

@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from annotated_types import Ge, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from edgesim.errors import ResultError
+from edgesim.errors import ResultError, visible
 from edgesim.study.parts import NOT_WHOLE, write_text
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
+from edgesim.study.summary import UNITS
+from edgesim.untrusted import hidden_in
 
 MANIFEST = "manifest.json"
 FORMAT = 3
@@ -21,6 +24,12 @@ EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
 SEAL = "seal"
 _AGAIN = "run the scenario again: parts that are whole are kept"
+
+
+MOST_BYTE = 1 << 28
+"""A larger manifest is not read."""
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
+Finite = Annotated[int | float, Ge(-1e60), Le(1e60)]
 
 
 class DamagedManifestError(ResultError):
@@ -66,8 +75,44 @@ class _Engine(_Form):
 
 
 class _Intact(_Form):
+    """Beside these, the values of factors and metrics."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Finite | bool | str | None]
+
     strategy: str
     outcome: str
+
+
+class _Factor(_Form):
+    path: str
+
+
+class _Plugin(_Form):
+    type: str
+
+
+class _Profile(_Form):
+    source: str
+
+
+class _Workload(_Form):
+    source: str
+    sink: str
+    load: dict[str, Any] | None = None
+
+
+class _Scenario(_Form):
+    """What readers rely on in the resolved scenario, which its own form would refuse where plug-ins are not installed."""
+
+    name: str
+    question: str
+    profiles: dict[str, _Profile]
+    topology: dict[str, Any]
+    workload: _Workload
+    strategies: dict[Label, _Plugin]
+    failures: dict[Label, _Plugin]
+    sweep: dict[Label, _Factor]
 
 
 class _Started(_Form):
@@ -79,7 +124,7 @@ class _Started(_Form):
     hash: str
     seed: int
     replications: int | str
-    factors: list[str]
+    factors: list[Label]
     versions: dict[str, str]
     scenario: dict[str, Any]
 
@@ -94,6 +139,30 @@ class _Complete(_Started):
     engines: list[_Engine]
     intact: list[_Intact]
     files: list[_File]
+    scenario: _Scenario  # type: ignore[assignment]
+    stopping: list[dict[str, Finite | bool | str]] = []
+
+    @model_validator(mode="after")
+    def _factors_are_swept(self) -> Self:
+        """Refuse factors of another scenario."""
+        if list(self.scenario.sweep) != self.factors or "edgesim" not in self.versions:
+            raise ValueError("factors are not those of the scenario, or the version of edgesim is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _intact_is_complete(self) -> Self:
+        """Refuse what lacks a strategy, a factor or a metric when nothing is lost."""
+        if {one.strategy for one in self.intact} != set(self.scenario.strategies):
+            raise ValueError("intact has not the strategies of the scenario")
+        for one in self.intact:
+            values = one.model_extra or {}
+            if any(values.get(name) is None for name in self.factors):
+                raise ValueError("intact lacks a factor")
+            if any(isinstance(values.get(name), (str, bool)) for name in UNITS):
+                raise ValueError("intact has metrics that are no numbers")
+        if any(set(one) != {*self.factors, "replications", "is_met"} for one in self.stopping):
+            raise ValueError("stopping lacks a factor, the replications, or whether the target was met")
+        return self
 
 
 _FORMS: dict[object, type[_Form]] = {"unfinished": _Started, "complete": _Complete, EMPTIED: _Started}
@@ -132,13 +201,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ResultError(f"{folder} is not a result folder of edgesim: it holds no {MANIFEST}")
     try:
+        if path.stat().st_size > MOST_BYTE:
+            raise ValueError(f"it has more than {MOST_BYTE:,} byte")
         text = path.read_bytes()
         content = json.loads(text.decode("utf-8"))
+        hidden = next(hidden_in(content), None)
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedManifestError(f"{path} cannot be read ({error}); {_AGAIN}") from error
     if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
         raise DamagedManifestError(
             f"{path} is of format {content['format']!r}, this edgesim reads format {FORMAT}; remove the folder and run the scenario again"
+        )
+    if hidden is not None:
+        raise DamagedManifestError(
+            f"{path} is damaged: {visible('.'.join(map(str, hidden)))!r} has characters that are not printable; {_AGAIN}"
         )
     if not is_whole(text):
         raise DamagedManifestError(f"{path}: {NOT_WHOLE}, or somebody edited it; {_AGAIN}")

@@ -258,6 +258,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.parent / f"{TEMPORARY}{path.name}"
     try:
+        temporary.unlink(missing_ok=True)  # it might be a link to elsewhere
         yield temporary
         file = os.open(temporary, os.O_RDWR)
         try:
