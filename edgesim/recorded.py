@@ -248,7 +248,7 @@ def _by_title(table: _Table, column: Column) -> tuple[int, str]:
     if len(found) != 1:
         problem = f"no column {column.name!r}" if not found else f"several columns that may be {column.name!r}"
         raise DataError(
-            f"{table.path}: {problem} in the header ({', '.join(table.titles)[:200]}); call one of them {column.name!r}"
+            f"{table.path}: {problem} in the header ({', '.join(map(repr, table.titles))[:200]}); call one of them {column.name!r}"
         )
     position, unit = found[0], titles[found[0]][1]
     if unit:

@@ -46,3 +46,10 @@ def test_errors_survive_pickling() -> None:
     for error in errors:
         again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
         assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_a_finding_writes_out_what_a_terminal_would_obey() -> None:
+    """Escape sequences, and what turns the direction of writing."""
+    text = str(Finding("odd \x1b[31m name", ("a\x1b",), "\u202e", "\r", "file\x07.yaml"))
+    assert text.replace("\n", "").isprintable()
+    assert "odd \\x1b[31m name" in text

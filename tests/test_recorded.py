@@ -64,7 +64,7 @@ def test_values_stand_beside_the_times(tmp_path: Path) -> None:
         ("time;size\n0,5;1\n", "csv:2: '0,5' is not plainly a number, as a time is; write a decimal point"), ("1 000\n", "csv:1: 2 fields"),
         ("1\nnan\n", "csv:2: 'nan' is not plainly"), ("1\n0x10\n", "csv:2: '0x10'"), ("1\n1_000\n", "csv:2: '1_000'"), ("1\ninf\n", "csv:2: 'inf'"),
         ("1\n٣\n", "csv:2: '٣'"), ("1\n1e999\n", "csv:2: the time 1e999 is out of range"), ("1\n1e9999\n", "csv:2: '1e9999'"),
-        ("nan\n1\n", r"no column 'time' in the header \(nan\)"), ("a,b\n1,2\n", r"no column 'time' in the header \(a, b\); call one of them 'time'"),
+        ("nan\n1\n", r"no column 'time' in the header \('nan'\)"), ("a,b\n1,2\n", r"no column 'time' in the header \('a', 'b'\); call one of them 'time'"),
         ("start_time,end_time\n1,2\n", "several columns that may be 'time'"), ("time [ticks]\n1\n", r"column 'time \[ticks\]': unknown unit"),
         ("time_Ms\n1\n", "the prefix 'M' makes no sense for a time; did you mean 'ms'"), ("time [Mbit]\n1\n", "is an amount of data, not a time"),
         ("-1\n2\n", "csv:1: the time is -1 s, before the start; `start: first`"), ("2026-11-25 10:00\n", "2 fields"), ("12:30:05\n", "csv:1: '12:30:05'"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from edgesim.domain.routing import Routing, ShortestRoutes
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
@@ -179,18 +181,20 @@ class Topology:
     links : with distinct ids, between devices of the topology; at most one per direction of a pair.
     media : the shared channels that links name.
     forwarding : how `fifo` links pass messages on; over `fair` links a message holds its whole way at once.
+    routing : which routes messages take.
 
     Raises
     ------
     PlanError
-        When an id is used twice, or a link names a device or medium that is not there.
+        When an id is used twice, a link names a device or medium that is not there, or a route crosses a link that is not there.
     """
 
     devices: tuple[Device, ...]
     links: tuple[Link, ...] = ()
     media: tuple[Medium, ...] = ()
     forwarding: Forwarding = "store_and_forward"
-    _searches: dict[str, _Search] = field(default_factory=dict, init=False, repr=False, compare=False)
+    routing: Routing = Routing()  # noqa: RUF009 - frozen
+    _searches: dict[str, _Search | ShortestRoutes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for kind, ids in (
@@ -208,6 +212,8 @@ class Topology:
                     raise PlanError(f"link {link.link_id!r} ends at {end!r}, which is not a device of the topology")
             if link.medium_id is not None and link.medium_id not in media:
                 raise PlanError(f"link {link.link_id!r} names medium {link.medium_id!r}, which is not in the topology")
+        for route in self.routing.routes:
+            self._along(route)
 
     @cached_property
     def device_of(self) -> dict[str, Device]:
@@ -230,7 +236,7 @@ class Topology:
         return {medium.medium_id: medium for medium in self.media}
 
     def route(self, src_id: str, dst_id: str) -> tuple[Link, ...]:
-        """Return the links from one device to another: fewest hops, ties by the ids along the way.
+        """Return the links from one device to another, as `routing` says; by default fewest hops, ties by the ids along the way.
 
         Raises
         ------
@@ -239,18 +245,30 @@ class Topology:
         """
         if src_id == dst_id:
             return ()
+        own = self.routing.of(src_id, dst_id) if self.routing.routes else ()
+        if own:
+            return self._along(own)
         search = self._searches.get(src_id)
         if search is None:
-            search = self._searches[src_id] = _Search({src_id: ()}, deque([src_id]))
-        while dst_id not in search.routes:
-            if not search.queue:
-                raise PlanError(f"no route from {src_id!r} to {dst_id!r}; add links that connect them")
-            here = search.queue.popleft()
-            for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
-                if link.dst_id not in search.routes:
-                    search.routes[link.dst_id] = (*search.routes[here], link)
-                    search.queue.append(link.dst_id)
-        return search.routes[dst_id]
+            search = self._searches[src_id] = (
+                _Search({src_id: ()}, deque([src_id]), self.links_from)
+                if self.routing.metric == "hops"
+                else ShortestRoutes(src_id, self.links_from, self.routing.ticks)
+            )
+        found = search.to(dst_id)
+        if found is None:
+            raise PlanError(f"no route from {src_id!r} to {dst_id!r}; add links that connect them")
+        return found
+
+    def _along(self, route: tuple[str, ...]) -> tuple[Link, ...]:
+        """Return the links between the devices of a route of the user's own."""
+        found = []
+        for src_id, dst_id in pairwise(route):
+            link = next((link for link in self.links_from.get(src_id, ()) if link.dst_id == dst_id), None)
+            if link is None:
+                raise PlanError(f"the route {' -> '.join(route)!r} needs a link from {src_id!r} to {dst_id!r}; add it")
+            found.append(link)
+        return tuple(found)
 
 
 @dataclass(slots=True)
@@ -259,3 +277,14 @@ class _Search:
 
     routes: dict[str, tuple[Link, ...]]
     queue: deque[str]
+    links_from: Mapping[str, tuple[Link, ...]]
+
+    def to(self, dst_id: str) -> tuple[Link, ...] | None:
+        """Return the links to another device, or None when no route leads there."""
+        while dst_id not in self.routes and self.queue:
+            here = self.queue.popleft()
+            for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
+                if link.dst_id not in self.routes:
+                    self.routes[link.dst_id] = (*self.routes[here], link)
+                    self.queue.append(link.dst_id)
+        return self.routes.get(dst_id)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from math import inf
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Lt
 
 from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Link, LinkGlob
 from edgesim.errors import PlanError
 from edgesim.failures.inversion import binomial, geometric
 from edgesim.rng import Draws, ReplicationStreams
+
+Probability = Annotated[float, Ge(0), Le(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class GilbertElliott:
     good one. A replication starts in the stationary state. Whole periods are drawn,
     not packets.
 
+    The chain is given by its probabilities, to_bad and to_good, or by what it does, loss and burst.
+
     Parameters
     ----------
     to_bad : p, per packet.
@@ -30,11 +34,14 @@ class GilbertElliott:
     loss_in_bad : h. Others write 1 - h for the same quantity.
     loss_in_good : k.
     links : pattern of link ids.
+    loss : L, share of packets that are lost in the long run; in place of the probabilities, with burst.
+    burst : b, mean number of packets that are lost one after another; in place of the probabilities, with loss.
 
     Formula
     -------
     Share of packets lost in the long run = (p h + r k) / (p + r); share of packets in the bad state = p / (p + r);
-    mean length of a bad period = 1 / r packets.
+    mean length of a bad period = 1 / r packets. Given L and b: h = 1, k = 0, r = 1 / b, p = L / (b (1 - L)), which is a
+    probability when b is at least L / (1 - L).
 
     Validity
     --------
@@ -47,21 +54,47 @@ class GilbertElliott:
     42(5):1977-1997, 1963, doi 10.1002/j.1538-7305.1963.tb00955.x.
     """
 
-    to_bad: Annotated[float, Ge(0), Le(1)]
-    to_good: Annotated[float, Ge(0), Le(1)]
-    loss_in_bad: Annotated[float, Ge(0), Le(1)] = 1.0
-    loss_in_good: Annotated[float, Ge(0), Le(1)] = 0.0
+    to_bad: Probability | None = None
+    to_good: Probability | None = None
+    loss_in_bad: Probability = 1.0
+    loss_in_good: Probability = 0.0
     links: LinkGlob = "*"
+    loss: Annotated[float, Ge(0), Lt(1)] | None = None
+    burst: Annotated[float, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
-        if self.to_bad == self.to_good == 0:
+        given = (self.to_bad is not None, self.to_good is not None, self.loss is not None, self.burst is not None)
+        if given not in {(True, True, False, False), (False, False, True, True)}:
+            raise PlanError(
+                "failure model gilbert-elliott takes to_bad and to_good, or loss and burst; give one of the two pairs, and nothing "
+                "of the other"
+            )
+        if self.loss is not None and (self.loss_in_bad, self.loss_in_good) != (1.0, 0.0):
+            raise PlanError(
+                "failure model gilbert-elliott: with loss and burst, loss_in_bad is 1 and loss_in_good is 0; leave these out, or "
+                "give to_bad and to_good"
+            )
+        if self.loss is not None and self.burst is not None and self.chain[0] > 1.0:
+            raise PlanError(
+                f"failure model gilbert-elliott: there is no chain with loss {self.loss:g} and burst {self.burst:g}, since one good packet "
+                f"at least lies between bursts; loss is at most burst / (burst + 1) = {self.burst / (self.burst + 1):.4g}, "
+                f"burst at least loss / (1 - loss) = {self.loss / (1 - self.loss):.4g}"
+            )
+        if self.chain == (0.0, 0.0):
             raise PlanError(
                 "failure model gilbert-elliott: to_bad and to_good are both 0, so there is no stationary state"
             )
 
+    @property
+    def chain(self) -> tuple[float, float]:
+        """The probabilities P(good -> bad) and P(bad -> good), per packet."""
+        if self.loss is not None and self.burst is not None:
+            return self.loss / (self.burst * (1 - self.loss)), 1 / self.burst
+        return self.to_bad or 0.0, self.to_good or 0.0
+
     def applies_to(self, link: Link) -> bool:
         """Return whether packets on this link can be lost."""
-        is_lossy = self.loss_in_good > 0 or (self.loss_in_bad > 0 and self.to_bad > 0)
+        is_lossy = self.loss_in_good > 0 or (self.loss_in_bad > 0 and self.chain[0] > 0)
         return is_lossy and is_selected(link.link_id, self.links)
 
     def losses(self, link: Link, streams: ReplicationStreams) -> _Chain:
@@ -72,17 +105,18 @@ class GilbertElliott:
 class _Chain:
     """The state of one link: good or bad, and for how many packets more."""
 
-    __slots__ = ("_draws", "_is_bad", "_left", "_model")
+    __slots__ = ("_draws", "_is_bad", "_left", "_model", "_to_bad", "_to_good")
 
     def __init__(self, model: GilbertElliott, draws: Draws) -> None:
         self._model = model
         self._draws = draws
-        self._is_bad = draws.uniform() < model.to_bad / (model.to_bad + model.to_good)
+        self._to_bad, self._to_good = to_bad, to_good = model.chain
+        self._is_bad = draws.uniform() < to_bad / (to_bad + to_good)
         self._left = self._period()  # what is left of a geometric period is geometric again
 
     def _period(self) -> float:
         """Draw for how many packets the present state lasts."""
-        return geometric(self._draws.uniform(), self._model.to_good if self._is_bad else self._model.to_bad)
+        return geometric(self._draws.uniform(), self._to_good if self._is_bad else self._to_bad)
 
     def n_lost(self, n_packets: int) -> int:
         model = self._model

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from edgesim.errors import DataError
-from edgesim.nn.modules import with_layer
+from edgesim.nn.modules import with_filters
 from edgesim.nn.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def filter_activities(network: nn.Module, layer: str, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the activity of every filter for every sample: the mean over space of its output, negative values set to 0.
+
+    The output is read behind the activation that follows, if one does; see `edgesim.nn.modules.with_filters`.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def answers_and_activities(
     batches : samples, each of shape (n, channels, height, width).
     """
     network.eval()
-    both = with_layer(network, layer)
+    both = with_filters(network, layer)
     answers, activities = [], []
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -80,7 +80,7 @@ def _train_alone(school: School, part: tuple[int, ...], index: int, n_students: 
 
         return school.fit(alone, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
-    determinants = school.determinants("student", part=part, index=index)
+    determinants = school.determinants("student", part=part, index=index, **school.teacher.reading())
     return trained(school, determinants, f"student {index}", build, train)[0]
 
 

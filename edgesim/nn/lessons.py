@@ -14,6 +14,7 @@ import torch
 
 from edgesim.nn.activations import answers_and_activities
 from edgesim.nn.cache import fingerprint, write_atomically
+from edgesim.nn.modules import has_activation_behind
 from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.nn.views import Views
 
@@ -42,6 +43,10 @@ class Teacher:
     key: str
     layer: str
 
+    def reading(self) -> dict[str, str]:
+        """Return what, besides the layer, determines what its filters say; empty where they are the layer's own output."""
+        return {"filters": "behind activation"} if has_activation_behind(self.network, self.layer) else {}
+
 
 class Lessons:
     """Samples, labels, and the teacher's answers to them, batch by batch.
@@ -65,7 +70,8 @@ class Lessons:
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            text = f"{teacher.key} {teacher.layer} {fingerprint(dataset)} {training.augmentation} {seed}"
+            where = " ".join((teacher.layer, *teacher.reading().values()))
+            text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 

@@ -10,9 +10,19 @@ from torch import fx, nn
 
 from edgesim.domain.partition import Denominator, replica_weights
 from edgesim.errors import DataError
+from edgesim.nn.trace import function_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
+    nn.Hardtanh, nn.Hardsigmoid, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.Tanh,
+)  # fmt: skip
+_ACTIVATION_NAMES = frozenset(module.__name__.lower() for module in _ACTIVATIONS) | {"leaky_relu"}
+_PASSED = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.Identity, nn.Dropout, nn.Dropout2d)
+"""What may stand between a convolution and its activation."""
+_PASSED_NAMES = frozenset({"batch_norm", "instance_norm", "group_norm", "dropout", "dropout2d"})
 
 
 def small_cnn(n_inputs: int, channels: Sequence[int], pool_after: int, n_classes: int) -> nn.Sequential:
@@ -54,34 +64,68 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
     return module
 
 
-def with_layer(network: nn.Module, layer: str) -> fx.GraphModule:
-    """Return a network that gives its output and that of one of its submodules, as a pair. Weights are shared, not copied.
+def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
+    """Return a network that gives its output and what its filters say, as a pair. Weights are shared, not copied.
+
+    Filters are read where the network uses them: when the layer's output goes through normalisation to an activation and nowhere
+    else, behind that activation, be it a module or a function. The mean over space of a convolution's own output is linear in
+    its input and says little more than the mean of the image.
 
     Parameters
     ----------
     network, layer : as in `up_to`; so are the errors.
     """
-    graph = _traced(network, layer).graph
-    call, output = _last_call(graph, layer), _output(graph)
+    module = _traced(network, layer)
+    graph, output = module.graph, _output(module.graph)
+    read = _behind_activation(module, _last_call(graph, layer))
+    with graph.inserting_after(read):
+        kept = graph.call_method("clone", (read,))  # what follows may work in place
     answer = output.args[0]
     graph.erase_node(output)
-    graph.output((answer, call))
+    graph.output((answer, kept))
     return fx.GraphModule(network, graph)
+
+
+def has_activation_behind(network: nn.Module, layer: str) -> bool:
+    """Return whether the filters of a layer are read behind an activation that follows it; else they are its own output."""
+    module = _traced(network, layer)
+    call = _last_call(module.graph, layer)
+    return _behind_activation(module, call) is not call
+
+
+def _behind_activation(module: fx.GraphModule, call: fx.Node) -> fx.Node:
+    node = call
+    while not _is_one_of(module, node, _ACTIVATIONS, _ACTIVATION_NAMES):
+        if len(node.users) != 1 or not (node is call or _is_one_of(module, node, _PASSED, _PASSED_NAMES)):
+            return call
+        node = next(iter(node.users))
+    return node
+
+
+def _is_one_of(
+    module: fx.GraphModule, node: fx.Node, kinds: tuple[type[nn.Module], ...], names: frozenset[str]
+) -> bool:
+    if node.op == "call_module":
+        return isinstance(module.get_submodule(str(node.target)), kinds)
+    return function_name(node) in names
 
 
 class _KeepingTracer(fx.Tracer):
     """Takes the wanted submodule as a whole, even if it is built of others."""
 
-    def __init__(self, layer: str) -> None:
+    def __init__(self, layer: str = "") -> None:
         super().__init__()
-        self._layer = layer
+        self._layer = layer  # empty where torch makes one anew, to unpickle a graph
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return module_qualified_name == self._layer or super().is_leaf_module(m, module_qualified_name)
 
 
 def _traced(network: nn.Module, layer: str) -> fx.GraphModule:
-    return fx.GraphModule(network, _KeepingTracer(layer).trace(network))
+    graph = _KeepingTracer(layer).trace(network)
+    for node in graph.nodes:
+        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
+    return fx.GraphModule(network, graph)
 
 
 def _last_call(graph: fx.Graph, layer: str) -> fx.Node:

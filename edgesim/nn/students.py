@@ -61,7 +61,8 @@ def train_students(
         part with a head of its own, which is thrown away; then the common head learns on the means of what they give.
     denominator : how replicas are merged where failout takes some away; see `StudentEnsemble`.
     """
-    determinants = school.determinants("students", parts=partition.parts, n_students=n_students)
+    reading = school.teacher.reading()
+    determinants = school.determinants("students", parts=partition.parts, n_students=n_students, **reading)
     if fitting == "independent":
         determinants["fitting"] = fitting
     if school.distillation.survival < 1:

@@ -174,7 +174,7 @@ class Imported:
     ----------
     target : ``"package.module:Class"``, a subclass of `torch.nn.Module`; nothing else is called.
     filters : name of the submodule whose output channels are the filters that student networks divide: its last convolution,
-        or the ReLU behind it.
+        or the ReLU behind it. What a convolution says is read behind the activation that follows it.
     options : keyword arguments of the target.
 
     Notes

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
+from edgesim.domain.routing import Routing
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.scenario.expand import link_id, link_pairs
 
@@ -103,7 +104,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     for shape in spec.shapes.values():
         if shape.medium is not None:
             media.setdefault(shape.medium, Medium(shape.medium))
-    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding)
+    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, spec.routing or Routing())
 
 
 def _medium(entry: str | MediumSpec) -> Medium:

@@ -268,7 +268,7 @@ def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> 
     skip = data.get("skip")
     if len(factors) == len(sweep):
         problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
-    if len(factors) > 1 and not problems and not known:
+    if 1 < len(factors) == len(sweep) and not problems and not known:
         problems += _wrong_combination(data, form, factors)
     return problems
 

@@ -18,6 +18,7 @@ from edgesim.domain.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.scenario.expand import link_id
 from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
+from edgesim.scenario.options import write_options
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def topology_data(topology: Topology) -> dict[str, Any]:
     }
     if topology.forwarding != Topology.forwarding:
         form["forwarding"] = topology.forwarding
+    if topology.routing != Topology.routing:
+        form["routing"] = write_options(topology.routing)
     return {"profiles": profiles, "topology": form}
 
 
@@ -110,8 +113,7 @@ def to_graph(topology: Topology) -> nx.DiGraph[str]:
     data = topology_data(topology)
     made: nx.DiGraph[str] = nx.DiGraph()
     made.graph |= {"profiles": json.dumps(data["profiles"]), "media": json.dumps(data["topology"]["media"])}
-    if "forwarding" in data["topology"]:
-        made.graph["forwarding"] = data["topology"]["forwarding"]
+    made.graph |= {key: _text(data["topology"][key]) for key in ("forwarding", "routing") if key in data["topology"]}
     for device in data["topology"]["devices"]:
         made.add_node(device["id"], **{key: _text(value) for key, value in device.items() if key != "id"})
     for place, link in enumerate(data["topology"]["links"]):
@@ -146,8 +148,7 @@ def from_graph(graph: nx.Graph[Any], defaults: Mapping[str, Any] | None = None) 
     known = {one["id"] if isinstance(one, dict) else one for one in media}
     named = dict.fromkeys(link["medium"] for link in links if "medium" in link and link["medium"] not in known)
     form = {"devices": devices, "media": [*media, *named], "links": links}
-    if "forwarding" in graph.graph:
-        form["forwarding"] = graph.graph["forwarding"]
+    form |= {key: _value(graph.graph[key]) for key in ("forwarding", "routing") if key in graph.graph}
     return {"profiles": profiles, "topology": form}
 
 

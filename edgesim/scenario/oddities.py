@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from edgesim.arrivals.trace import Trace
+from edgesim.domain.routing import Routing, transfer_s
+from edgesim.errors import PlanError
 from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
@@ -17,13 +20,17 @@ from edgesim.units import show
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgesim.domain.topology import Topology
+    from edgesim.domain.topology import Link, Topology
     from edgesim.scenario.schema import Scenario
 
 N_MOST_REQUESTS = 100_000
 """So many are looked at, to see whether any counts."""
 N_MOST_OUTCOMES = 64
 """Failure models with more outcomes have an effect in one of them."""
+N_MOST_ENDS = 100
+"""So many devices are looked at, to see whether slow routes lead to them."""
+MANY_TIMES = 5
+"""A route that takes so many times as long as another one is hardly meant."""
 
 
 def oddities(scenario: Scenario) -> list[Problem]:
@@ -32,6 +39,7 @@ def oddities(scenario: Scenario) -> list[Problem]:
     return [
         *_failures(scenario, system),
         *_deadline(system),
+        *_slow_routes(scenario, system),
         *_recorded(system),
         *_warm_up(scenario, system),
         *_unused(scenario, system),
@@ -73,6 +81,50 @@ def _deadline(system: System) -> Iterator[Problem]:
             f"and more, the deadline is {show(system.deadline_s, 's')}",
             remedy="lengthen the deadline, or shorten latencies and overheads",
         )
+
+
+def _slow_routes(scenario: Scenario, system: System) -> Iterator[Problem]:
+    """Say where a route of more hops is many times faster than the one that messages take."""
+    topology = system.topology
+    if topology.routing.metric == "transfer":
+        return
+    fast = replace(topology, routing=Routing("transfer", topology.routing.message_byte))
+    slow = [found for pair in _pairs(system) if (found := _slow_route(topology, fast, *pair)) is not None]
+    if not slow:
+        return
+    times, taken, faster = max(slow)
+    size = show(topology.routing.message_byte, "byte")
+    others = f", and {len(slow) - 1} other routes are like it" if len(slow) > 1 else ""
+    yield Problem(
+        ("topology", "routing") if scenario.topology.routing is not None else ("topology",),
+        f"messages take the route {taken!r}, over which {size} take {times:.3g} times as long as over {faster!r}{others}",
+        remedy="write `routing: {metric: transfer}` in the topology, or `routing:` with `routes:` of your own",
+    )
+
+
+def _pairs(system: System) -> dict[tuple[str, str], None]:
+    """Return between which devices routes are looked at: from the source and to the sink."""
+    source_id, sink_id = system.source_id, system.sink_id
+    ends = [device.device_id for device in system.topology.devices[:N_MOST_ENDS]]
+    pairs = [(source_id, sink_id), *((source_id, end) for end in ends), *((end, sink_id) for end in ends)]
+    return dict.fromkeys(pair for pair in pairs if not system.topology.routing.of(*pair))
+
+
+def _slow_route(topology: Topology, fast: Topology, src_id: str, dst_id: str) -> tuple[float, str, str] | None:
+    """Return how many times slower a route is than a longer one, and both; None when it is not many times slower."""
+    try:
+        taken, faster = topology.route(src_id, dst_id), fast.route(src_id, dst_id)
+    except PlanError:  # no route at all
+        return None
+    size_byte = topology.routing.message_byte
+    if len(faster) <= len(taken) or transfer_s(taken, size_byte) < MANY_TIMES * transfer_s(faster, size_byte):
+        return None
+    times = transfer_s(taken, size_byte) / transfer_s(faster, size_byte)
+    return times, _shown(taken), _shown(faster)
+
+
+def _shown(route: tuple[Link, ...]) -> str:
+    return " -> ".join((route[0].src_id, *(link.dst_id for link in route)))
 
 
 def _recorded(system: System) -> Iterator[Problem]:

@@ -66,7 +66,8 @@ def problems_of(error: ValidationError, form: type[BaseModel], data: dict[str, A
     found: dict[tuple[DataPath, str], Problem] = {}
     missing: dict[DataPath, list[str]] = {}
     for detail in _meant(error.errors(include_url=False), data):
-        path = _data_path(detail["loc"], data, is_key=detail["type"] in {"missing", "extra_forbidden"})
+        loc = detail["loc"][:-1] if _is_scalar_for_mapping(detail, data) else detail["loc"]
+        path = _data_path(loc, data, is_key=detail["type"] in {"missing", "extra_forbidden"})
         if detail["type"] == "missing":
             missing.setdefault(path[:-1], []).append(str(path[-1]))
             continue
@@ -93,10 +94,8 @@ def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorD
 
     def is_alternative(detail: ErrorDetails) -> bool:
         place = detail["loc"][:-1]
-        is_scalar = detail["type"] in {"int_type", "float_type", "string_type", "bool_type"}
-        if not is_scalar or not isinstance(detail["input"], dict) or _value_at(place, data) != detail["input"]:
-            return False
-        return any(one is not detail and one["loc"][: len(place)] == place for one in details)
+        others = (one for one in details if one["loc"][: len(place)] == place)
+        return _is_scalar_for_mapping(detail, data) and any(not _is_scalar_for_mapping(one, data) for one in others)
 
     def is_consequence(detail: ErrorDetails) -> bool:  # only entries without mistakes are counted
         written = _value_at(detail["loc"], data)
@@ -105,6 +104,12 @@ def _meant(details: Sequence[ErrorDetails], data: dict[str, Any]) -> list[ErrorD
         )
 
     return [detail for detail in details if not (is_alternative(detail) or is_consequence(detail))]
+
+
+def _is_scalar_for_mapping(detail: ErrorDetails, data: Any) -> bool:
+    """Say whether a mapping stands where one of several alternatives, a number or text, is allowed; `loc` ends with its name."""
+    is_scalar = detail["type"] in {"int_type", "float_type", "string_type", "bool_type"}
+    return is_scalar and isinstance(detail["input"], dict) and _value_at(detail["loc"][:-1], data) == detail["input"]
 
 
 def _value_at(loc: Iterable[str | int], data: Any) -> Any:

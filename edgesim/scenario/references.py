@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 from collections import deque
 from dataclasses import fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
@@ -17,7 +18,7 @@ from edgesim.domain.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
-from edgesim.scenario.expand import MAX_LINKS, Outline, link_ends, outline, select
+from edgesim.scenario.expand import MAX_LINKS, Outline, link_ends, link_id, outline, select
 from edgesim.scenario.options import find_plugin, option_hints
 from edgesim.scenario.problems import Problem, unknown
 from edgesim.scenario.shapes import SHAPES
@@ -37,6 +38,7 @@ def reference_problems(data: dict[str, Any]) -> list[Problem]:
     if isinstance(topology, dict):
         problems += _devices(topology, data)
         problems += _links(topology, known)
+        problems += _routes(topology.get("routing"), known)
     is_sound = not problems and known.are_links_complete
     workload = data.get("workload")
     if isinstance(workload, dict) and known.is_complete:
@@ -130,6 +132,22 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
             yield Problem(
                 problem.path, problem.message, expected, f"name it under `topology.media`, e.g. `media: [{medium}]`"
             )
+
+
+def _routes(routing: object, known: Outline) -> Iterator[Problem]:
+    """Check that the devices of each own route are there, and the links between them."""
+    routes = routing.get("routes") if isinstance(routing, dict) and known.is_complete else None
+    for number, route in enumerate(routes if isinstance(routes, list) else ()):
+        path: DataPath = ("topology", "routing", "routes", number)
+        ids = [name for name in route if isinstance(name, str)] if isinstance(route, list) else []
+        wrong = [problem for place, name in enumerate(ids) for problem in _device((*path, place), name, known)]
+        yield from wrong
+        for src, dst in pairwise(ids) if known.are_links_complete and not wrong else ():
+            if link_id(src, dst) not in known.links:
+                message = f"no link leads from {src!r} to {dst!r}, which this route needs"
+                yield Problem(
+                    path, message, "devices that links join, one after another", "add the link, or change the route"
+                )
 
 
 def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
+from edgesim.domain.routing import Routing
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.topology import Forwarding
 from edgesim.domain.training import Training
@@ -91,6 +92,11 @@ class TopologySpec(Spec):
         description="`fifo` links pass a message on as a whole, or with `cut_through` each packet as it comes",
         examples=["cut_through"],
     )
+    routing: Annotated[Any, OptionsOf(Routing)] | None = Field(
+        None,
+        description="which routes messages take; by default those of fewest hops",
+        examples=[{"metric": "transfer"}],
+    )
     links: tuple[LinkSpec, ...] = Field(
         (),
         description="links between devices, also between those of shapes",
@@ -101,7 +107,7 @@ class TopologySpec(Spec):
     def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
-        written = without_defaults(self, written, frozenset({"forwarding"}))
+        written = without_defaults(self, written, frozenset({"forwarding", "routing"}))
         return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
 
     @property

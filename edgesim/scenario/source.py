@@ -322,8 +322,11 @@ class _Reader:
     def _scalar(self, node: Node, kind: str, path: DataPath) -> Any:
         text = node.value
         read = _SCALARS.get(kind)
-        if read is None:
-            self._note(_place(node), f"unknown tag {node.tag!r}", path, "tags are not used in scenarios; delete it")
+        if read is None or not isinstance(text, str):  # a tag of a single value may stand before a list
+            message = (
+                f"unknown tag {node.tag!r}" if read is None else f"the tag {node.tag!r} before what is no single value"
+            )
+            self._note(_place(node), message, path, "tags are not used in scenarios; delete it")
             return text if isinstance(text, str) else None
         try:
             return read(text)

@@ -209,7 +209,7 @@ def read_factors(data: Mapping[str, Any]) -> dict[str, FactorSpec]:
 
 def design_problems(factors: Mapping[str, FactorSpec], skip: Sequence[Any]) -> Iterator[Problem]:
     """Yield what is wrong between factors: those that should move together but cannot, and conditions that name no factor."""
-    n_before = 0
+    n_before = sum(not isinstance(condition, str) for condition in skip)  # reported with the form
     for name, factor in factors.items():
         problem = _wrong_company(name, factor, factors)
         if problem:
@@ -222,7 +222,7 @@ def design_problems(factors: Mapping[str, FactorSpec], skip: Sequence[Any]) -> I
             yield Problem(("sweep", name, "path"), f"{factor.path!r} is what the factor {before!r} varies already")
     for position, condition in enumerate(skip):
         if not isinstance(condition, str):
-            continue  # reported with the form
+            continue
         try:
             names = [one.factor for one in _comparisons(condition)]
         except ValueError as error:

@@ -40,6 +40,13 @@ WRITING = {
         'strategies and failures, a pattern such as "w*", "w{1..4}" or "w{1..4}->hub" matches ids. Texts with * or { must be '
         "quoted in YAML."
     ),
+    "routing": (
+        "Messages take the same route during a whole study (static routing). routing: {metric: hops} in the topology, the default, "
+        "takes fewest hops; latency takes the least sum of latencies; transfer the least time in which a message of the size given "
+        "by message: (10 kB) crosses its links one after another, each in message overhead + 8 x wire bytes / bandwidth + latency, when "
+        "nothing else is sent. Ties go to fewer hops, then to the ids along the way. routes: [[w1, w2, hub]] gives routes of your "
+        "own, each for its first and last device in that direction; all others go by the metric."
+    ),
     "extends": (
         "extends: other.yaml at the top of a file takes everything from that file, which is named relative to this one. Mappings "
         "are merged key by key; lists, texts and numbers are replaced as a whole; a plug-in with another type: replaces the "

@@ -114,6 +114,40 @@ def test_gilbert_elliott_needs_a_stationary_state() -> None:
         GilbertElliott(0.0, 0.0)
 
 
+@given(st.floats(0.0, 0.99), st.floats(1.0, 50.0))
+def test_loss_and_burst_are_those_of_the_chain(loss: float, burst: float) -> None:
+    """The chain's stationary share of bad packets is the loss, and a bad period lasts 1 / r packets; others are refused."""
+    if loss / (1 - loss) > burst:
+        with pytest.raises(PlanError, match="at least lies between"):
+            GilbertElliott(loss=loss, burst=burst)
+        return
+    to_bad, to_good = GilbertElliott(loss=loss, burst=burst).chain
+    assert to_bad <= 1.0 + 1e-12
+    assert to_bad / (to_bad + to_good) == pytest.approx(loss, rel=1e-12, abs=1e-300)
+    assert 1 / to_good == pytest.approx(burst, rel=1e-12)
+
+
+def test_loss_and_burst_draw_what_the_probabilities_draw() -> None:
+    """Both forms are the same model: 2 % in bursts of 4 packets is p = 0.25 x 0.02 / 0.98, r = 0.25."""
+    models = GilbertElliott(loss=0.02, burst=4.0), GilbertElliott(0.02 / (4.0 * 0.98), 0.25)
+    drawn = [[model.losses(LINK, streams).n_lost(1000) for streams in replications(20)] for model in models]
+    assert drawn[0] == drawn[1]
+    assert sum(drawn[0]) > 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"loss": 0.1}, {"burst": 2.0}, {"to_bad": 0.1}, {"to_bad": 0.1, "to_good": 0.5, "loss": 0.1},
+        {"to_bad": 0.1, "to_good": 0.5, "loss": 0.1, "burst": 2.0}, {"loss": 0.1, "burst": 2.0, "loss_in_bad": 0.5},
+    ],
+)  # fmt: skip
+def test_one_form_of_the_chain_is_given(options: dict[str, float]) -> None:
+    """Either the probabilities or what the chain does, not both, and not half of one."""
+    with pytest.raises(PlanError, match="gilbert-elliott"):
+        GilbertElliott(**options)
+
+
 def test_on_off_is_down_for_its_share_at_any_moment() -> None:
     """Availability MTBF / (MTBF + MTTR) at time 0 and at any other; mean durations MTBF and MTTR."""
     model = OnOff(mtbf_s=8.0, mttr_s=2.0, targets="w*")

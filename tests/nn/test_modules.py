@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 from torch import nn
 
 from edgesim.errors import DataError, ScenarioError
-from edgesim.nn.modules import StudentEnsemble, student, up_to, with_layer
-from edgesim.nn.zoo import SmallCNN, WideResNet
+from edgesim.nn.modules import StudentEnsemble, has_activation_behind, student, up_to, with_filters
+from edgesim.nn.zoo import VGG, SmallCNN, StridedCNN, WideResNet
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_small_cnn_has_the_layers_it_promises() -> None:
@@ -87,9 +95,9 @@ def test_replicas_are_averaged_and_lost_parts_are_zero() -> None:
 
 def test_a_layer_may_be_built_of_others() -> None:
     """The output of a whole block of a WideResNet, besides the network's own output, which does not change."""
-    network = WideResNet(depth=10).build((3, 16, 16), 5).eval()
+    network = WideResNet(depth=16).build((3, 16, 16), 5).eval()
     inputs = torch.rand(2, 3, 16, 16)
-    answers, maps = with_layer(network, "stage2_block1")(inputs)
+    answers, maps = with_filters(network, "stage2_block1")(inputs)
     assert torch.equal(answers, network(inputs))
     assert maps.shape == (2, 32, 8, 8)
     assert torch.equal(up_to(network, "stage2_block1")(inputs), maps)
@@ -103,3 +111,71 @@ def test_a_lost_replica_counts_or_does_not() -> None:
         features = ensemble.features(torch.zeros(1, 1, 2, 2))
         assert ensemble.merge(features, [True, True, False]).item() == pytest.approx(wanted)
         assert ensemble.merge(features).item() == pytest.approx(4.0)
+
+
+class Functional(nn.Module):
+    """A convolution, and what follows written as functions, as in most LeNets."""
+
+    def __init__(self, after: str) -> None:
+        super().__init__()
+        self.after = after
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.rectify = nn.ReLU(inplace=True)
+        self.classify = nn.Linear(4, 2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(inputs)
+        if self.after == "function":
+            maps = torch.relu(maps)
+        elif self.after == "method":
+            maps = maps.relu_()
+        elif self.after == "normalised":
+            maps = self.rectify(self.norm(maps))
+        elif self.after == "in place":
+            maps += 100.0
+        elif self.after == "used twice":
+            maps = torch.relu(maps) + maps
+        return self.classify(maps.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("after", "is_behind"),
+    [
+        ("function", True),
+        ("method", True),
+        ("normalised", True),
+        ("in place", False),
+        ("used twice", False),
+        ("", False),
+    ],
+)
+def test_filters_are_read_behind_the_activation_that_follows(after: str, is_behind: int) -> None:
+    """Be it a module, a function or a method; where nothing but an activation follows. What works in place changes nothing."""
+    network = Functional(after).eval()
+    network.norm.running_mean.fill_(0.1)
+    inputs = torch.randn(3, 1, 6, 6)
+    with torch.no_grad():
+        maps = network.conv(inputs)
+        wanted = torch.relu(network.norm(maps) if after == "normalised" else maps) if is_behind else maps
+        answers, read = with_filters(network, "conv")(inputs)
+        assert torch.equal(read, wanted)
+        assert torch.equal(answers, network(inputs))
+    assert has_activation_behind(network, "conv") == is_behind
+
+
+@pytest.mark.parametrize("model", [SmallCNN(), StridedCNN(), WideResNet(depth=10), VGG(width=4)], ids=repr)
+def test_filters_of_our_networks_are_read_where_they_were(model: SmallCNN | StridedCNN | WideResNet | VGG) -> None:
+    """They name an activation themselves, so that nothing that was trained before changes its key."""
+    assert not has_activation_behind(model.build((3, 32, 32), 5), model.last_conv())
+
+
+def test_a_student_survives_pickling_in_another_process(tmp_path: Path) -> None:
+    """Its body is a traced graph, which torch makes anew."""
+    model = WideResNet(depth=10)
+    network = student(up_to(model.build((1, 8, 8), 3), model.last_conv()), (1, 8, 8), 2).eval()
+    inputs = torch.rand(2, 1, 8, 8)
+    path = tmp_path / "student"
+    path.write_bytes(pickle.dumps((network, inputs, network(inputs).detach())))
+    code = "import pickle, sys, torch; n, x, y = pickle.load(open(sys.argv[1], 'rb')); assert torch.allclose(n(x), y)"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)

@@ -110,6 +110,8 @@ def test_an_alias_bomb_is_refused() -> None:
     [
         ("a: !python/object:os.system x", "unknown tag"),
         ("a: !!set {b}", "unknown tag"),
+        ("a: !!str [a]", "the tag 'tag:yaml.org,2002:str' before what is no single value"),
+        ("a: !!float {b: 1}", "the tag 'tag:yaml.org,2002:float' before what is no single value"),
         ("? [a]\n: 1", "a key must be a text"),
         ('a: "\\ud800"', "lone surrogate"),
         ("a: " + "9" * 5000, "a number of 5000 digits"),

@@ -186,3 +186,14 @@ def test_two_factors_of_one_path_are_told(small: dict[str, Any]) -> None:
     """The second would overwrite the first."""
     small["sweep"]["again"] = {"path": "failures.loss.k", "values": [1]}
     assert findings(small) == ["sweep.again.path: 'failures.loss.k' is what the factor 'lost_devices' varies already"]
+
+
+def test_conditions_that_are_no_texts_are_told(small: dict[str, Any]) -> None:
+    """Beside a sweep whose points they would leave out."""
+    assert findings(small | {"skip": [1]}) == ["skip.0: entry 1 of 'skip' is the number 1"]
+
+
+def test_a_range_from_what_is_no_number_is_told_beside_conditions(small: dict[str, Any]) -> None:
+    """All alternatives of one value fail: they are one finding, not none."""
+    small["sweep"]["x"] = {"path": "failures.loss.k", "from": {"a": 1}, "to": 2, "n": 2}
+    assert findings(small | {"skip": ["x > 1"]}) == ["sweep.x.from: 'from' is a mapping"]
