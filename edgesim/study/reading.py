@@ -22,8 +22,8 @@ MOST_BYTE = 1 << 30
 """A larger table is not read: the summary of a study with a million rows has a tenth of it."""
 MOST_ROWS = 10**8
 """More trials are not read into memory at once."""
-LARGEST = 1e60
-"""No quantity of a study is larger, and figures can show no larger ones."""
+SMALLEST, LARGEST = 1e-100, 1e60
+"""No quantity of a study is nearer to zero or larger, and figures can show no such ones."""
 NAMES = ("strategy", "minus", "metric", "unit")
 _REQUIRED = tuple(name for name in UNITS if name != "accuracy")
 
@@ -62,7 +62,8 @@ def _wrong_values(table: pd.DataFrame, names: Sequence[str], numbers: Sequence[s
     for column in table:
         values = table[column]
         if values.dtype.kind in "iuf":
-            if np.isinf(values.to_numpy(float)).any() or values.abs().max() > LARGEST:
+            sizes = np.abs(values.to_numpy(float))
+            if ((sizes > LARGEST) | ((sizes < SMALLEST) & (sizes > 0))).any():
                 yield f"column {column!r} has a number beyond all bounds"
         elif column in numbers and len(values):
             yield f"column {column!r} has something else than numbers"
