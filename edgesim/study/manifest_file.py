@@ -152,8 +152,12 @@ class _Complete(_Started):
     @model_validator(mode="after")
     def _intact_is_complete(self) -> Self:
         """Refuse what lacks a strategy, a factor or a metric when nothing is lost."""
-        if {one.strategy for one in self.intact} != set(self.scenario.strategies):
-            raise ValueError("intact has not the strategies of the scenario")
+        by_point: dict[str, set[str]] = {}
+        for one in self.intact:
+            point = [(one.model_extra or {}).get(name) for name in self.factors]
+            by_point.setdefault(repr(point), set()).add(one.strategy)
+        if not by_point or any(found != set(self.scenario.strategies) for found in by_point.values()):
+            raise ValueError("intact has not the strategies of the scenario at each factor point")
         for one in self.intact:
             values = one.model_extra or {}
             if any(values.get(name) is None for name in self.factors):

@@ -19,7 +19,7 @@ from edgesim.report.result import Result
 from edgesim.report.table import tables
 from edgesim.study.manifest_file import MANIFEST, SEAL, json_text
 from edgesim.study.seal import OPEN_SEAL, sealed
-from edgesim.study.store import DIFFERENCES, SUMMARY, file_entries
+from edgesim.study.store import SUMMARY, file_entries
 from edgesim.study.timeline import TIMELINE
 
 from .harness import Kind
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 def _made() -> dict[str, bytes]:
     """Return the files of a finished study."""
     with TemporaryDirectory() as folder:
-        result = example(Path(folder))
-        table = result.summary().rename(columns={"n_effective": "correlation"}).drop(columns="exact")
-        table.insert(2, "minus", "single")
-        table.to_csv(Path(folder) / DIFFERENCES, index=False)
+        example(Path(folder))
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
@@ -59,11 +56,6 @@ def use_summary(result: Result) -> None:
     """Do what `edgesim results show` and `edgesim run` do with a finished study."""
     _shown(result.summary())
     assert all(cell.isprintable() for table in tables(result) for row in table.rows for cell in row)
-
-
-def use_differences(result: Result) -> None:
-    """Do what `edgesim results compare` does."""
-    _shown(result.differences())
 
 
 def use_timeline(result: Result) -> None:
@@ -98,6 +90,5 @@ def of_json(content: bytes) -> Any:
 KINDS = (
     Kind("manifest", (FILES[MANIFEST],), partial(read, MANIFEST, use_manifest), "mutant.json", data_of=of_json),
     Kind("summary", (FILES[SUMMARY],), partial(read, SUMMARY, use_summary), "mutant.csv"),
-    Kind("differences", (FILES[DIFFERENCES],), partial(read, DIFFERENCES, use_differences), "mutant.csv"),
     Kind("timeline", (FILES[TIMELINE],), partial(read, TIMELINE, use_timeline), "mutant.json", data_of=of_json),
 )
