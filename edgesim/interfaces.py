@@ -6,7 +6,7 @@ in `edgesim.registry`. Nothing here imports torch or numpy at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -16,6 +16,7 @@ from edgesim.domain.model import Dataset, ModelGraph
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.domain.transport import Burst, Crossing, Crossings
 
@@ -126,6 +127,14 @@ class BatchOutageModel(Protocol):
         """Return by device or link in which replications it is down, for the whole trial, shape (n,)."""
 
 
+@runtime_checkable
+class StrikingModel(Protocol):
+    """What a model of outages may have besides, so that it is known how often it strikes, and what a study has hardly met."""
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:
+        """Return what it can do to the devices and links `used` in a trial of that length; nothing where nothing is drawn."""
+
+
 class RenewalModel(Protocol):
     """Seam ``failures``: takes devices or links down again and again."""
 
@@ -157,6 +166,14 @@ class IndependentLossModel(Protocol):
 
     def loss_probability(self, link: Link, n_packets: int) -> float:
         """Return the probability that a message does not come whole over this link, independently of everything else."""
+
+
+@runtime_checkable
+class BurstLossModel(Protocol):
+    """What a model of losses may have besides where they are not independent, so that it is known how often it strikes."""
+
+    def strike_probability(self, link: Link, n_packets: int) -> float:
+        """Return the probability that any of so many packets of a trial is lost on this link."""
 
 
 class LossProcess(Protocol):
@@ -212,7 +229,14 @@ class BatchSlowdownModel(Protocol):
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""
 
 
-FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel
+class SpeedModel(Protocol):
+    """Seam ``failures``: makes devices slower and faster at times that are known, the same in every replication."""
+
+    def speeds(self, topology: Topology) -> Mapping[str, Iterable[tuple[float, float]]]:
+        """Return by device when its speed changes, in s, in order, and to what: above 0, 1 is that of the compute model."""
+
+
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
 
 
 class LinkTransport(Protocol):
@@ -243,6 +267,16 @@ class EndToEndTransport(Protocol):
 
 
 Transport = LinkTransport | EndToEndTransport
+
+
+class ChangingRate(Protocol):
+    """Seam ``rates``: how the rate of a link or medium changes with time."""
+
+    def changes(self) -> Iterator[tuple[float, float]]:
+        """Yield when the rate changes, in s from the start of a trial, and to what, in bit/s: in order, the same each time.
+
+        It may go on for ever, and is asked only as far as a trial goes. A rate may be 0, but not for ever.
+        """
 
 
 class OpenArrivals(Protocol):

@@ -183,7 +183,7 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
     _check(abs(total - 1) < 1e-9, f"the probabilities of the outcomes sum to {total}, not to 1")
 
 
-_FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor")
+_FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor", "speeds")
 
 
 def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[Any]]:

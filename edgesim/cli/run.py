@@ -14,6 +14,7 @@ from edgesim.cli.code import AllowCode
 from edgesim.cli.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
     from rich.text import Text
 
@@ -111,7 +112,10 @@ def run(  # noqa: PLR0917 - typer passes options by name
     elif not quiet:
         show(result)
     report_targets(result)
+    report_rare(result)
     report_uncounted(result)
+    for warning in result.doubts():
+        sys.stderr.write(f"warning: {warning}\n")
     silent = report_oddities(result)
     if silent:
         raise typer.Exit(1)
@@ -155,6 +159,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
+        "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
     }
 
@@ -244,7 +249,30 @@ def report_targets(result: Result) -> None:
         n = f"{int(missed['replications'].iloc[0]):,}"
         sys.stderr.write(
             f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
-            "raise `max`, or widen the target\n"
+            f"raise `max`, or widen the target{_too_rare(missed)}\n"
+        )
+
+
+def _too_rare(missed: pd.DataFrame) -> str:
+    """Return what held a rule back since it did not strike often enough, in words; empty for nothing."""
+    found = list(dict.fromkeys(what for some in missed["rare"] for what in some))
+    if not found:
+        return ""
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"; too rare to be judged: {found[0]}{more}; draw it more often with `sampled_at`"
+
+
+def report_rare(result: Result) -> None:
+    """Warn on stderr about what can strike, but so rarely that the replications may not have met it."""
+    rare = result.rare()
+    if len(rare):
+        n_points = len(rare[[*result.factors, "replications"]].astype(str).drop_duplicates())
+        n_kinds = len(rare)
+        more = f" and {n_kinds - 1} more" if n_kinds > 1 else ""
+        sys.stderr.write(
+            f"warning: at {n_points} factor point{'s' * (n_points > 1)} the replications may not have met what is rare: "
+            f"{rare['what'].iloc[0]} in {int(rare['replications'].iloc[0]):,}{more}. Intervals allow for whatever it does, or have no bound "
+            "(the manifest's `rare` has all); raise `replications`, or draw it more often with `sampled_at`\n"
         )
 
 

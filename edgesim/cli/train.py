@@ -61,7 +61,9 @@ def train(  # noqa: PLR0917 - typer passes options by name
         scenario = Scenario.from_text(
             _text(by_options, 1 if seed is None else seed), file="options", allow_code=allow_code
         )
-    found = _trained(scenario, tuple(strategies or ()), progress_on_stderr())
+    found, doubts = _trained(scenario, tuple(strategies or ()), progress_on_stderr())
+    for doubt in doubts:
+        typer.echo(f"warning: {doubt}", err=True)
     if is_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -86,8 +88,8 @@ strategies: {{single: {{device: hub}}}}
 """
 
 
-def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) -> list[dict[str, Any]]:
-    """Train all networks of a scenario and return what they are."""
+def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) -> tuple[list[dict[str, Any]], list[str]]:
+    """Train all networks of a scenario; return what they are, and which learnt too little."""
     from dataclasses import replace
 
     from edgesim.errors import UnknownNameError
@@ -119,4 +121,4 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
             teacher = load_teacher(system, progress).trained
             metrics = {"label": "teacher", "test_accuracy": teacher.metrics["test_accuracy"], "keys": [teacher.key]}
             found.insert(len(taught) - 1, metrics)
-    return found
+    return found, [one.warning for one in shared.learnt if one.warning]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Metric:
     formula : how it is computed.
     validity : when to believe it.
     source : where the definition comes from.
+    lowest, highest : between which each value of a trial lies.
     """
 
     name: str
@@ -25,6 +27,8 @@ class Metric:
     formula: str
     validity: str
     source: str = "edgesim's own definition"
+    lowest: float = 0.0
+    highest: float = inf
 
 
 _TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way; acknowledgements do not"
@@ -39,7 +43,7 @@ METRICS = {
             "accuracy", "1", "share of the test split that the networks answer rightly with what arrived in time",
             "mean over trials of (1/n) sum_i [argmax predict(delivered)_i = label_i]; 0 for a trial without an answer",
             "real inference of real networks on the test split; the interval covers the failures that were drawn, not the "
-            "choice of test samples nor the training seed",
+            "choice of test samples nor the training seed", highest=1.0,
         ),
         Metric(
             "latency", "s", "time from the release of a request to the end of the computation that answers it",
@@ -78,7 +82,7 @@ METRICS = {
             "answered", "1", "share of trials with an answer", "number of trials with an answer / number of trials; under load the mean over trials of the share of the requests that "
             "ended",
             "interval after Wilson, which holds near 0 and 1 too",
-            "E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22(158), 1927",
+            "E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22(158), 1927", highest=1.0,
         ),
         Metric(
             "peak_memory", "byte", "memory that the fullest device needs",
@@ -103,18 +107,18 @@ LOAD_METRICS = {
             "steady only where the system is: with more requests than it can answer, it is what the slowest device or link can do",
         ),
         Metric("requests", "1", "number of requests of a trial that count", "number of requests released in the watched time; mean over trials", _COUNTED),
-        Metric("degraded", "1", "share of requests answered without some input", _OUTCOME, _COUNTED),
-        Metric("failed", "1", "share of requests that can no more have an answer", _OUTCOME, _COUNTED),
-        Metric("timed_out", "1", "share of requests without an answer at the deadline", _OUTCOME, _COUNTED),
-        Metric("rejected", "1", "share of requests that the admission limit turned away", _OUTCOME, _COUNTED),
+        Metric("degraded", "1", "share of requests answered without some input", _OUTCOME, _COUNTED, highest=1.0),
+        Metric("failed", "1", "share of requests that can no more have an answer", _OUTCOME, _COUNTED, highest=1.0),
+        Metric("timed_out", "1", "share of requests without an answer at the deadline", _OUTCOME, _COUNTED, highest=1.0),
+        Metric("rejected", "1", "share of requests that the admission limit turned away", _OUTCOME, _COUNTED, highest=1.0),
         Metric(
             "unfinished", "1", "share of requests without an end at the horizon", _OUTCOME,
-            "many of them mean that the trial is too short, or that the system is overloaded; they are in no other share's numerator",
+            "many of them mean that the trial is too short, or that the system is overloaded; they are in no other share's numerator", highest=1.0,
         ),
         Metric(
             "utilisation", "1", "how busy the busiest device, link or medium is",
             f"max over resources of busy time / watched time (of a device: busy cores / cores), {_WATCHED}",
-            "near 1 the resource is the bottleneck and latencies grow with the length of the trial",
+            "near 1 the resource is the bottleneck and latencies grow with the length of the trial", highest=1.0,
         ),
     )
 }  # fmt: skip
@@ -124,7 +128,7 @@ RESOURCE_METRICS = {
     for metric in (
         Metric(
             "utilisation of", "1", "how busy one device, link or medium is", f"busy time / watched time, {_WATCHED}",
-            "only of what a strategy's plan uses",
+            "only of what a strategy's plan uses", highest=1.0,
         ),
         Metric(
             "waiting at", "1", "how much waits for one device, link or medium",

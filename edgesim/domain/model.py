@@ -69,6 +69,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def largest_share(self) -> float:
+        """Share of the most frequent label: the accuracy of answering the same to every sample."""
+        import numpy as np
+
+        return float(np.unique(self.labels, return_counts=True)[1].max() / len(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:

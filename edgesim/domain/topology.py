@@ -14,7 +14,7 @@ from edgesim.errors import PlanError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgesim.interfaces import Transport
+    from edgesim.interfaces import ChangingRate, Transport
 
 Sharing = Literal["fifo", "fair"]
 """How a resource serves what asks for it together: in order of arrival, or all at once at fair rates."""
@@ -112,11 +112,13 @@ class Medium:
     contention : with ``fifo``: a message takes longer by this share for every other device whose message is before it.
         Stands for the time that collisions and waiting for the channel cost; n equal messages at once take
         n (1 + contention (n - 1) / 2) times as long as one.
+    rate_at : limits the rate of all its links over time, a plug-in of seam ``rates``: each has the lower of its own and this one.
     """
 
     medium_id: str
     sharing: Sharing = "fifo"
     contention: float = 0.0
+    rate_at: ChangingRate | None = None
 
     def __post_init__(self) -> None:
         if self.contention < 0 or (self.contention > 0 and self.sharing == "fair"):
@@ -143,6 +145,7 @@ class Link:
     sharing : as of `Medium`, for a link with a channel of its own; with a medium, the medium's rule holds.
     transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
+    rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     """
 
     link_id: str
@@ -157,6 +160,7 @@ class Link:
     sharing: Sharing = "fifo"
     transport: Transport | None = None
     on_outage: OnOutage = "lost"
+    rate_at: ChangingRate | None = None
 
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""
@@ -186,7 +190,8 @@ class Topology:
     Raises
     ------
     PlanError
-        When an id is used twice, a link names a device or medium that is not there, or a route crosses a link that is not there.
+        When an id is used twice, a link names a device or medium that is not there, a route crosses a link that is not there, or rates
+        change where packets are forwarded singly.
     """
 
     devices: tuple[Device, ...]
@@ -212,6 +217,9 @@ class Topology:
                     raise PlanError(f"link {link.link_id!r} ends at {end!r}, which is not a device of the topology")
             if link.medium_id is not None and link.medium_id not in media:
                 raise PlanError(f"link {link.link_id!r} names medium {link.medium_id!r}, which is not in the topology")
+        rates = (*(link.rate_at for link in self.links), *(medium.rate_at for medium in self.media))
+        if self.forwarding == "cut_through" and any(rate is not None for rate in rates):
+            raise PlanError("forwarding 'cut_through' needs rates that do not change; use 'store_and_forward'")
         for route in self.routing.routes:
             self._along(route)
 
@@ -251,7 +259,7 @@ class Topology:
         search = self._searches.get(src_id)
         if search is None:
             search = self._searches[src_id] = (
-                _Search({src_id: ()}, deque([src_id]), self.links_from)
+                _Search(src_id, deque([src_id]), self.links_from)
                 if self.routing.metric == "hops"
                 else ShortestRoutes(src_id, self.links_from, self.routing.ticks)
             )
@@ -273,18 +281,25 @@ class Topology:
 
 @dataclass(slots=True)
 class _Search:
-    """A breadth-first search that goes on only as far as it is asked: what was found, and what waits."""
+    """A breadth-first search that goes on only as far as it is asked: the last link of the route to each device, and what waits."""
 
-    routes: dict[str, tuple[Link, ...]]
+    src_id: str
     queue: deque[str]
     links_from: Mapping[str, tuple[Link, ...]]
+    last: dict[str, Link] = field(default_factory=dict)
 
     def to(self, dst_id: str) -> tuple[Link, ...] | None:
         """Return the links to another device, or None when no route leads there."""
-        while dst_id not in self.routes and self.queue:
+        while dst_id not in self.last and self.queue:
             here = self.queue.popleft()
             for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
-                if link.dst_id not in self.routes:
-                    self.routes[link.dst_id] = (*self.routes[here], link)
+                if link.dst_id not in self.last and link.dst_id != self.src_id:
+                    self.last[link.dst_id] = link
                     self.queue.append(link.dst_id)
-        return self.routes.get(dst_id)
+        if dst_id not in self.last:
+            return None
+        links = []
+        while dst_id != self.src_id:
+            links.append(self.last[dst_id])
+            dst_id = links[-1].src_id
+        return tuple(reversed(links))

@@ -34,7 +34,7 @@ class Devices:
     """
 
     __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
-                 "_owner", "_profiles", "_stays")  # fmt: skip
+                 "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices
@@ -54,6 +54,7 @@ class Devices:
         self._on_end = owner.job_done
         self._stays = world.at_devices
         self._downtimes = world.device_downtimes
+        self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.notes is not None
         self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
 
@@ -66,6 +67,8 @@ class Devices:
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
+        if self._paces and device in self._paces:
+            end_s = self._paces[device].end_s(start_s, left_s)
         if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
@@ -105,7 +108,8 @@ class Devices:
         now_s = clock.now_s
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
-            left_s -= down_s - start_s
+            pace = self._paces.get(device)
+            left_s -= down_s - start_s if pace is None else pace.work_s(start_s, down_s)
         else:
             self._stay(task, device, down_s, down_s)
         up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
@@ -154,8 +158,8 @@ class FairDevice:
     which ends next: the one whose mark is smallest. A change costs the logarithm of the number of computations.
     """
 
-    __slots__ = ("_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter", "_n_taken", "_owner",
-                 "_position", "_since_s", "_stays")  # fmt: skip
+    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter",
+                 "_n_taken", "_owner", "_position", "_since_s", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
@@ -171,6 +175,7 @@ class FairDevice:
         self._generation = 0
         self._n_taken = 0
         self._is_down = downtime is not None and downtime.up_s(0.0) > 0.0
+        self._change_s = inf  # when it goes down or comes up next
         self._watch()
 
     def submit(self, task: Task, left_s: float) -> None:
@@ -193,6 +198,7 @@ class FairDevice:
             return
         now_s = self._clock.now_s
         next_s = self._downtime.up_s(now_s) if self._is_down else self._downtime.next_s(now_s)
+        self._change_s = next_s
         if next_s < inf:
             self._clock.after(next_s - now_s, self._on_change, None)
 
@@ -230,7 +236,8 @@ class FairDevice:
             self._meter.load(clock.now_s, 0.0 if self._is_down else float(min(n, self._device.n_cores)), n)
         if n > 0 and not self._is_down:
             delay_s = max(0.0, self._jobs[0][0] - self._given_s) / self._speed()
-            clock.after(delay_s, self._on_end, self._generation)
+            if clock.now_s + delay_s <= self._change_s:
+                clock.after(delay_s, self._on_end, self._generation)
 
     def _on_end(self, generation: int) -> None:
         if generation != self._generation:

@@ -16,8 +16,9 @@ class Checker:
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
     passes; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
-    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most the largest power of the devices x time. Only the requests
-    in the system are remembered, so the memory does not grow with those that have ended.
+    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
+    the largest power of the devices x time. Only the requests in the system are remembered, so the memory does not grow with
+    those that have ended.
     """
 
     __slots__ = ("_area_s", "_changed_s", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")

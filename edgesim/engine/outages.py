@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from edgesim.domain.records import Outage
-from edgesim.errors import SimulationError
+from edgesim.errors import PlanError, SimulationError
+
+_MOST_DRAWN = 1_000_000
+"""Most outages of renewals in one trial; a trial with more is refused, since it would take hours, or never end."""
 
 
 class Downtime:
-    """When one target is down: half-open intervals that do not touch, in order; more are drawn when they are needed."""
+    """When one target is down: half-open intervals that do not touch, in order; the next one is drawn when it is needed.
 
-    __slots__ = ("_ends_s", "_known_s", "_sources", "_starts_s")
+    Parameters
+    ----------
+    outages : known beforehand.
+    sources : outages that come again and again, each in order of time.
+    numbers : has a number for each outage that may still be drawn, for all targets together.
+    """
 
-    def __init__(self, outages: Iterable[Outage], sources: Iterable[Iterator[Outage]]) -> None:
-        self._starts_s: list[float] = []
-        self._ends_s: list[float] = []
-        self._sources = [(source, next(source, None)) for source in sources]
-        self._known_s = -inf if self._sources else inf
+    __slots__ = ("_ends_s", "_next_s", "_numbers", "_sources", "_starts_s", "_waiting")
+
+    def __init__(self, outages: Iterable[Outage], sources: Iterable[Iterator[Outage]], numbers: Iterator[int]) -> None:
+        self._starts_s, self._ends_s = array("d"), array("d")
+        self._numbers = numbers
+        drawn = [(source, outage) for source in sources if (outage := next(source, None)) is not None]
+        self._sources = [source for source, _ in drawn]
+        self._waiting = [outage for _, outage in drawn]  # the next one of each source
+        self._next_s = min((outage.start_s for outage in self._waiting), default=inf)  # what starts before is known
         for outage in sorted(outages, key=lambda outage: (outage.start_s, outage.end_s)):
             self._add(outage)
 
@@ -33,65 +46,73 @@ class Downtime:
         if first < last:
             start_s = min(start_s, self._starts_s[first])
             end_s = max(end_s, self._ends_s[last - 1])
-        self._starts_s[first:last] = [start_s]
-        self._ends_s[first:last] = [end_s]
+        self._starts_s[first:last] = array("d", (start_s,))
+        self._ends_s[first:last] = array("d", (end_s,))
 
-    def _draw_until(self, time_s: float) -> None:
-        """Draw from every source until its next outage starts after `time_s`."""
-        for position, (source, waiting) in enumerate(self._sources):
-            outage = waiting
-            while outage is not None and outage.start_s <= time_s:
-                self._add(outage)
-                following = next(source, None)
-                if following is not None and following.start_s < outage.start_s:
-                    raise SimulationError(f"the outages of {outage.target_id!r} are not in order of time")
-                outage = following
-            self._sources[position] = (source, outage)
-        self._known_s = time_s
+    def _draw(self) -> None:
+        """Draw the outage that starts next.
+
+        Raises
+        ------
+        PlanError
+            When too many were drawn.
+        SimulationError
+            When a source is not in order of time.
+        """
+        position = min(range(len(self._waiting)), key=lambda index: self._waiting[index].start_s)
+        outage = self._waiting[position]
+        if next(self._numbers, None) is None:
+            raise PlanError(
+                f"{outage.target_id!r} and others went down {_MOST_DRAWN:,} times in one trial, the last time at {outage.start_s:g} s: "
+                "something takes far longer than what is between two failures; correct rate, size, mtbf or mttr, or give the load a "
+                "horizon"
+            )
+        self._add(outage)
+        following = next(self._sources[position], None)
+        if following is None:
+            del self._sources[position], self._waiting[position]
+        elif following.start_s < outage.start_s:
+            raise SimulationError(f"the outages of {outage.target_id!r} are not in order of time")
+        else:
+            self._waiting[position] = following
+        self._next_s = min((waiting.start_s for waiting in self._waiting), default=inf)
 
     def first_s(self, start_s: float, end_s: float) -> float:
         """Return when the target is first down within [start, end), or at start; inf when it is up all the time."""
-        if end_s > self._known_s:
-            self._draw_until(end_s)
-        index = bisect_right(self._ends_s, start_s)
-        if index == len(self._starts_s):
-            return inf
-        down_s = self._starts_s[index]
+        while True:
+            index = bisect_right(self._ends_s, start_s)
+            down_s = self._starts_s[index] if index < len(self._starts_s) else inf
+            if self._next_s > end_s or down_s <= self._next_s:
+                break
+            self._draw()
         if down_s <= start_s:
             return start_s
         return down_s if down_s < end_s else inf
 
     def up_s(self, time_s: float) -> float:
         """Return the first moment at or after `time_s` at which the target is up; inf if there is none."""
-        while True:
-            if time_s > self._known_s:
-                self._draw_until(time_s)
+        while time_s < inf:
+            while self._next_s <= time_s:
+                self._draw()
             index = bisect_right(self._ends_s, time_s)
             if index == len(self._starts_s) or self._starts_s[index] > time_s:
-                return time_s
+                break
             time_s = self._ends_s[index]
-            if time_s == inf:
-                return inf
+        return time_s
 
     def next_s(self, time_s: float) -> float:
         """Return the start of the first outage that starts after `time_s`; inf if there is none."""
         while True:
             index = bisect_right(self._starts_s, time_s)
-            if index < len(self._starts_s):
-                start_s = self._starts_s[index]
-                if start_s > self._known_s:  # an earlier one may still be drawn
-                    self._draw_until(start_s)
-                    start_s = self._starts_s[bisect_right(self._starts_s, time_s)]
+            start_s = self._starts_s[index] if index < len(self._starts_s) else inf
+            if start_s <= self._next_s:
                 return start_s
-            waiting = [outage.start_s for _, outage in self._sources if outage is not None]
-            if not waiting or min(waiting) == inf:
-                return inf
-            self._draw_until(max(time_s, min(waiting)))
+            self._draw()
 
     def total_s(self, start_s: float, end_s: float) -> float:
         """Return how long the target is down within [start, end)."""
-        if end_s > self._known_s:
-            self._draw_until(end_s)
+        while self._next_s < end_s:
+            self._draw()
         first = bisect_right(self._ends_s, start_s)
         last = bisect_left(self._starts_s, end_s)
         return sum(
@@ -113,8 +134,9 @@ class Downtimes:
         for sources in renewals:
             for target_id, source in sources.items():
                 drawn.setdefault(target_id, []).append(source)
+        numbers = iter(range(_MOST_DRAWN))
         self._of = {
-            target_id: Downtime(fixed.get(target_id, ()), drawn.get(target_id, ()))
+            target_id: Downtime(fixed.get(target_id, ()), drawn.get(target_id, ()), numbers)
             for target_id in (*fixed, *(name for name in drawn if name not in fixed))
         }
 

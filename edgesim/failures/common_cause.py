@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
+from edgesim.failures.importance import ratio_of, ratios_of
 from edgesim.failures.targets import matching
 from edgesim.rng import BatchStreams, ReplicationStreams
 
@@ -27,11 +29,16 @@ class CommonCause:
     are lost; apart from that each is lost with probability (1 - beta) p. beta = 0: independent failures; beta = 1: all or
     none, e.g. an access point.
 
+    The common cause is one event per trial, and rare. With `sampled_at` q it is drawn with probability q instead (importance
+    sampling): a trial weighs beta p / q when all were lost by it, and (1 - beta p) / (1 - q) otherwise. The members' own losses
+    are drawn as they are.
+
     Parameters
     ----------
     probability : p.
     beta : share of the failures with a common cause.
     targets : pattern of device ids; of link ids when it holds ``->``. The group.
+    sampled_at : q; None: beta p itself.
 
     Formula
     -------
@@ -44,19 +51,40 @@ class CommonCause:
     References
     ----------
     K. N. Fleming, A reliability model for common mode failures in redundant safety systems, General Atomic report GA-A13284,
-    1974 (the beta factor).
+    1974 (the beta factor). A. B. Owen, Monte Carlo Theory, Methods and Examples, 2013, chapter 9 (importance sampling).
     """
 
     probability: Annotated[float, Ge(0), Le(1)]
     beta: Annotated[float, Ge(0), Le(1)] = 1.0
     targets: TargetGlob = "*"
+    sampled_at: Annotated[float, Gt(0), Lt(1)] | None = None
+
+    @property
+    def _common(self) -> float:
+        return self.beta * self.probability
+
+    @property
+    def _alone(self) -> float:
+        return (1 - self.beta) * self.probability
+
+    @property
+    def _drawn_at(self) -> float:
+        return self._common if self.sampled_at is None else self.sampled_at
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:  # noqa: ARG002 - the seam's form
+        """Return the common cause, and that some member fails for itself."""
+        n_used = len(set(matching(topology, self.targets)) & set(used))
+        some = 1 - (1 - self._alone) ** n_used
+        found = [Strike(f"all of {self.targets!r} together", self._common, self._drawn_at)] if n_used else []
+        return [*found, Strike(f"members of {self.targets!r} for themselves", some, some)]
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:
         """Draw what is lost in one replication."""
         ids = matching(topology, self.targets)
-        is_common = streams("common").uniform() < self.beta * self.probability
-        alone = (1 - self.beta) * self.probability
-        lost = [name for name in ids if streams(f"target/{name}").uniform() < alone or is_common]
+        is_common = streams("common").uniform() < self._drawn_at
+        if self.sampled_at is not None:
+            streams.weigh(ratio_of(self._common, self.sampled_at, int(is_common), 1))
+        lost = [name for name in ids if streams(f"target/{name}").uniform() < self._alone or is_common]
         return [Outage(name, cause="common-cause") for name in lost]
 
     def are_down(self, topology: Topology, streams: BatchStreams) -> Mapping[str, NDArray[np.bool_]]:
@@ -64,15 +92,16 @@ class CommonCause:
         import numpy as np
 
         everyone = np.ones(streams.n, dtype=np.bool_)
-        is_common = streams("common").uniforms(everyone) < self.beta * self.probability
-        alone = (1 - self.beta) * self.probability
+        is_common = streams("common").uniforms(everyone) < self._drawn_at
+        if self.sampled_at is not None:
+            streams.weigh(ratios_of(self._common, self.sampled_at, is_common, everyone))
         ids = matching(topology, self.targets)
-        return {name: is_common | (streams(f"target/{name}").uniforms(everyone) < alone) for name in ids}
+        return {name: is_common | (streams(f"target/{name}").uniforms(everyone) < self._alone) for name in ids}
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
         """Yield every subset with its probability."""
         ids = matching(topology, self.targets)
-        common, alone = self.beta * self.probability, (1 - self.beta) * self.probability
+        common, alone = self._common, self._alone
         for n_lost in range(len(ids) + 1):
             probability = (1 - common) * alone**n_lost * (1 - alone) ** (len(ids) - n_lost)
             if n_lost == len(ids):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge
 
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.targets import matching
@@ -40,7 +41,8 @@ class ExactlyK:
     Validity
     --------
     Failures that are independent of what a device does and that last longer than one inference. To be weighted with
-    a distribution of k where k is not known.
+    a distribution of k where k is not known. There is nothing to sample more often (`sampled_at` of other models): no subset
+    is rarer than another.
 
     References
     ----------
@@ -60,6 +62,14 @@ class ExactlyK:
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when there are fewer than k to lose."""
         self._targets(topology)
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:  # noqa: ARG002 - the seam's form
+        """Return that something used is lost; nothing where that is certain, or cannot be."""
+        names = self._targets(topology)
+        n_used = len(set(names) & set(used))
+        some = 1 - comb(len(names) - n_used, self.k) / comb(len(names), self.k)
+        is_drawn = 0 < self.k < len(names) and n_used > 0
+        return [Strike(f"any of {self.targets!r} that the plan uses", some, some)] if is_drawn else []
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:
         """Draw what is lost in one replication."""

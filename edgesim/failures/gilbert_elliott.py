@@ -97,6 +97,16 @@ class GilbertElliott:
         is_lossy = self.loss_in_good > 0 or (self.loss_in_bad > 0 and self.chain[0] > 0)
         return is_lossy and is_selected(link.link_id, self.links)
 
+    def strike_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
+        """Return the probability that any of so many packets is lost: from the stationary state, one step per packet."""
+        import numpy as np
+
+        p, r = self.chain
+        kept = np.diag([1 - self.loss_in_good, 1 - self.loss_in_bad])
+        step = kept @ np.array([[1 - p, p], [r, 1 - r]])
+        stationary = np.array([r, p]) / (p + r)
+        return float(1 - (stationary @ np.linalg.matrix_power(step, n_packets)).sum())
+
     def losses(self, link: Link, streams: ReplicationStreams) -> _Chain:
         """Return what loses packets on this link, in its stationary state."""
         return _Chain(self, streams(f"link/{link.link_id}"))

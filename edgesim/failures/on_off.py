@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 from typing import Annotated
 
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.failures.inversion import exponential
 from edgesim.failures.targets import matching
@@ -43,6 +45,13 @@ class OnOff:
     mtbf_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
     mttr_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
     targets: TargetGlob = "*"
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:
+        """Return that some target is down in the trial: 1 - (A exp(-T / MTBF))^n, A the availability, T the duration."""
+        n_used = len(set(matching(topology, self.targets)) & set(used))
+        up_all_the_time = self.mtbf_s / (self.mtbf_s + self.mttr_s) * exp(-duration_s / self.mtbf_s)
+        some = 1 - up_all_the_time**n_used
+        return [Strike(f"any of {self.targets!r} that the plan uses", some, some)]
 
     def renewals(self, topology: Topology, streams: ReplicationStreams) -> Mapping[str, Iterator[Outage]]:
         """Return the outages of each target in one replication, without end."""

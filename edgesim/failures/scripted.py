@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Annotated
@@ -10,9 +10,11 @@ from typing import Annotated
 from annotated_types import Len
 
 from edgesim.domain.records import Outage
+from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.targets import matching
+from edgesim.recorded import Start
 from edgesim.rng import ReplicationStreams
 from edgesim.units import Seconds
 
@@ -46,6 +48,9 @@ class Scripted:
     Parameters
     ----------
     outages_at : the intervals.
+    file : text file with columns ``time`` or ``start``, ``device`` or ``link``, and ``end``, relative to the scenario, in place of
+        `outages_at`.
+    start : with a file, what its times count from: ``zero``, the start of a trial; ``first``, the first of them.
 
     Formula
     -------
@@ -61,13 +66,27 @@ class Scripted:
     Our own form; it says what state profiles say in SimGrid (https://simgrid.org, platform description).
     """
 
-    outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)]
+    outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)] = ()
+    file: str = ""
+    start: Start = "zero"
+
+    def __post_init__(self) -> None:
+        if self.file:
+            raise PlanError(
+                "a file of outages is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`"
+            )
+        if not self.outages_at or self.start == "first":
+            raise PlanError("scripted outages need `outages_at`, or a `file`, with which `start: first` goes")
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when a pattern selects nothing."""
         for scripted in self.outages_at:
             if not matching(topology, scripted.targets):
                 raise PlanError(f"failure model scripted: targets {scripted.targets!r} match no device or link")
+
+    def strikes(self, topology: Topology, used: Collection[str], duration_s: float) -> Sequence[Strike]:  # noqa: ARG002 - the seam's form
+        """Return nothing, since nothing is drawn."""
+        return ()
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:  # noqa: ARG002 - the seam's form
         """Return the outages."""
@@ -78,8 +97,9 @@ class Scripted:
         return [(1.0, self._all(topology))]
 
     def _all(self, topology: Topology) -> list[Outage]:
+        found = {pattern: matching(topology, pattern) for pattern in {one.targets for one in self.outages_at}}
         return [
             Outage(target_id, scripted.start_s, inf if scripted.end_s is None else scripted.end_s, "scripted")
             for scripted in self.outages_at
-            for target_id in matching(topology, scripted.targets)
+            for target_id in found[scripted.targets]
         ]

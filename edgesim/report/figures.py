@@ -195,6 +195,16 @@ def _show_bytes(value: float, _position: int | None = None) -> str:
     return "0" if value == 0 else f"$10^{{{round(np.log10(value))}}}$"
 
 
+_OPEN: Any = {"markersize": 4, "markerfacecolor": "white", "linestyle": "none"}
+"""How a mean is drawn whose interval has no bound."""
+
+
+def are_open(rows: pd.DataFrame) -> Any:
+    """Return of which means of several values the interval has no bound on some side, shape (n,)."""
+    is_open = rows["mean"].notna() & (rows["ci_low"].isna() | rows["ci_high"].isna()) & (rows["n"] > 1)
+    return is_open.to_numpy()
+
+
 def half_widths(rows: pd.DataFrame) -> Any:
     """Return the lengths of the interval below and above each mean, shape (2, n); 0 where there is no interval."""
     below = (rows["mean"] - rows["ci_low"]).fillna(0.0)
@@ -235,8 +245,13 @@ def resilience(
                 x, rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=4,
                 linestyle="-" if is_joined else "none", elinewidth=1.0, label=strategy,
             )  # fmt: skip
+            is_open = are_open(rows)
+            if is_open.any():
+                ax.plot(x[is_open], rows["mean"][is_open], **_OPEN, color=colour, marker=marker)
             if rows["exact"].notna().any():
                 ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
+        if are_open(data).any():
+            ax.plot([], [], **_OPEN, color="#555555", marker="o", label="no bound: too little was met")
         if data["exact"].notna().any():
             ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
         _factor_axis(ax, factor, values, at, unit, is_log=is_log, is_number=is_number)

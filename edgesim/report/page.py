@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgesim.report.result import Result
 
 REPORT = "report.html"
+N_RARE = 20
 OWN = "Our own"
 """How the reference of what comes from no paper begins."""
 SAME = 1e-6
@@ -93,7 +94,9 @@ def texts(result: Result) -> dict[str, Any]:
         "name": about["name"],
         "question": about["question"],
         "facts": _facts(about),
+        "doubts": result.doubts(),
         "tables": shown,
+        "rare": list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
         "has_best": any(table.best for table in shown),
         "replications": _count(about["replications"], "replication"),
         "place": at_first(result.summary(), factors_of(result.summary()))[1],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ WIDTH = 100
 """Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""
 LEVEL_WIDTH = {"accuracy": 11, "answered": 15}
 N_ROWS = 40
+OPEN = "±?"
+"""Stands for an interval without a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def tables(result: Result) -> list[Table]:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A mean, its interval (both ends at the mean when there is none, or nothing varies), and its unit."""
+    """A mean, its interval (both ends at the mean when there is none, or nothing varies; a side without a bound is infinite), and its unit."""
 
     mean: float
     low: float
@@ -72,7 +74,9 @@ def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]
     found = {}
     for row in summary.to_dict(orient="records"):
         mean, low, high = (float(row[name]) for name in ("mean", "ci_low", "ci_high"))
-        low, high = (mean, mean) if isnan(low) or isnan(high) else (low, high)
+        if isnan(mean) or row.get("n") == 1:
+            low = high = mean
+        low, high = -inf if isnan(low) and not isnan(mean) else low, inf if isnan(high) and not isnan(mean) else high
         found[tuple(row[key] for key in keys)] = Cell(mean, low, high, str(row["unit"]))
     return found
 
@@ -172,6 +176,8 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
 def _share(cell: Cell) -> str:
     """Return a share in %, with half its interval."""
     half, mean = 100 * cell.half, f"{100 * cell.mean:.1f}"
+    if half == inf:
+        return f"{mean} {OPEN}"
     return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
 
 
@@ -181,6 +187,8 @@ def _share_between(cell: Cell) -> str:
 
 
 def _with_interval(cell: Cell) -> str:
+    if cell.half == inf:
+        return f"{_quantity(cell)} {OPEN}"
     return _quantity(cell) + (f" ±{100 * cell.half / abs(cell.mean):.1g} %" if cell.half > 0 else "")
 
 

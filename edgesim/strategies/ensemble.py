@@ -120,8 +120,8 @@ class Ensemble:
         chosen_on = [logits(network, dataset.validation.inputs) for network in networks]
         facts = {
             "students": [
-                student_facts(device_id, network, cost)
-                for (device_id, cost), network in zip(placed, networks, strict=True)
+                {**student_facts(device_id, network, cost), "test_accuracy": metrics["test_accuracy"]}
+                for (device_id, cost), (network, _, metrics) in zip(placed, members, strict=True)
             ],
             **teacher_facts(context),
             "validation_accuracy": accuracy(np.mean(chosen_on, axis=0), dataset.validation.labels),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Engine
+    from edgesim.domain.learning import Learnt
     from edgesim.domain.load import Load
     from edgesim.domain.records import RequestRecord
     from edgesim.domain.topology import Topology
@@ -70,11 +71,13 @@ class Prepared:
     program : its plan, compiled for the topology.
     labels : right answers of the test split, shape (n,).
     uses_partial : whether the deployment uses messages of which only some packets arrived.
+    learnt : what the networks reached that the strategy trained.
     """
 
     program: Program
     labels: NDArray[np.int64]
     uses_partial: bool = False
+    learnt: tuple[Learnt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ class Shared:
     ----------
     prepared, cases : see there.
     deployments : of each of `prepared`.
+    learnt : what the networks reached that were trained, those of the workload first.
     is_checked : whether the event engine checks the invariants; see `edgesim.study.batch.checked`.
     records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
     """
@@ -127,6 +131,7 @@ class Shared:
     prepared: tuple[Prepared, ...]
     cases: tuple[Case, ...]
     deployments: Deployments
+    learnt: tuple[Learnt, ...] = ()
     is_checked: bool = False
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)

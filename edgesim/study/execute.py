@@ -31,6 +31,7 @@ from edgesim.study.design import (
 )
 from edgesim.study.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.executor import Crew, Flow, OpenCrew
+from edgesim.study.known import CERTAIN, known_of
 from edgesim.study.parts import Parts
 from edgesim.study.stopping import Batches, Stop
 from edgesim.study.summary import Row, summarise, values_of
@@ -308,11 +309,12 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
                 values_of(enumerated, exact_accuracy),
                 enumerated.weight,
                 peak_memory_byte,
+                known=known_of(shared, case),
             )
         )
         whole = columns([simulate_outages(shared, case, ())], [1.0])
         values = values_of(whole, _intact_accuracy(shared, case, whole, whole_accuracy))
-        single = summarise(values, whole.weight, values, whole.weight, peak_memory_byte)
+        single = summarise(values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN)
         intact.append(
             {
                 **case.point,

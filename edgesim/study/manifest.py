@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.plugins import is_file
 from edgesim.study.batch import why_not
 from edgesim.study.design import Case, Shared
+from edgesim.study.known import known_of
 from edgesim.study.manifest_file import FORMAT
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ def facts(
         "workers": workers if scheduler is None else scheduler,
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
         **_stops(shared, work),
+        "rare": _rare(shared, work),
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
+        "learnt": [one.as_data() for one in shared.learnt],
         "engines": _engines(shared, work, found),
         "intact": found.intact,
     }
@@ -93,11 +97,32 @@ def _stops(shared: Shared, work: Work) -> dict[str, Any]:
         return {}
     numbers = sorted({stop.replications for stop in work.stops})
     points = [
-        {**shared.cases[stop.case].point, "replications": stop.replications, "is_met": stop.is_met}
+        {
+            **shared.cases[stop.case].point,
+            "replications": stop.replications,
+            "is_met": stop.is_met,
+            "rare": list(stop.rare),
+        }
         for stop in work.stops
     ]
     text = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
     return {"replications": text, "stopping": points}
+
+
+def _rare(shared: Shared, work: Work) -> list[dict[str, Any]]:
+    """Return by factor point what can strike, but so rarely that its trials may not have met it; in words.
+
+    Where all outcomes were enumerated, nothing is missing.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for position, case in enumerate(shared.cases):
+        if work.n_outcomes[position]:
+            continue
+        n = sum(block.stop - block.start for block in work.of_case(position, is_enumeration=False))
+        for rare in known_of(shared, case).unmet(n):
+            entry = {**case.point, "replications": n, "what": str(rare)}
+            found.setdefault(json.dumps(entry, sort_keys=True), entry)
+    return list(found.values())
 
 
 def _first_of_each(cases: Sequence[Case]) -> list[Case]:

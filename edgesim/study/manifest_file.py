@@ -74,6 +74,11 @@ class _Engine(_Form):
     why: str
 
 
+class _Learnt(_Form):
+    network: str
+    warning: str
+
+
 class _Intact(_Form):
     """Beside these, the values of factors and metrics."""
 
@@ -115,6 +120,16 @@ class _Scenario(_Form):
     sweep: dict[Label, _Factor]
 
 
+class _Stop(_Form):
+    replications: int
+    is_met: bool
+    rare: list[str]
+
+
+class _Rare(_Form):
+    what: str
+
+
 class _Started(_Form):
     """What readers rely on in the manifest of any study."""
 
@@ -137,10 +152,12 @@ class _Complete(_Started):
     platform: _Platform
     deployments: list[_Deployment]
     engines: list[_Engine]
+    learnt: list[_Learnt]
     intact: list[_Intact]
     files: list[_File]
     scenario: _Scenario  # type: ignore[assignment]
-    stopping: list[dict[str, Finite | bool | str]] = []
+    stopping: list[_Stop] = []
+    rare: list[_Rare] = []
 
     @model_validator(mode="after")
     def _factors_are_swept(self) -> Self:
@@ -154,18 +171,15 @@ class _Complete(_Started):
         """Refuse what lacks a strategy, a factor or a metric when nothing is lost."""
         by_point: dict[str, set[str]] = {}
         for one in self.intact:
-            point = [(one.model_extra or {}).get(name) for name in self.factors]
-            by_point.setdefault(repr(point), set()).add(one.strategy)
-        if not by_point or any(found != set(self.scenario.strategies) for found in by_point.values()):
-            raise ValueError("intact has not the strategies of the scenario at each factor point")
-        for one in self.intact:
             values = one.model_extra or {}
-            if any(values.get(name) is None for name in self.factors):
+            point = [values.get(name) for name in self.factors]
+            if None in point:
                 raise ValueError("intact lacks a factor")
             if any(isinstance(values.get(name), (str, bool)) for name in UNITS):
                 raise ValueError("intact has metrics that are no numbers")
-        if any(set(one) != {*self.factors, "replications", "is_met"} for one in self.stopping):
-            raise ValueError("stopping lacks a factor, the replications, or whether the target was met")
+            by_point.setdefault(repr(point), set()).add(one.strategy)
+        if not by_point or any(found != set(self.scenario.strategies) for found in by_point.values()):
+            raise ValueError("intact has not the strategies of the scenario at each factor point")
         return self
 
 

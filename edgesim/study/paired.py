@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.study.design import Shared, same_point
+from edgesim.study.known import Known, known_of, of_difference
 from edgesim.study.load import METRICS
-from edgesim.study.statistics import NOTHING, Estimate, mean
+from edgesim.study.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
 from edgesim.study.summary import UNITS, values_of
 from edgesim.study.weighted import are_equal, pseudo_values
 
@@ -50,10 +51,18 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
         found_there = {position: parts.read(work.of_case(position, is_enumeration=False)) for position in positions}
         values = {position: values_of(*there) for position, there in found_there.items()}
         weights = {position: trials.weight for position, (trials, _) in found_there.items()}
+        known = {position: _known(shared, work, parts, position) for position in positions}
         for first, second in combinations(positions, 2):
             found += [
                 Difference(
-                    second, first, metric, *_compare(*((values[one][metric], weights[one]) for one in (second, first)))
+                    second,
+                    first,
+                    metric,
+                    *_compare(
+                        (values[second][metric], weights[second]),
+                        (values[first][metric], weights[first]),
+                        _prior(shared, (second, first), known, metric, len(weights[first])),
+                    ),
                 )
                 for metric in (*UNITS, *METRICS)
                 if metric in values[first] and metric in values[second]
@@ -61,7 +70,20 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
     return found
 
 
-def _compare(one: Weighted, other: Weighted) -> tuple[Estimate, float]:
+def _known(shared: Shared, work: Work, parts: Parts, position: int) -> Known:
+    """Return what is known of a case, its enumerated outcomes included."""
+    enumerated, accuracy = parts.read(work.of_case(position, is_enumeration=True))
+    return known_of(shared, shared.cases[position]).within(values_of(enumerated, accuracy), enumerated.weight)
+
+
+def _prior(shared: Shared, pair: tuple[int, int], known: dict[int, Known], metric: str, n: int) -> Prior:
+    """Return what is known of a difference; strategies with one deployment do not differ."""
+    one, other = pair
+    is_same = shared.cases[one].prepared == shared.cases[other].prepared
+    return CERTAIN if is_same else of_difference(metric, known[one], known[other], n)
+
+
+def _compare(one: Weighted, other: Weighted, prior: Prior) -> tuple[Estimate, float]:
     """Return the mean of the differences of weighted values, and the correlation.
 
     With importance sampling a value that is missing in one strategy only still counts for the other.
@@ -76,7 +98,7 @@ def _compare(one: Weighted, other: Weighted) -> tuple[Estimate, float]:
         values, others = _spread(values, weights), _spread(others, other_weights)
     differs = len(values) > 1 and np.ptp(values) > 0 and np.ptp(others) > 0
     correlation = float(np.corrcoef(values, others)[0, 1]) if differs else float("nan")
-    return (replace(mean(values - others), n=n) if n else NOTHING), correlation
+    return (replace(mean(values - others, prior), n=n) if n else NOTHING), correlation
 
 
 def _spread(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.learning import Learnt
 from edgesim.engine.program import compile_plan
 from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
@@ -17,7 +18,7 @@ from edgesim.study.executor import clear_error
 from edgesim.study.partial import is_used
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.model import Dataset, Split
     from edgesim.nn.training import TrainedNetwork
     from edgesim.scenario.build import System
 
@@ -54,10 +55,11 @@ class OncePerKey:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A trained network and the samples it was trained on."""
+    """A trained network, the samples it was trained on, and what it reached; None for one that is not trained."""
 
     dataset: Dataset
     trained: TrainedNetwork
+    learnt: Learnt | None = None
 
 
 def load_teacher(system: System, progress: Progress) -> Teacher:
@@ -71,7 +73,12 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
         return Teacher(dataset, untrained(system.model, dataset))
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
-    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained)
+    learnt = _learnt("the network of the workload", trained.metrics["test_accuracy"], dataset.test)
+    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
+
+
+def _learnt(network: str, reached: float, split: Split, teacher: float | None = None) -> Learnt:
+    return Learnt(network, "accuracy", reached, split.largest_share, len(split), teacher)
 
 
 def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
@@ -127,7 +134,9 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
     made = [thing for _, thing in prepared.made]
-    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]))
+    taught = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
+    learnt = (*taught, *(one for _, ready in made for one in ready.learnt))
+    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
     for case in shared.cases:
         reason = why_not(case, shared)
         if case.engine == "array" and reason:
@@ -149,4 +158,19 @@ def _deploy(
         if clear is error:
             raise
         raise clear from error
-    return deployment, Prepared(program, context.dataset.test.labels, is_used(deployment))
+    learnt = _learnt_by(deployment.describe(), subject, context.dataset.test)
+    return deployment, Prepared(program, context.dataset.test.labels, is_used(deployment), learnt)
+
+
+def _learnt_by(facts: Mapping[str, Any], subject: str, test: Split) -> tuple[Learnt, ...]:
+    """Return what the networks of a deployment learnt: all together, and each that was trained for itself."""
+    if "test_accuracy" not in facts:
+        return ()
+    teacher = facts.get("teacher_test_accuracy")
+    members = [
+        (f"student {number} of {subject}", student["test_accuracy"])
+        for number, student in enumerate(facts.get("students", ()), start=1)
+        if "test_accuracy" in student
+    ]
+    reached = [(f"what {subject} trains", facts["test_accuracy"]), *members]
+    return tuple(_learnt(name, value, test, teacher) for name, value in reached)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum, nan, sqrt
+from math import fsum, hypot, inf, isfinite, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+N_ENOUGH = 25
+"""So many events make a mean near enough to normal: Cochran's n > 25 G^2, with G the skewness, for events that are rare and alike."""
+N_SEEN = 3.69
+"""Of events that are expected so many times, -ln 0.025, one is met with the probability 97.5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,48 @@ class Estimate:
 NOTHING = Estimate(nan, nan, nan, 0)
 
 
-def mean(values: NDArray[np.float64]) -> Estimate:
-    r"""Return the mean with Student's interval, m ± t s / sqrt(n).
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is known of a quantity before any of its values is drawn.
+
+    Parameters
+    ----------
+    lowest, highest : between which its values lie.
+    any_strike : probability that anything random strikes in a trial; 0: all values are the same, and that is known.
+    rare_strike : the same of what is so rare that the trials at hand may not have met it.
+    """
+
+    lowest: float = -inf
+    highest: float = inf
+    any_strike: float = 0.0
+    rare_strike: float = 0.0
+
+
+CERTAIN = Prior()
+
+
+def mean(values: NDArray[np.float64], prior: Prior = CERTAIN) -> Estimate:
+    r"""Return the mean with Student's interval, m ± t s / sqrt(n), or a wider one where it would not hold.
 
     m is the mean, s the standard deviation with n - 1, t the 97.5 % point of Student's distribution with n - 1 degrees of
-    freedom. Valid when the values are independent and either normal or many; for few values of a skewed distribution the
-    interval covers less than 95 %. When all values are equal the interval collapses onto the mean: that is right where
-    nothing is random, and says nothing about rare events that were not met. One value has no interval, unless nothing
-    differs, which cannot be seen from one value: low and high are NaN.
+    freedom. It holds when the values are independent and either normal or many; for few values of a skewed distribution it
+    covers less than 95 %. Therefore:
+
+    - Where most values are the same, and the others make up fewer than `N_ENOUGH` events (Kish's effective number of their
+      distances), the interval is `of_few_events`. Where something rare can strike, it is the wider one of the two.
+    - Where all values are the same although something can strike, what was not met in n trials happens with a probability of at
+      most 1 - 0.025^(1/n) (rule of three), and may have the value `Prior.lowest` or `Prior.highest`.
+    - What is so rare that it may not have been met at all (`Prior.rare_strike`, with probability r) widens the interval to
+      [(1 - r) low + r lowest, (1 - r) high + r highest]. It holds whatever such a strike does, so it covers more than 95 %.
+
+    A side without a bound is NaN. When all values are equal and nothing can strike, the interval is the mean. One value has no
+    interval.
+
+    References
+    ----------
+    W. G. Cochran, Sampling Techniques, 3rd ed., Wiley 1977, section 2.15 (when the normal approximation holds). J. A. Hanley,
+    A. Lippman-Hand, If Nothing Goes Wrong, Is Everything All Right?, JAMA 249(13):1743-1745, 1983, doi
+    10.1001/jama.1983.03330370053031 (rule of three).
 
     Examples
     --------
@@ -45,24 +83,107 @@ def mean(values: NDArray[np.float64]) -> Estimate:
     n = len(values)
     if n == 0:
         return NOTHING
+    if n == 1:
+        return Estimate(float(values[0]), nan, nan, 1)
     if np.all(values == values[0]):  # also keeps the rounding of the sum out of a value that is known
-        edge = float(values[0]) if n > 1 else nan
-        return Estimate(float(values[0]), edge, edge, n)
+        middle = float(values[0])
+        unmet = min(prior.any_strike, 1.0 - (0.5 - CONFIDENCE / 2) ** (1 / n))
+        return _widened(Estimate(middle, middle, middle, n), unmet, prior)
+    return _widened(_from_spread(values, has_rare=prior.rare_strike > 0), prior.rare_strike, prior)
+
+
+def _from_spread(values: NDArray[np.float64], *, has_rare: bool) -> Estimate:
+    """Return the mean of values that differ, with the interval that their spread gives."""
+    centre = float(np.median(values))
+    distances = values - centre
+    is_event = distances != 0.0
+    n_events = float(np.sum(np.abs(distances))) ** 2 / float(np.sum(distances**2))
+    is_majority_equal = 2 * np.count_nonzero(is_event) < len(values)
+    if n_events >= N_ENOUGH or not (is_majority_equal or has_rare):
+        return _student(values)
+    few, other = of_few_events(centre, distances[is_event], len(values)), _student(values)
+    if is_majority_equal:
+        return Estimate(other.value, few.low, few.high, few.n)
+    # Student's allows for few values, as gamma distributions do not
+    return Estimate(other.value, min(few.low, other.low), max(few.high, other.high), other.n)
+
+
+def _student(values: NDArray[np.float64]) -> Estimate:
     from scipy.special import stdtrit
 
-    middle = float(np.mean(values))
+    n, middle = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(values, ddof=1)) / sqrt(n)
     return Estimate(middle, middle - half, middle + half, n)
 
 
-def quantile(values: NDArray[np.float64], probability: float) -> Estimate:
+def of_few_events(centre: float, distances: NDArray[np.float64], n: int) -> Estimate:
+    """Return the mean of n values that are all `centre` but for a few, which lie these distances from it.
+
+    The sum of the distances of one sign is that of a Poisson number of events of unequal weight: its interval is Fay and Feuer's,
+    from gamma distributions, which for equal weights is the exact one of a Poisson count. Above it takes in one more event as
+    heavy as the heaviest that was met, so it rather covers more than 95 %. Both signs are joined by the squares of their distances
+    from the estimate (Zou and Donner).
+
+    References
+    ----------
+    M. P. Fay, E. J. Feuer, Confidence intervals for directly standardized rates: a method based on the gamma distribution,
+    Statistics in Medicine 16(7):791-801, 1997. G. Y. Zou, A. Donner, Construction of confidence limits about effect measures: A
+    general approach, Statistics in Medicine 27(10):1693-1702, 2008, doi 10.1002/sim.3095.
+
+    Examples
+    --------
+    One of 100 values is 0, the others 1: between 0.0253 and 5.5716 losses (Poisson) per 100.
+
+    >>> e = of_few_events(1.0, np.array([-1.0]), 100)
+    >>> f"{e.value} {e.low:.6f} {e.high:.6f}"
+    '0.99 0.944284 0.999747'
+    """
+    up, up_low, up_high = _weighted_events(distances[distances > 0])
+    down, down_low, down_high = _weighted_events(-distances[distances < 0])
+    middle = centre + (up - down) / n
+    return Estimate(
+        middle, middle - hypot(up - up_low, down_high - down) / n, middle + hypot(up_high - up, down - down_low) / n, n
+    )
+
+
+def _weighted_events(weights: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the sum of the weights of events, and its interval; 0 where none was met."""
+    if not len(weights):
+        return 0.0, 0.0, 0.0
+    from scipy.special import gammaincinv
+
+    total, squares, heaviest = float(np.sum(weights)), float(np.sum(weights**2)), float(np.max(weights))
+
+    def point(mean: float, variance: float, probability: float) -> float:
+        return float(gammaincinv(mean * mean / variance, probability)) * variance / mean
+
+    low = point(total, squares, 0.5 - CONFIDENCE / 2)
+    return total, low, point(total + heaviest, squares + heaviest**2, 0.5 + CONFIDENCE / 2)
+
+
+def _widened(estimate: Estimate, unmet: float, prior: Prior) -> Estimate:
+    """Return an interval that also holds when, with the probability `unmet`, a value is anything between the bounds."""
+
+    def end(edge: float, bound: float) -> float:
+        if unmet == 0.0:
+            return edge
+        return (1.0 - unmet) * edge + unmet * bound if isfinite(bound) else nan
+
+    low, high = end(estimate.low, prior.lowest), end(estimate.high, prior.highest)
+    # a bound that is known from other values may miss the mean by rounding
+    low = float(np.minimum(np.maximum(low, prior.lowest), estimate.value))
+    high = float(np.maximum(np.minimum(high, prior.highest), estimate.value))
+    return Estimate(estimate.value, low, high, estimate.n)
+
+
+def quantile(values: NDArray[np.float64], probability: float, prior: Prior = CERTAIN) -> Estimate:
     """Return a quantile with an interval made of two order statistics.
 
     The estimate is the smallest value x with at least ``probability * n`` values not above it. The number of values below
     the true quantile is binomial whatever the distribution; the interval runs from the l-th to the u-th smallest value,
     with l and u - 1 the 2.5 % and 97.5 % points of that binomial. It covers at least 95 % for independent values. Too few
     values have no bound on one side, which is then NaN: for the 95th percentile the upper bound needs 72 values. When all
-    values are equal the interval collapses, as for `mean`.
+    values are equal and nothing can strike, the interval is the value.
 
     References
     ----------
@@ -73,7 +194,7 @@ def quantile(values: NDArray[np.float64], probability: float) -> Estimate:
         return NOTHING
     ordered = np.sort(values)
     value = float(np.quantile(ordered, probability, method="inverted_cdf"))
-    if n > 1 and ordered[0] == ordered[-1]:
+    if n > 1 and ordered[0] == ordered[-1] and prior.any_strike == 0.0:
         return Estimate(value, value, value, n)
     from scipy.stats import binom
 

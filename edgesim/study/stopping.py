@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.study.design import PART_OF_FEW, Block, Shared, same_point
+from edgesim.study.known import known_of
 from edgesim.study.summary import summarise, values_of
 
 if TYPE_CHECKING:
@@ -26,12 +27,14 @@ class Stop:
     ----------
     case : position of the first case of the point.
     replications : number of them, for each strategy.
-    is_met : whether the targets were met, or it stopped at the ceiling.
+    is_met : whether the targets were met and everything that can strike did so often enough, or it stopped at the ceiling.
+    rare : what did not strike often enough, in words.
     """
 
     case: int
     replications: int
     is_met: bool
+    rare: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,7 +119,7 @@ class Batches:
         while not (point.n and self._is_met(point)):
             n = next(point.checkpoints, None)
             if n is None:
-                point.stop = Stop(point.cases[0], point.n, is_met=False)
+                point.stop = Stop(point.cases[0], point.n, is_met=False, rare=self._rare(point))
                 return []
             batch = [block for block in point.blocks if point.n <= block.start < n]
             point.n = n
@@ -127,15 +130,27 @@ class Batches:
         point.stop = Stop(point.cases[0], point.n, is_met=True)
         return []
 
+    def _rare(self, point: _Point) -> tuple[str, ...]:
+        """Return what can strike at a factor point and is not expected often enough, in words."""
+        found = (known_of(self._shared, self._shared.cases[case]).rare(point.n) for case in point.cases)
+        return tuple(dict.fromkeys(str(rare) for some in found for rare in some))
+
     def _is_met(self, point: _Point) -> bool:
-        """Return whether all strategies of a factor point meet all targets."""
+        """Return whether all strategies of a factor point meet all targets, and all that can strike has done so often enough."""
+        if self._rare(point):
+            return False
         targets = () if self._stopping is None else self._stopping.targets
         for case in point.cases:
             blocks = [block for block in point.blocks if block.case == case and block.start < point.n]
             drawn, accuracy = self._parts.read(blocks)
             nothing, no_accuracy = self._parts.read(())
             rows = summarise(
-                values_of(drawn, accuracy), drawn.weight, values_of(nothing, no_accuracy), nothing.weight, 0
+                values_of(drawn, accuracy),
+                drawn.weight,
+                values_of(nothing, no_accuracy),
+                nothing.weight,
+                0,
+                known=known_of(self._shared, self._shared.cases[case]),
             )
             found: dict[str, Any] = {row.metric: row.estimate for row in rows}
             for target in targets:

@@ -182,11 +182,18 @@ class Result:
             raise ResultError(f"{error}; {_AGAIN}") from error
 
     def stopping(self) -> pd.DataFrame:
-        """Return how many replications each factor point had and whether its targets were met; no rows without a rule."""
+        """Return how many replications each factor point had, whether its targets were met, and what struck too rarely; no rows without a rule."""
         import pandas as pd
 
-        columns = [*self.factors, "replications", "is_met"]
+        columns = [*self.factors, "replications", "is_met", "rare"]
         return pd.DataFrame(self.manifest.get("stopping", []), columns=columns)
+
+    def rare(self) -> pd.DataFrame:
+        """Return by factor point what can strike, but so rarely that its replications may not have met it."""
+        import pandas as pd
+
+        columns = [*self.factors, "replications", "what"]
+        return pd.DataFrame(self.manifest.get("rare", []), columns=columns)
 
     def engines(self) -> pd.DataFrame:
         """Return which engine simulated the trials of each strategy, how many were left to events, and why."""
@@ -194,6 +201,10 @@ class Result:
 
         columns = ["strategy", "engine", "trials", "by_events", "why"]
         return pd.DataFrame(self.manifest["engines"], columns=columns)
+
+    def doubts(self) -> list[str]:
+        """Return a warning for each trained network that is no better than chance or far below its teacher."""
+        return [str(one["warning"]) for one in self.manifest["learnt"] if one["warning"]]
 
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""

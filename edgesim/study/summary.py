@@ -14,6 +14,7 @@ from edgesim.study.weighted import are_equal, n_effective, weighted_mean, weight
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.study.known import Known
     from edgesim.study.trials import Trials
 
 UNITS = {
@@ -63,6 +64,8 @@ def summarise(
     enumerated: dict[str, NDArray[np.float64]],
     probabilities: NDArray[np.float64],
     peak_memory_byte: int,
+    *,
+    known: Known,
 ) -> list[Row]:
     """Return the rows of one case.
 
@@ -76,35 +79,38 @@ def summarise(
     enumerated : the same of all possible outcomes; empty arrays when they were not enumerated.
     probabilities : of the outcomes.
     peak_memory_byte : of the device that needs most.
+    known : what is known of the case besides.
     """
     is_answered = ~np.isnan(drawn["latency"])
     exact_latency_s = enumerated["latency"]
     can_answer = ~np.isnan(exact_latency_s) & (probabilities > 0)
     answer_weights = probabilities[can_answer]
+    known = known.within(enumerated, probabilities)
     rows = []
     for metric in (*UNITS, *(name for name in drawn if name not in UNITS)):
         values, exact = drawn.get(metric, drawn["latency"]), nan
+        prior = known.prior(metric, len(weights))
         if metric in drawn and metric not in enumerated:  # of trials under load, which are never enumerated
-            estimate = weighted_mean(values, weights)
+            estimate = weighted_mean(values, weights, prior)
         elif metric == "latency":
-            estimate = weighted_mean(values, weights)
+            estimate = weighted_mean(values, weights, prior)
             exact = exact_mean(exact_latency_s[can_answer], answer_weights)
         elif metric == "latency_p95":
-            estimate = weighted_quantile(values, weights, P95)
+            estimate = weighted_quantile(values, weights, P95, prior)
             exact = exact_quantile(exact_latency_s[can_answer], answer_weights, P95)
         elif metric == "accuracy":
             if np.isnan(values).all():
                 continue  # nothing was asked
-            estimate, exact = weighted_mean(values, weights), exact_mean(enumerated[metric], probabilities)
+            estimate, exact = weighted_mean(values, weights, prior), exact_mean(enumerated[metric], probabilities)
         elif metric == "answered":
             values = is_answered.astype(np.float64)
-            estimate = share(is_answered) if are_equal(weights) else weighted_mean(values, weights)
+            estimate = share(is_answered) if are_equal(weights) else weighted_mean(values, weights, prior)
             exact = exact_mean(can_answer.astype(np.float64), probabilities)
         elif metric == "peak_memory":
             exact = float(peak_memory_byte)
             estimate = Estimate(exact, exact, exact, len(is_answered))
         else:
-            estimate, exact = weighted_mean(values, weights), exact_mean(enumerated[metric], probabilities)
+            estimate, exact = weighted_mean(values, weights, prior), exact_mean(enumerated[metric], probabilities)
         is_known = ~np.isnan(values) if metric != "peak_memory" else slice(None)
         rows.append(Row(metric, estimate, exact, n_effective(weights[is_known])))
     return rows

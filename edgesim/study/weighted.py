@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.statistics import CONFIDENCE, NOTHING, Estimate, mean, quantile
+from edgesim.study.statistics import CERTAIN, CONFIDENCE, NOTHING, Estimate, Prior, mean, quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,17 +71,20 @@ def pseudo_values(values: NDArray[np.float64], weights: NDArray[np.float64]) -> 
     return ratio + here * (filled - ratio) / float(np.mean(here))
 
 
-def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Estimate:
-    """Return the mean of weighted values with Student's interval over `pseudo_values`; gaps (NaN) count as no value."""
+def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64], prior: Prior = CERTAIN) -> Estimate:
+    """Return the mean of weighted values with the interval of a mean of `pseudo_values`; gaps (NaN) count as no value."""
     n_known = int(np.count_nonzero(~np.isnan(values)))
-    return replace(mean(pseudo_values(values, weights)), n=n_known) if n_known else NOTHING
+    return replace(mean(pseudo_values(values, weights), prior), n=n_known) if n_known else NOTHING
 
 
-def weighted_quantile(values: NDArray[np.float64], weights: NDArray[np.float64], probability: float) -> Estimate:
+def weighted_quantile(
+    values: NDArray[np.float64], weights: NDArray[np.float64], probability: float, prior: Prior = CERTAIN
+) -> Estimate:
     """Return a quantile of weighted values: the smallest value with at least that share of the weight not above it.
 
     Without weights as `edgesim.study.statistics.quantile`. Otherwise the interval holds the quantiles at the ends of the
-    interval of the share itself, whose error is that of a ratio estimator.
+    interval of the share itself, whose error is that of a ratio estimator; where no value is above the quantile, that of a share of
+    `n_effective` values.
 
     References
     ----------
@@ -91,7 +94,7 @@ def weighted_quantile(values: NDArray[np.float64], weights: NDArray[np.float64],
     is_known = ~np.isnan(values)
     known, own = values[is_known], weights[is_known]
     if are_equal(own):
-        return quantile(known, probability)
+        return quantile(known, probability, prior)
     order = np.argsort(known, kind="stable")
     known, own = known[order], own[order]
     shares = np.cumsum(own) / np.sum(own)
@@ -106,6 +109,9 @@ def weighted_quantile(values: NDArray[np.float64], weights: NDArray[np.float64],
 
     reached = float(np.sum(own[known <= value]) / np.sum(own))
     errors = own * ((known <= value) - reached) / float(np.mean(own))
-    half = float(ndtri(0.5 + CONFIDENCE / 2)) * float(np.std(errors, ddof=1)) / sqrt(len(known))
+    error = float(np.std(errors, ddof=1)) / sqrt(len(known))
+    if error == 0.0:  # nothing above was met, which says little
+        error = sqrt(probability * (1 - probability) / n_effective(own))
+    half = float(ndtri(0.5 + CONFIDENCE / 2)) * error
     low, high = probability - half, probability + half
     return Estimate(value, at(low) if low > 0 else nan, at(high) if high < 1 else nan, len(known))

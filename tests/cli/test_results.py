@@ -71,6 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     done |= {
         "deployments": [],
         "engines": [],
+        "learnt": [],
         "intact": [{"level": 0, "strategy": "toy", "outcome": "completed"}],
         "files": file_entries(place),
     }

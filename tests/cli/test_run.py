@@ -76,7 +76,7 @@ topology:
 workload:
   dataset: digits
   model: small-cnn
-  training: {epochs: 1}
+  training: {epochs: 1, batch_size: 16, learning_rate: 0.02}
   source: hub
   sink: hub
   deadline: 2 s
@@ -192,6 +192,21 @@ def test_json_is_one_document_and_nothing_else(
     manifest = json.loads(Path("out dir/manifest.json").read_text())
     assert (manifest["seed"], manifest["replications"]) == (3, 7)
     assert manifest["command"] == "edgesim run halves.yaml --replications 7 --seed 3 --output 'out dir'"
+
+
+def test_a_network_that_learnt_nothing_is_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A single step of training: in the terminal, in JSON, in the manifest and in the report, with what to try."""
+    Path("halves.yaml").write_text(SCENARIO.replace("batch_size: 16", "batch_size: 2000"))
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--json", "-q", "--workers", "1", "--replications", "2") == 0
+    out, err = capsys.readouterr()
+    assert "warning: the network of the workload is no better than chance: accuracy" in err
+    assert "try more `epochs`" in err
+    (warning,) = json.loads(out)["warnings"]
+    (entry,) = json.loads(Path("results/halves/manifest.json").read_text())["learnt"]
+    assert (entry["warning"], entry["score"], entry["n_samples"]) == (warning, "accuracy", 360)
+    assert warning in Path("results/halves/report.html").read_text()
 
 
 def test_quiet_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

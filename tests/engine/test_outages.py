@@ -6,6 +6,7 @@ The system: w1 computes for 10 ms, sends 10 kB over 10 Mbit/s (8 ms) with 5 ms o
 from __future__ import annotations
 
 import math
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
 from edgesim.domain.topology import Device, DeviceProfile, Link, OnOutage, Sharing, Topology
 from edgesim.engine.outages import Downtime, Downtimes
-from edgesim.engine.program import compile_plan
+from edgesim.engine.program import Program, compile_plan
 from edgesim.engine.simulation import simulate, trace
+from edgesim.errors import PlanError
+from edgesim.failures.on_off import OnOff
 from edgesim.network.transport import Tcp
+from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")
 SHARINGS: tuple[Sharing, ...] = ("fifo", "fair")
@@ -279,7 +283,7 @@ def test_downtime_is_the_union_of_its_outages(
     outages = [Outage("x", float(a), float(a + b)) for a, b in fixed]
     source = [Outage("x", float(a), float(a + b)) for a, b in sorted(drawn)]
     is_down = [any(o.start_s <= t < o.end_s for o in (*outages, *source)) for t in range(50)]
-    downtime = Downtime(outages, [iter(source)])
+    downtime = Downtime(outages, [iter(source)], iter(range(100)))
     end = start + length
     down = [t for t in range(start, max(end, start + 1)) if is_down[t]]
     assert downtime.first_s(start, end) == (down[0] if down else math.inf)
@@ -319,3 +323,80 @@ def test_a_receiver_takes_power_until_it_goes_down(sharing: Sharing, down_s: flo
     [record] = run(Outage("hub", down_s, 0.030), sharing=sharing)
     assert is_lost(record, 10_000)
     assert record.energy_j == pytest.approx(energy_j)
+
+
+# ---- outages that come again and again, and what takes absurdly long
+
+
+def slow_pair(sharing: Sharing, on_outage: OnOutage, bandwidth_bit_per_s: float, work_s: float) -> Program:
+    """a computes for `work_s` and sends 1 kB to b."""
+    steps = (
+        Compute("c", "a", (LayerWork("x", "conv", work_s, 0),)),
+        Transfer("t", "a", "b", 1000, "x", "result", ("c",)),
+        Compute("e", "b", (), ("t",)),
+    )
+    devices = (Device("a", PROFILE, sharing=sharing, on_outage=on_outage), Device("b", PROFILE))
+    link = Link("a->b", "a", "b", bandwidth_bit_per_s, sharing=sharing, on_outage=on_outage)
+    return compile_plan(Plan(steps, "e", {}), Topology(devices, (link,)), WorkIsTime())
+
+
+def again_and_again(program: Program, target: str, mean_s: float = 1.0, **options: Any) -> RequestRecord:
+    """Simulate one request while a target fails and is repaired every `mean_s` or so."""
+    streams = Streams(1).replication(0)
+    topology = Topology(program.devices, tuple(hop.link for hops in program.hops for hop in hops))
+    renewals = [OnOff(mean_s, mean_s, target).renewals(topology, streams)]
+    (record,) = simulate(program, renewals=renewals, streams=streams, **options)
+    return record
+
+
+@pytest.mark.parametrize("sharing", ["fifo", "fair"])
+@pytest.mark.parametrize("bandwidth_bit_per_s", [1e-9, 1e-300])
+def test_a_message_that_takes_for_ever_is_lost_with_the_next_failure(
+    sharing: Sharing, bandwidth_bit_per_s: float
+) -> None:
+    """8,000 s / 1e-9 of sending: the first failure of the link ends it, and no more of them are drawn than that."""
+    record = again_and_again(slow_pair(sharing, "lost", bandwidth_bit_per_s, 0.5), "a->b")
+    assert record.outcome == "failed"
+    assert 0.5 < record.energy_j < 100
+
+
+@pytest.mark.parametrize(
+    ("sharing", "on_outage", "target", "bandwidth_bit_per_s", "work_s"),
+    [
+        ("fifo", "resume", "a->b", 1e-9, 0.5),  # goes on, again and again
+        ("fair", "resume", "a->b", 1e-9, 0.5),
+        ("fifo", "lost", "b", 1e-9, 0.5),  # the receiver comes and goes while the message is sent
+        ("fair", "lost", "b", 1e-9, 0.5),
+        ("fifo", "resume", "a", 1e6, 1e15),
+        ("fair", "resume", "a", 1e6, 1e15),
+    ],
+)
+def test_what_would_meet_endless_failures_is_refused_in_little_memory(
+    monkeypatch: pytest.MonkeyPatch,
+    sharing: Sharing,
+    on_outage: OnOutage,
+    target: str,
+    bandwidth_bit_per_s: float,
+    work_s: float,
+) -> None:
+    """Memory per outage is bounded by a few numbers; a refusal says what went down, how often, and what to do."""
+    monkeypatch.setattr("edgesim.engine.outages._MOST_DRAWN", 4000)
+    program = slow_pair(sharing, on_outage, bandwidth_bit_per_s, work_s)
+    tracemalloc.start()
+    with pytest.raises(PlanError, match=f"'{target}' and others went down 4,000 times .* takes far longer"):
+        again_and_again(program, target)
+    assert tracemalloc.get_traced_memory()[1] < 400_000
+    tracemalloc.stop()
+
+
+def test_failures_without_time_between_them_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time does not pass, however many are drawn."""
+    monkeypatch.setattr("edgesim.engine.outages._MOST_DRAWN", 4000)
+    with pytest.raises(PlanError, match="went down 4,000 times"):
+        again_and_again(slow_pair("fifo", "resume", 1e6, 1.0), "a", 1e-300)
+
+
+def test_a_horizon_ends_what_takes_for_ever() -> None:
+    """Nothing is drawn beyond the horizon but the outage that follows."""
+    record = again_and_again(slow_pair("fair", "resume", 1e-9, 0.5), "a->b", horizon_s=100.0)
+    assert record.outcome == "unfinished"

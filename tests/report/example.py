@@ -76,6 +76,7 @@ def example(folder: Path) -> Result:
         "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
         "platform": {"system": "Linux", "machine": "x86_64", "processors": 2},
         "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact, "files": [],
+        "learnt": [{"network": "nonn", "warning": "strategy 'nonn' <learnt> too little"}],
         "engines": [{"strategy": name, "engine": "array", "trials": 200, "by_events": 0, "why": ""} for name in STRATEGIES],
         "scenario": scenario.resolved(),
     }  # fmt: skip

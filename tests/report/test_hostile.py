@@ -152,7 +152,7 @@ def test_odd_numbers_are_drawn(factor: float, result: Example) -> None:
         (lambda about: about["intact"][0].pop("lost_devices"), "intact lacks a factor"),
         (lambda about: about["intact"][0].update(energy="much"), "metrics that are no numbers"),
         (lambda about: about["intact"][0].update(energy=1e300), "less than or equal"),
-        (lambda about: about.update(stopping=[{"a": 1}]), "stopping lacks a factor"),
+        (lambda about: about.update(stopping=[{"a": 1}]), "stopping.0.replications"),
         (lambda about: about.update(question="\x1b]0;x\x07"), "'question' has characters that are not printable"),
         (lambda about: about["scenario"].update({"\x9b2J": 1}), r"\\x9b2J' has characters that are not printable"),
         (lambda about: about.update(files=[{"name": "../x", "size_byte": 0, "sha256": ""}]), "outside of the result folder"),

@@ -66,6 +66,13 @@ def read(text: str) -> Reader:
     return reader
 
 
+def test_networks_that_learnt_too_little_are_told_above_the_tables(tmp_path: Path) -> None:
+    """As text: what stands in the manifest is escaped."""
+    text = page(example(tmp_path / "example"))
+    told = text.index("strategy &#39;nonn&#39; &lt;learnt&gt; too little")
+    assert text.index('id="results"') < told < text.index('id="table-1"')
+
+
 def test_it_holds_everything_a_reader_asks_for(text: str) -> None:
     """Question, tables, eight figures and a timeline each, assumptions, how to repeat and cite."""
     shown = html.unescape(text)

@@ -48,7 +48,8 @@ def _toys(monkeypatch: pytest.MonkeyPatch):
         ends = (system.topology, system.source_id, system.sink_id)
         return DeploymentContext(*ends, None, "", "", dataset, None, Roofline(), system.seed, progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(prepare, "load_teacher", lambda _system, _progress: None)
+    teacher = prepare.Teacher(None, None)  # type: ignore[arg-type]
+    monkeypatch.setattr(prepare, "load_teacher", lambda _system, _progress: teacher)
     monkeypatch.setattr(prepare, "context_of", context)
     yield
     STRATEGIES.remove("toy")

@@ -1,0 +1,60 @@
+"""Whether trained networks learnt something; the bounds by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgesim.domain.learning import Learnt
+from edgesim.domain.model import Split
+from edgesim.study.prepare import _learnt_by
+
+
+def learnt(reached: float, teacher: float | None = None, *, chance: float = 0.5, n_samples: int = 100) -> Learnt:
+    """A network on 100 samples of two equally frequent classes."""
+    return Learnt("it", "accuracy", reached, chance, n_samples, teacher)
+
+
+@pytest.mark.parametrize(
+    ("one", "is_chance"),
+    [
+        (learnt(0.59), True),  # 0.5 + 1.96 x 0.05 = 0.598
+        (learnt(0.6), False),
+        (learnt(0.52, n_samples=10_000), False),  # 0.5098
+        (learnt(1 / 3, chance=1 / 3, n_samples=60), True),
+        (learnt(1.0, chance=1.0), True),  # one class: there is nothing to learn
+    ],
+    ids=repr,
+)
+def test_chance_is_what_one_network_in_forty_exceeds_by_chance(one: Learnt, is_chance: bool) -> None:  # noqa: FBT001
+    """The normal bound of the share of the most frequent class."""
+    assert one.is_chance is is_chance
+    assert ("no better than chance" in one.warning) is is_chance
+
+
+def test_far_below_is_less_than_half_of_the_gain() -> None:
+    """The teacher gains 0.4 over chance: 0.69 is less than half of that, 0.71 is not."""
+    assert "far below its teacher: accuracy 69.0%, chance 50.0%, its teacher 90.0%" in learnt(0.69, 0.9).warning
+    assert "`beta`" in learnt(0.69, 0.9).warning
+    assert learnt(0.71, 0.9).warning == ""
+    assert learnt(0.71).warning == ""
+
+
+def test_chance_is_the_share_of_the_most_frequent_label() -> None:
+    """Three of four."""
+    split = Split(np.zeros((4, 1, 1, 1), np.float32), np.array([2, 0, 2, 2]))
+    assert split.largest_share == 0.75
+
+
+def test_members_are_judged_for_themselves() -> None:
+    """Of an ensemble, one member learnt nothing, which the mean of all hides."""
+    split = Split(np.zeros((100, 1, 1, 1), np.float32), np.arange(100) % 2)
+    facts = {
+        "test_accuracy": 0.9,
+        "teacher_test_accuracy": 0.95,
+        "students": [{"test_accuracy": 0.9}, {"test_accuracy": 0.5}],
+    }
+    found = _learnt_by(facts, "strategy 'ensemble'", split)
+    assert [bool(one.warning) for one in found] == [False, False, True]
+    assert found[2].network == "student 2 of strategy 'ensemble'"
+    assert _learnt_by({"device": "hub"}, "strategy 'single'", split) == ()
