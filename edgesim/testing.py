@@ -267,10 +267,6 @@ def _check_outages(outages: Sequence[Outage], topology: Topology) -> None:
             outage.target_id in targets,
             f"an outage names {outage.target_id!r}, which is no device or link of the topology",
         )
-        _check(
-            0 <= outage.start_s <= outage.end_s,
-            f"the outage of {outage.target_id!r} lasts from {outage.start_s} s to {outage.end_s} s",
-        )
 
 
 def _check_places(plan: Plan, topology: Topology) -> None:

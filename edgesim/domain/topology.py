@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from edgesim.domain.bounds import all_of, finite, named, not_negative, one_of, positive, whole
 from edgesim.domain.routing import Routing, ShortestRoutes
 from edgesim.errors import PlanError
 
@@ -73,6 +74,25 @@ class DeviceProfile:
     receive_w: float
     source: str
 
+    def __post_init__(self) -> None:
+        named("a device profile", name=self.name)
+        subject = f"device profile {self.name!r}"
+        positive(
+            subject, memory_bandwidth_byte_per_s=self.memory_bandwidth_byte_per_s, **_rates(subject, self.flop_per_s)
+        )
+        not_negative(
+            subject, layer_overhead_s=self.layer_overhead_s, memory_byte=self.memory_byte, idle_w=self.idle_w, busy_w=self.busy_w,
+            transmit_w=self.transmit_w, receive_w=self.receive_w,
+        )  # fmt: skip
+
+
+def _rates(subject: str, flop_per_s: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates of operator classes, each by the name under which a refusal shows it."""
+    unknown = [name for name in flop_per_s if name not in OPERATORS]
+    if unknown or not flop_per_s:
+        raise PlanError(f"{subject} has flop_per_s of {unknown or 'nothing'}; expected some of {', '.join(OPERATORS)}")
+    return {f"flop_per_s of {name}": rate for name, rate in flop_per_s.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -97,8 +117,14 @@ class Device:
     on_outage: OnOutage = "lost"
 
     def __post_init__(self) -> None:
-        if self.n_cores < 1:
-            raise PlanError(f"device {self.device_id!r} has {self.n_cores} cores; it needs at least 1")
+        named("a device", device_id=self.device_id)
+        subject = f"device {self.device_id!r}"
+        whole(subject, 1, n_cores=self.n_cores)
+        one_of(subject, Sharing, sharing=self.sharing)
+        one_of(subject, OnOutage, on_outage=self.on_outage)
+        if self.position_m is not None:
+            x_m, y_m = self.position_m
+            finite(subject, **{"position_m x": x_m, "position_m y": y_m})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +147,9 @@ class Medium:
     rate_at: ChangingRate | None = None
 
     def __post_init__(self) -> None:
+        named("a medium", medium_id=self.medium_id)
+        one_of(f"medium {self.medium_id!r}", Sharing, sharing=self.sharing)
+        finite(f"medium {self.medium_id!r}", contention=self.contention)
         if self.contention < 0 or (self.contention > 0 and self.sharing == "fair"):
             raise PlanError(
                 f"medium {self.medium_id!r} has contention {self.contention} and sharing {self.sharing!r}; contention is at "
@@ -162,6 +191,18 @@ class Link:
     on_outage: OnOutage = "lost"
     rate_at: ChangingRate | None = None
 
+    def __post_init__(self) -> None:
+        named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
+        subject = f"link {self.link_id!r}"
+        if self.src_id == self.dst_id:
+            raise PlanError(f"{subject} goes from {self.src_id!r} to itself; its ends must differ")
+        positive(subject, bandwidth_bit_per_s=self.bandwidth_bit_per_s)
+        not_negative(subject, latency_s=self.latency_s, message_overhead_s=self.message_overhead_s)
+        whole(subject, 1, mtu_byte=self.mtu_byte)
+        whole(subject, 0, header_byte=self.header_byte)
+        one_of(subject, Sharing, sharing=self.sharing)
+        one_of(subject, OnOutage, on_outage=self.on_outage)
+
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""
         return max(1, -(-size_byte // self.mtu_byte))
@@ -202,6 +243,10 @@ class Topology:
     _searches: dict[str, _Search | ShortestRoutes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        all_of("a topology", Device, devices=self.devices)
+        all_of("a topology", Link, links=self.links)
+        all_of("a topology", Medium, media=self.media)
+        one_of("a topology", Forwarding, forwarding=self.forwarding)
         for kind, ids in (
             ("device", [device.device_id for device in self.devices]),
             ("link", [link.link_id for link in self.links]),

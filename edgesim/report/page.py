@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import metric_named
-from edgesim.errors import ResultError, UnknownNameError
+from edgesim.errors import UnknownNameError
+from edgesim.files import write_text
 from edgesim.registry import REGISTRIES
 from edgesim.report.assumptions import assumptions
 from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
-from edgesim.report.style import figure_of, unlinked, words
+from edgesim.report.style import figure_of, words
 from edgesim.report.svg import inline_svg
 from edgesim.report.table import tables
 from edgesim.report.templates import render
@@ -55,14 +56,8 @@ def write_page(result: Result, path: Path | None = None) -> Path:
     ResultError
         When the result lacks something, because it is of an older version, or the file cannot be written.
     """
-    text = page(result)
-    if path is None:
-        path = result.folder / REPORT
-        unlinked(path)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"the report cannot be written to {path}: {error.strerror or error}") from error
+    path = path or result.folder / REPORT
+    write_text(path, page(result))
     return path
 
 

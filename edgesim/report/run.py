@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.report.page import write_page
 from edgesim.report.result import Result
-from edgesim.report.style import figure_of, save, unlinked
+from edgesim.report.style import figure_of, save
 from edgesim.study import run as study
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def run(
 def illustrate(study_result: store.Result) -> None:
     """Draw the two figures that answer most questions into a result's folder, and write the report beside them."""
     result = Result(study_result.folder)
-    for path in (*result.folder.glob("*.png"), *result.folder.glob("*.svg")):
-        unlinked(path)
     save(figure_of(result.plot_tradeoff()), result.folder / "tradeoff")
     if result.factors:
         save(figure_of(result.plot_resilience()), result.folder / "resilience")

@@ -173,6 +173,9 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
+        if any(rate is not None for rate in rates):
+            reason = reason or "the rates of links change with time"
         if reason:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"

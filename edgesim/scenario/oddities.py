@@ -15,6 +15,7 @@ from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.problems import Problem
+from edgesim.scenario.recorded_files import late_recordings
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def oddities(scenario: Scenario) -> list[Problem]:
         *_deadline(system),
         *_slow_routes(scenario, system),
         *_recorded(system),
+        *late_recordings(scenario),
         *_warm_up(scenario, system),
         *_unused(scenario, system),
     ]

@@ -12,7 +12,8 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from edgesim.errors import ResultError, visible
-from edgesim.study.parts import NOT_WHOLE, write_text
+from edgesim.files import write_text
+from edgesim.study.parts import NOT_WHOLE
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.summary import UNITS
 from edgesim.untrusted import hidden_in
@@ -193,7 +194,7 @@ def digest_of(made_by: Mapping[str, Any]) -> str:
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.study.parts.replacing`."""
+    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.files.replacing`."""
     text = json_text({**content, SEAL: OPEN_SEAL})
     write_text(folder / MANIFEST, sealed(text.encode()).decode())
 
