@@ -189,8 +189,9 @@ _FORMS: dict[object, type[_Form]] = {"unfinished": _Started, "complete": _Comple
 
 
 def digest_of(made_by: Mapping[str, Any]) -> str:
-    """Return one short text for what determines the results, which stands in each part."""
-    return sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+    """Return one short text for what determines the results, which stands in each part; it is the same wherever files lie."""
+    known = {key: value for key, value in made_by.items() if key != "scenario"}  # its hash is among them
+    return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
