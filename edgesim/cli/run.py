@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.code import AllowCode
-from edgesim.cli.interrupts import INTERRUPTED
+from edgesim.cli.interrupts import farewell
+from edgesim.cli.validate import odd_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,28 +83,28 @@ def run(  # noqa: PLR0917 - typer passes options by name
 
     check_executor(executor, scheduler)
     scenario = Scenario.load(file, allow_code=allow_code)
+    if not quiet:
+        for finding in odd_findings(file, scenario):
+            sys.stderr.write(f"warning: {finding}\n")
 
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
     was_there = finished_before(scenario, output)
-    try:
-        result = run_study(
-            scenario,
-            workers=workers,
-            output=output,
-            replications=replications,
-            seed=seed,
-            scheduler=scheduler,
-            fresh=fresh,
-            check_invariants=check_invariants,
-            progress=None if quiet else progress_on_stderr(),
-            command=command,
-        )
-    except KeyboardInterrupt:
-        sys.stderr.write(f"edgesim: interrupted; what is finished is kept, go on with\n  {command}\n")
-        raise typer.Exit(INTERRUPTED) from None
+    farewell.append(f"what is finished is kept, go on with\n  {command}")
+    result = run_study(
+        scenario,
+        workers=workers,
+        output=output,
+        replications=replications,
+        seed=seed,
+        scheduler=scheduler,
+        fresh=fresh,
+        check_invariants=check_invariants,
+        progress=None if quiet else progress_on_stderr(),
+        command=command,
+    )
     if was_there and not fresh and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:
