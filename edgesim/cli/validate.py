@@ -37,7 +37,7 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
                     )
         else:
             found[str(path)] = ()
-            odd[str(path)] = _oddities(path, scenario, is_deep=is_deep)
+            odd[str(path)] = odd_findings(path, scenario, is_deep=is_deep)
             if not is_json:
                 typer.echo(f"{visible(str(path))}: valid, {_size(scenario)}")
                 for finding in odd[str(path)]:
@@ -55,7 +55,7 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
     return INCOMPLETE if any(found.values()) else DONE
 
 
-def _oddities(path: Path, scenario: Scenario, *, is_deep: bool) -> tuple[Finding, ...]:
+def odd_findings(path: Path, scenario: Scenario, *, is_deep: bool = False) -> tuple[Finding, ...]:
     """Return what is legal but odd, with its place in the file."""
     from edgesim.scenario.check import locate
     from edgesim.scenario.extend import read_with_bases

@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt, Le
 from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
 
 Optimizer = Literal["sgd", "adamw"]
-Augmentation = Literal["none", "flip", "shift", "flip-and-shift"]
 NormalisedOver = Literal["whole", "part"]
 
 

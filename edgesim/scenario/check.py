@@ -18,6 +18,7 @@ from edgesim.scenario.graph_files import with_graph_file
 from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.permission import excused, withheld
+from edgesim.scenario.places import with_absolute_places
 from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
@@ -70,7 +71,7 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     data, undone = with_failures(data, source)
     data, untimed = _with_trace_file(data, source)
     problems += [*unread, *unreadable, *undone, *untimed]
-    data = complete(data)
+    data = with_absolute_places(form, complete(data), source)
     result, wrong = _problems(data, form)
     problems += wrong
     problems += _sweep(data, form, wrong, result)
@@ -173,6 +174,9 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
+        if any(rate is not None for rate in rates):
+            reason = reason or "the rates of links change with time"
         if reason:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"

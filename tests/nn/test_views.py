@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from edgesim.domain.samples import Dataset, Samples
 from edgesim.domain.training import Training
+from edgesim.errors import DataError
 from edgesim.nn.augmentations import OF_IMAGES
 from edgesim.nn.views import Views
 from edgesim.tasks.classification import Classification
@@ -60,3 +62,9 @@ def test_a_view_is_always_the_same() -> None:
     assert not torch.equal(first.whole(1, 10)["images"], first.whole(2, 10)["images"])
     assert [first.of_epoch(epoch) for epoch in range(1, 8)] == [0, 1, 2, 0, 1, 2, 0]
     assert not torch.equal(first.whole(1, 10)["images"], Views(DATA, training, seed=2).whole(1, 10)["images"])
+
+
+def test_an_augmentation_that_the_data_set_does_not_know() -> None:
+    """The message lists those that it knows."""
+    with pytest.raises(DataError, match="noise has no augmentation 'rotate'; it has none, flip, shift, flip-and-shift"):
+        Views(DATA, Training(augmentation="rotate"), seed=1)

@@ -16,6 +16,7 @@ from edgesim.rng import Streams
 from edgesim.scenario.build import build
 from edgesim.scenario.graphs import topology_data, write_graph
 from edgesim.scenario.json_schema import json_schema
+from edgesim.scenario.oddities import oddities
 from edgesim.scenario.schema import Scenario
 from edgesim.scenario.source import read_text
 
@@ -223,3 +224,22 @@ def test_wrong_failures_are_findings(failure: str, message: str) -> None:
     with pytest.raises(ScenarioError) as caught:
         Scenario.from_text(text() + f"failures: {{log: {failure}}}\n")
     assert message in str(caught.value)
+
+
+def test_times_of_day_are_warned_of(tmp_path: Path) -> None:
+    """A recording that begins long after 0 would change nothing in a trial; `start: first` mends it."""
+    content = "time,rate [Mbit/s]\n1285837093.1,1\n1285837094.1,2\n1285837095.1,3\n"
+    for options, n_odd in (("", 1), (", start: first", 0)):
+        found = oddities(Scenario.load(write(tmp_path, content, f"{{file: cell.csv{options}}}")))
+        assert [one.path for one in found] == [("topology", "links", 1, "rate_at")] * n_odd
+    log = "time device factor\n7e4 w1 2\n7.1e4 w1 1\n7.2e4 w2 4\n"
+    found = oddities(Scenario.load(with_failures(tmp_path, log, "{type: slowdowns, file: log.csv}")))
+    assert [one.path for one in found] == [("failures", "log")]
+
+
+def test_the_array_engine_is_refused_where_rates_or_speeds_change() -> None:
+    slow = "failures: {slowdowns: {steps: [{devices: w1, time: 1 s, factor: 4}]}}\n"
+    plain = TEXT.replace(", rate_at: LINK", "").replace(", rate_at: MEDIUM", "")
+    for written, reason in ((text(), "the rates of links change"), (plain + slow, "changes the speed of devices")):
+        with pytest.raises(ScenarioError, match=reason):
+            Scenario.from_text(written + "engine: array\n")
