@@ -19,7 +19,8 @@ def show(
         ),
     ] = None,
     export: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the topology as .graphml or node-link .json instead.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the topology as .graphml, .gml or node-link .json instead."),
     ] = None,
     allow_code: AllowCode = False,
 ) -> None:
@@ -40,9 +41,10 @@ def show(
     system = build(scenario)
     written = export or output or Path(f"{scenario.name}-topology.png")
     if export is not None:
-        from edgesim.scenario.graphs import SUFFIXES, write_graph
+        from edgesim.scenario.graph_files import SUFFIXES
+        from edgesim.scenario.graphs import write_graph
 
-        if export.suffix not in SUFFIXES:
+        if export.suffix.lower() not in SUFFIXES:
             raise typer.BadParameter(f"{export.name} is none of {', '.join(SUFFIXES)}", param_hint="--export")
         write_graph(system.topology, export)
     else:

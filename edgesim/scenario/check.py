@@ -14,6 +14,7 @@ from edgesim.recorded import read_recorded
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
 from edgesim.scenario.build import build_topology
+from edgesim.scenario.graph_files import with_graph_file
 from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.permission import excused, withheld
@@ -53,7 +54,7 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     Raises
     ------
     ScenarioError
-        With every finding, in order of line, when there is one.
+        With every finding, file by file in order of line, when there is one.
     """
     hidden = [*hidden_in(source.data)]
     if hidden:
@@ -62,19 +63,24 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
-    data, unreadable = _with_topology_file(data, source)
+    data, graph, unreadable = with_graph_file(data, source)
     data, untimed = _with_trace_file(data, source)
-    unreadable += untimed
-    problems += unreadable
+    problems += [*unreadable, *untimed]
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
     problems += _sweep(data, form, wrong)
     problems = excused(problems, codes)
-    findings = {*source.findings, *(locate(problem, source) for problem in problems)}
+    elsewhere = [problem for problem in problems if not graph.holds(problem)]
+    in_graph = graph.findings([problem for problem in problems if graph.holds(problem)])
+    findings = {*source.findings, *(locate(problem, source) for problem in elsewhere), *in_graph}
     if result is None or findings:
-        raise ScenarioError(tuple(sorted(findings, key=lambda one: (one.line, one.column, str(one.path), one.message))))
+        raise ScenarioError(tuple(sorted(findings, key=lambda one: (one.file != source.file, one.file, *_place(one)))))
     return result
+
+
+def _place(finding: Finding) -> tuple[int, int, str, str]:
+    return finding.line, finding.column, str(finding.path), finding.message
 
 
 def locate(problem: Problem, source: Source) -> Finding:
@@ -145,6 +151,8 @@ def _problems(data: dict[str, Any], form: type[Scenario]) -> tuple[Scenario | No
 
 def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
     """Let the plug-ins that can say so check whether the topology allows them."""
+    if scenario.topology.file is not None:  # it could not be read as a whole
+        return
     topology = build_topology(scenario.topology, scenario.profiles, scenario.seed)
     for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
         for label, plugin in plugins.items():
@@ -171,33 +179,6 @@ def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, An
         return data
     names = [absolute(name, source.folder_of(("plugins",))) if isinstance(name, str) else name for name in plugins]
     return data | {"plugins": names}
-
-
-def _with_topology_file(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:
-    """Put devices and links of a graph file behind those that the scenario lists, so that it needs the file no more."""
-    topology = data.get("topology")
-    if not isinstance(topology, dict) or topology.get("file") is None:
-        return data, []
-    from edgesim.scenario.graphs import read_graph
-
-    place: DataPath = ("topology", "file")
-    rest = {key: value for key, value in topology.items() if key != "file"}
-    named = topology["file"] if isinstance(topology["file"], dict) else {"path": topology["file"]}
-    name = named.get("path")
-    if not isinstance(name, str):
-        return data, [Problem(place, "a graph file is named by a text", "`file: lab.graphml`")]
-    try:
-        read = read_graph(source.folder_of(place) / name, {key: value for key, value in named.items() if key != "path"})
-    except DataError as error:
-        return data, [Problem(place, f"{name}: {error}", "GraphML or node-link JSON")]
-    for key, values in read["topology"].items():
-        own = rest.get(key)
-        if isinstance(values, list):
-            rest[key] = [*(own if isinstance(own, list) else []), *(one for one in values if one not in (own or []))]
-        else:
-            rest.setdefault(key, values)
-    profiles = data.get("profiles")
-    return {**data, "topology": rest, "profiles": {**read["profiles"], **(profiles or {})}}, []
 
 
 def _with_trace_file(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], list[Problem]]:

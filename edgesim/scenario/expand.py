@@ -184,7 +184,8 @@ def outline(topology: object, seed: object = 1) -> Outline:
     if not isinstance(devices, list) and (devices is not None or not shapes):
         return Outline(is_complete=False)
     entries = [one.get("id") if isinstance(one, dict) else one for one in media] if isinstance(media, list) else []
-    result = Outline(media=tuple(name for name in entries if isinstance(name, str)))
+    is_read = topology.get("file") is None  # a graph file that could be read stands for nothing any more
+    result = Outline(media=tuple(name for name in entries if isinstance(name, str)), is_complete=is_read)
     for name in shapes:
         result.add_shape(read_shape(name, topology[name]), seed if isinstance(seed, int) else 1, ("topology", name))
     for index, device in enumerate(devices if isinstance(devices, list) else ()):

@@ -1,31 +1,31 @@
-"""Topologies as graphs: GraphML and node-link JSON in, and out again unchanged.
+"""A topology -> plain data of a scenario, and graph files from which `edgesim.scenario.graph_files` reads it unchanged.
 
-A node is a device and an edge is a link, in both directions when the graph is undirected. Attributes have the names and texts
-that scenarios use (``profile``, ``position``, ``bandwidth``, ``latency``, ...); lists and mappings are JSON texts. Attributes of
-the graph itself are ``media`` and ``profiles``. Other attributes, which drawing programs add, are passed over.
+A node is a device and an edge is a link of one direction. Attributes have the names and texts that scenarios use (``profile``,
+``position``, ``bandwidth``, ``latency``, ...); lists and mappings are JSON texts. Attributes of the graph itself are ``media``,
+``profiles``, ``forwarding`` and ``routing``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape, quoteattr
 
 from edgesim.domain.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.scenario.expand import link_id
+from edgesim.scenario.graph_files import SUFFIXES
 from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
 from edgesim.scenario.options import write_options
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
-    import networkx as nx
     from pydantic import BaseModel
 
-SUFFIXES = (".graphml", ".json")
 INLINE = "inline"
 _KEYS = {"n_cores": "cores", "medium_id": "medium"}
 """Keys of a scenario that are not the field's name without its unit."""
@@ -106,116 +106,107 @@ def _fields(entity: Any, form: type[BaseModel], left_out: Iterable[str]) -> dict
     return form.model_construct(**values).model_dump(mode="json", by_alias=True, include=set(values), warnings=False)
 
 
-def to_graph(topology: Topology) -> nx.DiGraph[str]:
-    """Return the topology as a graph of networkx, with all that it says as texts in attributes. Raises as `topology_data`."""
-    import networkx as nx
-
-    data = topology_data(topology)
-    made: nx.DiGraph[str] = nx.DiGraph()
-    made.graph |= {"profiles": json.dumps(data["profiles"]), "media": json.dumps(data["topology"]["media"])}
-    made.graph |= {key: _text(data["topology"][key]) for key in ("forwarding", "routing") if key in data["topology"]}
-    for device in data["topology"]["devices"]:
-        made.add_node(device["id"], **{key: _text(value) for key, value in device.items() if key != "id"})
-    for place, link in enumerate(data["topology"]["links"]):
-        rest = {key: _text(value) for key, value in link.items() if key not in {"from", "to"}}
-        made.add_edge(link["from"], link["to"], place=place, **rest)  # graphs keep no order of edges of their own
-    return made
-
-
-def from_graph(graph: nx.Graph[Any], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return ``profiles`` and ``topology`` of a scenario, in plain data.
-
-    Parameters
-    ----------
-    graph : directed or not, without parallel edges.
-    defaults : what nodes and edges have that do not say otherwise, by key.
-
-    Raises
-    ------
-    DataError
-        When two edges join the same devices in the same direction.
-    """
-    defaults = defaults or {}
-    if graph.is_multigraph() and len(set(graph.edges())) < graph.number_of_edges():
-        raise DataError("the graph has parallel edges; at most one link leads from one device to another")
-    devices = [{"id": str(node), **_known(DeviceSpec, defaults, said)} for node, said in graph.nodes(data=True)]
-    edges = sorted(graph.edges(data=True), key=lambda edge: edge[2].get("place", 0))
-    links = []
-    for src, dst, said in edges:
-        ends = {"from": str(src), "to": str(dst)} if graph.is_directed() else {"between": [str(src), str(dst)]}
-        links.append({**ends, **_known(LinkSpec, defaults, said)})
-    profiles, media = (_value(graph.graph.get(key, empty)) for key, empty in (("profiles", "{}"), ("media", "[]")))
-    known = {one["id"] if isinstance(one, dict) else one for one in media}
-    named = dict.fromkeys(link["medium"] for link in links if "medium" in link and link["medium"] not in known)
-    form = {"devices": devices, "media": [*media, *named], "links": links}
-    form |= {key: _value(graph.graph[key]) for key in ("forwarding", "routing") if key in graph.graph}
-    return {"profiles": profiles, "topology": form}
-
-
-def _known(form: type[BaseModel], defaults: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    keys = {info.alias or name for name, info in form.model_fields.items()} - {"id", "between", "from", "to"}
-    return {key: _value(value) for key, value in {**defaults, **said}.items() if key in keys and value is not None}
-
-
-def _text(value: Any) -> str | int | float:
-    """Return a value that GraphML can hold: texts and numbers as they are, all else as JSON."""
-    return value if isinstance(value, (str, int, float)) else json.dumps(value)
-
-
-def _value(value: Any) -> Any:
-    """Read what `_text` wrote; texts that are no JSON lists or mappings stay as they are."""
-    if isinstance(value, str) and value[:1] in {"[", "{"}:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
 def write_graph(topology: Topology, path: Path) -> None:
-    """Write the topology as GraphML or node-link JSON, by the suffix of the file.
+    """Write the topology as GraphML, GML or node-link JSON, by the suffix of the file.
 
     Raises
     ------
     DataError
         When the suffix is another one, or as `topology_data`.
     """
-    import networkx as nx
-
-    _check_suffix(path)
-    made = to_graph(topology)
-    if path.suffix == ".json":
-        path.write_text(json.dumps(nx.node_link_data(made, edges="links"), indent=1) + "\n", encoding="utf-8")
-    else:
-        nx.write_graphml_xml(made, path)
+    write = {".graphml": _graphml, ".gml": _gml, ".json": _node_link}.get(path.suffix.lower())
+    if write is None:
+        raise DataError(f"{path.name} is none of {', '.join(SUFFIXES)}")
+    path.write_text(write(_plain_graph(topology)), encoding="utf-8", newline="\n")
 
 
-def read_graph(path: Path, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Read GraphML or node-link JSON; see `from_graph`.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PlainGraph:
+    """Attributes of the graph, of each node by its name, of each edge by its ends; all of them texts or numbers."""
 
-    Raises
-    ------
-    DataError
-        When the file is missing, has another suffix, or is not what its suffix says.
-    """
-    from xml.etree.ElementTree import ParseError
+    said: dict[str, str | int | float]
+    nodes: dict[str, dict[str, str | int | float]]
+    edges: list[tuple[str, str, dict[str, str | int | float]]]
 
-    import networkx as nx
 
-    _check_suffix(path)
-    try:
-        if path.suffix == ".json":
-            data = json.loads(path.read_text(encoding="utf-8"))
-            made = nx.node_link_graph(data, edges="edges" if "edges" in data else "links")
+def _plain_graph(topology: Topology) -> _PlainGraph:
+    data = topology_data(topology)
+    form = data["topology"]
+    whole = {"profiles": data["profiles"], "media": form["media"]}
+    whole |= {key: form[key] for key in ("forwarding", "routing") if key in form}
+    return _PlainGraph(
+        _texts(whole, ()),
+        {device["id"]: _texts(device, ("id",)) for device in form["devices"]},
+        [(link["from"], link["to"], _texts(link, ("from", "to"))) for link in form["links"]],
+    )
+
+
+def _texts(values: Mapping[str, Any], left_out: tuple[str, ...]) -> dict[str, str | int | float]:
+    return {key: _text(value) for key, value in values.items() if key not in left_out}
+
+
+def _text(value: Any) -> str | int | float:
+    """Return a value that every format can hold: plain texts and numbers as they are, all else as JSON."""
+    is_plain = (
+        isinstance(value, str)
+        and value.isprintable()
+        and value == value.strip()
+        and value[:1] not in {"[", "{", '"', ""}
+    )
+    return value if is_plain or isinstance(value, (int, float)) else json.dumps(value)
+
+
+def _node_link(graph: _PlainGraph) -> str:
+    data = {
+        "directed": True, "multigraph": False, "graph": graph.said,
+        "nodes": [{"id": name, **said} for name, said in graph.nodes.items()],
+        "links": [{"source": src, "target": dst, **said} for src, dst, said in graph.edges],
+    }  # fmt: skip
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _graphml(graph: _PlainGraph) -> str:
+    owners = (("graph", [graph.said]), ("node", graph.nodes.values()), ("edge", [said for *_, said in graph.edges]))
+    keys: dict[tuple[str, str, str], str] = {}
+    for owner, all_said in owners:
+        for key, value in ((key, value) for said in all_said for key, value in said.items()):
+            keys.setdefault((owner, key, _XML_TYPES[type(value)]), f"d{len(keys)}")
+
+    def element(owner: str, head: str, said: dict[str, str | int | float], inside: str = "") -> str:
+        values = ((keys[owner, key, _XML_TYPES[type(value)]], value) for key, value in said.items())
+        data = "".join(f'<data key="{name}">{escape(str(value))}</data>' for name, value in values)
+        return f"<{owner}{head}>{data}{inside}</{owner}>\n"
+
+    nodes = [element("node", f" id={quoteattr(name)}", said) for name, said in graph.nodes.items()]
+    edges = [
+        element("edge", f" source={quoteattr(src)} target={quoteattr(dst)}", said) for src, dst, said in graph.edges
+    ]
+    declared = "".join(
+        f'<key id="{name}" for="{owner}" attr.name="{key}" attr.type="{kind}"/>\n'
+        for (owner, key, kind), name in keys.items()
+    )
+    whole = element("graph", ' edgedefault="directed"', graph.said, "\n" + "".join((*nodes, *edges)))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<graphml xmlns="{_NAMESPACE}">\n{declared}{whole}</graphml>\n'
+
+
+_NAMESPACE = "http://graphml.graphdrawing.org/xmlns"
+_XML_TYPES: dict[type, str] = {str: "string", int: "long", float: "double", bool: "boolean"}
+
+
+def _gml(graph: _PlainGraph) -> str:
+    numbers = {name: number for number, name in enumerate(graph.nodes)}
+    entries = [("node", {"id": numbers[name], "label": name, **said}) for name, said in graph.nodes.items()]
+    entries += [("edge", {"source": numbers[src], "target": numbers[dst], **said}) for src, dst, said in graph.edges]
+    lines = ["graph [", "  directed 1", *_gml_lines(graph.said, "  ")]
+    for kind, said in entries:
+        lines += [f"  {kind} [", *_gml_lines(said, "    "), "  ]"]
+    return "\n".join((*lines, "]", ""))
+
+
+def _gml_lines(said: Mapping[str, str | int | float], indent: str) -> Iterator[str]:
+    for key, value in said.items():
+        if isinstance(value, str):
+            text = value.replace("&", "&amp;").replace('"', "&quot;").encode("ascii", "xmlcharrefreplace").decode()
+            yield f'{indent}{key} "{text}"'
         else:
-            made = nx.read_graphml(path)
-    except FileNotFoundError:
-        raise DataError("there is no such file") from None
-    except (OSError, ParseError, ValueError, KeyError, TypeError, AttributeError, nx.NetworkXError) as error:
-        raise DataError(f"this is no {'node-link JSON' if path.suffix == '.json' else 'GraphML'} ({error})") from None
-    return from_graph(made, defaults)
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix not in SUFFIXES:
-        raise DataError("this is neither .graphml nor .json")
+            yield f"{indent}{key} {value!r}"

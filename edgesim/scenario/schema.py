@@ -25,12 +25,11 @@ from edgesim.domain.training import Training
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario.extend import extended, read_with_bases
+from edgesim.scenario.graph_spec import FileSpec
 from edgesim.scenario.hardware import (
-    ChannelSpec,
     DeviceSpec,
     LinkSpec,
     MediumEntry,
-    Profile,
     ProfileSpec,
     Spec,
     without_defaults,
@@ -50,20 +49,10 @@ from edgesim.scenario.shapes import (
 )
 from edgesim.scenario.source import Source, read_text
 from edgesim.scenario.sweep import FactorSpec, Scalar, points
-from edgesim.units import BitPerSecond, Seconds
+from edgesim.units import Seconds
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
-
-
-class FileSpec(ChannelSpec):
-    """A graph file, and what devices and links have that it says nothing about."""
-
-    path: str = Field(description="GraphML or node-link JSON file, relative to the scenario", examples=["lab.graphml"])
-    profile: Profile | None = Field(None, description="profile of devices that have none there", examples=["phone"])
-    bandwidth: BitPerSecond | None = Field(
-        None, description="rate of links that have none there", examples=["1 Mbit/s"]
-    )
 
 
 class TopologySpec(Spec):
@@ -77,7 +66,7 @@ class TopologySpec(Spec):
     mesh: MeshSpec | None = Field(None, description="every device linked with every other")
     geometric: GeometricSpec | None = Field(None, description="devices at random places, rates by distance")
     file: str | FileSpec | None = Field(
-        None, description="GraphML or node-link JSON file with devices and links", examples=["lab.graphml"]
+        None, description="GraphML, GML or node-link JSON file with devices and links", examples=["lab.graphml"]
     )
     devices: tuple[DeviceSpec, ...] = Field(
         (), description="single devices and ranges", examples=[[{"id": "hub", "profile": "phone"}]]
