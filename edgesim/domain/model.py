@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgesim.errors import DataError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -102,6 +104,18 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of a sample."""
-        channels, height, width = self.train.inputs.shape[1:]
+        """Channels, height, width of a sample.
+
+        Raises
+        ------
+        DataError
+            When samples are no images.
+        """
+        shape = self.train.inputs.shape[1:]
+        if len(shape) != 3 or 0 in shape:
+            raise DataError(
+                f"{self.name}: samples have shape {shape}; expected images of shape (channels, height, width): what is no image is "
+                "brought to that form, a series of n values to (1, 1, n)"
+            )
+        channels, height, width = shape
         return channels, height, width

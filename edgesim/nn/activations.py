@@ -61,11 +61,11 @@ def answers_and_activities(
         with torch.inference_mode():
             for batch in batches:
                 logits, maps = both(torch.from_numpy(np.ascontiguousarray(batch)))
-                if maps.ndim != 4:
-                    raise DataError(
-                        f"layer {layer!r} gives tensors of shape {tuple(maps.shape[1:])}; "
-                        "filters are the channels of a convolution's output"
+                if not isinstance(maps, torch.Tensor) or maps.ndim != 4:
+                    form = (
+                        f"tensors of shape {tuple(maps.shape[1:])}" if isinstance(maps, torch.Tensor) else "no tensor"
                     )
+                    raise DataError(f"layer {layer!r} gives {form}; filters are the channels of a convolution's output")
                 answers.append(logits)
                 activities.append(maps.mean(dim=(2, 3)).clamp_min(0))
             return torch.cat(answers).numpy(), torch.cat(activities).numpy()

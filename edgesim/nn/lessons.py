@@ -15,7 +15,7 @@ import torch
 from edgesim.nn.activations import answers_and_activities
 from edgesim.nn.cache import fingerprint, write_atomically
 from edgesim.nn.modules import has_activation_behind
-from edgesim.nn.training import EVALUATION_BATCH
+from edgesim.nn.training import EVALUATION_BATCH, logits
 from edgesim.nn.views import Views
 
 if TYPE_CHECKING:
@@ -61,16 +61,26 @@ class Lessons:
     training : which views there are.
     seed : of the views.
     cache : keeps the answers.
+    has_filters : whether the activities of filters are taught, too; else the teacher needs none.
     """
 
-    def __init__(self, teacher: Teacher, dataset: Dataset, training: Training, seed: int, cache: NetworkCache) -> None:
+    def __init__(
+        self,
+        teacher: Teacher,
+        dataset: Dataset,
+        training: Training,
+        seed: int,
+        cache: NetworkCache,
+        *,
+        has_filters: bool = True,
+    ) -> None:
         self.views = Views(dataset.train.inputs, training, seed)
         self.labels = torch.from_numpy(dataset.train.labels)
-        self._teacher = teacher
+        self._teacher, self._has_filters = teacher, has_filters
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            where = " ".join((teacher.layer, *teacher.reading().values()))
+            where = " ".join((teacher.layer, *teacher.reading().values())) if has_filters else "answers only"
             text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
@@ -92,7 +102,11 @@ class Lessons:
             self.views.batch(indices, view).numpy()
             for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
         )
-        answers, activities = answers_and_activities(self._teacher.network, self._teacher.layer, batches)
+        if self._has_filters:
+            answers, activities = answers_and_activities(self._teacher.network, self._teacher.layer, batches)
+        else:
+            answers = np.concatenate([logits(self._teacher.network, batch) for batch in batches])
+            activities = np.empty((len(answers), 0), np.float32)
         if self._stem:
             buffer = io.BytesIO()
             np.savez(buffer, answers=answers, activities=activities)
