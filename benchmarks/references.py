@@ -201,7 +201,7 @@ def wired_packets(kind: Literal["udp", "tcp"]) -> list[Packets]:
     return cases
 
 
-CELL_LINK = Link("", "", "", bandwidth_bit_per_s=56e6, message_overhead_s=0.42e-3)
+CELL_LINK = Link("a->b", "a", "b", bandwidth_bit_per_s=56e6, message_overhead_s=0.42e-3)
 CELL_CONTENTION = 0.065
 """Fitted to the 15 cells of ns3_figures.json: one station gives overhead and rate, 16 stations the contention."""
 
@@ -218,7 +218,7 @@ def cell_packets() -> list[Packets]:
     return cases
 
 
-OTHER_CELL_LINK = Link("", "", "", bandwidth_bit_per_s=48.6e6, message_overhead_s=3.0e-3)
+OTHER_CELL_LINK = Link("a->b", "a", "b", bandwidth_bit_per_s=48.6e6, message_overhead_s=3.0e-3)
 OTHER_CELL_S = {(100_000, 1): 0.0215, (100_000, 4): 0.0709, (100_000, 16): 0.3306, (10_000, 16): 0.0749}
 """Last arrivals of single runs of ns-3 3.44 with addresses that have to be resolved first, and another rate control."""
 

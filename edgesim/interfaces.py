@@ -229,7 +229,14 @@ class BatchSlowdownModel(Protocol):
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""
 
 
-FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel
+class SpeedModel(Protocol):
+    """Seam ``failures``: makes devices slower and faster at times that are known, the same in every replication."""
+
+    def speeds(self, topology: Topology) -> Mapping[str, Iterable[tuple[float, float]]]:
+        """Return by device when its speed changes, in s, in order, and to what: above 0, 1 is that of the compute model."""
+
+
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
 
 
 class LinkTransport(Protocol):
@@ -260,6 +267,16 @@ class EndToEndTransport(Protocol):
 
 
 Transport = LinkTransport | EndToEndTransport
+
+
+class ChangingRate(Protocol):
+    """Seam ``rates``: how the rate of a link or medium changes with time."""
+
+    def changes(self) -> Iterator[tuple[float, float]]:
+        """Yield when the rate changes, in s from the start of a trial, and to what, in bit/s: in order, the same each time.
+
+        It may go on for ever, and is asked only as far as a trial goes. A rate may be 0, but not for ever.
+        """
 
 
 class OpenArrivals(Protocol):

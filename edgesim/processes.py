@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from multiprocessing import parent_process
+from multiprocessing import parent_process, resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -26,25 +26,49 @@ def n_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Worker(SpawnProcess):
+    """A process that Ctrl-C never reaches, from its first moment on: the terminal sends it to all, and the main process decides."""
+
+    def start(self) -> None:
+        """Start it with the signal blocked, which it inherits."""
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            super().start()
+            return
+        resource_tracker.ensure_running()  # it unblocks the signal when it starts
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Starting(SpawnContext):
     """Starts new processes and remembers them. Forking after torch has started threads would be unsafe."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.started: list[SpawnProcess] = []
+        self.started: list[Worker] = []
+        self._answers: list[Any] = []
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802 - the base's name
         """Make a process."""
-        process = SpawnProcess(*args, **options)
+        process = Worker(*args, **options)
         self.started.append(process)
         return process
 
+    def SimpleQueue(self) -> Any:  # noqa: N802 - the base's name
+        """Make the pipe of a pool's answers."""
+        self._answers.append(super().SimpleQueue())
+        return self._answers[-1]
+
     def kill(self) -> None:
-        """End those that still live."""
+        """End those that still live, and the wait of their pool for the rest of an answer that one was giving."""
         for process in self.started:
             if process.pid is not None and process.is_alive():
                 process.kill()
                 process.join()
+        while self._answers:
+            self._answers.pop()._writer.close()  # noqa: SLF001 - else the pool waits for ever for what nobody writes
 
 
 def become_worker() -> None:

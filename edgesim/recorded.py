@@ -86,7 +86,7 @@ class Recorded:
         return DataError(f"{self.path}:{self.lines[row]}: {message}")
 
 
-def read_recorded(path: Path, values: Sequence[Column] = (), *, start: Start = "zero") -> Recorded:
+def read_recorded(path: Path, values: Sequence[Column] = (), *, start: Start = "zero", time: Column = TIME) -> Recorded:
     """Return the times in a file, and the values beside them.
 
     Parameters
@@ -94,6 +94,7 @@ def read_recorded(path: Path, values: Sequence[Column] = (), *, start: Start = "
     path : a text file in UTF-8.
     values : the columns beside the time, which is always there.
     start : ``"first"`` counts moments from the first time in the file; the difference is taken before numbers are rounded.
+    time : what a header may call the time instead; its name is that of `TIME`.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def read_recorded(path: Path, values: Sequence[Column] = (), *, start: Start = "
         column, or a time is negative or before the one above.
     """
     table = _read_table(path)
-    wanted = (TIME, *values)
+    wanted = (time, *values)
     found = _found(table, wanted)
     numbers: dict[str, tuple[Decimal, ...]] = {}
     for column, (position, unit) in zip(wanted, found, strict=True):

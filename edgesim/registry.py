@@ -180,6 +180,7 @@ FAILURES = Registry(
         "common-cause": "edgesim.failures.common_cause:CommonCause",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
+        "slowdowns": "edgesim.failures.slowdowns:Slowdowns",
     },
 )
 TRANSPORTS = Registry(
@@ -191,6 +192,7 @@ TRANSPORTS = Registry(
         "tcp": "edgesim.network.transport:Tcp",
     },
 )
+RATES = Registry("rates", "changing rate", {"steps": "edgesim.network.rates:Steps"})
 ARRIVALS = Registry(
     "arrivals",
     "arrival model",
@@ -253,5 +255,5 @@ PARTITIONERS = Registry(
 
 REGISTRIES: dict[str, Registry] = {
     registry.seam: registry
-    for registry in (STRATEGIES, FAILURES, TRANSPORTS, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
+    for registry in (STRATEGIES, FAILURES, TRANSPORTS, RATES, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
 }

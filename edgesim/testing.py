@@ -183,7 +183,7 @@ def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 
     _check(abs(total - 1) < 1e-9, f"the probabilities of the outcomes sum to {total}, not to 1")
 
 
-_FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor")
+_FAILURE_METHODS = ("outages", "is_lost", "renewals", "losses", "factor", "speeds")
 
 
 def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[Outage], list[Any]]:
@@ -266,10 +266,6 @@ def _check_outages(outages: Sequence[Outage], topology: Topology) -> None:
         _check(
             outage.target_id in targets,
             f"an outage names {outage.target_id!r}, which is no device or link of the topology",
-        )
-        _check(
-            0 <= outage.start_s <= outage.end_s,
-            f"the outage of {outage.target_id!r} lasts from {outage.start_s} s to {outage.end_s} s",
         )
 
 

@@ -244,7 +244,6 @@ class Backwards:
     [
         (Odd([Outage("a")]), "the same streams gave"),
         (Odd([Outage("z"), Outage("z")]), "'z', which is no device or link"),
-        (Odd([Outage("a", 2.0, 1.0)] * 2), "from 2.0 s to 1.0 s"),
         (Odd([], [(0.5, []), (0.4, [])]), "sum to 0.9"),
         (Odd([], [(1.5, []), (-0.5, [])]), "not in 0 to 1"),
         (Overlapping(), "not in order and apart"),

@@ -11,7 +11,7 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -22,6 +22,7 @@ from edgesim.cli.explain import explain
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.models import models
 from edgesim.cli.new import new
+from edgesim.cli.output import outlive_readers
 from edgesim.cli.plan import plan
 from edgesim.cli.plot import plot
 from edgesim.cli.report import report
@@ -37,7 +38,7 @@ Exit codes:
   {INCOMPLETE}    done, but something in it failed, e.g. some trials
   {WRONG_INPUT}    wrong input or usage; nothing was done
   {FAILED}    could not be done: missing data, unwritable folder, internal error
-  130  interrupted
+  130  interrupted (143: by SIGTERM)
 """
 
 app = typer.Typer(
@@ -152,14 +153,16 @@ app.command()(schema)
 def main() -> None:
     """Run the command line and end the process with its exit code; no error of edgesim shows a traceback."""
     codecs.register_error("edgesim", _in_ascii)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="edgesim")
+    outlive_readers("edgesim")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", EdgesimWarning)
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             app(prog_name="edgesim")
+    except SystemExit as end:
+        if noted and end.code == INTERRUPTED:
+            _end("", INTERRUPTED)
+        raise
     except ScenarioError as error:
         _end(str(error), WRONG_INPUT)
     except EdgesimError as error:
@@ -169,9 +172,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _end("edgesim: interrupted", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last resort: no user meets a traceback
-        if noted:
-            leave()
-        _end(_bug(error), FAILED)
+        _end("" if noted else _bug(error), FAILED)
     finally:
         _flush()
 
@@ -217,16 +218,21 @@ def _bug(error: Exception) -> str:
     )
 
 
-def _end(message: str, code: int) -> None:
+def _end(message: str, code: int) -> NoReturn:
+    """End the process; at once when it was interrupted, as threads may still be at work."""
+    if noted:
+        _flush()
+        leave()
     if message:
         typer.echo(visible(message), err=True)
     sys.exit(code)
 
 
 def _flush() -> None:
-    """Write out what is buffered; a reader that has gone away, as of `edgesim list | head -1`, is no error."""
+    """Write out what is buffered; where that fails, say so, as it is not only for a reader that has gone away."""
     try:
         if sys.stdout is not None:  # None where it is closed
             sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        typer.echo(f"edgesim: the output cannot be written: {error.strerror}", err=True)
+        os._exit(FAILED)  # Python would try once more, and show a traceback

@@ -28,19 +28,18 @@ def new(
     """
     import json
 
+    from edgesim.files import write_text
     from edgesim.scenario.json_schema import json_schema
     from edgesim.scenario.starter import SCHEMA_FILE, starter
 
     if file.is_dir():
         raise typer.BadParameter(f"{file} is a folder; name a file in it, e.g. {file / 'study.yaml'}")
     text = starter(file.name, topology, tuple(name.strip() for name in strategies.split(",") if name.strip()))
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError:
-        raise typer.BadParameter(f"{file} exists; choose another name, or overwrite it with --force") from None
+    if file.exists() and not force:
+        raise typer.BadParameter(f"{file} exists; choose another name, or overwrite it with --force")
+    write_text(file, text)
     form = file.parent / SCHEMA_FILE
-    form.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(form, json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n")
     typer.echo(f"{file} is written, and {form}, with which editors complete and check it")
     for command in ("validate", "show", "run"):
         typer.echo(f"  next: edgesim {command} {shlex.quote(str(file))}")

@@ -136,11 +136,13 @@ def export(
     """
     from pyarrow import csv, parquet
 
+    from edgesim.files import replacing
+
     data = _finished(folder).dataset()
     if file.suffix not in {".csv", ".parquet"}:
         raise typer.BadParameter(f"{file} ends neither in .csv nor in .parquet", param_hint="FILE")
     writer: Any = csv.CSVWriter if file.suffix == ".csv" else parquet.ParquetWriter
-    with writer(str(file), data.schema) as out:
+    with replacing(file) as temporary, writer(str(temporary), data.schema) as out:
         for batch in data.to_batches():
             out.write_batch(batch)
     typer.echo(f"{file}: {data.count_rows():,} trials")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.code import AllowCode
-from edgesim.cli.interrupts import INTERRUPTED
+from edgesim.cli.interrupts import farewell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,22 +88,19 @@ def run(  # noqa: PLR0917 - typer passes options by name
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
     was_there = finished_before(scenario, output)
-    try:
-        result = run_study(
-            scenario,
-            workers=workers,
-            output=output,
-            replications=replications,
-            seed=seed,
-            scheduler=scheduler,
-            fresh=fresh,
-            check_invariants=check_invariants,
-            progress=None if quiet else progress_on_stderr(),
-            command=command,
-        )
-    except KeyboardInterrupt:
-        sys.stderr.write(f"edgesim: interrupted; what is finished is kept, go on with\n  {command}\n")
-        raise typer.Exit(INTERRUPTED) from None
+    farewell.append(f"what is finished is kept, go on with\n  {command}")
+    result = run_study(
+        scenario,
+        workers=workers,
+        output=output,
+        replications=replications,
+        seed=seed,
+        scheduler=scheduler,
+        fresh=fresh,
+        check_invariants=check_invariants,
+        progress=None if quiet else progress_on_stderr(),
+        command=command,
+    )
     if was_there and not fresh and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:

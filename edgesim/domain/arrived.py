@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from edgesim.domain.bounds import whole
+from edgesim.errors import PlanError
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
@@ -38,6 +40,19 @@ class Arrived:
     n_arrived: int
     is_first: bool
     seed: int
+
+    def __post_init__(self) -> None:
+        whole(
+            f"message {self.name!r}",
+            1,
+            size_byte=self.size_byte,
+            packet_byte=self.packet_byte,
+            n_arrived=self.n_arrived,
+        )
+        if self.n_arrived >= self.n_packets:
+            raise PlanError(
+                f"of the {self.n_packets} packets of {self.name!r} {self.n_arrived} arrived; that is the whole message"
+            )
 
     @property
     def n_packets(self) -> int:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
+from edgesim.domain.bounds import whole
+
 Engine = Literal["auto", "event", "array"]
 """Which engine simulates: the array engine where it can, always the event engine, or the array engine and nothing else."""
 
@@ -26,6 +28,10 @@ class Evaluation:
 
     samples: Annotated[int, Ge(1)] | None = None
     patterns: Annotated[int, Ge(1)] | None = None
+
+    def __post_init__(self) -> None:
+        given = {"samples": self.samples, "patterns": self.patterns}
+        whole("an evaluation", 1, **{name: bound for name, bound in given.items() if bound is not None})
 
 
 EVERYTHING = Evaluation()

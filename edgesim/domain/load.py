@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
+from edgesim.domain.bounds import not_negative, positive, whole
 from edgesim.errors import PlanError
 from edgesim.registry import Plugin
 from edgesim.units import Quantity, Seconds
@@ -37,6 +38,11 @@ class Load:
     admission_limit: Annotated[int, Ge(1)] | None = None
 
     def __post_init__(self) -> None:
+        counts = {"requests": self.requests, "admission_limit": self.admission_limit}
+        whole("the load", 1, **{name: count for name, count in counts.items() if count is not None})
+        not_negative("the load", warm_up_s=self.warm_up_s)
+        if self.horizon_s is not None:
+            positive("the load", horizon_s=self.horizon_s)
         if self.requests is None and self.horizon_s is None and not getattr(self.arrivals, "is_finite", False):
             raise PlanError("the load never ends; give it `requests`, `horizon`, or both")
         if self.horizon_s is not None and self.warm_up_s >= self.horizon_s:

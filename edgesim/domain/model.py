@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.errors import DataError
+from edgesim.domain.bounds import all_of, named, not_negative, whole
+from edgesim.errors import DataError, PlanError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,12 @@ class LayerCost:
     input_byte: int
     output_byte: int
 
+    def __post_init__(self) -> None:
+        named("a layer", layer_id=self.layer_id, operator=self.operator)
+        subject = f"layer {self.layer_id!r}"
+        not_negative(subject, work_flop=self.work_flop)
+        whole(subject, 0, weight_byte=self.weight_byte, input_byte=self.input_byte, output_byte=self.output_byte)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelGraph:
@@ -49,6 +56,10 @@ class ModelGraph:
     layers: tuple[LayerCost, ...]
     input_byte: int
     peak_activation_byte: int
+
+    def __post_init__(self) -> None:
+        all_of("a network", LayerCost, layers=self.layers)
+        whole("a network", 0, input_byte=self.input_byte, peak_activation_byte=self.peak_activation_byte)
 
     @property
     def work_flop(self) -> float:
@@ -67,6 +78,10 @@ class Split:
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels):
+            raise PlanError(f"a split has {len(self.inputs)} samples and {len(self.labels)} labels; each needs one")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from edgesim.domain.bounds import all_of, named, not_negative, one_of, whole
 from edgesim.errors import PlanError
 
+OnMissing = Literal["wait", "degrade"]
+"""What a computation does while inputs are missing: it waits for them, or goes on at its deadline."""
+TrafficKind = Literal["input", "intermediate", "result"]
 TRAFFIC_KINDS = ("input", "intermediate", "result")
 """Input distribution; tensors between layers; what goes to the merging device."""
 
@@ -29,6 +33,9 @@ class LayerWork:
     operator: str
     work_flop: float
     moved_byte: float
+
+    def __post_init__(self) -> None:
+        not_negative(f"layer {self.layer_id!r}", work_flop=self.work_flop, moved_byte=self.moved_byte)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,19 @@ class Compute:
     work: tuple[LayerWork, ...] = ()
     inputs: tuple[str, ...] = ()
     activation_byte: int = 0
-    on_missing: Literal["wait", "degrade"] = "wait"
+    on_missing: OnMissing = "wait"
     deadline_s: float | None = None
     fixed_s: float = 0.0
     alternatives: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
+        named("a step", step_id=self.step_id, device_id=self.device_id)
+        subject = f"step {self.step_id!r}"
+        all_of(subject, LayerWork, work=self.work)
+        all_of(subject, str, inputs=self.inputs)
+        whole(subject, 0, activation_byte=self.activation_byte)
+        not_negative(subject, fixed_s=self.fixed_s, deadline_s=self.deadline_s or 0.0)
+        one_of(subject, OnMissing, on_missing=self.on_missing)
         if (self.on_missing == "degrade") != (self.deadline_s is not None):
             raise PlanError(f"step {self.step_id!r}: a deadline goes with on_missing 'degrade', and only with it")
         grouped = [name for group in self.alternatives for name in group]
@@ -88,8 +102,15 @@ class Transfer:
     dst_id: str
     size_byte: int
     tensor: str
-    kind: Literal["input", "intermediate", "result"]
+    kind: TrafficKind
     inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named("a transfer", step_id=self.step_id, src_id=self.src_id, dst_id=self.dst_id)
+        subject = f"transfer {self.step_id!r}"
+        whole(subject, 0, size_byte=self.size_byte)
+        one_of(subject, TrafficKind, kind=self.kind)
+        all_of(subject, str, inputs=self.inputs)
 
 
 Step = Compute | Transfer
@@ -116,6 +137,8 @@ class Plan:
     weight_byte: dict[str, int]
 
     def __post_init__(self) -> None:
+        all_of("a plan", (Compute, Transfer), steps=self.steps)
+        not_negative("a plan", **{f"weight_byte of {name!r}": n_byte for name, n_byte in self.weight_byte.items()})
         seen: dict[str, Step] = {}
         for step in self.steps:
             if step.step_id in seen:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
+from edgesim.errors import PlanError
+
 Outcome = Literal["completed", "degraded", "failed", "timed_out", "unfinished", "rejected"]
 
 
@@ -24,6 +26,13 @@ class Outage:
     start_s: float = 0.0
     end_s: float = inf
     cause: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start_s <= self.end_s:
+            raise PlanError(
+                f"the outage of {self.target_id!r} goes from {self.start_s!r} to {self.end_s!r} s; it must begin at 0 s or later, and not "
+                "end before"
+            )
 
 
 @dataclass(frozen=True, slots=True)

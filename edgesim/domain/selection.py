@@ -42,7 +42,7 @@ def written_out(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=2**10)
-def _parts(pattern: str) -> tuple[frozenset[str], tuple[str, ...]]:
+def parts_of(pattern: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the plain ids and the glob patterns that a pattern stands for; none when a range in it is wrong."""
     try:
         patterns = written_out(pattern)
@@ -61,5 +61,5 @@ def is_selected(name: str, pattern: str) -> bool:
     >>> is_selected("w4", "w*"), is_selected("w4", "w{1..4}"), is_selected("w4->hub", "w{1..3}->*")
     (True, True, False)
     """
-    plain, globs = _parts(pattern)
+    plain, globs = parts_of(pattern)
     return name in plain or any(fnmatchcase(name, one) for one in globs)

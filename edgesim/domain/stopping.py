@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgesim.domain.bounds import all_of, named, positive, whole
+from edgesim.errors import PlanError
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -19,6 +22,10 @@ class Target:
     metric: str
     half_width: float
     is_relative: bool
+
+    def __post_init__(self) -> None:
+        named("a target", metric=self.metric)
+        positive(f"the target of {self.metric!r}", half_width=self.half_width)
 
     def is_met(self, value: float, low: float, high: float) -> bool:
         """Return whether an estimate with this interval is narrow enough; one without an interval (NaN) is not."""
@@ -38,6 +45,12 @@ class Stopping:
     floor: int
     ceiling: int
     targets: tuple[Target, ...]
+
+    def __post_init__(self) -> None:
+        whole("a stopping rule", 1, floor=self.floor, ceiling=self.ceiling)
+        all_of("a stopping rule", Target, targets=self.targets)
+        if self.floor > self.ceiling:
+            raise PlanError(f"a stopping rule has floor {self.floor} above its ceiling {self.ceiling}")
 
     def checkpoints(self, step: int, growth: float = 1.25) -> tuple[int, ...]:
         """Return after how many replications is decided: whole steps, a quarter more each time, and the ceiling.

@@ -8,13 +8,14 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from edgesim.domain.bounds import all_of, finite, named, not_negative, one_of, positive, whole
 from edgesim.domain.routing import Routing, ShortestRoutes
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edgesim.interfaces import Transport
+    from edgesim.interfaces import ChangingRate, Transport
 
 Sharing = Literal["fifo", "fair"]
 """How a resource serves what asks for it together: in order of arrival, or all at once at fair rates."""
@@ -73,6 +74,25 @@ class DeviceProfile:
     receive_w: float
     source: str
 
+    def __post_init__(self) -> None:
+        named("a device profile", name=self.name)
+        subject = f"device profile {self.name!r}"
+        positive(
+            subject, memory_bandwidth_byte_per_s=self.memory_bandwidth_byte_per_s, **_rates(subject, self.flop_per_s)
+        )
+        not_negative(
+            subject, layer_overhead_s=self.layer_overhead_s, memory_byte=self.memory_byte, idle_w=self.idle_w, busy_w=self.busy_w,
+            transmit_w=self.transmit_w, receive_w=self.receive_w,
+        )  # fmt: skip
+
+
+def _rates(subject: str, flop_per_s: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates of operator classes, each by the name under which a refusal shows it."""
+    unknown = [name for name in flop_per_s if name not in OPERATORS]
+    if unknown or not flop_per_s:
+        raise PlanError(f"{subject} has flop_per_s of {unknown or 'nothing'}; expected some of {', '.join(OPERATORS)}")
+    return {f"flop_per_s of {name}": rate for name, rate in flop_per_s.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -97,8 +117,14 @@ class Device:
     on_outage: OnOutage = "lost"
 
     def __post_init__(self) -> None:
-        if self.n_cores < 1:
-            raise PlanError(f"device {self.device_id!r} has {self.n_cores} cores; it needs at least 1")
+        named("a device", device_id=self.device_id)
+        subject = f"device {self.device_id!r}"
+        whole(subject, 1, n_cores=self.n_cores)
+        one_of(subject, Sharing, sharing=self.sharing)
+        one_of(subject, OnOutage, on_outage=self.on_outage)
+        if self.position_m is not None:
+            x_m, y_m = self.position_m
+            finite(subject, **{"position_m x": x_m, "position_m y": y_m})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +138,18 @@ class Medium:
     contention : with ``fifo``: a message takes longer by this share for every other device whose message is before it.
         Stands for the time that collisions and waiting for the channel cost; n equal messages at once take
         n (1 + contention (n - 1) / 2) times as long as one.
+    rate_at : limits the rate of all its links over time, a plug-in of seam ``rates``: each has the lower of its own and this one.
     """
 
     medium_id: str
     sharing: Sharing = "fifo"
     contention: float = 0.0
+    rate_at: ChangingRate | None = None
 
     def __post_init__(self) -> None:
+        named("a medium", medium_id=self.medium_id)
+        one_of(f"medium {self.medium_id!r}", Sharing, sharing=self.sharing)
+        finite(f"medium {self.medium_id!r}", contention=self.contention)
         if self.contention < 0 or (self.contention > 0 and self.sharing == "fair"):
             raise PlanError(
                 f"medium {self.medium_id!r} has contention {self.contention} and sharing {self.sharing!r}; contention is at "
@@ -143,6 +174,7 @@ class Link:
     sharing : as of `Medium`, for a link with a channel of its own; with a medium, the medium's rule holds.
     transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
+    rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     """
 
     link_id: str
@@ -157,6 +189,19 @@ class Link:
     sharing: Sharing = "fifo"
     transport: Transport | None = None
     on_outage: OnOutage = "lost"
+    rate_at: ChangingRate | None = None
+
+    def __post_init__(self) -> None:
+        named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
+        subject = f"link {self.link_id!r}"
+        if self.src_id == self.dst_id:
+            raise PlanError(f"{subject} goes from {self.src_id!r} to itself; its ends must differ")
+        positive(subject, bandwidth_bit_per_s=self.bandwidth_bit_per_s)
+        not_negative(subject, latency_s=self.latency_s, message_overhead_s=self.message_overhead_s)
+        whole(subject, 1, mtu_byte=self.mtu_byte)
+        whole(subject, 0, header_byte=self.header_byte)
+        one_of(subject, Sharing, sharing=self.sharing)
+        one_of(subject, OnOutage, on_outage=self.on_outage)
 
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""
@@ -186,7 +231,8 @@ class Topology:
     Raises
     ------
     PlanError
-        When an id is used twice, a link names a device or medium that is not there, or a route crosses a link that is not there.
+        When an id is used twice, a link names a device or medium that is not there, a route crosses a link that is not there, or rates
+        change where packets are forwarded singly.
     """
 
     devices: tuple[Device, ...]
@@ -197,6 +243,10 @@ class Topology:
     _searches: dict[str, _Search | ShortestRoutes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        all_of("a topology", Device, devices=self.devices)
+        all_of("a topology", Link, links=self.links)
+        all_of("a topology", Medium, media=self.media)
+        one_of("a topology", Forwarding, forwarding=self.forwarding)
         for kind, ids in (
             ("device", [device.device_id for device in self.devices]),
             ("link", [link.link_id for link in self.links]),
@@ -212,6 +262,9 @@ class Topology:
                     raise PlanError(f"link {link.link_id!r} ends at {end!r}, which is not a device of the topology")
             if link.medium_id is not None and link.medium_id not in media:
                 raise PlanError(f"link {link.link_id!r} names medium {link.medium_id!r}, which is not in the topology")
+        rates = (*(link.rate_at for link in self.links), *(medium.rate_at for medium in self.media))
+        if self.forwarding == "cut_through" and any(rate is not None for rate in rates):
+            raise PlanError("forwarding 'cut_through' needs rates that do not change; use 'store_and_forward'")
         for route in self.routing.routes:
             self._along(route)
 
@@ -251,7 +304,7 @@ class Topology:
         search = self._searches.get(src_id)
         if search is None:
             search = self._searches[src_id] = (
-                _Search({src_id: ()}, deque([src_id]), self.links_from)
+                _Search(src_id, deque([src_id]), self.links_from)
                 if self.routing.metric == "hops"
                 else ShortestRoutes(src_id, self.links_from, self.routing.ticks)
             )
@@ -273,18 +326,25 @@ class Topology:
 
 @dataclass(slots=True)
 class _Search:
-    """A breadth-first search that goes on only as far as it is asked: what was found, and what waits."""
+    """A breadth-first search that goes on only as far as it is asked: the last link of the route to each device, and what waits."""
 
-    routes: dict[str, tuple[Link, ...]]
+    src_id: str
     queue: deque[str]
     links_from: Mapping[str, tuple[Link, ...]]
+    last: dict[str, Link] = field(default_factory=dict)
 
     def to(self, dst_id: str) -> tuple[Link, ...] | None:
         """Return the links to another device, or None when no route leads there."""
-        while dst_id not in self.routes and self.queue:
+        while dst_id not in self.last and self.queue:
             here = self.queue.popleft()
             for link in self.links_from[here]:  # in order of their ends, so that ties are deterministic
-                if link.dst_id not in self.routes:
-                    self.routes[link.dst_id] = (*self.routes[here], link)
+                if link.dst_id not in self.last and link.dst_id != self.src_id:
+                    self.last[link.dst_id] = link
                     self.queue.append(link.dst_id)
-        return self.routes.get(dst_id)
+        if dst_id not in self.last:
+            return None
+        links = []
+        while dst_id != self.src_id:
+            links.append(self.last[dst_id])
+            dst_id = links[-1].src_id
+        return tuple(reversed(links))

@@ -7,6 +7,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
+
+Optimizer = Literal["sgd", "adamw"]
+Augmentation = Literal["none", "flip", "shift", "flip-and-shift"]
+NormalisedOver = Literal["whole", "part"]
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -26,12 +32,19 @@ class Training:
 
     epochs: Annotated[int, Ge(1)] = 20
     batch_size: Annotated[int, Ge(1)] = 64
-    optimizer: Literal["sgd", "adamw"] = "adamw"
+    optimizer: Optimizer = "adamw"
     learning_rate: Annotated[float, Gt(0)] = 3e-3
     momentum: Annotated[float, Ge(0)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
-    augmentation: Literal["none", "flip", "shift", "flip-and-shift"] = "none"
+    augmentation: Augmentation = "none"
     views: Annotated[int, Ge(1)] = 8
+
+    def __post_init__(self) -> None:
+        whole("a training", 1, epochs=self.epochs, batch_size=self.batch_size, views=self.views)
+        positive("a training", learning_rate=self.learning_rate)
+        not_negative("a training", momentum=self.momentum, weight_decay=self.weight_decay)
+        one_of("a training", Optimizer, optimizer=self.optimizer)
+        one_of("a training", Augmentation, augmentation=self.augmentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +74,11 @@ class Distillation:
     temperature: Annotated[float, Gt(0)] = 4.0
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     beta: Annotated[float, Ge(0)] = 10000.0
-    normalised_over: Literal["whole", "part"] = "whole"
+    normalised_over: NormalisedOver = "whole"
     survival: Annotated[float, Gt(0), Le(1)] = 1.0
+
+    def __post_init__(self) -> None:
+        positive("a distillation", temperature=self.temperature, survival=self.survival)
+        share("a distillation", alpha=self.alpha, survival=self.survival)
+        not_negative("a distillation", beta=self.beta)
+        one_of("a distillation", NormalisedOver, normalised_over=self.normalised_over)

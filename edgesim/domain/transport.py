@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal
+
+from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +27,13 @@ class Crossing:
     n_sent: int
     n_received: int
     waited_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.n_received <= self.n_sent and 0.0 <= self.waited_s < inf):
+            raise PlanError(
+                f"of {self.n_sent} packets sent {self.n_received} are received, {self.waited_s} s lost; a transport receives at most "
+                "what it sends, and loses a finite time"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +62,10 @@ class Burst:
     after: Literal["acknowledged", "last_acknowledged", "sent"] = "acknowledged"
     delay_s: float = 0.0
     n_repeated: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.n_repeated <= self.n_packets and 0.0 <= self.delay_s < inf):
+            raise PlanError(
+                f"a burst of {self.n_packets} packets, {self.n_repeated} of them repeated, leaves after {self.delay_s} s; a transport "
+                "repeats at most what it sends, after a finite time"
+            )

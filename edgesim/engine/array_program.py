@@ -57,6 +57,8 @@ class ArrayProgram:
 
 def obstacle(program: Program) -> str:
     """Return what keeps a plan on its topology from the array engine, in words; empty when nothing does."""
+    for hop in program.changing:
+        return f"the rate of link {hop.link.link_id!r} changes with time"
     return next(_obstacles(program), "")
 
 

@@ -34,7 +34,7 @@ class Devices:
     """
 
     __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
-                 "_owner", "_profiles", "_stays")  # fmt: skip
+                 "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices
@@ -54,6 +54,7 @@ class Devices:
         self._on_end = owner.job_done
         self._stays = world.at_devices
         self._downtimes = world.device_downtimes
+        self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.notes is not None
         self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
 
@@ -66,6 +67,8 @@ class Devices:
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
+        if self._paces and device in self._paces:
+            end_s = self._paces[device].end_s(start_s, left_s)
         if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
@@ -105,7 +108,8 @@ class Devices:
         now_s = clock.now_s
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
-            left_s -= down_s - start_s
+            pace = self._paces.get(device)
+            left_s -= down_s - start_s if pace is None else pace.work_s(start_s, down_s)
         else:
             self._stay(task, device, down_s, down_s)
         up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)

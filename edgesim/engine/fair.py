@@ -64,7 +64,14 @@ class FairStages:
             usage = usage_per_bit(stage.hops, amount_bit, sent)
         flow = Flow(message, amount_bit * (1.0 - message.done), usage)
         flow.joined_s = now_s
+        speeds = self._speeds(stage)
+        if speeds is not None:
+            flow.course = Course(amount_bit, speeds, len(stage.hops))
+            flow.usage = self._usage(flow) or usage
+            flow.is_blocked = 0.0 in speeds
         self._flows.join(flow)
+        if speeds is not None and flow.is_here:
+            self._await_change(flow)
         if targets:
             flow.leaves_s = min(self._watch(target_id, flow) for target_id in targets)
 
@@ -105,9 +112,11 @@ class FairStages:
         request = message.request
         now_s = self._clock.now_s
         done = message.done + (1.0 - message.done) * flow.sent_share
-        for hop, passage in zip(stage.hops, message.passages_of(stage), strict=True):
+        for position, (hop, passage) in enumerate(zip(stage.hops, message.passages_of(stage), strict=True)):
             message.count(hop, self._world.program.kind[message.index], passage.sent, done)
             time_s = hop.time_s(passage.sent) * (done - message.done)
+            if flow.course is not None:
+                time_s = self._air_s(flow)[position]
             request.transmit_s[hop.src] += time_s
             request.receive_s[hop.dst] += time_s * (self._heard(hop, flow) if self._world.has_outages else 1.0)
             if self._world.on_channels is not None:
@@ -116,6 +125,64 @@ class FairStages:
                 for meter in self._world.meters_of(hop)[1:]:
                     meter.used(flow.joined_s, now_s, time_s)
         message.done = done
+
+    # ---- rates that change
+
+    def _speeds(self, stage: Stage) -> tuple[float, ...] | None:
+        """Return by hop its rate / its bandwidth, or None when none of them changes."""
+        paces = self._world.paces
+        if not paces or not any(hop.link.link_id in paces for hop in stage.hops):
+            return None
+        now_s = self._clock.now_s
+        found = (paces.get(hop.link.link_id) for hop in stage.hops)
+        return tuple(1.0 if pace is None else pace.speed(now_s) for pace in found)
+
+    def _usage(self, flow: Flow) -> dict[int, float] | None:
+        """Return the time of each channel that a transfer takes per bit now; None when a link has rate 0."""
+        course: Course = flow.course
+        message: Message = flow.owner
+        if 0.0 in course.speeds:
+            return None
+        stage = message.stage
+        sent = [passage.sent for passage in message.passages_of(stage)]
+        return usage_per_bit(stage.hops, course.amount_bit, sent, course.speeds)
+
+    def _await_change(self, flow: Flow) -> None:
+        """Be called back when a rate on the way of a transfer changes next."""
+        now_s = self._clock.now_s
+        found = (self._world.paces.get(hop.link.link_id) for hop in flow.owner.stage.hops)
+        next_s = min(pace.next_s(now_s) for pace in found if pace is not None)
+        if next_s < inf:
+            self._clock.after(next_s - now_s, self._on_change, flow)
+
+    def _on_change(self, flow: Flow) -> None:
+        """Let a transfer go on at the rates that its links have from now on."""
+        if not flow.is_here or self._flows.is_ending(flow):
+            return
+        course: Course = flow.course
+        speeds = self._speeds(flow.owner.stage)
+        if speeds is not None and speeds != course.speeds:
+            self._flows.advance(flow)
+            course.spent_s = self._air_s(flow)
+            course.mark = flow.sent_share
+            course.speeds = speeds
+            self._flows.change(flow, self._usage(flow))
+        self._await_change(flow)
+
+    def _air_s(self, flow: Flow) -> list[float]:
+        """Return by hop for how long a transfer has been sent since it joined, in s: nothing while a rate is 0."""
+        course: Course = flow.course
+        message: Message = flow.owner
+        new = (1.0 - message.done) * (flow.sent_share - course.mark)
+        if new <= 0.0:
+            return course.spent_s
+        stage = message.stage
+        return [
+            spent_s + hop.time_at_s(passage.sent, speed) * new
+            for spent_s, hop, passage, speed in zip(
+                course.spent_s, stage.hops, message.passages_of(stage), course.speeds, strict=True
+            )
+        ]
 
     # ---- outages
 
@@ -151,6 +218,25 @@ class FairStages:
             return
         message.keep(stage.hops[0], message.passages_of(stage)[-1].received, message.done)
         self._clock.after(0.0, self._on_arrival, message)
+
+
+class Course:
+    """What is remembered of a transfer on links whose rates change.
+
+    Parameters
+    ----------
+    amount_bit : bits by which its rate is counted, for the whole message.
+    speeds : by hop: its rate / its bandwidth, since the last change.
+    n_hops : number of hops.
+    """
+
+    __slots__ = ("amount_bit", "mark", "speeds", "spent_s")
+
+    def __init__(self, amount_bit: float, speeds: tuple[float, ...], n_hops: int) -> None:
+        self.amount_bit = amount_bit
+        self.speeds = speeds
+        self.mark = 0.0  # share that was sent until the last change
+        self.spent_s = [0.0] * n_hops  # by hop: time on it until then
 
 
 def _is_resumed(stage: Stage) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
+from edgesim.engine.pace import leg_of
 from edgesim.engine.request import Task
 from edgesim.engine.ways import Hop, Line
 from edgesim.engine.world import World
@@ -31,7 +32,7 @@ class FifoStages:
     """
 
     __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_world")  # fmt: skip
+                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class FifoStages:
         self._on_channels = world.on_channels
         self._on_links = world.on_links
         self._kind = world.program.kind
+        self._paces = world.paces
         self._on_arrival = on_arrival
         self._on_whole = on_whole
         self._on_sent = on_sent
@@ -97,8 +99,15 @@ class FifoStages:
         free_s = self._free_s[hop.channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
+        contention = 0.0
         if self._before and hop.channel in self._before:
-            end_s += (end_s - start_s) * self._contention(hop, now_s)
+            contention = self._contention(hop, now_s)
+            end_s += (end_s - start_s) * contention
+        if self._paces:
+            message.leg = None
+            if (pace := self._paces.get(hop.link.link_id)) is not None:
+                message.leg = leg_of(hop, pace, start_s, (share, message.done, 1.0 + contention))
+                end_s = message.leg.end_s
         if message.tail_s > -inf:
             sent_s = end_s - start_s
             end_s = max(end_s, message.tail_s + hop.packet_s)
@@ -148,7 +157,7 @@ class FifoStages:
         if end_s > self._horizon_s:
             cut_s = max(start_s, self._horizon_s)
             done = (
-                message.done + (done - message.done) * (cut_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
+                message.done + _share(message, start_s, end_s, cut_s, done - message.done) if end_s > start_s else 0.0
             )
             end_s = cut_s
         kind = self._kind[message.index]
@@ -156,11 +165,11 @@ class FifoStages:
             request.traffic_byte[kind] += hop.wire_byte
         else:
             message.count(hop, kind, share, done)
-        request.transmit_s[hop.src] += (end_s - start_s) * message.pace
+        request.transmit_s[hop.src] += _sending_s(message, start_s, end_s)
         heard_until_s = end_s
         if self._has_outages:
             heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
-        request.receive_s[hop.dst] += (heard_until_s - start_s) * message.pace
+        request.receive_s[hop.dst] += _sending_s(message, start_s, heard_until_s)
         message.done = done
 
     def _stay(self, message: Message, hop: Hop, start_s: float, end_s: float) -> None:
@@ -193,7 +202,7 @@ class FifoStages:
         if down_s == inf:
             return False
         if down_s > start_s:
-            done = message.done + (1.0 - message.done) * ((down_s - start_s) / (end_s - start_s))
+            done = message.done + _share(message, start_s, end_s, down_s, 1.0 - message.done)
             self._occupy(message, hop, sent, (start_s, down_s, done))
         else:
             self._stay(message, hop, down_s, down_s)
@@ -225,6 +234,21 @@ class FifoStages:
             up_s = downtimes.up_s((link.dst_id,), arrival_s)
             if up_s < inf:
                 return up_s
-        heard = (down_s - start_s - link.latency_s) / (end_s - start_s) if end_s > start_s else 0.0
+        heard = 0.0
+        if end_s > start_s:
+            heard = (down_s - start_s - link.latency_s) / (end_s - start_s)
+            heard = heard if message.leg is None else message.leg.share(down_s - link.latency_s)
         message.keep(hop, message.share, max(0.0, min(1.0, heard)))
         return arrival_s if message.share > 0.0 else end_s
+
+
+def _share(message: Message, start_s: float, end_s: float, moment_s: float, left: float) -> float:
+    """Return what has left of `left` of a message at a moment, when it leaves from `start_s` to `end_s`."""
+    if message.leg is None:
+        return left * ((moment_s - start_s) / (end_s - start_s))
+    return min(left, (1.0 - message.done) * message.leg.share(moment_s))
+
+
+def _sending_s(message: Message, start_s: float, until_s: float) -> float:
+    """Return for how long a message is sent between two moments at which it has its link, in s."""
+    return (until_s - start_s) * message.pace if message.leg is None else message.leg.sending_s(until_s)

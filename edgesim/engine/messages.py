@@ -16,6 +16,7 @@ from edgesim.domain.transport import Burst
 from edgesim.engine.fair import FairStages
 from edgesim.engine.fifo import FifoStages
 from edgesim.engine.losses import GivenLosses, Losses, Passage
+from edgesim.engine.pace import Leg
 from edgesim.engine.request import Task
 from edgesim.engine.ways import Hop, Stage, Way
 from edgesim.engine.world import World
@@ -35,7 +36,7 @@ class Message:
     talk : the conversation that it is a burst of, or None.
     """
 
-    __slots__ = ("done", "index", "lead_s", "pace", "passages", "position", "request", "share", "stage", "started_s", "tail_s",
+    __slots__ = ("done", "index", "lead_s", "leg", "pace", "passages", "position", "request", "share", "stage", "started_s", "tail_s",
                  "talk", "task", "way")  # fmt: skip
 
     def __init__(self, task: Task, way: Way, share: float, talk: Talk | None) -> None:
@@ -49,6 +50,7 @@ class Message:
         self.passages: list[Passage] | None = None
         self.done = 0.0  # share of the present stage that was sent before an outage
         self.started_s = -1.0  # when the present stage began
+        self.leg: Leg | None = None  # what is left of it on a `fifo` link whose rate changes
         self.lead_s = 0.0  # how much earlier than now it was sent, since a fair stage tells its end at the receiver
         self.tail_s = -inf  # with cut-through: when its last packet will be here
         self.pace = 1.0  # with cut-through: share of the time on a link in which it is sent, since packets come slower
@@ -190,9 +192,22 @@ class Carrier:
             return
         moment_s = end_s + burst.delay_s
         if burst.after == "acknowledged":
-            moment_s = max(end_s, start_s + way.packet_s + way.round_trip_s) + burst.delay_s
+            moment_s = max(end_s, start_s + self._first_packet_s(way, start_s) + way.round_trip_s) + burst.delay_s
         elif burst.after == "last_acknowledged":
             moment_s += way.round_trip_s
         now_s = self._clock.now_s
         talk.lead_s = max(0.0, now_s - moment_s)
         self._clock.after(max(moment_s, now_s) - now_s, self._on_burst, talk)
+
+    def _first_packet_s(self, way: Way, start_s: float) -> float:
+        """Return the time of the first packet of a burst over all hops, without latency, in s."""
+        paces = self._world.paces
+        if not paces:
+            return way.packet_s
+        now_s, waited_s = start_s, 0.0
+        for hop in (hop for stage in way.stages for hop in stage.hops):
+            pace = paces.get(hop.link.link_id)
+            here_s = hop.packet_s if pace is None else pace.end_s(now_s, hop.packet_s) - now_s
+            waited_s += here_s
+            now_s += here_s + hop.link.latency_s
+        return waited_s

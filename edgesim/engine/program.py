@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from edgesim.domain.plan import TRAFFIC_KINDS, Compute, Plan, Transfer
 from edgesim.domain.topology import Device, Link, Topology
-from edgesim.engine.ways import Channel, Hop, Line, Way, line_of, way_of
+from edgesim.engine.ways import Channel, Hop, Line, Way, is_changing, line_of, way_of
 from edgesim.errors import InfeasiblePlanError, PlanError
 from edgesim.interfaces import ComputeModel
 
@@ -48,6 +48,7 @@ class Program:
     medium_links : ids of the links that messages cross and that share a medium.
     ways : by step: how a transfer gets across, None for a computation.
     lines : by step: the only link of a transfer, where `Line` fits.
+    changing : the links whose rate changes with time, each in one of the hops that cross it.
     first_steps : the steps without inputs.
     deadline_steps : the computations whose deadline counts from the release: they wait for messages only.
     """
@@ -80,6 +81,7 @@ class Program:
     medium_links: tuple[str, ...]
     ways: tuple[Way | None, ...]
     lines: tuple[Line | None, ...]
+    changing: tuple[Hop, ...]
     first_steps: tuple[int, ...]
     deadline_steps: tuple[int, ...]
 
@@ -115,7 +117,7 @@ class _Channels:
         if index == len(self.channels):
             if link.medium_id:
                 medium = self.topology.medium_of[link.medium_id]
-                channel = Channel(medium.medium_id, True, medium.sharing == "fair", medium.contention)
+                channel = Channel(medium.medium_id, True, medium.sharing == "fair", medium.contention, medium.rate_at)
             else:
                 channel = Channel(link.link_id, False, link.sharing == "fair")
             self.channels.append(channel)
@@ -188,6 +190,10 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
             made[key] = (hops, way_of(hops, channels.channels, is_cut_through=is_cut_through))
         return made[key]
 
+    def changing() -> tuple[Hop, ...]:
+        hops = (hop for hops, _ in made.values() for hop in hops)
+        return tuple({hop.link.link_id: hop for hop in hops if is_changing(hop, channels.channels)}.values())
+
     crossings = [crossing(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
     rivals = _rivals(plan, step_index)
     kinds = tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps)
@@ -234,6 +240,7 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
             and step.inputs and not any(is_compute[step_index[name]] for name in step.inputs)
         ),
         ways=tuple(way for _, way in crossings),
+        changing=changing(),
         lines=_shared(
             line_of(way, kinds[index], channels.channels) if way is not None else None
             for index, (_, way) in enumerate(crossings)

@@ -29,8 +29,8 @@ class Flow:
     leaves_s : when its owner will take it out at the latest, in s.
     """
 
-    __slots__ = ("amount_bit", "component", "finish_s", "joined_s", "leaves_s", "left_bit", "owner", "rate", "since_s",
-                 "usage")  # fmt: skip
+    __slots__ = ("amount_bit", "component", "course", "finish_s", "is_blocked", "is_here", "joined_s", "leaves_s", "left_bit", "owner",
+                 "rate", "since_s", "usage")  # fmt: skip
 
     def __init__(self, owner: Any, amount_bit: float, usage: Mapping[int, float]) -> None:
         self.owner = owner
@@ -40,6 +40,9 @@ class Flow:
         self.joined_s = self.since_s = 0.0
         self.finish_s = self.leaves_s = inf
         self.component: _Component | None = None
+        self.is_blocked = False  # whether a link on its way has rate 0 now
+        self.is_here = False  # whether it takes part
+        self.course: Any = None  # what its owner remembers of it while rates change
 
     @property
     def sent_share(self) -> float:
@@ -81,6 +84,7 @@ class FairChannels:
         """Let a transfer take part; one without channels ends at once."""
         flow.since_s = self._clock.now_s
         flow.rate = 0.0
+        flow.is_here = bool(flow.usage)
         for channel in flow.usage:
             self._users.setdefault(channel, {})[flow] = None
         self._touch(flow.usage)
@@ -90,7 +94,8 @@ class FairChannels:
 
     def leave(self, flow: Flow) -> None:
         """Take a transfer out; `flow.left_bit` is what it has not sent."""
-        self._advance(flow)
+        self.advance(flow)
+        flow.is_here = False
         for channel in flow.usage:
             users = self._users[channel]
             del users[flow]
@@ -101,11 +106,19 @@ class FairChannels:
             flow.component = None
         self._touch(flow.usage)
 
+    def change(self, flow: Flow, usage: Mapping[int, float] | None) -> None:
+        """Let a transfer go on with another usage of the same channels; None: with none, since a link has rate 0."""
+        self.advance(flow)
+        flow.is_blocked = usage is None
+        if usage is not None:
+            flow.usage = usage
+        self._touch(flow.usage)
+
     def flows(self) -> list[Flow]:
         """Return the transfers that are under way, brought up to the present."""
         found = dict.fromkeys(flow for users in self._users.values() for flow in users)
         for flow in found:
-            self._advance(flow)
+            self.advance(flow)
         return list(found)
 
     def _touch(self, channels: Iterable[int]) -> None:
@@ -114,7 +127,7 @@ class FairChannels:
             self._is_settling = True
             self._clock.settle(self._settle)
 
-    def _advance(self, flow: Flow) -> None:
+    def advance(self, flow: Flow) -> None:
         """Add up what a transfer has sent since its rate was set."""
         now_s = self._clock.now_s
         if flow.rate > 0.0:
@@ -153,15 +166,16 @@ class FairChannels:
         """Set the rates of one component, and its timer."""
         now_s = self._clock.now_s
         component = _Component(flows)
-        rates = max_min_rates([flow.usage for flow in flows])
+        moving = [flow for flow in flows if not flow.is_blocked]
+        rates = dict(zip(moving, max_min_rates([flow.usage for flow in moving]), strict=True))
         first_s = inf
-        for flow, rate in zip(flows, rates, strict=True):
+        for flow in flows:
             if flow.component is not None:
                 flow.component.is_alive = False
             flow.component = component
-            self._advance(flow)
-            flow.rate = rate
-            flow.finish_s = now_s + flow.left_bit / rate
+            self.advance(flow)
+            flow.rate = rate = rates.get(flow, 0.0)
+            flow.finish_s = now_s + flow.left_bit / rate if rate > 0.0 else inf
             first_s = min(first_s, flow.finish_s)
         if self._stays is not None or self._checker is not None:
             load: dict[int, float] = {}
@@ -169,7 +183,9 @@ class FairChannels:
                 for channel, time_per_bit in flow.usage.items():
                     load[channel] = load.get(channel, 0.0) + flow.rate * time_per_bit
             self._report(load)
-        if first_s <= min(flow.leaves_s for flow in flows):  # otherwise there will be another change before
+        if first_s < inf and first_s <= min(
+            flow.leaves_s for flow in flows
+        ):  # otherwise there will be another change before
             self._clock.after(first_s - now_s, self._on_timer, component)
 
     def _report(self, load: Mapping[int, float]) -> None:
@@ -179,12 +195,16 @@ class FairChannels:
             for channel, value in load.items():
                 self._stays.meter(channel).load(self._clock.now_s, value, len(self._users.get(channel, ())))
 
+    def is_ending(self, flow: Flow) -> bool:
+        """Return whether a transfer ends at this moment."""
+        now_s = self._clock.now_s
+        return flow.finish_s <= now_s + 1e-14 * max(1.0, now_s)
+
     def _on_timer(self, component: _Component) -> None:
         """End the transfers whose time has come."""
         if not component.is_alive:
             return
-        now_s = self._clock.now_s
-        ended = [flow for flow in component.flows if flow.finish_s <= now_s + 1e-14 * max(1.0, now_s)]
+        ended = [flow for flow in component.flows if self.is_ending(flow)]
         for flow in ended:
             self.leave(flow)
             flow.left_bit = 0.0

@@ -43,16 +43,19 @@ from edgesim.engine.world import World
 from edgesim.interfaces import ClosedArrivals, LossModel, OpenArrivals, PacketLossModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
+Speeds = Mapping[str, Iterable[tuple[float, float]]]
+
 
 def _world(
     program: Program,
     outages: Sequence[Outage],
     renewals: Sequence[Mapping[str, Iterator[Outage]]],
+    speeds: Speeds | None,
     horizon_s: float,
     *,
     is_checked: bool,
 ) -> World:
-    return World(program, Downtimes(outages, renewals), horizon_s, Checker() if is_checked else None)
+    return World(program, Downtimes(outages, renewals), speeds or {}, horizon_s, Checker() if is_checked else None)
 
 
 def trace(
@@ -62,6 +65,7 @@ def trace(
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
     losses: Mapping[str, LossModel | PacketLossModel] | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
+    speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,
     deadline_s: float | None = None,
     releases_s: Iterable[float] = (0.0,),
@@ -80,7 +84,7 @@ def trace(
     ----------
     warm_up_s : requests released before are simulated, but neither recorded nor measured, in s.
     has_stays : whether to keep every stay of a computation or message at a resource.
-    program, outages, renewals, losses, slowdowns, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
+    program, outages, renewals, losses, slowdowns, speeds, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
     admission_limit, is_checked, on_record : as of `simulate`; `on_record` hears of no request of the warm-up.
 
     Raises
@@ -88,7 +92,7 @@ def trace(
     SimulationError
         As `simulate`.
     """
-    world = _world(program, outages, renewals, horizon_s, is_checked=is_checked)
+    world = _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked)
     world.measure(warm_up_s, has_notes=has_stays)
 
     def counts(number: int, record: RequestRecord) -> None:
@@ -130,6 +134,7 @@ def simulate(
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
     losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
+    speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,
     deadline_s: float | None = None,
     releases_s: Iterable[float] = (0.0,),
@@ -149,6 +154,7 @@ def simulate(
     renewals : outages that come again and again, by target; drawn as far as the trial goes.
     losses : models that lose messages or packets, by label; each draws from the streams of its label. Or losses that are known.
     slowdowns : models that make computations longer, by label; each draws from the streams of its label.
+    speeds : by device: when its speed changes, in s, in order, and to what; above 0, and 1 until then. For `fifo` devices.
     streams : streams of the replication; needed with whatever draws.
     deadline_s : a request without an answer by then, counted from its release, has timed out; None: no limit.
     releases_s : when each request is released, in s.
@@ -173,7 +179,7 @@ def simulate(
         When something draws but there are no streams, or an invariant is broken.
     """
     trial = Trial(
-        _world(program, outages, renewals, horizon_s, is_checked=is_checked),
+        _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked),
         losses=losses if losses is not None else {},
         slowdowns=slowdowns or {},
         streams=streams,

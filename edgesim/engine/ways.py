@@ -8,17 +8,18 @@ from itertools import groupby
 from typing import cast
 
 from edgesim.domain.topology import Link
-from edgesim.interfaces import EndToEndTransport
+from edgesim.interfaces import ChangingRate, EndToEndTransport
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A link with a channel of its own, or a medium; `contention` as of `edgesim.domain.topology.Medium`."""
+    """A link with a channel of its own, or a medium; `contention` and, of a medium, `rate_at` as of `edgesim.domain.topology.Medium`."""
 
     channel_id: str
     is_medium: bool
     is_fair: bool
     contention: float = 0.0
+    rate_at: ChangingRate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Hop:
             return self.occupation_s
         overhead_s = self.link.message_overhead_s
         return overhead_s + (self.occupation_s - overhead_s) * share
+
+    def time_at_s(self, share: float, speed: float) -> float:
+        """Return `time_s` at another speed than that of the bandwidth; the overhead takes as long as ever."""
+        if speed == 1.0:
+            return self.time_s(share)
+        overhead_s = self.link.message_overhead_s
+        bits_s = self.time_s(share) - overhead_s
+        return overhead_s + (bits_s / speed if bits_s > 0.0 else 0.0)
 
     @property
     def packet_s(self) -> float:
@@ -130,7 +139,9 @@ def _stages(hops: tuple[Hop, ...], channels: Sequence[Channel], *, is_cut_throug
     return tuple(stages)
 
 
-def usage_per_bit(hops: Sequence[Hop], amount_bit: float, shares: Sequence[float] = ()) -> dict[int, float]:
+def usage_per_bit(
+    hops: Sequence[Hop], amount_bit: float, shares: Sequence[float] = (), speeds: Sequence[float] = ()
+) -> dict[int, float]:
     """Return the time of each channel that a message takes per bit of its rate, in s/bit.
 
     Parameters
@@ -138,10 +149,11 @@ def usage_per_bit(hops: Sequence[Hop], amount_bit: float, shares: Sequence[float
     hops : the links that it crosses at once.
     amount_bit : bits by which its rate is counted.
     shares : by hop: packets sent on it / packets of the message; 1 when left out.
+    speeds : by hop: its rate / its bandwidth; 1 when left out.
     """
     usage: dict[int, float] = {}
     for position, hop in enumerate(hops):
-        time_s = hop.time_s(shares[position] if shares else 1.0)
+        time_s = hop.time_at_s(shares[position] if shares else 1.0, speeds[position] if speeds else 1.0)
         if time_s > 0.0:
             usage[hop.channel] = usage.get(hop.channel, 0.0) + time_s / amount_bit
     return usage
@@ -159,10 +171,17 @@ def way_of(hops: tuple[Hop, ...], channels: Sequence[Channel], *, is_cut_through
     )
 
 
+def is_changing(hop: Hop, channels: Sequence[Channel]) -> bool:
+    """Return whether the rate of a link changes with time: its own, or that of its medium."""
+    return hop.link.rate_at is not None or channels[hop.channel].rate_at is not None
+
+
 def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
-    """Return the only link of a message of some kind, if it is as `Line` says."""
+    """Return the only link of a message of some kind, if it is as `Line` says and its rate does not change."""
     stage = way.stages[0]
     hop = stage.hops[0]
     if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
+        return None
+    if is_changing(hop, channels):
         return None
     return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 
 from edgesim.domain.records import ResourceRecord
@@ -10,6 +10,7 @@ from edgesim.engine.clock import Clock
 from edgesim.engine.invariants import Checker
 from edgesim.engine.meters import Meter, Note, Stays
 from edgesim.engine.outages import Downtimes
+from edgesim.engine.pace import Pace, paces_of
 from edgesim.engine.program import Program
 from edgesim.engine.ways import Hop
 
@@ -21,14 +22,22 @@ class World:
     ----------
     program : the plan on its topology.
     downtimes : when devices and links are down.
+    speeds : by device: when its speed changes, in s, and to what.
     horizon_s : when the trial ends at the latest, in s.
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "downtimes", "has_outages", "horizon_s",
-                 "notes", "on_channels", "on_links", "program")  # fmt: skip
+    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
+                 "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
 
-    def __init__(self, program: Program, downtimes: Downtimes, horizon_s: float, checker: Checker | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        downtimes: Downtimes,
+        speeds: Mapping[str, Iterable[tuple[float, float]]],
+        horizon_s: float,
+        checker: Checker | None,
+    ) -> None:
         self.clock = Clock()
         self.program = program
         self.downtimes = downtimes
@@ -39,6 +48,12 @@ class World:
             position: downtime
             for position, device_id in enumerate(program.device_ids if downtimes else ())
             if (downtime := downtimes.get(device_id)) is not None
+        }
+        self.paces = paces_of(program)  # of the links whose rate changes
+        self.device_paces = {
+            position: Pace(speeds[device_id])
+            for position, device_id in enumerate(program.device_ids if speeds else ())
+            if device_id in speeds
         }
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel

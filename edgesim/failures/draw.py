@@ -22,6 +22,7 @@ from edgesim.interfaces import (
     PacketLossModel,
     RenewalModel,
     SlowdownModel,
+    SpeedModel,
 )
 from edgesim.rng import BatchStreams, ReplicationStreams
 
@@ -50,6 +51,22 @@ def slowdown_models(failures: Mapping[str, FailureModel], topology: Topology) ->
     return {label: model for label, model in slowdowns.items() if any(map(model.slows, topology.devices))}
 
 
+def device_speeds(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, list[tuple[float, float]]]:
+    """Return by device when its speed changes, and to what; of several models the product."""
+    models = [cast("SpeedModel", model) for model in failures.values() if hasattr(model, "speeds")]
+    changes: dict[str, list[tuple[float, int, float]]] = {}
+    for number, model in enumerate(models):
+        for name, of in model.speeds(topology).items():
+            changes.setdefault(name, []).extend((time_s, number, speed) for time_s, speed in of)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name, own in changes.items():
+        speeds = [1.0] * len(models)
+        for time_s, number, speed in sorted(own):
+            speeds[number] = speed
+            found.setdefault(name, []).append((time_s, prod(speeds)))
+    return found
+
+
 def draw_renewals(
     failures: Mapping[str, FailureModel], topology: Topology, streams: ReplicationStreams
 ) -> list[Mapping[str, Iterator[Outage]]]:
@@ -75,6 +92,8 @@ def batch_obstacle(failures: Mapping[str, FailureModel], topology: Topology) -> 
     for label, model in failures.items():
         if hasattr(model, "renewals"):
             return f"failure model {label!r} takes its targets down again and again"
+        if hasattr(model, "speeds"):
+            return f"failure model {label!r} changes the speed of devices with time"
     for label, loss in loss_models(failures, topology).items():
         if not isinstance(loss, (BatchLossModel, BatchPacketLossModel)):
             return f"failure model {label!r} has no array form"

@@ -14,6 +14,7 @@ from edgesim.domain.strike import Strike
 from edgesim.domain.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.targets import matching
+from edgesim.recorded import Start
 from edgesim.rng import ReplicationStreams
 from edgesim.units import Seconds
 
@@ -47,6 +48,9 @@ class Scripted:
     Parameters
     ----------
     outages_at : the intervals.
+    file : text file with columns ``time`` or ``start``, ``device`` or ``link``, and ``end``, relative to the scenario, in place of
+        `outages_at`.
+    start : with a file, what its times count from: ``zero``, the start of a trial; ``first``, the first of them.
 
     Formula
     -------
@@ -62,7 +66,17 @@ class Scripted:
     Our own form; it says what state profiles say in SimGrid (https://simgrid.org, platform description).
     """
 
-    outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)]
+    outages_at: Annotated[tuple[ScriptedOutage, ...], Len(1)] = ()
+    file: str = ""
+    start: Start = "zero"
+
+    def __post_init__(self) -> None:
+        if self.file:
+            raise PlanError(
+                "a file of outages is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`"
+            )
+        if not self.outages_at or self.start == "first":
+            raise PlanError("scripted outages need `outages_at`, or a `file`, with which `start: first` goes")
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when a pattern selects nothing."""
@@ -83,8 +97,9 @@ class Scripted:
         return [(1.0, self._all(topology))]
 
     def _all(self, topology: Topology) -> list[Outage]:
+        found = {pattern: matching(topology, pattern) for pattern in {one.targets for one in self.outages_at}}
         return [
             Outage(target_id, scripted.start_s, inf if scripted.end_s is None else scripted.end_s, "scripted")
             for scripted in self.outages_at
-            for target_id in matching(topology, scripted.targets)
+            for target_id in found[scripted.targets]
         ]

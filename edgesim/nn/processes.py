@@ -5,20 +5,20 @@ after another.
 from __future__ import annotations
 
 import pickle
-import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.errors import EdgesimError
 from edgesim.interfaces import Silent
+from edgesim.luggage import luggage
 from edgesim.processes import GUARD, Starting, become_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from edgesim.nn.school import School
 
@@ -61,9 +61,8 @@ def learn_alone(
 
 
 def _fill_cache(school: School, learn: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], label: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="edgesim-") as folder, school.progress.task(label, len(arguments)) as bar:
-        path = Path(folder) / "school"
-        path.write_bytes(pickle.dumps(replace(school, progress=Silent()), protocol=pickle.HIGHEST_PROTOCOL))
+    content = pickle.dumps(replace(school, progress=Silent()), protocol=pickle.HIGHEST_PROTOCOL)
+    with luggage(content) as path, school.progress.task(label, len(arguments)) as bar:
         n_processes = min(school.n_at_once, len(arguments))
         context = Starting()
         pool = ProcessPoolExecutor(n_processes, context, become_worker)
@@ -73,11 +72,11 @@ def _fill_cache(school: School, learn: Callable[..., Any], arguments: Sequence[t
                 bar.advance()
         except BaseException as error:
             context.kill()  # also at Ctrl-C: each has left a checkpoint behind its last epoch
+            pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise EdgesimError(f"{label}: {GUARD}, or the memory was exhausted; what was learnt is kept") from error
             raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _learn(path: Path, learn: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import metric_named
-from edgesim.errors import ResultError, UnknownNameError
+from edgesim.errors import UnknownNameError
+from edgesim.files import write_text
 from edgesim.registry import REGISTRIES
 from edgesim.report.assumptions import assumptions
 from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
@@ -56,10 +57,7 @@ def write_page(result: Result, path: Path | None = None) -> Path:
         When the result lacks something, because it is of an older version, or the file cannot be written.
     """
     path = path or result.folder / REPORT
-    try:
-        path.write_text(page(result), encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"the report cannot be written to {path}: {error.strerror or error}") from error
+    write_text(path, page(result))
     return path
 
 

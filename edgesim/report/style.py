@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from edgesim.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -98,11 +100,12 @@ def figure_of(ax: Axes) -> Figure:
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) -> None:
-    """Write a figure in several formats, without the date, so that equal figures are equal files."""
+    """Write a figure in several formats, without the date, so that equal figures are equal files. Raises `ResultError`."""
     with house_style():
         for kind in formats:
             metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
-            figure.savefig(path.with_suffix(f".{kind}"), format=kind, metadata=metadata)
+            with replacing(path.with_suffix(f".{kind}")) as temporary:
+                figure.savefig(temporary, format=kind, metadata=metadata)
 
 
 def words(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 from edgesim.domain.routing import Routing
 from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.scenario.expand import link_id, link_pairs
+from edgesim.scenario.expand import Ids, link_id, link_pairs
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
@@ -88,7 +88,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
-    ids = tuple(device.device_id for device in devices)
+    ids = Ids(device.device_id for device in devices)
     links = [
         _link(src, dst, rate, shape)
         for shape in spec.shapes.values()
@@ -108,7 +108,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
 
 
 def _medium(entry: str | MediumSpec) -> Medium:
-    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention)
+    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention, entry.rate_at)
 
 
 def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
@@ -141,4 +141,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         sharing=entry.sharing,
         transport=entry.transport,
         on_outage=entry.on_outage,
+        rate_at=entry.rate_at,
     )

@@ -19,8 +19,10 @@ from edgesim.scenario.graph_files import with_graph_file
 from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.permission import excused, withheld
+from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
+from edgesim.scenario.recorded_files import with_failures, with_rates
 from edgesim.scenario.references import named_profiles, reference_problems
 from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
 from edgesim.untrusted import hidden_in
@@ -64,13 +66,15 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
+    data, unread = with_rates(data, source)
     data, graph, unreadable = with_graph_file(data, source)
+    data, undone = with_failures(data, source)
     data, untimed = _with_trace_file(data, source)
-    problems += [*unreadable, *untimed]
+    problems += [*unread, *unreadable, *undone, *untimed]
     data = complete(data)
     result, wrong = _problems(data, form)
     problems += wrong
-    problems += _sweep(data, form, wrong)
+    problems += _sweep(data, form, wrong, result)
     problems = excused(problems, codes)
     elsewhere = [problem for problem in problems if not graph.holds(problem)]
     in_graph = graph.findings([problem for problem in problems if graph.holds(problem)])
@@ -87,9 +91,11 @@ def _place(finding: Finding) -> tuple[int, int, str, str]:
 def locate(problem: Problem, source: Source) -> Finding:
     """Return the finding of a problem, with its place in the text."""
     remedy = problem.remedy
+    if "rate_at" in problem.path and problem.path not in source.marks:  # a list of steps may stand without its key
+        problem = replace(problem, path=tuple(part for part in problem.path if part != "steps"))
     if problem.path[:1] in {("topology",), ("profiles",)} and problem.path[:3] not in source.marks:
         graph = source.marks.get(("topology", "file"))
-        is_listed = problem.path[1:2] in {("devices",), ("links",)} and len(problem.path) > 2
+        is_listed = problem.path[1:2] in {("devices",), ("links",), ("media",)} and len(problem.path) > 2
         if graph and (is_listed or problem.path[:1] == ("profiles",)):  # it stands in the graph file
             return source.finding(("topology", "file"), problem.message, expected=problem.expected, remedy=remedy)
     label = source.marks.get(problem.path[:-1])
@@ -169,6 +175,9 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
+        if any(rate is not None for rate in rates):
+            reason = reason or "the rates of links change with time"
         if reason:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
@@ -239,7 +248,9 @@ def _import_plugins(data: dict[str, Any], written: Any, left_out: set[str]) -> I
                 yield Problem(("plugins", index), error.message, remedy=error.remedy)
 
 
-def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> list[Problem]:
+def _sweep(
+    data: dict[str, Any], form: type[Scenario], known: list[Problem], scenario: Scenario | None
+) -> list[Problem]:
     """Check where factors point, each of their values, which of them move together, and combinations if there are few."""
     sweep = data.get("sweep")
     sweep = sweep if isinstance(sweep, dict) else {}
@@ -259,13 +270,20 @@ def _sweep(data: dict[str, Any], form: type[Scenario], known: list[Problem]) -> 
         values = factors[name].levels if name in factors else factor.get("values")
         if isinstance(values, (list, tuple)):
             place = ("sweep", name, "values") if "values" in factor else ("sweep", name)
-            problems += _wrong_values(data, form, known, (place, path, values))
+            is_valid = _refuse if scenario is None or known else quick_check(scenario, data, path)
+            doubtful = [index for index, value in enumerate(values) if not is_valid(value)]
+            problems += _wrong_values(data, form, known, (place, path, values), doubtful)
     skip = data.get("skip")
     if len(factors) == len(sweep):
         problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
     if 1 < len(factors) == len(sweep) and not problems and not known:
         problems += _wrong_combination(data, form, factors)
     return problems
+
+
+def _refuse(_: object) -> bool:
+    """Say that a value is not surely valid."""
+    return False
 
 
 def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: DataPath) -> Problem | None:
@@ -290,12 +308,17 @@ def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: Da
 
 
 def _wrong_values(
-    data: dict[str, Any], form: type[Scenario], known: list[Problem], factor: tuple[DataPath, str, Sequence[Any]]
+    data: dict[str, Any],
+    form: type[Scenario],
+    known: list[Problem],
+    factor: tuple[DataPath, str, Sequence[Any]],
+    doubtful: Sequence[int],
 ) -> Iterator[Problem]:
-    """Check every value of a factor, the other factors being at what the scenario says."""
+    """Check values of a factor, the other factors being at what the scenario says; `doubtful` are the positions of those to check."""
     place, path, values = factor
     found: dict[tuple[str, str], tuple[int, Problem, list[Any]]] = {}
-    for index, value in enumerate(values):
+    for index in doubtful:
+        value = values[index]
         if isinstance(value, (list, dict)) or value is None:
             continue  # reported with the form
         new = _new_problem(data, form, known, {path: value})

@@ -7,10 +7,15 @@ use it beside other mistakes.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.selection import is_selected, written_out
+from edgesim.domain.selection import parts_of, written_out
+from edgesim.registry import nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,20 +48,58 @@ def expand_range(text: str) -> tuple[str, ...]:
     return ids
 
 
-def select(pattern: str, ids: Iterable[str]) -> tuple[str, ...]:
-    """Return the ids that a glob pattern matches, in their order; brace ranges in the pattern are written out first.
+class Ids:
+    """Distinct ids in their order, and which of them a pattern selects: only ids that begin as the pattern does are looked at.
 
     Examples
     --------
-    >>> select("w*", ["hub", "w1", "w2"])
-    ('w1', 'w2')
-    >>> select("w{2..3}", ["w1", "w2", "w3"])
-    ('w2', 'w3')
+    >>> ids = Ids(["hub", "w1", "w2", "w3"])
+    >>> ids.select("w*"), ids.select("w{2..3}"), ids.select("w4")
+    (('w1', 'w2', 'w3'), ('w2', 'w3'), ())
     """
-    return tuple(name for name in ids if is_selected(name, pattern))
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._places = {name: place for place, name in enumerate(names)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The ids."""
+        return tuple(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def select(self, pattern: str) -> tuple[str, ...]:
+        """Return the ids that a glob pattern selects, in their order; ranges in it are written out first."""
+        plain, globs = parts_of(pattern)
+        found = {name for name in plain if name in self._places}
+        found.update(name for glob in globs for name in self._like(glob) if fnmatchcase(name, glob))
+        return tuple(sorted(found, key=self._places.__getitem__))
+
+    def nearest(self, name: str) -> str | None:
+        """Return the most similar id, if one is similar; of many, only those around its place in the alphabet are looked at."""
+        place = bisect_left(self._sorted, name)
+        return nearest_name(name, tuple(self._sorted[max(0, place - _N_AROUND) : place + _N_AROUND]))
+
+    def _like(self, glob: str) -> Iterator[str]:
+        """Yield the ids that begin as a glob pattern does."""
+        begin = re.split(r"[*?\[]", glob, maxsplit=1)[0]
+        return takewhile(
+            lambda name: name.startswith(begin), islice(self._sorted, bisect_left(self._sorted, begin), None)
+        )
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._places)
 
 
-def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+_N_AROUND = 25
+
+
+def link_pairs(link: Mapping[str, Any], ids: Ids) -> Iterator[tuple[str, str]]:
     """Yield source and destination of every link that one entry of ``links:`` makes, without repetition.
 
     Raises
@@ -64,12 +107,11 @@ def link_pairs(link: Mapping[str, Any], device_ids: Iterable[str]) -> Iterator[t
     ValueError
         When there are more than `MAX_LINKS`.
     """
-    ids = tuple(device_ids)
     made: set[tuple[str, str]] = set()
     ends, is_both_ways = link_ends(link)
     if len(ends) != 2:
         return
-    sources, destinations = select(ends[0], ids), select(ends[1], ids)
+    sources, destinations = ids.select(ends[0]), ids.select(ends[1])
     if len(sources) * len(destinations) > MAX_LINKS:
         raise ValueError(f"more than {MAX_LINKS} links")
     for src in sources:
@@ -122,6 +164,16 @@ class Outline:
     is_complete: bool = True
     are_links_complete: bool = True
 
+    @cached_property
+    def device_ids(self) -> Ids:
+        """The ids of the devices, once all are noted."""
+        return Ids(self.devices)
+
+    @cached_property
+    def link_ids(self) -> Ids:
+        """The ids of the links, once all are noted."""
+        return Ids(self.links)
+
     def add_shape(self, shape: ShapeSpec | None, seed: int, path: DataPath) -> None:
         """Note the devices, links and medium of a shape; None is one whose form is wrong."""
         if shape is None:
@@ -157,7 +209,7 @@ class Outline:
             self.are_links_complete = False
             return
         try:
-            pairs = tuple(link_pairs(link, self.devices))
+            pairs = tuple(link_pairs(link, self.device_ids))
         except ValueError:
             self.oversized.append(path)
             return

@@ -10,7 +10,7 @@ from typing import Any
 MAX_DEPTH = 30
 """Levels of lists and mappings inside each other."""
 _MAX_DIGITS = 60
-_MOST_LINES = 5
+_MOST_PLACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,13 @@ def grouped(faults: Iterable[Fault]) -> Iterator[Fault]:
         alike.setdefault((fault.message, fault.expected, fault.remedy, bool(fault.subject)), []).append(fault)
     for first, *others in alike.values():
         text = f"{first.subject} {first.message}".lstrip()
-        lines = ", ".join(str(one.line) for one in others[:_MOST_LINES]) + (
-            ", ..." if len(others) > _MOST_LINES else ""
-        )
-        more = f"; and so {len(others)} more, in lines {lines}" if others else ""
-        yield replace(first, message=text + more, subject="")
+        yield replace(first, message=text + _more(first, others), subject="")
+
+
+def _more(first: Fault, others: list[Fault]) -> str:
+    if not others:
+        return ""
+    is_one_line = all(one.line == first.line for one in others)
+    places = list(dict.fromkeys(one.subject.strip(",: ") if is_one_line else str(one.line) for one in others))
+    some = ", ".join(places[:_MOST_PLACES]) + (", ..." if len(places) > _MOST_PLACES else "")
+    return f"; and so {len(others)} more{': ' if is_one_line else ', in lines '}{some}"

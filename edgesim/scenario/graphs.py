@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from edgesim.domain.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
+from edgesim.files import write_text
 from edgesim.scenario.expand import link_id
 from edgesim.scenario.graph_files import SUFFIXES
 from edgesim.scenario.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
@@ -113,11 +114,13 @@ def write_graph(topology: Topology, path: Path) -> None:
     ------
     DataError
         When the suffix is another one, or as `topology_data`.
+    ResultError
+        When the file cannot be written.
     """
     write = {".graphml": _graphml, ".gml": _gml, ".json": _node_link}.get(path.suffix.lower())
     if write is None:
         raise DataError(f"{path.name} is none of {', '.join(SUFFIXES)}")
-    path.write_text(write(_plain_graph(topology)), encoding="utf-8", newline="\n")
+    write_text(path, write(_plain_graph(topology)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -138,6 +138,9 @@ class DeviceSpec(ServiceSpec):
         return expand_range(self.id)
 
 
+RATES = [{"time": "5 ms", "rate": "0.5 Mbit/s"}]
+
+
 class ChannelSpec(Spec):
     """What links have besides their ends and their rate."""
 
@@ -160,7 +163,13 @@ class ChannelSpec(Spec):
         "lost", description="interrupted messages are lost, or go on after the outage", examples=["resume"]
     )
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage"})
+    rate_at: Annotated[Any, PluginOf("rates")] | None = Field(
+        None,
+        description="rates over time: a list of steps, or `file`, and `period`; by default `bandwidth`",
+        examples=[RATES],
+    )
+
+    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage", "rate_at"})
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -177,6 +186,13 @@ class MediumSpec(Spec):
     contention: Annotated[float, Ge(0)] = Field(
         0.0, description="share by which a message takes longer per other device that waits", examples=[0.065]
     )
+    rate_at: Annotated[Any, PluginOf("rates")] | None = Field(
+        None, description="limit of the rates of its links over time, as `rate_at` of links", examples=[RATES]
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"rate_at"}))
 
     @model_validator(mode="after")
     def _fits(self) -> MediumSpec:

@@ -81,6 +81,9 @@ class _Writer:
                 {"enum": list(names)} if names else {"type": "string"},
                 *(self._plugin(seam, one, is_typed=True) for one in names),
             ]
+            if seam == "rates":  # a list, or a mapping without a type, is one of steps
+                steps = self._plugin(seam, "steps", is_typed=False)
+                choices += [steps, {"type": "array", "items": _ref("RateStep")}]
             self.definitions[name] = {"anyOf": choices}
         return _ref(name)
 

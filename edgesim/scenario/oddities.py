@@ -15,6 +15,7 @@ from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.problems import Problem
+from edgesim.scenario.recorded_files import late_recordings
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ N_MOST_OUTCOMES = 64
 """Failure models with more outcomes have an effect in one of them."""
 N_MOST_ENDS = 100
 """So many devices are looked at, to see whether slow routes lead to them."""
+N_MOST_VISITS = 100_000
+"""And no more than these searches may visit."""
 MANY_TIMES = 5
 """A route that takes so many times as long as another one is hardly meant."""
 
@@ -41,6 +44,7 @@ def oddities(scenario: Scenario) -> list[Problem]:
         *_deadline(system),
         *_slow_routes(scenario, system),
         *_recorded(system),
+        *late_recordings(scenario),
         *_warm_up(scenario, system),
         *_unused(scenario, system),
     ]
@@ -63,6 +67,8 @@ def _has_effect(model: Any, topology: Topology) -> bool:
         return any(model.applies_to(link) for link in topology.links)
     if hasattr(model, "slows"):
         return any(model.slows(device) for device in topology.devices)
+    if hasattr(model, "speeds"):
+        return any(speed != 1.0 for changes in model.speeds(topology).values() for _, speed in changes)
     outcomes = model.outcomes(topology) if hasattr(model, "outcomes") else None
     if outcomes is None:
         return True
@@ -105,8 +111,10 @@ def _slow_routes(scenario: Scenario, system: System) -> Iterator[Problem]:
 def _pairs(system: System) -> dict[tuple[str, str], None]:
     """Return between which devices routes are looked at: from the source and to the sink."""
     source_id, sink_id = system.source_id, system.sink_id
-    ends = [device.device_id for device in system.topology.devices[:N_MOST_ENDS]]
-    pairs = [(source_id, sink_id), *((source_id, end) for end in ends), *((end, sink_id) for end in ends)]
+    devices = system.topology.devices
+    ends = [device.device_id for device in devices[:N_MOST_ENDS]]
+    starts = ends[: max(1, N_MOST_VISITS // len(devices))]  # each is a search of its own
+    pairs = [(source_id, sink_id), *((source_id, end) for end in ends), *((start, sink_id) for start in starts)]
     return dict.fromkeys(pair for pair in pairs if not system.topology.routing.of(*pair))
 
 

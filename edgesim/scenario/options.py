@@ -263,8 +263,9 @@ def _marked_example(hint: Any) -> Any:
     return None
 
 
-def option_hints(owner: type) -> dict[str, Any]:
-    """Return the annotations of a dataclass's options by field name, with their markers."""
+@lru_cache(maxsize=256)
+def option_hints(owner: type) -> Mapping[str, Any]:
+    """Return the annotations of a dataclass's options by field name, with their markers; remembered."""
     hints = typing.get_type_hints(owner, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(owner) if field.init}
 

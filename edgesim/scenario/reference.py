@@ -16,7 +16,8 @@ _FIRST = {
     "ProfileSpec": "profiles", "RatesSpec": "compute_rate of a profile", "PowerSpec": "power of a profile",
     "WorkloadSpec": "workload", "Training": "workload.training", "Load": "workload.load", "Evaluation": "workload.evaluation",
     "ReplicationsSpec": "replications", "FactorSpec": "sweep",
-    "ScriptedOutage": "outages of scripted failures",
+    "ScriptedOutage": "outages of scripted failures", "RateStep": "steps of a changing rate",
+    "SlowdownStep": "steps of slowdowns",
 }  # fmt: skip
 """Definitions of the schema and where they stand in a file."""
 _HEAD = """\

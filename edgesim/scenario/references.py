@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
-from edgesim.domain.selection import is_selected
 from edgesim.domain.topology import Reference
 from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
-from edgesim.scenario.expand import MAX_LINKS, Outline, link_ends, link_id, outline, select
+from edgesim.scenario.expand import MAX_LINKS, Ids, Outline, link_ends, link_id, outline
 from edgesim.scenario.options import find_plugin, option_hints
 from edgesim.scenario.problems import Problem, unknown
 from edgesim.scenario.shapes import SHAPES
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from edgesim.scenario.source import DataPath
 
@@ -50,7 +48,7 @@ def reference_problems(data: dict[str, Any]) -> list[Problem]:
         if is_sound:
             problems += _connected(known, ends)
     for seam in ("strategies", "failures"):
-        problems += _plugin_references(data.get(seam), seam, known)
+        problems += plugin_references(data.get(seam), seam, known)
     return problems
 
 
@@ -101,10 +99,13 @@ def named_profiles(topology: dict[str, Any]) -> Iterator[tuple[DataPath, str]]:
 
 def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
     media = topology.get("media")
+    named: set[str] = set()
     for position, name in enumerate(known.media):
-        if name in known.media[:position]:
+        if name in named:
             yield Problem(("topology", "media", position), f"medium {name!r} is named twice", "distinct names")
+        named.add(name)
     links = topology.get("links")
+    oversized = set(known.oversized)
     made = set(known.links.values()) | {path for _, path in known.repeated_links}
     for index, link in enumerate(links if isinstance(links, list) else ()):
         if not isinstance(link, dict):
@@ -120,14 +121,14 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
         if (
             known.is_complete
             and not bad_ends
-            and path not in known.oversized
+            and path not in oversized
             and len(link_ends(link)[0]) == 2
             and path not in made
         ):
             yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
         medium = link.get("medium")
-        if isinstance(medium, str) and medium not in known.media and (media is None or isinstance(media, list)):
-            problem = _no_such((*path, "medium"), "medium", medium, known.media)
+        if isinstance(medium, str) and medium not in named and (media is None or isinstance(media, list)):
+            problem = _no_such((*path, "medium"), "medium", medium, Ids(known.media))
             expected = problem.expected if known.media else ""
             yield Problem(
                 problem.path, problem.message, expected, f"name it under `topology.media`, e.g. `media: [{medium}]`"
@@ -159,30 +160,29 @@ def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator
     )
     for place, end in places.items():
         if isinstance(end, str):
-            yield from _selection(place, end, "device", known.devices)
+            yield from _selection(place, end, "device", known.device_ids)
 
 
 def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
     if name not in known.devices:
-        yield _no_such(path, "device", name, tuple(known.devices))
+        yield _no_such(path, "device", name, known.device_ids)
 
 
-def _selection(path: DataPath, pattern: str, kind: str, ids: Iterable[str]) -> Iterator[Problem]:
+def _selection(path: DataPath, pattern: str, kind: str, ids: Ids) -> Iterator[Problem]:
     """Check that a pattern matches something."""
-    names = tuple(ids)
-    if not select(pattern, names):
-        yield _no_match(path, kind, pattern, names)
+    if not ids.select(pattern):
+        yield _no_match(path, kind, pattern, ids)
 
 
-def _no_match(path: DataPath, kind: str, pattern: str, ids: tuple[str, ...]) -> Problem:
+def _no_match(path: DataPath, kind: str, pattern: str, ids: Ids) -> Problem:
     if not any(sign in pattern for sign in "*?[{"):
         return _no_such(path, kind, pattern, ids)
-    some = ", ".join(ids[:6]) + (", ..." if len(ids) > 6 else "")
-    return Problem(path, f"no {kind} matches {pattern!r}", f"a pattern that matches some of {some}" if ids else "")
+    some = ", ".join(ids.names[:6]) + (", ..." if len(ids.names) > 6 else "")
+    return Problem(path, f"no {kind} matches {pattern!r}", f"a pattern that matches some of {some}" if some else "")
 
 
-def _no_such(path: DataPath, kind: str, name: str, ids: tuple[str, ...]) -> Problem:
-    return unknown(path, UnknownNameError(kind, name, ids, nearest_name(name, ids)))
+def _no_such(path: DataPath, kind: str, name: str, ids: Ids) -> Problem:
+    return unknown(path, UnknownNameError(kind, name, ids.names, ids.nearest(name)))
 
 
 def _connected(known: Outline, ends: dict[str, str]) -> Iterator[Problem]:
@@ -220,7 +220,7 @@ def _reached(start: str, pairs: list[tuple[str, str]]) -> set[str]:
     return reached
 
 
-def _plugin_references(plugins: object, seam: str, known: Outline) -> Iterator[Problem]:
+def plugin_references(plugins: object, seam: str, known: Outline) -> Iterator[Problem]:
     """Check the options that are annotated as names of devices or links."""
     if not isinstance(plugins, dict) or not known.is_complete:
         return
@@ -250,13 +250,11 @@ def _check_reference(
     kind = reference.kind
     if kind == "target":
         kind = "link" if "->" in text else "device"
-    ids = known.devices if kind == "device" else known.links
-    if reference.is_pattern and text != "*":
-        found = [] if any(is_selected(name, text) for name in ids) else [_no_match(path, kind, text, tuple(ids))]
-    elif reference.is_pattern:
-        found = []
+    ids = known.device_ids if kind == "device" else known.link_ids
+    if reference.is_pattern:
+        found = [] if text == "*" else [*_selection(path, text, kind, ids)]
     else:
-        found = [] if text in ids else [_no_such(path, kind, text, tuple(ids))]
+        found = [] if text in ids else [_no_such(path, kind, text, ids)]
     for problem in found:
         default = f"; {path[-1]!r} is not given, and this is its default" if is_default else ""
         yield Problem(path, problem.message + default, problem.expected, problem.remedy)

@@ -105,6 +105,16 @@ class TopologySpec(Spec):
         return {name: shape for name in SHAPES if (shape := getattr(self, name)) is not None}
 
     @model_validator(mode="after")
+    def _forwards_at_constant_rates(self) -> TopologySpec:
+        rates = [one.rate_at for one in (*self.links, *self.shapes.values())]
+        rates += [medium.rate_at for medium in self.media if not isinstance(medium, str)]
+        if self.forwarding == "cut_through" and any(rates):
+            raise mistake(
+                "`forwarding: cut_through` needs rates that do not change", remedy="leave `rate_at` or `forwarding` out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_devices(self) -> TopologySpec:
         if not self.devices and not self.shapes and self.file is None:  # an unreadable file is a finding of its own
             names = ", ".join(f"`{name}:`" for name in SHAPES)

@@ -73,10 +73,13 @@ class FactorSpec(Spec):
             levels = self.levels
         except ValueError as error:
             raise mistake(str(error), expected="two numbers, or two quantities of one kind") from None
+        met: set[str] = set()
         for position, value in enumerate(levels):
-            if any(json.dumps(value) == json.dumps(other) for other in levels[:position]):
+            text = json.dumps(value)  # 1 and 1.0 are two values, and so are 1 and true
+            if text in met:
                 twice = mistake(f"value {value!r} is given twice")
                 raise twice if self.values is None else mistake_at(("values", position), value, twice)
+            met.add(text)
         return self
 
     @property

@@ -47,6 +47,13 @@ WRITING = {
         "nothing else is sent. Ties go to fewer hops, then to the ids along the way. routes: [[w1, w2, hub]] gives routes of your "
         "own, each for its first and last device in that direction; all others go by the metric."
     ),
+    "graph-files": (
+        "topology: {file: lab.graphml} reads devices and links from GraphML, GML or node-link JSON: nodes and edges have the keys of devices "
+        "and links as attributes, and edgesim show FILE --export lab.gml writes such a file. file: {path: net.gml, profile: phone, "
+        "bandwidth: 1 Mbit/s} gives what nodes and edges lack; attributes: {bandwidth: LinkSpeedRaw bit/s, latency: delay ms} says what other "
+        'attributes mean; names: {from: label, replace: "-", repeated: number} names devices; parallel: sum makes one link of edges '
+        "that join the same devices. An attribute that looks like a rate, a delay or a loss and is not read is refused, unless it stands under ignore."
+    ),
     "extends": (
         "extends: other.yaml at the top of a file takes everything from that file, which is named relative to this one. Mappings "
         "are merged key by key; lists, texts and numbers are replaced as a whole; a plug-in with another type: replaces the "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -40,14 +39,15 @@ class Luggage(WorkerPlugin):  # type: ignore[misc,unused-ignore]
         self.shared = shared
         self.files = files
 
-    def setup(self, worker: Any) -> None:  # noqa: ARG002 - the form of Dask
+    def setup(self, worker: Any) -> None:
         """Unpack: the plug-in files join the module search path."""
         import pickle
 
         from threadpoolctl import threadpool_limits
 
         if self.files:
-            folder = Path(tempfile.mkdtemp(prefix="edgesim-"))
+            folder = Path(worker.local_directory) / self.key  # which goes with the worker
+            folder.mkdir(exist_ok=True)
             for name, content in self.files.items():
                 (folder / name).write_bytes(content)
             sys.path.append(str(folder))

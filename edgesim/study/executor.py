@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import pickle
 import re
-import tempfile
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.thread import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from math import inf
 from multiprocessing import connection
-from pathlib import Path
 from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from edgesim.errors import EdgesimError, SimulationError
+from edgesim.luggage import luggage
 from edgesim.processes import GUARD, Starting
 from edgesim.study.worker import begin_process, call, hold
 
@@ -74,15 +73,13 @@ class LocalCrew:
     ) -> None:
         self._function = function
         self._context = Starting()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._luggage = ""
+        self._open = ExitStack()
         self._n_processes = workers if workers > 1 else 0
         if self._n_processes:
-            content = pickled(shared)
             # A file: a pool would write it into the pipe of each new process, and wait for ever for one that dies unread.
-            self._folder = tempfile.TemporaryDirectory(prefix="edgesim-")
-            self._luggage = str(Path(self._folder.name) / "luggage")
-            Path(self._luggage).write_bytes(content)  # once; each worker reads it at its first task
+            path = self._open.enter_context(luggage(pickled(shared)))
+            self._luggage = str(path)  # written once; each worker reads it at its first task
         self._pool_from_s = time.monotonic() + patience_s if self._n_processes else inf
         self._thread = ThreadPoolExecutor(1, initializer=hold, initargs=(shared,))
         self._pool: ProcessPoolExecutor | None = None
@@ -119,7 +116,7 @@ class LocalCrew:
 
     def restart(self) -> None:
         """Begin again with new processes. Raises `EdgesimError` when these would not come to life either."""
-        self._end_pool()
+        self._kill_pool()
         if any(process.exitcode == 1 for process in self._context.started):  # of an exception outside of any task
             raise EdgesimError(f"{GUARD}, or run with one worker")
         self._pool = self._start_pool()
@@ -127,14 +124,21 @@ class LocalCrew:
     def close(self) -> None:
         """Cancel what has not begun, and wait for what runs."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self._end_pool()
-        if self._folder is not None:
-            self._folder.cleanup()
-
-    def _end_pool(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
         self._context.kill()  # one that began while the pool broke is nobody's, and would wait for ever
+        self._open.close()
+
+    def abandon(self) -> None:
+        """End at once, as nobody wants what runs: processes are killed, and the thread is left to end its task."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._kill_pool()
+        self._open.close()
+
+    def _kill_pool(self) -> None:
+        self._context.kill()
+        if self._pool is not None:  # which ends by itself; an interrupt may have left locks on which it waits for ever
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -152,8 +156,10 @@ def local_crew(
         crew = LocalCrew(workers, function, shared, patience_s)
         try:
             yield crew
-        finally:
-            crew.close()
+        except BaseException:
+            crew.abandon()
+            raise
+        crew.close()
 
 
 def pickled(shared: object) -> bytes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgesim.errors import ResultError
+from edgesim.files import writing
+from edgesim.luggage import acquire
 
 LOCK = ".lock"
 
@@ -22,46 +24,45 @@ def locked(folder: Path) -> Iterator[None]:
     Raises
     ------
     ResultError
-        When another process holds it; it says which.
+        When another process holds it; it says which. When the folder cannot be made, or its file system knows no locks.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _acquire(file):
-            holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
-            os.close(file)
-            raise ResultError(f"{folder} is being written by {holder}; wait for it, or choose another folder")
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        _take(file, folder)
         if path.exists() and path.stat().st_ino == os.fstat(file).st_ino:
             break
         os.close(file)  # its last holder removed it between our opening and our locking
     try:
-        os.truncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {platform.node()}".encode())
+        with writing(path):
+            os.truncate(file, 0)
+            os.write(file, f"process {os.getpid()} on {platform.node()}".encode())
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(file)
 
 
-def _acquire(file: int) -> bool:
-    """Lock an open file, unless another process has."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return _acquire_on_windows(file)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def check_free(folder: Path) -> None:
+    """Refuse a result folder that another process writes; `locked` may still find that one has begun."""
+    with suppress(FileNotFoundError):
+        file = os.open(folder / LOCK, os.O_RDWR)
+        _take(file, folder)
+        os.close(file)
 
 
-def _acquire_on_windows(file: int) -> bool:
-    import msvcrt
-
+def _take(file: int, folder: Path) -> None:
+    """Lock an open file, or close it and raise."""
     try:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    except OSError:
-        return False
-    return True
+        if acquire(file):
+            return
+        holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
+    except OSError as error:
+        os.close(file)
+        raise ResultError(
+            f"{folder} cannot be locked: {error.strerror}; choose a folder on another file system with --output"
+        ) from error
+    os.close(file)
+    raise ResultError(f"{folder} is being written by {holder}; wait for it, or choose another folder")

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from edgesim.errors import ResultError
-from edgesim.study.parts import NOT_WHOLE, write_text
+from edgesim.files import write_text
+from edgesim.study.parts import NOT_WHOLE
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
 
 MANIFEST = "manifest.json"
@@ -112,7 +113,7 @@ def digest_of(made_by: Mapping[str, Any]) -> str:
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.study.parts.replacing`."""
+    """Write the manifest of a result folder, sealed. Raises `ResultError` as `edgesim.files.replacing`."""
     text = json_text({**content, SEAL: OPEN_SEAL})
     write_text(folder / MANIFEST, sealed(text.encode()).decode())
 

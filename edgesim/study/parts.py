@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesim.errors import EdgesimWarning, ResultError
+from edgesim.files import TEMPORARY, replacing
 from edgesim.study.design import Block, Case, show_point, show_value
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.trials import ENGINES, OUTCOMES, Trials
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 TRIALS, ENUMERATED = "trials", "outcomes"
 """Folders of drawn trials, and of enumerated outcomes of the failures."""
-TEMPORARY = ".unfinished-"
 PARTIAL = "partial_transfers"
 DAMAGED = "damaged"
 """Folder of what was set aside."""
@@ -245,36 +243,3 @@ def factor_column(values: Sequence[object]) -> Any:
     if kinds <= {int, float}:
         return pa.array(values, pa.float64())
     return pa.array([show_value(value) for value in values], pa.string())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; bring the file to the disk and rename it, or remove it on any error.
-
-    Raises
-    ------
-    ResultError
-        When the disk is full or the folder cannot be written.
-    """
-    temporary = path.parent / f"{TEMPORARY}{path.name}"
-    try:
-        yield temporary
-        file = os.open(temporary, os.O_RDWR)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(
-            f"the results cannot be written to {path.parent}: {os.strerror(error.errno) if error.errno else error}; what is finished is kept, make "
-            "room and run again to go on"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises `ResultError` as `replacing`."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")

@@ -15,7 +15,7 @@ from edgesim.scenario.build import build
 from edgesim.study.batch import checked
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
-from edgesim.study.lock import locked
+from edgesim.study.lock import check_free, locked
 from edgesim.study.manifest import facts, identity
 from edgesim.study.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
 from edgesim.study.paired import differences_of
@@ -103,6 +103,7 @@ def run(
     made_by = identity(scenario, is_checked=check_invariants)
     if check_target(folder, made_by, is_fresh=fresh) == "complete" and not changed(folder):
         return Result(folder)
+    check_free(folder)  # before anything is trained
     command = command or f"edgesim run {folder / SCENARIO}" + " --check-invariants" * check_invariants
     points = scenario.points()
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)

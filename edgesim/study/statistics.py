@@ -101,10 +101,10 @@ def _from_spread(values: NDArray[np.float64], *, has_rare: bool) -> Estimate:
     is_majority_equal = 2 * np.count_nonzero(is_event) < len(values)
     if n_events >= N_ENOUGH or not (is_majority_equal or has_rare):
         return _student(values)
-    few = of_few_events(centre, distances[is_event], len(values))
+    few, other = of_few_events(centre, distances[is_event], len(values)), _student(values)
     if is_majority_equal:
-        return few
-    other = _student(values)  # allows for few values, as gamma distributions do not
+        return Estimate(other.value, few.low, few.high, few.n)
+    # Student's allows for few values, as gamma distributions do not
     return Estimate(other.value, min(few.low, other.low), max(few.high, other.high), other.n)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.errors import ResultError, UnknownNameError
+from edgesim.files import TEMPORARY, write_text
 from edgesim.registry import nearest_name
 from edgesim.study.design import Case, show_value
 from edgesim.study.load import unit_of
@@ -27,7 +28,7 @@ from edgesim.study.manifest_file import (
     read_manifest,
     write_manifest,
 )
-from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TEMPORARY, TRIALS, set_aside, studies_in, write_text
+from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TRIALS, set_aside, studies_in
 from edgesim.study.seal import is_whole
 from edgesim.study.summary import UNITS, Row, show_number
 

@@ -19,7 +19,7 @@ from edgesim.domain.plan import Plan, Transfer
 from edgesim.engine.losses import GivenLosses
 from edgesim.engine.simulation import simulate, trace
 from edgesim.errors import SimulationError
-from edgesim.failures.draw import draw_outages, draw_renewals, loss_models, slowdown_models
+from edgesim.failures.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.design import Block, Case, Shared
@@ -105,6 +105,7 @@ def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], Req
             renewals=draw_renewals(failures, topology, streams) if has_renewals else (),
             losses=losses,
             slowdowns=slowdowns,
+            speeds=device_speeds(failures, topology),
             streams=streams,
             deadline_s=case.deadline_s,
             is_checked=shared.is_checked,
@@ -127,6 +128,7 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
             shared.prepared[case.prepared].program,
             outages=outages,
             losses=GivenLosses(outcomes.lost_in(index)),
+            speeds=device_speeds(case.failures, case.topology),
             deadline_s=case.deadline_s,
             is_checked=shared.is_checked,
         )
@@ -188,6 +190,7 @@ def trace_under_load(
         renewals=draw_renewals(failures, topology, streams),
         losses=loss_models(failures, topology),
         slowdowns=slowdown_models(failures, topology),
+        speeds=device_speeds(failures, topology),
         streams=streams,
         deadline_s=case.deadline_s,
         arrivals=load.arrivals,
@@ -203,11 +206,15 @@ def trace_under_load(
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
     """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
-    key = (case.prepared, case.deadline_s, ordered)
+    slowing = tuple(model for model in case.failures.values() if hasattr(model, "speeds"))
+    key = (case.prepared, case.deadline_s, ordered, slowing)
     record = shared.records.get(key)
     if record is None:
         program = shared.prepared[case.prepared].program
-        record = simulate(program, outages=ordered, deadline_s=case.deadline_s, is_checked=shared.is_checked)[0]
+        speeds = device_speeds(case.failures, case.topology) if slowing else None
+        [record] = simulate(
+            program, outages=ordered, speeds=speeds, deadline_s=case.deadline_s, is_checked=shared.is_checked
+        )
         if len(shared.records) < N_MOST_REMEMBERED:
             shared.records[key] = record
     return record

@@ -83,7 +83,8 @@ def weighted_quantile(
     """Return a quantile of weighted values: the smallest value with at least that share of the weight not above it.
 
     Without weights as `edgesim.study.statistics.quantile`. Otherwise the interval holds the quantiles at the ends of the
-    interval of the share itself, whose error is that of a ratio estimator.
+    interval of the share itself, whose error is that of a ratio estimator; where no value is above the quantile, that of a share of
+    `n_effective` values.
 
     References
     ----------
@@ -108,6 +109,9 @@ def weighted_quantile(
 
     reached = float(np.sum(own[known <= value]) / np.sum(own))
     errors = own * ((known <= value) - reached) / float(np.mean(own))
-    half = float(ndtri(0.5 + CONFIDENCE / 2)) * float(np.std(errors, ddof=1)) / sqrt(len(known))
+    error = float(np.std(errors, ddof=1)) / sqrt(len(known))
+    if error == 0.0:  # nothing above was met, which says little
+        error = sqrt(probability * (1 - probability) / n_effective(own))
+    half = float(ndtri(0.5 + CONFIDENCE / 2)) * error
     low, high = probability - half, probability + half
     return Estimate(value, at(low) if low > 0 else nan, at(high) if high < 1 else nan, len(known))

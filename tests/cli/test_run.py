@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -255,39 +257,83 @@ def test_a_wrong_scenario_leaves_no_folder(
     assert not Path("results").exists()
 
 
-def test_ctrl_c_keeps_what_is_finished(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Interrupted in two processes: exit code 130, no traceback, no process left over, and the command to go on with."""
+@contextmanager
+def slow_study(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """A study in two processes, in a group of its own, of which a first part is there; its temporary files go to `place`."""
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 500 ms}")
     Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 90000"))
+
+    def as_in_a_terminal() -> None:  # a job in the background ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2"]
     with subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a job in the background ignores it
-    ) as main:
-        assert main.stderr is not None
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=as_in_a_terminal,  # noqa: PLW1509
+        env={**os.environ, "TMPDIR": str(place)},
+    ) as main:  # fmt: skip
+        n_before = len(list(Path().glob("results/halves/trials/part-*")))
         until_s = time.monotonic() + 240
-        while not list(Path().glob("results/halves/trials/part-*")) and time.monotonic() < until_s:
+        while len(list(Path().glob("results/halves/trials/part-*"))) <= n_before and time.monotonic() < until_s:
             time.sleep(0.01)
-        os.killpg(main.pid, signal.SIGINT)  # as a terminal does: to the workers too
-        rest = main.stderr.read()
-        assert main.wait(30) == 130
-    assert "Traceback" not in rest
-    assert "interrupted; what is finished is kept, go on with\n  edgesim run halves.yaml\n" in rest
-    assert 0 < len(list(Path().glob("results/halves/trials/part-*"))) < 27
-    assert not list(Path("results/halves").rglob(".*"))
+        yield main
+
+
+def end_of(main: subprocess.Popen[str]) -> str:
+    """Wait for the end of a study and all its processes, and return what it said."""
+    assert main.stderr is not None
+    said = main.stderr.read()
+    main.wait(30)
     until_s = time.monotonic() + 10
     while has_processes(main.pid) and time.monotonic() < until_s:  # the helper of multiprocessing ends a little later
         time.sleep(0.05)
     assert not has_processes(main.pid)
-    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q") == 0
-    assert len(list(Path().glob("results/halves/trials/part-*"))) == 27
-    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
-    assert "was finished before; nothing was simulated" in capsys.readouterr().err
+    assert "Traceback" not in said
+    assert "Warning" not in said
+    return said
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_keeps_what_is_finished(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    code: int,
+) -> None:
+    """Ctrl-C, which the workers get too, or SIGTERM: the exit code of shells, and the command to go on with; nothing is left over."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    with slow_study(place) as main:
+        (os.killpg if number == signal.SIGINT else os.kill)(main.pid, number)
+        rest = end_of(main)
+    assert main.returncode == code
+    assert "interrupted; what is finished is kept, go on with\n  edgesim run halves.yaml\n" in rest
+    assert 0 < len(list(Path().glob("results/halves/trials/part-*"))) < 27
+    assert not list(Path("results/halves").rglob(".*"))
+    assert not list(place.iterdir())
+    if number == signal.SIGINT:
+        assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q") == 0
+        assert len(list(Path().glob("results/halves/trials/part-*"))) == 27
+        assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
+        assert "was finished before; nothing was simulated" in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_ends_at_once(folder: Path, tmp_path: Path) -> None:
+    """However soon it comes after the first: no process stays, and what is left in the temporary folder goes with the next run."""
+    rng = random.Random(1)  # noqa: S311
+    place = tmp_path / "temporary"
+    place.mkdir()
+    for pause_s in (0.0, 0.001, 0.1):
+        with slow_study(place) as main:
+            assert len(list(place.iterdir())) == 1
+            time.sleep(rng.random() / 2)
+            os.killpg(main.pid, signal.SIGINT)
+            time.sleep(pause_s)
+            with suppress(ProcessLookupError):
+                os.killpg(main.pid, signal.SIGINT)
+            assert "interrupted; what is finished is kept" in end_of(main)
+        assert main.returncode == 130
 
 
 def has_processes(group: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -230,3 +231,22 @@ def test_communities_of_equal_size_are_merged_when_told_so() -> None:
     found = Louvain(is_largest_dropped=False, is_equal_merged=True).partition(affinity, 3, generator(1, "test"))
     assert sorted(found.sizes) == [2, 6, 8]
     assert (6, 7, 8, 9, 10, 11, 12, 13) in found.parts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int) -> None:
+    """B = A - k k^T / 2m as networkx makes it, on graphs without structure: slices by its leading vector, the constant one left out.
+
+    Degrees differ, so that A alone, or with the null term added, gives other slices.
+    """
+    rng = np.random.default_rng(seed)
+    affinity = rng.uniform(size=(12, 12)) * rng.uniform(0.1, 1.0, size=12)
+    affinity = affinity + affinity.T
+    np.fill_diagonal(affinity, 0.0)
+    graph = nx.from_numpy_array(affinity)
+    matrix = np.asarray(nx.modularity_matrix(graph, nodelist=range(12), weight="weight"))
+    _, vectors = np.linalg.eigh(matrix)
+    leading = next(vector for vector in vectors.T[::-1] if abs(vector.sum()) < 1e-6)
+    order = np.argsort(leading)
+    parts = ModularityEigenvector().partition(affinity, 3, rng).parts
+    assert {frozenset(part) for part in parts} == {frozenset(part.tolist()) for part in np.split(order, 3)}

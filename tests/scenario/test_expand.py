@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesim.scenario.expand import expand_range, link_pairs, outline, select
+from edgesim.scenario.expand import Ids, expand_range, link_pairs, outline
 
 
 def test_several_ranges_in_one_id_count_like_nested_loops() -> None:
@@ -21,18 +21,22 @@ def test_ids_that_patterns_and_paths_could_not_name_are_refused(text: str) -> No
 
 def test_patterns_are_case_sensitive_and_keep_the_order_of_the_devices() -> None:
     """As `fnmatch.fnmatchcase`."""
-    assert select("w?", ["w2", "W1", "w1", "w10"]) == ("w2", "w1")
+    ids = Ids(["w2", "W1", "w1", "w10"])
+    assert ids.select("w?") == ("w2", "w1")
+    assert ids.select("*1") == ("W1", "w1")
+    assert ids.select("w{1..2}") == ("w2", "w1")
+    assert ids.select("w[!2]*") == ("w1", "w10")
 
 
 def test_between_makes_both_directions_once() -> None:
     """Also when both ends match the same devices: a full mesh of three has six links."""
-    pairs = list(link_pairs({"between": ["w*", "w*"]}, ["w1", "w2", "w3"]))
+    pairs = list(link_pairs({"between": ["w*", "w*"]}, Ids(["w1", "w2", "w3"])))
     assert len(pairs) == len(set(pairs)) == 6
 
 
 def test_from_and_to_make_one_direction() -> None:
     """No way back."""
-    assert list(link_pairs({"from": "w*", "to": "hub"}, ["hub", "w1", "w2"])) == [("w1", "hub"), ("w2", "hub")]
+    assert list(link_pairs({"from": "w*", "to": "hub"}, Ids(["hub", "w1", "w2"]))) == [("w1", "hub"), ("w2", "hub")]
 
 
 def test_an_unreadable_id_makes_the_outline_incomplete() -> None:

@@ -175,6 +175,33 @@ def test_every_mistake_is_told_at_once_and_equal_ones_together(tmp_path: Path) -
     ]
 
 
+def test_a_file_of_one_line_names_what_it_cannot_point_at(tmp_path: Path) -> None:
+    """As programs write it; no line of megabytes is shown."""
+    edges = [{"source": 0, "target": n, "bandwidth": "1 Mbit/s", "delay": 1} for n in range(1, 9)]
+    text = json.dumps({"nodes": [{"id": n, "profile": "phone"} for n in range(9)], "links": edges})
+    with pytest.raises(ScenarioError) as caught:
+        load(write(tmp_path, "g.json", text), start="0")
+    (found,) = caught.value.findings
+    assert found.excerpt == ""
+    assert found.message == (
+        "edge '0' - '1' has 'delay', which looks like a delay and is not read; "
+        "and so 7 more: edge '0' - '2', edge '0' - '3', edge '0' - '4', edge '0' - '5', edge '0' - '6', ..."
+    )
+
+
+def test_a_path_starts_at_the_scenario_in_which_it_stands(tmp_path: Path) -> None:
+    """Also when another file on top of it says more about the graph."""
+    (tmp_path / "base").mkdir()
+    write(tmp_path / "base", "g.json", node_link([A_B]))
+    write(
+        tmp_path / "base", "base.yaml",
+        "name: base\ntopology: {file: {path: g.json, profile: phone, bandwidth: 1 Mbit/s}}\nstrategies: {single: }\n"
+        "workload: {dataset: digits, model: small-cnn, source: a, sink: b}\n",
+    )  # fmt: skip
+    write(tmp_path, "top.yaml", "extends: base/base.yaml\ntopology: {file: {bandwidth: 2 Mbit/s}}\n")
+    assert set(rates(Scenario.load(tmp_path / "top.yaml")).values()) == {2e6}
+
+
 def test_a_scenario_names_the_file_and_its_line(tmp_path: Path) -> None:
     """With the line itself; what both lack is said once."""
     graph = nx.DiGraph()

@@ -12,7 +12,7 @@ from edgesim.domain.routing import Routing, transfer_s
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError, ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import from_graph, to_graph
+from edgesim.scenario.graphs import topology_data
 from edgesim.scenario.oddities import oddities
 from edgesim.scenario.schema import Scenario
 
@@ -110,7 +110,7 @@ def test_the_metric_can_be_swept_and_written_as_a_graph() -> None:
     chosen = [ids(build(swept.at(point)).topology, "a", "c") for point in swept.points()]
     assert chosen == [["a", "c"], ["a", "b", "c"]]
     topology = build(scenario("{metric: transfer, routes: [[c, a]]}")).topology
-    assert from_graph(to_graph(topology))["topology"]["routing"]["routes"] == [["c", "a"]]
+    assert topology_data(topology)["topology"]["routing"]["routes"] == [["c", "a"]]
 
 
 @st.composite

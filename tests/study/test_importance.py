@@ -124,3 +124,40 @@ def test_sampling_a_common_cause_moves_no_other_draw() -> None:
     slow = simulate_block(replace(often, cases=(replace(often.cases[0], engine="event"),)), block)
     assert slow.weight == pytest.approx(after.weight, rel=1e-12)
     assert slow.lost == after.lost
+
+
+def test_gaps_are_left_out_by_the_ratio_of_weighted_sums() -> None:
+    """Weights 2, 1, 1 and a gap: r = (2 x 1 + 1 x 3) / 3; the errors w (x - r) / mean(w) are 0 in the gap."""
+    values, weights = np.array([1.0, 3.0, np.nan]), np.array([2.0, 1.0, 1.0])
+    found = weighted_mean(values, weights)
+    ratio = 5 / 3
+    errors = np.array([2 * (1 - ratio), 3 - ratio, 0.0])
+    assert found.value == pytest.approx(ratio)
+    assert found.n == 2
+    assert found.high - found.value == pytest.approx(4.302652729749464 * np.std(errors, ddof=1) / np.sqrt(3))
+
+
+def test_the_mean_of_weights_is_known_and_takes_its_error_out() -> None:
+    """Values a + b / w are estimated without error, since w x = a w + b: their mean is a + b, whatever was drawn."""
+    weights = np.array([0.2, 0.5, 1.9, 3.0, 0.7])
+    found = weighted_mean(2.0 + 3.0 / weights, weights)
+    assert (found.value, found.high - found.low) == (pytest.approx(5.0), pytest.approx(0.0, abs=1e-12))
+
+
+def test_the_interval_of_a_weighted_quantile_is_woodruffs() -> None:
+    """By its formula, written anew: the quantiles at the ends of the share's interval."""
+    rng = np.random.default_rng(3)
+    values, weights = np.arange(1.0, 401.0), rng.uniform(0.5, 1.5, 400)
+    found = weighted_quantile(values, weights, 0.75)
+    reached = np.cumsum(weights) / weights.sum()
+    is_below = values <= found.value
+    error = np.std(weights * (is_below - np.average(is_below, weights=weights)) / weights.mean(), ddof=1) / np.sqrt(400)
+    ends = [values[np.searchsorted(reached, 0.75 + sign * 1.959963984540054 * error)] for sign in (-1, 1)]
+    assert [found.low, found.high] == ends
+
+
+def test_a_weighted_quantile_without_room_for_a_bound_has_none() -> None:
+    """Ten values say nothing above the 95th percentile, nor below the fifth."""
+    values, weights = np.arange(10.0), np.linspace(0.9, 1.1, 10)
+    assert np.isnan(weighted_quantile(values, weights, 0.95).high)
+    assert np.isnan(weighted_quantile(values, weights, 0.05).low)

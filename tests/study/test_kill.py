@@ -163,7 +163,8 @@ def test_a_full_disk_is_told_and_the_study_goes_on(place: Path, small_disk: Path
     toy = shared([{"loss": Bernoulli(0.3)}, {"loss": Bernoulli(0.6)}], engine="event", exact_up_to=0)
     arguments = (toy, plan_work(toy, N_PARTS // 2 * PART_BY_EVENTS), Parts(small_disk, toy.cases))
     with pytest.raises(
-        ResultError, match=r"cannot be written to .*: No space left on device; what is finished is kept"
+        ResultError,
+        match=r"part-.*parquet cannot be written: No space left on device; make room, .*: what is finished is kept",
     ):
         execute(*arguments, partial(local_crew, 1, perform), Silent())
     whole = parts(place / "whole")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2
 
 from edgesim.study.statistics import Prior, exact_mean, exact_quantile, mean, of_few_events, quantile, share
 
@@ -128,3 +128,62 @@ def test_intervals_of_scores_stay_between_their_bounds() -> None:
     """Two trials at 0.9 and 1: Student's interval would end at 1.59."""
     found = mean(np.array([0.9, 1.0]), Prior(0.0, 1.0, 1.0))
     assert (found.low, found.high) == (pytest.approx(0.314690), 1.0)
+
+
+def test_events_of_unequal_weight_have_fay_and_feuers_interval() -> None:
+    """Their equations 3 and 4 in chi squared, for losses of 1 and 3: y = 4, v = 10, heaviest 3."""
+    low = 10 / (2 * 4) * chi2.ppf(0.025, 2 * 16 / 10)
+    high = (10 + 9) / (2 * (4 + 3)) * chi2.ppf(0.975, 2 * 49 / 19)
+    found = of_few_events(1.0, np.array([-1.0, -3.0]), 50)
+    assert (found.value, found.low, found.high) == pytest.approx((1 - 4 / 50, 1 - high / 50, 1 - low / 50), rel=1e-9)
+
+
+def test_events_in_both_directions_are_joined() -> None:
+    """One gain of 2 and one loss of 1 in 10: ends at the root of the squared distances of both intervals (0.0253 to 5.5716)."""
+    below, above = 1 - 0.0253178, 5.5716434 - 1
+    found = of_few_events(0.0, np.array([2.0, -1.0]), 10)
+    assert found.value == pytest.approx(0.1)
+    assert found.value - found.low == pytest.approx(np.hypot(2 * below, above) / 10, rel=1e-6)
+    assert found.high - found.value == pytest.approx(np.hypot(2 * above, below) / 10, rel=1e-6)
+
+
+def test_values_that_all_differ_are_events_too_where_something_rare_can_strike() -> None:
+    """One of 60 delays is very long: with a rare cause the bound lies above Student's, and neither end within it."""
+    values = np.append(np.linspace(1.0, 1.1, 59), 9.0)
+    plain, careful = mean(values), mean(values, Prior(any_strike=0.01, rare_strike=1e-12, lowest=0.0, highest=1e3))
+    assert careful.value == plain.value
+    assert careful.high > plain.high + 0.1
+    assert careful.low <= plain.low + 1e-9
+
+
+def test_a_rare_strike_moves_the_ends_towards_the_bounds() -> None:
+    """With probability 0.01 the value is anything from 0 to 1: ends move by 1 % of the way, the mean stays."""
+    values = np.array([0.4, 0.6] * 50)
+    plain, wide = mean(values), mean(values, Prior(0.0, 1.0, 1.0, 0.01))
+    assert wide.value == plain.value
+    assert (wide.low, wide.high) == pytest.approx((0.99 * plain.low, 0.99 * plain.high + 0.01))
+    below = mean(np.array([0.0, 0.1]), Prior(0.0, 1.0, 1.0))
+    assert below.low == 0.0
+
+
+def test_bounds_of_order_statistics_are_given_as_soon_as_they_are_there() -> None:
+    """Two values: the smaller one is below the 95th percentile in more than 97.5 of 100 cases, 1 - 0.05^2."""
+    found = quantile(np.array([1.0, 2.0]), 0.95)
+    assert found.low == 1.0
+    assert np.isnan(quantile(np.array([1.0, 2.0]), 0.05).low)
+
+
+def test_shares_of_nothing_and_all_end_at_0_and_1() -> None:
+    """Exactly, whatever the rounding of the formula."""
+    for n in range(1, 200):
+        assert share(np.zeros(n, dtype=np.bool_)).low == 0.0
+        assert share(np.ones(n, dtype=np.bool_)).high == 1.0
+
+
+def test_probabilities_need_not_sum_to_one() -> None:
+    """Of the outcomes with an answer, say; sums are rounded, and an outcome that ends at the probability is not passed over."""
+    values, weights = np.array([1.0, 2.0]), np.array([0.1, 0.3])
+    assert exact_mean(values, weights) == pytest.approx(1.75)
+    assert exact_quantile(values, weights, 0.25) == 1.0
+    assert exact_quantile(values, weights, 0.26) == 2.0
+    assert exact_quantile(np.arange(1.0, 11.0), np.full(10, 0.1), 0.3) == 3.0

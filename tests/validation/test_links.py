@@ -60,7 +60,7 @@ def is_near(values: list[float], expected: float, error: float = 0.05) -> bool:
     return abs(mean - expected) < 3 * spread
 
 
-LINK = Link("", "", "", bandwidth_bit_per_s=8e6, latency_s=0.002, mtu_byte=1_000)
+LINK = Link("a->b", "a", "b", bandwidth_bit_per_s=8e6, latency_s=0.002, mtu_byte=1_000)
 
 
 @pytest.mark.parametrize(("m", "h"), [(1, 1), (1, 4), (10, 1), (10, 4), (3, 7)])
@@ -131,7 +131,7 @@ def test_max_min_of_the_textbook_over_time() -> None:
     1.0667 s. The long one and those of the second link stay at 2.5 Mbit/s: they end together at 3.2 s.
     Source: Bertsekas, Gallager, section 6.5.2, figure 6.13, with other numbers.
     """
-    fair = Link("", "", "", 10e6, sharing="fair")
+    fair = Link("a->b", "a", "b", 10e6, sharing="fair")
     topology = chain(3, fair)
     ends = [("d0", "d3"), ("d0", "d1"), ("d2", "d3"), ("d1", "d2"), ("d1", "d2"), ("d1", "d2")]
     expected = [3.2, 8 / 7.5, 8 / 7.5, 3.2, 3.2, 3.2]
