@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
@@ -86,7 +86,7 @@ def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
     return fx.GraphModule(network, graph)
 
 
-def _kept(value: torch.Tensor) -> torch.Tensor:
+def _kept(value: Any) -> Any:
     """Copy what a layer gives, since what follows may work in place; what is no tensor is for the caller to refuse."""
     return value.clone() if isinstance(value, torch.Tensor) else value
 
