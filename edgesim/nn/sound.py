@@ -33,10 +33,8 @@ def check_dataset(dataset: Dataset) -> None:
 
 
 def _check_split(name: str, split: Split, dataset: Dataset) -> None:
-    if len(split.inputs) != len(split.labels) or not len(split.labels):
-        raise DataError(
-            f"{name}: {len(split.inputs)} samples, {len(split.labels)} labels; there must be as many, not 0"
-        )
+    if not len(split):
+        raise DataError(f"{name}: there are no samples; each split needs some")
     if split.inputs.shape[1:] != dataset.input_shape:
         raise DataError(f"{name}: samples of shape {split.inputs.shape[1:]}, in training {dataset.input_shape}")
     if split.inputs.dtype != np.float32 or split.labels.dtype != np.int64:
