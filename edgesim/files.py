@@ -49,6 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.parent / f"{TEMPORARY}{path.name}"
     with writing(path):
         try:
+            temporary.unlink(missing_ok=True)  # in a stranger's folder it may be a link to elsewhere
             yield temporary
             file = os.open(temporary, os.O_RDWR)
             try:

@@ -1,18 +1,23 @@
 """What Ctrl-C and SIGTERM do, from the first import on; imports only what Python has loaded anyway.
 
-The first ends the command in order: what is finished is kept. The second ends it at once, with all its processes.
+The first ends the command in order: what is finished is kept. The second ends it at once, with all its processes; so does
+the first, some seconds later, when a library has caught what it raised.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells say it."""
+GRACE_S = 10.0
+"""So long an end in order may take."""
 noted: list[int] = []
 """Signals so far. A library that is interrupted while it loads may raise something else than `KeyboardInterrupt`."""
 farewell: list[str] = []
@@ -34,7 +39,13 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     noted.append(number)
     if len(noted) > 1:
         leave()
+    _thread.start_new_thread(_leave_later, ())  # takes no lock that the interrupted code may hold
     raise KeyboardInterrupt
+
+
+def _leave_later() -> NoReturn:
+    time.sleep(GRACE_S)
+    leave()
 
 
 def exit_code() -> int:

@@ -183,7 +183,9 @@ def _show_warning(
     """Write our own warnings like all other messages; those of others with the place where they come from."""
     is_ours = issubclass(category, EdgesimWarning)
     sys.stderr.write(
-        f"warning: {message}\n" if is_ours else warnings.formatwarning(message, category, filename, lineno)
+        f"warning: {visible(str(message))}\n"
+        if is_ours
+        else warnings.formatwarning(message, category, filename, lineno)
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.exit_codes import INCOMPLETE
+from edgesim.errors import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def _write(rows: list[dict[str, Any]], *, is_json: bool) -> None:
     elif rows:
         import pandas as pd
 
-        typer.echo(pd.DataFrame(rows).to_string(index=False, na_rep=""))
+        typer.echo(visible(pd.DataFrame(rows).to_string(index=False, na_rep="")))
 
 
 def _rows(table: pd.DataFrame, metric: str | None) -> list[dict[str, Any]]:
@@ -84,7 +85,7 @@ def list_(
         try:
             about = read_manifest(path.parent)
         except ResultError as error:
-            findings.append(f"warning: {error}\n")
+            findings.append(f"warning: {visible(str(error))}\n")
         keys = ("name", "status", "replications", "seed", "finished", "question")
         rows.append({"folder": str(path.parent), **{key: about.get(key, "") for key in keys}})
     _write(rows, is_json=is_json)

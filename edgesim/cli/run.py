@@ -12,6 +12,7 @@ import typer
 
 from edgesim.cli.code import AllowCode
 from edgesim.cli.interrupts import farewell
+from edgesim.cli.validate import odd_findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,9 @@ def run(  # noqa: PLR0917 - typer passes options by name
 
     check_executor(executor, scheduler)
     scenario = Scenario.load(file, allow_code=allow_code)
+    if not quiet:
+        for finding in odd_findings(file, scenario):
+            sys.stderr.write(f"warning: {finding}\n")
 
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.report.run import run as run_study

@@ -38,7 +38,7 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
                     )
         else:
             found[str(path)], odd[str(path)] = _rehearsed(path, scenario) if is_deep else ((), ())
-            odd[str(path)] = (*_oddities(path, scenario), *odd[str(path)])
+            odd[str(path)] = (*odd_findings(path, scenario), *odd[str(path)])
             if not is_json:
                 is_valid = not found[str(path)]
                 shown = [f"{visible(str(path))}: valid, {_size(scenario)}"] if is_valid else map(str, found[str(path)])
@@ -58,7 +58,7 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
     return INCOMPLETE if any(found.values()) else DONE
 
 
-def _oddities(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
+def odd_findings(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
     """Return what is legal but odd, with its place in the file."""
     from edgesim.scenario.oddities import oddities
 

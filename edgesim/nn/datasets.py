@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt, Lt
 
 from edgesim.domain.model import Dataset, Split
+from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data_folders import find_folder
 
@@ -87,7 +88,7 @@ class FashionMNIST:
     arXiv 1708.07747.
     """
 
-    folder: str | None = None
+    folder: FolderName | None = None
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
@@ -141,7 +142,7 @@ class CIFAR10:
     A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
-    folder: str | None = None
+    folder: FolderName | None = None
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
@@ -172,7 +173,7 @@ class CIFAR100:
     A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
-    folder: str | None = None
+    folder: FolderName | None = None
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
@@ -200,7 +201,7 @@ class ImageFolder:
     licence : what your images may be used for; goes into the cards of networks trained on them.
     """
 
-    folder: str
+    folder: FolderName
     size: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (32, 32)
     is_grey: bool = False
     validation_share: Share = 0.1

@@ -15,8 +15,12 @@ def assumptions(scenario: dict[str, Any], *, is_asked: bool) -> list[str]:
     is_asked : whether the study has an accuracy.
     """
     system = {**scenario, "sweep": list(scenario["sweep"].values())}  # factors may be called like keys
-    sharing, load = set(_values(system, "sharing")), scenario["workload"].get("load")
-    transports = {one["type"] if isinstance(one, dict) else one for one in _values(system, "transport")}
+    sharing, load = (
+        {one for one in _values(system, "sharing") if isinstance(one, str)},
+        scenario["workload"].get("load"),
+    )
+    written = [one.get("type") if isinstance(one, dict) else one for one in _values(system, "transport")]
+    transports = {one for one in written if isinstance(one, str)}
     turns = (
         "Where `sharing: fair` stands, what is there at once shares the rate; elsewhere one waits for the other."
         if "fair" in sharing
@@ -26,8 +30,8 @@ def assumptions(scenario: dict[str, Any], *, is_asked: bool) -> list[str]:
         "Computing time is the larger of work / rate and bytes / memory bandwidth, plus a fixed time per layer. Devices do nothing else.",
         f"A link is busy for its overhead per message and for size / bandwidth; its latency comes on top. {turns}",
     ]
-    if transports - {"datagram", None}:
-        names = ", ".join(sorted(transports - {"datagram", None}))
+    if transports - {"datagram"}:
+        names = ", ".join(sorted(transports - {"datagram"}))
         found.append(
             f"Lost packets are sent again where links have a transport ({names}); this costs time and traffic."
         )

@@ -107,7 +107,7 @@ def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, la
         rows, fixed = at_first(data[data["metric"] == metric], factors_of(data))
         colours = look(strategies)
         values = rows.set_index("strategy")["mean"].reindex(strategies)
-        highest, positive = float(np.nanmax(values)), values[values > 0]
+        highest, positive = float(max(values.dropna(), default=0.0)), values[values > 0]
         is_log = len(positive) == len(values) and highest / float(positive.min()) > WIDE
         for position, (strategy, (colour, marker)) in enumerate(colours.items()):
             here = rows[rows["strategy"] == strategy]

@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 def result_html(result: Result) -> str:
     """Return name, question, tables and folder of a result; of a study that is not finished, how it goes on."""
     about = result.manifest
-    scenario = about["scenario"]
     return render(
         "notebook.html.j2",
-        name=scenario["name"],
-        question=scenario["question"],
+        name=about["name"],
+        question=about["question"],
         tables=tables(result) if result.is_complete else [],
         folder=str(result.folder),
         command="" if result.is_complete else about["command"],

@@ -65,48 +65,51 @@ def page(result: Result) -> str:
     """Return the report as the text of an HTML page."""
     from markupsafe import Markup
 
-    about = result.manifest
-    pictures = {
-        "figures": _figures(result),
-        "timelines": _timelines(result),
-    }
+    pictures = {"figures": _figures(result), "timelines": _timelines(result)}
+    topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(result.manifest))
     safe = {key: [_safe(one, Markup) for one in value] for key, value in pictures.items()}
+    return written(texts(result), topology=_safe(topology, Markup), **safe)
+
+
+def written(values: dict[str, Any], **pictures: Any) -> str:
+    """Return the page with these texts and pictures."""
+    from markupsafe import Markup
+
+    css = Markup(files("edgesim.report").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return render("page.html.j2", css=css, plain=plain, **values, **pictures)
+
+
+def texts(result: Result) -> dict[str, Any]:
+    """Return all that the page says in words and numbers."""
+    about = result.manifest
     sources = _sources(about["scenario"])
-    topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(about))
     shown = tables(result)
-    has_accuracy = result.main_metric == "accuracy"
     named = dict.fromkeys(metric_named(name) for name in result.summary()["metric"].unique())
-    metrics = [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named]
-    return render(
-        "page.html.j2",
-        **safe,
-        topology=_safe(topology, Markup),
-        css=Markup(files("edgesim.report").joinpath("page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        name=about["name"],
-        question=about["question"],
-        facts=_facts(about),
-        doubts=result.doubts(),
-        tables=shown,
-        rare=list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
-        has_best=any(table.best for table in shown),
-        replications=_count(about["replications"], "replication"),
-        place=at_first(result.summary(), factors_of(result.summary()))[1],
-        uncalibrated=_uncalibrated(sources),
-        sources=sources,
-        assumptions=assumptions(about["scenario"], is_asked=has_accuracy),
-        metrics=metrics,
-        plain=plain,
-        command=about["command"],
-        hash=about["hash"],
-        seed=about["seed"],
-        versions=", ".join(f"{name} {version}" for name, version in about["versions"].items()),
-        platform=f"{about['platform']['system']}, {about['platform']['processors']} processors",
-        version=about["versions"]["edgesim"],
-        citation=_citation(about),
-        references=_references(about["scenario"]),
-        scenario=json.dumps(about["scenario"], indent=1, ensure_ascii=False),
-        deployments=json.dumps(about["deployments"], indent=1, ensure_ascii=False),
-    )
+    return {
+        "name": about["name"],
+        "question": about["question"],
+        "facts": _facts(about),
+        "doubts": result.doubts(),
+        "tables": shown,
+        "rare": list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
+        "has_best": any(table.best for table in shown),
+        "replications": _count(about["replications"], "replication"),
+        "place": at_first(result.summary(), factors_of(result.summary()))[1],
+        "uncalibrated": _uncalibrated(sources),
+        "sources": sources,
+        "assumptions": assumptions(about["scenario"], is_asked=result.main_metric == "accuracy"),
+        "metrics": [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named],
+        "command": about["command"],
+        "hash": about["hash"],
+        "seed": about["seed"],
+        "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        "platform": f"{about['platform']['system']}, {about['platform']['processors']} processors",
+        "version": about["versions"]["edgesim"],
+        "citation": _citation(about),
+        "references": _references(about["scenario"]),
+        "scenario": json.dumps(about["scenario"], indent=1, ensure_ascii=False),
+        "deployments": json.dumps(about["deployments"], indent=1, ensure_ascii=False),
+    }
 
 
 def _safe(picture: Picture, markup: Any) -> Picture:

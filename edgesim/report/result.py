@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 
-from edgesim.errors import ResultError, UnknownNameError
+from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.report.costs import energy, latency, memory
 from edgesim.report.figures import resilience, tradeoff
@@ -17,7 +16,9 @@ from edgesim.report.select import loss_factor, strategies_of
 from edgesim.report.timeline import Timeline, read_timelines, timeline
 from edgesim.report.topology import roles_of, topology
 from edgesim.study import store
+from edgesim.study.reading import MOST_BYTE
 from edgesim.study.timeline import TIMELINE
+from edgesim.untrusted import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,13 +149,7 @@ class Result(store.Result):
 
     def plot_topology(self, ax: Axes | None = None) -> Axes:
         """Draw devices and links, at the first factor point."""
-        from edgesim.scenario.build import build
-        from edgesim.scenario.schema import Scenario
-
-        scenario = Scenario.from_data(self.manifest["scenario"])
-        system = build(scenario.at(scenario.points()[0]))
-        roles = roles_of(system.source_id, system.sink_id, system.strategies)
-        return topology(system.topology, _axes(ax), roles=roles)
+        return _topology(self.folder, self.manifest["scenario"], _axes(ax))
 
     def timelines(self) -> list[Timeline]:
         """Return one request of each strategy.
@@ -164,12 +159,13 @@ class Result(store.Result):
         ResultError
             When there are none, or they are damaged: the study is not finished, or of an older version.
         """
+        path = self.folder / TIMELINE
+        if not path.is_file():
+            raise ResultError(f"{self.folder} has no timelines; run the scenario again with --fresh")
         try:
-            return read_timelines(json.loads((self.folder / TIMELINE).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ResultError(f"{self.folder} has no timelines; run the scenario again") from error
-        except (ValueError, LookupError, TypeError) as error:
-            raise ResultError(f"{self.folder / TIMELINE} is damaged; run the scenario again") from error
+            return read_timelines(read_json(path, most_byte=MOST_BYTE))
+        except (DataError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ResultError(f"{path} is damaged; run the scenario again with --fresh") from error
 
     @property
     def main_metric(self) -> str:
@@ -199,3 +195,34 @@ def _axes(ax: Axes | None) -> Axes | None:
     if ax is not None and not isinstance(ax, Axes):
         raise TypeError(f"ax: {type(ax).__name__} given, matplotlib axes expected; `_, ax = plt.subplots()` makes some")
     return ax
+
+
+def _topology(folder: Path, data: dict[str, Any], ax: Axes | None) -> Axes:
+    """Draw the topology of a resolved scenario; code that it names runs only where that was allowed before."""
+    from edgesim.scenario.build import build
+    from edgesim.scenario.schema import Scenario
+
+    try:
+        try:
+            scenario = Scenario.from_data(data)
+        except ScenarioError as error:
+            if not all(finding.is_unchecked for finding in error.findings):
+                raise
+            scenario = Scenario.from_data(_without_code(data))
+        system = build(scenario.at(scenario.points()[0]))
+    except ScenarioError as error:
+        raise ResultError(f"{folder}: the scenario in the manifest is not valid here:\n{error}") from error
+    return topology(system.topology, ax, roles=roles_of(system.source_id, system.sink_id, system.strategies))
+
+
+def _without_code(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a scenario of the same topology that names no plug-ins but those of links."""
+    ends = {key: data["workload"][key] for key in ("source", "sink")}
+    workload = {"input": [1, 1, 1], "classes": 2, "model": "small-cnn", **ends}
+    kept: dict[str, Any] = {key: data[key] for key in ("name", "seed", "topology", "profiles") if key in data}
+    kept["sweep"] = {
+        name: {key: value for key, value in factor.items() if key != "with"}
+        for name, factor in data["sweep"].items()
+        if factor["path"].startswith(("topology.", "profiles."))
+    }
+    return {**kept, "workload": workload, "strategies": {"single": {"device": ends["source"]}}}

@@ -21,7 +21,7 @@ def factors_of(summary: pd.DataFrame) -> list[str]:
 def loss_factor(result: Result) -> str | None:
     """Return the factor that figures have on their axis: the first that changes failures, else the first; None without one."""
     sweep: dict[str, Any] = result.manifest["scenario"].get("sweep", {})
-    losses = [name for name, factor in sweep.items() if str(factor.get("path", "")).startswith("failures.")]
+    losses = [name for name, factor in sweep.items() if factor["path"].startswith("failures.")]
     return next(iter([*losses, *result.factors]), None)
 
 

@@ -28,6 +28,7 @@ SHOWN_DPI = 130
 TEXT, PAPER, GRID = "#1A1A1A", "#FFFFFF", "#E5E5E5"
 """What the dark report turns round: letters and axes, the ground, and the lines of the grid."""
 RC = {
+    "text.parse_math": False,  # names are shown as they are
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.labelsize": 8,

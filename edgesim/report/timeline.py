@@ -38,8 +38,20 @@ class Timeline:
     bars: tuple[tuple[str, str, float, float, float], ...]
 
 
+N_MOST_EVENTS = 1_000_000
+LONGEST_S = 1e12
+
+
 def read_timelines(trace: dict[str, Any]) -> list[Timeline]:
-    """Return the timelines in a trace that `edgesim.study.timeline` wrote."""
+    """Return the timelines in a trace that `edgesim.study.timeline` wrote.
+
+    Raises
+    ------
+    ValueError, LookupError, TypeError, AttributeError
+        When it is none.
+    """
+    if len(trace["traceEvents"]) > N_MOST_EVENTS:
+        raise ValueError("more events than anybody can look at")
     processes: dict[int, str] = {}
     threads: dict[tuple[int, int], str] = {}
     bars: dict[int, list[tuple[str, str, float, float, float]]] = {}
@@ -51,7 +63,11 @@ def read_timelines(trace: dict[str, Any]) -> list[Timeline]:
             threads[process, thread] = event["args"]["name"]
         elif event["ph"] == "X":
             times = [1e-6 * value for value in (event["ts"], event["dur"], event["args"]["waited"])]
+            if event["cat"] not in KINDS or not all(0 <= time <= LONGEST_S for time in times):
+                raise ValueError("a bar of no known kind, or outside of time")
             bars.setdefault(process, []).append((threads[process, thread], event["cat"], *times))
+    if not all(isinstance(name, str) for name in (*processes.values(), *threads.values())):
+        raise TypeError("a name is no text")
     return [Timeline(name, tuple(bars.get(process, ()))) for process, name in processes.items()]
 
 

@@ -19,6 +19,7 @@ from edgesim.scenario.graph_files import with_graph_file
 from edgesim.scenario.options import describe
 from edgesim.scenario.paths import keys_at, split, with_value
 from edgesim.scenario.permission import excused, withheld
+from edgesim.scenario.places import with_absolute_places
 from edgesim.scenario.plugin_values import quick_check
 from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.problems import Problem, problems_of
@@ -71,7 +72,7 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     data, undone = with_failures(data, source)
     data, untimed = _with_trace_file(data, source)
     problems += [*unread, *unreadable, *undone, *untimed]
-    data = complete(data)
+    data = with_absolute_places(form, complete(data), source)
     result, wrong = _problems(data, form)
     problems += wrong
     problems += _sweep(data, form, wrong, result)

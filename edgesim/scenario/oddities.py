@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import replace
 from itertools import islice
-from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.arrivals.trace import Trace
+from edgesim.domain.metrics import METRICS
 from edgesim.domain.routing import Routing, transfer_s
 from edgesim.errors import PlanError
 from edgesim.recorded import doubt_of
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
+from edgesim.scenario.deadlines import deadline_problems
+from edgesim.scenario.places import places
 from edgesim.scenario.problems import Problem
 from edgesim.scenario.recorded_files import late_recordings
 from edgesim.units import show
@@ -41,7 +43,9 @@ def oddities(scenario: Scenario) -> list[Problem]:
     system = build(scenario)
     return [
         *_failures(scenario, system),
-        *_deadline(system),
+        *_places(scenario),
+        *_names(scenario),
+        *deadline_problems(system, [factor.path for factor in scenario.sweep.values()]),
         *_slow_routes(scenario, system),
         *_recorded(system),
         *late_recordings(scenario),
@@ -76,17 +80,27 @@ def _has_effect(model: Any, topology: Topology) -> bool:
     return len(first) > N_MOST_OUTCOMES or any(probability > 0 and outages for probability, outages in first)
 
 
-def _deadline(system: System) -> Iterator[Problem]:
-    if system.deadline_s is None:
-        return
-    fastest_s = least_delay_s(system.topology, system.source_id, system.sink_id)
-    if system.deadline_s <= fastest_s:
-        yield Problem(
-            ("workload", "deadline"),
-            f"no answer can come in time: messages from {system.source_id!r} to {system.sink_id!r} take {show(fastest_s, 's')} "
-            f"and more, the deadline is {show(system.deadline_s, 's')}",
-            remedy="lengthen the deadline, or shorten latencies and overheads",
-        )
+def _places(scenario: Scenario) -> Iterator[Problem]:
+    """Say which folders and files that options name are not there."""
+    data = scenario.model_dump(mode="json", by_alias=True, include={"workload", "strategies", "failures", "sweep"})
+    for path, mark, name in places(type(scenario), data):
+        is_there = Path(name).is_dir() if mark.kind == "folder" else Path(name).is_file()
+        if not is_there:
+            yield Problem(
+                path, f"there is no {mark.kind} {name!r}", remedy="relative names start at the file in which they stand"
+            )
+
+
+def _names(scenario: Scenario) -> Iterator[Problem]:
+    """Say which factors are called like a metric."""
+    for name in scenario.sweep:
+        if name in METRICS:
+            yield Problem(
+                ("sweep", name),
+                f"the factor {name!r} is called like a metric, and stands beside it in tables and figures",
+                remedy="choose another name, such as the name of what it varies with that of the device or link",
+                is_key=True,
+            )
 
 
 def _slow_routes(scenario: Scenario, system: System) -> Iterator[Problem]:
@@ -161,22 +175,6 @@ def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:
             f"no request counts: the last is released at {show(last_s, 's')}, before the warm-up ends",
             remedy="shorten the warm-up, or ask for more requests",
         )
-
-
-def least_delay_s(topology: Topology, src_id: str, dst_id: str) -> float:
-    """Return the least time of an empty message from one device to another, over any links, in s; infinite without a way."""
-    least = {src_id: 0.0}
-    waiting = [(0.0, src_id)]
-    while waiting:
-        so_far_s, here = heapq.heappop(waiting)
-        if here == dst_id:
-            return so_far_s
-        for link in topology.links_from[here]:
-            there_s = so_far_s + link.latency_s + link.message_overhead_s
-            if there_s < least.get(link.dst_id, inf):
-                least[link.dst_id] = there_s
-                heapq.heappush(waiting, (there_s, link.dst_id))
-    return inf
 
 
 def _unused(scenario: Scenario, system: System) -> Iterator[Problem]:

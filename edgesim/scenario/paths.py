@@ -22,7 +22,12 @@ def split(path: str) -> DataPath:
 
 def with_value(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     """Return plain data with another value at a dotted path; what lies beside the path is shared, not copied."""
-    return typing.cast("dict[str, Any]", _set(data, split(path), value))
+    return with_item(data, split(path), value)
+
+
+def with_item(data: dict[str, Any], path: DataPath, value: object) -> dict[str, Any]:
+    """Return plain data with another value at a path; see `with_value`."""
+    return typing.cast("dict[str, Any]", _set(data, path, value))
 
 
 def _set(data: Any, path: DataPath, value: object) -> Any:
@@ -45,15 +50,28 @@ def keys_at(model: type[BaseModel], data: Any, path: DataPath) -> tuple[str, ...
     data : plain data, which says what plug-ins, labels and list entries there are.
     path : keys and list positions.
     """
+    form = form_at(model, data, path)
+    for part in path:
+        data = _item(data, part if isinstance(data, list) else str(part))
+    return tuple(str(key) for key in parts_of(form, data)) or None if form is not None else None
+
+
+def form_at(model: type[BaseModel], data: Any, path: DataPath) -> Any:
+    """Return the annotation of what may stand at a path of the scenario form, None when nothing may; see `keys_at`."""
     form: Any = model
     for part in path:
-        inside = _parts(form, data)
+        inside = parts_of(form, data)
         key = part if isinstance(data, list) else str(part)
         if key not in inside:
             return None
         form = inside[key]
         data = _item(data, key)
-    return tuple(str(key) for key in _parts(form, data)) or None
+    return form
+
+
+def marks_of(form: Any, data: Any) -> tuple[Any, ...]:
+    """Return the markers of an annotation, given the data there."""
+    return _unwrapped(form, data)[1]
 
 
 def _item(data: Any, key: str | int) -> Any:
@@ -62,7 +80,7 @@ def _item(data: Any, key: str | int) -> Any:
     return data.get(key) if isinstance(data, dict) else None
 
 
-def _parts(form: Any, data: Any) -> dict[str | int, Any]:
+def parts_of(form: Any, data: Any) -> dict[str | int, Any]:
     """Return what stands inside a form, by key or list position, given the data there."""
     form, marks = _unwrapped(form, data)
     for mark in marks:

@@ -294,8 +294,17 @@ class Scenario(Spec):
         return self.model_dump(mode="json", by_alias=True)
 
     def hash(self) -> str:
-        """Return the SHA-256 of `resolved` in hexadecimal; of plug-in files only the name counts, not the folder."""
+        """Return the SHA-256 of `resolved` in hexadecimal.
+
+        It is the same wherever files lie: of plug-in files only the name counts, of folders and files that options name also names
+        and sizes of what is there.
+        """
+        from edgesim.scenario.paths import with_item
+        from edgesim.scenario.places import fingerprint, places
+
         data = self.resolved()
+        for path, _, name in [*places(type(self), data)]:
+            data = with_item(data, path, fingerprint(name))
         data["plugins"] = [Path(name).name for name in self.plugins]
         text = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from annotated_types import Ge, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
-from edgesim.errors import ResultError
+from edgesim.errors import ResultError, visible
 from edgesim.files import write_text
 from edgesim.study.parts import NOT_WHOLE
 from edgesim.study.seal import OPEN_SEAL, is_whole, sealed
+from edgesim.study.summary import UNITS
+from edgesim.untrusted import hidden_in
 
 MANIFEST = "manifest.json"
 FORMAT = 3
@@ -22,6 +25,12 @@ EMPTIED = "emptied"
 """State of a folder whose old results are being removed."""
 SEAL = "seal"
 _AGAIN = "run the scenario again: parts that are whole are kept"
+
+
+MOST_BYTE = 1 << 28
+"""A larger manifest is not read."""
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
+Finite = Annotated[int | float, Ge(-1e60), Le(1e60)]
 
 
 class DamagedManifestError(ResultError):
@@ -72,8 +81,54 @@ class _Learnt(_Form):
 
 
 class _Intact(_Form):
+    """Beside these, the values of factors and metrics."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Finite | bool | str | None]
+
     strategy: str
     outcome: str
+
+
+class _Factor(_Form):
+    path: str
+
+
+class _Plugin(_Form):
+    type: str
+
+
+class _Profile(_Form):
+    source: str
+
+
+class _Workload(_Form):
+    source: str
+    sink: str
+    load: dict[str, Any] | None = None
+
+
+class _Scenario(_Form):
+    """What readers rely on in the resolved scenario, which its own form would refuse where plug-ins are not installed."""
+
+    name: str
+    question: str
+    profiles: dict[str, _Profile]
+    topology: dict[str, Any]
+    workload: _Workload
+    strategies: dict[Label, _Plugin]
+    failures: dict[Label, _Plugin]
+    sweep: dict[Label, _Factor]
+
+
+class _Stop(_Form):
+    replications: int
+    is_met: bool
+    rare: list[str]
+
+
+class _Rare(_Form):
+    what: str
 
 
 class _Started(_Form):
@@ -85,7 +140,7 @@ class _Started(_Form):
     hash: str
     seed: int
     replications: int | str
-    factors: list[str]
+    factors: list[Label]
     versions: dict[str, str]
     scenario: dict[str, Any]
 
@@ -101,6 +156,32 @@ class _Complete(_Started):
     learnt: list[_Learnt]
     intact: list[_Intact]
     files: list[_File]
+    scenario: _Scenario  # type: ignore[assignment]
+    stopping: list[_Stop] = []
+    rare: list[_Rare] = []
+
+    @model_validator(mode="after")
+    def _factors_are_swept(self) -> Self:
+        """Refuse factors of another scenario."""
+        if list(self.scenario.sweep) != self.factors or "edgesim" not in self.versions:
+            raise ValueError("factors are not those of the scenario, or the version of edgesim is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _intact_is_complete(self) -> Self:
+        """Refuse what lacks a strategy, a factor or a metric when nothing is lost."""
+        by_point: dict[str, set[str]] = {}
+        for one in self.intact:
+            values = one.model_extra or {}
+            point = [values.get(name) for name in self.factors]
+            if None in point:
+                raise ValueError("intact lacks a factor")
+            if any(isinstance(values.get(name), (str, bool)) for name in UNITS):
+                raise ValueError("intact has metrics that are no numbers")
+            by_point.setdefault(repr(point), set()).add(one.strategy)
+        if not by_point or any(found != set(self.scenario.strategies) for found in by_point.values()):
+            raise ValueError("intact has not the strategies of the scenario at each factor point")
+        return self
 
 
 _FORMS: dict[object, type[_Form]] = {"unfinished": _Started, "complete": _Complete, EMPTIED: _Started}
@@ -108,8 +189,9 @@ _FORMS: dict[object, type[_Form]] = {"unfinished": _Started, "complete": _Comple
 
 
 def digest_of(made_by: Mapping[str, Any]) -> str:
-    """Return one short text for what determines the results, which stands in each part."""
-    return sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+    """Return one short text for what determines the results, which stands in each part; it is the same wherever files lie."""
+    known = {key: value for key, value in made_by.items() if key != "scenario"}  # its hash is among them
+    return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -139,13 +221,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ResultError(f"{folder} is not a result folder of edgesim: it holds no {MANIFEST}")
     try:
+        if path.stat().st_size > MOST_BYTE:
+            raise ValueError(f"it has more than {MOST_BYTE:,} byte")
         text = path.read_bytes()
         content = json.loads(text.decode("utf-8"))
+        hidden = next(hidden_in(content), None)
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedManifestError(f"{path} cannot be read ({error}); {_AGAIN}") from error
     if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
         raise DamagedManifestError(
             f"{path} is of format {content['format']!r}, this edgesim reads format {FORMAT}; remove the folder and run the scenario again"
+        )
+    if hidden is not None:
+        raise DamagedManifestError(
+            f"{path} is damaged: {visible('.'.join(map(str, hidden)))!r} has characters that are not printable; {_AGAIN}"
         )
     if not is_whole(text):
         raise DamagedManifestError(f"{path}: {NOT_WHOLE}, or somebody edited it; {_AGAIN}")

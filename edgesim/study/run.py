@@ -12,6 +12,7 @@ from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
+from edgesim.scenario.places import portable
 from edgesim.study.batch import checked
 from edgesim.study.execute import evaluate, execute, plan_work
 from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
@@ -124,7 +125,7 @@ def run(
             clear(folder, {**made_by, "command": command})
         about: dict[str, Any] = {**made_by, "status": "unfinished", "command": command}
         write_manifest(folder, about)
-        write_json(folder / SCENARIO, made_by["scenario"])
+        write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by))
         work = execute(shared, work, parts, open_crew, progress)
         for path in parts.stray(work.blocks):

@@ -29,6 +29,7 @@ from edgesim.study.manifest_file import (
     write_manifest,
 )
 from edgesim.study.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TRIALS, set_aside, studies_in
+from edgesim.study.reading import MOST_ROWS, check_summary, read_table
 from edgesim.study.seal import is_whole
 from edgesim.study.summary import UNITS, Row, show_number
 
@@ -120,7 +121,7 @@ class Result:
         ResultError
             When there are none, or they are damaged: every file is read once to check it against the manifest.
         """
-        from pyarrow import dataset
+        from pyarrow import ArrowException, dataset
 
         if kind not in _KINDS:
             raise UnknownNameError("kind of table", kind, _KINDS, nearest_name(str(kind), _KINDS))
@@ -129,9 +130,13 @@ class Result:
         if not files:
             raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
         try:
-            return dataset.dataset([str(path) for path in files], format="parquet")
-        except (OSError, ValueError) as error:
+            data = dataset.dataset([str(path) for path in files], format="parquet")
+            n_rows = data.count_rows()
+        except (OSError, ValueError, ArrowException) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
+        if n_rows > MOST_ROWS:
+            raise ResultError(f"the {kind} in {self.folder} are {n_rows:,}, more than edgesim reads ({MOST_ROWS:,})")
+        return data
 
     def frame(self, kind: str = TRIALS, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return all trials, one per row, or only some columns of them; `kind` as of `dataset`.
@@ -143,6 +148,8 @@ class Result:
         ResultError
             When there are none, or they are damaged.
         """
+        from pyarrow import ArrowException
+
         data = self.dataset(kind)
         for name in columns or ():
             if name not in data.schema.names:
@@ -150,34 +157,30 @@ class Result:
                 raise UnknownNameError("column", name, known, nearest_name(str(name), known))
         try:
             table = data.to_table(columns=None if columns is None else list(columns))
-        except (OSError, ValueError) as error:
+            return cast("pd.DataFrame", table.to_pandas(ignore_metadata=True))
+        except (OSError, ValueError, ArrowException) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
-        return cast("pd.DataFrame", table.to_pandas())
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        return self._table(DIFFERENCES, (*_NUMBERS[:4], "correlation"))
+        return self._table(DIFFERENCES, ("strategy", "minus", "metric", "unit"), (*_NUMBERS[:4], "correlation"))
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        return self._table(SUMMARY, _NUMBERS)
+        table = self._table(SUMMARY, ("strategy", "metric", "unit"), _NUMBERS)
+        check_summary(table, self.folder / SUMMARY, self.factors, tuple(self.manifest["scenario"]["strategies"]))
+        return table
 
-    def _table(self, name: str, numbers: Sequence[str]) -> pd.DataFrame:
-        """Return a table; empty cells of these columns are no number."""
-        import pandas as pd
-
+    def _table(self, name: str, names: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
         path = self.folder / name
         if not path.exists() and not self.is_complete:
             raise ResultError(
                 f"{self.folder} has no {name}, it is not finished; go on with: {self.manifest['command']}"
             )
         try:
-            table = pd.read_csv(path, keep_default_na=False, na_values={column: [""] for column in numbers})
-        except (OSError, ValueError) as error:
-            raise ResultError(f"{path} is missing or damaged; {_AGAIN}") from error
-        if not {"strategy", "metric", *numbers} <= set(table.columns):
-            raise ResultError(f"{path} is damaged: it lacks columns; {_AGAIN}")
-        return table
+            return read_table(path, self.factors, names, numbers)
+        except ResultError as error:
+            raise ResultError(f"{error}; {_AGAIN}") from error
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had, whether its targets were met, and what struck too rarely; no rows without a rule."""
@@ -402,6 +405,8 @@ def faults(
             continue
         if not path.is_file():
             found[entry["name"]] = "it is missing"
+        elif not path.resolve().is_relative_to(folder.resolve()):
+            found[entry["name"]] = "it is a link to a file outside of the folder"
         elif path.stat().st_size != entry["size_byte"] or (
             is_hashed(entry["name"]) and _sha256(path) != entry["sha256"]
         ):

@@ -196,6 +196,28 @@ ODD = f"""
 """What numpy does when it is interrupted while it loads."""
 
 
+SWALLOWED = f"""
+            import edgesim.cli.interrupts, time
+            edgesim.cli.interrupts.GRACE_S = 0.1
+            try:
+                {KILL}
+                signal.pause()
+            except KeyboardInterrupt:
+                time.sleep(60)
+"""
+"""A library that takes an interrupt for a module that is not there, and goes on."""
+
+
+def test_ctrl_c_that_a_library_swallows_ends_all_the_same() -> None:
+    """A little later, with the same words and exit code."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.format(module="edgesim.cli.listing", action=SWALLOWED)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=50,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "edgesim: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("module", "action"), [("typer", KILL), ("edgesim.cli.listing", KILL), ("edgesim.cli.listing", ODD)]
 )

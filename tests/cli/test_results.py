@@ -38,14 +38,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "format": FORMAT,
         "name": "toys",
         "question": "",
-        "scenario": {},
+        "scenario": {
+            "name": "toys",
+            "question": "",
+            "profiles": {},
+            "topology": {},
+            "workload": {"source": "hub", "sink": "hub"},
+            "strategies": {"toy": {"type": "toy"}},
+            "failures": {},
+            "sweep": {"level": {"path": "failures.loss.k"}},
+        },
         "hash": "",
         "factors": ["level"],
     }
     about |= {
         "replications": 30,
         "seed": 1,
-        "versions": {},
+        "versions": {"edgesim": "0"},
         "command": "edgesim run begun.yaml",
         "status": "unfinished",
     }
@@ -57,7 +66,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "started": "",
         "finished": "",
     }
-    done |= {"deployments": [], "engines": [], "learnt": [], "intact": [], "files": file_entries(place)}
+    done |= {
+        "deployments": [],
+        "engines": [],
+        "learnt": [],
+        "intact": [{"level": 0, "strategy": "toy", "outcome": "completed"}],
+        "files": file_entries(place),
+    }
     write_manifest(place, about | done)
     return place
 

@@ -437,3 +437,16 @@ def test_a_study_without_any_answer_is_shown(
     assert "bug" not in err
     assert Path("results/late/report.html").is_file()
     assert "nan" not in out.lower()
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`edgesim run halves.yaml | head -1` of a study that is complete."""
+    arguments = ["run", "halves.yaml", "--workers", "1", "--replications", "2"]
+    assert edgesim(monkeypatch, *arguments, "-q") == 0
+    command = [sys.executable, "-m", "edgesim", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "was finished before" in process.stderr.read()
+        assert process.wait(60) == 0

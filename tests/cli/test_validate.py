@@ -68,7 +68,12 @@ def test_odd_scenarios_are_valid_with_warnings(tmp_path: Path, capsys: pytest.Ca
     path = tmp_path / "odd.yaml"
     path.write_text(ODD, encoding="utf-8")
     assert validate([path]) == 0
-    assert capsys.readouterr().err.count("warning: ") == 1
+    shown = capsys.readouterr().err
+    assert shown.count("warning: ") == 2
+    assert (
+        f"{path}:8:61: no answer of another device can reach 'hub' in time: messages from 'hub' and on to 'hub' take 60.1 ms"
+        in shown
+    )
     assert validate([path], is_deep=True) == 0
     shown = capsys.readouterr().err
     assert f"{path}:7:3: it does not fit: device 'w1' needs" in shown

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -291,3 +292,16 @@ def test_slowdowns_of_several_models_multiply() -> None:
     assert "changes the speed" in batch_obstacle(models, topology)
     with pytest.raises(PlanError, match="sharing 'fair'"):
         models["busy"].check(Topology((Device("a", PROFILE, sharing="fair"),)))
+
+
+class Halving:
+    """A kind of one's own: the rate halves every millisecond, for ever."""
+
+    def changes(self) -> Iterator[tuple[float, float]]:
+        for n in count():
+            yield n / 1000, 1e6 / 2**n
+
+
+def test_another_kind_of_rate_is_one_method() -> None:
+    """1,000 + 500 + 250 bit in 3 ms, and 50 of the next 125."""
+    assert run(system([225], link(Halving()))).records[0].latency_s == pytest.approx(0.0034, rel=NEAR)

@@ -23,7 +23,8 @@ def read(path: Path) -> None:
     columns = (END, TARGET) if b"w" in content else (RATE,) if b"rate" in content else ()
     found = read_recorded(path, columns, start="first" if len(content) % 2 else "zero")
     assert list(found.times_s) == sorted(found.times_s)
-    assert all(0 <= number <= 1e18 for numbers in found.numbers.values() for number in numbers if number is not None)
+    assert all(abs(number) <= 1e18 for numbers in found.numbers.values() for number in numbers)
+    assert all(number >= 0 for name in ("time", "end") for number in found.numbers.get(name, ()))
     doubt_of(found.times_s)
 
 

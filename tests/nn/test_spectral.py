@@ -233,14 +233,17 @@ def test_communities_of_equal_size_are_merged_when_told_so() -> None:
     assert (6, 7, 8, 9, 10, 11, 12, 13) in found.parts
 
 
+@pytest.mark.parametrize("is_nearly_complete", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int) -> None:
+def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int, *, is_nearly_complete: bool) -> None:
     """B = A - k k^T / 2m as networkx makes it, on graphs without structure: slices by its leading vector, the constant one left out.
 
-    Degrees differ, so that A alone, or with the null term added, gives other slices.
+    Degrees differ, so that A alone, or with the null term added, gives other slices. In a graph that is nearly complete every
+    eigenvalue but the constant vector's is negative.
     """
     rng = np.random.default_rng(seed)
     affinity = rng.uniform(size=(12, 12)) * rng.uniform(0.1, 1.0, size=12)
+    affinity = 10.0 + affinity if is_nearly_complete else affinity
     affinity = affinity + affinity.T
     np.fill_diagonal(affinity, 0.0)
     graph = nx.from_numpy_array(affinity)

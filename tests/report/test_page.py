@@ -245,6 +245,7 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
     both[["place", *summary.columns]].to_csv(tmp_path / "summary.csv", index=False)
     about = read_manifest(tmp_path)
     about["factors"] = ["place", "lost_devices"]
+    about["scenario"]["sweep"] = {"place": {"path": "seed"}, **about["scenario"]["sweep"]}
     about["intact"] = [{**row, "place": "near"} for row in about["intact"]]
     write_manifest(tmp_path, about)
     Example.frame, before = lambda self, **_: before(self).assign(place="near"), Example.frame

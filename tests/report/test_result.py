@@ -116,7 +116,9 @@ def test_what_is_no_axes_is_refused(kind: str, result: Example) -> None:
 
 def test_without_a_sweep_there_is_no_resilience(result: Example) -> None:
     """It says what to sweep."""
-    write_manifest(result.folder, {**result.manifest, "factors": []})
+    write_manifest(
+        result.folder, {**result.manifest, "factors": [], "scenario": {**result.manifest["scenario"], "sweep": {}}}
+    )
     with pytest.raises(ResultError, match="sweep a failure model"):
         es.Result(result.folder).plot_resilience()
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from edgesim.scenario.build import build
-from edgesim.scenario.oddities import least_delay_s, oddities
+from edgesim.scenario.deadlines import least_delays_s
+from edgesim.scenario.oddities import oddities
 from edgesim.scenario.schema import Scenario
 
 
@@ -60,10 +61,47 @@ def test_failure_models_without_effect(model: dict[str, Any], is_odd: object, sm
 def test_a_deadline_that_messages_alone_exceed(small: dict[str, Any]) -> None:
     """The fastest way counts: two hops of 2 ms from w1 to w2."""
     small["workload"] |= {"source": "w1", "sink": "w2", "deadline": "4 ms"}
-    assert least_delay_s(build(Scenario.from_data(small)).topology, "w1", "w2") == pytest.approx(0.004)
+    topology = build(Scenario.from_data(small)).topology
+    assert least_delays_s(topology, "w1")["w2"] == pytest.approx(0.004)
+    assert least_delays_s(topology, "w1", is_towards=True)["w2"] == pytest.approx(0.004)
     assert odd(small) == ["workload.deadline"]
     small["workload"]["deadline"] = "5 ms"
     assert odd(small) == []
+
+
+@pytest.mark.parametrize(("deadline", "is_odd"), [("1 us", True), ("2.0016 ms", True), ("2.1 ms", False)])
+def test_a_step_that_waits_shorter_than_any_message_takes(deadline: str, is_odd: object, small: dict[str, Any]) -> None:
+    """2 ms of latency and 4 byte over 20 Mbit/s, 1.6 us; unless it is swept."""
+    small["strategies"] = {
+        "modnn": {"owner": "hub", "workers": "w*", "on_missing": "degrade", "step_deadline": deadline}
+    }
+    assert (odd(small) == ["strategies.modnn.step_deadline"]) == is_odd
+    small["sweep"] = {"x": {"path": "strategies.modnn.step_deadline", "values": ["1 us", "5 s"]}}
+    small["failures"] = {}
+    assert odd(small) == []
+
+
+@pytest.mark.parametrize("strategy", ["nonn", "ensemble"])
+@pytest.mark.parametrize(("deadline", "is_odd"), [("3 ms", True), ("4.0032 ms", True), ("4.1 ms", False)])
+def test_a_merger_that_waits_shorter_than_two_messages_take(
+    strategy: str, deadline: str, is_odd: object, small: dict[str, Any]
+) -> None:
+    """The input to a device and its answer back, 2 x (2 ms + 1.6 us) at least."""
+    small["strategies"] = {strategy: {"students": 3, "devices": "w*", "deadline": deadline}}
+    assert (odd(small) == [f"strategies.{strategy}.deadline"]) == is_odd
+
+
+def test_a_merger_beside_the_source_waits_for_one_message(small: dict[str, Any]) -> None:
+    """The source's own student sends once."""
+    small["workload"] |= {"source": "w1"}
+    small["strategies"] = {"nonn": {"students": 3, "devices": "w*", "deadline": "3 ms"}}
+    assert odd(small) == []
+
+
+def test_a_factor_that_is_called_like_a_metric(small: dict[str, Any]) -> None:
+    """Both would stand under one name."""
+    small["sweep"] = {"latency": {"path": "topology.links.0.latency", "values": ["1 ms", "2 ms"]}}
+    assert odd(small) == ["sweep.latency"]
 
 
 def test_unused_profiles_and_media(small: dict[str, Any]) -> None:

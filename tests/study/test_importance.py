@@ -127,11 +127,11 @@ def test_sampling_a_common_cause_moves_no_other_draw() -> None:
 
 
 def test_gaps_are_left_out_by_the_ratio_of_weighted_sums() -> None:
-    """Weights 2, 1, 1 and a gap: r = (2 x 1 + 1 x 3) / 3; the errors w (x - r) / mean(w) are 0 in the gap."""
-    values, weights = np.array([1.0, 3.0, np.nan]), np.array([2.0, 1.0, 1.0])
+    """Weights 4 and 1, and a gap: r = (4 x 1 + 1 x 3) / 5; the errors w (x - r) / mean(w), w = 0 in the gap, are 0 there."""
+    values, weights = np.array([1.0, 3.0, np.nan]), np.array([4.0, 1.0, 1.0])
     found = weighted_mean(values, weights)
-    ratio = 5 / 3
-    errors = np.array([2 * (1 - ratio), 3 - ratio, 0.0])
+    ratio = 7 / 5
+    errors = np.array([4 * (1 - ratio), 3 - ratio, 0.0]) / (5 / 3)
     assert found.value == pytest.approx(ratio)
     assert found.n == 2
     assert found.high - found.value == pytest.approx(4.302652729749464 * np.std(errors, ddof=1) / np.sqrt(3))

@@ -187,3 +187,9 @@ def test_probabilities_need_not_sum_to_one() -> None:
     assert exact_quantile(values, weights, 0.25) == 1.0
     assert exact_quantile(values, weights, 0.26) == 2.0
     assert exact_quantile(np.arange(1.0, 11.0), np.full(10, 0.1), 0.3) == 3.0
+
+
+def test_half_of_the_values_is_no_majority() -> None:
+    """0, 1, 1, 2: Student's, t(3) = 3.1824 and s = sqrt(2 / 3)."""
+    found = mean(np.array([0.0, 1.0, 1.0, 2.0]))
+    assert found.high - found.value == pytest.approx(3.182446305284263 * np.sqrt(2 / 3) / 2)
