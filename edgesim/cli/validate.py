@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgesim.cli.exit_codes import DONE, INCOMPLETE, WRONG_INPUT
-from edgesim.errors import Finding, ScenarioError, visible
+from edgesim.errors import EdgesimError, Finding, ScenarioError, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from edgesim.scenario.problems import Problem
     from edgesim.scenario.schema import Scenario
 
 
@@ -36,10 +37,12 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
                         f"{visible(str(path))}: no mistake found, but what the code above makes or names could not be checked"
                     )
         else:
-            found[str(path)] = ()
-            odd[str(path)] = odd_findings(path, scenario, is_deep=is_deep)
+            found[str(path)], odd[str(path)] = _rehearsed(path, scenario) if is_deep else ((), ())
+            odd[str(path)] = (*odd_findings(path, scenario), *odd[str(path)])
             if not is_json:
-                typer.echo(f"{visible(str(path))}: valid, {_size(scenario)}")
+                is_valid = not found[str(path)]
+                shown = [f"{visible(str(path))}: valid, {_size(scenario)}"] if is_valid else map(str, found[str(path)])
+                typer.echo("\n".join(shown))
                 for finding in odd[str(path)]:
                     typer.echo(f"warning: {finding}", err=True)
     if is_json:
@@ -55,19 +58,32 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
     return INCOMPLETE if any(found.values()) else DONE
 
 
-def odd_findings(path: Path, scenario: Scenario, *, is_deep: bool = False) -> tuple[Finding, ...]:
+def odd_findings(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
     """Return what is legal but odd, with its place in the file."""
+    from edgesim.scenario.oddities import oddities
+
+    return _located(path, oddities(scenario))
+
+
+def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return what a rehearsal finds: what cannot be run, and what is odd."""
+    from edgesim.scenario.problems import Problem
+    from edgesim.study.rehearse import rehearse
+
+    try:
+        doubts = rehearse(scenario)
+    except EdgesimError as error:
+        message, _, remedy = "; ".join([str(error), *getattr(error, "__notes__", ())]).partition("; ")
+        return _located(path, [Problem(("workload",), message, remedy=remedy, is_key=True)]), ()
+    odd = [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
+    return (), _located(path, odd)
+
+
+def _located(path: Path, problems: Sequence[Problem]) -> tuple[Finding, ...]:
+    """Return findings with their place in the file."""
     from edgesim.scenario.check import locate
     from edgesim.scenario.extend import read_with_bases
-    from edgesim.scenario.oddities import oddities
-    from edgesim.scenario.problems import Problem
 
-    problems = oddities(scenario)
-    if is_deep:
-        from edgesim.study.rehearse import rehearse
-
-        doubts = rehearse(scenario)
-        problems += [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
     source = read_with_bases(path) if problems else None
     return tuple(locate(problem, source) for problem in problems) if source else ()
 

@@ -100,6 +100,9 @@ class Task(Protocol):
     def output(self) -> TensorSpec:
         """The answer to one sample."""
 
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with targets of this form, empty when nothing is."""
+
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return what training makes small, for some samples."""
 

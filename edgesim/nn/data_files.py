@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
+_IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_DEEP_MODES = ("I", "F")
+"""How names of image modes begin that hold more than 8 bits per value, which would be cut off at 255."""
+_N_NAMED = 5
+"""So many broken images are named."""
 # what pickle raises on files that are none, by its documentation
 _UNPICKLING_ERRORS = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, ImportError)
+# what Pillow's decoders raise besides OSError on damaged files
+_DECODING_ERRORS = (SyntaxError, EOFError, ValueError, IndexError, struct.error, zlib.error)
 _ARRAY_PARTS = {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
@@ -102,7 +108,7 @@ def read_image_folders(
     Raises
     ------
     DataError
-        When a folder or its images are missing, or classes do not match.
+        When a folder or its images are missing, classes do not match, or images cannot be read: it names several.
     """
     classes = _classes(base / "train")
     strange = sorted(set(_classes(base / "test")) - set(classes))
@@ -120,15 +126,36 @@ def read_image_folders(
         ]
         if not found:
             raise DataError(f"{base / part}: holds no images; expected {part}/CLASS/*.png (or jpg, jpeg, bmp, gif)")
-        images.append(np.stack([_read_image(path, size, is_grey=is_grey) for path, _ in found]))
+        empty = [name for label, name in enumerate(classes) if all(label != one for _, one in found)]
+        if part == "train" and empty:
+            raise DataError(f"{base / part / empty[0]}: holds no images; a class without images cannot be learnt")
+        images.append(_read_images([path for path, _ in found], size, is_grey=is_grey))
         labels.append(np.array([label for _, label in found], dtype=np.uint8))
+    few = [name for label, name in enumerate(classes) if np.count_nonzero(labels[0] == label) < 2]
+    if few:
+        raise DataError(
+            f"{base / 'train' / few[0]}: holds one image; two are the least, since some of each class are kept for validation"
+        )
     return images, labels, classes
+
+
+def _read_images(paths: Sequence[Path], size: tuple[int, int], *, is_grey: bool) -> NDArray[np.uint8]:
+    images, broken = [], []
+    for path in paths:
+        try:
+            images.append(_read_image(path, size, is_grey=is_grey))
+        except DataError as error:
+            broken.append(str(error))
+    if broken:
+        more = f"; and {len(broken) - _N_NAMED} more" if len(broken) > _N_NAMED else ""
+        raise DataError("; ".join(broken[:_N_NAMED]) + more)
+    return np.stack(images)
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; an image-folder has train/CLASS/ and test/CLASS/")
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
 
 
 def _read_image(path: Path, size: tuple[int, int], *, is_grey: bool) -> NDArray[np.uint8]:
@@ -137,8 +164,10 @@ def _read_image(path: Path, size: tuple[int, int], *, is_grey: bool) -> NDArray[
     height, width = size
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(_DEEP_MODES):
+                raise DataError(f"{path}: has more than 8 bits per value (mode {image.mode}); convert it to 8 bits")
             scaled = image.convert("L" if is_grey else "RGB").resize((width, height), Image.Resampling.BILINEAR)
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, *_DECODING_ERRORS) as error:
         raise DataError(f"{path}: is no image that can be read: {error}") from error
     array = np.asarray(scaled, dtype=np.uint8)
     return array[None] if is_grey else array.transpose(2, 0, 1)

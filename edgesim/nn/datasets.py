@@ -192,9 +192,9 @@ class CIFAR100:
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """Images of your own: ``FOLDER/train/CLASS/*.png`` and ``FOLDER/test/CLASS/*.png``, also jpg, jpeg, bmp and gif.
+    """Images of your own: ``FOLDER/train/CLASS/*.png`` and ``FOLDER/test/CLASS/*.png``, also jpg, jpeg, bmp, gif, tif and webp.
 
-    Classes are the names of the folders below ``train``, sorted. Each image is scaled to the wanted size (bilinear) and to
+    Classes are the names of the folders below ``train``, sorted; hidden folders and files that are no images are left out. Each image is scaled to the wanted size (bilinear) and to
     values in [0, 1]; colour images are then scaled per channel to mean 0 and variance 1 over the training part.
 
     Parameters
@@ -218,7 +218,8 @@ class ImageFolder:
         Raises
         ------
         DataError
-            When a folder is missing or has no images, or the test part has a class that the training part has not.
+            When a folder is missing, a class has fewer than two images to learn from, the test part has a class that the training
+            part has not, or images cannot be read or have more than 8 bits per value.
         """
         from edgesim.nn.data_files import read_image_folders
 

@@ -103,7 +103,7 @@ def _train_whole(school: School, index: int, n_students: int) -> tuple[nn.Module
     options = school.distillation
 
     def train(network: nn.Module, draws: torch.Generator, key: str) -> int:
-        lessons = school.lessons(has_activities=False)
+        lessons = school.lessons(has_filters=False)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
             lesson = lessons.batch(indices, epoch)

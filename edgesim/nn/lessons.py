@@ -81,7 +81,7 @@ class Lessons:
     training : which views there are.
     seed : of the views.
     cache : keeps the answers.
-    has_activities : whether the activities of the teacher's filters are taught too.
+    has_filters : whether the activities of filters are taught, too; else the teacher needs none.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class Lessons:
         seed: int,
         cache: NetworkCache,
         *,
-        has_activities: bool = True,
+        has_filters: bool = True,
     ) -> None:
         self.views = Views(dataset, training, seed)
         self.targets = torch.from_numpy(dataset.train.targets)
-        self._network, self._layer = teacher.network, teacher.layer if has_activities else None
+        self._network, self._layer = teacher.network, teacher.layer if has_filters else None
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            where = " ".join((str(self._layer), *(teacher.reading().values() if self._layer else ())))
+            where = " ".join((self._layer, *teacher.reading().values())) if self._layer else "answers only"
             text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder

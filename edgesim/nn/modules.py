@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
@@ -84,11 +84,16 @@ def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
     graph, output = module.graph, _output(module.graph)
     read = _behind_activation(module, _last_call(graph, layer))
     with graph.inserting_after(read):
-        kept = graph.call_method("clone", (read,))  # what follows may work in place
+        kept = graph.call_function(_kept, (read,))
     answer = output.args[0]
     graph.erase_node(output)
     graph.output((answer, kept))
     return fx.GraphModule(network, graph)
+
+
+def _kept(value: Any) -> Any:
+    """Copy what a layer gives, since what follows may work in place; what is no tensor is for the caller to refuse."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
 
 
 def has_activation_behind(network: nn.Module, layer: str) -> bool:

@@ -65,9 +65,9 @@ class School:
             **more,
         )
 
-    def lessons(self, *, has_activities: bool = True) -> Lessons:
-        """Return what the teacher says about the training split, with the activities of its filters or without."""
-        return Lessons(self.teacher, self.dataset, self.training, self.seed, self.cache, has_activities=has_activities)
+    def lessons(self, *, has_filters: bool = True) -> Lessons:
+        """Return what the teacher says about the training split, with or without the activities of its filters."""
+        return Lessons(self.teacher, self.dataset, self.training, self.seed, self.cache, has_filters=has_filters)
 
     def fit(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgesim.errors import DataError
+from edgesim.errors import FOREIGN, DataError, EdgesimError
 from edgesim.nn.cache import NetworkCache, fingerprint
 from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.checkpoint import load_checkpoint, save_checkpoint
@@ -165,7 +165,7 @@ def fit(
     Raises
     ------
     DataError
-        When the loss is not finite.
+        When a step fails, or training diverges: the loss or the answers are not finite.
     """
     n_batches = math.ceil(n_samples / training.batch_size)
     run = _Run(network, training, n_batches, draws)
@@ -177,20 +177,41 @@ def fit(
             network.train()
             total = 0.0
             for indices in torch.randperm(n_samples, generator=draws).chunk(n_batches):
-                loss = batch_loss(indices, run.epoch)
-                run.step(loss)
-                total += loss.item() * len(indices)
+                total += _taken(run, batch_loss, indices, label) * len(indices)
             mean_loss = total / n_samples
             if not math.isfinite(mean_loss):
-                raise DataError(f"{label}: the loss became {mean_loss} in epoch {run.epoch}; lower the learning rate")
+                raise DataError(f"{label}: the loss became {mean_loss} in epoch {run.epoch}; {_REMEDY}")
             reached = validate()
             run.keep_best(reached)
+            if not math.isfinite(reached.loss):
+                raise DataError(f"{label}: behind epoch {run.epoch} its answers are not finite any more; {_REMEDY}")
             if checkpoint is not None:
                 run.save(checkpoint)
             task.advance(1, f"loss {mean_loss:.4f}, {reached}")
     network.load_state_dict(run.best_state)
     network.eval()
     return run.best_epoch
+
+
+_REMEDY = "training diverged: lower `learning_rate`, or look at the network and its inputs"
+
+
+def _taken(
+    run: _Run, batch_loss: Callable[[torch.Tensor, int], torch.Tensor], indices: torch.Tensor, label: str
+) -> float:
+    """Take one step and return its loss; what the network raises names who was trained."""
+    try:
+        loss = batch_loss(indices, run.epoch)
+        run.step(loss)
+    except EdgesimError:
+        raise
+    except FOREIGN as error:
+        first = str(error).strip().split("\n", maxsplit=1)[0]
+        raise DataError(
+            f"{label}: a step of training with {len(indices)} samples fails: {type(error).__name__}: {first}; look at the network's forward "
+            "method, or try another `batch_size`"
+        ) from error
+    return loss.item()
 
 
 class _Run:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.interfaces import Checkable
+from edgesim.nn.untrained import ShapeOnly
 from edgesim.recorded import read_recorded
 from edgesim.registry import nearest_name
 from edgesim.scenario import catalog
@@ -169,6 +170,7 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
                 except PlanError as error:
                     message, _, remedy = str(error).partition("; ")
                     yield Problem((seam, label), message, remedy=remedy)
+    yield from _untaught(scenario)
     if scenario.engine == "array":
         from edgesim.failures.draw import batch_obstacle  # needs numpy
 
@@ -181,6 +183,18 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
             )
+
+
+def _untaught(scenario: Scenario) -> Iterator[Problem]:
+    """Report strategies that learn from samples where there are none."""
+    if not isinstance(scenario.workload.dataset, ShapeOnly):
+        return
+    for label, strategy in scenario.strategies.items():
+        if getattr(strategy, "needs_training", True):
+            yield Problem(
+                ("strategies", label), "it learns from samples, but the workload has none, only their shape",
+                remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",
+            )  # fmt: skip
 
 
 def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class DistilledStudents:
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
 
+    @property
+    def n_parts(self) -> int:
+        """Into how many parts the filters are divided."""
+        return self.students
+
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)

@@ -84,6 +84,11 @@ class Resilient(DistilledStudents):
     denominator: Denominator = "arrived"
     replicas: Literal["averaged", "identical"] = "averaged"
 
+    @property
+    def n_parts(self) -> int:
+        """Into how many parts the filters are divided."""
+        return self.parts
+
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students, and more parts than students."""
         DistilledStudents.check(self, topology)

@@ -65,12 +65,15 @@ class Teacher:
 def load_teacher(system: System, progress: Progress) -> Teacher:
     """Load the data set and train the network, or take it from the cache."""
     from edgesim.nn.cache import NetworkCache
+    from edgesim.nn.sound import check_dataset, check_networks
     from edgesim.nn.training import train_teacher
     from edgesim.nn.untrained import untrained
 
     dataset = system.dataset.load()
     if not len(dataset.train):
         return Teacher(dataset, untrained(system.model, dataset))
+    check_dataset(dataset)
+    check_networks(system.model, system.strategies, dataset)
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
     reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]

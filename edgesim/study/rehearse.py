@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.engine.program import compile_plan
 from edgesim.engine.simulation import simulate
-from edgesim.errors import InfeasiblePlanError
+from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import Silent
 from edgesim.scenario.build import build
-from edgesim.study.prepare import Teacher, context_of
+from edgesim.study.executor import clear_error
+from edgesim.study.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -57,13 +58,17 @@ def rehearse(scenario: Scenario) -> list[Doubt]:
         When the data set cannot be loaded.
     """
     from edgesim.nn.cache import NetworkCache
+    from edgesim.nn.sound import check_dataset, check_networks
     from edgesim.nn.training import train_teacher
     from edgesim.nn.untrained import untrained
 
     system = build(scenario.at(scenario.points()[0]))
-    dataset = _few(system.dataset.load())
+    whole = system.dataset.load()
+    dataset = _few(whole)
     with _cache_elsewhere():
         if len(dataset.train):
+            check_dataset(whole)
+            check_networks(system.model, system.strategies, dataset)
             training, cache = replace(system.training, epochs=1), NetworkCache.default()
             trained = train_teacher(system.model, dataset, training, seed=system.seed, progress=Silent(), cache=cache)
         else:
@@ -77,7 +82,13 @@ def rehearse(scenario: Scenario) -> list[Doubt]:
 
 
 def _doubts(label: str, strategy: Any, context: Any, system: System) -> Iterator[Doubt]:
-    deployment = strategy.deploy(context)
+    try:
+        deployment = strategy.deploy(context)
+    except (EdgesimError, *PLUGIN_ERRORS) as error:
+        clear = clear_error(error, f"strategy {label!r}")
+        if clear is error:
+            raise
+        raise clear from error
     try:
         program = compile_plan(deployment.plan, context.topology, context.compute)
     except InfeasiblePlanError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
@@ -65,6 +65,12 @@ class Classification:
         """A logit for each class."""
         return TensorSpec((self.classes,))
 
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with labels: their form, or that they are no classes."""
+        if self.classes < 2:
+            return f"has {self.classes} class; a network is asked which of several it is"
+        return class_fault(targets, (), 0, self.classes)
+
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy."""
         from torch.nn import functional
@@ -82,6 +88,16 @@ class Classification:
         counts = np.bincount(targets.ravel(), minlength=self.classes)
         frequencies: NDArray[np.float32] = np.log(np.maximum(counts, 1e-9) / max(1, counts.sum())).astype(np.float32)
         return frequencies
+
+
+def class_fault(targets: NDArray[Any], places: tuple[int, ...], lowest: int, classes: int) -> str:
+    """Return what is wrong with numbers of classes, shape (n, *places); empty when nothing is."""
+    if str(targets.dtype) != "int64" or targets.shape[1:] != places:
+        return f"targets are {targets.dtype} of shape {targets.shape[1:]} a sample; expected int64 of shape {places}"
+    low, high = int(targets.min()), int(targets.max())
+    if low < lowest or high >= classes:
+        return f"labels from {low} to {high}, but classes are 0 to {classes - 1}"
+    return ""
 
 
 def softmax_imitation(answers: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Len
 
 from edgesim.domain.task import Score, TensorSpec
-from edgesim.tasks.classification import softmax_imitation
+from edgesim.tasks.classification import class_fault, softmax_imitation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +70,10 @@ class DenseClassification:
     def output(self) -> TensorSpec:
         """A logit for each class and place."""
         return TensorSpec((self.classes, *self.places))
+
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with labels: their form, or that they are no classes."""
+        return class_fault(targets, self.places, IGNORED, self.classes)
 
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy over the places that count."""

@@ -72,6 +72,18 @@ class MultiLabel:
         """A logit for each label."""
         return TensorSpec((self.labels,))
 
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with targets: their form, values beside 0, 1 and NaN, or that no label can be judged."""
+        import numpy as np
+
+        if str(targets.dtype) != "float32" or targets.shape[1:] != (self.labels,):
+            return f"targets are {targets.dtype} of shape {targets.shape[1:]} a sample; expected float32 of shape ({self.labels},)"
+        if not (np.isnan(targets) | (targets == 0) | (targets == 1)).all():
+            return "targets hold values beside 0, 1 and NaN"
+        if not ((targets == 0).any(axis=0) & (targets == 1).any(axis=0)).any():
+            return "no label has both answers, so none can be judged"
+        return ""
+
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the mean binary cross-entropy over the known targets; 0 when none is known."""
         import torch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
@@ -67,6 +67,14 @@ class Regression:
     def output(self) -> TensorSpec:
         """The numbers."""
         return TensorSpec((self.values,))
+
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with targets: their form, or values that are not finite."""
+        import numpy as np
+
+        if str(targets.dtype) != "float32" or targets.shape[1:] != (self.values,):
+            return f"targets are {targets.dtype} of shape {targets.shape[1:]} a sample; expected float32 of shape ({self.values},)"
+        return "" if np.isfinite(targets).all() else "targets hold values that are not finite"
 
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the mean squared error."""

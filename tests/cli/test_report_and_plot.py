@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 import typer
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))
-
 from example import example
 
 from edgesim.cli.exit_codes import code_of

@@ -10,8 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-sys.path.append(str(Path(__file__).parents[1] / "study"))
 from toy_study import shared
 
 from edgesim.cli import main as cli

@@ -87,3 +87,47 @@ def test_broken_scenarios_end_with_2_and_no_traceback(path: Path, capsys: pytest
     assert len(list(BROKEN.glob("*.yaml"))) >= 30
     assert validate([path]) == 2
     assert "Traceback" not in capsys.readouterr().out
+
+
+SHAPES = """
+name: shapes
+topology: {star: {count: 2, profile: wearable, bandwidth: 1 Mbit/s}}
+workload: {input: [1, 8, 8], classes: 3, model: small-cnn, source: hub, sink: hub}
+strategies:
+  single: {device: hub}
+  cut: {type: modnn, owner: hub, workers: "w*"}
+  pruned: {type: modnn, owner: hub, workers: "w*", pruning: 0.5}
+  ensemble: {students: 2, devices: "w*"}
+  nonn: {students: 2, devices: "w*"}
+  resilient: {students: 2, parts: 1, devices: "w*"}
+"""
+
+
+def test_strategies_that_learn_need_samples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A workload with a shape only: `run` would refuse them, so `validate` does; what only divides the network is fine."""
+    path = tmp_path / "shapes.yaml"
+    path.write_text(SHAPES)
+    assert validate([path]) == 2
+    out = capsys.readouterr().out
+    for label in ("pruned", "ensemble", "nonn", "resilient"):
+        assert (
+            f"\n   {SHAPES.splitlines().index(next(one for one in SHAPES.splitlines() if one.startswith(f'  {label}:'))) + 1:2} | "
+            in out
+        )
+    assert out.count("it learns from samples, but the workload has none, only their shape") == 4
+
+
+def test_a_rehearsal_that_fails_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """More parts than filters: exit code 2, in JSON too, and other files are still checked."""
+    path = tmp_path / "parts.yaml"
+    text = SHAPES[: SHAPES.index("strategies:")].replace("input: [1, 8, 8], classes: 3", "dataset: digits")
+    text = text.replace("model: small-cnn", "model: {type: small-cnn, channels: [4, 1], pool_after: 0}")
+    path.write_text(text + "strategies: {nonn: {students: 2, devices: 'w*'}}\n")
+    assert validate([path]) == 0
+    capsys.readouterr()
+    assert validate([path, VALID], is_json=True, is_deep=True) == 2
+    parts, valid = json.loads(capsys.readouterr().out)
+    (finding,) = parts["findings"]
+    assert finding["message"] == "strategy 'nonn': 1 filters cannot be divided into 2 parts"
+    assert "use fewer students or parts" in finding["help"]
+    assert valid["is_valid"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgesim.errors import DataError
 from edgesim.nn.data_folders import FOLDER_VARIABLE
@@ -277,3 +278,58 @@ def test_more_training_samples_than_there_are(tmp_path: Path) -> None:
     for size in (91, 5):
         with pytest.raises(DataError, match=f"train_size {size} of 90 samples cannot be drawn"):
             FashionMNIST(folder=str(tmp_path / "f"), train_size=size).load()
+
+
+def shapes(folder: Path, n: int = 4) -> Path:
+    """Classes a and b with `n` images each, in both parts."""
+    for part in ("train", "test"):
+        for number, name in enumerate("ab"):
+            (folder / part / name).mkdir(parents=True)
+            for index in range(n):
+                Image.new("RGB", (5 + index, 6), (40 * index, 90 * number, 7)).save(
+                    folder / part / name / f"{index}.png"
+                )
+    return folder
+
+
+def test_odd_files_beside_the_images_change_nothing(tmp_path: Path) -> None:
+    """Hidden folders, texts, links to images, grey, palette and alpha among colours."""
+    folder = shapes(tmp_path / "shapes")
+    (folder / "train" / ".ipynb_checkpoints").mkdir()
+    (folder / "train" / "a" / "notes.txt").write_text("none")
+    (folder / "train" / "a" / "linked.png").symlink_to(folder / "train" / "a" / "0.png")
+    for mode in ("L", "P", "RGBA", "LA", "1"):
+        Image.new(mode, (9, 4)).save(folder / "train" / "b" / f"mode {mode}.png")
+    Image.new("RGB", (9, 4)).save(folder / "train" / "b" / "other.webp")
+    dataset = ImageFolder(str(folder), size=(8, 8), validation_share=0.5).load()
+    assert dataset.task.classes == 2
+    assert len(dataset.train) + len(dataset.validation) == 4 + 1 + 4 + 6
+    assert dataset.inputs["images"].shape == (3, 8, 8)
+
+
+def test_broken_images_are_named_together(tmp_path: Path) -> None:
+    """Cut off, no image at all, a link to nowhere, a folder, and one of 16 bits, whose values would be cut off at 255."""
+    folder = shapes(tmp_path / "shapes")
+    place = folder / "train" / "a"
+    Image.fromarray(RNG.integers(256, size=(30, 30, 3), dtype=np.uint8)).save(place / "cut.png")
+    (place / "cut.png").write_bytes((place / "cut.png").read_bytes()[:1000])
+    (place / "text.png").write_text("none")
+    (place / "gone.png").symlink_to(place / "nowhere.png")
+    (place / "folder.png").mkdir()
+    Image.fromarray(np.full((4, 4), 3000, np.uint16)).save(place / "deep.png")
+    with pytest.raises(DataError) as error:
+        ImageFolder(str(folder), size=(8, 8)).load()
+    for name in ("cut", "text", "gone", "folder"):
+        assert f"{place / name}.png: is no image that can be read" in str(error.value)
+    assert f"{place / 'deep.png'}: has more than 8 bits per value (mode I;16)" in str(error.value)
+
+
+def test_classes_that_cannot_be_learnt_are_refused(tmp_path: Path) -> None:
+    """One without images, one with a single one."""
+    folder = shapes(tmp_path / "shapes")
+    (folder / "train" / "c").mkdir()
+    with pytest.raises(DataError, match="train/c: holds no images; a class without images cannot be learnt"):
+        ImageFolder(str(folder), size=(8, 8)).load()
+    Image.new("RGB", (5, 5)).save(folder / "train" / "c" / "only.png")
+    with pytest.raises(DataError, match="train/c: holds one image; two are the least"):
+        ImageFolder(str(folder), size=(8, 8)).load()

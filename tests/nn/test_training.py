@@ -15,9 +15,9 @@ from edgesim.errors import DataError
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.checkpoint import load_checkpoint
 from edgesim.nn.datasets import Digits
-from edgesim.nn.training import fit, forward, reproducible, train_teacher, validated
+from edgesim.nn.training import Reached, fit, forward, reproducible, train_teacher, validated
 from edgesim.nn.zoo import SmallCNN, WideResNet
-from edgesim.tasks.classification import accuracy
+from edgesim.tasks.classification import Classification, accuracy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,8 +128,39 @@ def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
 def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
     """A learning rate that is far too high ends with a message that says what to do."""
     training = Training(epochs=3, optimizer="sgd", learning_rate=1e30)
-    with pytest.raises(DataError, match="lower the learning rate"):
+    with pytest.raises(DataError, match="training diverged: lower `learning_rate`"):
         train_teacher(SMALL, digits, training, seed=1, progress=silent, cache=NetworkCache(tmp_path))
+
+
+def test_a_last_step_that_ruins_the_network_is_an_error(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
+    """One step: its loss is that of the network before it, and finite; the answers behind it are not."""
+    training = Training(epochs=1, batch_size=2000, optimizer="sgd", learning_rate=1e38)
+    with pytest.raises(DataError, match="behind epoch 1 its answers are not finite any more; training diverged"):
+        train_teacher(SMALL, digits, training, seed=1, progress=silent, cache=NetworkCache(tmp_path))
+
+
+def test_a_step_that_fails_names_what_was_trained(digits: Dataset, silent: Silent) -> None:
+    """Batch normalisation of a vector cannot work on one sample."""
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
+    inputs, labels = torch.from_numpy(digits.train.only), torch.from_numpy(digits.train.targets)
+
+    def batch_loss(indices: torch.Tensor, _epoch: int) -> torch.Tensor:
+        return nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
+
+    message = (
+        "norm: a step of training with 1 samples fails: ValueError: Expected more than 1 value.*another `batch_size`"
+    )
+    with reproducible(1, "norm") as draws, pytest.raises(DataError, match=message):
+        fit(
+            network,
+            batch_loss,
+            Training(epochs=1, batch_size=1),
+            n_samples=5,
+            validate=lambda: Reached(Classification(2).scores[0], 0.0, 0.0),
+            draws=draws,
+            label="norm",
+            progress=silent,
+        )
 
 
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(

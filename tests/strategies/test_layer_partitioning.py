@@ -193,7 +193,9 @@ def test_traffic_of_published_networks(make_context, make_noise, name, execution
         context = context_of(make_context, make_noise, name, p)
         deployment = MoDNN("hub", owner_computes=True, execution=execution).deploy(context)
         sent = sent_byte(deployment, execution)
-        assert sent == pytest.approx(formula_byte(context.network, context.dataset.inputs, p, execution), rel=0.01)
+        assert sent == pytest.approx(
+            formula_byte(context.network, context.dataset.inputs["images"].shape, p, execution), rel=0.01
+        )
         if published_megabyte is not None:
             digit = 0.05 if published_megabyte[position] >= 1 else 0.005
             assert sent / 1e6 == pytest.approx(published_megabyte[position], rel=0.01, abs=digit)
@@ -210,7 +212,7 @@ def test_derived_totals_take_strided_inputs_at_half_their_size(make_context, mak
     mean over which of the strips is the owner's. So counted, the layers of the real networks give all nine to their last digit.
     """
     context = context_of(make_context, make_noise, name, 2)
-    layers = convolutions(context.network, context.dataset.inputs)
+    layers = convolutions(context.network, context.dataset.inputs["images"].shape)
     for p, derived in zip((2, 4, 8), derived_megabyte, strict=True):
         megabyte = 0.0
         for conv, _, out in layers:

@@ -153,7 +153,7 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
     ensemble = build_ensemble(TINY, partition, context.dataset, 8).eval()
     ensemble.load_state_dict(state)
     with torch.inference_mode():
-        given = [student(torch.from_numpy(images.inputs)) for student in ensemble.students]
+        given = [student(torch.from_numpy(images.only)) for student in ensemble.students]
         for subset, answer in zip(subsets, found, strict=True):
             chunks = [torch.zeros_like(given[part]) for part in range(4)]
             for part, one, other in ((part, part, part + 4) for part in range(4)):
