@@ -100,7 +100,9 @@ def study(failures: Mapping[str, Any], *n_settled: tuple[int, ...]) -> Shared:
     program = compile_plan(plan, topology, Roofline())
     labels = np.ones(N_QUESTIONS, dtype=np.int64)
     cases = tuple(Case({}, str(i), i, topology, failures, None, 0) for i in range(len(made)))
-    return Shared(tuple(Prepared(program, labels, Classification(2).scores[0]) for _ in made), cases, Deployments(made))
+    return Shared(
+        tuple(Prepared(program, labels, Classification(2).scores[:1]) for _ in made), cases, Deployments(made)
+    )
 
 
 class Measured:

@@ -19,6 +19,9 @@ class Metric:
     validity : when to believe it.
     source : where the definition comes from.
     lowest, highest : between which each value of a trial lies.
+    label : for headings; the name when it is not given.
+    is_share : whether it is shown in per cent.
+    is_larger_better : whether it is.
     """
 
     name: str
@@ -29,6 +32,14 @@ class Metric:
     source: str = "edgesim's own definition"
     lowest: float = 0.0
     highest: float = inf
+    label: str = ""
+    is_share: bool = False
+    is_larger_better: bool = False
+
+    @property
+    def title(self) -> str:
+        """The label, or the name."""
+        return self.label or self.name
 
 
 _TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way; acknowledgements do not"
@@ -39,12 +50,6 @@ _LATENCY = (
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric(
-            "accuracy", "1", "share of the test split that the networks answer rightly with what arrived in time",
-            "mean over trials of (1/n) sum_i [argmax predict(delivered)_i = label_i]; 0 for a trial without an answer",
-            "real inference of real networks on the test split; the interval covers the failures that were drawn, not the "
-            "choice of test samples nor the training seed", highest=1.0,
-        ),
         Metric(
             "latency", "s", "time from the release of a request to the end of the computation that answers it",
             "mean over trials with an answer of (end of the answering step - release); under load, of the means over the requests "
@@ -83,6 +88,7 @@ METRICS = {
             "ended",
             "interval after Wilson, which holds near 0 and 1 too",
             "E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 22(158), 1927", highest=1.0,
+            label="Share of requests with an answer", is_share=True, is_larger_better=True,
         ),
         Metric(
             "peak_memory", "byte", "memory that the fullest device needs",
@@ -91,7 +97,7 @@ METRICS = {
         ),
     )
 }  # fmt: skip
-"""All metrics by name, in the order of the table."""
+"""All metrics but the scores of the task by name, in the order of the table, in which the scores come first."""
 
 _OUTCOME = "number of such requests / number of requests of the trial; mean over trials"
 _COUNTED = "requests that are released before the end of the warm-up do not count"
@@ -105,6 +111,7 @@ LOAD_METRICS = {
             "throughput", "/s", "answers per second over the watched time",
             "number of requests with an answer / watched time; mean over trials",
             "steady only where the system is: with more requests than it can answer, it is what the slowest device or link can do",
+            label="Answers per second", is_larger_better=True,
         ),
         Metric("requests", "1", "number of requests of a trial that count", "number of requests released in the watched time; mean over trials", _COUNTED),
         Metric("degraded", "1", "share of requests answered without some input", _OUTCOME, _COUNTED, highest=1.0),

@@ -78,28 +78,32 @@ class Result(store.Result):
             self.check()
 
     def plot_tradeoff(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
-        """Draw accuracy, or another metric, against traffic per inference, with the Pareto front.
+        """Draw the main score, or another metric, against traffic per inference, with the Pareto front.
 
         Parameters
         ----------
         ax : where to draw.
         factor : the factor whose values are drawn; others stay at their first. By default the first that changes failures.
-        metric : by default accuracy, or latency where no accuracy was asked.
+        metric : by default the main score, or latency where no score was asked.
         """
         summary, whole = self.summary(), self.intact()
         known = [str(name) for name in summary["metric"].unique() if name in whole]
         return tradeoff(
-            summary, _axes(ax), intact=whole, factor=self._factor(factor), metric=self._metric(metric, known)
+            summary,
+            self.metric(self._metric(metric, known)),
+            _axes(ax),
+            intact=whole,
+            factor=self._factor(factor),
         )
 
     def plot_resilience(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
-        """Draw accuracy, or another metric, against a factor: means with intervals, and exact expectations.
+        """Draw the main score, or another metric, against a factor: means with intervals, and exact expectations.
 
         Parameters
         ----------
         ax : where to draw.
         factor : the factor on the axis; others stay at their first value. By default the first that changes failures.
-        metric : by default accuracy, or latency where no accuracy was asked.
+        metric : by default the main score, or latency where no score was asked.
 
         Raises
         ------
@@ -107,10 +111,11 @@ class Result(store.Result):
             When nothing was swept.
         """
         if not self.factors:
-            raise ResultError(f"{self.folder} has no sweep; sweep a failure model to see accuracy against loss")
+            raise ResultError(f"{self.folder} has no sweep; sweep a failure model to see scores against loss")
         summary = self.summary()
         known = [str(name) for name in summary["metric"].unique()]
-        return resilience(summary, _axes(ax), factor=self._factor(factor), metric=self._metric(metric, known))
+        shown = self.metric(self._metric(metric, known))
+        return resilience(summary, shown, _axes(ax), factor=self._factor(factor))
 
     def plot_latency(self, ax: Axes | None = None) -> Axes:
         """Draw the distribution of the latency by strategy."""
@@ -169,8 +174,9 @@ class Result(store.Result):
 
     @property
     def main_metric(self) -> str:
-        """What the figures show: accuracy, or latency where no accuracy was asked."""
-        return "accuracy" if (self.summary()["metric"] == "accuracy").any() else "latency"
+        """What the figures show: the main score of the task, or latency where no score was asked."""
+        main = next(iter(self.scores))
+        return main if (self.summary()["metric"] == main).any() else "latency"
 
     def _factor(self, name: str | None) -> str | None:
         if name is None:

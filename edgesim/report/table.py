@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim import units
+from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.select import at_first, factors_of, loss_factor, strategies_of
 from edgesim.report.draw.style import words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
+    from edgesim.domain.metrics import Metric
     from edgesim.study.folder.store import Result
 
 WIDTH = 100
 """Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""
-LEVEL_WIDTH = {"accuracy": 11, "answered": 15}
+LEVEL_WIDTH, LEVEL_WIDTH_BETWEEN = 11, 15
 N_ROWS = 40
 OPEN = "±?"
 """Stands for an interval without a bound."""
@@ -42,16 +46,24 @@ class Table:
 
 
 def tables(result: Result) -> list[Table]:
-    """Return the tables of a result: what an inference costs, accuracy by loss, and who answered if not all did."""
+    """Return the tables of a result: what an inference costs, scores by loss, and who answered if not all did."""
     summary = result.summary()
     factor = loss_factor(result)
-    made = [costs(summary, result.intact(), factor)]
+    asked = [metric for name, metric in result.scores.items() if (summary["metric"] == name).any()]
+    made = [costs(summary, result.intact(), factor, asked)]
     if factor is not None:
-        if (summary["metric"] == "accuracy").any():
-            made.append(levels(summary, factor, "accuracy", "Accuracy in %, mean ± half the 95 % interval"))
+        made += [
+            levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
+        ]
         if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
-            made.append(levels(summary, factor, "answered", "Requests with an answer in %, with the 95 % interval"))
+            title = "Requests with an answer in %, with the 95 % interval"
+            made.append(levels(summary, factor, METRICS["answered"], title))
     return made
+
+
+def _heading(metric: Metric) -> str:
+    title = metric.title[:1].upper() + metric.title[1:]
+    return f"{title} in %" if metric.is_share else title
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,45 +93,46 @@ def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]
     return found
 
 
-def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None) -> Table:
-    """Return what one inference costs with each strategy at the first factor point, and its accuracy with nothing lost."""
+def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, scores: Sequence[Metric]) -> Table:
+    """Return what one inference costs with each strategy at the first factor point, and its scores with nothing lost."""
     factors = factors_of(summary)
     summary, place = at_first(summary, factors)
     whole = {str(row["strategy"]): row for row in at_first(intact, factors)[0].to_dict(orient="records")}
     cell = cells(summary, ["strategy", "metric"])
-    is_asked = (summary["metric"] == "accuracy").any()
-    rows = []
-    for name in strategies_of(summary):
-        row = [name, *(_byte(cell[name, f"traffic_{kind}"]) for kind in TRAFFIC_KINDS)]
-        row += [_with_interval(cell[name, "latency"]), _quantity(cell[name, "latency_p95"])]
-        row += [_with_interval(cell[name, "energy"]), _byte(cell[name, "peak_memory"])]
-        if is_asked and factor is None:
-            row.append(_share(cell[name, "accuracy"]) + " %")
-        if is_asked:
-            row.append(f"{100 * whole[name]['accuracy']:.1f} %")
-        rows.append(tuple(row))
-    columns = [*(f"traffic_{kind}" for kind in TRAFFIC_KINDS), "latency", "latency_p95", "energy", "peak_memory"]
-    columns += ["accuracy"] if is_asked and factor is None else []
-    grid = [[cell[name, metric] for metric in columns] for name in strategies_of(summary)]
-    if is_asked:
-        for name, line in zip(strategies_of(summary), grid, strict=True):
-            accuracy = float(whole[name]["accuracy"])
-            line.append(Cell(accuracy, accuracy, accuracy, "1"))
-    highest = {index for index, metric in enumerate([*columns, "accuracy"]) if metric == "accuracy"}
-    headers = [
-        "strategy",
-        "input",
-        "inter-\nmediate",
-        "result",
-        "latency\nmean",
-        "latency\np95",
-        "energy",
-        "peak\nmemory",
+    names = strategies_of(summary)
+    columns = [
+        *((f"traffic_{kind}", kind.replace("intermediate", "inter-\nmediate"), _byte) for kind in TRAFFIC_KINDS),
+        ("latency", "latency\nmean", _with_interval),
+        ("latency_p95", "latency\np95", _quantity),
+        ("energy", "energy", _with_interval),
+        ("peak_memory", "peak\nmemory", _byte),
     ]
-    headers += ["accuracy"] if is_asked and factor is None else []
-    headers += ["accuracy,\nno loss"] if is_asked else []
+    grid = [[cell[name, metric] for metric, _, _ in columns] for name in names]
+    rows = [[name, *(write(cell[name, metric]) for metric, _, write in columns)] for name in names]
+    headers, highest = ["strategy", *(header for _, header, _ in columns)], set()
+    for score in scores:
+        shown = [(f"{score.title},\nno loss", {name: _certain(whole[name][score.name], score) for name in names})]
+        if factor is None:
+            shown.insert(0, (score.title, {name: cell[name, score.name] for name in names}))
+        for header, found in shown:
+            highest |= {len(grid[0])} if score.is_larger_better else set()
+            headers.append(header)
+            for name, line, row in zip(names, grid, rows, strict=True):
+                line.append(found[name])
+                row.append(_value(found[name], score))
     title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
-    return Table(title, tuple(headers), tuple(rows), best=_best(grid, 1, highest))
+    return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
+
+
+def _certain(value: float, metric: Metric) -> Cell:
+    return Cell(float(value), float(value), float(value), metric.unit)
+
+
+def _value(cell: Cell, metric: Metric) -> str:
+    """Return a score with half its interval and its unit."""
+    if metric.is_share:
+        return _share(cell) + " %"
+    return _number(cell) + ("" if metric.unit == "1" else f" {metric.unit}")
 
 
 def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[tuple[int, int]]:
@@ -141,17 +154,18 @@ def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[
     return frozenset(found)
 
 
-def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table:
+def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Table:
     """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
     keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
-    rows = summary[summary["metric"] == metric]
+    rows = summary[summary["metric"] == metric.name]
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
     places = list(dict.fromkeys(key[:-1] for key in cell))
     taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
-    n_levels = min(max((WIDTH - taken) // LEVEL_WIDTH[metric], 2), len(values))
+    is_answered = metric.name == "answered"
+    n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
-    write = _share_between if metric == "answered" else _share
+    write = _share_between if is_answered else _share if metric.is_share else _number
     lines = [(*map(str, place), *(write(cell[*place, value]) for value in shown)) for place in places]
     notes = []
     if len(shown) < len(values):
@@ -167,7 +181,9 @@ def levels(summary: pd.DataFrame, factor: str, metric: str, title: str) -> Table
         (members[row], column)
         for members in groups.values()
         for row, column in _best(
-            [[cell[*places[one], value] for value in shown] for one in members], len(keys), set(range(len(shown)))
+            [[cell[*places[one], value] for value in shown] for one in members],
+            len(keys),
+            set(range(len(shown))) if metric.is_larger_better else set(),
         )
     )
     return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
@@ -179,6 +195,14 @@ def _share(cell: Cell) -> str:
     if half == inf:
         return f"{mean} {OPEN}"
     return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
+
+
+def _number(cell: Cell) -> str:
+    """Return a number with half its interval."""
+    half, mean = cell.half, f"{cell.mean:.3f}"
+    if half == inf:
+        return f"{mean} {OPEN}"
+    return mean + (f" ±{half:.3f}" if half >= 0.0005 else f" ±{half:.1g}" if half > 0 else "")
 
 
 def _share_between(cell: Cell) -> str:

@@ -30,7 +30,7 @@ class System:
     strategies, failures : the plug-ins by label.
     deadline_s : time after which an answer is useless, in s, or None.
     seed : start of all random streams and of training.
-    evaluation : bounds on how much of the accuracy is computed.
+    evaluation : bounds on how much of the scores is computed.
     load : the requests of a trial; None: a single one.
     engine : which engine simulates.
     exact_up_to : most outcomes of the failures that are enumerated; None: the default.

@@ -34,6 +34,7 @@ from edgesim.study.folder.store import (
     write_summary,
 )
 from edgesim.study.tables.paired import differences_of
+from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import checked
 from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
@@ -126,13 +127,14 @@ def run(
         about: dict[str, Any] = {**made_by, "status": "unfinished", "command": command}
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
-        parts = Parts(folder, shared.cases, digest_of(made_by))
+        parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
         work = execute(shared, work, parts, open_crew, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
-        write_summary(folder / SUMMARY, shared.cases, found.rows)
-        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
+        units = {**{score.name: score.unit for score in shared.scores}, **UNITS}
+        write_summary(folder / SUMMARY, shared.cases, found.rows, units)
+        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}

@@ -48,7 +48,7 @@ class Classification:
         """Accuracy, and the mean over the classes of F1."""
         return (
             Score(
-                "accuracy", accuracy, label="Accuracy", low=0.0, high=1.0, is_share=True, is_mean_of_samples=True,
+                "accuracy", accuracy, low=0.0, high=1.0, is_share=True, is_mean_of_samples=True,
                 summary="share of the test split that the networks answer rightly with what arrived in time",
                 formula="mean over trials of (1/n) sum_i [argmax predict(delivered)_i = label_i]; 0 for a trial without an answer",
             ),

@@ -62,7 +62,7 @@ class MultiLabel:
                 source="scikit-learn, matthews_corrcoef",
             ),
             Score(
-                "accuracy", partial(over_labels, of=_accuracy), label="Accuracy", low=0.0, high=1.0, is_share=True,
+                "accuracy", partial(over_labels, of=_accuracy), low=0.0, high=1.0, is_share=True,
                 summary="share of right answers", formula="mean over labels with both answers of the share of [logit > 0] = target",
             ),
         )  # fmt: skip

@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     place = Path("results/toys")
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
-    work, parts = plan_work(study, 30), Parts(place, study.cases)
+    work, parts = plan_work(study, 30), Parts(place, study.cases, scores=["accuracy"])
     execute(study, work, parts, partial(local_crew, 1, perform), Silent())
     write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
     write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))

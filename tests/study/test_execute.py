@@ -34,7 +34,7 @@ from edgesim.study.work.executor import local_crew
 
 def executed(study, replications: int, workers: int, folder: Path):
     """Run a study; return its tasks and parts."""
-    work, parts = plan_work(study, replications), Parts(folder, study.cases)
+    work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
     execute(study, work, parts, partial(local_crew, workers, perform), Silent())
     return work, parts
 
@@ -268,7 +268,13 @@ class Heard:
 def test_progress_tells_the_estimate_and_how_often_there_is_no_answer(tmp_path: Path) -> None:
     """The hub is down in a third of the trials, which then have no answer; in the others all answers are right."""
     study, heard = shared([{"loss": CommonCause(1 / 3, targets="hub")}], exact_up_to=0), Heard()
-    execute(study, plan_work(study, 3000), Parts(tmp_path, study.cases), partial(local_crew, 1, perform), heard)
+    execute(
+        study,
+        plan_work(study, 3000),
+        Parts(tmp_path, study.cases, scores=["accuracy"]),
+        partial(local_crew, 1, perform),
+        heard,
+    )
     told = re.fullmatch(
         r"toy at level = 0: accuracy (0\.\d{3}) ±0\.017, (\d+\.\d) % without an answer", heard.notes[-1]
     )

@@ -28,7 +28,7 @@ RARE = 1e-6
 
 def rows_of(study, replications: int, folder: Path):
     """Run a study; return the rows of each case by metric, and the differences."""
-    work, parts = plan_work(study, replications), Parts(folder, study.cases)
+    work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
     work = execute(study, work, parts, partial(local_crew, 1, perform), Silent())
     rows = evaluate(study, work, parts).rows
     return [{row.metric: row for row in case} for case in rows], differences_of(study, work, parts)

@@ -42,7 +42,7 @@ if __name__ == "__main__":
         from edgesim.study.work.cluster import dask_crew
         crew = partial(dask_crew, sys.argv[3], perform, ())
     print("begins", flush=True)
-    execute(study, plan_work(study, {N_PARTS // 2} * PART_BY_EVENTS), Parts(folder, study.cases), crew, Silent())
+    execute(study, plan_work(study, {N_PARTS // 2} * PART_BY_EVENTS), Parts(folder, study.cases, scores=["accuracy"]), crew, Silent())
 """
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_told_and_the_study_goes_on(place: Path, small_disk: Path
     from edgesim.study.work.executor import local_crew
 
     toy = shared([{"loss": Bernoulli(0.3)}, {"loss": Bernoulli(0.6)}], engine="event", exact_up_to=0)
-    arguments = (toy, plan_work(toy, N_PARTS // 2 * PART_BY_EVENTS), Parts(small_disk, toy.cases))
+    arguments = (toy, plan_work(toy, N_PARTS // 2 * PART_BY_EVENTS), Parts(small_disk, toy.cases, scores=["accuracy"]))
     with pytest.raises(
         ResultError,
         match=r"part-.*parquet cannot be written: No space left on device; make room, .*: what is finished is kept",

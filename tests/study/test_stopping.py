@@ -26,7 +26,7 @@ POINTS = [{"loss": OneOrNone(p)} for p in (0.01, 0.08, 0.5)]
 def executed(folder: Path, workers: int = 1, rule: Stopping = RULE, study=None):
     """Run the toy with a rule; return the tasks that were needed, and the bytes of all parts by name."""
     study = study or shared(POINTS)
-    parts = Parts(folder, study.cases)
+    parts = Parts(folder, study.cases, scores=["accuracy"])
     work = execute(study, plan_work(study, rule), parts, partial(local_crew, workers, perform), Silent())
     return work, {path.name: path.read_bytes() for path in (folder / "trials").iterdir()}
 

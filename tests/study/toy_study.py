@@ -141,7 +141,7 @@ def shared(
 ) -> Shared:
     """The toy at several factor points, which differ in their failure models, checked; `options` are those of a case."""
     topology = star()
-    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS, Classification(2).scores[0])
+    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS, Classification(2).scores[:1])
     cases = tuple(
         Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
     )

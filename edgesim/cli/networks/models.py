@@ -43,7 +43,7 @@ def list_(context: typer.Context, is_json: JsonOption = False) -> None:
     if is_json:
         typer.echo(json.dumps([_summary(card) for card in cards], indent=2))
         return
-    rows = [["key", "kind", "data set", "test accuracy", "parameters", "size", "created"]]
+    rows = [["key", "kind", "data set", "test score", "parameters", "size", "created"]]
     rows += [[str(value) for value in _row(card)] for card in cards]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows if cards else []:
@@ -164,12 +164,12 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
 
 def _row(card: dict[str, Any]) -> tuple[object, ...]:
     summary = _summary(card)
-    accuracy = summary["metrics"].get("test_accuracy")
+    found = next(((name, value) for name, value in summary["metrics"].items() if name.startswith("test_")), None)
     return (
         summary["key"][:_SHOWN],
         summary["kind"],
         summary["about"].get("dataset", ""),
-        "" if accuracy is None else f"{accuracy:.4f}",
+        "" if found is None else f"{found[0].removeprefix('test_')} {found[1]:.4f}",
         f"{summary['about'].get('n_parameters', 0):,}",
         f"{summary['size_byte'] / 1e3:,.0f} kB",
         summary["created"],

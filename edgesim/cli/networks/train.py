@@ -11,6 +11,8 @@ import typer
 from edgesim.cli.code import AllowCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgesim.interfaces import Progress
     from edgesim.scenario.form.schema import Scenario
 
@@ -68,7 +70,8 @@ def train(  # noqa: PLR0917 - typer passes options by name
         typer.echo(json.dumps(found, indent=2))
         return
     for entry in found:
-        reached = "" if entry["test_accuracy"] is None else f": test accuracy {entry['test_accuracy']:.4f}"
+        score = next((name for name in entry if name.startswith("test_")), "")
+        reached = f": {score.replace('_', ' ', 1)} {entry[score]:.4f}" if score else ""
         typer.echo(f"{entry['label']}{reached}, {', '.join(key[:12] for key in entry['keys'])}")
 
 
@@ -113,12 +116,17 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
         keys = facts.get("networks_keys") or ([facts["networks_key"]] if "networks_key" in facts else [])
         if keys:
             label = next(case.strategy for case in shared.cases if case.prepared == position)
-            found.append({"label": label, "test_accuracy": facts.get("test_accuracy"), "keys": keys})
+            found.append({"label": label, **_tested(facts), "keys": keys})
     taught: list[Any] = []
     for _, system in points:
         if not any(one == (system.dataset, system.model, system.training, system.seed) for one in taught):
             taught.append((system.dataset, system.model, system.training, system.seed))
             teacher = load_teacher(system, progress).trained
-            metrics = {"label": "teacher", "test_accuracy": teacher.metrics["test_accuracy"], "keys": [teacher.key]}
+            metrics = {"label": "teacher", **_tested(teacher.metrics), "keys": [teacher.key]}
             found.insert(len(taught) - 1, metrics)
     return found, [one.warning for one in shared.learnt if one.warning]
+
+
+def _tested(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the main score on the test split, by its name."""
+    return {name: value for name, value in facts.items() if name.startswith("test_")}

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgesim.domain.metrics import Metric
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -38,6 +40,12 @@ class TensorSpec:
 
     def __str__(self) -> str:
         return f"{self.dtype} of shape {self.shape}"
+
+
+VALIDITY = (
+    "real inference of real networks on the test split; the interval covers the failures that were drawn, not the choice of test samples "
+    "nor the training seed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,13 @@ class Score:
     def worth(self, value: float) -> float:
         """Return a number that is larger for better values."""
         return value if self.is_larger_better else -value
+
+    def metric(self) -> Metric:
+        """Return what tables and figures say of it."""
+        return Metric(
+            self.name, self.unit, self.summary, self.formula, VALIDITY, self.source, self.low, self.high, self.title, self.is_share,
+            self.is_larger_better,
+        )  # fmt: skip
 
     def show(self, value: float) -> str:
         """Return a value for readers: in per cent, or with three digits behind the point and its unit."""

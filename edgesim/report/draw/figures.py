@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from math import isnan, log10
+from math import isfinite, isnan, log10
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from edgesim.units import show
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from edgesim.domain.metrics import Metric
 
 
 Segment = tuple[tuple[float, float], tuple[float, float]]
@@ -35,13 +37,13 @@ WIDE = 30.0
 
 def tradeoff(
     data: pd.DataFrame,
+    metric: Metric,
     ax: Axes | None = None,
     *,
     intact: pd.DataFrame | None = None,
     factor: str | None = None,
-    metric: str = "accuracy",
 ) -> Axes:
-    """Draw accuracy, or another metric, against traffic per inference, the strategies labelled.
+    """Draw a metric against traffic per inference, the strategies labelled.
 
     A large filled marker shows a strategy when nothing is lost, small hollow ones its means at the values of `factor`, with
     the 95 % interval of the metric. A dashed line is the Pareto front: what can be had for so much traffic. Traffic is on a
@@ -51,10 +53,10 @@ def tradeoff(
     Parameters
     ----------
     data : the summary table.
+    metric : what is drawn.
     ax : where to draw; by default a figure of its own.
     intact : every metric when nothing is lost, by strategy; see `Result.intact`.
     factor : the factor whose values are drawn; others stay at their first value. By default the first.
-    metric : name of the metric.
     """
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
@@ -63,12 +65,12 @@ def tradeoff(
         others = [name for name in factors if name != factor]
         data, fixed = at_first(data, others)
         looks = look(strategies_of(data))
-        paths = {name: _path(data[data["strategy"] == name], metric) for name in looks}
+        paths = {name: _path(data[data["strategy"] == name], metric.name) for name in looks}
         best = {name: _points(rows)[0] for name, rows in paths.items()}
         if intact is not None:
             first = at_first(intact, others)[0].drop_duplicates("strategy")
             whole = {str(row["strategy"]): row for row in first.to_dict(orient="records")}
-            best = {name: (float(whole[name]["traffic"]), float(whole[name][metric])) for name in looks}
+            best = {name: (float(whole[name]["traffic"]), float(whole[name][metric.name])) for name in looks}
         for name, (colour, marker) in looks.items():
             rows = paths[name]
             ax.errorbar(
@@ -77,15 +79,12 @@ def tradeoff(
             )  # fmt: skip
             if intact is not None:
                 ax.plot(*best[name], color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
-        steps = _draw_front(ax, list(best.values()), is_highest=metric == "accuracy")
+        steps = _draw_front(ax, list(best.values()), is_highest=metric.is_larger_better)
         points = {name: [best[name], *_points(rows)] for name, rows in paths.items()}
         _traffic_axis(ax, [x for path in points.values() for x, _ in path])
-        if metric == "accuracy":
+        _value_axis(ax, data[data["metric"] == metric.name], metric)
+        if metric.is_share:
             ax.set_ylim(-0.05, 1.1)
-            ax.set_yticks(np.linspace(0, 1, 6))
-            ax.set_ylabel(metric)
-        else:
-            _value_axis(ax, data[data["metric"] == metric], metric)
         is_hollow_seen = intact is None or not all(
             np.allclose(path, path[0], equal_nan=True) for path in points.values()
         )
@@ -212,24 +211,22 @@ def half_widths(rows: pd.DataFrame) -> Any:
     return np.clip(np.stack([below.to_numpy(), above.to_numpy()]), 0.0, None)
 
 
-def resilience(
-    data: pd.DataFrame, ax: Axes | None = None, *, factor: str | None = None, metric: str = "accuracy"
-) -> Axes:
+def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, factor: str | None = None) -> Axes:
     """Draw a metric against a swept factor: simulated means with 95 % intervals, exact expectations as a thin line.
 
     Parameters
     ----------
     data : the summary table, with at least one factor.
+    metric : what is drawn.
     ax : where to draw; by default a figure of its own.
     factor : the factor on the axis; others stay at their first value. By default the first.
-    metric : name of the metric.
     """
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or factors[0]
         data, fixed = at_first(data, [name for name in factors if name != factor])
-        data = data[data["metric"] == metric]
+        data = data[data["metric"] == metric.name]
         values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
         at, unit, is_number = positions(values)
         is_log = is_number and min(at) > 0 and max(at) / min(at) > WIDE
@@ -258,12 +255,6 @@ def resilience(
         _value_axis(ax, data, metric)
         legend_above(ax, fixed, may_grow=is_own)
     return ax
-
-
-def _with_unit(rows: pd.DataFrame, metric: str) -> str:
-    """Return the name of a metric with its unit."""
-    unit = rows["unit"].iloc[0]
-    return words(metric) + ("" if unit == "1" else f" ({unit})")
 
 
 def _distance_apart(at: list[float], n: int) -> float:
@@ -314,19 +305,23 @@ def _factor_axis(
         ax.xaxis.set_major_formatter(FixedFormatter([str(values[index]).removesuffix(unit).strip() for index in shown]))
 
 
-def _value_axis(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
+def _value_axis(ax: Axes, rows: pd.DataFrame, metric: Metric) -> None:
     """Label the axis of a metric; shares lie between 0 and 1, what varies widely is drawn logarithmically."""
-    ax.set_ylabel(_with_unit(rows, metric))
-    if metric in ("accuracy", "answered"):
+    name, unit = words(metric.label) if metric.label else words(metric.name), metric.unit
+    ax.set_ylabel(name if metric.is_share or unit == "1" else f"{name} ({unit})")
+    if metric.is_share:
         ax.set_ylim(-0.03, 1.05)
         ax.set_yticks(np.linspace(0, 1, 6))
         return
-    values, unit = rows["mean"].dropna(), str(rows["unit"].iloc[0])
-    if len(values) and values.min() > 0 and values.max() / values.min() > WIDE:
+    values = rows["mean"].dropna()
+    if isfinite(metric.highest - metric.lowest):
+        margin = 0.03 * (metric.highest - metric.lowest)
+        ax.set_ylim(metric.lowest - margin, metric.highest + margin)
+    elif len(values) and values.min() > 0 and values.max() / values.min() > WIDE:
         ax.set_yscale("log")
         ax.yaxis.set_minor_formatter(NullFormatter())
-    else:
+    elif not len(values) or values.min() >= 0:
         ax.set_ylim(bottom=0)
     if unit != "1":
-        ax.set_ylabel(words(metric))
+        ax.set_ylabel(name)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), unit)))

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.metrics import metric_named
+from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
 from edgesim.registry import REGISTRIES
@@ -84,7 +84,7 @@ def texts(result: Result) -> dict[str, Any]:
     about = result.manifest
     sources = _sources(about["scenario"])
     shown = tables(result)
-    named = dict.fromkeys(metric_named(name) for name in result.summary()["metric"].unique())
+    named = dict.fromkeys(result.metric(name) for name in result.summary()["metric"].unique())
     return {
         "name": about["name"],
         "question": about["question"],
@@ -97,7 +97,7 @@ def texts(result: Result) -> dict[str, Any]:
         "place": at_first(result.summary(), factors_of(result.summary()))[1],
         "uncalibrated": _uncalibrated(sources),
         "sources": sources,
-        "assumptions": assumptions(about["scenario"], is_asked=result.main_metric == "accuracy"),
+        "assumptions": assumptions(about["scenario"], is_asked=result.main_metric in result.scores),
         "metrics": [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named],
         "command": about["command"],
         "hash": about["hash"],
@@ -151,43 +151,49 @@ def _figures(result: Result) -> list[Picture]:
 
 
 def _tradeoff(result: Result) -> Picture:
-    metric = result.main_metric
+    metric = result.metric(result.main_metric)
     best = at_first(result.intact(), result.factors)[0]
     points = "; ".join(
-        f"{row['strategy']}: {show(row['traffic'], 'byte')}, {metric} {_value(row[metric], metric)}"
+        f"{row['strategy']}: {show(row['traffic'], 'byte')}, {metric.name} {_value(row[metric.name], metric)}"
         for row in best.to_dict(orient="records")
     )
-    title = f"{metric.capitalize()} against traffic"
+    title = f"{_title(metric)} against traffic"
     return _picture("tradeoff", result.plot_tradeoff(), title, f"With nothing lost, {points}.")
 
 
 def _by_factor(result: Result, factor: str) -> list[Picture]:
-    """Return the figures of what a factor changes: accuracy, latency, who answers, throughput; without what never varies."""
+    """Return the figures of what a factor changes: scores, latency, who answers, throughput; without what never varies."""
     summary, made = result.summary(), []
     place = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
-    for metric, name in (
-        ("accuracy", "Accuracy"), ("latency", "Latency"), ("answered", "Share of requests with an answer"),
-        ("throughput", "Answers per second"),
-    ):  # fmt: skip
-        rows = place[place["metric"] == metric]
+    for name in (*result.scores, "latency", "answered", "throughput"):
+        metric, is_main = result.metric(name), name == result.main_metric and name in result.scores
+        rows = place[place["metric"] == name]
         varies = rows.groupby("strategy")["mean"].agg(lambda means: means.max() > means.min() * (1 + SAME)).any()
-        if len(rows) and (varies or (metric == "accuracy" and factor == loss_factor(result))):
-            key = "resilience" if metric == "accuracy" and factor == loss_factor(result) else f"{metric}-by-{factor}"
-            figure = result.plot_resilience(metric=metric, factor=factor)
-            made.append(_picture(key, figure, f"{name} by {words(factor)}", _ends(summary, factor, metric)))
+        if len(rows) and (varies or (is_main and factor == loss_factor(result))):
+            key = "resilience" if is_main and factor == loss_factor(result) else f"{name}-by-{factor}"
+            figure = result.plot_resilience(metric=name, factor=factor)
+            made.append(_picture(key, figure, f"{_title(metric)} by {words(factor)}", _ends(summary, factor, metric)))
     return made
 
 
-def _value(value: float, metric: str) -> str:
+def _title(metric: Metric) -> str:
+    """Return the name of a metric as a heading begins."""
+    return metric.title[:1].upper() + metric.title[1:]
+
+
+def _value(value: float, metric: Metric) -> str:
     if value != value:  # noqa: PLR0124 - NaN
         return "no answer"
-    unit = metric_named(metric).unit
-    return f"{100 * value:.1f} %" if unit == "1" else show(value, unit)
+    if metric.is_share:
+        return f"{100 * value:.1f} %"
+    return f"{value:.3f}" if metric.unit == "1" else show(value, metric.unit)
 
 
-def _ends(summary: Any, factor: str, metric: str) -> str:
+def _ends(summary: Any, factor: str, metric: Metric) -> str:
     """Say where each strategy begins and ends."""
-    rows = at_first(summary[summary["metric"] == metric], [name for name in factors_of(summary) if name != factor])[0]
+    rows = at_first(
+        summary[summary["metric"] == metric.name], [name for name in factors_of(summary) if name != factor]
+    )[0]
     parts = []
     for strategy in strategies_of(rows):
         here = rows[rows["strategy"] == strategy]
@@ -199,7 +205,7 @@ def _ends(summary: Any, factor: str, metric: str) -> str:
 
 def _means(summary: Any, metric: str) -> str:
     rows, place = at_first(summary[summary["metric"] == metric], factors_of(summary))
-    parts = [f"{row['strategy']} {_value(row['mean'], metric)}" for row in rows.to_dict(orient="records")]
+    parts = [f"{row['strategy']} {_value(row['mean'], metric_named(metric))}" for row in rows.to_dict(orient="records")]
     return f"Means{f' at {place}' if place else ''}: {', '.join(parts)}."
 
 

@@ -14,11 +14,12 @@ from edgesim.domain.stopping import Stopping, Target
 from edgesim.registry import nearest_name
 from edgesim.scenario.form.hardware import Spec
 from edgesim.scenario.form.options import mistake
+from edgesim.tasks.scores import SCORES
 from edgesim.units import EXAMPLES, parse
 
 _SHARE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*%\s*")
-WITH_INTERVAL = tuple(name for name in METRICS if name != "peak_memory")
-"""Metrics that targets may name."""
+WITH_INTERVAL = (*SCORES, *(name for name in METRICS if name != "peak_memory"))
+"""Metrics that targets may name, besides the scores of tasks that plug-ins bring."""
 
 N_MOST = 1_000_000_000
 """More replications than anybody waits for."""
@@ -62,10 +63,10 @@ class ReplicationsSpec(Spec):
 
 def read_target(metric: str, width: float | str) -> Target:
     """Read one target. Raises `ValueError` when the metric has no interval, or the width is none."""
-    if metric not in WITH_INTERVAL:
-        near = nearest_name(metric, WITH_INTERVAL)
+    near = nearest_name(metric, WITH_INTERVAL)
+    if metric not in WITH_INTERVAL and (near or not metric.isidentifier() or metric in METRICS):
         raise ValueError(f"no metric {metric!r} with an interval" + (f"; nearest {near!r}" if near else ""))
-    unit = METRICS[metric].unit
+    unit = METRICS[metric].unit if metric in METRICS else SCORES[metric].unit if metric in SCORES else "1"
     share = _SHARE.fullmatch(width) if isinstance(width, str) else None
     if share:
         value = float(share[1]) / 100

@@ -126,7 +126,7 @@ class WorkloadSpec(Spec):
     """What is asked: a network, the data it is trained and asked on, where requests start and end."""
 
     dataset: Annotated[Any, PluginOf("datasets")] = Field(
-        description="samples; `type: shape-only` with `input` and `classes` asks for no accuracy", examples=["digits"]
+        description="samples; `type: shape-only` with `input` and `classes` asks for no scores", examples=["digits"]
     )
     model: Annotated[Any, PluginOf("models")] = Field(description="network architecture", examples=["small-cnn"])
     training: Annotated[Any, OptionsOf(Training)] = Field(
@@ -137,7 +137,7 @@ class WorkloadSpec(Spec):
     deadline: Seconds | None = Field(None, description="time after which an answer is useless", examples=["1 s"])
     evaluation: Annotated[Any, OptionsOf(Evaluation)] = Field(
         default_factory=Evaluation,
-        description="bounds on how much of the accuracy is computed",
+        description="which scores are computed, and bounds on how much of them",
         examples=[{"samples": 200, "patterns": 500}],
     )
     load: Annotated[Any, OptionsOf(Load)] | None = Field(

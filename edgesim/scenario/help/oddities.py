@@ -18,6 +18,7 @@ from edgesim.scenario.help.deadlines import deadline_problems
 from edgesim.scenario.text.places import places
 from edgesim.scenario.text.problems import Problem
 from edgesim.scenario.text.recorded import late_recordings
+from edgesim.tasks.scores import SCORES
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _places(scenario: Scenario) -> Iterator[Problem]:
 def _names(scenario: Scenario) -> Iterator[Problem]:
     """Say which factors are called like a metric."""
     for name in scenario.sweep:
-        if name in METRICS:
+        if name in METRICS or name in SCORES:
             yield Problem(
                 ("sweep", name),
                 f"the factor {name!r} is called like a metric, and stands beside it in tables and figures",

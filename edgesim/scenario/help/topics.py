@@ -16,6 +16,7 @@ from edgesim.scenario.form.options import write_options
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.shapes import SHAPES
+from edgesim.tasks.scores import SCORES
 from edgesim.units import plain_name
 
 
@@ -78,7 +79,7 @@ WRITING = {
         "strategies meet the same failures."
     ),
 }
-_METRICS = METRICS | LOAD_METRICS | RESOURCE_METRICS
+_METRICS = SCORES | METRICS | LOAD_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
     "SimulationError": "3", "DataError": "3", "EdgesimError": "3",

@@ -70,14 +70,14 @@ class Prepared:
     ----------
     program : its plan, compiled for the topology.
     targets : of the test split, what answers are compared with.
-    score : the main one of the task.
+    scores : those of the task that are computed, the main one first.
     uses_partial : whether the deployment uses messages of which only some packets arrived.
     learnt : what the networks reached that the strategy trained.
     """
 
     program: Program
     targets: NDArray[Any]
-    score: Score
+    scores: tuple[Score, ...]
     uses_partial: bool = False
     learnt: tuple[Learnt, ...] = ()
 
@@ -93,7 +93,7 @@ class Case:
     prepared : position of its `Prepared` in the study; cases that differ only in their failures share it.
     topology, failures, deadline_s, seed : of the scenario at this point.
     n_samples : size of the test split that the networks are asked; 0 when only the cost matters.
-    evaluation : bounds on how much of the accuracy is computed.
+    evaluation : bounds on how much of the scores is computed.
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
     exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.cases.outcomes.N_MOST`.
@@ -138,6 +138,11 @@ class Shared:
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
     outcomes: dict[int, Outcomes] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of all cases, the main one first."""
+        return self.prepared[0].scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Bounds on how much of the accuracy is computed: which samples the networks are asked, and about which trials."""
+"""Bounds on how much of the scores is computed: which of them, which samples the networks are asked, and about which trials."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.metrics import LOAD_METRICS, METRICS
+from edgesim.errors import DataError
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.evaluation import Evaluation
     from edgesim.domain.networks.samples import Samples
+    from edgesim.domain.networks.task import Score, Task
 
 
 def asked(test: Samples, evaluation: Evaluation, seed: int) -> Samples:
@@ -35,3 +38,23 @@ def asked_replications(evaluation: Evaluation, n_replications: int, seed: int) -
 def are_outcomes_asked(evaluation: Evaluation, n_outcomes: int) -> bool:
     """Return whether the networks are asked about the possible outcomes of the failures: about all, or not at all."""
     return evaluation.patterns is None or n_outcomes <= evaluation.patterns
+
+
+def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
+    """Return the scores that are computed, the main one first.
+
+    Raises
+    ------
+    DataError
+        When the task has no score of a name that is asked for, or one is called like another metric.
+    """
+    known = {score.name: score for score in task.scores}
+    wanted = evaluation.scores or tuple(known)[:1]
+    for name in wanted:
+        if name not in known:
+            raise DataError(
+                f"evaluation.scores: the task of the data set has no score {name!r}; it has {', '.join(known)}"
+            )
+        if name in METRICS or name in LOAD_METRICS:
+            raise DataError(f"the task of the data set calls a score {name!r}, as another metric is called; rename it")
+    return tuple(known[name] for name in wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,8 +57,7 @@ class Known:
 
     def prior(self, metric: str, n: int) -> Prior:
         """Return what is known of a metric when n trials are drawn."""
-        about = metric_named(metric)
-        lowest, highest = self.bounds.get(metric, (about.lowest, about.highest))
+        lowest, highest = self.bounds.get(metric) or _bounds_of(metric)
         each = [strike for strikes in self.strikes.values() for strike in strikes]
         rare = [strike for strike in each if n * strike.drawn_at < N_SEEN]
         return Prior(lowest, highest, 1.0 if self.is_load_drawn else _any(each), _any(rare))
@@ -90,6 +89,15 @@ CERTAIN = Known({}, is_load_drawn=False, bounds={})
 """Nothing is random."""
 
 
+def _bounds_of(metric: str) -> tuple[float, float]:
+    """Return between which values a metric lies; a score has bounds of its own."""
+    try:
+        about = metric_named(metric)
+    except KeyError:
+        return -inf, inf
+    return about.lowest, about.highest
+
+
 def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
     """Return what is known of the difference of a metric between two cases that meet the same failures."""
     first, second = one.prior(metric, n), other.prior(metric, n)
@@ -108,7 +116,8 @@ def known_of(shared: Shared, case: Case) -> Known:
         hop.occupation_s + hop.link.latency_s for hops in program.hops for hop in hops
     )
     strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
-    return Known(strikes, case.load is not None, _most_traffic(program) if case.load is None else {})
+    scores = {score.name: (score.low, score.high) for score in shared.prepared[case.prepared].scores}
+    return Known(strikes, case.load is not None, {**scores, **(_most_traffic(program) if case.load is None else {})})
 
 
 def _most_traffic(program: Program) -> Bounds:

@@ -12,12 +12,13 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
 from edgesim.study.cases.design import Case, Deployments, Prepared, Shared, show_point
-from edgesim.study.cases.evaluation import asked
+from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.partial import is_used
 from edgesim.study.work.executor import clear_error
 
 if TYPE_CHECKING:
+    from edgesim.domain.evaluation import Evaluation
     from edgesim.domain.networks.samples import Dataset
     from edgesim.nn.train.training import TrainedNetwork
     from edgesim.scenario.build import System
@@ -73,6 +74,7 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     if not len(dataset.train):
         return Teacher(dataset, untrained(system.model, dataset))
     check_dataset(dataset)
+    asked_scores(dataset.task, system.evaluation)
     check_networks(system.model, system.strategies, dataset)
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
@@ -137,7 +139,9 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         for label, strategy in system.strategies.items():
             position, (_, ready) = prepared.get(
                 (place, strategy),
-                lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
+                lambda c=context, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
+                    c, s, e, text, p
+                ),  # type: ignore[misc]
             )
             asked_of = (len(ready.targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
@@ -147,6 +151,8 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     taught = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
     learnt = (*taught, *(one for _, ready in made for one in ready.learnt))
     shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
+    if len({tuple(score.name for score in ready.scores) for ready in shared.prepared}) > 1:
+        raise PlanError("factor points ask for different scores; a study compares by one task, make a study for each")
     for case in shared.cases:
         reason = why_not(case, shared)
         if case.engine == "array" and reason:
@@ -155,7 +161,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
 
 
 def _deploy(
-    context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]
+    context: DeploymentContext, strategy: Strategy, evaluation: Evaluation, subject: str, point: Mapping[str, Any]
 ) -> tuple[Deployment, Prepared]:
     place = show_point(point)
     try:
@@ -170,7 +176,9 @@ def _deploy(
         raise clear from error
     dataset = context.dataset
     learnt = _learnt_by(deployment.describe(), subject, dataset)
-    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment), learnt)
+    return deployment, Prepared(
+        program, dataset.test.targets, asked_scores(dataset.task, evaluation), is_used(deployment), learnt
+    )
 
 
 def _learnt_by(facts: Mapping[str, Any], subject: str, dataset: Dataset) -> tuple[Learnt, ...]:

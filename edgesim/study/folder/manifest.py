@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from edgesim.study.folder.manifest_file import FORMAT
 from edgesim.study.trials.batch import why_not
 
 if TYPE_CHECKING:
+    from edgesim.domain.metrics import Metric
     from edgesim.scenario.form.schema import Scenario
     from edgesim.study.work.execute import Evaluated, Work
 
@@ -68,8 +71,14 @@ def facts(
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
         "learnt": [one.as_data() for one in shared.learnt],
         "engines": _engines(shared, work, found),
+        "scores": [_score(score.metric()) for score in shared.scores],
         "intact": found.intact,
     }
+
+
+def _score(metric: Metric) -> dict[str, Any]:
+    """Return what a score is as plain JSON values; no bound is none."""
+    return {key: None if value in (inf, -inf) else value for key, value in asdict(metric).items()}
 
 
 def _engines(shared: Shared, work: Work, found: Evaluated) -> list[dict[str, Any]]:

@@ -145,6 +145,20 @@ class _Started(_Form):
     scenario: dict[str, Any]
 
 
+class _Score(_Form):
+    name: Label
+    label: Label
+    unit: str
+    summary: str
+    formula: str
+    validity: str
+    source: str
+    lowest: float | None
+    highest: float | None
+    is_share: bool
+    is_larger_better: bool
+
+
 class _Complete(_Started):
     """What readers rely on when it is finished."""
 
@@ -154,6 +168,7 @@ class _Complete(_Started):
     deployments: list[_Deployment]
     engines: list[_Engine]
     learnt: list[_Learnt]
+    scores: list[_Score]
     intact: list[_Intact]
     files: list[_File]
     scenario: _Scenario  # type: ignore[assignment]
@@ -176,7 +191,7 @@ class _Complete(_Started):
             point = [values.get(name) for name in self.factors]
             if None in point:
                 raise ValueError("intact lacks a factor")
-            if any(isinstance(values.get(name), (str, bool)) for name in UNITS):
+            if any(isinstance(values.get(name), (str, bool)) for name in (*(one.name for one in self.scores), *UNITS)):
                 raise ValueError("intact has metrics that are no numbers")
             by_point.setdefault(repr(point), set()).add(one.strategy)
         if not by_point or any(found != set(self.scenario.strategies) for found in by_point.values()):

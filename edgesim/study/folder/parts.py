@@ -46,12 +46,14 @@ class Parts:
     folder : the result folder.
     cases : of the study, in order.
     study : digest of what determines the study; see `edgesim.study.folder.manifest.digest_of`.
+    scores : names of the scores of the task, the main one first.
     """
 
-    def __init__(self, folder: Path, cases: Sequence[Case], study: str = "") -> None:
+    def __init__(self, folder: Path, cases: Sequence[Case], study: str = "", *, scores: Sequence[str]) -> None:
         self.folder = folder
         self.cases = cases
         self.study = study
+        self.scores = tuple(scores)
         names = tuple(cases[0].point)
         self._factors = {name: factor_column([case.point[name] for case in cases]) for name in names}
 
@@ -100,7 +102,7 @@ class Parts:
         ]
         return f"it is of other trials ({', '.join(differing)})" if differing else ""
 
-    def write(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+    def write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> None:
         """Write the part of a task.
 
         ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered. Where a
@@ -119,7 +121,7 @@ class Parts:
         columns["probability" if block.is_enumeration else "weight"] = pa.array(trials.weight)
         columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(trials.outcome), list(OUTCOMES)).cast(pa.string())
         columns["engine"] = pa.DictionaryArray.from_arrays(pa.array(trials.engine), list(ENGINES)).cast(pa.string())
-        columns["accuracy"] = pa.array(accuracy)
+        columns.update({name: pa.array(scores[name]) for name in self.scores})
         for name in COLUMNS:
             columns[name] = pa.array(getattr(trials, name))
         columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
@@ -129,8 +131,8 @@ class Parts:
         with replacing(self.path(block)) as path:
             path.write_bytes(parquet_of(pa.table(columns), self.identity(block)))
 
-    def read(self, blocks: Iterable[Block]) -> tuple[Trials, NDArray[np.float64]]:
-        """Return the trials of some tasks and their accuracies, in the order of the tasks.
+    def read(self, blocks: Iterable[Block]) -> tuple[Trials, dict[str, NDArray[np.float64]]]:
+        """Return the trials of some tasks and their scores, in the order of the tasks.
 
         Raises
         ------
@@ -140,7 +142,7 @@ class Parts:
         import pyarrow as pa
         from pyarrow import parquet
 
-        names = ["outcome", "engine", "accuracy", *COLUMNS, "lost_transfers"]
+        names = ["outcome", "engine", *self.scores, *COLUMNS, "lost_transfers"]
         load: list[str] = []
         tables = []
         for block in blocks:
@@ -151,7 +153,7 @@ class Parts:
                 others = [*names, *load, *({PARTIAL} & set(file.schema_arrow.names))]
                 tables.append(file.read(columns=[weight, *others]).rename_columns(["weight", *others]))
         if not tables:
-            return _empty(), np.array([])
+            return _empty(), {name: np.array([]) for name in self.scores}
         table = pa.concat_tables(tables)
         codes = {name: code for code, name in enumerate(OUTCOMES)}
         values = {name: table[name].to_numpy() for name in ("weight", *COLUMNS)}
@@ -163,7 +165,7 @@ class Parts:
             partial=tuple(table[PARTIAL].to_pylist()) if PARTIAL in table.column_names else (),
             load={name: table[name].to_numpy() for name in load},
         )
-        return trials, table["accuracy"].to_numpy()
+        return trials, {name: table[name].to_numpy() for name in self.scores}
 
     def _content(self, block: Block) -> bytes:
         path = self.path(block)

@@ -10,10 +10,9 @@ from edgesim.domain.metrics import metric_named
 from edgesim.errors import ResultError
 from edgesim.files.untrusted import hidden_in
 from edgesim.study.tables.summary import UNITS
-from edgesim.study.trials.load import unit_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -25,16 +24,18 @@ MOST_ROWS = 10**8
 SMALLEST, LARGEST = 1e-100, 1e60
 """No quantity of a study is nearer to zero or larger, and figures can show no such ones."""
 NAMES = ("strategy", "minus", "metric", "unit")
-_REQUIRED = tuple(name for name in UNITS if name != "accuracy")
 
 
-def read_table(path: Path, factors: Sequence[str], names: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+def read_table(
+    path: Path, factors: Sequence[str], names: Sequence[str], numbers: Sequence[str], scores: Mapping[str, str]
+) -> pd.DataFrame:
     """Return a table of a result folder; empty cells of `numbers` are no number.
 
     Parameters
     ----------
     path : the file.
     factors, names, numbers : its columns in order: values of factors, texts, and numbers.
+    scores : the scores of the task and their units.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def read_table(path: Path, factors: Sequence[str], names: Sequence[str], numbers
         raise ResultError(f"{path} is damaged: it is no table") from error
     columns = [*factors, *names, *numbers]
     faults = ["its columns are not " + ", ".join(columns)] if list(table.columns) != columns else []
-    faults = faults or [*_wrong_values(table, names, numbers), *_wrong_names(table)]
+    faults = faults or [*_wrong_values(table, names, numbers), *_wrong_names(table, scores)]
     if faults:
         raise ResultError(f"{path} is damaged: {'; '.join(faults)}")
     return table
@@ -73,12 +74,11 @@ def _wrong_values(table: pd.DataFrame, names: Sequence[str], numbers: Sequence[s
             yield f"column {column!r} has something else than texts"
 
 
-def _wrong_names(table: pd.DataFrame) -> Iterator[str]:
+def _wrong_names(table: pd.DataFrame, scores: Mapping[str, str]) -> Iterator[str]:
     """Yield the metrics that edgesim does not know, and those with another unit."""
     for metric, unit in table[["metric", "unit"]].drop_duplicates().itertuples(index=False):
         try:
-            metric_named(str(metric))
-            known = unit_of(str(metric), UNITS)
+            known = scores[metric] if metric in scores else metric_named(str(metric)).unit
         except KeyError:
             yield f"there is no metric {metric!r}"
             continue
@@ -86,7 +86,9 @@ def _wrong_names(table: pd.DataFrame) -> Iterator[str]:
             yield f"metric {metric!r} has unit {unit!r}, not {known!r}"
 
 
-def check_summary(table: pd.DataFrame, path: Path, factors: Sequence[str], strategies: Sequence[str]) -> None:
+def check_summary(
+    table: pd.DataFrame, path: Path, factors: Sequence[str], strategies: Sequence[str], scores: Sequence[str]
+) -> None:
     """Refuse a summary in which tables and figures would miss a row.
 
     Raises
@@ -99,7 +101,7 @@ def check_summary(table: pd.DataFrame, path: Path, factors: Sequence[str], strat
     if table.duplicated(keys).any():
         faults.append("it has a row twice")
     elif not faults:
-        asked = [*_REQUIRED, *(["accuracy"] if (table["metric"] == "accuracy").any() else [])]
+        asked = [*UNITS, *(name for name in scores if (table["metric"] == name).any())]
         needed = table[table["metric"].isin(asked)]
         n_points = len(table[list(factors)].drop_duplicates()) if factors else 1
         if set(table["strategy"]) != set(strategies) or len(needed) != n_points * len(strategies) * len(asked):

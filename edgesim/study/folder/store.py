@@ -10,9 +10,11 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.files.whole import TEMPORARY, write_text
 from edgesim.registry import nearest_name
@@ -168,7 +170,13 @@ class Result:
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
         table = self._table(SUMMARY, ("strategy", "metric", "unit"), _NUMBERS)
-        check_summary(table, self.folder / SUMMARY, self.factors, tuple(self.manifest["scenario"]["strategies"]))
+        check_summary(
+            table,
+            self.folder / SUMMARY,
+            self.factors,
+            tuple(self.manifest["scenario"]["strategies"]),
+            tuple(self.scores),
+        )
         return table
 
     def _table(self, name: str, names: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
@@ -178,7 +186,9 @@ class Result:
                 f"{self.folder} has no {name}, it is not finished; go on with: {self.manifest['command']}"
             )
         try:
-            return read_table(path, self.factors, names, numbers)
+            return read_table(
+                path, self.factors, names, numbers, {name: score.unit for name, score in self.scores.items()}
+            )
         except ResultError as error:
             raise ResultError(f"{error}; {_AGAIN}") from error
 
@@ -207,15 +217,34 @@ class Result:
         """Return a warning for each trained network that is no better than chance or far below its teacher."""
         return [str(one["warning"]) for one in self.manifest["learnt"] if one["warning"]]
 
+    @property
+    def scores(self) -> dict[str, Metric]:
+        """The scores of the task that were asked for, by name, the main one first."""
+        return {one["name"]: Metric(**{**one, **_bounds(one)}) for one in self.manifest["scores"]}
+
+    def metric(self, name: str) -> Metric:
+        """Return what a metric of the summary is. Raises `KeyError` when there is none of this name."""
+        return self.scores.get(name) or metric_named(name)
+
     def intact(self) -> pd.DataFrame:
         """Return one row per factor point and strategy: every metric when nothing is lost."""
         import pandas as pd
 
-        table = pd.DataFrame(self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *UNITS])
-        return table.astype(dict.fromkeys(UNITS, float))  # a column without any number would hold None
+        table = pd.DataFrame(
+            self.manifest["intact"], columns=[*self.factors, "strategy", "outcome", *self.scores, *UNITS]
+        )
+        return table.astype(dict.fromkeys([*self.scores, *UNITS], float))  # a column without any number would hold None
 
 
-def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]]) -> None:
+def _bounds(score: Mapping[str, Any]) -> dict[str, float]:
+    """Return the bounds of a score in a manifest, where none stands for infinity."""
+    return {
+        "lowest": -inf if score["lowest"] is None else score["lowest"],
+        "highest": inf if score["highest"] is None else score["highest"],
+    }
+
+
+def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]], units: Mapping[str, str]) -> None:
     """Write the tidy table: a row per case and metric."""
     table: list[list[str]] = []
     for case, metrics in zip(cases, rows, strict=True):
@@ -223,7 +252,7 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
         for row in metrics:
             last = [str(row.estimate.n), show_number(row.n_effective), show_number(row.exact)]
             table.append(
-                [*place, case.strategy, row.metric, unit_of(row.metric, UNITS), *_estimate(row.estimate), *last]
+                [*place, case.strategy, row.metric, unit_of(row.metric, units), *_estimate(row.estimate), *last]
             )
     _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *_NUMBERS], table)
 
@@ -241,14 +270,16 @@ def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | 
         )
 
 
-def write_differences(path: Path, cases: Sequence[Case], differences: Sequence[Difference]) -> None:
+def write_differences(
+    path: Path, cases: Sequence[Case], differences: Sequence[Difference], units: Mapping[str, str]
+) -> None:
     """Write the paired differences: a row per factor point, pair of strategies and metric."""
     table: list[list[str]] = []
     for one in differences:
         case, other = cases[one.case], cases[one.other]
         place = [show_value(value) for value in case.point.values()]
         last = [str(one.estimate.n), show_number(one.correlation)]
-        pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, UNITS)]
+        pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, units)]
         table.append([*place, *pair, *_estimate(one.estimate), *last])
     header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:4], "correlation"]
     _write_table(path, header, table)

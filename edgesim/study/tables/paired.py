@@ -64,7 +64,7 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
                         _prior(shared, (second, first), known, metric, len(weights[first])),
                     ),
                 )
-                for metric in (*UNITS, *METRICS)
+                for metric in (*parts.scores, *UNITS, *METRICS)
                 if metric in values[first] and metric in values[second]
             ]
     return found
@@ -72,8 +72,8 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
 
 def _known(shared: Shared, work: Work, parts: Parts, position: int) -> Known:
     """Return what is known of a case, its enumerated outcomes included."""
-    enumerated, accuracy = parts.read(work.of_case(position, is_enumeration=True))
-    return known_of(shared, shared.cases[position]).within(values_of(enumerated, accuracy), enumerated.weight)
+    enumerated, scores = parts.read(work.of_case(position, is_enumeration=True))
+    return known_of(shared, shared.cases[position]).within(values_of(enumerated, scores), enumerated.weight)
 
 
 def _prior(shared: Shared, pair: tuple[int, int], known: dict[int, Known], metric: str, n: int) -> Prior:

@@ -12,13 +12,14 @@ from edgesim.study.tables.statistics import Estimate, exact_mean, exact_quantile
 from edgesim.study.tables.weighted import are_equal, n_effective, weighted_mean, weighted_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from edgesim.study.cases.known import Known
     from edgesim.study.trials.trials import Trials
 
 UNITS = {
-    "accuracy": "1",
     "latency": "s",
     "latency_p95": "s",
     "traffic": "byte",
@@ -29,7 +30,7 @@ UNITS = {
     "answered": "1",
     "peak_memory": "byte",
 }
-"""The metrics and their units, in the order of the table."""
+"""The metrics but the scores, and their units, in the order of the table, in which the scores come first."""
 P95 = 0.95
 
 
@@ -43,12 +44,12 @@ class Row:
     n_effective: float
 
 
-def values_of(trials: Trials, accuracy: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def values_of(trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     """Return the values of every metric that each trial has, by metric; latency is NaN without an answer."""
     parts = [trials.input_byte, trials.intermediate_byte, trials.result_byte]
     return {
         **trials.load,
-        "accuracy": accuracy,
+        **scores,
         "latency": trials.latency_s,
         "traffic": np.sum(parts, axis=0).astype(np.float64),
         "traffic_input": parts[0].astype(np.float64),
@@ -66,11 +67,12 @@ def summarise(
     peak_memory_byte: int,
     *,
     known: Known,
+    scores: Sequence[str],
 ) -> list[Row]:
     """Return the rows of one case.
 
     Latency is over the trials with an answer, and its number of values says how many those are. A trial without an answer
-    counts as answered wrongly in the accuracy.
+    counts in the scores with what it is worth.
 
     Parameters
     ----------
@@ -80,6 +82,7 @@ def summarise(
     probabilities : of the outcomes.
     peak_memory_byte : of the device that needs most.
     known : what is known of the case besides.
+    scores : which of the metrics are scores; they come first.
     """
     is_answered = ~np.isnan(drawn["latency"])
     exact_latency_s = enumerated["latency"]
@@ -87,7 +90,7 @@ def summarise(
     answer_weights = probabilities[can_answer]
     known = known.within(enumerated, probabilities)
     rows = []
-    for metric in (*UNITS, *(name for name in drawn if name not in UNITS)):
+    for metric in dict.fromkeys((*scores, *UNITS, *drawn)):
         values, exact = drawn.get(metric, drawn["latency"]), nan
         prior = known.prior(metric, len(weights))
         if metric in drawn and metric not in enumerated:  # of trials under load, which are never enumerated
@@ -98,7 +101,7 @@ def summarise(
         elif metric == "latency_p95":
             estimate = weighted_quantile(values, weights, P95, prior)
             exact = exact_quantile(exact_latency_s[can_answer], answer_weights, P95)
-        elif metric == "accuracy":
+        elif metric in scores:
             if np.isnan(values).all():
                 continue  # nothing was asked
             estimate, exact = weighted_mean(values, weights, prior), exact_mean(enumerated[metric], probabilities)

@@ -40,9 +40,9 @@ N_MOST_REMEMBERED = 2**16
 streams_of = lru_cache(maxsize=4)(Streams)  # by seed: to make a generator takes as long as thousands of draws
 
 
-def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
+def perform(shared: Shared, task: Block | Patterns) -> Trials | list[tuple[float, ...]]:
     """Do one task of a study."""
-    return simulate_block(shared, task) if isinstance(task, Block) else accuracies(shared, task)
+    return simulate_block(shared, task) if isinstance(task, Block) else scores_of(shared, task)
 
 
 def simulate_block(shared: Shared, block: Block) -> Trials:
@@ -271,15 +271,15 @@ def n_enumerated(shared: Shared, case: Case) -> int:
     return 0 if outcomes is None else len(outcomes)
 
 
-def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
-    """Return, for each pattern of lost transfers, the main score of what the networks answer to the test split."""
+def scores_of(shared: Shared, patterns: Patterns) -> list[tuple[float, ...]]:
+    """Return, for each pattern of lost transfers, the scores of what the networks answer to the test split."""
     prepared = shared.prepared[patterns.prepared]
     deployment: Any = shared.deployments[patterns.prepared]
     transfers = prepared.program.plan.transfers
-    answers: list[float] = []
+    found: list[tuple[float, ...]] = []
     for lost in patterns.lost:
         delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
         arrived = arrived_of(prepared.program, lost, patterns.seed)
         answer = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
-        answers.append(prepared.score.of(answer, prepared.targets))
-    return answers
+        found.append(tuple(score.of(answer, prepared.targets) for score in prepared.scores))
+    return found

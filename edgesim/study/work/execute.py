@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import fsum
+from math import fsum, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.stopping import Stopping
+from edgesim.errors import PlanError
 from edgesim.interfaces import Bar, Progress
 from edgesim.study.cases.design import (
     MOST_AT_ONCE,
@@ -31,9 +33,9 @@ from edgesim.study.cases.design import (
 from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.cases.known import CERTAIN, known_of
 from edgesim.study.folder.parts import Parts
-from edgesim.study.tables.summary import Row, summarise, values_of
+from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
-from edgesim.study.trials.trial import accuracies, n_enumerated, needed, simulate_outages
+from edgesim.study.trials.trial import n_enumerated, needed, scores_of, simulate_outages
 from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
 from edgesim.study.work.executor import Crew, Flow, OpenCrew
 from edgesim.study.work.stopping import Batches, Stop
@@ -41,7 +43,7 @@ from edgesim.study.work.stopping import Batches, Stop
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.domain.stopping import Stopping
+    from edgesim.domain.networks.task import Score
 
 PATTERNS_PER_TASK = 8
 """Few, so that workers end together."""
@@ -77,11 +79,23 @@ class Work:
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
     """Divide a study into tasks; with a rule, into all that can be needed."""
     n_most = replications if isinstance(replications, int) else replications.ceiling
+    if isinstance(replications, Stopping):
+        _check_targets(replications, shared)
     n_outcomes = tuple(n_enumerated(shared, case) for case in shared.cases)
     is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
     stopping = None if isinstance(replications, int) else replications
     sizes = [_part_sizes(shared, case, is_stopping=stopping is not None) for case in shared.cases]
     return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
+
+
+def _check_targets(rule: Stopping, shared: Shared) -> None:
+    known = [*(score.name for score in shared.scores), *UNITS]
+    for target in rule.targets:
+        if target.metric not in known:
+            raise PlanError(
+                f"replications.until: the study has no metric {target.metric!r}; it has {', '.join(known)}; further scores of a task are "
+                "computed where `evaluation.scores` names them"
+            )
 
 
 def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, int]:
@@ -119,20 +133,21 @@ def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progr
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
-def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[Key, float]:
+def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[Key, tuple[float, ...]]:
     """Return what the networks answered in parts that are there already."""
-    answers: dict[Key, float] = {}
+    answers: dict[Key, tuple[float, ...]] = {}
     for block in there:
         prepared = shared.cases[block.case].prepared
         plan = shared.prepared[prepared].program.plan
-        trials, accuracy = parts.read([block])
+        trials, scores = parts.read([block])
         if trials.load:
             continue  # a mean over requests tells no single answer
         met = {}
         texts = trials.partial or ("",) * len(trials)
-        for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, accuracy, strict=True):
-            if not np.isnan(latency_s) and not np.isnan(value):
-                met[lost, text] = float(value)
+        values = zip(*(scores[name].tolist() for name in parts.scores), strict=True)
+        for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, values, strict=True):
+            if not np.isnan(latency_s) and not np.isnan(value[0]):
+                met[lost, text] = value
         asked = needed(plan, tuple(met))
         answers.update({(prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
     return answers
@@ -142,7 +157,14 @@ class _Execution:
     """The state of a running study: which answers are known, and which parts wait for which."""
 
     def __init__(
-        self, shared: Shared, work: Work, parts: Parts, *, answers: dict[Key, float], batches: Batches, bar: Bar
+        self,
+        shared: Shared,
+        work: Work,
+        parts: Parts,
+        *,
+        answers: dict[Key, tuple[float, ...]],
+        batches: Batches,
+        bar: Bar,
     ) -> None:
         self.shared, self.work, self.parts, self.answers = shared, work, parts, answers
         self.batches, self.bar = batches, bar
@@ -177,7 +199,7 @@ class _Execution:
             yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name, case.seed)
         self._close(block)
 
-    def _answered(self, task: Patterns, answer: Sequence[float]) -> None:
+    def _answered(self, task: Patterns, answer: Sequence[tuple[float, ...]]) -> None:
         """Take answers of the networks, and write the parts that need no other."""
         for lost, value in zip(task.lost, answer, strict=True):
             key = (task.prepared, lost)
@@ -193,16 +215,18 @@ class _Execution:
             return
         del self.open[block]
         case = self.shared.cases[block.case]
-        accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
-        self.parts.write(block, trials, accuracy)
+        chosen = wanted(case, trials, block, self.work, has_answer=None)
+        scores = scores_of_trials(case, trials, chosen, self.answers, self.shared.scores)
+        self.parts.write(block, trials, scores)
         self.needed += self.batches.after(block)
-        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, trials, accuracy))
+        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, trials, scores))
 
-    def _note(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> str:
+    def _note(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> str:
         """Return the present estimate of the case in which something has just ended, and how often there was no answer."""
         case = self.shared.cases[block.case]
         if not block.is_enumeration:
-            self.sums.setdefault(block.case, _Sums()).add(trials, accuracy)
+            main = self.shared.scores[0].name
+            self.sums.setdefault(block.case, _Sums(main)).add(trials, scores[main])
         place = show_point(case.point)
         found = str(self.sums.get(block.case, ""))
         return f"{case.strategy}{' at ' + place if place else ''}{': ' + found if found else ''}"
@@ -210,29 +234,31 @@ class _Execution:
 
 @dataclass(slots=True)
 class _Sums:
-    """What progress shows of a case: counts of trials, of those without an answer, and of those whose accuracy is known."""
+    """What progress shows of a case: counts of trials, of those without an answer, and of those whose main score is known."""
 
+    score: str
     n: int = 0
     n_failed: int = 0
     n_known: int = 0
     total: float = 0.0
+    squares: float = 0.0
 
-    def add(self, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+    def add(self, trials: Trials, values: NDArray[np.float64]) -> None:
         """Count some drawn trials."""
-        is_known = ~np.isnan(accuracy)
+        is_known = ~np.isnan(values)
         self.n += len(trials)
         self.n_failed += int(np.isnan(trials.latency_s).sum())
         self.n_known += int(is_known.sum())
-        self.total += float((accuracy * trials.weight)[is_known].sum())
+        weighted = (values * trials.weight)[is_known]
+        self.total += float(weighted.sum())
+        self.squares += float((weighted**2).sum())
 
     def __str__(self) -> str:
         texts = []
         if self.n_known:
-            share = self.total / self.n_known
-            half = (
-                1.96 * max(0.0, share * (1 - share) / self.n_known) ** 0.5
-            )  # an upper bound: trials vary less than answers
-            texts.append(f"accuracy {share:.3f} ±{half:.3f}")
+            mean = self.total / self.n_known
+            half = 1.96 * (max(0.0, self.squares / self.n_known - mean**2) / self.n_known) ** 0.5
+            texts.append(f"{self.score} {mean:.3f} ±{half:.3f}")
         if self.n_failed:
             texts.append(f"{100 * self.n_failed / self.n:.1f} % without an answer")
         return ", ".join(texts)
@@ -241,7 +267,7 @@ class _Sums:
 def wanted(
     case: Case, trials: Trials, block: Block, work: Work, *, has_answer: bool | None = True
 ) -> NDArray[np.bool_]:
-    """Return, for the trials of a block, whether the accuracy is wanted; only of those with an answer, unless `has_answer` is None."""
+    """Return, for the trials of a block, whether the scores are wanted; only of those with an answer, unless `has_answer` is None."""
     chosen = np.zeros(len(trials), dtype=np.bool_)  # without test samples nothing is asked
     if case.n_samples and block.is_enumeration:
         chosen[:] = are_outcomes_asked(case.evaluation, work.n_outcomes[block.case])
@@ -258,21 +284,40 @@ def asked_in(trials: Trials, chosen: NDArray[np.bool_]) -> set[int]:
     return {trials.asked[index] for index in np.flatnonzero(chosen).tolist()}
 
 
-def accuracy_of(
-    case: Case, trials: Trials, chosen: NDArray[np.bool_], answers: Mapping[Key, float]
-) -> NDArray[np.float64]:
-    """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
-    if not trials.load:
+def scores_of_trials(
+    case: Case,
+    trials: Trials,
+    chosen: NDArray[np.bool_],
+    answers: Mapping[Key, tuple[float, ...]],
+    scores: Sequence[Score],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of each trial, NaN when the networks were not asked; a question without an answer has what it is worth."""
+    worthless = tuple(score.without_answer for score in scores)
+    if trials.load:
+        rows = [
+            _mean_of_requests(case, asked if is_wanted else (), answers, worthless)
+            for is_wanted, asked in zip(chosen, trials.patterns, strict=True)
+        ]
+        found = np.array(rows, dtype=np.float64).reshape(len(rows), len(scores))
+    else:
         is_answered = chosen & ~np.isnan(trials.latency_s)
         known = {asked: answers[case.prepared, asked] for asked in asked_in(trials, is_answered)}
-        found = np.where(chosen, 0.0, np.nan)
-        found[is_answered] = [known[trials.asked[index]] for index in np.flatnonzero(is_answered).tolist()]
-        return found
-    values = []
-    for is_wanted, patterns in zip(chosen, trials.patterns, strict=True):
-        right = [0.0 if asked is None else answers[case.prepared, asked] for asked in patterns if is_wanted]
-        values.append(fsum(right) / len(right) if right else np.nan)
-    return np.array(values, dtype=np.float64)
+        found = np.tile(np.array(worthless), (len(trials), 1))
+        if is_answered.any():
+            found[is_answered] = [known[trials.asked[index]] for index in np.flatnonzero(is_answered).tolist()]
+    found[~chosen] = np.nan
+    return {score.name: found[:, position].copy() for position, score in enumerate(scores)}
+
+
+def _mean_of_requests(
+    case: Case,
+    patterns: Sequence[int | None],
+    answers: Mapping[Key, tuple[float, ...]],
+    worthless: tuple[float, ...],
+) -> tuple[float, ...]:
+    """Return the means of the scores over the requests of a trial."""
+    worth = [worthless if asked is None else answers[case.prepared, asked] for asked in patterns]
+    return tuple(fsum(values) / len(values) for values in zip(*worth, strict=True)) or (nan,) * len(worthless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,25 +341,28 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
     rows: list[list[Row]] = []
     intact: list[dict[str, Any]] = []
     n_by_events: list[int] = []
-    whole_accuracy: dict[Key, float] = {}
+    whole_scores: dict[Key, tuple[float, ...]] = {}
     for position, case in enumerate(shared.cases):
         peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
-        drawn, accuracy = parts.read(work.of_case(position, is_enumeration=False))
-        enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
+        drawn, scores = parts.read(work.of_case(position, is_enumeration=False))
+        enumerated, exact_scores = parts.read(work.of_case(position, is_enumeration=True))
         n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))
         rows.append(
             summarise(
-                values_of(drawn, accuracy),
+                values_of(drawn, scores),
                 drawn.weight,
-                values_of(enumerated, exact_accuracy),
+                values_of(enumerated, exact_scores),
                 enumerated.weight,
                 peak_memory_byte,
                 known=known_of(shared, case),
+                scores=parts.scores,
             )
         )
         whole = columns([simulate_outages(shared, case, ())], [1.0])
-        values = values_of(whole, _intact_accuracy(shared, case, whole, whole_accuracy))
-        single = summarise(values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN)
+        values = values_of(whole, _intact_scores(shared, case, whole, whole_scores))
+        single = summarise(
+            values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN, scores=parts.scores
+        )
         intact.append(
             {
                 **case.point,
@@ -326,13 +374,17 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
     return Evaluated(rows, intact, n_by_events)
 
 
-def _intact_accuracy(shared: Shared, case: Case, whole: Trials, known: dict[Key, float]) -> NDArray[np.float64]:
-    """Return the accuracy when nothing is lost, asked once per deployment and pattern."""
-    if not case.n_samples:
-        return np.array([np.nan])
-    if np.isnan(whole.latency_s[0]):
-        return np.array([0.0])
-    key = (case.prepared, whole.lost[0])
-    if key not in known:
-        known[key] = accuracies(shared, Patterns(case.prepared, whole.lost, f"strategy {case.strategy!r}"))[0]
-    return np.array([known[key]])
+def _intact_scores(
+    shared: Shared, case: Case, whole: Trials, known: dict[Key, tuple[float, ...]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores when nothing is lost, asked once per deployment and pattern."""
+    scores = shared.scores
+    found = (np.nan,) * len(scores)
+    if case.n_samples and np.isnan(whole.latency_s[0]):
+        found = tuple(score.without_answer for score in scores)
+    elif case.n_samples:
+        key = (case.prepared, whole.lost[0])
+        if key not in known:
+            known[key] = scores_of(shared, Patterns(case.prepared, whole.lost, f"strategy {case.strategy!r}"))[0]
+        found = known[key]
+    return {score.name: np.array([value]) for score, value in zip(scores, found, strict=True)}

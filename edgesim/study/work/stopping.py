@@ -142,15 +142,16 @@ class Batches:
         targets = () if self._stopping is None else self._stopping.targets
         for case in point.cases:
             blocks = [block for block in point.blocks if block.case == case and block.start < point.n]
-            drawn, accuracy = self._parts.read(blocks)
-            nothing, no_accuracy = self._parts.read(())
+            drawn, scores = self._parts.read(blocks)
+            nothing, no_scores = self._parts.read(())
             rows = summarise(
-                values_of(drawn, accuracy),
+                values_of(drawn, scores),
                 drawn.weight,
-                values_of(nothing, no_accuracy),
+                values_of(nothing, no_scores),
                 nothing.weight,
                 0,
                 known=known_of(self._shared, self._shared.cases[case]),
+                scores=self._parts.scores,
             )
             found: dict[str, Any] = {row.metric: row.estimate for row in rows}
             for target in targets:
