@@ -30,7 +30,7 @@ from edgesim.study.cases.design import PART_OF_FEW, Block, Case, Deployments, Pr
 from edgesim.study.cases.known import known_of, of_difference
 from edgesim.study.tables.statistics import Estimate, exact_mean, mean
 from edgesim.study.tables.summary import summarise, values_of
-from edgesim.study.trials.trial import accuracies, n_enumerated, simulate_block
+from edgesim.study.trials.trial import n_enumerated, scores_of, simulate_block
 from edgesim.study.trials.trials import Patterns, Trials
 from edgesim.tasks.classification import Classification
 
@@ -126,7 +126,7 @@ class Measured:
             self._answers.update(
                 zip(
                     ((position, lost) for lost in new),
-                    accuracies(self.shared, Patterns(position, new, "")),
+                    (score for (score,) in scores_of(self.shared, Patterns(position, new, ""))),
                     strict=True,
                 )
             )
@@ -137,13 +137,15 @@ class Measured:
         """Return the exact expectation over all outcomes."""
         n = n_enumerated(self.shared, self.shared.cases[position])
         outcomes = simulate_block(self.shared, Block(position, 0, n, True, "outcomes"))
-        return exact_mean(values_of(outcomes, self.accuracy(outcomes, position))[metric], outcomes.weight)
+        return exact_mean(values_of(outcomes, {"accuracy": self.accuracy(outcomes, position)})[metric], outcomes.weight)
 
     def estimate(self, metric: str, trials: Trials, accuracy: NDArray[np.float64], position: int = 0) -> Estimate:
         """Return the estimate as a study makes it that cannot enumerate its outcomes."""
-        values = values_of(trials, accuracy)
+        values = values_of(trials, {"accuracy": accuracy})
         nothing = {name: np.array([]) for name in values}
-        rows = summarise(values, trials.weight, nothing, np.array([]), 0, known=self.known[position])
+        rows = summarise(
+            values, trials.weight, nothing, np.array([]), 0, known=self.known[position], scores=["accuracy"]
+        )
         return next(row.estimate for row in rows if row.metric == metric)
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.form.schema import Scenario
+from edgesim.study.folder.manifest import _score
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
+from edgesim.tasks.scores import SCORES
 
 LEVELS = (0, 1, 2, 3)
 STRATEGIES = {"single": (0.0, 0.004, 0.99), "modnn": (5e4, 0.084, 0.98), "nonn": (2.2e3, 0.019, 0.97)}
@@ -64,7 +66,9 @@ def example(folder: Path) -> Result:
             }  # fmt: skip
             for metric, mean in values.items():
                 half = 0.02 if metric == "accuracy" and level else 0.0
-                rows.append((level, name, metric, METRICS[metric].unit, mean, mean - half, mean + half, 50, 50, mean))
+                rows.append(
+                    (level, name, metric, (SCORES | METRICS)[metric].unit, mean, mean - half, mean + half, 50, 50, mean)
+                )
             whole = {**values, "accuracy": accuracy}
             intact.append({"lost_devices": level, "strategy": name, "outcome": "completed", **whole})
     columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact"]
@@ -76,6 +80,7 @@ def example(folder: Path) -> Result:
         "versions": {"python": "3.11.0", "edgesim": "0.0.0"}, "workers": 1,
         "platform": {"system": "Linux", "machine": "x86_64", "processors": 2},
         "deployments": [{"strategy": "single", "description": {"device": "hub"}}], "intact": intact, "files": [],
+        "scores": [_score(SCORES["accuracy"])],
         "learnt": [{"network": "nonn", "warning": "strategy 'nonn' <learnt> too little"}],
         "engines": [{"strategy": name, "engine": "array", "trials": 200, "by_events": 0, "why": ""} for name in STRATEGIES],
         "scenario": scenario.resolved(),

@@ -16,11 +16,15 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from edgesim.domain import metrics
 from edgesim.report.draw.costs import energy, memory
 from edgesim.report.draw.figures import pareto_front, resilience, tradeoff
 from edgesim.report.draw.style import COLOURS, MARKERS, look, positions, save
+from edgesim.tasks.scores import SCORES
 
 METRICS = {"accuracy": "1", "traffic": "byte", "answered": "1"}
+
+ACCURACY = SCORES["accuracy"]
 
 
 def summary(
@@ -84,7 +88,7 @@ CROWD = {f"strategy-{i}": 2000.0 * (1 + 0.02 * i) for i in range(6)}
 @pytest.mark.parametrize("strategies", [STRATEGIES, CROWD, {"one": 0.0}, {"one": 700.0}])
 def test_tradeoff_labels_cover_nothing(strategies: dict[str, float]) -> None:
     """Every strategy is named beside its point, also in a crowd, and no text covers another."""
-    ax = tradeoff(summary(strategies), intact=intact(strategies))
+    ax = tradeoff(summary(strategies), ACCURACY, intact=intact(strategies))
     assert {text.get_text() for text in ax.texts} == set(strategies)
     assert_no_overlap(ax)
 
@@ -94,7 +98,9 @@ LONG = {f"every-layer-cut-over-{i}-wearables-and-a-phone-with-degradation": 2000
 
 def test_a_far_label_has_a_line_to_its_point() -> None:
     """In a crowd a name stands apart from its marker."""
-    lines = [line for line in tradeoff(summary(CROWD), intact=intact(CROWD)).lines if line.get_linewidth() == 0.5]
+    lines = [
+        line for line in tradeoff(summary(CROWD), ACCURACY, intact=intact(CROWD)).lines if line.get_linewidth() == 0.5
+    ]
     assert lines
     (x, y), _ = zip(*lines[0].get_data(), strict=True)
     assert y == pytest.approx(1.0)
@@ -103,12 +109,12 @@ def test_a_far_label_has_a_line_to_its_point() -> None:
 
 def test_names_that_find_no_place_stand_in_a_legend() -> None:
     """All of them, in lines that fit the width; the figure grows, and nothing is cut off or covered."""
-    ax = tradeoff(summary(LONG), intact=intact(LONG))
+    ax = tradeoff(summary(LONG), ACCURACY, intact=intact(LONG))
     assert not ax.texts
     assert [text.get_text().replace("\n", "") for text in ax.get_legend().get_texts()] == list(LONG)
     assert_inside(ax)
     assert_no_overlap(ax)
-    assert ax.get_window_extent().height > 0.4 * tradeoff(summary(STRATEGIES)).get_window_extent().height
+    assert ax.get_window_extent().height > 0.4 * tradeoff(summary(STRATEGIES), ACCURACY).get_window_extent().height
 
 
 @pytest.mark.parametrize("metric", ["energy", "peak_memory"])
@@ -138,8 +144,8 @@ def test_without_failures_no_hollow_marker_is_explained() -> None:
     data = summary(STRATEGIES, values=(0,))
     data = data.drop(columns="lost_devices")
     whole = intact(STRATEGIES).drop(columns="lost_devices")
-    assert tradeoff(data, intact=whole).get_title(loc="left") == "filled: nothing lost\ndashed: Pareto front"
-    assert "hollow: with failures" in tradeoff(data, intact=whole.assign(accuracy=0.9)).get_title(loc="left")
+    assert tradeoff(data, ACCURACY, intact=whole).get_title(loc="left") == "filled: nothing lost\ndashed: Pareto front"
+    assert "hollow: with failures" in tradeoff(data, ACCURACY, intact=whole.assign(accuracy=0.9)).get_title(loc="left")
 
 
 def test_latency_against_traffic_has_its_front_below() -> None:
@@ -147,7 +153,7 @@ def test_latency_against_traffic_has_its_front_below() -> None:
     data = summary(STRATEGIES, values=(0,))
     data.loc[data["metric"] == "accuracy", ["metric", "unit"]] = "latency", "s"
     data.loc[(data["metric"] == "latency") & (data["strategy"] == "nonn"), ["mean", "ci_low", "ci_high"]] = 0.5
-    ax = tradeoff(data, metric="latency")
+    ax = tradeoff(data, metrics.METRICS["latency"])
     (front,) = [line for line in ax.lines if line.get_color() == "#777777"]
     assert list(front.get_ydata()) == [1.0, 1.0, 0.5, 0.5, 0.5]
     assert ax.get_ylabel() == "latency"
@@ -159,7 +165,7 @@ def test_widely_spread_values_stand_at_equal_distances_of_their_logarithms() -> 
     data = summary(STRATEGIES, factor="rate", values=("1 Mbit/s", "10 Mbit/s", "100 Mbit/s"), exact=False)
     data.loc[data["metric"] == "accuracy", ["metric", "unit"]] = "latency", "s"
     data.loc[(data["metric"] == "latency") & (data["strategy"] == "nonn"), "mean"] = 1e-3
-    ax = resilience(data, metric="latency")
+    ax = resilience(data, metrics.METRICS["latency"])
     places = ax.containers[0].lines[0].get_xdata()
     assert np.diff(places) == pytest.approx([1.0, 1.0])
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "10", "100"]
@@ -169,18 +175,18 @@ def test_widely_spread_values_stand_at_equal_distances_of_their_logarithms() -> 
 
 def test_tradeoff_says_what_its_axes_are() -> None:
     """Names and units; the traffic axis is logarithmic and has a place for zero."""
-    ax = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
+    ax = tradeoff(summary(STRATEGIES), ACCURACY, intact=intact(STRATEGIES))
     assert ax.get_xlabel() == "traffic per inference (byte)"
     assert ax.get_ylabel() == "accuracy"
     assert ax.get_xscale() == "symlog"
     assert ax.xaxis.get_ticklabels()[0].get_text() == "0"
     assert ax.get_title(loc="left") == "filled: nothing lost; hollow: lost devices 0 to 3\ndashed: Pareto front"
-    assert tradeoff(summary({"a": 10.0})).get_xscale() == "log"
+    assert tradeoff(summary({"a": 10.0}), ACCURACY).get_xscale() == "log"
 
 
 def test_tradeoff_draws_each_strategy_once_with_intervals() -> None:
     """One path with intervals per strategy, one large marker for nothing lost."""
-    ax = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
+    ax = tradeoff(summary(STRATEGIES), ACCURACY, intact=intact(STRATEGIES))
     bars = [container for container in ax.containers if isinstance(container, ErrorbarContainer)]
     assert len(bars) == 3
     large = [line for line in ax.lines if line.get_markersize() == 7]
@@ -193,7 +199,7 @@ def test_tradeoff_draws_each_strategy_once_with_intervals() -> None:
 @pytest.mark.parametrize("strategies", [STRATEGIES, {**STRATEGIES, **CROWD}])
 def test_resilience_texts_cover_nothing(strategies: dict[str, float], values) -> None:
     """Legend above the axes, in rows; tick labels apart."""
-    ax = resilience(summary(strategies, values=values))
+    ax = resilience(summary(strategies, values=values), ACCURACY)
     assert_no_overlap(ax)
     legend = ax.get_legend()
     assert legend is not None
@@ -204,12 +210,12 @@ def test_resilience_texts_cover_nothing(strategies: dict[str, float], values) ->
 
 def test_resilience_draws_intervals_and_the_exact_expectation() -> None:
     """Means with bars for each strategy; thin lines for the exact values, named once; without them the means are joined."""
-    ax = resilience(summary(STRATEGIES))
+    ax = resilience(summary(STRATEGIES), ACCURACY)
     assert len(ax.containers) == 3
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["single", "modnn", "nonn", "exact"]
     thin = [line for line in ax.lines if line.get_linewidth() == 0.7 and len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in thin] == [[1.0, 0.8, 0.6, pytest.approx(0.4)]] * 3
-    simulated = resilience(summary(STRATEGIES, exact=False))
+    simulated = resilience(summary(STRATEGIES, exact=False), ACCURACY)
     assert "exact" not in [text.get_text() for text in simulated.get_legend().get_texts()]
     assert all(container.lines[0].get_linestyle() == "-" for container in simulated.containers)
 
@@ -217,7 +223,7 @@ def test_resilience_draws_intervals_and_the_exact_expectation() -> None:
 def test_units_of_a_factor_stand_on_the_axis() -> None:
     """Quantities of one unit are numbers, other texts are names side by side."""
     assert (
-        resilience(summary(STRATEGIES, factor="step_deadline", values=("5 ms", "10 ms"))).get_xlabel()
+        resilience(summary(STRATEGIES, factor="step_deadline", values=("5 ms", "10 ms")), ACCURACY).get_xlabel()
         == "step deadline (ms)"
     )
     assert positions(["5 ms", "1 s"]) == ([0.0, 1.0], "", False)
@@ -228,23 +234,23 @@ def test_other_factors_stay_at_their_first_value_and_the_figure_says_so() -> Non
     """A second factor is neither averaged over nor forgotten."""
     table = pd.concat([summary(STRATEGIES).assign(rate=rate) for rate in ("5 Mbit/s", "1 Mbit/s")])
     table = table[["rate", *summary(STRATEGIES).columns]]
-    ax = resilience(table, factor="lost_devices")
+    ax = resilience(table, ACCURACY, factor="lost_devices")
     assert ax.get_legend().get_title().get_text() == "rate = 5 Mbit/s"
     assert len(ax.containers[0].lines[0].get_xdata()) == 4
-    assert "rate = 5 Mbit/s" in tradeoff(table, factor="lost_devices").get_title(loc="left")
+    assert "rate = 5 Mbit/s" in tradeoff(table, ACCURACY, factor="lost_devices").get_title(loc="left")
 
 
 def test_given_axes_are_used() -> None:
     """For figures that a user arranges."""
     ax = Figure().add_subplot()
-    assert resilience(summary(STRATEGIES), ax) is ax
-    assert tradeoff(summary(STRATEGIES), ax) is ax
+    assert resilience(summary(STRATEGIES), ACCURACY, ax) is ax
+    assert tradeoff(summary(STRATEGIES), ACCURACY, ax) is ax
 
 
 def test_one_look_per_strategy_in_all_figures() -> None:
     """The same colour and marker in both figures; no two strategies share both below 56."""
-    trade = tradeoff(summary(STRATEGIES), intact=intact(STRATEGIES))
-    fall = resilience(summary(STRATEGIES))
+    trade = tradeoff(summary(STRATEGIES), ACCURACY, intact=intact(STRATEGIES))
+    fall = resilience(summary(STRATEGIES), ACCURACY)
     for one, other in zip(trade.containers, fall.containers, strict=True):
         assert to_hex(one.lines[0].get_color()) == to_hex(other.lines[0].get_color())
         assert one.lines[0].get_marker() == other.lines[0].get_marker()
@@ -255,7 +261,7 @@ def test_figures_are_the_same_files_in_every_run_and_leave_settings_alone(tmp_pa
     """No dates, no random ids, nothing below 7 pt, no change of the user's settings."""
     before = dict(rcParams)
     for name in ("a", "b"):
-        ax = resilience(summary(STRATEGIES))
+        ax = resilience(summary(STRATEGIES), ACCURACY)
         save(ax.get_figure(root=True), tmp_path / name)
         assert min(text.get_fontsize() for text in visible_texts(ax)) >= 7
     assert dict(rcParams) == before

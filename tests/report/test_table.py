@@ -5,9 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from edgesim.report.table import WIDTH, Cell, _best, _share_between, costs, levels
+from edgesim.tasks.scores import SCORES
 
 COLUMNS = ["lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
 NAN = float("nan")
+
+ACCURACY = SCORES["accuracy"]
 
 
 def summary(n_levels: int = 2, strategy: str = "nonn") -> pd.DataFrame:
@@ -31,7 +34,7 @@ def summary(n_levels: int = 2, strategy: str = "nonn") -> pd.DataFrame:
 def test_costs_are_one_line_per_strategy_with_units() -> None:
     """Traffic in three parts, latency with its interval, and the accuracy with nothing lost."""
     intact = pd.DataFrame({"lost": [0], "strategy": ["nonn"], "accuracy": [0.989]})
-    table = costs(summary(), intact, "lost")
+    table = costs(summary(), intact, "lost", [ACCURACY])
     assert table.rows == (("nonn", "2.05 kB", "0 B", "220 B", "20 ms ±1 %", "100 ms", "36.9 mJ", "9.96 kB", "98.9 %"),)
     assert len(table.headers) == len(table.rows[0])
     assert "lost = 0" in table.title
@@ -42,19 +45,19 @@ def test_no_answer_is_said() -> None:
     silent = summary()
     silent.loc[silent["metric"].str.startswith("latency"), ["mean", "ci_low", "ci_high"]] = NAN
     intact = pd.DataFrame({"lost": [0], "strategy": ["nonn"], "accuracy": [0.0]})
-    assert costs(silent, intact, "lost").rows[0][4:6] == ("no answer", "no answer")
+    assert costs(silent, intact, "lost", [ACCURACY]).rows[0][4:6] == ("no answer", "no answer")
 
 
 def test_levels_show_intervals_where_something_varies() -> None:
     """Percent, with half the interval; none at a level where nothing varies."""
-    table = levels(summary(), "lost", "accuracy", "Accuracy")
+    table = levels(summary(), "lost", ACCURACY, "Accuracy")
     assert table.headers == ("strategy", "0", "1")
     assert table.rows == (("nonn", "95.0", "94.0 ±0.5"),)
 
 
 def test_levels_fit_the_width_and_say_what_they_leave_out() -> None:
     """Of 40 levels those are shown that fit, the first and the last among them."""
-    table = levels(summary(40, "a-strategy-with-a-long-name"), "lost", "accuracy", "Accuracy")
+    table = levels(summary(40, "a-strategy-with-a-long-name"), "lost", ACCURACY, "Accuracy")
     assert table.headers[1] == "0"
     assert table.headers[-1] == "39"
     widths = [max(len(cell) for cell in column) + 1 for column in zip(table.headers, *table.rows, strict=True)]
@@ -65,7 +68,7 @@ def test_levels_fit_the_width_and_say_what_they_leave_out() -> None:
 def test_other_factors_make_lines() -> None:
     """A second factor is shown as a column, not averaged over."""
     both = pd.concat([summary().assign(rate=rate) for rate in ("1 Mbit/s", "5 Mbit/s")])[["rate", *COLUMNS]]
-    table = levels(both, "lost", "accuracy", "Accuracy")
+    table = levels(both, "lost", ACCURACY, "Accuracy")
     assert [row[:2] for row in table.rows] == [("1 Mbit/s", "nonn"), ("5 Mbit/s", "nonn")]
     assert table.n_names == 2
 
