@@ -15,13 +15,17 @@ from toy_study import shared
 from edgesim.cli import main as cli
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
+from edgesim.study.folder.manifest import _score
 from edgesim.study.folder.manifest_file import FORMAT, MANIFEST, write_manifest
 from edgesim.study.folder.parts import Parts
 from edgesim.study.folder.store import DIFFERENCES, SUMMARY, file_entries, write_differences, write_summary
+from edgesim.study.tables import summary
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
 from edgesim.study.work.executor import local_crew
+
+UNITS = {"accuracy": "1", **summary.UNITS}
 
 
 @pytest.fixture
@@ -32,8 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
     work, parts = plan_work(study, 30), Parts(place, study.cases, scores=["accuracy"])
     execute(study, work, parts, partial(local_crew, 1, perform), Silent())
-    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
-    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
+    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows, UNITS)
+    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts), UNITS)
     about: dict[str, Any] = {
         "format": FORMAT,
         "name": "toys",
@@ -70,6 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "deployments": [],
         "engines": [],
         "learnt": [],
+        "scores": [_score(score.metric()) for score in study.scores],
         "intact": [{"level": 0, "strategy": "toy", "outcome": "completed"}],
         "files": file_entries(place),
     }

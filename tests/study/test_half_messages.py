@@ -73,12 +73,12 @@ def test_an_outage_leaves_the_first_packets(tmp_path: Path) -> None:
     """w1 sends 10 ms a packet and its link fails after 55 ms: five packets, five of its six questions; twelve less one in all."""
     study = study_of({"cut": Scripted((ScriptedOutage("w1->hub", 0.055),))})
     work, parts = run(study, tmp_path)
-    trials, accuracy = parts.read(work.blocks[:1])
+    trials, scores = parts.read(work.blocks[:1])
     assert set(trials.partial) == {"0:1-5"}
     assert set(trials.lost) == {1}
-    assert accuracy == pytest.approx(np.full(100, 11 / 12))
+    assert scores["accuracy"] == pytest.approx(np.full(100, 11 / 12))
     [outcomes] = [block for block in work.blocks if block.is_enumeration]
-    assert parts.read([outcomes])[1] == pytest.approx([11 / 12])
+    assert parts.read([outcomes])[1]["accuracy"] == pytest.approx([11 / 12])
 
 
 def test_only_the_links_of_a_message_say_which_packets_arrived(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_random_losses_leave_any_packets(tmp_path: Path) -> None:
     """Each trial has the accuracy of the packets that are drawn for its numbers; 0.7 of them arrive, 2,000 trials, 5 standard errors."""
     n = 2000
     work, parts = run(study_of({"loss": PacketBernoulli(0.3)}), tmp_path, n)
-    trials, accuracy = parts.read(work.blocks)
+    trials, scores = parts.read(work.blocks)
     n_arrived = 0
-    for lost, text, found in zip(trials.lost, trials.partial, accuracy, strict=True):
+    for lost, text, found in zip(trials.lost, trials.partial, scores["accuracy"], strict=True):
         counts, expected = {index: int(n) for index, n in transfers_of(text).items()}, 0.0
         for index, (device, questions) in enumerate(SETTLED.items()):
             if index in counts:
@@ -187,5 +187,5 @@ def test_requests_under_load_are_asked_for_their_packets(tmp_path: Path) -> None
     load = Load(Periodic(2.0), requests=2)
     study = study_of({"cut": Scripted((ScriptedOutage("w1->hub", 2.055),))}, load=load)
     work, parts = run(study, tmp_path, 3)
-    _, accuracy = parts.read(work.blocks)
-    assert accuracy == pytest.approx(np.full(3, (1 + 11 / 12) / 2))
+    _, scores = parts.read(work.blocks)
+    assert scores["accuracy"] == pytest.approx(np.full(3, (1 + 11 / 12) / 2))
