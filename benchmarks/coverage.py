@@ -32,6 +32,7 @@ from edgesim.study.statistics import Estimate, exact_mean, mean
 from edgesim.study.summary import summarise, values_of
 from edgesim.study.trial import accuracies, n_enumerated, simulate_block
 from edgesim.study.trials import Patterns, Trials
+from edgesim.tasks.classification import Classification
 
 N_STUDIES = 500
 PAGE = Path(__file__).parents[1] / "docs" / "validation.md"
@@ -99,7 +100,7 @@ def study(failures: Mapping[str, Any], *n_settled: tuple[int, ...]) -> Shared:
     program = compile_plan(plan, topology, Roofline())
     labels = np.ones(N_QUESTIONS, dtype=np.int64)
     cases = tuple(Case({}, str(i), i, topology, failures, None, 0) for i in range(len(made)))
-    return Shared(tuple(Prepared(program, labels) for _ in made), cases, Deployments(made))
+    return Shared(tuple(Prepared(program, labels, Classification(2).scores[0]) for _ in made), cases, Deployments(made))
 
 
 class Measured:

@@ -91,7 +91,7 @@ def case(folder: Path, context: DeploymentContext, label: str, strategy: Any, se
     trained_s = time.perf_counter() - started
     if path.is_file() and json.loads(path.read_text())["options"] == options:
         trained_s = json.loads(path.read_text())["trained_s"]  # of the training, not of loading what was trained
-    subsets, n_right = accuracies(deployment, context.dataset.test.labels)
+    subsets, n_right = accuracies(deployment, context.dataset.test.targets)
     found = {
         "label": label,
         "seed": seed,
@@ -112,7 +112,7 @@ def partitions(context: DeploymentContext, seed: int) -> pd.DataFrame:
     """Compare all partitioners on the teacher's real activations."""
     from edgesim.nn.activations import filter_activities
 
-    activities = filter_activities(context.network, context.last_conv, context.dataset.validation.inputs)
+    activities = filter_activities(context.network, context.filter_layer, context.dataset.validation.inputs)
     correlation = CoActivation().affinity(activities)
     rows = []
     for graph, (name, n_parts) in itertools.product(
@@ -369,7 +369,7 @@ def main() -> None:
     summary = summarise(cases)
     summary.round(5).to_csv(options.output / f"{name}.csv", index=False)
     pd.concat(tables).round(4).to_csv(options.output / f"{name}-partitions.csv", index=False)
-    chance = 1 / context.dataset.n_classes
+    chance = 1 / context.dataset.task.classes
     text = report(name, options.dataset, cases, pd.concat(tables), command=command, chance=chance)
     (options.output / f"{name}.md").write_text(text)
     reached = float(np.mean([one["facts"]["teacher_test_accuracy"] for one in cases]))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgesim.domain.arrived import Arrived
-from edgesim.domain.model import Dataset, ModelGraph
+from edgesim.domain.model import ModelGraph
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
+from edgesim.domain.samples import Dataset, Inputs
 from edgesim.domain.strike import Strike
+from edgesim.domain.task import TensorSpec
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.domain.transport import Burst, Crossing, Crossings
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from edgesim.rng import BatchStreams, ReplicationStreams
 
 
-class Task(Protocol):
+class Bar(Protocol):
     """One piece of long work whose progress is shown."""
 
     def advance(self, n_done: int = 1, note: str = "") -> None:
@@ -38,7 +40,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work reports; the command line draws bars, a library user may be silent."""
 
-    def task(self, label: str, n_total: int) -> AbstractContextManager[Task]:
+    def task(self, label: str, n_total: int) -> AbstractContextManager[Bar]:
         """Open a piece of work of `n_total` units; leaving the context ends it."""
 
 
@@ -46,7 +48,7 @@ class Silent:
     """Progress that shows nothing."""
 
     @contextmanager
-    def task(self, label: str, n_total: int) -> Iterator[Task]:  # noqa: ARG002 - the seam's form
+    def task(self, label: str, n_total: int) -> Iterator[Bar]:  # noqa: ARG002 - the seam's form
         """Open a piece of work."""
         yield self
 
@@ -72,11 +74,18 @@ class DatasetSource(Protocol):
 class ModelBuilder(Protocol):
     """Seam ``models``: a network architecture."""
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
-        """Return an untrained module that maps (n, channels, height, width) to logits (n, n_classes)."""
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
+        """Return an untrained module that maps named inputs of shape (n, *shape) to answers of shape (n, *output.shape).
 
-    def last_conv(self) -> str:
-        """Return the name of the submodule whose output channels are the filters that student networks divide."""
+        Raises `DataError` when the architecture does not take these shapes.
+        """
+
+    def filter_layer(self) -> str | None:
+        """Return the name of the submodule whose units student networks divide; None when it has none.
+
+        Units are output channels of a convolution, features of a linear layer or of tokens: whatever its last or its channel
+        axis counts; see `edgesim.nn.activations`.
+        """
 
 
 class Partitioner(Protocol):
@@ -310,7 +319,7 @@ class DeploymentContext:
     source_id, sink_id : where the input is, and where the answer is wanted.
     network : the trained network, in evaluation mode.
     network_key : hash of everything that determined its weights; goes into the key of whatever is derived from it.
-    last_conv : name of the submodule whose output channels are the filters of the network.
+    filter_layer : name of the submodule whose units are the filters of the network; None when it has none.
     dataset : training, validation and test samples. Only `predict` may use the test split.
     graph : cost of the network, layer by layer.
     compute : how long computations take.
@@ -323,7 +332,7 @@ class DeploymentContext:
     sink_id: str
     network: torch.nn.Module
     network_key: str
-    last_conv: str
+    filter_layer: str | None
     dataset: Dataset
     graph: ModelGraph
     compute: ComputeModel
@@ -339,7 +348,7 @@ class Deployment(Protocol):
         """The steps of one inference."""
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split, shape (n, n_classes), when exactly these transfers arrived in time.
+        """Return the answers to the test split, shape (n, *output), when exactly these transfers arrived in time.
 
         With `plan.all_delivered` they equal those of the undistributed network.
         """

@@ -225,7 +225,18 @@ MODELS = Registry(
         "wrn": "edgesim.nn.zoo:WideResNet",
         "vgg": "edgesim.nn.zoo:VGG",
         "vgg16": "edgesim.nn.untrained:VGG16",
+        "mlp": "edgesim.nn.zoo:MLP",
         "import": "edgesim.nn.zoo:Imported",
+    },
+)
+TASKS = Registry(
+    "tasks",
+    "task",
+    {
+        "classification": "edgesim.tasks.classification:Classification",
+        "multi-label": "edgesim.tasks.multi_label:MultiLabel",
+        "regression": "edgesim.tasks.regression:Regression",
+        "dense-classification": "edgesim.tasks.dense_classification:DenseClassification",
     },
 )
 FILTER_GRAPHS = Registry(
@@ -255,5 +266,16 @@ PARTITIONERS = Registry(
 
 REGISTRIES: dict[str, Registry] = {
     registry.seam: registry
-    for registry in (STRATEGIES, FAILURES, TRANSPORTS, RATES, ARRIVALS, DATASETS, MODELS, PARTITIONERS, FILTER_GRAPHS)
+    for registry in (
+        STRATEGIES,
+        FAILURES,
+        TRANSPORTS,
+        RATES,
+        ARRIVALS,
+        TASKS,
+        DATASETS,
+        MODELS,
+        PARTITIONERS,
+        FILTER_GRAPHS,
+    )
 }

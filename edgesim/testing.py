@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from edgesim.domain.model import Dataset
     from edgesim.domain.records import Outage
+    from edgesim.domain.samples import Dataset
     from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, FailureModel, Strategy
 
@@ -46,7 +46,7 @@ def deployment_context(
     *,
     source_id: str,
     sink_id: str,
-    last_conv: str = "",
+    filter_layer: str | None = None,
     network_key: str = "test",
     seed: int = 0,
 ) -> DeploymentContext:
@@ -55,7 +55,7 @@ def deployment_context(
     Parameters
     ----------
     network : a network that fits the data set, trained or not.
-    dataset, topology, source_id, sink_id, last_conv, network_key, seed : as in `DeploymentContext`.
+    dataset, topology, source_id, sink_id, filter_layer, network_key, seed : as in `DeploymentContext`.
     """
     from edgesim.nn.cost import measure
 
@@ -65,9 +65,9 @@ def deployment_context(
         sink_id=sink_id,
         network=network.eval(),
         network_key=network_key,
-        last_conv=last_conv,
+        filter_layer=filter_layer,
         dataset=dataset,
-        graph=measure(network, dataset.input_shape),
+        graph=measure(network, dataset.inputs),
         compute=Roofline(),
         seed=seed,
         progress=Silent(),
@@ -298,13 +298,13 @@ def _checked_logits(
         answer: Any = predict(delivered)
     except PlanError:
         return None
-    shape = (len(context.dataset.test), context.dataset.n_classes)
+    shape = (len(context.dataset.test), *context.dataset.task.output.shape)
     _check(
         isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype == np.float32,
         f"with {lost} lost, predict gave {getattr(answer, 'dtype', type(answer).__name__)} of shape "
         f"{getattr(answer, 'shape', None)}; it must give float32 of shape {shape}",
     )
-    _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave logits that are not finite")
+    _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave answers that are not finite")
     kept: NDArray[np.float32] = answer.copy()
     _check(
         np.array_equal(kept, predict(delivered)),
@@ -316,21 +316,24 @@ def _checked_logits(
 def _check_against_network(
     answer: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
 ) -> None:
-    from edgesim.nn.training import accuracy, logits
+    from edgesim.nn.training import forward
 
     if answer is None:
         return
     if tolerance is None:
-        reached, chance = accuracy(answer, context.dataset.test.labels), 1 / context.dataset.n_classes
+        dataset, score = context.dataset, context.dataset.task.scores[0]
+        guess = np.broadcast_to(dataset.task.guess(dataset.train.targets), answer.shape)
+        reached, chance = (score.of(one, dataset.test.targets) for one in (answer, guess))
         _check(
-            reached >= chance, f"with everything delivered the accuracy is {reached:.3f}, below chance ({chance:.3f})"
+            score.worth(reached) >= score.worth(chance),
+            f"with everything delivered the {score.name} is {reached:.3f}, worse than guessing ({chance:.3f})",
         )
         return
-    expected = logits(context.network, context.dataset.test.inputs)
+    expected = forward(context.network, context.dataset.test.inputs)
     difference = float(np.abs(answer - expected).max() / max(float(np.abs(expected).max()), np.finfo(np.float32).tiny))
     _check(
         difference <= tolerance,
-        f"with everything delivered the logits differ from the network's by {difference:.2g} of the largest logit; "
+        f"with everything delivered the answers differ from the network's by {difference:.2g} of the largest number; "
         f"allowed is {tolerance:.2g} (students: is_exact=False)",
     )
 

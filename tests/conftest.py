@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.nn.training import TrainedNetwork
 
 

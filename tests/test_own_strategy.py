@@ -6,7 +6,7 @@ import edgesim
 from edgesim.domain.model import LayerCost
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.topology import DeviceId
-from edgesim.nn.training import logits
+from edgesim.nn.training import forward
 from edgesim.registry import STRATEGIES
 
 
@@ -27,7 +27,7 @@ class Borrowed:
             Compute("know", context.sink_id, (), ("tell",), on_missing="degrade", deadline_s=0.05),
         )
         plan = Plan(steps, "know", {self.device: context.graph.weight_byte})
-        return BorrowedDeployment(plan, logits(context.network, context.dataset.test.inputs))
+        return BorrowedDeployment(plan, forward(context.network, context.dataset.test.inputs))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from torch import nn
 
-from edgesim.domain.model import Dataset, Split
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
+from edgesim.domain.samples import Dataset, Samples
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
@@ -20,7 +20,8 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
-from edgesim.nn.training import logits
+from edgesim.nn.training import forward
+from edgesim.tasks.classification import Classification
 from edgesim.testing import check_failure_model, check_strategy, deployment_context
 
 PROFILE = DeviceProfile(
@@ -99,15 +100,15 @@ class Fixed:
 @pytest.fixture(scope="module")
 def context():
     rng = np.random.default_rng(0)
-    split = Split(rng.standard_normal((5, 1, 2, 2)).astype(np.float32), np.arange(5) % 3)
-    dataset = Dataset("noise", split, split, split, 3, "none", "drawn")
+    split = Samples({"images": rng.standard_normal((5, 1, 2, 2)).astype(np.float32)}, np.arange(5) % 3)
+    dataset = Dataset("noise", split, split, split, Classification(3), "none", "drawn")
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     return deployment_context(network, dataset, TOPOLOGY, source_id="a", sink_id="b")
 
 
 @pytest.fixture
 def right(context):
-    answer = logits(context.network, context.dataset.test.inputs)
+    answer = forward(context.network, context.dataset.test.inputs)
     return Answering(PLAN, answer, np.zeros_like(answer))
 
 
@@ -125,7 +126,7 @@ def test_a_right_strategy_passes(context, right):
         ({"whole": np.zeros((5, 3))}, "float64 of shape"),
         ({"whole": np.zeros((5, 2), np.float32)}, r"must give float32 of shape \(5, 3\)"),
         ({"whole": np.ones((5, 3), np.float32)}, "differ from the network's by"),
-        ({"rest": np.full((5, 3), np.nan, np.float32)}, "with t lost, predict gave logits that are not finite"),
+        ({"rest": np.full((5, 3), np.nan, np.float32)}, "with t lost, predict gave answers that are not finite"),
         ({"description": {1, 2}}, "JSON"),
     ],
 )  # fmt: skip
@@ -159,15 +160,15 @@ def test_answers_to_parts_of_messages_are_checked(context, right):
         AssertionError, match="with t lost and nothing of it arrived, predict_partial must answer as predict"
     ):
         check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, always=1.0)), context)
-    with pytest.raises(AssertionError, match="with t lost, predict gave logits that are not finite"):
+    with pytest.raises(AssertionError, match="with t lost, predict gave answers that are not finite"):
         check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, more=np.nan)), context)
 
 
 def test_students_need_not_equal_the_network(context, right):
     """With `is_exact=False` only chance must be reached."""
-    labels = np.eye(3, dtype=np.float32)[context.dataset.test.labels]
+    labels = np.eye(3, dtype=np.float32)[context.dataset.test.targets]
     check_strategy(Fixed(replace(right, whole=labels)), context, is_exact=False)
-    with pytest.raises(AssertionError, match="below chance"):
+    with pytest.raises(AssertionError, match="worse than guessing"):
         check_strategy(Fixed(replace(right, whole=-labels)), context, is_exact=False)
 
 

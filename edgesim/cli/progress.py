@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from edgesim.interfaces import Task
+from edgesim.interfaces import Bar
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -66,7 +66,7 @@ class Bars:
         self._n_open = 0
 
     @contextmanager
-    def task(self, label: str, n_total: int) -> Iterator[Task]:
+    def task(self, label: str, n_total: int) -> Iterator[Bar]:
         """Open a bar; the display runs while any is open."""
         if self._n_open == 0:
             self._progress.start()
@@ -120,7 +120,7 @@ class Lines:
         self._console = console
 
     @contextmanager
-    def task(self, label: str, n_total: int) -> Iterator[Task]:
+    def task(self, label: str, n_total: int) -> Iterator[Bar]:
         """Open a piece of work."""
         task = LineTask(self._console, label, n_total)
         try:

@@ -1,16 +1,10 @@
-"""What a network costs, layer by layer, and the data it is asked about."""
+"""What a network costs, layer by layer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from edgesim.domain.bounds import all_of, named, not_negative, whole
-from edgesim.errors import DataError, PlanError
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,67 +64,3 @@ class ModelGraph:
     def weight_byte(self) -> int:
         """Parameters and buffers, in byte."""
         return sum(layer.weight_byte for layer in self.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Samples and labels: `inputs` of shape (n, channels, height, width), float32; `labels` of shape (n,), int64."""
-
-    inputs: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        if len(self.inputs) != len(self.labels):
-            raise PlanError(f"a split has {len(self.inputs)} samples and {len(self.labels)} labels; each needs one")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def largest_share(self) -> float:
-        """Share of the most frequent label: the accuracy of answering the same to every sample."""
-        import numpy as np
-
-        return float(np.unique(self.labels, return_counts=True)[1].max() / len(self))
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A classification data set in three disjoint splits.
-
-    Training sees `train` only; model selection, filter activations and fitted heads see `validation`; every reported
-    accuracy is of `test`, which nothing else touches.
-
-    Parameters
-    ----------
-    name : as registered, with options.
-    train, validation, test : the splits.
-    n_classes : number of classes.
-    licence, source : where it comes from.
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    n_classes: int
-    licence: str
-    source: str
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of a sample.
-
-        Raises
-        ------
-        DataError
-            When samples are no images.
-        """
-        shape = self.train.inputs.shape[1:]
-        if len(shape) != 3 or 0 in shape:
-            raise DataError(
-                f"{self.name}: samples have shape {shape}; expected images of shape (channels, height, width): what is no image is "
-                "brought to that form, a series of n values to (1, 1, n)"
-            )
-        channels, height, width = shape
-        return channels, height, width

@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt, Le
 from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
 
 Optimizer = Literal["sgd", "adamw"]
-Augmentation = Literal["none", "flip", "shift", "flip-and-shift"]
 NormalisedOver = Literal["whole", "part"]
 
 
@@ -24,8 +23,9 @@ class Training:
     batch_size : samples per step.
     optimizer : ``sgd`` (with Nesterov momentum) or ``adamw``.
     learning_rate, momentum, weight_decay : of the optimizer; momentum is not used by ``adamw``.
-    augmentation : how samples vary from epoch to epoch: ``flip`` mirrors half of them left to right, ``shift`` moves each by up
-        to an eighth of its height and width and fills with zeros.
+    augmentation : how samples vary from epoch to epoch, by a name that the data set knows, or ``none``. Data sets of images know
+        ``flip``, which mirrors half of them left to right, ``shift``, which moves each by up to an eighth of its height and width and
+        fills with zeros, and ``flip-and-shift``.
     views : number of variants of each sample that are seen in turn, one per epoch; what a teacher says about them is computed
         once for each. Without augmentation there is one.
     """
@@ -36,7 +36,7 @@ class Training:
     learning_rate: Annotated[float, Gt(0)] = 3e-3
     momentum: Annotated[float, Ge(0)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 5e-4
-    augmentation: Augmentation = "none"
+    augmentation: str = "none"
     views: Annotated[int, Ge(1)] = 8
 
     def __post_init__(self) -> None:
@@ -44,14 +44,14 @@ class Training:
         positive("a training", learning_rate=self.learning_rate)
         not_negative("a training", momentum=self.momentum, weight_decay=self.weight_decay)
         one_of("a training", Optimizer, optimizer=self.optimizer)
-        one_of("a training", Augmentation, augmentation=self.augmentation)
 
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
     """The loss by which students learn from a teacher: beta L_act + L_KD.
 
-    L_KD = 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE(z_S, y), p the softmax of logits / T, the mean over samples and
+    L_KD = 2 alpha T^2 I_T + (1 - alpha) L, L the loss of the task and I_T its imitation at temperature T; in a classification
+    2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE(z_S, y), p the softmax of logits / T, the mean over samples and
     classes. L_act = mean((f_S / |f_S| - f_T / |f_T|)^2), f the students' features and the activities of the teacher's filters
     that they stand for, the mean over samples and features.
 

@@ -12,7 +12,7 @@ def matching(topology: Topology, pattern: str) -> list[str]:
     Examples
     --------
     >>> from edgesim.domain.topology import Device, DeviceProfile, Link
-    >>> profile = DeviceProfile("example", {}, 1.0, 0.0, 1, 0.0, 0.0, 0.0, 0.0, "assumed")
+    >>> profile = DeviceProfile("example", {"other": 1.0}, 1.0, 0.0, 1, 0.0, 0.0, 0.0, 0.0, "assumed")
     >>> topology = Topology((Device("hub", profile), Device("w1", profile)), (Link("w1->hub", "w1", "hub", 1e6),))
     >>> matching(topology, "*"), matching(topology, "*->*")
     (['hub', 'w1'], ['w1->hub'])

@@ -24,18 +24,19 @@ if TYPE_CHECKING:
 
     import torch
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
 
 FOLDER_VARIABLE = "EDGESIM_CACHE_DIR"
 """Environment variable that moves the cache."""
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return the SHA-256 of all samples and labels of a data set, in hex."""
+    """Return the SHA-256 of all samples and targets of a data set, in hex."""
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.validation, dataset.test):
-        for array in (split.inputs, split.labels):
-            digest.update(f"{array.shape} {array.dtype}".encode())
+        names = list(split.inputs) if len(split.inputs) > 1 else [""]
+        for name, array in zip([*names, ""], [*split.inputs.values(), split.targets], strict=True):
+            digest.update(f"{name}{array.shape} {array.dtype}".encode())
             digest.update(array.tobytes())
     return digest.hexdigest()
 

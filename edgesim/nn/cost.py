@@ -13,6 +13,7 @@ from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
 from edgesim.nn.trace import (
     byte_of,
+    entries,
     function_name,
     is_view,
     layer_name,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from torch import fx
 
+    from edgesim.domain.samples import Inputs
+
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 _CONVOLUTION_MODULES = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
@@ -37,7 +40,7 @@ _NORMS = (
 )  # fmt: skip
 
 
-def measure(network: nn.Module, input_shape: tuple[int, ...]) -> ModelGraph:
+def measure(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> ModelGraph:
     """Count work, weights and tensors of every layer for one sample, in evaluation mode.
 
     Convolutions and matrix products are counted by torch (`torch.utils.flop_counter`): 2 multiply-adds x output elements,
@@ -48,8 +51,8 @@ def measure(network: nn.Module, input_shape: tuple[int, ...]) -> ModelGraph:
 
     Parameters
     ----------
-    network : maps (n, *input_shape) to logits (n, n_classes); neither changed nor run.
-    input_shape : shape of a sample without the batch axis, e.g. (channels, height, width).
+    network : maps inputs of shape (n, *shape) to answers; neither changed nor run.
+    inputs : the tensors of one sample; a plain shape, e.g. (channels, height, width), stands for one float32 tensor.
 
     Returns
     -------
@@ -74,11 +77,10 @@ def measure(network: nn.Module, input_shape: tuple[int, ...]) -> ModelGraph:
     1 other (4, 8, 8) 256.0 0
     3 linear (10,) 5120.0 10280
     """
-    graph = trace(network, input_shape)
+    graph = trace(network, inputs)
     seen: set[int] = set()
     layers = [layer_cost(graph, node, seen) for node in graph.graph.nodes if is_layer(graph, node)]
-    entry = next(node for node in graph.graph.nodes if node.op == "placeholder")
-    return ModelGraph(tuple(layers), byte_of(entry), max(live_byte(graph).values()))
+    return ModelGraph(tuple(layers), sum(map(byte_of, entries(graph))), max(live_byte(graph).values()))
 
 
 def layer_work(cost: LayerCost, share: float = 1.0) -> LayerWork:

@@ -13,12 +13,14 @@ from torch import fx, nn
 from edgesim.nn.boxes import holds, index, overlap, relative, volume
 from edgesim.nn.pieces import call, piece
 from edgesim.nn.readers import operands
+from edgesim.nn.tensors import tensors_of
 from edgesim.nn.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.arrived import Arrived
+    from edgesim.domain.samples import Samples
     from edgesim.nn.boxes import Box
     from edgesim.nn.schedule import Schedule, Use
     from edgesim.nn.stages import Layer, StagedNetwork
@@ -54,11 +56,12 @@ NOTHING = Damage()
 
 @dataclass(slots=True)
 class _Batch:
-    """One batch of samples (the first of them, and how many there are in all), and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
+    """One batch of samples: its inputs by node, the number of the first, how many there are in all and here, and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
 
-    inputs: torch.Tensor
+    inputs: dict[str, torch.Tensor]
     first: int
     n_samples: int
+    size: int
     whole: Values = field(default_factory=dict)
 
 
@@ -75,7 +78,7 @@ class CutNetwork:
     ----------
     network : the network, its modules in evaluation mode.
     schedules : how each stage is computed.
-    inputs : the samples, shape (n, channels, height, width).
+    samples : what the network is asked about.
     shares : for a linear layer whose matrix is divided by entries: by node name, the position of the device that computes each
         entry, shape of the weight; -1 for entries that are zero.
     kept_byte : memory for what is kept of the run without losses; batches that find no room are computed anew each time.
@@ -85,7 +88,7 @@ class CutNetwork:
         self,
         network: StagedNetwork,
         schedules: Sequence[Schedule],
-        inputs: NDArray[np.float32],
+        samples: Samples,
         shares: Mapping[str, NDArray[np.int8]] | None = None,
         kept_byte: int = 2**29,
     ) -> None:
@@ -99,15 +102,22 @@ class CutNetwork:
         self.schedules = schedules
         self.nodes = [node for node in network.graph.graph.nodes if node.op != "output"]
         self.answer = next(node for node in self.nodes if node.name == network.output_name)
-        samples = torch.from_numpy(np.ascontiguousarray(inputs))  # type: ignore[no-untyped-call, unused-ignore]
+        starts = range(0, len(samples), EVALUATION_BATCH)
         self._batches = [
-            _Batch(batch, number * EVALUATION_BATCH, len(samples))
-            for number, batch in enumerate(samples.split(EVALUATION_BATCH))  # type: ignore[no-untyped-call]
+            self._batch(samples[first : first + EVALUATION_BATCH], first, len(samples)) for first in starts
         ]
-        self._logits: NDArray[np.float32] | None = None
+        self._whole: NDArray[np.float32] | None = None
 
-    def logits(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
-        """Return the logits, shape (n, classes), when something is lost.
+    def _batch(self, some: Samples, first: int, n_samples: int) -> _Batch:
+        tensors = tensors_of(some.inputs)
+        names = self.network.input_names
+        if len(names) > 1:
+            target_of = {node.name: str(node.target) for node in self.nodes if node.name in names}
+            return _Batch({name: tensors[target_of[name]] for name in names}, first, n_samples, len(some))
+        return _Batch(dict(zip(names, tensors.values(), strict=True)), first, n_samples, len(some))
+
+    def answers(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
+        """Return the answers, shape (n, *output), when something is lost.
 
         Parameters
         ----------
@@ -117,10 +127,10 @@ class CutNetwork:
         torch.set_num_threads(1)  # more threads would change the order of sums, and wait for each other's cores
         try:
             with torch.inference_mode():
-                if self._logits is None:
-                    self._logits = np.concatenate([self._run_whole(batch) for batch in self._batches])
+                if self._whole is None:
+                    self._whole = np.concatenate([self._run_whole(batch) for batch in self._batches])
                 if not any(damage):
-                    return self._logits
+                    return self._whole
                 return np.concatenate([_Damaged(self, batch, damage).run() for batch in self._batches])
         finally:
             torch.set_num_threads(n_threads)
@@ -145,7 +155,7 @@ class CutNetwork:
     def run_node(self, node: fx.Node, values: Values, batch: _Batch) -> Any:
         """Run a node that is not cut, or a cut one at once."""
         if node.op == "placeholder":
-            return batch.inputs if node.name == self.network.input_name else node.args[0]
+            return batch.inputs[node.name] if node.name in batch.inputs else node.args[0]
         return call(self.network.graph, node, [values[source] for source in operands(node)])
 
     def run_box(self, node: fx.Node, layer: Layer, box: Box, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -281,7 +291,7 @@ class _Damaged:
         for tensor, sent in parts:
             if tensor == name and holds(sent, box):
                 arrived = some.elements(self.batch.n_samples, first_byte, volume(sent))
-                here = arrived[self.batch.first : self.batch.first + len(self.batch.inputs)]
+                here = arrived[self.batch.first : self.batch.first + self.batch.size]
                 shaped = torch.from_numpy(here.reshape(len(here), *(len(rows) for rows in sent)))
                 return shaped[index(relative(box, sent))]
             first_byte += self.cut.network.stages[number].tensor(tensor).byte_of(sent)

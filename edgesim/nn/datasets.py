@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Lt
 
-from edgesim.domain.model import Dataset, Split
 from edgesim.domain.places import FolderName
+from edgesim.domain.samples import Dataset, Samples
 from edgesim.errors import DataError
+from edgesim.nn.augmentations import OF_IMAGES
 from edgesim.nn.data_folders import find_folder
+from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, Gt(0), Lt(1)]
 TrainSize = Annotated[int, Ge(1)] | None
+IMAGES = "images"
+"""The only input of data sets of images, shape (n, channels, height, width)."""
 FASHION_LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 FASHION_IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
@@ -63,7 +67,8 @@ class Digits:
             train=_take(inputs, labels, _some("digits", train, labels, self.train_size)),
             validation=_take(inputs, labels, validation),
             test=_take(inputs, labels, test),
-            n_classes=10,
+            task=Classification(10),
+            augmentations=OF_IMAGES,
             licence="BSD-3-Clause (scikit-learn); CC BY 4.0 (UCI)",
             source="sklearn.datasets.load_digits",
         )
@@ -298,8 +303,9 @@ def _dataset(
         name=name,
         train=_take(inputs[0], train_labels, np.sort(train)),
         validation=_take(inputs[0], train_labels, np.sort(validation)),
-        test=Split(inputs[1], test_labels),
-        n_classes=n_classes,
+        test=Samples({IMAGES: inputs[1]}, test_labels),
+        task=Classification(n_classes),
+        augmentations=OF_IMAGES,
         licence=licence,
         source=source,
     )
@@ -340,5 +346,5 @@ def _standardised(parts: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
     return [(part.astype(np.float32) - shift) / scale for part in parts]
 
 
-def _take(inputs: NDArray[np.float32], labels: NDArray[np.int64], indices: NDArray[np.int64]) -> Split:
-    return Split(inputs[indices], labels[indices])
+def _take(inputs: NDArray[np.float32], labels: NDArray[np.int64], indices: NDArray[np.int64]) -> Samples:
+    return Samples({IMAGES: inputs[indices]}, labels[indices])

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgesim.nn.modules import StudentEnsemble, student, up_to
+from edgesim.errors import DataError
+from edgesim.nn.modules import StudentEnsemble, student
 from edgesim.nn.training import forward
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgesim.domain.model import Dataset
     from edgesim.domain.partition import Denominator, Partition
+    from edgesim.domain.samples import Dataset
     from edgesim.interfaces import ModelBuilder
 
 
@@ -29,29 +32,34 @@ def build_ensemble(
     """Return untrained students and head."""
     part_of = [index % len(partition.parts) for index in range(n_students)]
     networks = [build_student(builder, dataset, partition.sizes[part]) for part in part_of]
-    return StudentEnsemble(networks, part_of, partition.sizes, dataset.n_classes, denominator)
+    return StudentEnsemble(networks, part_of, partition.sizes, dataset.task.output.shape, denominator)
 
 
-def build_student(builder: ModelBuilder, dataset: Dataset, n_features: int) -> nn.Sequential:
-    """Return one untrained student."""
-    body = up_to(builder.build(dataset.input_shape, dataset.n_classes), builder.last_conv())
-    return student(body, dataset.input_shape, n_features)
+def build_student(builder: ModelBuilder, dataset: Dataset, n_features: int) -> nn.Module:
+    """Return one untrained student. Raises `DataError` when the architecture has no layer of filters."""
+    network = builder.build(dataset.inputs, dataset.task.output)
+    layer = builder.filter_layer()
+    if layer is None:
+        raise DataError(
+            "this architecture has no layer of filters at which a student ends; choose another for the students"
+        )
+    return student(network, layer, dataset.inputs, n_features)
 
 
-def contributions(ensemble: StudentEnsemble, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what each student adds to the logits when it is the only one of its part that arrives.
+def contributions(ensemble: StudentEnsemble, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return what each student adds to the answer when it is the only one of its part that arrives.
 
-    The head is linear, so the logits for any set of arrived students are its bias plus, for each part, the mean of these over the
+    The head is linear, so the answer for any set of arrived students are its bias plus, for each part, the mean of these over the
     arrived students of the part.
 
     Parameters
     ----------
     ensemble : trained.
-    inputs : samples, shape (n, channels, height, width).
+    inputs : named arrays whose first axis counts the samples.
 
     Returns
     -------
-    Shape (students, n, classes).
+    Shape (students, n, numbers of an answer).
     """
     weight = ensemble.head.weight.detach()
     chunks = torch.split(weight, list(ensemble.part_sizes), dim=1)

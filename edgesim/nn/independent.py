@@ -11,6 +11,7 @@ from edgesim.nn.losses import imitation_loss, transfer_loss
 from edgesim.nn.modules import StudentEnsemble
 from edgesim.nn.processes import learn_alone
 from edgesim.nn.school import trained
+from edgesim.nn.tensors import ask
 from edgesim.nn.training import EVALUATION_BATCH, forward
 
 if TYPE_CHECKING:
@@ -44,16 +45,16 @@ def fit_independent(
 
     def merged(view: int) -> torch.Tensor:
         if view not in given:
-            inputs = lessons.views.whole(view, EVALUATION_BATCH).numpy()
+            inputs = {name: tensor.numpy() for name, tensor in lessons.views.whole(view, EVALUATION_BATCH).items()}
             outputs = [torch.from_numpy(forward(network, inputs)) for network in ensemble.students]
             given[view] = ensemble.merge(outputs)
         return given[view]
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         view = lessons.views.of_epoch(epoch)
-        logits = ensemble.head(merged(view)[indices])
+        answers = ensemble.shaped(ensemble.head(merged(view)[indices]))
         wanted = lessons.answers(view)[0][indices]
-        return imitation_loss(logits, wanted, lessons.labels[indices], options.temperature, options.alpha)
+        return imitation_loss(school.dataset.task, answers, wanted, lessons.targets[indices], options)
 
     label = f"head of {len(ensemble.part_of)} students"
     epoch = school.fit(ensemble.head, batch_loss, draws=draws, label=label, key=key, whole=ensemble)
@@ -67,16 +68,17 @@ def _train_alone(school: School, part: tuple[int, ...], index: int, n_students: 
 
     def build() -> StudentEnsemble:
         network = build_student(school.builder, school.dataset, len(part))
-        return StudentEnsemble([network], (0,), (len(part),), school.dataset.n_classes)
+        return StudentEnsemble([network], (0,), (len(part),), school.dataset.task.output.shape)
 
     def train(alone: StudentEnsemble, draws: torch.Generator, key: str) -> int:
         lessons = school.lessons()
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            inputs, labels, answers, activities = lessons.batch(indices, epoch)
-            features = alone.features(inputs)
-            imitation = imitation_loss(alone.head(features[0]), answers, labels, options.temperature, options.alpha)
-            return imitation + options.beta * transfer_loss(features, [activities[:, wanted]], is_per_part=True)
+            lesson = lessons.batch(indices, epoch)
+            features = alone.features(lesson.inputs)
+            answers = alone.shaped(alone.head(features[0]))
+            imitation = imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
+            return imitation + options.beta * transfer_loss(features, [lesson.activities[:, wanted]], is_per_part=True)
 
         return school.fit(alone, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
@@ -104,8 +106,9 @@ def _train_whole(school: School, index: int, n_students: int) -> tuple[nn.Module
         lessons = school.lessons(has_filters=False)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            inputs, labels, answers, _ = lessons.batch(indices, epoch)
-            return imitation_loss(network(inputs), answers, labels, options.temperature, options.alpha)
+            lesson = lessons.batch(indices, epoch)
+            answers = ask(network, lesson.inputs)
+            return imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
 
         return school.fit(network, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
@@ -113,6 +116,6 @@ def _train_whole(school: School, index: int, n_students: int) -> tuple[nn.Module
         school,
         school.determinants("whole student", index=index),
         f"student {index}",
-        lambda: school.builder.build(school.dataset.input_shape, school.dataset.n_classes),
+        lambda: school.builder.build(school.dataset.inputs, school.dataset.task.output),
         train,
     )

@@ -1,4 +1,4 @@
-"""What a teacher says about the training samples: its logits and the activities of its filters, once for each view."""
+"""What a teacher says about the training samples: its answers and the activities of its filters, once for each view."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ import torch
 from edgesim.nn.activations import answers_and_activities
 from edgesim.nn.cache import fingerprint, write_atomically
 from edgesim.nn.modules import has_activation_behind
-from edgesim.nn.training import EVALUATION_BATCH, logits
+from edgesim.nn.training import EVALUATION_BATCH
 from edgesim.nn.views import Views
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.domain.training import Training
     from edgesim.nn.cache import NetworkCache
 
@@ -36,20 +37,39 @@ class Teacher:
     ----------
     network : in evaluation mode.
     key : hash of everything that determined its weights.
-    layer : submodule whose output channels are its filters.
+    layer : submodule whose units are its filters; None when nobody asks for their activities.
     """
 
     network: nn.Module
     key: str
-    layer: str
+    layer: str | None
 
     def reading(self) -> dict[str, str]:
         """Return what, besides the layer, determines what its filters say; empty where they are the layer's own output."""
-        return {"filters": "behind activation"} if has_activation_behind(self.network, self.layer) else {}
+        return (
+            {"filters": "behind activation"} if self.layer and has_activation_behind(self.network, self.layer) else {}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is taught about some samples.
+
+    Parameters
+    ----------
+    inputs, targets : of the samples.
+    answers : of the teacher, shape (n, *output).
+    activities : of its filters, shape (n, filters); of no filters when the teacher has no layer of them.
+    """
+
+    inputs: Mapping[str, torch.Tensor]
+    targets: torch.Tensor
+    answers: torch.Tensor
+    activities: torch.Tensor
 
 
 class Lessons:
-    """Samples, labels, and the teacher's answers to them, batch by batch.
+    """Samples, targets, and the teacher's answers to them, batch by batch.
 
     The teacher looks at each view once; with augmentation its answers are kept in the cache folder, where all students of this
     teacher find them.
@@ -74,39 +94,34 @@ class Lessons:
         *,
         has_filters: bool = True,
     ) -> None:
-        self.views = Views(dataset.train.inputs, training, seed)
-        self.labels = torch.from_numpy(dataset.train.labels)
-        self._teacher, self._has_filters = teacher, has_filters
+        self.views = Views(dataset, training, seed)
+        self.targets = torch.from_numpy(dataset.train.targets)
+        self._network, self._layer = teacher.network, teacher.layer if has_filters else None
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            where = " ".join((teacher.layer, *teacher.reading().values())) if has_filters else "answers only"
+            where = " ".join((self._layer, *teacher.reading().values())) if self._layer else "answers only"
             text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 
-    def batch(self, indices: torch.Tensor, epoch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return samples, labels, the teacher's logits and its filters' activities for some samples in an epoch's view."""
+    def batch(self, indices: torch.Tensor, epoch: int) -> Lesson:
+        """Return what is taught about some samples in an epoch's view."""
         view = self.views.of_epoch(epoch)
         answers, activities = self.answers(view)
-        return self.views.batch(indices, view), self.labels[indices], answers[indices], activities[indices]
+        return Lesson(self.views.batch(indices, view), self.targets[indices], answers[indices], activities[indices])
 
     def answers(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the teacher's logits and activities for all samples in a view."""
+        """Return the teacher's answers and activities for all samples in a view."""
         if view not in self._known:
             self._known[view] = self._loaded(view) or self._asked(view)
         return self._known[view]
 
     def _asked(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
         batches = (
-            self.views.batch(indices, view).numpy()
-            for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
+            self.views.batch(indices, view) for indices in torch.split(torch.arange(len(self.views)), EVALUATION_BATCH)
         )
-        if self._has_filters:
-            answers, activities = answers_and_activities(self._teacher.network, self._teacher.layer, batches)
-        else:
-            answers = np.concatenate([logits(self._teacher.network, batch) for batch in batches])
-            activities = np.empty((len(answers), 0), np.float32)
+        answers, activities = answers_and_activities(self._network, self._layer, batches)
         if self._stem:
             buffer = io.BytesIO()
             np.savez(buffer, answers=answers, activities=activities)

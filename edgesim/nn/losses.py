@@ -10,22 +10,16 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgesim.domain.task import Task
+    from edgesim.domain.training import Distillation
+
 
 def imitation_loss(
-    answers: torch.Tensor, wanted: torch.Tensor, labels: torch.Tensor, temperature: float, alpha: float
+    task: Task, answers: torch.Tensor, wanted: torch.Tensor, targets: torch.Tensor, options: Distillation
 ) -> torch.Tensor:
-    """Return 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE, p the softmax of logits / T of teacher and students.
-
-    The mean is over samples and classes, as in NoNN's code: the first term is smaller by the number of classes than the
-    Kullback-Leibler divergence per sample.
-    """
-    soft = nn.functional.kl_div(
-        nn.functional.log_softmax(answers / temperature, dim=1),
-        nn.functional.log_softmax(wanted / temperature, dim=1),
-        reduction="none",
-        log_target=True,
-    ).mean()
-    return 2 * alpha * temperature**2 * soft + (1 - alpha) * nn.functional.cross_entropy(answers, labels)
+    """Return 2 alpha T^2 I_T + (1 - alpha) L, I_T the imitation of the teacher's answers and L the loss of the task."""
+    soft = task.imitation(answers, wanted, options.temperature)
+    return 2 * options.alpha * options.temperature**2 * soft + (1 - options.alpha) * task.loss(answers, targets)
 
 
 def transfer_loss(

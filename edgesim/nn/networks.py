@@ -51,6 +51,19 @@ def vgg(n_inputs: int, image_size: int, depth: int, width: int, n_classes: int) 
     return nn.Sequential(_with_classifier(layers, n_inputs, n_classes))
 
 
+def mlp(n_inputs: int, hidden: Sequence[int], dropout: float, n_outputs: int) -> nn.Sequential:
+    """Return an untrained multi-layer perceptron; see `edgesim.nn.zoo.MLP`."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, n_units in enumerate(hidden, start=1):
+        layers[f"linear{number}"] = nn.Linear(n_inputs, n_units)
+        layers[f"relu{number}"] = nn.ReLU()
+        if dropout:
+            layers[f"dropout{number}"] = nn.Dropout(dropout)
+        n_inputs = n_units
+    layers["classifier"] = nn.Linear(n_inputs, n_outputs)
+    return nn.Sequential(layers)
+
+
 def vgg16(input_shape: tuple[int, int, int], n_classes: int) -> nn.Sequential:
     """Return an untrained VGG-16 as published; see `edgesim.nn.untrained.VGG16`."""
     n_inputs, height, width = input_shape

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edgesim.nn.tensors import ask
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 WORTH_S = 0.004
 """Time of one student's forward pass from which on threads pay, in s; below it they wait for Python's lock."""
@@ -40,10 +42,10 @@ class ParallelFeatures:
         )
         self._is_tried = False
 
-    def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+    def __call__(self, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         """Return the features of every student, with gradients."""
         if self._pool is None:
-            return [network(inputs) for network in self._students]
+            return [ask(network, inputs) for network in self._students]
         if not self._is_tried:
             return self._try(inputs)
         anchor = torch.zeros((), requires_grad=True)  # autograd asks a function back only if an input wants a gradient
@@ -55,11 +57,11 @@ class ParallelFeatures:
             self._pool.shutdown()
             self._pool = None
 
-    def _try(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+    def _try(self, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         self._is_tried = True
         before = torch.get_rng_state()
         started = time.perf_counter()
-        features = [network(inputs) for network in self._students]
+        features = [ask(network, inputs) for network in self._students]
         student_s = (time.perf_counter() - started) / len(features)
         if student_s < WORTH_S or not torch.equal(before, torch.get_rng_state()):
             self.close()
@@ -71,11 +73,15 @@ class _InThreads(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, _anchor: torch.Tensor, pool: ThreadPoolExecutor, students: list[nn.Module], inputs: torch.Tensor
+        ctx: Any,
+        _anchor: torch.Tensor,
+        pool: ThreadPoolExecutor,
+        students: list[nn.Module],
+        inputs: Mapping[str, torch.Tensor],
     ) -> tuple[torch.Tensor, ...]:
         def one(network: nn.Module) -> torch.Tensor:
             with torch.enable_grad():
-                features: torch.Tensor = network(inputs)
+                features: torch.Tensor = ask(network, inputs)
                 return features
 
         ctx.pool = pool

@@ -11,12 +11,12 @@ from torch import nn
 from edgesim.nn.cache import NetworkCache, fingerprint
 from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.lessons import Lessons, Teacher
-from edgesim.nn.training import about, fit, measured, reproducible, validation_score
+from edgesim.nn.training import about, fit, measured, reproducible, validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.domain.training import Distillation, Training
     from edgesim.interfaces import ModelBuilder, Progress
 
@@ -93,7 +93,7 @@ class School:
             batch_loss,
             self.training,
             n_samples=len(self.dataset.train),
-            score=lambda: validation_score(judged, self.dataset.validation),
+            validate=lambda: validated(judged, self.dataset),
             draws=draws,
             label=f"{label} on {self.dataset.name}",
             progress=self.progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import torch
 from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
 from edgesim.nn.cost import measure
 from edgesim.nn.modules import up_to
+from edgesim.nn.tensors import ask, tensors_of
+from edgesim.nn.trace import show_inputs
+from edgesim.nn.units import unit_axis
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgesim.domain.model import Dataset, Split
+    from edgesim.domain.samples import Dataset, Samples
     from edgesim.interfaces import ModelBuilder
 
 
@@ -24,29 +28,27 @@ def check_dataset(dataset: Dataset) -> None:
     Raises
     ------
     DataError
-        When a split is empty, samples are no images, inputs are not finite, labels are no classes, or there is one class only.
+        When a split is empty, splits differ in their inputs, inputs are not finite, or targets are none of the task.
     """
     for part in ("train", "validation", "test"):
         _check_split(f"{dataset.name}: {part}", getattr(dataset, part), dataset)
-    if dataset.n_classes < 2:
-        raise DataError(f"{dataset.name}: has {dataset.n_classes} class; a network is asked which of several it is")
 
 
-def _check_split(name: str, split: Split, dataset: Dataset) -> None:
+def _check_split(name: str, split: Samples, dataset: Dataset) -> None:
     if not len(split):
         raise DataError(f"{name}: there are no samples; each split needs some")
-    if split.inputs.shape[1:] != dataset.input_shape:
-        raise DataError(f"{name}: samples of shape {split.inputs.shape[1:]}, in training {dataset.input_shape}")
-    if split.inputs.dtype != np.float32 or split.labels.dtype != np.int64:
-        raise DataError(
-            f"{name}: inputs are {split.inputs.dtype}, labels {split.labels.dtype}; expected float32 and int64"
-        )
-    if not (np.isfinite(split.inputs.min()) and np.isfinite(split.inputs.max())):
-        first = int(np.argmin(np.isfinite(split.inputs).reshape(len(split), -1).all(axis=1)))
-        raise DataError(f"{name}: sample {first} holds values that are not finite; mend or leave it out")
-    low, high = int(split.labels.min()), int(split.labels.max())
-    if low < 0 or high >= dataset.n_classes:
-        raise DataError(f"{name}: labels from {low} to {high}, but classes are 0 to {dataset.n_classes - 1}")
+    specs = replace(dataset, train=split).inputs
+    if specs != dataset.inputs:
+        raise DataError(f"{name}: {show_inputs(specs)}, in training {show_inputs(dataset.inputs)}")
+    for input_name, array in split.inputs.items():
+        if array.dtype.kind not in "fiub" or array.dtype == np.float64:
+            raise DataError(f"{name}: {input_name!r} is {array.dtype}; expected float32 or whole numbers")
+        if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+            first = int(np.argmin(np.isfinite(array).reshape(len(split), -1).all(axis=1)))
+            raise DataError(f"{name}: sample {first} holds values that are not finite; mend or leave it out")
+    fault = dataset.task.fault(split.targets)
+    if fault:
+        raise DataError(f"{name}: {fault}")
 
 
 def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dataset) -> None:
@@ -61,7 +63,7 @@ def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dat
     Raises
     ------
     DataError
-        When a network cannot be built or traced, does not take a sample, gives no logits of the classes, has nothing to train,
+        When a network cannot be built or traced, does not take a sample, gives no answer of the task's shape, has nothing to train,
         or has no such layer.
     PlanError
         When there are more parts than filters.
@@ -70,7 +72,7 @@ def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dat
     for label, strategy in strategies.items():
         n_parts = getattr(strategy, "n_parts", None)
         if n_parts is not None:
-            n_filters = _n_filters(network, dataset, model.last_conv(), "the network of the workload")
+            n_filters = _n_filters(network, dataset, model.filter_layer(), "the network of the workload")
             if n_parts > n_filters:
                 raise PlanError(
                     f"strategy {label!r}: {n_filters} filters cannot be divided into {n_parts} parts; use fewer "
@@ -81,26 +83,27 @@ def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dat
             name = f"the student of strategy {label!r}"
             small = checked_network(student, dataset, name)
             if n_parts is not None:
-                _n_filters(small, dataset, student.last_conv(), name)
+                _n_filters(small, dataset, student.filter_layer(), name)
 
 
 def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Module:
     """Return a network that answers two samples of a data set as it must; see `check_networks`."""
     with torch.random.fork_rng(devices=[]):
-        network = builder.build(dataset.input_shape, dataset.n_classes).eval()
+        network = builder.build(dataset.inputs, dataset.task.output).eval()
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise DataError(f"{name} has no parameter that can be trained; is everything frozen?")
-        measure(network, dataset.input_shape)
+        measure(network, dataset.inputs)
         answers = _asked(network, dataset, name)
         again, alone = _asked(network, dataset, name), _asked(network, dataset, name, 1)
     if not isinstance(answers, torch.Tensor):
-        raise DataError(f"{name} gives a {type(answers).__name__}; its forward method must give one tensor of logits")
+        raise DataError(f"{name} gives a {type(answers).__name__}; its forward method must give one tensor")
     if answers.dtype != torch.float32:
         raise DataError(f"{name} gives {answers.dtype}; its parameters must be torch.float32: call `.float()` on it")
-    if tuple(answers.shape) != (2, dataset.n_classes):
+    wanted = (2, *dataset.task.output.shape)
+    if tuple(answers.shape) != wanted:
         raise DataError(
-            f"{name} gives a tensor of shape {tuple(answers.shape)} for 2 samples; {dataset.name} has {dataset.n_classes} classes, so "
-            f"it must be (2, {dataset.n_classes}); let its constructor take `n_classes`"
+            f"{name} gives a tensor of shape {tuple(answers.shape)} for 2 samples; the task of {dataset.name} wants {wanted}; let its "
+            "constructor take `n_classes` or `output_shape`"
         )
     if not torch.isfinite(answers).all():
         raise DataError(f"{name} answers with what is not finite before it is trained; look at its forward method")
@@ -117,29 +120,32 @@ def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Mo
 
 
 def _asked(network: nn.Module, dataset: Dataset, name: str, n_samples: int = 2) -> Any:
-    inputs = torch.from_numpy(np.resize(dataset.train.inputs[:2], (2, *dataset.input_shape))[:n_samples].copy())
+    some = {key: np.resize(array[:2], (2, *array.shape[1:]))[:n_samples] for key, array in dataset.train.inputs.items()}
+    inputs = tensors_of(some)
     try:
         with torch.no_grad():
-            return network(inputs)
+            return ask(network, inputs)
     except EdgesimError:
         raise
     except FOREIGN as error:
         first = str(error).strip().split("\n", maxsplit=1)[0]
         raise DataError(
-            f"{name} does not take {n_samples} samples of shape {dataset.input_shape}, {inputs.dtype}: {type(error).__name__}: {first}"
+            f"{name} does not take {n_samples} samples with {show_inputs(dataset.inputs)}: {type(error).__name__}: {first}"
         ) from error
 
 
-def _n_filters(network: nn.Module, dataset: Dataset, layer: str, name: str) -> int:
+def _n_filters(network: nn.Module, dataset: Dataset, layer: str | None, name: str) -> int:
+    if layer is None:
+        raise DataError(
+            f"{name} names no layer whose units are its filters; name one (type: import takes `filters`), or take a strategy that needs "
+            "none (single, modnn, ensemble)"
+        )
     try:
         part = up_to(network, layer)
+        outputs = _asked(part, dataset, name)
+        axis = unit_axis(part, layer, outputs)
+        return int(outputs.shape[axis])
     except DataError as error:
-        raise DataError(f"{name}: {error}; say in `filters` which one is the last convolution") from error
-    maps = _asked(part, dataset, name)
-    if not isinstance(maps, torch.Tensor) or maps.ndim != 4:
-        form = f"tensors of shape {tuple(maps.shape[1:])}" if isinstance(maps, torch.Tensor) else type(maps).__name__
         raise DataError(
-            f"{name}: layer {layer!r} gives {form}; filters are the channels of a convolution's output: name one in `filters`, or take "
-            "a strategy that needs none (single, modnn, ensemble)"
-        )
-    return int(maps.shape[1])
+            f"{name}: {error}; or take a strategy that needs no filters (single, modnn, ensemble)"
+        ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import fx, nn
 
@@ -29,7 +29,10 @@ from edgesim.nn.readers import (
     uncut_layer,
 )
 from edgesim.nn.rewrite import let_readers_follow, modules_for_functions
-from edgesim.nn.trace import byte_of, is_in_place, is_view, layer_name, live_byte, shape_of, trace
+from edgesim.nn.trace import byte_of, entries, is_in_place, is_view, layer_name, live_byte, shape_of, trace
+
+if TYPE_CHECKING:
+    from edgesim.domain.samples import Inputs
 
 Execution = Literal["mapreduce", "halo"]
 """Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
@@ -172,7 +175,7 @@ class StagedNetwork:
     graph : the traced network; shares its weights. No node writes over a tensor that another reads later.
     stages : what can be cut.
     segments : one more than stages.
-    input_name, output_name : the nodes of the sample and of the logits.
+    input_names, output_name : the nodes of the inputs and of the answer.
     input_byte, output_byte : their sizes for one sample.
     uncut : convolutions and matrix products that cannot be cut, in words.
     """
@@ -180,7 +183,7 @@ class StagedNetwork:
     graph: fx.GraphModule
     stages: tuple[Stage, ...]
     segments: tuple[Segment, ...]
-    input_name: str
+    input_names: tuple[str, ...]
     output_name: str
     input_byte: int
     output_byte: int
@@ -189,7 +192,7 @@ class StagedNetwork:
 
 def staged(
     network: nn.Module,
-    input_shape: tuple[int, ...],
+    inputs: Inputs | tuple[int, ...],
     execution: Execution = "mapreduce",
     form: Form = "strips",
     *,
@@ -205,7 +208,7 @@ def staged(
     Parameters
     ----------
     network : in evaluation mode.
-    input_shape : of a sample, without the batch axis.
+    inputs : the tensors of one sample; see `edgesim.nn.trace.trace`.
     execution, form : what stages are, and along which axes they are cut.
     has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
 
@@ -214,7 +217,7 @@ def staged(
     DataError
         When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
     """
-    graph = trace(network, input_shape)
+    graph = trace(network, inputs)
     modules_for_functions(graph)
     let_readers_follow(graph)
     nodes = list(graph.graph.nodes)
@@ -228,10 +231,17 @@ def staged(
         for cut_nodes, group in groups
     ]
     stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
-    entry = next(node for node in nodes if node.op == "placeholder")
+    entered = entries(graph)
     uncut = tuple(text for _, group in groups for node in group if (text := uncut_layer(graph, node)))
     return StagedNetwork(
-        graph, stages, tuple(segments), entry.name, answer.name, byte_of(entry), byte_of(answer), uncut
+        graph,
+        stages,
+        tuple(segments),
+        tuple(node.name for node in entered),
+        answer.name,
+        sum(map(byte_of, entered)),
+        byte_of(answer),
+        uncut,
     )
 
 

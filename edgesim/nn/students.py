@@ -88,16 +88,17 @@ def _fit_joint(
     wanted = [list(partition.parts[part]) for part in ensemble.part_of]
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        inputs, labels, answers, activities = lessons.batch(indices, epoch)
-        features = parallel(inputs)
+        lesson = lessons.batch(indices, epoch)
+        features = parallel(lesson.inputs)
         arrived = None
         if options.survival < 1:
             arrived = (torch.rand(len(features), generator=draws) < options.survival).tolist()
-        logits = ensemble.head(ensemble.merge(features, arrived))
+        answers = ensemble.answers(features, arrived)
         transfer = transfer_loss(
-            features, [activities[:, part] for part in wanted], is_per_part=options.normalised_over == "part"
+            features, [lesson.activities[:, part] for part in wanted], is_per_part=options.normalised_over == "part"
         )
-        return imitation_loss(logits, answers, labels, options.temperature, options.alpha) + options.beta * transfer
+        imitation = imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
+        return imitation + options.beta * transfer
 
     with closing(ParallelFeatures(ensemble.students, school.n_at_once)) as parallel:
         return school.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)

@@ -11,10 +11,13 @@ from torch import fx, nn
 from torch.fx.proxy import TraceError
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgesim.domain.samples import inputs_of
 from edgesim.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edgesim.domain.samples import Inputs
 
 VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 """Modules that neither compute nor copy when a network is evaluated."""
@@ -59,7 +62,7 @@ class _Recorder(fx.Interpreter):
         return result
 
 
-def trace(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
+def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModule:
     """Return the graph of a network as it is evaluated, with the tensors of one sample.
 
     Nothing is computed: shapes come from a copy of the network on torch's meta device. Every node's ``meta`` holds
@@ -68,8 +71,8 @@ def trace(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
 
     Parameters
     ----------
-    network : maps (n, *input_shape) to logits; its parameters are shared with the result, not copied.
-    input_shape : shape of a sample, without the batch axis.
+    network : maps inputs of shape (n, *shape) to answers; its parameters are shared with the result, not copied.
+    inputs : the tensors of one sample; a plain shape stands for one float32 tensor.
 
     Raises
     ------
@@ -89,26 +92,56 @@ def trace(network: nn.Module, input_shape: tuple[int, ...]) -> fx.GraphModule:
         ) from error
     for node in graph.nodes:
         node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
-    inputs = [node for node in graph.nodes if node.op == "placeholder" and not node.args]
-    if len(inputs) != 1:
-        raise DataError(f"{type(network).__name__}.forward takes {len(inputs)} inputs; a network must take one tensor")
+    specs = inputs_of(inputs)
+    given = list(_given(graph, specs, type(network).__name__))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         recorder = _Recorder(blueprint, graph, counter)
         try:
-            recorder.run(torch.empty((1, *input_shape), device="meta"), enable_io_processing=False)
+            recorder.run(*given, enable_io_processing=False)
         except _FORWARD_ERRORS as error:
             node = recorder.current
             where = f"at {str(node.target)!r} ({node.op})" if node is not None else "at its input"
             raise DataError(
-                f"{type(network).__name__} does not take an input of shape {tuple(input_shape)}: {where}: "
+                f"{type(network).__name__} does not take {show_inputs(specs)}: {where}: "
                 f"{_first_line(error)}; give the network a data set of the shape it was built for"
             ) from error
     return fx.GraphModule(network, graph)
 
 
+def _given(graph: fx.Graph, specs: Inputs, name: str) -> Iterator[Any]:
+    """Yield what a network is called with: tensors without data, and the defaults of its other parameters."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    wanted = [str(node.target) for node in placeholders if not node.args]
+    of = {wanted[0]: next(iter(specs.values()))} if len(wanted) == len(specs) == 1 else specs
+    if sorted(wanted) != sorted(of):
+        raise DataError(
+            f"{name}.forward takes {len(wanted)} inputs ({', '.join(wanted) or 'none'}), but the data set gives "
+            f"{len(specs)} ({', '.join(specs)}); a network takes one tensor, or several by the names that the data set gives them"
+        )
+    for node in placeholders:
+        spec = of.get(str(node.target))
+        if spec is None:
+            yield node.args[0]
+        else:
+            yield torch.empty((1, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
+
+
+def show_inputs(specs: Inputs) -> str:
+    """Return inputs in words."""
+    if len(specs) == 1:
+        (spec,) = specs.values()
+        return f"an input of shape {tuple(spec.shape)}" + ("" if spec.dtype == "float32" else f" and type {spec.dtype}")
+    return "inputs of shape " + ", ".join(f"{name} {tuple(spec.shape)} {spec.dtype}" for name, spec in specs.items())
+
+
 def submodule(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """Return the module that a node calls, or None when it calls a function or method."""
     return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def entries(graph: fx.GraphModule) -> list[fx.Node]:
+    """Return the nodes that stand for the inputs of a network; parameters of its forward method that have a default are none."""
+    return [node for node in graph.graph.nodes if node.op == "placeholder" and not node.args]
 
 
 def layer_name(node: fx.Node) -> str:

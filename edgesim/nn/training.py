@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from edgesim.errors import FOREIGN, DataError, EdgesimError
 from edgesim.nn.cache import NetworkCache, fingerprint
 from edgesim.nn.cards import content_key, provenance
 from edgesim.nn.checkpoint import load_checkpoint, save_checkpoint
+from edgesim.nn.tensors import ask, tensors_of
 from edgesim.nn.views import Views
 from edgesim.rng import generator
+from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edgesim.domain.model import Dataset, Split
+    from edgesim.domain.samples import Dataset, Samples
+    from edgesim.domain.task import Score, Task
     from edgesim.domain.training import Training
     from edgesim.interfaces import ModelBuilder, Progress
 
@@ -40,12 +43,37 @@ class TrainedNetwork:
     ----------
     network : in evaluation mode.
     key : hash of everything that determined its weights.
-    metrics : ``validation_accuracy``, ``test_accuracy`` and ``epoch``, the one that was selected, from 1.
+    metrics : the main score of the task on two splits, e.g. ``validation_accuracy`` and ``test_accuracy``, and ``epoch``, the one
+        that was selected, from 1.
     """
 
     network: nn.Module
     key: str
     metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How good a network is behind an epoch.
+
+    Parameters
+    ----------
+    score : the main one of the task.
+    value : of it, NaN where it is not defined.
+    loss : of the task.
+    """
+
+    score: Score
+    value: float
+    loss: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """What epochs are selected by: the worth of the score, among equal ones minus the loss; larger is better."""
+        return (-math.inf if math.isnan(self.value) else self.score.worth(self.value)), -self.loss
+
+    def __str__(self) -> str:
+        return f"validation {self.score.name} {self.value:.3f}"
 
 
 @contextmanager
@@ -74,33 +102,33 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
         torch.set_num_threads(n_threads)
 
 
-def forward(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a network's output for many samples: in batches, in evaluation mode, without gradients, on one thread.
+def forward(network: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return a network's answers to many samples: in batches, in evaluation mode, without gradients, on one thread.
 
     Parameters
     ----------
     network : left in evaluation mode.
-    inputs : shape (n, channels, height, width).
+    inputs : named arrays whose first axis counts the samples.
     """
     network.eval()
+    tensors = tensors_of(inputs)
+    n_samples = len(next(iter(tensors.values())))
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            batches = torch.from_numpy(np.ascontiguousarray(inputs)).split(EVALUATION_BATCH)  # type: ignore[no-untyped-call]
-            return torch.cat([network(batch) for batch in batches]).numpy()
+            starts = range(0, max(1, n_samples), EVALUATION_BATCH)
+            batches = [
+                {name: all_[first : first + EVALUATION_BATCH] for name, all_ in tensors.items()} for first in starts
+            ]
+            return torch.cat([ask(network, batch) for batch in batches]).numpy()
     finally:
         torch.set_num_threads(n_threads)
 
 
-def logits(network: nn.Module, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a classifier's logits, shape (n, classes); see `forward`."""
-    return forward(network, inputs)
-
-
-def accuracy(answers: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Return the share of samples whose largest logit is at the right class."""
-    return float(np.mean(answers.argmax(axis=1) == labels))
+def scored(network: nn.Module, samples: Samples, task: Task) -> float:
+    """Return the main score of a network on some samples."""
+    return task.scores[0].of(forward(network, samples.inputs), samples.targets)
 
 
 def fit(
@@ -109,7 +137,7 @@ def fit(
     training: Training,
     *,
     n_samples: int,
-    score: Callable[[], tuple[float, float]],
+    validate: Callable[[], Reached],
     draws: torch.Generator,
     label: str,
     progress: Progress,
@@ -123,7 +151,7 @@ def fit(
     batch_loss : indices of samples of a batch, and the epoch from 1 -> loss, with gradients.
     training : options.
     n_samples : samples in the training split.
-    score : how good the network is on samples that it is not trained on, larger is better; see `validation_score`.
+    validate : tells how good the network is on samples that it is not trained on; see `validated`.
     draws : shuffles the samples.
     label : what the progress bar says.
     progress : one unit per epoch.
@@ -153,12 +181,13 @@ def fit(
             mean_loss = total / n_samples
             if not math.isfinite(mean_loss):
                 raise DataError(f"{label}: the loss became {mean_loss} in epoch {run.epoch}; {_REMEDY}")
-            reached = run.keep_best(score())
-            if not all(math.isfinite(value) for value in reached):
+            reached = validate()
+            run.keep_best(reached)
+            if not math.isfinite(reached.loss):
                 raise DataError(f"{label}: behind epoch {run.epoch} its answers are not finite any more; {_REMEDY}")
             if checkpoint is not None:
                 run.save(checkpoint)
-            task.advance(1, f"loss {mean_loss:.4f}, validation accuracy {reached[0]:.3f}")
+            task.advance(1, f"loss {mean_loss:.4f}, {reached}")
     network.load_state_dict(run.best_state)
     network.eval()
     return run.best_epoch
@@ -193,7 +222,7 @@ class _Run:
         self.optimizer = _optimizer(network, training)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=training.epochs * n_batches)
         self.epoch = 0
-        self.best = (-1.0, -math.inf)
+        self.best = (-math.inf, -math.inf)
         self.best_epoch = 0
         self.best_state = _copied(network.state_dict())
 
@@ -203,11 +232,10 @@ class _Run:
         self.optimizer.step()
         self.schedule.step()
 
-    def keep_best(self, score: tuple[float, float]) -> tuple[float, float]:
-        if score > self.best:
-            self.best, self.best_epoch = score, self.epoch
+    def keep_best(self, reached: Reached) -> None:
+        if reached.rank > self.best:
+            self.best, self.best_epoch = reached.rank, self.epoch
             self.best_state = _copied(self.network.state_dict())
-        return score
 
     def save(self, path: Path) -> None:
         state = {
@@ -244,7 +272,7 @@ def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def train_teacher(
     builder: ModelBuilder, dataset: Dataset, training: Training, *, seed: int, progress: Progress, cache: NetworkCache
 ) -> TrainedNetwork:
-    """Return the teacher, trained with cross-entropy on the training split, or taken from the cache.
+    """Return the teacher, trained by the loss of its task on the training split, or taken from the cache.
 
     Parameters
     ----------
@@ -259,27 +287,28 @@ def train_teacher(
         "teacher",
         dataset=fingerprint(dataset),
         model=builder,
-        n_classes=dataset.n_classes,
+        **task_determinants(dataset.task),
         training=training,
         seed=seed,
     )
     key = content_key(determinants)
     with reproducible(seed, "teacher") as draws:
-        network = builder.build(dataset.input_shape, dataset.n_classes)
+        network = builder.build(dataset.inputs, dataset.task.output)
         found = cache.restore(key, network)
         if found is not None:
             return TrainedNetwork(network.eval(), key, found)
-        views, labels = Views(dataset.train.inputs, training, seed), torch.from_numpy(dataset.train.labels)
+        views, targets = Views(dataset, training, seed), torch.from_numpy(dataset.train.targets)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            return nn.functional.cross_entropy(network(views.batch(indices, views.of_epoch(epoch))), labels[indices])
+            answers = ask(network, views.batch(indices, views.of_epoch(epoch)))
+            return dataset.task.loss(answers, targets[indices])
 
         epoch = fit(
             network,
             batch_loss,
             training,
-            n_samples=len(labels),
-            score=lambda: validation_score(network, dataset.validation),
+            n_samples=len(targets),
+            validate=lambda: validated(network, dataset),
             draws=draws,
             label=f"teacher on {dataset.name}",
             progress=progress,
@@ -290,11 +319,17 @@ def train_teacher(
     return TrainedNetwork(network, key, metrics)
 
 
+def task_determinants(task: Task) -> dict[str, object]:
+    """Return what of a task determines weights; of classification the number of classes, as when the first networks were published."""
+    return {"n_classes": task.classes} if isinstance(task, Classification) else {"task": task}
+
+
 def measured(network: nn.Module, dataset: Dataset, epoch: int) -> dict[str, float]:
     """Return the metrics of a trained network; see `TrainedNetwork`."""
+    name = dataset.task.scores[0].name
     return {
-        "validation_accuracy": accuracy(logits(network, dataset.validation.inputs), dataset.validation.labels),
-        "test_accuracy": accuracy(logits(network, dataset.test.inputs), dataset.test.labels),
+        f"validation_{name}": scored(network, dataset.validation, dataset.task),
+        f"test_{name}": scored(network, dataset.test, dataset.task),
         "epoch": epoch,
     }
 
@@ -323,8 +358,9 @@ def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
     )
 
 
-def validation_score(network: nn.Module, split: Split) -> tuple[float, float]:
-    """Return (accuracy, minus cross-entropy) on a split: larger is better, among equal accuracies the lower cross-entropy."""
-    answers = logits(network, split.inputs)
-    loss = nn.functional.cross_entropy(torch.from_numpy(answers), torch.from_numpy(split.labels))
-    return accuracy(answers, split.labels), -float(loss)
+def validated(network: nn.Module, dataset: Dataset) -> Reached:
+    """Return how good a network is on the validation split."""
+    split, task = dataset.validation, dataset.task
+    answers = forward(network, split.inputs)
+    loss = task.loss(torch.from_numpy(answers), torch.from_numpy(split.targets))
+    return Reached(task.scores[0], task.scores[0].of(answers, split.targets), float(loss))

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge
 
-from edgesim.domain.model import Dataset, Split
+from edgesim.domain.samples import Dataset, Samples
 from edgesim.errors import DataError
+from edgesim.nn.shapes import image, vector
+from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
     import torch
 
+    from edgesim.domain.samples import Inputs
+    from edgesim.domain.task import TensorSpec
     from edgesim.interfaces import ModelBuilder
     from edgesim.nn.training import TrainedNetwork
 
@@ -39,8 +43,8 @@ class ShapeOnly:
         """Return three empty splits."""
         import numpy as np
 
-        split = Split(np.empty((0, *self.input), np.float32), np.empty(0, np.int64))
-        return Dataset("shape-only", split, split, split, self.classes, "none", "none")
+        split = Samples({"images": np.empty((0, *self.input), np.float32)}, np.empty(0, np.int64))
+        return Dataset("shape-only", split, split, split, Classification(self.classes), "none", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class VGG16:
     K. Simonyan, A. Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, arXiv 1409.1556.
     """
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator.
 
         Raises
@@ -66,13 +70,14 @@ class VGG16:
         """
         from edgesim.nn.networks import vgg16
 
-        if min(input_shape[1:]) < 32:
+        shape = image("vgg16", inputs)
+        if min(shape[1:]) < 32:
             raise DataError(
-                f"vgg16 halves the image five times; {input_shape[1]}x{input_shape[2]} pixels are too few; use model 'vgg'"
+                f"vgg16 halves the image five times; {shape[1]}x{shape[2]} pixels are too few; use model 'vgg'"
             )
-        return vgg16(input_shape, n_classes)
+        return vgg16(shape, vector("vgg16", output))
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str:
         """Return the name of the last ReLU of the convolutions."""
         return "relu5_3"
 
@@ -84,5 +89,5 @@ def untrained(builder: ModelBuilder, dataset: Dataset) -> TrainedNetwork:
     from edgesim.nn.training import TrainedNetwork
 
     with torch.device("meta"):
-        network = builder.build(dataset.input_shape, dataset.n_classes)
+        network = builder.build(dataset.inputs, dataset.task.output)
     return TrainedNetwork(network.eval(), "untrained", {})

@@ -1,82 +1,88 @@
-"""Variants of training samples, one per epoch: mirrored and shifted."""
+"""Variants of training samples, one per epoch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
+from edgesim.errors import DataError
+from edgesim.nn.tensors import tensors_of
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
+    from edgesim.domain.samples import Augmentation, Dataset
     from edgesim.domain.training import Training
 
 
 class Views:
     """The training samples as each epoch sees them.
 
-    View v of a sample is always the same, whatever was asked before: its mirroring and shift are drawn for all samples
-    at once from a stream of their own. Without augmentation there is one view, the samples themselves.
+    View v of a sample is always the same, whatever was asked before: what varies is drawn for all samples at once from a stream of
+    its own. Without augmentation there is one view, the samples themselves.
 
     Parameters
     ----------
-    inputs : samples, shape (n, channels, height, width).
+    dataset : its training split is viewed; it says which augmentations there are.
     training : `augmentation` and `views` count.
     seed : of the draws.
+
+    Raises
+    ------
+    DataError
+        When the data set has no such augmentation.
     """
 
-    def __init__(self, inputs: NDArray[np.float32], training: Training, seed: int) -> None:
-        self._inputs = torch.from_numpy(np.ascontiguousarray(inputs))
-        self._augmentation = training.augmentation
+    def __init__(self, dataset: Dataset, training: Training, seed: int) -> None:
+        self._tensors = tensors_of(dataset.train.inputs)
+        self._specs = dataset.inputs
+        self._n = len(dataset.train)
+        self._augmentation = augmentation_of(dataset, training)
         self._seed = seed
-        self.n_views = 1 if training.augmentation == "none" else training.views
-        self._drawn: tuple[int, torch.Tensor, torch.Tensor] | None = None
+        self.n_views = 1 if self._augmentation is None else training.views
+        self._drawn: tuple[int, tuple[torch.Tensor, ...]] | None = None
 
     def __len__(self) -> int:
-        return len(self._inputs)
+        return self._n
 
     def of_epoch(self, epoch: int) -> int:
         """Return the view that an epoch, counted from 1, sees."""
         return (epoch - 1) % self.n_views
 
-    def batch(self, indices: torch.Tensor, view: int) -> torch.Tensor:
+    def batch(self, indices: torch.Tensor, view: int) -> Mapping[str, torch.Tensor]:
         """Return some samples in a view."""
-        samples = self._inputs[indices]
-        if self._augmentation == "none":
+        samples = {name: tensor[indices] for name, tensor in self._tensors.items()}
+        if self._augmentation is None:
             return samples
-        rows, columns = (table[indices] for table in self._tables(view))
-        height, width = samples.shape[2:]
-        # one row and column of zeros behind the image stand for all pixels from outside
-        padded = torch.nn.functional.pad(samples, (0, 1, 0, 1))
-        which = torch.arange(len(samples))[:, None, None]
-        moved = padded.permute(0, 2, 3, 1)[which, rows[:, :height, None], columns[:, None, :width]]
-        return moved.permute(0, 3, 1, 2).contiguous()
+        return self._augmentation.apply(samples, tuple(drawn[indices] for drawn in self._draws(view)))
 
-    def whole(self, view: int, batch_size: int) -> torch.Tensor:
+    def whole(self, view: int, batch_size: int) -> Mapping[str, torch.Tensor]:
         """Return all samples in a view, made in batches."""
-        if self._augmentation == "none":
-            return self._inputs
-        return torch.cat([self.batch(indices, view) for indices in torch.split(torch.arange(len(self)), batch_size)])
+        if self._augmentation is None:
+            return self._tensors
+        batches = [self.batch(indices, view) for indices in torch.split(torch.arange(len(self)), batch_size)]
+        return {name: torch.cat([batch[name] for batch in batches]) for name in self._tensors}
 
-    def _tables(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return for each sample which source row stands at each row, and likewise for columns; the size means a zero."""
-        if self._drawn is None or self._drawn[0] != view:
-            draws = generator(self._seed, "views", view)
-            n, _, height, width = self._inputs.shape
-            shifts = [draws.integers(-(size // 8), size // 8 + 1, size=n) for size in (height, width)]
-            is_mirrored = draws.random(n) < 0.5
-            if "shift" not in self._augmentation:
-                shifts = [np.zeros_like(shift) for shift in shifts]
-            if "flip" not in self._augmentation:
-                is_mirrored = np.zeros_like(is_mirrored)
-            rows, columns = (
-                np.arange(size) - shift[:, None] for size, shift in zip((height, width), shifts, strict=True)
-            )
-            rows[(rows < 0) | (rows >= height)] = height
-            columns[(columns < 0) | (columns >= width)] = width
-            columns[is_mirrored] = columns[is_mirrored, ::-1]
-            self._drawn = view, torch.from_numpy(rows), torch.from_numpy(columns)
-        return self._drawn[1], self._drawn[2]
+    def _draws(self, view: int) -> tuple[torch.Tensor, ...]:
+        if self._augmentation is not None and (self._drawn is None or self._drawn[0] != view):
+            rng = generator(self._seed, "views", view)
+            self._drawn = view, self._augmentation.draw(self._specs, self._n, rng)
+        return () if self._drawn is None else self._drawn[1]
+
+
+def augmentation_of(dataset: Dataset, training: Training) -> Augmentation | None:
+    """Return how samples vary, None when they do not.
+
+    Raises
+    ------
+    DataError
+        When the data set has no such augmentation.
+    """
+    if training.augmentation == "none":
+        return None
+    if training.augmentation not in dataset.augmentations:
+        known = ", ".join(["none", *dataset.augmentations])
+        raise DataError(f"data set {dataset.name} has no augmentation {training.augmentation!r}; it has {known}")
+    return dataset.augmentations[training.augmentation]

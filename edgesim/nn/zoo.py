@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Len, Lt
 
 from edgesim.errors import FOREIGN, DataError, ScenarioError
+from edgesim.nn.shapes import image, one_float, vector
 
 if TYPE_CHECKING:
     import torch
+
+    from edgesim.domain.samples import Inputs
+    from edgesim.domain.task import TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class SmallCNN:
                 f"choose 0 to {len(self.channels)}"
             )
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator.
 
         Raises
@@ -51,12 +55,12 @@ class SmallCNN:
         """
         from edgesim.nn.modules import small_cnn
 
-        channels, height, width = input_shape
+        channels, height, width = image("small-cnn", inputs)
         if self.pool_after and min(height, width) < 2:
             raise DataError(f"an image of {height}x{width} pixels cannot be pooled; set pool_after: 0")
-        return small_cnn(channels, self.channels, self.pool_after, n_classes)
+        return small_cnn(channels, self.channels, self.pool_after, vector("small-cnn", output))
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str:
         """Return the name of the last ReLU: filters are read behind normalisation and ReLU, where activity is never negative."""
         return f"relu{len(self.channels)}"
 
@@ -84,13 +88,14 @@ class StridedCNN:
                 f"strided-cnn has {len(self.channels)} channels but {len(self.strides)} strides; give one for each convolution"
             )
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator."""
         from edgesim.nn.networks import strided_cnn
 
-        return strided_cnn(input_shape[0], self.channels, self.strides, n_classes)
+        channels, _, _ = image("strided-cnn", inputs)
+        return strided_cnn(channels, self.channels, self.strides, vector("strided-cnn", output))
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str:
         """Return the name of the last ReLU, as in ``small-cnn``."""
         return f"relu{len(self.channels)}"
 
@@ -122,13 +127,14 @@ class WideResNet:
             nearest = 4 + 6 * max(1, round((self.depth - 4) / 6))
             raise ScenarioError(f"the depth of a WideResNet is 6n + 4, not {self.depth}; nearest is {nearest}")
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator."""
         from edgesim.nn.networks import wide_resnet
 
-        return wide_resnet(input_shape[0], self.depth, self.width, self.dropout, n_classes)
+        channels, _, _ = image("wrn", inputs)
+        return wide_resnet(channels, self.depth, self.width, self.dropout, vector("wrn", output))
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str:
         """Return the name of the last ReLU, behind the last block and its normalisation."""
         return "relu"
 
@@ -152,29 +158,63 @@ class VGG:
     depth: Literal[11, 13, 16, 19] = 11
     width: Annotated[int, Ge(1)] = 64
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator."""
         from edgesim.nn.networks import vgg
 
-        return vgg(input_shape[0], min(input_shape[1:]), self.depth, self.width, n_classes)
+        channels, height, width = image("vgg", inputs)
+        return vgg(channels, min(height, width), self.depth, self.width, vector("vgg", output))
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str:
         """Return the name of the last ReLU."""
         return f"relu{self.depth - 3}"
+
+
+@dataclass(frozen=True, slots=True)
+class MLP:
+    """Multi-layer perceptron for tables and other vectors: linear layers with ReLU between them.
+
+    The layers are called ``linear1``, ``relu1``, ..., ``classifier`` and run one after the other; all linear layers have a bias.
+
+    Parameters
+    ----------
+    hidden : units of the hidden layers, in order; those of the last are the filters that student networks divide.
+    dropout : share of the activations behind each ReLU that is dropped in training.
+
+    References
+    ----------
+    D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, Nature 323, 1986.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (64, 32)
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
+
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
+        """Return the untrained network, whose weights are drawn from torch's global generator."""
+        from edgesim.nn.networks import mlp
+
+        (n_inputs,) = one_float("mlp", inputs, ("features",))
+        return mlp(n_inputs, self.hidden, self.dropout, vector("mlp", output))
+
+    def filter_layer(self) -> str:
+        """Return the name of the last ReLU."""
+        return f"relu{len(self.hidden)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """A `torch.nn.Module` of your own, by import path.
 
-    The class is made with the options; where it has parameters called ``input_shape`` (channels, height, width) or
-    ``n_classes``, these are passed too. It is looked up where Python finds modules, and in the working directory.
+    The class is made with the options; where it has parameters called ``input_shape`` (of the only input, without the batch axis),
+    ``inputs`` (shapes by name), ``n_classes`` (numbers of an answer that is a vector) or ``output_shape``, these are passed too. Its
+    forward method takes one input whatever its name, several by the names that the data set gives them. It is looked up where Python finds modules, and in the working directory.
 
     Parameters
     ----------
     target : ``"package.module:Class"``, a subclass of `torch.nn.Module`; nothing else is called.
-    filters : name of the submodule whose output channels are the filters that student networks divide: its last convolution,
-        or the ReLU behind it. What a convolution says is read behind the activation that follows it.
+    filters : name of the submodule whose units are the filters that student networks divide: its last convolution or hidden linear
+        layer, or the ReLU behind it. What a convolution says is read behind the activation that follows it. Only strategies with
+        student networks need it.
     options : keyword arguments of the target.
 
     Notes
@@ -183,10 +223,10 @@ class Imported:
     """
 
     target: str
-    filters: str
+    filters: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> torch.nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network.
 
         Raises
@@ -196,7 +236,12 @@ class Imported:
         """
         make = self._made_by()
         wanted = inspect.signature(make).parameters
-        given = {"input_shape": input_shape, "n_classes": n_classes}
+        shapes = {name: tuple(spec.shape) for name, spec in inputs.items()}
+        given: dict[str, Any] = {"inputs": shapes, "output_shape": tuple(output.shape)}
+        if len(shapes) == 1:
+            (given["input_shape"],) = shapes.values()
+        if len(output.shape) == 1:
+            (given["n_classes"],) = output.shape
         try:
             return make(**self.options, **{name: value for name, value in given.items() if name in wanted})
         except TypeError as error:
@@ -204,7 +249,7 @@ class Imported:
         except FOREIGN as error:
             raise DataError(f"model {self.target!r} fails while it is made: {type(error).__name__}: {error}") from error
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str | None:
         """Return the name that the user gave."""
         return self.filters
 

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 from edgesim.domain.partition import Denominator
 from edgesim.domain.topology import DeviceGlob, DeviceId
 from edgesim.domain.training import Distillation, Training
+from edgesim.errors import PlanError
 from edgesim.interfaces import FilterGraph, ModelBuilder, Partitioner
 from edgesim.nn.filters import ActivationHubs
 from edgesim.nn.partition import Louvain
@@ -106,7 +107,7 @@ def deploy_students(
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
-    counted = [workload_of(network, context.dataset.input_shape) for network in ensemble.students]
+    counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
     head = workload_of(ensemble.head, (ensemble.head.in_features,))
     placed = [(device_id, counted[index]) for device_id, index in zip(device_ids, network_of, strict=True)]
     copies = tuple(tuple(range(first, options.students, replication.n_parts)) for first in range(replication.n_parts))
@@ -123,20 +124,35 @@ def deploy_students(
         "students": _students(ensemble, placed, network_of),
         **_partition_facts(partition, options.graph.affinity(activities), activities),
         **teacher_facts(context),
-        "validation_accuracy": trained.metrics["validation_accuracy"],
-        "test_accuracy": trained.metrics["test_accuracy"],
+        **{name: value for name, value in trained.metrics.items() if name != "epoch"},
         "networks_key": trained.key,
     }
     return StudentDeployment(
         plan=plan,
         contributions=given[list(network_of)],
-        bias=ensemble.head.bias.detach().numpy(),
+        bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
         part_of=tuple(ensemble.part_of[index] for index in network_of),
         needs=needs,
         required=tuple(sorted(plan.all_delivered.difference(*needs))),
         facts=facts,
         denominator=replication.denominator,
     )
+
+
+def filter_layer(context: DeploymentContext) -> str:
+    """Return the layer whose units the students divide.
+
+    Raises
+    ------
+    PlanError
+        When the network has none.
+    """
+    if context.filter_layer is None:
+        raise PlanError(
+            "its students divide the filters of a layer of the network, but the model names none; name one (type: import takes "
+            "`filters`), or use ensemble, whose students answer the whole question"
+        )
+    return context.filter_layer
 
 
 def divide(
@@ -146,7 +162,7 @@ def divide(
     from edgesim.nn.activations import filter_activities
     from edgesim.rng import generator
 
-    activities = filter_activities(context.network, context.last_conv, context.dataset.validation.inputs)
+    activities = filter_activities(context.network, filter_layer(context), context.dataset.validation.inputs)
     rng = generator(context.seed, "partition")
     affinity = options.graph.affinity(activities)
     return options.partitioner.partition(affinity, n_parts, rng, activities), activities
@@ -162,7 +178,7 @@ def _train(
 
     school = School(
         builder=options.student,
-        teacher=Teacher(context.network, context.network_key, context.last_conv),
+        teacher=Teacher(context.network, context.network_key, context.filter_layer),
         dataset=context.dataset,
         distillation=options.distillation(),
         training=options.training,

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Small networks that each answer the whole question; the logits of those that arrive are averaged.
+    """Small networks that each answer the whole question; the answers of those that arrive are averaged.
 
     The control for all methods that divide knowledge: as many students of the same architecture, none of which is needed. They are
     trained one by one, with the teacher's answers and the labels (alpha 0: labels alone), and differ in initialisation and
-    order of samples. Each device sends 4 byte per class to the merger.
+    order of samples. Each device sends 4 byte per number of its answer to the merger; in a classification these are the logits of the classes.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ class Ensemble:
         from edgesim.nn.independent import train_whole_students
         from edgesim.nn.lessons import Teacher
         from edgesim.nn.school import School
-        from edgesim.nn.training import accuracy, logits
+        from edgesim.nn.training import forward
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_students(context, self.devices, self.students, merger_id)
         dataset = context.dataset
         school = School(
             builder=self.student,
-            teacher=Teacher(context.network, context.network_key, context.last_conv),
+            teacher=Teacher(context.network, context.network_key, context.filter_layer),
             dataset=dataset,
             distillation=Distillation(self.temperature, self.alpha),
             training=self.training,
@@ -112,26 +112,29 @@ class Ensemble:
         members = train_whole_students(school, n_students=self.students)
         networks = [network for network, _, _ in members]
         placed = [
-            (device_id, workload_of(network, dataset.input_shape))
+            (device_id, workload_of(network, dataset.inputs))
             for device_id, network in zip(device_ids, networks, strict=True)
         ]
-        plan, needs = student_plan(context, placed, merger_id, _mean(self.students, dataset.n_classes), self.deadline_s)
-        answers = np.stack([logits(network, dataset.test.inputs) for network in networks])
-        chosen_on = [logits(network, dataset.validation.inputs) for network in networks]
+        plan, needs = student_plan(
+            context, placed, merger_id, _mean(self.students, dataset.task.output.size), self.deadline_s
+        )
+        answers = np.stack([forward(network, dataset.test.inputs) for network in networks])
+        chosen_on = np.mean([forward(network, dataset.validation.inputs) for network in networks], axis=0)
+        score = dataset.task.scores[0]
         facts = {
             "students": [
                 {**student_facts(device_id, network, cost), "test_accuracy": metrics["test_accuracy"]}
                 for (device_id, cost), (network, _, metrics) in zip(placed, members, strict=True)
             ],
             **teacher_facts(context),
-            "validation_accuracy": accuracy(np.mean(chosen_on, axis=0), dataset.validation.labels),
-            "test_accuracy": accuracy(answers.mean(axis=0), dataset.test.labels),
+            f"validation_{score.name}": score.of(chosen_on, dataset.validation.targets),
+            f"test_{score.name}": score.of(answers.mean(axis=0), dataset.test.targets),
             "networks_keys": [key for _, key, _ in members],
         }
         return StudentDeployment(
             plan=plan,
             contributions=answers,
-            bias=np.zeros(dataset.n_classes, dtype=np.float32),
+            bias=np.zeros(dataset.task.output.shape, dtype=np.float32),
             part_of=(0,) * self.students,
             needs=needs,
             required=tuple(sorted(plan.all_delivered.difference(*needs))),
@@ -139,8 +142,8 @@ class Ensemble:
         )
 
 
-def _mean(n_students: int, n_classes: int) -> Workload:
-    """Count the mean of the logits: an addition per student and class, and a division per class."""
-    moved_byte = 4.0 * (n_students + 1) * n_classes
-    work = LayerWork("mean", "other", float((n_students + 1) * n_classes), moved_byte)
-    return Workload((work,), 0, 4 * (n_students + 1) * n_classes, 4 * n_classes)
+def _mean(n_students: int, n_numbers: int) -> Workload:
+    """Count the mean of the answers: an addition per student and number of an answer, and a division per number."""
+    moved_byte = 4.0 * (n_students + 1) * n_numbers
+    work = LayerWork("mean", "other", float((n_students + 1) * n_numbers), moved_byte)
+    return Workload((work,), 0, 4 * (n_students + 1) * n_numbers, 4 * n_numbers)

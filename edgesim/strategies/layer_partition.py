@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.arrived import Arrived
+    from edgesim.domain.samples import Samples
     from edgesim.nn.cut_network import CutNetwork, Damage
     from edgesim.nn.schedule import Schedule
     from edgesim.nn.sparse_split import EntryCounts
@@ -68,7 +69,7 @@ class LayerPartition:
     on_missing, execution, cut : as in the strategy.
     network : the network in stages; holds the weights.
     stages : how each stage is cut.
-    inputs : the test split, shape (n, channels, height, width).
+    samples : the test split.
     notes : what else a reader should know.
     uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
     """
@@ -81,14 +82,14 @@ class LayerPartition:
     cut: str
     network: StagedNetwork
     stages: tuple[CutStage, ...]
-    inputs: NDArray[np.float32]
+    samples: Samples
     notes: dict[str, Any] = field(default_factory=dict)
     uses_partial: bool = False
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split when exactly these transfers arrived, by running the cut network.
+        """Return the answers to the test split when exactly these transfers arrived, by running the cut network.
 
         A device that did not get the input of a stage computes nothing in it. What a lost transfer carries is zero where it
         would have been read, and nowhere else.
@@ -96,7 +97,7 @@ class LayerPartition:
         Raises
         ------
         PlanError
-            When the input did not reach the owner or the logits did not reach the sink; and with ``wait`` when any transfer
+            When the input did not reach the owner or the answer did not reach the sink; and with ``wait`` when any transfer
             is missing, since the owner then waits for ever.
         """
         return self.predict_partial(delivered, {})
@@ -158,8 +159,8 @@ class LayerPartition:
 
             schedules = [stage.schedule for stage in self.stages]
             shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
-            self._runner = CutNetwork(self.network, schedules, self.inputs, shares)
-        return self._runner.logits(damage)
+            self._runner = CutNetwork(self.network, schedules, self.samples, shares)
+        return self._runner.answers(damage)
 
     def describe(self) -> dict[str, Any]:
         """Return boxes by layer and device, the layers that the owner runs, traffic by kind and weights by device, in byte."""

@@ -20,6 +20,7 @@ from edgesim.units import Seconds
 if TYPE_CHECKING:
     import torch
 
+    from edgesim.domain.samples import Inputs
     from edgesim.domain.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
     from edgesim.nn.stages import Stage, StagedNetwork
@@ -147,22 +148,22 @@ class MoDNN:
         if self.owner_computes:
             device_ids = (self.owner, *device_ids)
         network = copy.deepcopy(context.network) if self.pruning else context.network
-        cut_up = self._staged(network, context.dataset.input_shape)
+        cut_up = self._staged(network, context.dataset.inputs)
         stages = tuple(self._cut_stage(context, cut_up, stage, device_ids) for stage in cut_up.stages)
         deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
         plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
         return LayerPartition(
             plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
-            context.dataset.test.inputs, self._notes(context, network), self.partial == "use",
+            context.dataset.test, self._notes(context, network), self.partial == "use",
         )  # fmt: skip
 
-    def _staged(self, network: torch.nn.Module, input_shape: tuple[int, ...]) -> StagedNetwork:
+    def _staged(self, network: torch.nn.Module, inputs: Inputs) -> StagedNetwork:
         """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
         from edgesim.nn.sparse_split import prune
         from edgesim.nn.stages import staged
 
         is_divided = bool(self.pruning) or self.linear != "outputs"
-        cut_up = staged(network, input_shape, self.execution, self.cut, has_bare_matrices=is_divided)
+        cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided)
         if cut_up.uncut and self.uncut == "refuse":
             raise PlanError(
                 f"modnn: cannot cut {', '.join(cut_up.uncut)}; set uncut: owner to leave that to the owner, or build the network "
@@ -201,11 +202,12 @@ class MoDNN:
         """Return what pruning does to the network: its accuracy on the validation split, before and after."""
         if not self.pruning or not len(context.dataset.validation):
             return {}
-        from edgesim.nn.training import accuracy, logits
+        from edgesim.nn.training import scored
 
-        split = context.dataset.validation
-        before, after = (accuracy(logits(one, split.inputs), split.labels) for one in (context.network, network))
-        return {"pruning": self.pruning, "validation_accuracy": {"as trained": before, "pruned": after}}
+        dataset = context.dataset
+        before, after = (scored(one, dataset.validation, dataset.task) for one in (context.network, network))
+        score = dataset.task.scores[0]
+        return {"pruning": self.pruning, f"validation_{score.name}": {"as trained": before, "pruned": after}}
 
 
 def stage_speeds(context: DeploymentContext, stage: Stage, device_ids: Sequence[str]) -> list[float]:

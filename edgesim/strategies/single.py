@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Single:
     """Run the whole network on one device.
 
-    The source sends the input to the device, if it is another one, and the device sends the logits to the sink. There is no
+    The source sends the input to the device, if it is another one, and the device sends the answer to the sink. There is no
     answer without both messages. This is what every distribution is compared with.
 
     Parameters
@@ -29,7 +29,7 @@ class Single:
 
     Formula
     -------
-    Traffic = input + 4 byte x classes, each only if it has a way to go. Latency = both messages + sum over layers
+    Traffic = input + answer (4 byte a number), each only if it has a way to go. Latency = both messages + sum over layers
     of (max(work / rate, bytes / memory bandwidth) + overhead).
 
     Validity
@@ -46,7 +46,7 @@ class Single:
     needs_training: ClassVar[bool] = False
 
     def deploy(self, context: DeploymentContext) -> Deployment:
-        """Return the deployment; its logits are computed here, once.
+        """Return the deployment; its answers are computed here, once.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Single:
         import numpy as np
 
         from edgesim.nn.cost import graph_work
-        from edgesim.nn.training import logits
+        from edgesim.nn.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
         graph = context.graph
@@ -71,9 +71,11 @@ class Single:
         last = answer_steps(context, inference, graph.layers[-1].output_byte)
         steps = (*first, inference, *last)
         plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
-        inputs = context.dataset.test.inputs
-        empty = np.empty((0, context.dataset.n_classes), np.float32)
-        return WholeNetwork(plan, device_id, logits(context.network, inputs) if len(inputs) else empty)
+        dataset = context.dataset
+        empty = np.empty((0, *dataset.task.output.shape), np.float32)
+        return WholeNetwork(
+            plan, device_id, forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,15 @@ class WholeNetwork:
     ----------
     plan : the steps of one inference.
     device_id : where it runs.
-    logits : its answer for the test split, shape (n, n_classes).
+    answers : to the test split, shape (n, *output).
     """
 
     plan: Plan
     device_id: str
-    logits: NDArray[np.float32]
+    answers: NDArray[np.float32]
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split.
+        """Return the answers to the test split.
 
         Raises
         ------
@@ -100,7 +102,7 @@ class WholeNetwork:
             When the input or the answer was lost: nothing can stand in for it, so there is no answer.
         """
         require_delivered(tuple(transfer.step_id for transfer in self.plan.transfers), delivered)
-        return self.logits
+        return self.answers
 
     def describe(self) -> dict[str, Any]:
         """Return the device and the bytes of its weights."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgesim.domain.samples import Inputs
     from edgesim.domain.topology import Topology
     from edgesim.interfaces import DeploymentContext
 
@@ -58,11 +59,11 @@ def matching_devices(topology: Topology, pattern: str, n_students: int) -> tuple
     return found
 
 
-def workload_of(network: nn.Module, input_shape: tuple[int, ...]) -> Workload:
+def workload_of(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> Workload:
     """Count a network that gives a vector."""
     from edgesim.nn.cost import graph_work, measure
 
-    graph = measure(network, input_shape)
+    graph = measure(network, inputs)
     return Workload(graph_work(graph), graph.weight_byte, graph.peak_activation_byte, graph.layers[-1].output_byte)
 
 
@@ -78,12 +79,12 @@ def student_facts(device_id: str, network: nn.Module, cost: Workload) -> dict[st
 
 
 def teacher_facts(context: DeploymentContext) -> dict[str, float]:
-    """Return the accuracies of the network that the students learnt from."""
-    from edgesim.nn.training import accuracy, logits
+    """Return the main scores of the network that the students learnt from."""
+    from edgesim.nn.training import scored
 
     dataset = context.dataset
     return {
-        f"teacher_{name}_accuracy": accuracy(logits(context.network, split.inputs), split.labels)
+        f"teacher_{name}_{dataset.task.scores[0].name}": scored(context.network, split, dataset.task)
         for name, split in (("validation", dataset.validation), ("test", dataset.test))
     }
 
@@ -177,9 +178,9 @@ class StudentDeployment:
     Parameters
     ----------
     plan : the steps of one inference.
-    contributions : what each student adds to the logits of each test sample when it alone stands for its part, shape (students,
-        n, classes).
-    bias : of the head, shape (classes,).
+    contributions : what each student adds to the answer to each test sample when it alone stands for its part, shape
+        (students, n, numbers of an answer).
+    bias : of the head, shape (*output).
     part_of : the part of each student.
     needs : the transfers without which a student does not count.
     required : the transfers without which there is no answer.
@@ -197,24 +198,25 @@ class StudentDeployment:
     denominator: Denominator = "arrived"
 
     def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the logits of the test split: the mean over the students of each part, zero where none arrived.
+        """Return the answers to the test split: the mean over the students of each part, zero where none arrived.
 
         A student counts if its input and its features arrived.
 
         Raises
         ------
         PlanError
-            When the logits themselves did not arrive at the sink.
+            When the answer itself did not arrive at the sink.
         """
         import numpy as np
 
         require_delivered(self.required, delivered)
         arrived = [needed <= delivered for needed in self.needs]
         weights = np.array(replica_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
-        n_students, *shape = self.contributions.shape
-        logits: NDArray[np.float32] = (weights @ self.contributions.reshape(n_students, -1)).reshape(shape)
-        logits += self.bias
-        return logits
+        n_students, n_samples = self.contributions.shape[:2]
+        summed = weights @ self.contributions.reshape(n_students, -1)
+        answers: NDArray[np.float32] = summed.reshape(n_samples, *self.bias.shape)
+        answers += self.bias
+        return answers
 
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each student, sizes of parts, dropped filters, and accuracies without losses."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Engine
     from edgesim.domain.learning import Learnt
     from edgesim.domain.load import Load
     from edgesim.domain.records import RequestRecord
+    from edgesim.domain.task import Score
     from edgesim.domain.topology import Topology
     from edgesim.engine.array_program import ArrayProgram
     from edgesim.engine.program import Program
@@ -69,13 +69,15 @@ class Prepared:
     Parameters
     ----------
     program : its plan, compiled for the topology.
-    labels : right answers of the test split, shape (n,).
+    targets : of the test split, what answers are compared with.
+    score : the main one of the task.
     uses_partial : whether the deployment uses messages of which only some packets arrived.
     learnt : what the networks reached that the strategy trained.
     """
 
     program: Program
-    labels: NDArray[np.int64]
+    targets: NDArray[Any]
+    score: Score
     uses_partial: bool = False
     learnt: tuple[Learnt, ...] = ()
 

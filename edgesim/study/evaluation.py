@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.model import Split
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Evaluation
+    from edgesim.domain.samples import Samples
 
 
-def asked(test: Split, evaluation: Evaluation, seed: int) -> Split:
+def asked(test: Samples, evaluation: Evaluation, seed: int) -> Samples:
     """Return the samples of the test split that are asked, in their order there."""
     if evaluation.samples is None or evaluation.samples >= len(test):
         return test
     drawn = generator(seed, "evaluation/samples").choice(len(test), evaluation.samples, replace=False)
-    kept = np.sort(drawn)
-    return Split(test.inputs[kept], test.labels[kept])
+    return test[np.sort(drawn)]
 
 
 def asked_replications(evaluation: Evaluation, n_replications: int, seed: int) -> NDArray[np.bool_]:

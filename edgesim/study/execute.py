@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgesim.interfaces import Progress, Task
+from edgesim.interfaces import Bar, Progress
 from edgesim.study.batch import why_not
 from edgesim.study.design import (
     MOST_AT_ONCE,
@@ -142,7 +142,7 @@ class _Execution:
     """The state of a running study: which answers are known, and which parts wait for which."""
 
     def __init__(
-        self, shared: Shared, work: Work, parts: Parts, *, answers: dict[Key, float], batches: Batches, bar: Task
+        self, shared: Shared, work: Work, parts: Parts, *, answers: dict[Key, float], batches: Batches, bar: Bar
     ) -> None:
         self.shared, self.work, self.parts, self.answers = shared, work, parts, answers
         self.batches, self.bar = batches, bar

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgesim.compute.forecast import forecast
-from edgesim.domain.model import Split
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
@@ -15,7 +14,7 @@ from edgesim.scenario.build import build
 from edgesim.study.prepare import Teacher, context_of, load_teacher
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.interfaces import Progress
     from edgesim.scenario.build import System
     from edgesim.scenario.schema import Scenario
@@ -99,7 +98,7 @@ def _untaught(system: System) -> Teacher:
     from edgesim.nn.untrained import untrained
 
     dataset: Dataset = system.dataset.load()
-    empty = Split(dataset.train.inputs[:0], dataset.train.labels[:0])
+    empty = dataset.train[:0]
     return Teacher(replace(dataset, train=empty, validation=empty, test=empty), untrained(system.model, dataset))
 
 

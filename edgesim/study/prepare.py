@@ -18,7 +18,7 @@ from edgesim.study.executor import clear_error
 from edgesim.study.partial import is_used
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset, Split
+    from edgesim.domain.samples import Dataset
     from edgesim.nn.training import TrainedNetwork
     from edgesim.scenario.build import System
 
@@ -76,12 +76,19 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     check_networks(system.model, system.strategies, dataset)
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
-    learnt = _learnt("the network of the workload", trained.metrics["test_accuracy"], dataset.test)
+    reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]
+    learnt = _learnt("the network of the workload", reached, dataset)
     return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
 
 
-def _learnt(network: str, reached: float, split: Split, teacher: float | None = None) -> Learnt:
-    return Learnt(network, "accuracy", reached, split.largest_share, len(split), teacher)
+def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | None = None) -> Learnt:
+    """Return what a network learnt, beside what the best answer reaches that does not look at the samples."""
+    import numpy as np
+
+    test, score = dataset.test, dataset.task.scores[0]
+    guess = dataset.task.guess(test.targets)
+    chance = score.of(np.broadcast_to(guess, (len(test), *guess.shape)), test.targets)
+    return Learnt(network, score, reached, chance, len(test), teacher)
 
 
 def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
@@ -94,9 +101,9 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
         sink_id=system.sink_id,
         network=teacher.trained.network,
         network_key=teacher.trained.key,
-        last_conv=system.model.last_conv(),
+        filter_layer=system.model.filter_layer(),
         dataset=teacher.dataset,
-        graph=measure(teacher.trained.network, teacher.dataset.input_shape),
+        graph=measure(teacher.trained.network, teacher.dataset.inputs),
         compute=Roofline(),
         seed=system.seed,
         progress=progress,
@@ -132,7 +139,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                 (place, strategy),
                 lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
             )
-            asked_of = (len(ready.labels), system.evaluation, system.load)
+            asked_of = (len(ready.targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
@@ -161,19 +168,21 @@ def _deploy(
         if clear is error:
             raise
         raise clear from error
-    learnt = _learnt_by(deployment.describe(), subject, context.dataset.test)
-    return deployment, Prepared(program, context.dataset.test.labels, is_used(deployment), learnt)
+    dataset = context.dataset
+    learnt = _learnt_by(deployment.describe(), subject, dataset)
+    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment), learnt)
 
 
-def _learnt_by(facts: Mapping[str, Any], subject: str, test: Split) -> tuple[Learnt, ...]:
+def _learnt_by(facts: Mapping[str, Any], subject: str, dataset: Dataset) -> tuple[Learnt, ...]:
     """Return what the networks of a deployment learnt: all together, and each that was trained for itself."""
-    if "test_accuracy" not in facts:
+    reached_in = f"test_{dataset.task.scores[0].name}"
+    if reached_in not in facts:
         return ()
-    teacher = facts.get("teacher_test_accuracy")
+    teacher = facts.get(f"teacher_{reached_in}")
     members = [
-        (f"student {number} of {subject}", student["test_accuracy"])
+        (f"student {number} of {subject}", student[reached_in])
         for number, student in enumerate(facts.get("students", ()), start=1)
-        if "test_accuracy" in student
+        if reached_in in student
     ]
-    reached = [(f"what {subject} trains", facts["test_accuracy"]), *members]
-    return tuple(_learnt(name, value, test, teacher) for name, value in reached)
+    reached = [(f"what {subject} trains", facts[reached_in]), *members]
+    return tuple(_learnt(name, value, dataset, teacher) for name, value in reached)

@@ -24,7 +24,7 @@ from edgesim.study.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.units import show
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset, Split
+    from edgesim.domain.samples import Dataset
     from edgesim.scenario.build import System
     from edgesim.scenario.schema import Scenario
 
@@ -113,10 +113,8 @@ def _doubts(label: str, strategy: Any, context: Any, system: System) -> Iterator
 
 
 def _few(dataset: Dataset) -> Dataset:
-    def some(split: Split) -> Split:
-        return type(split)(split.inputs[:N_SAMPLES], split.labels[:N_SAMPLES])
-
-    return replace(dataset, train=some(dataset.train), validation=some(dataset.validation), test=some(dataset.test))
+    some = slice(N_SAMPLES)
+    return replace(dataset, train=dataset.train[some], validation=dataset.validation[some], test=dataset.test[some])
 
 
 def _hurried(strategy: Any) -> Any:

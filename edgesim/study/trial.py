@@ -272,7 +272,7 @@ def n_enumerated(shared: Shared, case: Case) -> int:
 
 
 def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
-    """Return, for each pattern of lost transfers, the share of the test split that the networks answer rightly."""
+    """Return, for each pattern of lost transfers, the main score of what the networks answer to the test split."""
     prepared = shared.prepared[patterns.prepared]
     deployment: Any = shared.deployments[patterns.prepared]
     transfers = prepared.program.plan.transfers
@@ -280,6 +280,6 @@ def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
     for lost in patterns.lost:
         delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
         arrived = arrived_of(prepared.program, lost, patterns.seed)
-        logits = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
-        answers.append(float(np.mean(np.argmax(logits, axis=1) == prepared.labels)))
+        answer = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
+        answers.append(prepared.score.of(answer, prepared.targets))
     return answers

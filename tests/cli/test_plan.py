@@ -35,7 +35,6 @@ workload:
 strategies:
   single: {device: hub}
   modnn: {owner: hub, workers: "w*"}
-  nonn: {students: 2, devices: "w*", merger: hub, deadline: 1 s}
 """
 
 

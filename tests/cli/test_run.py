@@ -62,7 +62,7 @@ class Half:
         )
         test = context.dataset.test
         plan = Plan(steps, "merge", {})
-        return HalfDeployment(plan, test.labels, context.dataset.n_classes, self.pause_s)
+        return HalfDeployment(plan, test.targets, context.dataset.task.classes, self.pause_s)
 '''
 SCENARIO = """
 name: halves

@@ -14,7 +14,7 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.arrived import Arrived
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
-from edgesim.domain.model import LayerCost, ModelGraph, Split
+from edgesim.domain.model import LayerCost, ModelGraph
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.stopping import Stopping, Target
@@ -77,7 +77,7 @@ WRONG: dict[str, dict[str, tuple[Any, ...]]] = {
     "graph": {"layers": (("conv1",),), "input_byte": (-1,), "peak_activation_byte": (-1, 0.5)},
     "training": {
         "epochs": (0, 1.5), "batch_size": (0,), "views": (0,), "learning_rate": NOT_POSITIVE, "momentum": NEGATIVE,
-        "weight_decay": NEGATIVE, "optimizer": ("adam",), "augmentation": ("rotate",),
+        "weight_decay": NEGATIVE, "optimizer": ("adam",),
     },
     "distillation": {
         "temperature": NOT_POSITIVE, "alpha": (-0.1, 1.1, nan), "beta": NEGATIVE, "survival": (0, 1.5, nan), "normalised_over": ("all",),
@@ -112,7 +112,6 @@ def test_wrong_values_are_refused(kind: str, field: str, value: Any) -> None:
             lambda: Compute("c", "a", on_missing="degrade", deadline_s=nan),
             "step 'c' has deadline_s nan; it must be a finite number",
         ),
-        (lambda: Split(np.zeros((3, 1)), np.zeros(2)), "a split has 3 samples and 2 labels; each needs one"),
     ],
 )
 def test_messages_say_whose_value_it_is_and_what_is_expected(make: Callable[[], object], message: str) -> None:

@@ -84,14 +84,14 @@ def test_everything_that_matters_changes_the_key(monkeypatch: pytest.MonkeyPatch
 def test_one_changed_pixel_changes_the_fingerprint(digits: object) -> None:
     """So does a changed label."""
     data = digits
-    inputs = data.test.inputs.copy()
+    inputs = data.test.only.copy()
     inputs[0, 0, 0, 0] += 1
-    labels = data.train.labels.copy()
+    labels = data.train.targets.copy()
     labels[0] += 1
     prints = {
         fingerprint(data),
-        fingerprint(dataclasses.replace(data, test=dataclasses.replace(data.test, inputs=inputs))),
-        fingerprint(dataclasses.replace(data, train=dataclasses.replace(data.train, labels=labels))),
+        fingerprint(dataclasses.replace(data, test=dataclasses.replace(data.test, inputs={"images": inputs}))),
+        fingerprint(dataclasses.replace(data, train=dataclasses.replace(data.train, targets=labels))),
     }
     assert len(prints) == 3
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
+from edgesim.domain.samples import Samples
 from edgesim.nn.boxes import Window, index, volume
 from edgesim.nn.cut_network import NOTHING, CutNetwork, Damage
 from edgesim.nn.schedule import schedule
@@ -98,6 +99,11 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
     torch.manual_seed(draw(st.integers(0, 2**16)))
     layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * n_channels, 6), nn.ReLU(), nn.Linear(6, 3)]
     return drawn(nn.Sequential(*layers)), shape
+
+
+def samples(inputs):
+    """Inputs whose targets nobody asks for."""
+    return Samples({"inputs": inputs}, np.zeros(len(inputs)))
 
 
 def drawn(network: nn.Module) -> nn.Module:
@@ -210,9 +216,9 @@ def test_cut_equals_uncut_and_what_is_lost_is_zero(case, speeds, execution, form
     for stage, plan in zip(staged_network.stages, schedules, strict=True):
         for layer in stage.layers:
             assert sum(volume(box) for box in plan.boxes[layer.name]) == np.prod(layer.shape)
-    runner = CutNetwork(staged_network, schedules, inputs, kept_byte=kept_byte)
+    runner = CutNetwork(staged_network, schedules, samples(inputs), kept_byte=kept_byte)
     nothing = [NOTHING] * len(schedules)
-    assert relative(runner.logits(nothing), expected) < 1e-5
+    assert relative(runner.answers(nothing), expected) < 1e-5
     assert relative(reference(staged_network, schedules, nothing, inputs), expected) < 1e-5
     for share in (0.1, 0.4):
         damage = []
@@ -221,8 +227,8 @@ def test_cut_equals_uncut_and_what_is_lost_is_zero(case, speeds, execution, form
             damage.append(Damage(*(frozenset(np.flatnonzero(lost).tolist()) for lost in draw)))
         found = reference(staged_network, schedules, damage, inputs)
         assert np.isfinite(found).all()
-        assert relative(runner.logits(damage), found) < 1e-5
-    assert relative(runner.logits(nothing), expected) < 1e-5
+        assert relative(runner.answers(damage), found) < 1e-5
+    assert relative(runner.answers(nothing), expected) < 1e-5
     assert np.array_equal(inputs, before)
 
 
@@ -266,7 +272,7 @@ def test_poolings_are_cut(name, form):
         staged_network, plans = cut(network, shape, [1.0] * n_devices, "halo", form)
         (stage,) = staged_network.stages
         assert len(stage.layers) == 3, "the pooling is cut too"
-        assert relative(CutNetwork(staged_network, plans, inputs).logits([NOTHING]), expected) < 1e-5
+        assert relative(CutNetwork(staged_network, plans, samples(inputs)).answers([NOTHING]), expected) < 1e-5
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])
@@ -293,10 +299,10 @@ def test_series_and_volumes_are_cut(n_axes, form, execution):
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
     staged_network, plans = cut(network, shape, [1.0, 0.7, 0.4], execution, form)
-    runner = CutNetwork(staged_network, plans, inputs)
-    assert relative(runner.logits([NOTHING] * len(plans)), expected) < 1e-5
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    assert relative(runner.answers([NOTHING] * len(plans)), expected) < 1e-5
     damage = [Damage(messages=frozenset(range(0, len(plan.messages), 2)), results=frozenset({1})) for plan in plans]
-    assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+    assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
 def test_positions_that_a_window_reads():
@@ -358,7 +364,7 @@ def test_a_strip_that_reads_nothing_but_padding():
     staged_network, (plan,) = cut(network, (1, 3, 3), [1.0] * 7)
     assert [len(need.get("input_1", ((), range(0)))[1]) for need in plan.needs] == [0, 0, 1, 1, 1, 0, 0]
     inputs = np.ones((1, 1, 3, 3), np.float32)
-    found = CutNetwork(staged_network, [plan], inputs).logits([NOTHING])
+    found = CutNetwork(staged_network, [plan], samples(inputs)).answers([NOTHING])
     assert np.allclose(found, network(torch.from_numpy(inputs)).detach())
 
 
@@ -372,7 +378,7 @@ def test_padding_by_name(padding, dilation):
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
     staged_network, plans = cut(network.eval(), (1, 9, 8), [1.0] * 9)
-    assert relative(CutNetwork(staged_network, plans, inputs).logits([NOTHING] * 2), expected) < 1e-5
+    assert relative(CutNetwork(staged_network, plans, samples(inputs)).answers([NOTHING] * 2), expected) < 1e-5
 
 
 def test_what_cannot_be_cut_is_left_to_a_segment():
@@ -399,7 +405,7 @@ def test_what_cannot_be_cut_is_left_to_a_segment():
     inputs = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
-    assert relative(CutNetwork(staged_network, plans, inputs).logits([NOTHING] * 2), expected) < 1e-5
+    assert relative(CutNetwork(staged_network, plans, samples(inputs)).answers([NOTHING] * 2), expected) < 1e-5
 
 
 @pytest.mark.parametrize(("kept_byte", "n_kept"), [(2**29, 3), (100_000, 1), (0, 0)])
@@ -408,9 +414,9 @@ def test_no_more_is_kept_than_there_is_memory_for(kept_byte, n_kept):
     network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))
     staged_network, plans = cut(network, (1, 2, 2), [1.0, 1.0])
     inputs = np.random.default_rng(0).standard_normal((2 * EVALUATION_BATCH + 1, 1, 2, 2)).astype(np.float32)
-    runner = CutNetwork(staged_network, plans, inputs, kept_byte=kept_byte)
+    runner = CutNetwork(staged_network, plans, samples(inputs), kept_byte=kept_byte)
     damage = [Damage(results=frozenset({1}))]
-    found = runner.logits(damage)
+    found = runner.answers(damage)
     assert sum(bool(batch.whole) for batch in runner._batches) == n_kept
     assert relative(found, reference(staged_network, plans, damage, inputs)) < 1e-5
 
@@ -439,13 +445,13 @@ def test_a_tensor_that_is_spread_over_another(form, execution):
     assert any(layer.name == "mul" for stage in staged_network.stages for layer in stage.layers) == (
         execution == "halo"
     )
-    runner = CutNetwork(staged_network, plans, inputs)
-    assert relative(runner.logits([NOTHING] * len(plans)), expected) < 1e-5
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    assert relative(runner.answers([NOTHING] * len(plans)), expected) < 1e-5
     for part in ("idle", "results"):
         damage = [Damage(**{part: frozenset({1})}) for _ in plans]
-        assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+        assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
     damage = [Damage(messages=frozenset(range(len(plan.messages)))) for plan in plans]
-    assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+    assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])
@@ -468,7 +474,7 @@ def test_who_reads_an_overwritten_tensor_reads_what_it_became(execution):
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
     staged_network, plans = cut(network, (1, 6, 6), [1.0, 1.0], execution)
-    found = CutNetwork(staged_network, plans, inputs).logits([NOTHING] * len(plans))
+    found = CutNetwork(staged_network, plans, samples(inputs)).answers([NOTHING] * len(plans))
     assert relative(found, expected) < 1e-5
 
 
@@ -496,10 +502,10 @@ def test_what_is_kept_is_not_overwritten():
     network = drawn(network)
     inputs = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype(np.float32)
     staged_network, plans = cut(network, (1, 4, 4), [1.0, 1.0])
-    runner = CutNetwork(staged_network, plans, inputs)
+    runner = CutNetwork(staged_network, plans, samples(inputs))
     for damaged in (*range(len(plans)), *range(len(plans))):
         damage = [Damage(results=frozenset({1} if number == damaged else ())) for number in range(len(plans))]
-        assert relative(runner.logits(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+        assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])
@@ -513,7 +519,7 @@ def test_a_staged_network_survives_pickling(execution):
     staged_network, plans = cut(network, (1, 8, 8), [1, 2], execution)
     damage = [Damage(results=frozenset({number % 2})) for number in range(len(plans))]
     copied = pickle.loads(pickle.dumps(staged_network))  # noqa: S301
-    first, second = (CutNetwork(one, plans, inputs).logits(damage) for one in (staged_network, copied))
+    first, second = (CutNetwork(one, plans, samples(inputs)).answers(damage) for one in (staged_network, copied))
     assert np.array_equal(first, second)
 
 

@@ -4,18 +4,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from torch import nn
 
 from edgesim.errors import DataError
 from edgesim.nn.activations import answers_and_activities, filter_activities
 from edgesim.nn.filters import ActivationHubs, ActivationHubsCode, CoActivation, SimilarActivation
-from edgesim.nn.training import logits
+from edgesim.nn.tensors import tensors_of
+from edgesim.nn.training import forward
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.interfaces import FilterGraph
     from edgesim.nn.training import TrainedNetwork
 
@@ -92,16 +95,19 @@ def test_activities_are_means_over_space(teacher: TrainedNetwork, digits: Datase
     activities = filter_activities(teacher.network, "relu3", inputs)
     assert activities.shape == (360, 64)
     assert activities.min() >= 0
-    np.testing.assert_allclose(filter_activities(teacher.network, "relu3", inputs[5:8]), activities[5:8], atol=1e-5)
+    np.testing.assert_allclose(
+        filter_activities(teacher.network, "relu3", digits.validation[5:8].inputs), activities[5:8], atol=1e-5
+    )
 
 
 def test_activities_of_the_last_layer_make_the_logits(teacher: TrainedNetwork, digits: Dataset) -> None:
     """For the small CNN they are the input of its classifier: times its weights they give the logits, in the same pass too."""
-    inputs = digits.validation.inputs[:20]
-    answers, activities = answers_and_activities(teacher.network, "relu3", [inputs[:7], inputs[7:]])
+    inputs = digits.validation[:20].inputs
+    batches = [tensors_of(digits.validation[some].inputs) for some in (slice(7), slice(7, 20))]
+    answers, activities = answers_and_activities(teacher.network, "relu3", batches)
     head = teacher.network.classifier
     wanted = activities @ head.weight.detach().numpy().T + head.bias.detach().numpy()
-    np.testing.assert_allclose(logits(teacher.network, inputs), wanted, atol=1e-5)
+    np.testing.assert_allclose(forward(teacher.network, inputs), wanted, atol=1e-5)
     np.testing.assert_allclose(answers, wanted, atol=1e-5)
 
 
@@ -110,7 +116,33 @@ def test_negative_activity_counts_as_none(teacher: TrainedNetwork, digits: Datas
     assert filter_activities(teacher.network, "bn3", digits.validation.inputs).min() == 0
 
 
-def test_a_layer_that_is_no_convolution(teacher: TrainedNetwork, digits: Dataset) -> None:
-    """The message says what filters are."""
-    with pytest.raises(DataError, match="filters are the channels of a convolution"):
-        filter_activities(teacher.network, "classifier", digits.validation.inputs)
+def test_units_of_a_linear_layer_are_filters_too(teacher: TrainedNetwork, digits: Dataset) -> None:
+    """Ten logits, negative ones as 0."""
+    found = filter_activities(teacher.network, "classifier", digits.validation.inputs)
+    np.testing.assert_allclose(found, forward(teacher.network, digits.validation.inputs).clip(0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "layer", "axis"),
+    [
+        ([nn.Conv1d(4, 6, 1), nn.ReLU()], "1", 1),
+        ([nn.Linear(8, 6), nn.GELU()], "1", 2),
+        ([nn.LayerNorm(8)], "0", 2),
+        ([nn.Conv1d(4, 6, 1), nn.Linear(8, 6), nn.Dropout()], "2", 2),
+        ([nn.Linear(8, 6), nn.AvgPool1d(2)], "1", 1),
+    ],
+)
+def test_activities_are_means_over_all_axes_but_units(layers: list[nn.Module], layer: str, axis: int) -> None:
+    """Of tensors of shape (n, 4, 8): the axis of the nearest layer that has one."""
+    network = nn.Sequential(*layers).eval()
+    inputs = {"tokens": np.random.default_rng(0).random((5, 4, 8)).astype(np.float32)}
+    wanted = network[: int(layer) + 1](torch.from_numpy(inputs["tokens"])).mean(dim=3 - axis).clamp_min(0)
+    np.testing.assert_allclose(filter_activities(network, layer, inputs), wanted.detach(), rtol=1e-5)
+
+
+def test_a_layer_without_known_units() -> None:
+    """No layer before it says what counts them, or axes were moved: the message names the remedy."""
+    inputs = {"tokens": np.zeros((5, 4, 8), np.float32)}
+    for layers in ([nn.ReLU()], [nn.Linear(8, 6), nn.Unflatten(2, (2, 3))]):
+        with pytest.raises(DataError, match="which axis counts its filters; name one of those"):
+            filter_activities(nn.Sequential(*layers), str(len(layers) - 1), inputs)

@@ -50,9 +50,9 @@ def test_idx_files_packed_or_not(tmp_path: Path, *, is_packed: bool) -> None:
     images = write_fashion(tmp_path / "f", is_packed=is_packed)
     data = FashionMNIST(folder=str(tmp_path / "f")).load()
     assert [len(split) for split in (data.train, data.validation, data.test)] == [90, 10, 100]
-    np.testing.assert_array_equal(np.round(data.test.inputs[:, 0] * 255), images)
-    assert data.input_shape == (1, 28, 28)
-    assert sorted(data.validation.labels) == list(range(10))
+    np.testing.assert_array_equal(np.round(data.test.only[:, 0] * 255), images)
+    assert data.inputs["images"].shape == (1, 28, 28)
+    assert sorted(data.validation.targets) == list(range(10))
 
 
 def test_train_and_validation_are_the_training_part(tmp_path: Path) -> None:
@@ -64,11 +64,11 @@ def test_train_and_validation_are_the_training_part(tmp_path: Path) -> None:
     )
     folder = str(tmp_path / "f")
     data, again, few = (FashionMNIST(folder=folder, train_size=size).load() for size in (None, None, 30))
-    rows = np.concatenate([data.train.inputs, data.validation.inputs]).reshape(100, -1) * 255
+    rows = np.concatenate([data.train.only, data.validation.only]).reshape(100, -1) * 255
     assert sorted(map(tuple, np.round(rows).astype(int))) == sorted(map(tuple, images.reshape(100, -1).astype(int)))
-    assert np.array_equal(data.train.inputs, again.train.inputs)
-    assert np.array_equal(data.validation.inputs, few.validation.inputs)
-    assert sorted(few.train.labels) == sorted(list(range(10)) * 3)
+    assert np.array_equal(data.train.only, again.train.only)
+    assert np.array_equal(data.validation.only, few.validation.only)
+    assert sorted(few.train.targets) == sorted(list(range(10)) * 3)
     assert few.name == "fashion-mnist (30 training samples)"
 
 
@@ -76,16 +76,16 @@ def test_cifar_in_its_published_layout(tmp_path: Path) -> None:
     """The folder itself or what holds it; each channel has mean 0 and variance 1 over the training part."""
     pixels = write_cifar100(tmp_path / "cifar-100-python")
     data = CIFAR100(folder=str(tmp_path)).load()
-    assert data.input_shape == (3, 32, 32)
+    assert data.inputs["images"].shape == (3, 32, 32)
     assert [len(split) for split in (data.train, data.validation, data.test)] == [900, 100, 1000]
-    everything = np.concatenate([data.train.inputs, data.validation.inputs])
+    everything = np.concatenate([data.train.only, data.validation.only])
     np.testing.assert_allclose(everything.mean(axis=(0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(everything.std(axis=(0, 2, 3)), 1, atol=1e-4)
     # red, green, blue planes, each row by row
     red = pixels[:, :1024].astype(float)
-    np.testing.assert_allclose(data.test.inputs[0, 0].ravel(), (red[0] - red.mean()) / red.std(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(data.test.only[0, 0].ravel(), (red[0] - red.mean()) / red.std(), rtol=1e-4, atol=1e-4)
     again = CIFAR100(folder=str(tmp_path / "cifar-100-python")).load()
-    assert np.array_equal(again.train.labels, data.train.labels)
+    assert np.array_equal(again.train.targets, data.train.targets)
 
 
 def test_cifar_10_reads_all_five_batches(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_cifar_10_reads_all_five_batches(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(pickle.dumps(content, protocol=2))
     data = CIFAR10(folder=str(tmp_path)).load()
     assert len(data.train) + len(data.validation) == 100
-    assert len(np.unique(np.concatenate([data.train.inputs, data.validation.inputs]))) == 5
-    assert data.n_classes == 10
+    assert len(np.unique(np.concatenate([data.train.only, data.validation.only]))) == 5
+    assert data.task.classes == 10
 
 
 @pytest.mark.parametrize(
@@ -224,12 +224,12 @@ def test_an_image_folder(tmp_path: Path) -> None:
     """Classes are the folders in order; images are scaled to one size; grey ones to [0, 1]."""
     write_images(tmp_path)
     data = ImageFolder(folder=str(tmp_path), size=(8, 12)).load()
-    assert data.input_shape == (3, 8, 12)
-    assert (data.n_classes, len(data.train), len(data.validation), len(data.test)) == (2, 18, 2, 20)
+    assert data.inputs["images"].shape == (3, 8, 12)
+    assert (data.task.classes, len(data.train), len(data.validation), len(data.test)) == (2, 18, 2, 20)
     grey = ImageFolder(folder=str(tmp_path), size=(8, 8), is_grey=True).load()
-    assert grey.input_shape == (1, 8, 8)
-    assert grey.train.inputs.min() >= 0
-    assert grey.train.inputs.max() <= 1
+    assert grey.inputs["images"].shape == (1, 8, 8)
+    assert grey.train.only.min() >= 0
+    assert grey.train.only.max() <= 1
 
 
 def test_what_is_wrong_with_an_image_folder(tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_the_real_fashion_mnist() -> None:
     except DataError as error:
         pytest.skip(f"Fashion-MNIST is not on this machine: {error}")
     assert [len(split) for split in (data.train, data.validation, data.test)] == [54000, 6000, 10000]
-    assert np.bincount(data.test.labels).tolist() == [1000] * 10
-    mean = (data.train.inputs.mean() * 54000 + data.validation.inputs.mean() * 6000) / 60000
+    assert np.bincount(data.test.targets).tolist() == [1000] * 10
+    mean = (data.train.only.mean() * 54000 + data.validation.only.mean() * 6000) / 60000
     assert mean == pytest.approx(0.2860, abs=1e-4)
 
 
@@ -269,7 +269,7 @@ def test_the_real_cifar_100() -> None:
     except DataError as error:
         pytest.skip(f"CIFAR-100 is not on this machine: {error}")
     assert [len(split) for split in (data.train, data.validation, data.test)] == [45000, 5000, 10000]
-    assert np.bincount(data.test.labels).tolist() == [100] * 100
+    assert np.bincount(data.test.targets).tolist() == [100] * 100
 
 
 def test_more_training_samples_than_there_are(tmp_path: Path) -> None:
@@ -302,9 +302,9 @@ def test_odd_files_beside_the_images_change_nothing(tmp_path: Path) -> None:
         Image.new(mode, (9, 4)).save(folder / "train" / "b" / f"mode {mode}.png")
     Image.new("RGB", (9, 4)).save(folder / "train" / "b" / "other.webp")
     dataset = ImageFolder(str(folder), size=(8, 8), validation_share=0.5).load()
-    assert dataset.n_classes == 2
+    assert dataset.task.classes == 2
     assert len(dataset.train) + len(dataset.validation) == 4 + 1 + 4 + 6
-    assert dataset.input_shape == (3, 8, 8)
+    assert dataset.inputs["images"].shape == (3, 8, 8)
 
 
 def test_broken_images_are_named_together(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from edgesim.domain.samples import inputs_of
+from edgesim.domain.task import TensorSpec
 from edgesim.errors import DataError, ScenarioError
 from edgesim.nn.modules import StudentEnsemble, has_activation_behind, student, up_to, with_filters
 from edgesim.nn.zoo import VGG, SmallCNN, StridedCNN, WideResNet
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_small_cnn_has_the_layers_it_promises() -> None:
     """Two convolutions, pooling behind the first: shapes and parameters as counted by hand."""
-    network = SmallCNN(channels=(4, 6), pool_after=1).build((3, 8, 8), 5).eval()
+    network = SmallCNN(channels=(4, 6), pool_after=1).build(inputs_of((3, 8, 8)), TensorSpec((5,))).eval()
     names = [name for name, _ in network.named_children()]
     assert names == [
         "conv1", "bn1", "relu1", "pool", "conv2", "bn2", "relu2", "average", "flatten", "classifier",
@@ -38,14 +40,14 @@ def test_small_cnn_refuses_a_pooling_that_is_not_there() -> None:
 def test_small_cnn_refuses_an_image_that_cannot_be_pooled() -> None:
     """One row of pixels."""
     with pytest.raises(DataError, match="1x8 pixels cannot be pooled; set pool_after: 0"):
-        SmallCNN().build((1, 1, 8), 10)
+        SmallCNN().build(inputs_of((1, 1, 8)), TensorSpec((10,)))
 
 
 def test_a_network_is_cut_behind_a_layer() -> None:
     """The part gives what the layer gives, shares its weights, and holds nothing of what follows."""
     model = SmallCNN(channels=(4, 6), pool_after=1)
-    network = model.build((1, 8, 8), 10).eval()
-    part = up_to(network, model.last_conv())
+    network = model.build(inputs_of((1, 8, 8)), TensorSpec((10,))).eval()
+    part = up_to(network, model.filter_layer())
     inputs = torch.rand(3, 1, 8, 8)
     wanted = inputs
     for name, layer in network.named_children():
@@ -62,12 +64,12 @@ def test_a_network_is_cut_behind_a_layer() -> None:
 def test_cutting_at_an_unknown_layer_lists_the_layers() -> None:
     """The message says what there is."""
     with pytest.raises(DataError, match="no layer 'relu9'; its layers are conv1, bn1"):
-        up_to(SmallCNN().build((1, 8, 8), 10), "relu9")
+        up_to(SmallCNN().build(inputs_of((1, 8, 8)), TensorSpec((10,))), "relu9")
 
 
 def test_a_student_gives_one_number_per_filter() -> None:
     """Any body, any part: shape (n, features), never negative."""
-    network = student(nn.Conv2d(1, 5, 3), (1, 8, 8), 3).eval()
+    network = student(nn.Sequential(nn.Conv2d(1, 5, 3)), "0", inputs_of((1, 8, 8)), 3).eval()
     output = network(torch.rand(4, 1, 8, 8))
     assert output.shape == (4, 3)
     assert output.min() >= 0
@@ -85,8 +87,8 @@ def constant(*values: float) -> nn.Module:
 
 def test_replicas_are_averaged_and_lost_parts_are_zero() -> None:
     """Students 0 and 2 stand for part 0, student 1 for part 1: mean over those that arrived, zeros for none."""
-    ensemble = StudentEnsemble([constant(1.0, 2.0), constant(5.0), constant(3.0, 6.0)], (0, 1, 0), (2, 1), 4)
-    features = ensemble.features(torch.zeros(1, 1, 2, 2))
+    ensemble = StudentEnsemble([constant(1.0, 2.0), constant(5.0), constant(3.0, 6.0)], (0, 1, 0), (2, 1), (4,))
+    features = ensemble.features({"images": torch.zeros(1, 1, 2, 2)})
     assert ensemble.merge(features).tolist() == [[2, 4, 5]]
     assert ensemble.merge(features, [True, True, False]).tolist() == [[1, 2, 5]]
     assert ensemble.merge(features, [True, False, True]).tolist() == [[2, 4, 0]]
@@ -95,7 +97,7 @@ def test_replicas_are_averaged_and_lost_parts_are_zero() -> None:
 
 def test_a_layer_may_be_built_of_others() -> None:
     """The output of a whole block of a WideResNet, besides the network's own output, which does not change."""
-    network = WideResNet(depth=16).build((3, 16, 16), 5).eval()
+    network = WideResNet(depth=16).build(inputs_of((3, 16, 16)), TensorSpec((5,))).eval()
     inputs = torch.rand(2, 3, 16, 16)
     answers, maps = with_filters(network, "stage2_block1")(inputs)
     assert torch.equal(answers, network(inputs))
@@ -107,8 +109,8 @@ def test_a_lost_replica_counts_or_does_not() -> None:
     """Divided by all replicas of the part, what is left shrinks; by those that arrived, it does not."""
     students = [constant(2.0), constant(4.0), constant(6.0)]
     for denominator, wanted in (("arrived", 3.0), ("all", 2.0)):
-        ensemble = StudentEnsemble(students, (0, 0, 0), (1,), 2, denominator)
-        features = ensemble.features(torch.zeros(1, 1, 2, 2))
+        ensemble = StudentEnsemble(students, (0, 0, 0), (1,), (2,), denominator)
+        features = ensemble.features({"images": torch.zeros(1, 1, 2, 2)})
         assert ensemble.merge(features, [True, True, False]).item() == pytest.approx(wanted)
         assert ensemble.merge(features).item() == pytest.approx(4.0)
 
@@ -167,13 +169,15 @@ def test_filters_are_read_behind_the_activation_that_follows(after: str, is_behi
 @pytest.mark.parametrize("model", [SmallCNN(), StridedCNN(), WideResNet(depth=10), VGG(width=4)], ids=repr)
 def test_filters_of_our_networks_are_read_where_they_were(model: SmallCNN | StridedCNN | WideResNet | VGG) -> None:
     """They name an activation themselves, so that nothing that was trained before changes its key."""
-    assert not has_activation_behind(model.build((3, 32, 32), 5), model.last_conv())
+    assert not has_activation_behind(model.build(inputs_of((3, 32, 32)), TensorSpec((5,))), model.filter_layer())
 
 
 def test_a_student_survives_pickling_in_another_process(tmp_path: Path) -> None:
     """Its body is a traced graph, which torch makes anew."""
     model = WideResNet(depth=10)
-    network = student(up_to(model.build((1, 8, 8), 3), model.last_conv()), (1, 8, 8), 2).eval()
+    network = student(
+        model.build(inputs_of((1, 8, 8)), TensorSpec((3,))), model.filter_layer(), inputs_of((1, 8, 8)), 2
+    ).eval()
     inputs = torch.rand(2, 1, 8, 8)
     path = tmp_path / "student"
     path.write_bytes(pickle.dumps((network, inputs, network(inputs).detach())))

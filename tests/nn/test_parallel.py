@@ -42,7 +42,7 @@ def gradients(networks: list[Student], n_threads: int) -> list[torch.Tensor]:
     features = ParallelFeatures(networks, n_threads)
     inputs = torch.randn(5, 6, generator=torch.Generator().manual_seed(1))
     for _ in range(3):
-        torch.cat(features(inputs), dim=1).square().sum(dim=1).sqrt().mean().backward()
+        torch.cat(features({"inputs": inputs}), dim=1).square().sum(dim=1).sqrt().mean().backward()
     features.close()
     found = [network.layer.weight.grad for network in networks]
     return [gradient for gradient in found if gradient is not None]

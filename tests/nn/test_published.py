@@ -11,13 +11,14 @@ import pytest
 from edgesim.domain.training import Training
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.cards import content_key
-from edgesim.nn.training import accuracy, logits, train_teacher
+from edgesim.nn.training import forward, train_teacher
 from edgesim.nn.zoo import SmallCNN
+from edgesim.tasks.classification import accuracy
 
 if TYPE_CHECKING:
     from conftest import Silent
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
 
 FOLDER = Path(__file__).parents[2] / "models" / "digits"
 
@@ -39,4 +40,4 @@ def test_the_teacher_of_the_default_scenario_is_found(digits: Dataset, silent: S
         cache.take_in(card)
     found = train_teacher(SmallCNN(), digits, Training(epochs=30), seed=1, progress=silent, cache=cache)
     assert silent.labels == []
-    assert accuracy(logits(found.network, digits.test.inputs), digits.test.labels) == found.metrics["test_accuracy"]
+    assert accuracy(forward(found.network, digits.test.inputs), digits.test.targets) == found.metrics["test_accuracy"]

@@ -10,17 +10,19 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.model import Dataset, Split
+from edgesim.domain.samples import Dataset, Inputs, Samples
+from edgesim.domain.task import TensorSpec
 from edgesim.errors import DataError, PlanError
 from edgesim.nn.sound import check_dataset, check_networks
 from edgesim.nn.zoo import SmallCNN
+from edgesim.tasks.classification import Classification
 
 
 def noise(shape: tuple[int, ...] = (1, 8, 8), n_classes: int = 3, n: int = 6) -> Dataset:
     """Three splits of random images."""
     rng = np.random.default_rng(0)
-    split = Split(rng.standard_normal((n, *shape)).astype(np.float32), np.arange(n) % n_classes)
-    return Dataset("noise", split, split, split, n_classes, "none", "drawn")
+    split = Samples({"images": rng.standard_normal((n, *shape)).astype(np.float32)}, np.arange(n) % n_classes)
+    return Dataset("noise", split, split, split, Classification(n_classes), "none", "drawn")
 
 
 class Plain(nn.Module):
@@ -109,12 +111,12 @@ class Made:
     """Builds one of the networks above."""
 
     kind: type[nn.Module]
-    layer: str = "conv"
+    layer: str | None = "conv"
 
-    def build(self, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
+    def build(self, inputs: Inputs, output: TensorSpec) -> nn.Module:
         return self.kind()
 
-    def last_conv(self) -> str:
+    def filter_layer(self) -> str | None:
         return self.layer
 
 
@@ -129,9 +131,9 @@ class Divides:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Longer, r"gives a tensor of shape \(2, 5\) for 2 samples; noise has 3 classes, so it must be \(2, 3\)"),
-        (TwoInputs, "takes 2 inputs; a network must take one tensor"),
-        (Named, "gives a dict; its forward method must give one tensor of logits"),
+        (Longer, r"gives a tensor of shape \(2, 5\) for 2 samples; the task of noise wants \(2, 3\)"),
+        (TwoInputs, "takes 2 inputs .inputs, others., but the data set gives 1"),
+        (Named, "gives a dict; its forward method must give one tensor"),
         (Doubled, "gives torch.float64; its parameters must be torch.float32"),
         (AlwaysTraining, "answers a sample differently beside another one"),
         (AlwaysDropping, "answers differently when it is asked again"),
@@ -160,12 +162,13 @@ def test_filters_are_looked_at_where_they_are_divided() -> None:
     """Not for a strategy that needs none: an ensemble of networks without convolution is fine."""
     check_networks(Made(Recurrent), {"ensemble": Divides(Made(Recurrent), None)}, noise())
     with pytest.raises(
-        DataError, match="the network of the workload: layer 'conv' gives tuple; filters are the channels"
+        DataError, match="the network of the workload: layer 'conv' gives a tuple; filters are the units"
     ):
         check_networks(Made(Recurrent), {"nonn": Divides(Made(Plain))}, noise())
-    with pytest.raises(DataError, match="the student of strategy 'nonn': layer 'fc' gives tensors of shape"):
-        check_networks(Made(Plain), {"nonn": Divides(Made(Plain, "fc"))}, noise())
-    with pytest.raises(DataError, match="no layer 'conv9'; its layers are conv, norm, fc; say in `filters`"):
+    check_networks(Made(Plain), {"nonn": Divides(Made(Plain, "fc"))}, noise())
+    with pytest.raises(DataError, match="the student of strategy 'nonn' names no layer whose units are its filters"):
+        check_networks(Made(Plain), {"nonn": Divides(Made(Plain, None))}, noise())
+    with pytest.raises(DataError, match="no layer 'conv9'; its layers are conv, norm, fc; or take a strategy"):
         check_networks(Made(Plain, "conv9"), {"nonn": Divides(Made(Plain))}, noise())
     with pytest.raises(PlanError, match="strategy 'nonn': 4 filters cannot be divided into 5 parts"):
         check_networks(Made(Plain), {"nonn": Divides(Made(Plain), 5)}, noise())
@@ -178,27 +181,36 @@ def test_a_network_of_another_shape_is_refused() -> None:
 
 
 NOISE = noise()
-LABELS, INPUTS = NOISE.train.labels, NOISE.train.inputs
+LABELS, INPUTS = NOISE.train.targets, NOISE.train.only
 
 
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (Split(INPUTS, LABELS + 1), "noise: train: labels from 1 to 3, but classes are 0 to 2"),
-        (Split(INPUTS, LABELS - 1), "labels from -1 to 1"),
-        (Split(INPUTS[:0], LABELS[:0]), "noise: train: there are no samples; each split needs some"),
-        (Split(INPUTS.astype(np.float64), LABELS), "inputs are float64, labels int64; expected float32 and int64"),
-        (Split(INPUTS, LABELS.astype(np.float32)), "labels float32"),
-        (Split(np.where(INPUTS[3, 0, 2, 2] == INPUTS, np.float32("nan"), INPUTS), LABELS), "sample 3 holds values"),
-        (Split(np.where(INPUTS[4, 0, 1, 1] == INPUTS, np.float32("inf"), INPUTS), LABELS), "sample 4 holds values"),
-        (Split(INPUTS.reshape(6, 64), LABELS), r"samples have shape \(64,\); expected images"),
+        (Samples({"images": INPUTS}, LABELS + 1), "noise: validation: labels from 1 to 3, but classes are 0 to 2"),
+        (Samples({"images": INPUTS}, LABELS - 1), "labels from -1 to 1"),
+        (Samples({"images": INPUTS[:0]}, LABELS[:0]), "noise: validation: there are no samples; each split needs some"),
+        (Samples({"images": INPUTS.astype(np.float64)}, LABELS), "float64, in training"),
+        (Samples({"images": INPUTS}, LABELS.astype(np.float32)), "targets are float32 of shape .* expected int64"),
+        (
+            Samples({"images": np.where(INPUTS[3, 0, 2, 2] == INPUTS, np.float32("nan"), INPUTS)}, LABELS),
+            "sample 3 holds values",
+        ),
+        (
+            Samples({"images": np.where(INPUTS[4, 0, 1, 1] == INPUTS, np.float32("inf"), INPUTS)}, LABELS),
+            "sample 4 holds values",
+        ),
+        (
+            Samples({"images": INPUTS.reshape(6, 64)}, LABELS),
+            r"an input of shape \(64,\), in training an input of shape \(1, 8, 8\)",
+        ),
     ],
 )
-def test_data_sets_that_mean_nothing_are_refused(split: Split, message: str) -> None:
+def test_data_sets_that_mean_nothing_are_refused(split: Samples, message: str) -> None:
     """What is wrong, where, and what was expected."""
     check_dataset(NOISE)
     with pytest.raises(DataError, match=message):
-        check_dataset(replace(NOISE, train=split))
+        check_dataset(replace(NOISE, validation=split))
 
 
 def test_one_class_is_none() -> None:

@@ -18,16 +18,19 @@ from edgesim.nn.lessons import Teacher
 from edgesim.nn.losses import imitation_loss, transfer_loss
 from edgesim.nn.school import School
 from edgesim.nn.students import train_students
-from edgesim.nn.training import accuracy, forward, logits
+from edgesim.nn.tensors import tensors_of
+from edgesim.nn.training import forward
 from edgesim.nn.zoo import SmallCNN
+from edgesim.tasks.classification import Classification, accuracy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Silent
 
-    from edgesim.domain.model import Dataset
     from edgesim.domain.partition import Denominator
+    from edgesim.domain.samples import Dataset, Inputs
+    from edgesim.domain.task import TensorSpec
     from edgesim.interfaces import ModelBuilder
     from edgesim.nn.students import Fitting, TrainedStudents
     from edgesim.nn.training import TrainedNetwork
@@ -69,7 +72,7 @@ def test_student_i_learns_part_i_mod_m(
     """Five students on two parts: 0 1 0 1 0, each with as many features as its part has filters."""
     ensemble = trained(teacher, digits, silent, tmp_path, n_students=5).ensemble
     assert ensemble.part_of == (0, 1, 0, 1, 0)
-    outputs = [forward(network, digits.test.inputs[:2]).shape[1] for network in ensemble.students]
+    outputs = [forward(network, digits.test[:2].inputs).shape[1] for network in ensemble.students]
     assert outputs == [20, 30, 20, 30, 20]
 
 
@@ -78,11 +81,11 @@ def test_contributions_add_up_to_the_network_for_every_subset(
 ) -> None:
     """Bias plus the means over arrived students of each part equal merging the features and running the head, to 1e-5."""
     ensemble = trained(teacher, digits, silent, tmp_path).ensemble
-    inputs = digits.test.inputs[:50]
+    inputs = digits.test[:50].inputs
     shares = contributions(ensemble, inputs)
     bias = ensemble.head.bias.detach().numpy()
     with torch.inference_mode():
-        features = ensemble.features(torch.from_numpy(inputs))
+        features = ensemble.features(tensors_of(inputs))
         for arrived in itertools.product((False, True), repeat=3):
             wanted = ensemble.head(ensemble.merge(features, arrived)).numpy()
             found = bias + np.zeros_like(shares[0])
@@ -102,7 +105,7 @@ def test_the_same_students_come_out_of_training_and_cache(
     n_notes = len(silent.notes)
     loaded = trained(teacher, digits, silent, tmp_path / "a")
     assert len(silent.notes) == n_notes
-    answers = [logits(found.ensemble, digits.test.inputs) for found in (first, again, loaded)]
+    answers = [forward(found.ensemble, digits.test.inputs) for found in (first, again, loaded)]
     assert np.array_equal(answers[0], answers[1])
     assert np.array_equal(answers[0], answers[2])
     assert first.metrics == loaded.metrics
@@ -112,9 +115,9 @@ def test_the_same_students_come_out_of_training_and_cache(
 
 def test_the_teacher_is_not_changed(teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path) -> None:
     """Its answers are the same before and after, and it stays in evaluation mode."""
-    before = logits(teacher.network, digits.test.inputs)
+    before = forward(teacher.network, digits.test.inputs)
     trained(teacher, digits, silent, tmp_path)
-    assert np.array_equal(before, logits(teacher.network, digits.test.inputs))
+    assert np.array_equal(before, forward(teacher.network, digits.test.inputs))
     assert not any(module.training for module in teacher.network.modules())
 
 
@@ -122,7 +125,7 @@ def test_imitation_loss_is_the_formula() -> None:
     """By hand for two classes: T = 2, alpha = 0.9; the mean over classes halves the divergence."""
     answers, wanted = torch.tensor([[0.0, 0.0]]), torch.tensor([[2.0 * np.log(3.0), 0.0]])
     divergence = 0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.5)
-    loss = imitation_loss(answers, wanted, torch.tensor([1]), 2.0, 0.9)
+    loss = imitation_loss(Classification(2), answers, wanted, torch.tensor([1]), Distillation(2.0, 0.9))
     assert float(loss) == pytest.approx(2 * 0.9 * 4 * divergence / 2 + 0.1 * np.log(2), rel=1e-6)
 
 
@@ -187,14 +190,14 @@ def test_students_may_be_any_traceable_network(
 
     @dataclass(frozen=True)
     class Builder:
-        def build(self, input_shape: tuple[int, int, int], n_classes: int) -> nn.Module:
-            return Branching(input_shape[0], n_classes)
+        def build(self, inputs: Inputs, output: TensorSpec) -> nn.Module:
+            return Branching(inputs["images"].shape[0], output.size)
 
-        def last_conv(self) -> str:
+        def filter_layer(self) -> str:
             return "second"
 
     found = trained(teacher, digits, silent, tmp_path, n_students=2, model=Builder())
-    assert logits(found.ensemble, digits.test.inputs).shape == (360, 10)
+    assert forward(found.ensemble, digits.test.inputs).shape == (360, 10)
 
 
 def test_failout_loses_students_in_training(
@@ -215,7 +218,7 @@ def test_failout_loses_students_in_training(
         ).ensemble
         shares = contributions(ensemble, digits.test.inputs)
         bias = ensemble.head.bias.detach().numpy()
-        left.append(np.mean([accuracy(share + bias, digits.test.labels) for share in shares]))
+        left.append(np.mean([accuracy(share + bias, digits.test.targets) for share in shares]))
     assert left[1] > left[0] + 0.03
 
 
@@ -254,7 +257,7 @@ def test_independent_students_learn_their_part_and_share_a_fitted_head(
         "student 3 of 4 on digits", "student 4 of 4 on digits", "head of 4 students on digits",
     ]  # fmt: skip
     assert two.metrics["test_accuracy"] > 0.85
-    assert np.array_equal(logits(two.ensemble, digits.test.inputs), logits(again.ensemble, digits.test.inputs))
+    assert np.array_equal(forward(two.ensemble, digits.test.inputs), forward(again.ensemble, digits.test.inputs))
 
 
 def test_whole_students_differ_and_answer_the_whole_question(
@@ -273,7 +276,7 @@ def test_whole_students_differ_and_answer_the_whole_question(
     )
     members = train_whole_students(school, n_students=2)
     assert all(metrics["test_accuracy"] > 0.6 for _, _, metrics in members)
-    assert not np.array_equal(*(logits(network, digits.test.inputs) for network, _, _ in members))
+    assert not np.array_equal(*(forward(network, digits.test.inputs) for network, _, _ in members))
 
 
 def test_the_teacher_is_asked_once_for_each_view(
@@ -297,13 +300,14 @@ def test_the_teacher_is_asked_once_for_each_view(
     written = [path.stat().st_mtime_ns for path in kept]
     train_students(school, PARTITION, n_students=3)
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("lessons-*"))] == written
-    inputs, _, answers, activities = school.lessons().batch(torch.arange(5), 2)
-    np.testing.assert_allclose(answers, logits(teacher.network, inputs.numpy()), atol=1e-4)
-    assert activities.shape == (5, 64)
+    lesson = school.lessons().batch(torch.arange(5), 2)
+    inputs = {"images": lesson.inputs["images"].numpy()}
+    np.testing.assert_allclose(lesson.answers, forward(teacher.network, inputs), atol=1e-4)
+    assert lesson.activities.shape == (5, 64)
     whole = kept[1].read_bytes()
     for content in (b"", b"no answers", whole[:-50], whole[:200] + b"damaged" + whole[207:]):
         kept[1].write_bytes(content)
-        assert np.array_equal(school.lessons().batch(torch.arange(5), 2)[2], answers)
+        assert np.array_equal(school.lessons().batch(torch.arange(5), 2).answers, lesson.answers)
 
 
 def test_the_number_of_threads_does_not_change_the_weights(

@@ -15,15 +15,16 @@ from edgesim.errors import DataError
 from edgesim.nn.cache import NetworkCache
 from edgesim.nn.checkpoint import load_checkpoint
 from edgesim.nn.datasets import Digits
-from edgesim.nn.training import accuracy, fit, logits, reproducible, train_teacher, validation_score
+from edgesim.nn.training import Reached, fit, forward, reproducible, train_teacher, validated
 from edgesim.nn.zoo import SmallCNN, WideResNet
+from edgesim.tasks.classification import Classification, accuracy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Silent
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.nn.training import TrainedNetwork
 
 SMALL = SmallCNN(channels=(4, 6), pool_after=1)
@@ -33,10 +34,10 @@ BRIEF = Training(epochs=2)
 def test_the_teacher_reaches_97_percent_of_the_test_split(teacher: TrainedNetwork, digits: Dataset) -> None:
     """Eight epochs are enough for 0.97, and the metrics are those of the network itself."""
     assert teacher.metrics["test_accuracy"] >= 0.97
-    answers = logits(teacher.network, digits.test.inputs)
+    answers = forward(teacher.network, digits.test.inputs)
     assert answers.shape == (360, 10)
     assert answers.dtype == np.float32
-    assert accuracy(answers, digits.test.labels) == teacher.metrics["test_accuracy"]
+    assert accuracy(answers, digits.test.targets) == teacher.metrics["test_accuracy"]
 
 
 def test_training_depends_on_the_seed_only(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
@@ -45,7 +46,7 @@ def test_training_depends_on_the_seed_only(tmp_path: Path, digits: Dataset, sile
     for folder, seed, before in (("a", 1, 0), ("b", 1, 7), ("c", 2, 0)):
         torch.manual_seed(before)
         trained = train_teacher(SMALL, digits, BRIEF, seed=seed, progress=silent, cache=NetworkCache(tmp_path / folder))
-        answers.append(logits(trained.network, digits.test.inputs))
+        answers.append(forward(trained.network, digits.test.inputs))
     assert np.array_equal(answers[0], answers[1])
     assert not np.allclose(answers[0], answers[2])
 
@@ -72,7 +73,7 @@ def test_a_cached_network_gives_bitwise_the_same_outputs(tmp_path: Path, digits:
     second = train_teacher(SMALL, digits, BRIEF, seed=1, progress=silent, cache=cache)
     assert n_notes == len(silent.notes) == BRIEF.epochs
     assert (first.key, first.metrics) == (second.key, second.metrics)
-    assert np.array_equal(logits(first.network, digits.test.inputs), logits(second.network, digits.test.inputs))
+    assert np.array_equal(forward(first.network, digits.test.inputs), forward(second.network, digits.test.inputs))
 
 
 def test_each_epoch_reports_loss_and_accuracy(tmp_path: Path, digits: Dataset, silent: Silent) -> None:
@@ -87,18 +88,18 @@ def test_the_test_split_does_not_influence_the_weights(tmp_path: Path, digits: D
     """With other test samples the same weights come out."""
     import dataclasses
 
-    other = dataclasses.replace(digits, test=dataclasses.replace(digits.test, inputs=1 - digits.test.inputs))
+    other = dataclasses.replace(digits, test=dataclasses.replace(digits.test, inputs={"images": 1 - digits.test.only}))
     networks = [
         train_teacher(SMALL, data, BRIEF, seed=1, progress=silent, cache=NetworkCache(tmp_path / name)).network
         for name, data in (("a", digits), ("b", other))
     ]
-    assert np.array_equal(*(logits(network, digits.test.inputs) for network in networks))
+    assert np.array_equal(*(forward(network, digits.test.inputs) for network in networks))
 
 
 def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
     """A loss that ruins the network after the first epoch leaves the weights of the first."""
     training = Training(epochs=4, batch_size=len(digits.train), optimizer="sgd", learning_rate=0.5)
-    inputs, labels = torch.from_numpy(digits.train.inputs), torch.from_numpy(digits.train.labels)
+    inputs, labels = torch.from_numpy(digits.train.only), torch.from_numpy(digits.train.targets)
     calls = 0
     with reproducible(1, "test") as draws:
         network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
@@ -114,13 +115,13 @@ def test_the_best_epoch_is_kept(digits: Dataset, silent: Silent) -> None:
             batch_loss,
             training,
             n_samples=len(labels),
-            score=lambda: validation_score(network, digits.validation),
+            validate=lambda: validated(network, digits),
             draws=draws,
             label="ruin",
             progress=silent,
         )
     assert best == 1
-    kept = accuracy(logits(network, digits.validation.inputs), digits.validation.labels)
+    kept = accuracy(forward(network, digits.validation.inputs), digits.validation.targets)
     assert f"{kept:.3f}" in silent.notes[0]
 
 
@@ -141,7 +142,7 @@ def test_a_last_step_that_ruins_the_network_is_an_error(tmp_path: Path, digits: 
 def test_a_step_that_fails_names_what_was_trained(digits: Dataset, silent: Silent) -> None:
     """Batch normalisation of a vector cannot work on one sample."""
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
-    inputs, labels = torch.from_numpy(digits.train.inputs), torch.from_numpy(digits.train.labels)
+    inputs, labels = torch.from_numpy(digits.train.only), torch.from_numpy(digits.train.targets)
 
     def batch_loss(indices: torch.Tensor, _epoch: int) -> torch.Tensor:
         return nn.functional.cross_entropy(network(inputs[indices]), labels[indices])
@@ -155,7 +156,7 @@ def test_a_step_that_fails_names_what_was_trained(digits: Dataset, silent: Silen
             batch_loss,
             Training(epochs=1, batch_size=1),
             n_samples=5,
-            score=lambda: (0.0, 0.0),
+            validate=lambda: Reached(Classification(2).scores[0], 0.0, 0.0),
             draws=draws,
             label="norm",
             progress=silent,

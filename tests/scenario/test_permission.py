@@ -12,6 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
+from edgesim.domain.samples import inputs_of
+from edgesim.domain.task import TensorSpec
 from edgesim.errors import ScenarioError
 from edgesim.nn.cache import FOLDER_VARIABLE
 from edgesim.registry import STRATEGIES
@@ -151,7 +153,7 @@ def test_only_networks_are_made(target: str, folder: Path, small: dict[str, Any]
         Scenario.from_data(small)
     scenario = Scenario.from_data(small, allow_code=True)
     with pytest.raises(DataError, match=r"no subclass of torch\.nn\.Module|cannot be imported"):
-        scenario.workload.model.build((1, 8, 8), 10)
+        scenario.workload.model.build(inputs_of((1, 8, 8)), TensorSpec((10,)))
     assert not (folder / "was_run").exists()
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.model import Dataset, Split
+from edgesim.domain.samples import Dataset, Samples
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.interfaces import DeploymentContext
+from edgesim.tasks.classification import Classification
 from edgesim.testing import deployment_context
 
 RATE = 1e9
@@ -33,9 +34,10 @@ def star(speeds: Sequence[float]) -> Topology:
 def noise_dataset(shape: tuple[int, int, int], n_classes: int = 3, n: int = 12) -> Dataset:
     rng = np.random.default_rng(0)
     splits = [
-        Split(rng.standard_normal((n, *shape)).astype(np.float32), rng.integers(n_classes, size=n)) for _ in range(3)
+        Samples({"images": rng.standard_normal((n, *shape)).astype(np.float32)}, rng.integers(n_classes, size=n))
+        for _ in range(3)
     ]
-    return Dataset("noise", *splits, n_classes, "none", "drawn")
+    return Dataset("noise", *splits, Classification(n_classes), "none", "drawn")
 
 
 def small_network() -> nn.Sequential:

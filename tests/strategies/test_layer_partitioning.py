@@ -23,7 +23,7 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.nn.networks import vgg16, wide_resnet
 from edgesim.nn.sparse_split import counts, divide, prune
 from edgesim.nn.stages import staged
-from edgesim.nn.training import logits
+from edgesim.nn.training import forward
 from edgesim.rng import Streams
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
@@ -79,7 +79,7 @@ def test_divided_matrices_conform(make_context, linear):
     check_strategy(strategy, make_context((1.0, 0.4, 2.0), network=pruned(make_context().network, 0.6)))
     context = make_context((1.0, 0.4, 2.0))
     deployment = strategy.deploy(context)
-    expected = logits(pruned(context.network, 0.6), context.dataset.test.inputs)
+    expected = forward(pruned(context.network, 0.6), context.dataset.test.inputs)
     found = deployment.predict(deployment.plan.all_delivered)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
@@ -96,7 +96,7 @@ def test_a_lost_share_of_a_matrix_adds_nothing(make_context, linear, way):
     with torch.no_grad():
         network[7].weight[torch.from_numpy(cut.shares == 1)] = 0
     found = deployment.predict(deployment.plan.all_delivered - {f"7/{way}/w2"})
-    expected = logits(network, context.dataset.test.inputs)
+    expected = forward(network, context.dataset.test.inputs)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -193,7 +193,9 @@ def test_traffic_of_published_networks(make_context, make_noise, name, execution
         context = context_of(make_context, make_noise, name, p)
         deployment = MoDNN("hub", owner_computes=True, execution=execution).deploy(context)
         sent = sent_byte(deployment, execution)
-        assert sent == pytest.approx(formula_byte(context.network, context.dataset.input_shape, p, execution), rel=0.01)
+        assert sent == pytest.approx(
+            formula_byte(context.network, context.dataset.inputs["images"].shape, p, execution), rel=0.01
+        )
         if published_megabyte is not None:
             digit = 0.05 if published_megabyte[position] >= 1 else 0.005
             assert sent / 1e6 == pytest.approx(published_megabyte[position], rel=0.01, abs=digit)
@@ -210,7 +212,7 @@ def test_derived_totals_take_strided_inputs_at_half_their_size(make_context, mak
     mean over which of the strips is the owner's. So counted, the layers of the real networks give all nine to their last digit.
     """
     context = context_of(make_context, make_noise, name, 2)
-    layers = convolutions(context.network, context.dataset.input_shape)
+    layers = convolutions(context.network, context.dataset.inputs["images"].shape)
     for p, derived in zip((2, 4, 8), derived_megabyte, strict=True):
         megabyte = 0.0
         for conv, _, out in layers:
@@ -302,7 +304,7 @@ def test_a_lost_halo_is_zero_for_its_reader_only(make_context):
     network = context.network
     deployment = MoDNN("hub", execution="halo", **DEGRADE).deploy(context)
     with torch.no_grad():
-        x = torch.relu(network.first(torch.from_numpy(context.dataset.test.inputs)))
+        x = torch.relu(network.first(torch.from_numpy(context.dataset.test.only)))
         holed = x.clone()
         holed[:, :, 3] = 0  # rows 0 to 3 are w1's; w2 reads row 3 beyond its own
         branch = torch.cat([torch.relu(network.second(x))[:, :, :4], torch.relu(network.second(holed))[:, :, 4:]], 2)
@@ -326,7 +328,7 @@ def test_values_of_a_halo_that_arrived_are_used(make_context):
     deployment = MoDNN("hub", execution="halo", partial="use", **DEGRADE).deploy(context)
     name = "first/exchange1/w1/w2"
     with torch.no_grad():
-        x = torch.relu(network.first(torch.from_numpy(context.dataset.test.inputs)))
+        x = torch.relu(network.first(torch.from_numpy(context.dataset.test.only)))
         holed = x.clone()
         holed[:, 2:, 3] = 0
         branch = torch.cat([torch.relu(network.second(x))[:, :, :4], torch.relu(network.second(holed))[:, :, 4:]], 2)
@@ -352,7 +354,7 @@ def test_values_of_a_result_that_arrived_are_used_for_each_sample(make_context):
     assert packets.sum(axis=1).tolist() == [1] * len(packets)
     assert 0 < packets[:, 0].sum() < len(packets)
     with torch.no_grad():
-        hidden = network[:8](torch.from_numpy(context.dataset.test.inputs))
+        hidden = network[:8](torch.from_numpy(context.dataset.test.only))
         hidden[:, 5:8] *= torch.from_numpy(packets[:, :1])
         hidden[:, 8:] *= torch.from_numpy(packets[:, 1:])
         expected = network[8:](hidden).numpy()
@@ -601,7 +603,7 @@ def test_functions_are_cut_like_modules(make_context, options):
         assert deployment.plan.weight_byte["w1"] - kernels == 4 * 2 * 65  # two rows of the matrix, with their biases
     if "pruning" in options:
         with torch.no_grad():
-            expected = network(torch.from_numpy(context.dataset.test.inputs)).numpy()
+            expected = network(torch.from_numpy(context.dataset.test.only)).numpy()
         found = deployment.predict(deployment.plan.all_delivered)
         assert np.abs(found - expected).max() > 1e-3  # half of the entries are gone
         assert sum(count.n_entries for cut in deployment.stages for count in cut.counts) == 3 * 64 // 2

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgesim.errors import PlanError
 from edgesim.nn.boxes import apportion
-from edgesim.nn.training import logits
+from edgesim.nn.training import forward
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
 
@@ -158,7 +158,7 @@ def test_a_lost_worker_leaves_zeros_in_every_layer(make_context):
     deployment = MoDNN("hub", **DEGRADE).deploy(context)
     network = context.network
     with torch.no_grad():
-        x = network[:3](torch.from_numpy(context.dataset.test.inputs))
+        x = network[:3](torch.from_numpy(context.dataset.test.only))
         x[:, :, :4] = 0
         x = network[4:6](network[3](x))
         x[:, :, :2] = 0
@@ -222,12 +222,12 @@ def test_on_the_real_teacher(make_context, digits, teacher):
     context = make_context([1.0] * 8, network=teacher.network, dataset=digits)
     deployment = MoDNN("hub", "w*", **DEGRADE).deploy(context)
     everything = deployment.plan.all_delivered
-    expected = logits(teacher.network, digits.test.inputs)
+    expected = forward(teacher.network, digits.test.inputs)
     assert np.abs(deployment.predict(everything) - expected).max() < 1e-5 * np.abs(expected).max()
     accuracy = []
     for lost in ("", "4", "45678", "12345678"):
         delivered = frozenset(name for name in everything if name[-1] not in lost)
-        accuracy.append(float((deployment.predict(delivered).argmax(1) == digits.test.labels).mean()))
+        accuracy.append(float((deployment.predict(delivered).argmax(1) == digits.test.targets).mean()))
     assert accuracy[0] > 0.95
     assert accuracy[0] > accuracy[2]
     assert accuracy[3] < 0.2

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.interfaces import DeploymentContext, Task
     from edgesim.nn.training import TrainedNetwork
     from edgesim.strategies.student_networks import StudentDeployment
@@ -60,7 +60,7 @@ def context(teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset) -
         star("w1", "w2", "w3", "w4"),
         source_id="hub",
         sink_id="hub",
-        last_conv=teacher_model.last_conv(),
+        filter_layer=teacher_model.filter_layer(),
         network_key=teacher.key,
         seed=1,
     )
@@ -124,7 +124,7 @@ def test_every_pattern_of_losses_equals_running_the_survivors(
     ensemble = build_ensemble(STUDENTS.student, partition, context.dataset, 4)
     ensemble.load_state_dict(state)
     ensemble.eval()
-    inputs = torch.from_numpy(context.dataset.test.inputs)
+    inputs = torch.from_numpy(context.dataset.test.only)
     names = ("w1", "w2", "w3", "w4")
     for arrived in itertools.product((False, True), repeat=4):
         chunks = []
@@ -143,7 +143,7 @@ def test_everything_delivered_is_the_trained_ensemble(
     """Its accuracy on the test split is the one that `describe` states."""
     answers = deployment.predict(deployment.plan.all_delivered)
     assert answers.dtype == np.float32
-    accuracy = np.mean(answers.argmax(axis=1) == context.dataset.test.labels)
+    accuracy = np.mean(answers.argmax(axis=1) == context.dataset.test.targets)
     assert accuracy == deployment.describe()["test_accuracy"]
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgesim.domain.model import Split
 from edgesim.domain.partition import Partition
 from edgesim.domain.plan import Compute
+from edgesim.domain.samples import Samples
 from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
 from edgesim.domain.training import Training
 from edgesim.errors import PlanError
@@ -27,7 +27,7 @@ from edgesim.strategies.student_networks import StudentDeployment
 from edgesim.testing import check_strategy, deployment_context
 
 if TYPE_CHECKING:
-    from edgesim.domain.model import Dataset
+    from edgesim.domain.samples import Dataset
     from edgesim.interfaces import DeploymentContext, Strategy
     from edgesim.nn.training import TrainedNetwork
 
@@ -55,7 +55,7 @@ def context(teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset) -
         star(*NAMES),
         source_id="hub",
         sink_id="hub",
-        last_conv=teacher_model.last_conv(),
+        filter_layer=teacher_model.filter_layer(),
         network_key=teacher.key,
         seed=1,
     )
@@ -107,7 +107,7 @@ def test_every_subset_equals_running_the_survivors(context: DeploymentContext, d
     partition = Partition(tuple(tuple(part) for part in card["determined_by"]["parts"]), 64)
     ensemble = build_ensemble(TINY, partition, context.dataset, 5).eval()
     ensemble.load_state_dict(state)
-    inputs = torch.from_numpy(context.dataset.test.inputs)
+    inputs = torch.from_numpy(context.dataset.test.only)
     for arrived in itertools.product((False, True), repeat=5):
         chunks = []
         with torch.inference_mode():
@@ -127,7 +127,9 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
     from edgesim.nn.ensembles import build_ensemble
 
     rng = generator(1, "images")
-    images = Split(rng.standard_normal((10_000, 1, 8, 8)).astype(np.float32), rng.integers(10, size=10_000))
+    images = Samples(
+        {"images": rng.standard_normal((10_000, 1, 8, 8)).astype(np.float32)}, rng.integers(10, size=10_000)
+    )
     names = [f"w{number}" for number in range(1, 9)]
     context = deployment_context(
         teacher.network,
@@ -135,7 +137,7 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
         star(*names),
         source_id="hub",
         sink_id="hub",
-        last_conv=teacher_model.last_conv(),
+        filter_layer=teacher_model.filter_layer(),
         network_key=teacher.key,
         seed=1,
     )
@@ -151,7 +153,7 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
     ensemble = build_ensemble(TINY, partition, context.dataset, 8).eval()
     ensemble.load_state_dict(state)
     with torch.inference_mode():
-        given = [student(torch.from_numpy(images.inputs)) for student in ensemble.students]
+        given = [student(torch.from_numpy(images.only)) for student in ensemble.students]
         for subset, answer in zip(subsets, found, strict=True):
             chunks = [torch.zeros_like(given[part]) for part in range(4)]
             for part, one, other in ((part, part, part + 4) for part in range(4)):

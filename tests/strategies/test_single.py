@@ -7,7 +7,7 @@ import pytest
 
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
-from edgesim.nn.training import logits
+from edgesim.nn.training import forward
 from edgesim.strategies.single import Single
 from edgesim.testing import check_strategy
 
@@ -54,7 +54,7 @@ def test_answers_as_the_network(make_context):
     context = make_context()
     deployment = Single("w1").deploy(context)
     assert np.array_equal(
-        deployment.predict(deployment.plan.all_delivered), logits(context.network, context.dataset.test.inputs)
+        deployment.predict(deployment.plan.all_delivered), forward(context.network, context.dataset.test.inputs)
     )
 
 

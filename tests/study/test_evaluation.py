@@ -9,7 +9,7 @@ import pytest
 from test_study_run import _toys, scenario  # noqa: F401 - a fixture that is used by being there
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
-from edgesim.domain.model import Split
+from edgesim.domain.samples import Samples
 from edgesim.study.evaluation import are_outcomes_asked, asked, asked_replications
 from edgesim.study.run import run
 
@@ -18,13 +18,13 @@ WORKLOAD = {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": 
 
 def test_samples_are_drawn_once_and_keep_their_order() -> None:
     """Twenty of a hundred, the same for the same seed, each with its own label."""
-    split = Split(np.arange(100, dtype=np.float32).reshape(100, 1, 1, 1), np.arange(100))
+    split = Samples({"numbers": np.arange(100, dtype=np.float32).reshape(100, 1, 1, 1)}, np.arange(100))
     some = asked(split, Evaluation(samples=20), seed=3)
     assert len(some) == 20
-    assert np.array_equal(some.inputs[:, 0, 0, 0].astype(int), some.labels)
-    assert (np.diff(some.labels) > 0).all()
-    assert np.array_equal(asked(split, Evaluation(samples=20), seed=3).labels, some.labels)
-    assert not np.array_equal(asked(split, Evaluation(samples=20), seed=4).labels, some.labels)
+    assert np.array_equal(some.only[:, 0, 0, 0].astype(int), some.targets)
+    assert (np.diff(some.targets) > 0).all()
+    assert np.array_equal(asked(split, Evaluation(samples=20), seed=3).targets, some.targets)
+    assert not np.array_equal(asked(split, Evaluation(samples=20), seed=4).targets, some.targets)
     assert asked(split, Evaluation(samples=100), seed=3) is split
     assert asked(split, EVERYTHING, seed=3) is split
 

@@ -29,6 +29,7 @@ from edgesim.study.executor import local_crew
 from edgesim.study.partial import is_used, transfers_of
 from edgesim.study.parts import Parts
 from edgesim.study.trial import perform
+from edgesim.tasks.classification import Classification
 
 SEED = 1
 
@@ -54,7 +55,7 @@ def study_of(*points, deployment: ToyDeployment | None = None, **options) -> Sha
     topology = star()
     topology = replace(topology, links=tuple(replace(link, mtu_byte=10) for link in topology.links))
     made = deployment or Piecewise()
-    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS, is_used(made))
+    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS, Classification(2).scores[0], is_used(made))
     cases = tuple(
         Case({"level": i}, "toy", 0, topology, failures, None, SEED, **options) for i, failures in enumerate(points)
     )
@@ -137,7 +138,7 @@ def test_others_have_no_such_column_but_beside_one_that_has(tmp_path: Path) -> N
     """The parts of a study with a deployment that uses them all have it, so that they are one table."""
     alone = study_of({"loss": PacketBernoulli(0.3)}, deployment=ToyDeployment())
     mixed = study_of({"loss": PacketBernoulli(0.3)})
-    other = Prepared(mixed.prepared[0].program, LABELS)
+    other = Prepared(mixed.prepared[0].program, LABELS, Classification(2).scores[0])
     deployments = Deployments([Piecewise(), ToyDeployment()])
     cases = (mixed.cases[0], replace(mixed.cases[0], strategy="plain", prepared=1))
     mixed = replace(mixed, prepared=(*mixed.prepared, other), cases=cases, deployments=deployments)

@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 
 from edgesim.domain.learning import Learnt
-from edgesim.domain.model import Split
-from edgesim.study.prepare import _learnt_by
+from edgesim.domain.samples import Dataset, Samples
+from edgesim.study.prepare import _learnt, _learnt_by
+from edgesim.tasks.classification import Classification
+from edgesim.tasks.multi_label import MultiLabel
+from edgesim.tasks.regression import Regression
 
 
 def learnt(reached: float, teacher: float | None = None, *, chance: float = 0.5, n_samples: int = 100) -> Learnt:
     """A network on 100 samples of two equally frequent classes."""
-    return Learnt("it", "accuracy", reached, chance, n_samples, teacher)
+    return Learnt("it", Classification(2).scores[0], reached, chance, n_samples, teacher)
+
+
+def dataset(labels: np.ndarray) -> Dataset:
+    """Samples of three classes without content."""
+    split = Samples({"images": np.zeros((len(labels), 1, 1, 1), np.float32)}, labels)
+    return Dataset("noise", split, split, split, Classification(3), "none", "none")
 
 
 @pytest.mark.parametrize(
@@ -42,19 +51,31 @@ def test_far_below_is_less_than_half_of_the_gain() -> None:
 
 def test_chance_is_the_share_of_the_most_frequent_label() -> None:
     """Three of four."""
-    split = Split(np.zeros((4, 1, 1, 1), np.float32), np.array([2, 0, 2, 2]))
-    assert split.largest_share == 0.75
+    found = _learnt("it", 0.9, dataset(np.array([2, 0, 2, 2])))
+    assert found.chance == 0.75
 
 
 def test_members_are_judged_for_themselves() -> None:
     """Of an ensemble, one member learnt nothing, which the mean of all hides."""
-    split = Split(np.zeros((100, 1, 1, 1), np.float32), np.arange(100) % 2)
+    data = dataset(np.arange(100) % 2)
     facts = {
         "test_accuracy": 0.9,
         "teacher_test_accuracy": 0.95,
         "students": [{"test_accuracy": 0.9}, {"test_accuracy": 0.5}],
     }
-    found = _learnt_by(facts, "strategy 'ensemble'", split)
+    found = _learnt_by(facts, "strategy 'ensemble'", data)
     assert [bool(one.warning) for one in found] == [False, False, True]
     assert found[2].network == "student 2 of strategy 'ensemble'"
-    assert _learnt_by({"device": "hub"}, "strategy 'single'", split) == ()
+    assert _learnt_by({"device": "hub"}, "strategy 'single'", data) == ()
+
+
+def test_scores_that_are_no_shares_have_bounds_of_their_own() -> None:
+    """ROC-AUC: 0.5 + 1.96 / sqrt(3 x 100) = 0.613; an error of 1.0: 1 - 1.96 / sqrt(200) = 0.861, where smaller is better."""
+    auc, rmse = MultiLabel(1).scores[0], Regression().scores[0]
+    assert Learnt("it", auc, 0.61, 0.5, 100).is_chance
+    assert not Learnt("it", auc, 0.62, 0.5, 100).is_chance
+    assert Learnt("it", rmse, 0.87, 1.0, 100).is_chance
+    assert not Learnt("it", rmse, 0.86, 1.0, 100).is_chance
+    assert Learnt("it", rmse, 0.8, 1.0, 100, teacher=0.5).is_far_below_teacher
+    assert not Learnt("it", rmse, 0.7, 1.0, 100, teacher=0.5).is_far_below_teacher
+    assert Learnt("it", auc, float("nan"), 0.5, 100).is_chance

@@ -13,7 +13,7 @@ import pytest
 from toy_study import LABELS, Broken, Toy
 
 from edgesim.compute.roofline import Roofline
-from edgesim.domain.model import Dataset, Split
+from edgesim.domain.samples import Dataset, Samples
 from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
@@ -24,6 +24,7 @@ from edgesim.study import run as study
 from edgesim.study.lock import locked
 from edgesim.study.manifest_file import read_manifest, write_manifest
 from edgesim.study.run import run
+from edgesim.tasks.classification import Classification
 
 PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}
 BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", *PARTS}
@@ -41,10 +42,10 @@ def _toys(monkeypatch: pytest.MonkeyPatch):
     """Register the toy strategies, and give them a context without a network."""
     STRATEGIES.register("toy")(Toy)
     STRATEGIES.register("broken")(Broken)
-    split = Split(LABELS[:, None, None, None].astype("float32"), LABELS)
+    split = Samples({"numbers": LABELS[:, None, None, None].astype("float32")}, LABELS)
 
     def context(system: Any, _teacher: Any, progress: Any) -> DeploymentContext:
-        dataset = Dataset("toy", split, split, split, 2, "", "")
+        dataset = Dataset("toy", split, split, split, Classification(2), "", "")
         ends = (system.topology, system.source_id, system.sink_id)
         return DeploymentContext(*ends, None, "", "", dataset, None, Roofline(), system.seed, progress)  # type: ignore[arg-type]
 

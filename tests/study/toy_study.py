@@ -22,6 +22,7 @@ from edgesim.engine.program import compile_plan
 from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
 from edgesim.study.design import Case, Deployments, Prepared, Shared
+from edgesim.tasks.classification import Classification
 
 SETTLED = {"w1": range(6), "w2": range(6, 10), "w3": range(10, 12)}
 LABELS = np.ones(12, dtype=np.int64)
@@ -140,7 +141,7 @@ def shared(
 ) -> Shared:
     """The toy at several factor points, which differ in their failure models, checked; `options` are those of a case."""
     topology = star()
-    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS)
+    prepared = Prepared(compile_plan(PLAN, topology, Roofline()), LABELS, Classification(2).scores[0])
     cases = tuple(
         Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
     )
