@@ -15,13 +15,13 @@ from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.arrivals.poisson import Poisson
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import RequestRecord
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.array_losses import DrawnLosses
-from edgesim.engine.array_program import array_program
-from edgesim.engine.array_results import ArrayTrials
-from edgesim.engine.array_trials import simulate_batch
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.arrays.losses import DrawnLosses
+from edgesim.engine.arrays.program import array_program
+from edgesim.engine.arrays.results import ArrayTrials
+from edgesim.engine.arrays.trials import simulate_batch
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.stragglers import ShiftedExponential

@@ -20,18 +20,18 @@ from numpy.typing import NDArray
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.stopping import Stopping, Target
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.program import compile_plan
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.stragglers import ShiftedExponential
-from edgesim.study.design import PART_OF_FEW, Block, Case, Deployments, Prepared, Shared
-from edgesim.study.known import known_of, of_difference
-from edgesim.study.statistics import Estimate, exact_mean, mean
-from edgesim.study.summary import summarise, values_of
-from edgesim.study.trial import accuracies, n_enumerated, simulate_block
-from edgesim.study.trials import Patterns, Trials
+from edgesim.study.cases.design import PART_OF_FEW, Block, Case, Deployments, Prepared, Shared
+from edgesim.study.cases.known import known_of, of_difference
+from edgesim.study.tables.statistics import Estimate, exact_mean, mean
+from edgesim.study.tables.summary import summarise, values_of
+from edgesim.study.trials.trial import accuracies, n_enumerated, simulate_block
+from edgesim.study.trials.trials import Patterns, Trials
 from edgesim.tasks.classification import Classification
 
 N_STUDIES = 500

@@ -20,12 +20,12 @@ from matplotlib import pyplot as plt
 
 from edgesim.cli.progress import progress_on_stderr
 from edgesim.interfaces import Silent
+from edgesim.report.draw.style import house_style, look
 from edgesim.report.run import run
-from edgesim.report.style import house_style, look
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
-from edgesim.study.plans import plans
-from edgesim.study.prepare import prepare
+from edgesim.scenario.form.schema import Scenario
+from edgesim.study.cases.plans import plans
+from edgesim.study.cases.prepare import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 DEGRADING = ("degrade-2", "degrade-4", "degrade-8", "degrade-halo-8", "nonn", "resilient")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.interfaces import Transport
 from edgesim.network.transport import Tcp
 

@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 
 from edgesim.domain.plan import Transfer
-from edgesim.nn.cuts import cut_ratio, modularity
-from edgesim.nn.filters import ActivationHubs, ActivationHubsCode, CoActivation
+from edgesim.nn.parts.cuts import cut_ratio, modularity
+from edgesim.nn.parts.filters import ActivationHubs, ActivationHubsCode, CoActivation
 from edgesim.registry import PARTITIONERS
-from edgesim.report.style import house_style, look, save
+from edgesim.report.draw.style import house_style, look, save
 from edgesim.rng import generator
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
-from edgesim.study.prepare import context_of, load_teacher
-from edgesim.study.statistics import mean as estimate
+from edgesim.scenario.form.schema import Scenario
+from edgesim.study.cases.prepare import context_of, load_teacher
+from edgesim.study.tables.statistics import mean as estimate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +110,7 @@ def case(folder: Path, context: DeploymentContext, label: str, strategy: Any, se
 
 def partitions(context: DeploymentContext, seed: int) -> pd.DataFrame:
     """Compare all partitioners on the teacher's real activations."""
-    from edgesim.nn.activations import filter_activities
+    from edgesim.nn.parts.activations import filter_activities
 
     activities = filter_activities(context.network, context.filter_layer, context.dataset.validation.inputs)
     correlation = CoActivation().affinity(activities)

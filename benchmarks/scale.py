@@ -28,9 +28,9 @@ from functools import partial
 import simpy
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import Program, compile_plan
 
 PROFILE = DeviceProfile("scale", {"conv": 1e9}, 1e9, 0.0, 2**40, 1.0, 2.0, 1.5, 1.5, "assumed")
 CELL = 10

@@ -34,8 +34,8 @@ from star import (
 def program_of(n_devices: int, deadline_s: float | None) -> Any:
     """Return the plan of a round, compiled once; with a deadline the sink goes on without what is missing."""
     from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-    from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-    from edgesim.engine.program import compile_plan
+    from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+    from edgesim.engine.program.compiled import compile_plan
 
     class WorkIsTime:
         def duration_s(self, step: Compute, profile: DeviceProfile) -> float:  # noqa: ARG002 - the seam's form
@@ -60,7 +60,7 @@ def program_of(n_devices: int, deadline_s: float | None) -> Any:
 def in_event_engine(n_devices: int) -> Run:
     """The event engine of edgesim: the rounds are the requests of one client, each with its record."""
     from edgesim.arrivals.closed_loop import ClosedLoop
-    from edgesim.engine.simulation import simulate
+    from edgesim.engine.events.simulation import simulate
     from edgesim.rng import Streams
 
     program = program_of(n_devices, None)
@@ -76,7 +76,7 @@ def in_event_engine(n_devices: int) -> Run:
 def in_event_engine_with_meters(n_devices: int) -> Run:
     """As `in_event_engine`, with utilisation and queues of every device and link."""
     from edgesim.arrivals.closed_loop import ClosedLoop
-    from edgesim.engine.simulation import trace
+    from edgesim.engine.events.simulation import trace
     from edgesim.rng import Streams
 
     program = program_of(n_devices, None)
@@ -108,7 +108,7 @@ def disturbances() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def random_in_event_engine(n_devices: int) -> Run:
     """The event engine of edgesim: every round is a trial with its own streams, as in a study."""
-    from edgesim.engine.simulation import simulate
+    from edgesim.engine.events.simulation import simulate
     from edgesim.rng import Streams
 
     program = program_of(n_devices, DEADLINE_S)
@@ -133,10 +133,10 @@ def drawn(n_devices: int, records: list[Any]) -> Lengths:
 
 def random_in_array_engine(n_devices: int) -> Run:
     """The array engine of edgesim: the same trials as of `random_in_event_engine`, in parts as those of a study."""
-    from edgesim.engine.array_losses import DrawnLosses
-    from edgesim.engine.array_program import array_program
-    from edgesim.engine.array_trials import simulate_batch
-    from edgesim.study.design import MOST_AT_ONCE, PART
+    from edgesim.engine.arrays.losses import DrawnLosses
+    from edgesim.engine.arrays.program import array_program
+    from edgesim.engine.arrays.trials import simulate_batch
+    from edgesim.study.cases.design import MOST_AT_ONCE, PART
 
     program = program_of(n_devices, DEADLINE_S)
     ready, n_at_once = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps))

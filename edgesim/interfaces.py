@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgesim.domain.arrived import Arrived
-from edgesim.domain.model import ModelGraph
-from edgesim.domain.partition import Partition
+from edgesim.domain.networks.costs import ModelGraph
+from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.samples import Dataset, Inputs
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
-from edgesim.domain.samples import Dataset, Inputs
 from edgesim.domain.strike import Strike
-from edgesim.domain.task import TensorSpec
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.domain.transport import Burst, Crossing, Crossings
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.transport import Burst, Crossing, Crossings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +84,7 @@ class ModelBuilder(Protocol):
         """Return the name of the submodule whose units student networks divide; None when it has none.
 
         Units are output channels of a convolution, features of a linear layer or of tokens: whatever its last or its channel
-        axis counts; see `edgesim.nn.activations`.
+        axis counts; see `edgesim.nn.parts.activations`.
         """
 
 

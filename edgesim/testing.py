@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from edgesim.domain.networks.samples import Dataset
     from edgesim.domain.records import Outage
-    from edgesim.domain.samples import Dataset
-    from edgesim.domain.topology import Topology
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, FailureModel, Strategy
 
 
@@ -57,7 +57,7 @@ def deployment_context(
     network : a network that fits the data set, trained or not.
     dataset, topology, source_id, sink_id, filter_layer, network_key, seed : as in `DeploymentContext`.
     """
-    from edgesim.nn.cost import measure
+    from edgesim.nn.cost.layers import measure
 
     return DeploymentContext(
         topology=topology,
@@ -316,7 +316,7 @@ def _checked_logits(
 def _check_against_network(
     answer: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
 ) -> None:
-    from edgesim.nn.training import forward
+    from edgesim.nn.train.training import forward
 
     if answer is None:
         return

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from edgesim.domain.training import Training
-from edgesim.engine import simulation
-from edgesim.engine.invariants import Checker
-from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache
-from edgesim.nn.datasets import Digits
-from edgesim.nn.zoo import SmallCNN
+from edgesim.domain.networks.training import Training
+from edgesim.engine.events import simulation
+from edgesim.engine.state.invariants import Checker
+from edgesim.nn.data.datasets import Digits
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import FOLDER_VARIABLE, NetworkCache
 from edgesim.study import run as study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edgesim.domain.samples import Dataset
-    from edgesim.nn.training import TrainedNetwork
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.nn.train.training import TrainedNetwork
 
 
 # CI draws the same examples every time; elsewhere each run looks at new ones
@@ -89,7 +89,7 @@ def teacher_model() -> SmallCNN:
 @pytest.fixture(scope="session")
 def teacher(digits: Dataset, teacher_model: SmallCNN, cache_folder: Path) -> TrainedNetwork:
     """A real teacher, trained for a few epochs (1 to 2 s)."""
-    from edgesim.nn.training import train_teacher
+    from edgesim.nn.train.training import train_teacher
 
     return train_teacher(
         teacher_model, digits, Training(epochs=8), seed=1, progress=Silent(), cache=NetworkCache.default()

@@ -11,8 +11,8 @@ import pytest
 import edgesim
 from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.registry import FAILURES, RATES, STRATEGIES
-from edgesim.scenario.json_schema import json_schema
-from edgesim.scenario.reference import markdown
+from edgesim.scenario.help.json_schema import json_schema
+from edgesim.scenario.help.reference import markdown
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

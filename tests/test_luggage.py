@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import EdgesimError
-from edgesim.luggage import luggage, remove_ownerless
+from edgesim.files.temporary import luggage, remove_ownerless
 
 HOLDER = """
 import sys
-from edgesim.luggage import luggage
+from edgesim.files.temporary import luggage
 with luggage(b"content") as path:
     print(path, flush=True)
     sys.stdin.read()

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import edgesim
-from edgesim.domain.model import LayerCost
+from edgesim.domain.networks.costs import LayerCost
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-from edgesim.domain.topology import DeviceId
-from edgesim.nn.training import forward
+from edgesim.domain.system.topology import DeviceId
+from edgesim.nn.train.training import forward
 from edgesim.registry import STRATEGIES
 
 

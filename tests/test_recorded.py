@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import DataError
-from edgesim.recorded import Column, Recorded, Start, doubt_of, read_recorded
+from edgesim.files.recorded import Column, Recorded, Start, doubt_of, read_recorded
 
 RATE = Column(("rate", "bandwidth", "throughput"), "bit/s", needs_unit=True)
 END = Column(("end",), "s", is_moment=True)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from torch import nn
 
+from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
-from edgesim.domain.samples import Dataset, Samples
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
@@ -20,7 +20,7 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
-from edgesim.nn.training import forward
+from edgesim.nn.train.training import forward
 from edgesim.tasks.classification import Classification
 from edgesim.testing import check_failure_model, check_strategy, deployment_context
 

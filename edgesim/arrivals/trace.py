@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf
 
 from edgesim.errors import PlanError
-from edgesim.recorded import Start
+from edgesim.files.recorded import Start
 from edgesim.rng import ReplicationStreams
 from edgesim.units import Seconds
 
@@ -18,7 +18,7 @@ class Trace:
     """Release requests at recorded times, the same in every replication.
 
     The times stand in the scenario, or in a text file that is read with it, so that they are part of what a study is known by: a time
-    in each line, in seconds or in the unit that the header names, alone or in a column ``time`` (see `edgesim.recorded`).
+    in each line, in seconds or in the unit that the header names, alone or in a column ``time`` (see `edgesim.files.recorded`).
 
     Parameters
     ----------

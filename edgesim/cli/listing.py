@@ -12,7 +12,7 @@ import typer
 from edgesim.cli.exit_codes import DONE, INCOMPLETE
 from edgesim.errors import UnknownNameError
 from edgesim.registry import REGISTRIES, Registry, nearest_name
-from edgesim.scenario import catalog
+from edgesim.scenario.topology import catalog
 from edgesim.units import plain_name
 
 DEVICES = "devices"

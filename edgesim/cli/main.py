@@ -15,21 +15,21 @@ from typing import Annotated, NoReturn, TextIO
 
 import typer
 
-from edgesim.cli import results
 from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
-from edgesim.cli.explain import explain
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
-from edgesim.cli.models import models
-from edgesim.cli.new import new
+from edgesim.cli.networks.models import models
+from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
-from edgesim.cli.plan import plan
-from edgesim.cli.plot import plot
-from edgesim.cli.report import report
-from edgesim.cli.run import run
-from edgesim.cli.schema import schema
-from edgesim.cli.show import show
-from edgesim.cli.train import train
+from edgesim.cli.scenarios.explain import explain
+from edgesim.cli.scenarios.new import new
+from edgesim.cli.scenarios.plan import plan
+from edgesim.cli.scenarios.schema import schema
+from edgesim.cli.scenarios.show import show
+from edgesim.cli.studies import results
+from edgesim.cli.studies.plot import plot
+from edgesim.cli.studies.report import report
+from edgesim.cli.studies.run import run
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
@@ -117,7 +117,7 @@ def validate(
       edgesim validate scenarios/*.yaml --json
       edgesim validate scenarios/wearables.yaml --deep
     """
-    from edgesim.cli.validate import validate as work
+    from edgesim.cli.scenarios.validate import validate as work
 
     raise typer.Exit(work(files, is_json=json, is_deep=deep, allow_code=allow_code))
 

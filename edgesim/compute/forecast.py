@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgesim.domain.plan import Compute, Plan, Step
-from edgesim.domain.topology import Topology
+from edgesim.domain.system.topology import Topology
 from edgesim.interfaces import ComputeModel
 
 
@@ -45,7 +45,7 @@ def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str,
     --------
     >>> from edgesim.compute.roofline import Roofline
     >>> from edgesim.domain.plan import Transfer
-    >>> from edgesim.domain.topology import Device, DeviceProfile, Link
+    >>> from edgesim.domain.system.topology import Device, DeviceProfile, Link
     >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
     >>> devices = (Device("a", profile), Device("b", profile))
     >>> topology = Topology(devices, (Link("a->b", "a", "b", 8e6, latency_s=0.001),))

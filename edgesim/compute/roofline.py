@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.topology import DeviceProfile
+from edgesim.domain.system.topology import DeviceProfile
 from edgesim.errors import PlanError
 
 

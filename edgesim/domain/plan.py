@@ -24,7 +24,7 @@ class LayerWork:
     Parameters
     ----------
     layer_id : the layer.
-    operator : operator class, one of `edgesim.domain.topology.OPERATORS`.
+    operator : operator class, one of `edgesim.domain.system.topology.OPERATORS`.
     work_flop : arithmetic work, in FLOP.
     moved_byte : input, weights and output, each moved once, in byte.
     """

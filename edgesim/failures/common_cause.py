@@ -11,9 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
-from edgesim.domain.topology import TargetGlob, Topology
-from edgesim.failures.importance import ratio_of, ratios_of
-from edgesim.failures.targets import matching
+from edgesim.domain.system.topology import TargetGlob, Topology
+from edgesim.failures.sampling.importance import ratio_of, ratios_of
+from edgesim.failures.sampling.targets import matching
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:

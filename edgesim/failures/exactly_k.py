@@ -12,9 +12,9 @@ from annotated_types import Ge
 
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
-from edgesim.domain.topology import TargetGlob, Topology
+from edgesim.domain.system.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
-from edgesim.failures.targets import matching
+from edgesim.failures.sampling.targets import matching
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from annotated_types import Ge, Le, Lt
 
-from edgesim.domain.selection import is_selected
-from edgesim.domain.topology import Link, LinkGlob
+from edgesim.domain.system.selection import is_selected
+from edgesim.domain.system.topology import Link, LinkGlob
 from edgesim.errors import PlanError
-from edgesim.failures.inversion import binomial, geometric
+from edgesim.failures.sampling.inversion import binomial, geometric
 from edgesim.rng import Draws, ReplicationStreams
 
 Probability = Annotated[float, Ge(0), Le(1)]

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
-from edgesim.domain.topology import TargetGlob, Topology
-from edgesim.failures.inversion import exponential
-from edgesim.failures.targets import matching
+from edgesim.domain.system.topology import TargetGlob, Topology
+from edgesim.failures.sampling.inversion import exponential
+from edgesim.failures.sampling.targets import matching
 from edgesim.rng import Draws, ReplicationStreams
 from edgesim.units import Quantity
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from edgesim.domain.selection import is_selected
-from edgesim.domain.topology import Link, LinkGlob
-from edgesim.failures.importance import ratio_of, ratios_of
-from edgesim.failures.inversion import binomial, binomials
+from edgesim.domain.system.selection import is_selected
+from edgesim.domain.system.topology import Link, LinkGlob
+from edgesim.failures.sampling.importance import ratio_of, ratios_of
+from edgesim.failures.sampling.inversion import binomial, binomials
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from annotated_types import Len
 
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
-from edgesim.domain.topology import TargetGlob, Topology
+from edgesim.domain.system.topology import TargetGlob, Topology
 from edgesim.errors import PlanError
-from edgesim.failures.targets import matching
-from edgesim.recorded import Start
+from edgesim.failures.sampling.targets import matching
+from edgesim.files.recorded import Start
 from edgesim.rng import ReplicationStreams
 from edgesim.units import Seconds
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from annotated_types import Gt, Len
 
-from edgesim.domain.topology import DeviceGlob, Topology
+from edgesim.domain.system.topology import DeviceGlob, Topology
 from edgesim.errors import PlanError
-from edgesim.failures.targets import matching
-from edgesim.recorded import Start
+from edgesim.failures.sampling.targets import matching
+from edgesim.files.recorded import Start
 from edgesim.units import Seconds
 
 

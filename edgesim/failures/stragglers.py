@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
-from edgesim.domain.selection import is_selected
-from edgesim.domain.topology import Device, DeviceGlob
-from edgesim.failures.inversion import exponential, exponentials
+from edgesim.domain.system.selection import is_selected
+from edgesim.domain.system.topology import Device, DeviceGlob
+from edgesim.failures.sampling.inversion import exponential, exponentials
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:

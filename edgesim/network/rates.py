@@ -8,7 +8,7 @@ from itertools import count, pairwise
 from typing import Annotated
 
 from edgesim.errors import PlanError
-from edgesim.recorded import Start
+from edgesim.files.recorded import Start
 from edgesim.units import Quantity, Seconds
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from edgesim.domain.transport import Burst, Crossing, Crossings
+from edgesim.domain.system.transport import Burst, Crossing, Crossings
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:

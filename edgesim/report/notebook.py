@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgesim.report.html.templates import render
 from edgesim.report.table import tables
-from edgesim.report.templates import render
 
 if TYPE_CHECKING:
-    from edgesim.study.store import Result
+    from edgesim.study.folder.store import Result
 
 
 def result_html(result: Result) -> str:

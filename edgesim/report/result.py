@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError
+from edgesim.files.untrusted import read_json
 from edgesim.registry import nearest_name
-from edgesim.report.costs import energy, latency, memory
-from edgesim.report.figures import resilience, tradeoff
+from edgesim.report.draw.costs import energy, latency, memory
+from edgesim.report.draw.figures import resilience, tradeoff
+from edgesim.report.draw.select import loss_factor, strategies_of
+from edgesim.report.draw.timeline import Timeline, read_timelines, timeline
+from edgesim.report.draw.topology import roles_of, topology
 from edgesim.report.notebook import result_html
-from edgesim.report.select import loss_factor, strategies_of
-from edgesim.report.timeline import Timeline, read_timelines, timeline
-from edgesim.report.topology import roles_of, topology
-from edgesim.study import store
-from edgesim.study.reading import MOST_BYTE
-from edgesim.study.timeline import TIMELINE
-from edgesim.untrusted import read_json
+from edgesim.study.folder import store
+from edgesim.study.folder.reading import MOST_BYTE
+from edgesim.study.trials.timeline import TIMELINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +200,7 @@ def _axes(ax: Axes | None) -> Axes | None:
 def _topology(folder: Path, data: dict[str, Any], ax: Axes | None) -> Axes:
     """Draw the topology of a resolved scenario; code that it names runs only where that was allowed before."""
     from edgesim.scenario.build import build
-    from edgesim.scenario.schema import Scenario
+    from edgesim.scenario.form.schema import Scenario
 
     try:
         try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgesim.report.page import write_page
+from edgesim.report.draw.style import figure_of, save
+from edgesim.report.html.page import write_page
 from edgesim.report.result import Result
-from edgesim.report.style import figure_of, save
 from edgesim.study import run as study
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
-    from edgesim.scenario.schema import Scenario
-    from edgesim.study import store
+    from edgesim.scenario.form.schema import Scenario
+    from edgesim.study.folder import store
 
 
 def run(

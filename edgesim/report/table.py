@@ -10,13 +10,13 @@ import numpy as np
 
 from edgesim import units
 from edgesim.domain.plan import TRAFFIC_KINDS
-from edgesim.report.select import at_first, factors_of, loss_factor, strategies_of
-from edgesim.report.style import words
+from edgesim.report.draw.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.draw.style import words
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edgesim.study.store import Result
+    from edgesim.study.folder.store import Result
 
 WIDTH = 100
 """Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
-from edgesim.domain.routing import Routing
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.scenario.expand import Ids, link_id, link_pairs
+from edgesim.domain.system.routing import Routing
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
-    from edgesim.domain.training import Training
+    from edgesim.domain.networks.training import Training
     from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
-    from edgesim.scenario.hardware import ChannelSpec, MediumSpec, ProfileSpec
-    from edgesim.scenario.schema import Scenario, TopologySpec
+    from edgesim.scenario.form.hardware import ChannelSpec, MediumSpec, ProfileSpec
+    from edgesim.scenario.form.schema import Scenario, TopologySpec
 
 
 @dataclass(frozen=True)

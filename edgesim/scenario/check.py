@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
+from edgesim.files.recorded import read_recorded
+from edgesim.files.untrusted import hidden_in
 from edgesim.interfaces import Checkable
-from edgesim.nn.untrained import ShapeOnly
-from edgesim.recorded import read_recorded
+from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.registry import nearest_name
-from edgesim.scenario import catalog
 from edgesim.scenario.build import build_topology
-from edgesim.scenario.graph_files import with_graph_file
-from edgesim.scenario.options import describe
-from edgesim.scenario.paths import keys_at, split, with_value
-from edgesim.scenario.permission import excused, withheld
-from edgesim.scenario.places import with_absolute_places
-from edgesim.scenario.plugin_values import quick_check
-from edgesim.scenario.plugins import PluginImportError, absolute, import_plugin
-from edgesim.scenario.problems import Problem, problems_of
-from edgesim.scenario.recorded_files import with_failures, with_rates
-from edgesim.scenario.references import named_profiles, reference_problems
-from edgesim.scenario.sweep import FactorSpec, design_problems, points, read_factors
-from edgesim.untrusted import hidden_in
+from edgesim.scenario.code.permission import excused, withheld
+from edgesim.scenario.code.plugins import PluginImportError, absolute, import_plugin
+from edgesim.scenario.code.values import quick_check
+from edgesim.scenario.form.options import describe
+from edgesim.scenario.form.sweep import FactorSpec, design_problems, points, read_factors
+from edgesim.scenario.graphs.files import with_graph_file
+from edgesim.scenario.text.paths import keys_at, split, with_value
+from edgesim.scenario.text.places import with_absolute_places
+from edgesim.scenario.text.problems import Problem, problems_of
+from edgesim.scenario.text.recorded import with_failures, with_rates
+from edgesim.scenario.topology import catalog
+from edgesim.scenario.topology.references import named_profiles, reference_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edgesim.scenario.schema import Scenario
-    from edgesim.scenario.source import DataPath, Source
+    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.text.source import DataPath, Source
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
@@ -172,7 +172,7 @@ def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
                     yield Problem((seam, label), message, remedy=remedy)
     yield from _untaught(scenario)
     if scenario.engine == "array":
-        from edgesim.failures.draw import batch_obstacle  # needs numpy
+        from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
         reason = reason or batch_obstacle(dict(scenario.failures), topology)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import LayerWork
-from edgesim.domain.topology import DeviceGlob, DeviceId
-from edgesim.domain.training import Distillation, Training
+from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.interfaces import ModelBuilder
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
 from edgesim.registry import Plugin
 from edgesim.strategies.ends import known_device
-from edgesim.strategies.student_networks import (
+from edgesim.strategies.students.networks import (
     StudentDeployment,
     Workload,
     devices_of_students,
@@ -27,7 +27,7 @@ from edgesim.strategies.student_networks import (
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
-    from edgesim.domain.topology import Topology
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
 
 
@@ -90,11 +90,11 @@ class Ensemble:
         """
         import numpy as np
 
-        from edgesim.nn.cache import NetworkCache
-        from edgesim.nn.independent import train_whole_students
-        from edgesim.nn.lessons import Teacher
-        from edgesim.nn.school import School
-        from edgesim.nn.training import forward
+        from edgesim.nn.distill.independent import train_whole_students
+        from edgesim.nn.distill.setup import School
+        from edgesim.nn.distill.teacher import Teacher
+        from edgesim.nn.train.cache import NetworkCache
+        from edgesim.nn.train.training import forward
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_students(context, self.devices, self.students, merger_id)

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.selection import is_selected
-from edgesim.domain.topology import DeviceGlob, DeviceId
+from edgesim.domain.system.selection import is_selected
+from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
-from edgesim.nn.boxes import Box, cut
+from edgesim.nn.cut.boxes import Box, cut
 from edgesim.strategies.ends import known_device
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
     import torch
 
-    from edgesim.domain.samples import Inputs
-    from edgesim.domain.topology import Topology
+    from edgesim.domain.networks.samples import Inputs
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
-    from edgesim.nn.stages import Stage, StagedNetwork
-    from edgesim.strategies.layer_partition import CutStage
+    from edgesim.nn.cut.stages import Stage, StagedNetwork
+    from edgesim.strategies.layers.partition import CutStage
 
 _CUTTABLE = (
     "1- to 3-dimensional convolutions with zero padding and linear layers on vectors, written as modules or functions"
@@ -89,7 +89,7 @@ class MoDNN:
     ----------
     J. Mao, X. Chen, K. W. Nixon, C. Krieger, Y. Chen, MoDNN: Local Distributed Mobile Computing System for Deep Neural
     Network, DATE 2017, doi 10.23919/DATE.2017.7927211 (one-dimensional partition, group owner, MSCC, FGCP). Assumed: the owner
-    runs what is not cut, lost tensors are zeros, all of `degrade`, and the rules marked so in `edgesim.nn.sparse_split`.
+    runs what is not cut, lost tensors are zeros, all of `degrade`, and the rules marked so in `edgesim.nn.cut.sparse_split`.
     """
 
     owner: DeviceId
@@ -139,8 +139,8 @@ class MoDNN:
         DataError
             When the network cannot be traced.
         """
-        from edgesim.strategies.layer_partition import LayerPartition
-        from edgesim.strategies.layer_plan import PlanWriter
+        from edgesim.strategies.layers.partition import LayerPartition
+        from edgesim.strategies.layers.plan import PlanWriter
 
         known_device(context, "modnn.owner", self.owner)
         self.check(context.topology)
@@ -159,8 +159,8 @@ class MoDNN:
 
     def _staged(self, network: torch.nn.Module, inputs: Inputs) -> StagedNetwork:
         """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
-        from edgesim.nn.sparse_split import prune
-        from edgesim.nn.stages import staged
+        from edgesim.nn.cut.sparse_split import prune
+        from edgesim.nn.cut.stages import staged
 
         is_divided = bool(self.pruning) or self.linear != "outputs"
         cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided)
@@ -183,9 +183,9 @@ class MoDNN:
         self, context: DeploymentContext, cut_up: StagedNetwork, stage: Stage, device_ids: Sequence[str]
     ) -> CutStage:
         """Cut a stage over the devices in proportion to their speeds for it."""
-        from edgesim.nn.schedule import schedule
-        from edgesim.nn.sparse_split import counts, divide
-        from edgesim.strategies.layer_partition import CutStage
+        from edgesim.nn.cut.schedule import schedule
+        from edgesim.nn.cut.sparse_split import counts, divide
+        from edgesim.strategies.layers.partition import CutStage
 
         speeds = stage_speeds(context, stage, device_ids)
         boxes = stage_boxes(stage, self.cut, speeds)
@@ -202,7 +202,7 @@ class MoDNN:
         """Return what pruning does to the network: its accuracy on the validation split, before and after."""
         if not self.pruning or not len(context.dataset.validation):
             return {}
-        from edgesim.nn.training import scored
+        from edgesim.nn.train.training import scored
 
         dataset = context.dataset
         before, after = (scored(one, dataset.validation, dataset.task) for one in (context.network, network))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.strategies.distilled import DistilledStudents, Replication, deploy_students
+from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
 
 if TYPE_CHECKING:
     from edgesim.interfaces import DeploymentContext
-    from edgesim.strategies.student_networks import StudentDeployment
+    from edgesim.strategies.students.networks import StudentDeployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class NoNN(DistilledStudents):
     The activities of the filters of the teacher's last convolution on the validation split make a graph; a partitioner
     divides it into as many parts as there are students. Student i answers with one number per filter of part i; the merging
     device concatenates these, zeros where nothing arrived, and a linear head makes logits of them. Students and head are
-    trained together as one network with the loss of `edgesim.domain.training.Distillation`.
+    trained together as one network with the loss of `edgesim.domain.networks.training.Distillation`.
 
     In one inference the source sends the whole input to every student's device, and each device sends 4 byte per filter of its
     part to the merger. A student counts if its input and its features arrived in time.

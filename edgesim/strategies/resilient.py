@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from edgesim.domain.partition import Denominator
+from edgesim.domain.networks.partition import Denominator
 from edgesim.errors import PlanError
 from edgesim.interfaces import FilterGraph, Partitioner
-from edgesim.nn.filters import CoActivation
-from edgesim.nn.spectral import Fiedler
+from edgesim.nn.parts.filters import CoActivation
+from edgesim.nn.parts.spectral import Fiedler
 from edgesim.registry import Plugin
-from edgesim.strategies.distilled import DistilledStudents, Replication, deploy_students
+from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
 
 if TYPE_CHECKING:
-    from edgesim.domain.topology import Topology
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
-    from edgesim.strategies.student_networks import StudentDeployment
+    from edgesim.strategies.students.networks import StudentDeployment
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgesim.domain.plan import Compute, Plan
-from edgesim.domain.topology import DeviceId
+from edgesim.domain.system.topology import DeviceId
 from edgesim.strategies.ends import answer_steps, input_transfers, known_device, require_delivered
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Single:
         """
         import numpy as np
 
-        from edgesim.nn.cost import graph_work
-        from edgesim.nn.training import forward
+        from edgesim.nn.cost.layers import graph_work
+        from edgesim.nn.train.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
         graph = context.graph

@@ -12,18 +12,13 @@ from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
-from edgesim.scenario.places import portable
-from edgesim.study.batch import checked
-from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import PATIENCE_S, OpenCrew, local_crew
-from edgesim.study.lock import check_free, locked
-from edgesim.study.manifest import facts, identity
-from edgesim.study.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
-from edgesim.study.paired import differences_of
-from edgesim.study.parts import NOT_WHOLE, Parts, set_aside
-from edgesim.study.prepare import prepare
-from edgesim.study.queues import QUEUES, queues
-from edgesim.study.store import (
+from edgesim.scenario.text.places import portable
+from edgesim.study.cases.prepare import prepare
+from edgesim.study.folder.lock import check_free, locked
+from edgesim.study.folder.manifest import facts, identity
+from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
+from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
+from edgesim.study.folder.store import (
     DIFFERENCES,
     SCENARIO,
     SUMMARY,
@@ -38,11 +33,16 @@ from edgesim.study.store import (
     write_queues,
     write_summary,
 )
-from edgesim.study.timeline import TIMELINE, timelines
-from edgesim.study.trial import perform
+from edgesim.study.tables.paired import differences_of
+from edgesim.study.trials.batch import checked
+from edgesim.study.trials.queues import QUEUES, queues
+from edgesim.study.trials.timeline import TIMELINE, timelines
+from edgesim.study.trials.trial import perform
+from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.executor import PATIENCE_S, OpenCrew, local_crew
 
 if TYPE_CHECKING:
-    from edgesim.scenario.schema import Scenario
+    from edgesim.scenario.form.schema import Scenario
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     replications, seed : in place of the scenario's.
     scheduler : address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, whose workers simulate in place of local processes.
     fresh : whether to begin again when the study is there already.
-    check_invariants : whether every trial is checked while it runs (`edgesim.engine.invariants`), which only the event engine
+    check_invariants : whether every trial is checked while it runs (`edgesim.engine.state.invariants`), which only the event engine
         can; the numbers are those of a study without checks, to rounding.
     progress : where training and trials report; by default nowhere.
     command : what repeats this study, for the manifest; by default the command that runs the scenario stored in the folder.
@@ -145,7 +145,7 @@ def run(
 
 def _on_cluster(scheduler: str, scenario: Scenario) -> OpenCrew:
     try:
-        from edgesim.study.cluster import dask_crew
+        from edgesim.study.work.cluster import dask_crew
     except ModuleNotFoundError as error:
         raise EdgesimError("the executor dask needs the package distributed: pip install 'edgesim[dask]'") from error
     return partial(dask_crew, scheduler, perform, scenario.plugins)

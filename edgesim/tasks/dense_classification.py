@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Len
 
-from edgesim.domain.task import Score, TensorSpec
+from edgesim.domain.networks.task import Score, TensorSpec
 from edgesim.tasks.classification import class_fault, softmax_imitation
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from edgesim.domain.task import Score, TensorSpec
+from edgesim.domain.networks.task import Score, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from edgesim import errors
-from edgesim.cli.explain import explain
+from edgesim.cli.scenarios.explain import explain
 from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.errors import EdgesimError, UnknownNameError
-from edgesim.scenario.topics import find, topics
-from edgesim.study.summary import UNITS
+from edgesim.scenario.help.topics import find, topics
+from edgesim.study.tables.summary import UNITS
 
 
 @pytest.mark.parametrize("topic", [f"{kind}/{name}" for kind, names in topics().items() for name in names])

@@ -9,7 +9,7 @@ import pytest
 from edgesim.cli.listing import list_kind, list_kinds
 from edgesim.errors import UnknownNameError
 from edgesim.registry import REGISTRIES, STRATEGIES
-from edgesim.scenario import catalog
+from edgesim.scenario.topology import catalog
 
 KINDS = (*REGISTRIES, "devices")
 

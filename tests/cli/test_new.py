@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from edgesim.cli.new import new
+from edgesim.cli.scenarios.new import new
 from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.shapes import SHAPES
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.topology.shapes import SHAPES
 
 
 def write(path: Path, topology: str = "star", strategies: str = "single,modnn,nonn", *, force: bool = False) -> Path:

@@ -9,12 +9,12 @@ import typer
 from example import example
 
 from edgesim.cli.exit_codes import code_of
-from edgesim.cli.plot import FORMATS, KINDS, plot
-from edgesim.cli.report import report
+from edgesim.cli.studies.plot import FORMATS, KINDS, plot
+from edgesim.cli.studies.report import report
 from edgesim.errors import ResultError, UnknownNameError
+from edgesim.report.draw.style import FORMATS as WRITTEN
 from edgesim.report.result import KINDS as DRAWN
-from edgesim.report.style import FORMATS as WRITTEN
-from edgesim.study.store import Result
+from edgesim.study.folder.store import Result
 
 
 @pytest.fixture

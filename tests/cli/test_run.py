@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
-from edgesim.scenario.permission import Code
+from edgesim.scenario.code.permission import Code
 
 STRATEGY = '''
 """A strategy of a user: half of the answer comes from the device `helper`."""
@@ -120,7 +120,7 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
 
     from rich.console import Console
 
-    from edgesim.cli.run import draw_table
+    from edgesim.cli.studies.run import draw_table
     from edgesim.report.table import Table
 
     console = Console(file=StringIO(), width=60, highlight=False)
@@ -141,7 +141,7 @@ def test_a_narrow_terminal_cuts_no_number(width: int, name: str) -> None:
 
     from rich.console import Console
 
-    from edgesim.cli.run import draw_table
+    from edgesim.cli.studies.run import draw_table
     from edgesim.report.table import Table
 
     console = Console(file=StringIO(), width=width, highlight=False)
@@ -344,7 +344,7 @@ def has_processes(group: int) -> bool:
 
 
 MISCOUNTING = """
-from edgesim.engine.trial import Trial
+from edgesim.engine.events.trial import Trial
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.registry import FAILURES
 

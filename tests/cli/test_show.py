@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from edgesim.cli.show import show
+from edgesim.cli.scenarios.show import show
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 WEARABLES = Path(__file__).parents[2] / "scenarios" / "wearables.yaml"
 SIGNS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}

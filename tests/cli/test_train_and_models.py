@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from edgesim.cli.main import app
 from edgesim.errors import DataError, ScenarioError, UnknownNameError
-from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache
+from edgesim.nn.train.cache import FOLDER_VARIABLE, NetworkCache
 
 SMALL = ["--dataset", "{type: digits, train_size: 100}", "--model", "{type: small-cnn, channels: [4], pool_after: 0}"]
 SCENARIO = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.cli.validate import validate
+from edgesim.cli.scenarios.validate import validate
 
 ROOT = Path(__file__).parents[2]
 VALID = ROOT / "scenarios" / "wearables.yaml"

@@ -6,7 +6,7 @@ import pytest
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import Compute, LayerWork
-from edgesim.domain.topology import DeviceProfile
+from edgesim.domain.system.topology import DeviceProfile
 from edgesim.errors import PlanError
 
 PROFILE = DeviceProfile("p", {"conv": 1e9, "other": 1e8}, 1e8, 1e-3, 1, 0, 0, 0, 0, "assumed")

@@ -14,13 +14,13 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.arrived import Arrived
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
-from edgesim.domain.model import LayerCost, ModelGraph
+from edgesim.domain.networks.costs import LayerCost, ModelGraph
+from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.stopping import Stopping, Target
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.domain.training import Distillation, Training
-from edgesim.domain.transport import Burst, Crossing
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.transport import Burst, Crossing
 from edgesim.errors import PlanError
 
 PROFILE = DeviceProfile("test", {"conv": 1e9}, 1e9, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")

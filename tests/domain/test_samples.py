@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesim.domain.samples import Dataset, Samples, inputs_of
-from edgesim.domain.task import TensorSpec
+from edgesim.domain.networks.samples import Dataset, Samples, inputs_of
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError
 from edgesim.tasks.classification import Classification
 

@@ -9,9 +9,9 @@ import pytest
 from edgesim.compute.forecast import forecast
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import PlanError
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.engine.array_losses import DrawnLosses
-from edgesim.engine.array_program import array_program, obstacle
-from edgesim.engine.array_trials import simulate_batch
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.arrays.losses import DrawnLosses
+from edgesim.engine.arrays.program import array_program, obstacle
+from edgesim.engine.arrays.trials import simulate_batch
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
-from edgesim.failures.draw import draw_down, draw_outages
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.sampling.draw import draw_down, draw_outages
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
 from edgesim.network.transport import Arq, Datagram, Tcp
 from edgesim.rng import Streams

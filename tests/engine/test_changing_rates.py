@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.engine.array_program import obstacle
-from edgesim.engine.pace import Pace
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.arrays.program import obstacle
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import Program, compile_plan
+from edgesim.engine.state.pace import Pace
 from edgesim.errors import PlanError, SimulationError
-from edgesim.failures.draw import batch_obstacle, device_speeds
+from edgesim.failures.sampling.draw import batch_obstacle, device_speeds
 from edgesim.failures.slowdowns import Slowdowns, SlowdownStep
 from edgesim.network.rates import RateStep, Steps
 from edgesim.network.transport import Arq, Tcp

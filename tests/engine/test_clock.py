@@ -8,7 +8,7 @@ from math import inf, nan
 import pytest
 import simpy
 
-from edgesim.engine.clock import Clock
+from edgesim.engine.state.clock import Clock
 from edgesim.errors import SimulationError
 
 

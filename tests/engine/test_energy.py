@@ -10,10 +10,10 @@ from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine import trial
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.events import trial
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 

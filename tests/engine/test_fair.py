@@ -9,9 +9,9 @@ import pytest
 from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 0.0, 0.0, 2.0, 1.5, "assumed")

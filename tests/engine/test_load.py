@@ -14,11 +14,11 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Poisson
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
-from edgesim.engine.invariants import Checker
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
-from edgesim.engine.trial import Trial
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.events.trial import Trial
+from edgesim.engine.program.compiled import Program, compile_plan
+from edgesim.engine.state.invariants import Checker
 from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 

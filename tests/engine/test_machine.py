@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.stragglers import ShiftedExponential

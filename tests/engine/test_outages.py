@@ -1,4 +1,4 @@
-"""What outages do: the table of `edgesim.engine.simulation`, one test per cell.
+"""What outages do: the table of `edgesim.engine.events.simulation`, one test per cell.
 
 The system: w1 computes for 10 ms, sends 10 kB over 10 Mbit/s (8 ms) with 5 ms of latency to the hub, which answers at 23 ms.
 """
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
-from edgesim.domain.topology import Device, DeviceProfile, Link, OnOutage, Sharing, Topology
-from edgesim.engine.outages import Downtime, Downtimes
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, OnOutage, Sharing, Topology
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import Program, compile_plan
+from edgesim.engine.state.outages import Downtime, Downtimes
 from edgesim.errors import PlanError
 from edgesim.failures.on_off import OnOff
 from edgesim.network.transport import Tcp
@@ -380,7 +380,7 @@ def test_what_would_meet_endless_failures_is_refused_in_little_memory(
     work_s: float,
 ) -> None:
     """Memory per outage is bounded by a few numbers; a refusal says what went down, how often, and what to do."""
-    monkeypatch.setattr("edgesim.engine.outages._MOST_DRAWN", 4000)
+    monkeypatch.setattr("edgesim.engine.state.outages._MOST_DRAWN", 4000)
     program = slow_pair(sharing, on_outage, bandwidth_bit_per_s, work_s)
     tracemalloc.start()
     with pytest.raises(PlanError, match=f"'{target}' and others went down 4,000 times .* takes far longer"):
@@ -391,7 +391,7 @@ def test_what_would_meet_endless_failures_is_refused_in_little_memory(
 
 def test_failures_without_time_between_them_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time does not pass, however many are drawn."""
-    monkeypatch.setattr("edgesim.engine.outages._MOST_DRAWN", 4000)
+    monkeypatch.setattr("edgesim.engine.state.outages._MOST_DRAWN", 4000)
     with pytest.raises(PlanError, match="went down 4,000 times"):
         again_and_again(slow_pair("fifo", "resume", 1e6, 1.0), "a", 1e-300)
 

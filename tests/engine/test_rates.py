@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from edgesim.domain.plan import Compute, Plan, Transfer
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine import rates
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.servers import rates
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from test_arrays import ANY, GRID, WorkIsTime, networks, plans, star, students
 
 from edgesim.arrivals.closed_loop import ClosedLoop
-from edgesim.engine import simulation
-from edgesim.engine.fifo import FifoStages
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import simulate, trace
-from edgesim.engine.world import World
+from edgesim.engine.events import simulation
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.servers.fifo import FifoStages
+from edgesim.engine.state.world import World
 from edgesim.rng import Streams
 
 

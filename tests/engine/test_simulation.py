@@ -9,9 +9,9 @@ import pytest
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import InfeasiblePlanError, PlanError, SimulationError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.exactly_k import ExactlyK

@@ -7,11 +7,11 @@ from math import comb, sqrt
 
 import pytest
 
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.bernoulli import Bernoulli
-from edgesim.failures.draw import draw_outages, enumerate_outages
 from edgesim.failures.exactly_k import ExactlyK
+from edgesim.failures.sampling.draw import draw_outages, enumerate_outages
 from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 1, 1.0, 1.0, 1.0, 1.0, "assumed")

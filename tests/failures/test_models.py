@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.common_cause import CommonCause
-from edgesim.failures.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.gilbert_elliott import GilbertElliott
-from edgesim.failures.inversion import binomial, geometric
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.sampling.draw import draw_outages, draw_renewals, enumerate_outages, loss_models, slowdown_models
+from edgesim.failures.sampling.inversion import binomial, geometric
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
 from edgesim.rng import ReplicationStreams, Streams

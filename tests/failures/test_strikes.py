@@ -6,16 +6,16 @@ from math import comb, exp
 
 import pytest
 
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.sampling.strikes import strikes_of
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import ShiftedExponential
-from edgesim.failures.strikes import strikes_of
 
 USED = frozenset({"hub", "w1", "w2", "w1->hub", "w2->hub"})
 

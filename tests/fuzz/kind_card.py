@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from edgesim.cli.models import _row, _summary
-from edgesim.domain.training import Training
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.cards import content_key, provenance
-from edgesim.nn.zoo import SmallCNN
+from edgesim.cli.networks.models import _row, _summary
+from edgesim.domain.networks.training import Training
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.cards import content_key, provenance
 
 from .harness import Kind
 

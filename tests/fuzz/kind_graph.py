@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import write_graph
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.graphs.writing import write_graph
 
 from .harness import Kind
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 sys.path.append(str(Path(__file__).parents[1] / "report"))
 from example import example
 
-from edgesim.cli.results import _rows
-from edgesim.report.page import Picture, texts, written
+from edgesim.cli.studies.results import _rows
+from edgesim.report.html.page import Picture, texts, written
 from edgesim.report.result import Result
 from edgesim.report.table import tables
-from edgesim.study.manifest_file import MANIFEST, SEAL, json_text
-from edgesim.study.seal import OPEN_SEAL, sealed
-from edgesim.study.store import SUMMARY, file_entries
-from edgesim.study.timeline import TIMELINE
+from edgesim.study.folder.manifest_file import MANIFEST, SEAL, json_text
+from edgesim.study.folder.seal import OPEN_SEAL, sealed
+from edgesim.study.folder.store import SUMMARY, file_entries
+from edgesim.study.trials.timeline import TIMELINE
 
 from .harness import Kind
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.scenario.build import build
-from edgesim.scenario.oddities import oddities
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.help.oddities import oddities
 
 from .harness import Kind
 

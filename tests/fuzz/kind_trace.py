@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgesim.recorded import Column, doubt_of, read_recorded
+from edgesim.files.recorded import Column, doubt_of, read_recorded
 
 from .harness import Kind
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgesim.domain.training import Training
+from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError
-from edgesim.nn import cards
-from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache, fingerprint
-from edgesim.nn.cards import content_key, provenance
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train import cards
+from edgesim.nn.train.cache import FOLDER_VARIABLE, NetworkCache, fingerprint
+from edgesim.nn.train.cards import content_key, provenance
 
 STATE = {"weight": torch.arange(6.0).reshape(2, 3).T, "count": torch.tensor(3)}
 
@@ -134,8 +134,8 @@ def test_keys_are_those_of_published_networks() -> None:
     """When this fails, a default or a name has changed, or the recipe: published networks would not be found, or, with the recipe as
     it was, stand for what they are not. Raise `RECIPE`, and publish anew.
     """
-    from edgesim.domain.training import Distillation
-    from edgesim.nn.zoo import VGG, StridedCNN, WideResNet
+    from edgesim.domain.networks.training import Distillation
+    from edgesim.nn.models.zoo import VGG, StridedCNN, WideResNet
 
     defaults = [Training(), Distillation(), SmallCNN(), StridedCNN(), WideResNet(), VGG()]
     assert [dataclasses.astuple(one) for one in defaults] == [

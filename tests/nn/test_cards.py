@@ -14,11 +14,11 @@ import torch
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
-from edgesim.domain.training import Training
+from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError
-from edgesim.nn.cache import FOLDER_VARIABLE, NetworkCache
-from edgesim.nn.cards import content_key, provenance, read_card
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import FOLDER_VARIABLE, NetworkCache
+from edgesim.nn.train.cards import content_key, provenance, read_card
 
 ROOT = Path(__file__).parents[2]
 

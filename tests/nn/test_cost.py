@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgesim.domain.topology import OPERATORS
+from edgesim.domain.system.topology import OPERATORS
 from edgesim.errors import DataError
-from edgesim.nn.cost import graph_work, layer_work, measure
+from edgesim.nn.cost.layers import graph_work, layer_work, measure
 
 
 class Residual(nn.Module):

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
 
-from edgesim.domain.samples import Samples
-from edgesim.nn.boxes import Window, index, volume
-from edgesim.nn.cut_network import NOTHING, CutNetwork, Damage
-from edgesim.nn.schedule import schedule
-from edgesim.nn.stages import staged
-from edgesim.nn.training import EVALUATION_BATCH
+from edgesim.domain.networks.samples import Samples
+from edgesim.nn.cut.boxes import Window, index, volume
+from edgesim.nn.cut.network import NOTHING, CutNetwork, Damage
+from edgesim.nn.cut.schedule import schedule
+from edgesim.nn.cut.stages import staged
+from edgesim.nn.train.training import EVALUATION_BATCH
 from edgesim.strategies.modnn import stage_boxes
 
 

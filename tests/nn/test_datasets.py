@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.nn.datasets import Digits
+from edgesim.nn.data.datasets import Digits
 
 if TYPE_CHECKING:
-    from edgesim.domain.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset
 
 
 def test_the_splits_are_disjoint_and_hold_every_sample_once(digits: Dataset) -> None:
@@ -50,7 +50,7 @@ def test_loading_twice_gives_the_same(digits: Dataset) -> None:
 def test_importing_plug_ins_loads_nothing_heavy() -> None:
     """`edgesim validate` reads the options of these classes without torch, numpy or networkx."""
     code = (
-        "import sys, edgesim.nn.datasets, edgesim.nn.zoo, edgesim.nn.partition, edgesim.strategies.nonn\n"
+        "import sys, edgesim.nn.data.datasets, edgesim.nn.models.zoo, edgesim.nn.parts.partition, edgesim.strategies.nonn\n"
         "print(sorted({'torch', 'numpy', 'networkx', 'sklearn', 'scipy'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -11,16 +11,16 @@ from hypothesis.extra import numpy as st_numpy
 from torch import nn
 
 from edgesim.errors import DataError
-from edgesim.nn.activations import answers_and_activities, filter_activities
-from edgesim.nn.filters import ActivationHubs, ActivationHubsCode, CoActivation, SimilarActivation
+from edgesim.nn.parts.activations import answers_and_activities, filter_activities
+from edgesim.nn.parts.filters import ActivationHubs, ActivationHubsCode, CoActivation, SimilarActivation
 from edgesim.nn.tensors import tensors_of
-from edgesim.nn.training import forward
+from edgesim.nn.train.training import forward
 from edgesim.rng import generator
 
 if TYPE_CHECKING:
-    from edgesim.domain.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset
     from edgesim.interfaces import FilterGraph
-    from edgesim.nn.training import TrainedNetwork
+    from edgesim.nn.train.training import TrainedNetwork
 
 PAIRS = {
     ActivationHubs(): lambda a, b: a * b * abs(a - b),

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from edgesim.errors import DataError
-from edgesim.nn.data_folders import FOLDER_VARIABLE
-from edgesim.nn.datasets import CIFAR10, CIFAR100, FashionMNIST, ImageFolder
+from edgesim.nn.data.datasets import CIFAR10, CIFAR100, FashionMNIST, ImageFolder
+from edgesim.nn.data.folders import FOLDER_VARIABLE
 
 RNG = np.random.default_rng(0)
 
@@ -113,7 +113,7 @@ def test_a_missing_set_says_where_it_looked_and_how_to_get_it(
     """By option or by environment variable; the variable is named as well."""
     from dataclasses import replace
 
-    monkeypatch.setattr("edgesim.nn.data_folders.has_file", lambda _: False)
+    monkeypatch.setattr("edgesim.nn.data.folders.has_file", lambda _: False)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "sets"))
     with pytest.raises(DataError, match=remedy) as caught:
         source.load()

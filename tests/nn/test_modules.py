@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.samples import inputs_of
-from edgesim.domain.task import TensorSpec
+from edgesim.domain.networks.samples import inputs_of
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError, ScenarioError
-from edgesim.nn.modules import StudentEnsemble, has_activation_behind, student, up_to, with_filters
-from edgesim.nn.zoo import VGG, SmallCNN, StridedCNN, WideResNet
+from edgesim.nn.models.modules import StudentEnsemble, has_activation_behind, student, up_to, with_filters
+from edgesim.nn.models.zoo import VGG, SmallCNN, StridedCNN, WideResNet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.nn import parallel
-from edgesim.nn.parallel import ParallelFeatures
+from edgesim.nn.distill import parallel
+from edgesim.nn.distill.parallel import ParallelFeatures
 
 
 class Student(nn.Module):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesim.domain.partition import Partition
+from edgesim.domain.networks.partition import Partition
 from edgesim.errors import PlanError
-from edgesim.nn.partition import Louvain
+from edgesim.nn.parts.partition import Louvain
 from edgesim.rng import generator
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgesim.domain.training import Training
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.cards import content_key
-from edgesim.nn.training import forward, train_teacher
-from edgesim.nn.zoo import SmallCNN
+from edgesim.domain.networks.training import Training
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.cards import content_key
+from edgesim.nn.train.training import forward, train_teacher
 from edgesim.tasks.classification import accuracy
 
 if TYPE_CHECKING:
     from conftest import Silent
 
-    from edgesim.domain.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset
 
 FOLDER = Path(__file__).parents[2] / "models" / "digits"
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.samples import Dataset, Inputs, Samples
-from edgesim.domain.task import TensorSpec
+from edgesim.domain.networks.samples import Dataset, Inputs, Samples
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError, PlanError
-from edgesim.nn.sound import check_dataset, check_networks
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.sound import check_dataset, check_networks
 from edgesim.tasks.classification import Classification
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesim.domain.partition import Partition
+from edgesim.domain.networks.partition import Partition
 from edgesim.errors import PlanError
 from edgesim.interfaces import Partitioner
-from edgesim.nn.balance import balanced_k_means, equal_sizes
-from edgesim.nn.baselines import BalancedKMeans, IndexOrder, RandomParts
-from edgesim.nn.cuts import cut_ratio, modularity
-from edgesim.nn.partition import Louvain
-from edgesim.nn.spectral import Bisection, Fiedler, ModularityEigenvector, MultiEigenvector
+from edgesim.nn.parts.balance import balanced_k_means, equal_sizes
+from edgesim.nn.parts.baselines import BalancedKMeans, IndexOrder, RandomParts
+from edgesim.nn.parts.cuts import cut_ratio, modularity
+from edgesim.nn.parts.partition import Louvain
+from edgesim.nn.parts.spectral import Bisection, Fiedler, ModularityEigenvector, MultiEigenvector
 from edgesim.rng import generator
 
 SPECTRAL = [

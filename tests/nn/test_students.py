@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.partition import Partition
-from edgesim.domain.training import Distillation, Training
-from edgesim.nn import processes
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.ensembles import contributions
-from edgesim.nn.independent import train_whole_students
-from edgesim.nn.lessons import Teacher
-from edgesim.nn.losses import imitation_loss, transfer_loss
-from edgesim.nn.school import School
-from edgesim.nn.students import train_students
+from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.training import Distillation, Training
+from edgesim.nn.distill import processes
+from edgesim.nn.distill.ensembles import contributions
+from edgesim.nn.distill.independent import train_whole_students
+from edgesim.nn.distill.losses import imitation_loss, transfer_loss
+from edgesim.nn.distill.setup import School
+from edgesim.nn.distill.students import train_students
+from edgesim.nn.distill.teacher import Teacher
+from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.tensors import tensors_of
-from edgesim.nn.training import forward
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.training import forward
 from edgesim.tasks.classification import Classification, accuracy
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from conftest import Silent
 
-    from edgesim.domain.partition import Denominator
-    from edgesim.domain.samples import Dataset, Inputs
-    from edgesim.domain.task import TensorSpec
+    from edgesim.domain.networks.partition import Denominator
+    from edgesim.domain.networks.samples import Dataset, Inputs
+    from edgesim.domain.networks.task import TensorSpec
     from edgesim.interfaces import ModelBuilder
-    from edgesim.nn.students import Fitting, TrainedStudents
-    from edgesim.nn.training import TrainedNetwork
+    from edgesim.nn.distill.students import Fitting, TrainedStudents
+    from edgesim.nn.train.training import TrainedNetwork
 
 PARTITION = Partition((tuple(range(20)), tuple(range(20, 50))), 64)
 TINY = SmallCNN(channels=(4,), pool_after=0)
@@ -150,7 +150,7 @@ def test_students_come_to_resemble_their_filters(
     teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
 ) -> None:
     """With the activation transfer, features point where the teacher's activities point; without, they need not."""
-    from edgesim.nn.activations import filter_activities
+    from edgesim.nn.parts.activations import filter_activities
 
     activities = filter_activities(teacher.network, "relu3", digits.test.inputs)
     distances = []
@@ -314,7 +314,7 @@ def test_the_number_of_threads_does_not_change_the_weights(
     teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three students in one and in two threads: the same bytes."""
-    monkeypatch.setattr("edgesim.nn.parallel.WORTH_S", 0.0)
+    monkeypatch.setattr("edgesim.nn.distill.parallel.WORTH_S", 0.0)
     states = []
     for n_threads in (1, 2):
         school = School(

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.training import Training
+from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.checkpoint import load_checkpoint
-from edgesim.nn.datasets import Digits
-from edgesim.nn.training import Reached, fit, forward, reproducible, train_teacher, validated
-from edgesim.nn.zoo import SmallCNN, WideResNet
+from edgesim.nn.data.datasets import Digits
+from edgesim.nn.models.zoo import SmallCNN, WideResNet
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.checkpoint import load_checkpoint
+from edgesim.nn.train.training import Reached, fit, forward, reproducible, train_teacher, validated
 from edgesim.tasks.classification import Classification, accuracy
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from conftest import Silent
 
-    from edgesim.domain.samples import Dataset
-    from edgesim.nn.training import TrainedNetwork
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.nn.train.training import TrainedNetwork
 
 SMALL = SmallCNN(channels=(4, 6), pool_after=1)
 BRIEF = Training(epochs=2)
@@ -174,13 +174,13 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
     model = "WideResNet(depth=10, width=1, dropout=0.3)"
     code = f"""
 import contextlib, os, pathlib, signal
-from edgesim.domain.training import Training
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.checkpoint import load_checkpoint
-from edgesim.nn.datasets import Digits
-from edgesim.nn.datasets import Digits
-from edgesim.nn.training import train_teacher
-from edgesim.nn.zoo import WideResNet
+from edgesim.domain.networks.training import Training
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.checkpoint import load_checkpoint
+from edgesim.nn.data.datasets import Digits
+from edgesim.nn.data.datasets import Digits
+from edgesim.nn.train.training import train_teacher
+from edgesim.nn.models.zoo import WideResNet
 
 class Killer:
     n_done = 0

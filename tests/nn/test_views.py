@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgesim.domain.samples import Dataset, Samples
-from edgesim.domain.training import Training
+from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError
-from edgesim.nn.augmentations import OF_IMAGES
-from edgesim.nn.views import Views
+from edgesim.nn.data.augmentations import OF_IMAGES
+from edgesim.nn.data.views import Views
 from edgesim.tasks.classification import Classification
 
 INPUTS = np.random.default_rng(0).random((50, 2, 16, 8)).astype(np.float32) + 1

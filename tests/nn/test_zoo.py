@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.samples import inputs_of
-from edgesim.domain.task import TensorSpec
+from edgesim.domain.networks.samples import inputs_of
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError, ScenarioError
 from edgesim.interfaces import ModelBuilder
-from edgesim.nn.cards import content_key, provenance
-from edgesim.nn.cost import measure
-from edgesim.nn.modules import up_to
-from edgesim.nn.zoo import VGG, Imported, SmallCNN, StridedCNN, WideResNet
+from edgesim.nn.cost.layers import measure
+from edgesim.nn.models.modules import up_to
+from edgesim.nn.models.zoo import VGG, Imported, SmallCNN, StridedCNN, WideResNet
+from edgesim.nn.train.cards import content_key, provenance
 
 
 def parameters(network: nn.Module) -> int:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
-from edgesim.scenario.schema import Scenario
-from edgesim.study.manifest_file import FORMAT, write_manifest
+from edgesim.scenario.form.schema import Scenario
+from edgesim.study.folder.manifest_file import FORMAT, write_manifest
 
 LEVELS = (0, 1, 2, 3)
 STRATEGIES = {"single": (0.0, 0.004, 0.99), "modnn": (5e4, 0.084, 0.98), "nonn": (2.2e3, 0.019, 0.97)}

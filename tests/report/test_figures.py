@@ -16,9 +16,9 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from edgesim.report.costs import energy, memory
-from edgesim.report.figures import pareto_front, resilience, tradeoff
-from edgesim.report.style import COLOURS, MARKERS, look, positions, save
+from edgesim.report.draw.costs import energy, memory
+from edgesim.report.draw.figures import pareto_front, resilience, tradeoff
+from edgesim.report.draw.style import COLOURS, MARKERS, look, positions, save
 
 METRICS = {"accuracy": "1", "traffic": "byte", "answered": "1"}
 

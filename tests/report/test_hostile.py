@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from edgesim.cli.main import app
 from edgesim.errors import ResultError
-from edgesim.report.page import Picture, texts, write_page, written
-from edgesim.study.manifest_file import MANIFEST, write_manifest
-from edgesim.study.store import SUMMARY, file_entries
-from edgesim.study.timeline import TIMELINE
+from edgesim.report.html.page import Picture, texts, write_page, written
+from edgesim.study.folder.manifest_file import MANIFEST, write_manifest
+from edgesim.study.folder.store import SUMMARY, file_entries
+from edgesim.study.trials.timeline import TIMELINE
 
 EVIL = "<script>alert(1)</script>\"' onload=x $\\frac{"
 
@@ -81,8 +81,8 @@ def test_texts_are_escaped_everywhere(result: Example) -> None:
 @pytest.mark.parametrize("kind", ["resilience", "timeline"])
 def test_names_in_figures_are_drawn_as_they_are(kind: str, result: Example) -> None:
     """Dollar signs are no formulas, and angle brackets no elements."""
-    from edgesim.report.style import figure_of
-    from edgesim.report.svg import inline_svg
+    from edgesim.report.draw.style import figure_of
+    from edgesim.report.draw.svg import inline_svg
 
     path = result.folder / TIMELINE
     path.write_text(path.read_text().replace('"hub"', json.dumps("$\\frac{<b>")), encoding="utf-8")
@@ -199,7 +199,7 @@ def test_nothing_outside_of_the_folder_is_read_or_written(result: Example, tmp_p
 def write_page_without_figures(result: Example) -> Path:
     """Write the report, quickly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgesim.report.page.page", lambda _: "<html>")
+        patch.setattr("edgesim.report.html.page.page", lambda _: "<html>")
         return write_page(result)
 
 

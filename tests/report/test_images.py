@@ -20,12 +20,12 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from edgesim.report.costs import energy, latency, memory
-from edgesim.report.figures import pareto_front
+from edgesim.report.draw.costs import energy, latency, memory
+from edgesim.report.draw.figures import pareto_front
+from edgesim.report.draw.select import strategies_of
+from edgesim.report.draw.style import COLOURS, FORMATS, figure_of, save
+from edgesim.report.draw.timeline import Timeline, timeline
 from edgesim.report.result import KINDS
-from edgesim.report.select import strategies_of
-from edgesim.report.style import COLOURS, FORMATS, figure_of, save
-from edgesim.report.timeline import Timeline, timeline
 
 APPROVED = Path(__file__).parents[1] / "data" / "figures"
 DPI = 80

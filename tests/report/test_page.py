@@ -16,9 +16,9 @@ import pytest
 from example import STRATEGIES, Example, example
 
 from edgesim.errors import ResultError
-from edgesim.report.assumptions import assumptions
-from edgesim.report.page import _figures, page, write_page
-from edgesim.study.manifest_file import read_manifest, write_manifest
+from edgesim.report.html.assumptions import assumptions
+from edgesim.report.html.page import _figures, page, write_page
+from edgesim.study.folder.manifest_file import read_manifest, write_manifest
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 CHROMIUM = next(
@@ -174,7 +174,7 @@ def test_letters_have_the_contrast_of_wcag_aa(text: str) -> None:
 
 def test_strategies_stand_out_from_light_and_dark_ground() -> None:
     """At least 2 to 1 for every colour of a strategy; a marker and a label tell them apart too."""
-    from edgesim.report.style import COLOURS
+    from edgesim.report.draw.style import COLOURS
 
     for colour in COLOURS[:-1]:  # black follows the letters
         for ground in ("#ffffff", "#14181d"):
@@ -206,8 +206,8 @@ def test_nouns_stand_in_the_number_they_have(text: str) -> None:
 
 def test_a_source_may_hold_semicolons() -> None:
     """Each number keeps its own source, and only what is assumed is called so."""
-    from edgesim.report.page import _sources
-    from edgesim.scenario import catalog
+    from edgesim.report.html.page import _sources
+    from edgesim.scenario.topology import catalog
 
     found = _sources({"profiles": {name: catalog.entry(name) for name in catalog.names()}})
     for name in catalog.names():

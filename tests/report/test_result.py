@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 
 import edgesim as es
 from edgesim.errors import ResultError, UnknownNameError
+from edgesim.report.draw.style import COLOURS
 from edgesim.report.result import KINDS
-from edgesim.report.style import COLOURS
-from edgesim.study.manifest_file import read_manifest, write_manifest
-from edgesim.study.store import file_entries
+from edgesim.study.folder.manifest_file import read_manifest, write_manifest
+from edgesim.study.folder.store import file_entries
 
 
 @pytest.fixture

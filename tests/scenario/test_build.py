@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from edgesim.domain.topology import DeviceProfile
-from edgesim.domain.training import Training
+from edgesim.domain.networks.training import Training
+from edgesim.domain.system.topology import DeviceProfile
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 
 def test_ranges_and_patterns_are_written_out(small: dict[str, Any]) -> None:

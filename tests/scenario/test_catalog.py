@@ -7,8 +7,8 @@ import json
 import pytest
 
 from edgesim.errors import UnknownNameError
-from edgesim.scenario import catalog
-from edgesim.scenario.schema import ProfileSpec
+from edgesim.scenario.form.schema import ProfileSpec
+from edgesim.scenario.topology import catalog
 
 
 def leaves(data: dict[str, object], prefix: str = "") -> list[str]:

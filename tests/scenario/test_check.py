@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.failures.targets import matching
+from edgesim.failures.sampling.targets import matching
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 KNOWN = {
@@ -192,7 +192,7 @@ def test_a_topology_of_absurd_size_is_refused_quickly(small: dict[str, Any]) -> 
 
 PLUGIN = '''
 from dataclasses import dataclass
-from edgesim.domain.topology import DeviceId
+from edgesim.domain.system.topology import DeviceId
 from edgesim.registry import STRATEGIES
 
 @STRATEGIES.register("echo")

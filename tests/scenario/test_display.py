@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 TEXT = """
 name: shown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 BASE = """\
 name: base

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.oddities import oddities
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.help.oddities import oddities
 
 TEXT = """
 name: traced

@@ -14,7 +14,7 @@ import pytest
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
 
 _BESIDE = (folder / "shared" / "data" / "topologies" for folder in Path(__file__).parents)
 TOPOLOGIES = Path(os.environ.get("EDGESIM_TOPOLOGIES") or next(filter(Path.is_dir, _BESIDE), "topologies"))
@@ -440,8 +440,8 @@ def test_the_example_of_the_page_works(tmp_path: Path) -> None:
 
 def test_equal_pairs_and_names_grow_linearly(tmp_path: Path) -> None:
     """A chain of 20,000 nodes is read, and as many mistakes are told in a few words."""
-    from edgesim.scenario.graph_files import with_graph_file
-    from edgesim.scenario.source import Source
+    from edgesim.scenario.graphs.files import with_graph_file
+    from edgesim.scenario.text.source import Source
 
     nodes = [{"id": n} for n in range(20_000)]
     edges = [{"source": n, "target": n + 1} for n in range(len(nodes))]

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.registry import TRANSPORTS
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import topology_data, write_graph
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.shapes import SHAPES
-from edgesim.scenario.starter import starter
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.graphs.writing import topology_data, write_graph
+from edgesim.scenario.help.starter import starter
+from edgesim.scenario.topology.shapes import SHAPES
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edgesim.scenario.json_schema import json_schema
-from edgesim.scenario.source import read_file
+from edgesim.scenario.help.json_schema import json_schema
+from edgesim.scenario.text.source import read_file
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from edgesim.domain.topology import Medium
+from edgesim.domain.system.topology import Medium
 from edgesim.errors import ScenarioError
 from edgesim.network.transport import Arq, Tcp
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import topology_data
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.graphs.writing import topology_data
 
 TEXT = """
 name: options

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from edgesim.interfaces import Partitioner
 from edgesim.registry import PARTITIONERS, STRATEGIES, Plugin
-from edgesim.scenario.options import PluginOf, find_plugin, names, read_options, write_options
+from edgesim.scenario.form.options import PluginOf, find_plugin, names, read_options, write_options
 from edgesim.units import BitPerSecond, Bytes, Seconds
 
 

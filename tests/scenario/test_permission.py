@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
-from edgesim.domain.samples import inputs_of
-from edgesim.domain.task import TensorSpec
+from edgesim.domain.networks.samples import inputs_of
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import ScenarioError
-from edgesim.nn.cache import FOLDER_VARIABLE
+from edgesim.nn.train.cache import FOLDER_VARIABLE
 from edgesim.registry import STRATEGIES
-from edgesim.scenario import permission
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.code import permission
+from edgesim.scenario.form.schema import Scenario
 
 PLUGIN = """
 from dataclasses import dataclass

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.scenario.oddities import oddities
-from edgesim.scenario.places import portable
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.text.places import portable
 
 BASE = """
 name: base

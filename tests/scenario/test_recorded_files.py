@@ -7,18 +7,18 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from edgesim.domain.topology import Topology
+from edgesim.domain.system.topology import Topology
 from edgesim.errors import ScenarioError
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.slowdowns import Slowdowns, SlowdownStep
 from edgesim.network.rates import RateStep, Steps
 from edgesim.rng import Streams
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import topology_data, write_graph
-from edgesim.scenario.json_schema import json_schema
-from edgesim.scenario.oddities import oddities
-from edgesim.scenario.schema import Scenario
-from edgesim.scenario.source import read_text
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.graphs.writing import topology_data, write_graph
+from edgesim.scenario.help.json_schema import json_schema
+from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.text.source import read_text
 
 TEXT = """
 name: recorded

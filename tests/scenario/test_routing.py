@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesim.domain.routing import Routing, transfer_s
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.routing import Routing, transfer_s
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError, ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.graphs import topology_data
-from edgesim.scenario.oddities import oddities
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.graphs.writing import topology_data
+from edgesim.scenario.help.oddities import oddities
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 1, 1.0, 1.0, 1.0, 1.0, "assumed")
 TEXT = """

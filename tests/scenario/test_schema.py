@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.scenario import schema
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
+from edgesim.scenario.form import schema
+from edgesim.scenario.form.schema import Scenario
 from edgesim.units import show
 
 WEARABLES = Path(__file__).parents[2] / "scenarios" / "wearables.yaml"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.source import MAX_BYTE, MAX_DEPTH, Place, read_file, read_text
+from edgesim.scenario.text.source import MAX_BYTE, MAX_DEPTH, Place, read_file, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgesim.domain.samples import Dataset, Samples
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.interfaces import DeploymentContext
 from edgesim.tasks.classification import Classification
 from edgesim.testing import deployment_context

@@ -15,15 +15,15 @@ from torch import nn
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.arrived import Arrived
-from edgesim.domain.topology import Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import simulate
+from edgesim.domain.system.topology import Topology
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import DataError, PlanError
 from edgesim.failures.bernoulli import Bernoulli
-from edgesim.nn.networks import vgg16, wide_resnet
-from edgesim.nn.sparse_split import counts, divide, prune
-from edgesim.nn.stages import staged
-from edgesim.nn.training import forward
+from edgesim.nn.cut.sparse_split import counts, divide, prune
+from edgesim.nn.cut.stages import staged
+from edgesim.nn.models.networks import vgg16, wide_resnet
+from edgesim.nn.train.training import forward
 from edgesim.rng import Streams
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
@@ -391,7 +391,7 @@ def test_answers_are_kept_within_bounds(make_context, monkeypatch):
     everything = deployment.plan.all_delivered
     names = [name for name in everything if "/gather/" in name]
     first = [deployment.predict(everything - {name}).copy() for name in names]
-    monkeypatch.setattr("edgesim.strategies.layer_partition._KEPT_BYTE", 3 * first[0].nbytes)
+    monkeypatch.setattr("edgesim.strategies.layers.partition._KEPT_BYTE", 3 * first[0].nbytes)
     again = [deployment.predict(everything - {name, other}) for name, other in pairwise(names)]
     assert len(again) > 3
     assert len(deployment._answers) == 3

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from edgesim.errors import PlanError
-from edgesim.nn.boxes import apportion
-from edgesim.nn.training import forward
+from edgesim.nn.cut.boxes import apportion
+from edgesim.nn.train.training import forward
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy
 

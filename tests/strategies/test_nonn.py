@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.domain.training import Training
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import NetworkCache
 from edgesim.strategies.nonn import NoNN
 from edgesim.testing import check_strategy, deployment_context
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from edgesim.domain.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset
     from edgesim.interfaces import DeploymentContext, Task
-    from edgesim.nn.training import TrainedNetwork
-    from edgesim.strategies.student_networks import StudentDeployment
+    from edgesim.nn.train.training import TrainedNetwork
+    from edgesim.strategies.students.networks import StudentDeployment
 
 PROFILE = DeviceProfile(
     "test", dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9), 1e9, 0.0, 10**9, 1, 2, 3, 3, "assumed"
@@ -113,12 +113,12 @@ def test_every_pattern_of_losses_equals_running_the_survivors(
     deployment: StudentDeployment, context: DeploymentContext
 ) -> None:
     """All 16 sets of students: features of the survivors, zeros for the others, through the head; equal to 1e-5."""
-    from edgesim.nn.ensembles import build_ensemble
+    from edgesim.nn.distill.ensembles import build_ensemble
 
     found = NetworkCache.default().load(deployment.describe()["networks_key"])
     assert found is not None
     state, card = found
-    from edgesim.domain.partition import Partition
+    from edgesim.domain.networks.partition import Partition
 
     partition = Partition(tuple(tuple(part) for part in card["determined_by"]["parts"]), 64)
     ensemble = build_ensemble(STUDENTS.student, partition, context.dataset, 4)

@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 import torch
 
-from edgesim.domain.partition import Partition
+from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.samples import Samples
+from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute
-from edgesim.domain.samples import Samples
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.domain.training import Training
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.nn.baselines import IndexOrder
-from edgesim.nn.cache import NetworkCache
-from edgesim.nn.zoo import SmallCNN
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.parts.baselines import IndexOrder
+from edgesim.nn.train.cache import NetworkCache
 from edgesim.rng import Streams, generator
 from edgesim.strategies.ensemble import Ensemble
 from edgesim.strategies.resilient import Resilient
-from edgesim.strategies.student_networks import StudentDeployment
+from edgesim.strategies.students.networks import StudentDeployment
 from edgesim.testing import check_strategy, deployment_context
 
 if TYPE_CHECKING:
-    from edgesim.domain.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset
     from edgesim.interfaces import DeploymentContext, Strategy
-    from edgesim.nn.training import TrainedNetwork
+    from edgesim.nn.train.training import TrainedNetwork
 
 PROFILE = DeviceProfile(
     "test", dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9), 1e9, 0.0, 10**9, 1, 2, 3, 3, "assumed"
@@ -98,7 +98,7 @@ def test_five_students_on_two_parts(context: DeploymentContext) -> None:
 @pytest.mark.parametrize("denominator", ["arrived", "all"])
 def test_every_subset_equals_running_the_survivors(context: DeploymentContext, denominator: str) -> None:
     """All 32 subsets: mean (or sum over all replicas) of what the real students give, zeros for a lost part, through the head."""
-    from edgesim.nn.ensembles import build_ensemble
+    from edgesim.nn.distill.ensembles import build_ensemble
 
     deployment = dataclasses.replace(RESILIENT, denominator=denominator).deploy(context)
     found = NetworkCache.default().load(deployment.describe()["networks_key"])
@@ -124,7 +124,7 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
     teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset
 ) -> None:
     """256 answers from what is kept of the students take under 5 s of computing, and equal those of the surviving students run again."""
-    from edgesim.nn.ensembles import build_ensemble
+    from edgesim.nn.distill.ensembles import build_ensemble
 
     rng = generator(1, "images")
     images = Samples(

@@ -7,7 +7,7 @@ import pytest
 
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
-from edgesim.nn.training import forward
+from edgesim.nn.train.training import forward
 from edgesim.strategies.single import Single
 from edgesim.testing import check_strategy
 

@@ -8,10 +8,10 @@ import numpy as np
 from toy_study import shared
 
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.study.design import Block
-from edgesim.study.statistics import mean
-from edgesim.study.trial import accuracies, simulate_block
-from edgesim.study.trials import Patterns
+from edgesim.study.cases.design import Block
+from edgesim.study.tables.statistics import mean
+from edgesim.study.trials.trial import accuracies, simulate_block
+from edgesim.study.trials.trials import Patterns
 
 
 def test_intervals_cover_the_exact_value_in_95_of_100_studies() -> None:

@@ -15,12 +15,12 @@ from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import ShiftedExponential
-from edgesim.study.batch import why_not
-from edgesim.study.design import Block
-from edgesim.study.execute import _part_sizes
-from edgesim.study.outcomes import outcomes_of
-from edgesim.study.trial import simulate_block
-from edgesim.study.trials import ENGINES
+from edgesim.study.cases.design import Block
+from edgesim.study.cases.outcomes import outcomes_of
+from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.trial import simulate_block
+from edgesim.study.trials.trials import ENGINES
+from edgesim.study.work.execute import _part_sizes
 
 FAILURES = {
     "nothing": {},
@@ -110,5 +110,5 @@ def test_tasks_of_large_plans_are_small(
     study = shared([{}], engine=engine)
     program = replace(study.prepared[0].program, steps=(study.prepared[0].program.steps[0],) * n_steps)
     study = replace(study, prepared=(replace(study.prepared[0], program=program),))
-    monkeypatch.setattr("edgesim.study.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
+    monkeypatch.setattr("edgesim.study.work.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected

@@ -9,8 +9,8 @@ import pytest
 from test_study_run import _toys, scenario  # noqa: F401 - a fixture that is used by being there
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
-from edgesim.domain.samples import Samples
-from edgesim.study.evaluation import are_outcomes_asked, asked, asked_replications
+from edgesim.domain.networks.samples import Samples
+from edgesim.study.cases.evaluation import are_outcomes_asked, asked, asked_replications
 from edgesim.study.run import run
 
 WORKLOAD = {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": "hub"}

@@ -25,11 +25,11 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
-from edgesim.study.design import PART
-from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import local_crew
-from edgesim.study.parts import Parts
-from edgesim.study.trial import perform, without_effect
+from edgesim.study.cases.design import PART
+from edgesim.study.folder.parts import Parts
+from edgesim.study.trials.trial import perform, without_effect
+from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.executor import local_crew
 
 
 def executed(study, replications: int, workers: int, folder: Path):
@@ -221,7 +221,7 @@ def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker(tmp_path: Path)
 ORPHANS = r"""
 import os, signal, sys
 from toy_study import shared
-from edgesim.study.executor import Flow, local_crew
+from edgesim.study.work.executor import Flow, local_crew
 import time
 
 def work(shared, task):

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from edgesim.errors import EdgesimError
-from edgesim.study import executor
-from edgesim.study.executor import Flow, LocalCrew, local_crew
+from edgesim.study.work import executor
+from edgesim.study.work.executor import Flow, LocalCrew, local_crew
 
 
 def double(shared: int, task: int) -> int:
@@ -66,7 +66,7 @@ def test_a_worker_that_began_while_the_pool_broke_is_ended() -> None:
 
 
 UNGUARDED = """
-from edgesim.study.executor import Flow, local_crew
+from edgesim.study.work.executor import Flow, local_crew
 def work(shared, task):
     return task
 with local_crew(2, work, bytes(1_000_000)) as crew:  # more than a pipe holds

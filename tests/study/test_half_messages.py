@@ -18,17 +18,17 @@ from edgesim.compute.roofline import Roofline
 from edgesim.domain.arrived import Arrived
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
-from edgesim.engine.program import compile_plan
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.interfaces import Silent
-from edgesim.study.batch import why_not
-from edgesim.study.design import PART_BY_EVENTS, Case, Deployments, Prepared, Shared
-from edgesim.study.execute import execute, plan_work
-from edgesim.study.executor import local_crew
-from edgesim.study.partial import is_used, transfers_of
-from edgesim.study.parts import Parts
-from edgesim.study.trial import perform
+from edgesim.study.cases.design import PART_BY_EVENTS, Case, Deployments, Prepared, Shared
+from edgesim.study.folder.parts import Parts
+from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.partial import is_used, transfers_of
+from edgesim.study.trials.trial import perform
+from edgesim.study.work.execute import execute, plan_work
+from edgesim.study.work.executor import local_crew
 from edgesim.tasks.classification import Classification
 
 SEED = 1

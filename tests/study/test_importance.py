@@ -14,14 +14,14 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.interfaces import Silent
-from edgesim.study.design import Block
-from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import local_crew
-from edgesim.study.paired import differences_of
-from edgesim.study.parts import Parts
-from edgesim.study.trial import accuracies, perform, simulate_block
-from edgesim.study.trials import Patterns
-from edgesim.study.weighted import n_effective, pseudo_values, weighted_mean, weighted_quantile
+from edgesim.study.cases.design import Block
+from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.paired import differences_of
+from edgesim.study.tables.weighted import n_effective, pseudo_values, weighted_mean, weighted_quantile
+from edgesim.study.trials.trial import accuracies, perform, simulate_block
+from edgesim.study.trials.trials import Patterns
+from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.executor import local_crew
 
 RARE = 1e-6
 

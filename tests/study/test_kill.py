@@ -16,9 +16,9 @@ from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.interfaces import Silent
-from edgesim.study.design import PART_BY_EVENTS
-from edgesim.study.execute import execute, plan_work
-from edgesim.study.parts import Parts
+from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.folder.parts import Parts
+from edgesim.study.work.execute import execute, plan_work
 
 N_PARTS = 30
 SCRIPT = f"""
@@ -27,19 +27,19 @@ from functools import partial
 from pathlib import Path
 from toy_study import shared
 from edgesim.failures.bernoulli import Bernoulli
-from edgesim.study.design import PART_BY_EVENTS
-from edgesim.study.execute import execute, plan_work
-from edgesim.study.executor import local_crew
-from edgesim.study.parts import Parts
+from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.work.execute import execute, plan_work
+from edgesim.study.work.executor import local_crew
+from edgesim.study.folder.parts import Parts
 from edgesim.interfaces import Silent
-from edgesim.study.trial import perform
+from edgesim.study.trials.trial import perform
 
 if __name__ == "__main__":
     folder, workers = Path(sys.argv[1]), sys.argv[2]
     study = shared([{{"loss": Bernoulli(0.3)}}, {{"loss": Bernoulli(0.6)}}], engine="event", exact_up_to=0)
     crew = partial(local_crew, int(workers), perform)
     if len(sys.argv) > 3:
-        from edgesim.study.cluster import dask_crew
+        from edgesim.study.work.cluster import dask_crew
         crew = partial(dask_crew, sys.argv[3], perform, ())
     print("begins", flush=True)
     execute(study, plan_work(study, {N_PARTS // 2} * PART_BY_EVENTS), Parts(folder, study.cases), crew, Silent())
@@ -157,8 +157,8 @@ def test_a_full_disk_is_told_and_the_study_goes_on(place: Path, small_disk: Path
     from functools import partial
 
     from edgesim.errors import ResultError
-    from edgesim.study.executor import local_crew
-    from edgesim.study.trial import perform
+    from edgesim.study.trials.trial import perform
+    from edgesim.study.work.executor import local_crew
 
     toy = shared([{"loss": Bernoulli(0.3)}, {"loss": Bernoulli(0.6)}], engine="event", exact_up_to=0)
     arguments = (toy, plan_work(toy, N_PARTS // 2 * PART_BY_EVENTS), Parts(small_disk, toy.cases))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgesim.domain.learning import Learnt
-from edgesim.domain.samples import Dataset, Samples
-from edgesim.study.prepare import _learnt, _learnt_by
+from edgesim.domain.networks.learning import Learnt
+from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.study.cases.prepare import _learnt, _learnt_by
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.multi_label import MultiLabel
 from edgesim.tasks.regression import Regression

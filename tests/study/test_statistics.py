@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2
 
-from edgesim.study.statistics import Prior, exact_mean, exact_quantile, mean, of_few_events, quantile, share
+from edgesim.study.tables.statistics import Prior, exact_mean, exact_quantile, mean, of_few_events, quantile, share
 
 N_STUDIES = 2000
 

@@ -13,11 +13,11 @@ from toy_study import OneOrNone, shared
 from edgesim.domain.stopping import Stopping, Target
 from edgesim.failures.common_cause import CommonCause
 from edgesim.interfaces import Silent
-from edgesim.study.execute import evaluate, execute, plan_work
-from edgesim.study.executor import local_crew
-from edgesim.study.parts import Parts
-from edgesim.study.statistics import Prior, mean
-from edgesim.study.trial import perform
+from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.statistics import Prior, mean
+from edgesim.study.trials.trial import perform
+from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.executor import local_crew
 
 RULE = Stopping(200, 3000, (Target("accuracy", 0.012, is_relative=False),))
 POINTS = [{"loss": OneOrNone(p)} for p in (0.01, 0.08, 0.5)]

@@ -11,11 +11,11 @@ import pytest
 from edgesim.domain.records import RequestRecord, ResourceRecord, Stay, Trace
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.schema import Scenario
-from edgesim.study.load import reduce, unit_of
-from edgesim.study.queues import _rows
+from edgesim.scenario.form.schema import Scenario
 from edgesim.study.run import run
-from edgesim.study.summary import UNITS
+from edgesim.study.tables.summary import UNITS
+from edgesim.study.trials.load import reduce, unit_of
+from edgesim.study.trials.queues import _rows
 
 TEXT = """
 name: load

@@ -13,17 +13,19 @@ import pytest
 from toy_study import LABELS, Broken, Toy
 
 from edgesim.compute.roofline import Roofline
-from edgesim.domain.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.check import RESERVED
-from edgesim.scenario.schema import Scenario
-from edgesim.study import parts, prepare, store, trial
+from edgesim.scenario.form.schema import Scenario
 from edgesim.study import run as study
-from edgesim.study.lock import locked
-from edgesim.study.manifest_file import read_manifest, write_manifest
+from edgesim.study.cases import prepare
+from edgesim.study.folder import parts, store
+from edgesim.study.folder.lock import locked
+from edgesim.study.folder.manifest_file import read_manifest, write_manifest
 from edgesim.study.run import run
+from edgesim.study.trials import trial
 from edgesim.tasks.classification import Classification
 
 PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}

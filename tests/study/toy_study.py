@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
-from edgesim.domain.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.program import compile_plan
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
-from edgesim.study.design import Case, Deployments, Prepared, Shared
+from edgesim.study.cases.design import Case, Deployments, Prepared, Shared
 from edgesim.tasks.classification import Classification
 
 SETTLED = {"w1": range(6), "w2": range(6, 10), "w3": range(10, 12)}

@@ -9,14 +9,14 @@ import pytest
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
-from edgesim.domain.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
-from edgesim.engine.program import Program, compile_plan
-from edgesim.engine.simulation import simulate, trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Sharing, Topology
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.common_cause import CommonCause
-from edgesim.failures.draw import draw_outages, draw_renewals
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.sampling.draw import draw_outages, draw_renewals
 from edgesim.network.transport import Arq, Tcp
 from edgesim.rng import ReplicationStreams, Streams
 

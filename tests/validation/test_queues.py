@@ -13,9 +13,9 @@ import pytest
 from edgesim.arrivals.poisson import Poisson
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Trace
-from edgesim.domain.topology import Device, DeviceProfile, Link, Sharing, Topology
-from edgesim.engine.program import compile_plan
-from edgesim.engine.simulation import trace
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Sharing, Topology
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.stragglers import ShiftedExponential
 from edgesim.rng import Streams
 

@@ -20,7 +20,7 @@ from references import (
     textbook_cases,
 )
 
-from edgesim.domain.topology import Topology
+from edgesim.domain.system.topology import Topology
 
 pytestmark = pytest.mark.skipif(
     not is_simgrid_here(),

@@ -1,0 +1,120 @@
+"""``edgesim plan``: who computes what, what is sent, and how long it would take without contention."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgesim.cli.code import AllowCode
+from edgesim.units import show as quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgesim.study.cases.plans import PlannedStep, PlannedStrategy
+
+WIDE = 90
+"""Columns of a terminal from which on the table says when steps end."""
+
+
+def plan(
+    file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)],
+    strategy: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
+    ] = None,
+    allow_code: AllowCode = False,
+    is_json: Annotated[bool, typer.Option("--json", help="Write the plans to stdout as JSON.")] = False,
+) -> None:
+    """Show the plan of each strategy: layers, device, rows or tiles, FLOP, bytes, memory, time.
+
+    Nothing is simulated, and nothing is trained where only shapes matter. A swept value is the one that the scenario gives.
+    A step is called after its first layer; +2 says that two more follow in it. Its memory is that of the tensors alive in it;
+    weights are in the table of devices. Times are without contention: in a simulation, messages that share a medium wait for
+    each other.
+
+    \b
+    Examples:
+      edgesim plan scenarios/vgg16-cost.yaml
+      edgesim plan scenarios/layer-partitioning.yaml --strategy degrade-8 --strategy nonn
+      edgesim plan scenarios/vgg16-cost.yaml --json
+    """
+    from edgesim.cli.progress import progress_on_stderr
+    from edgesim.scenario.form.schema import Scenario
+    from edgesim.study.cases.plans import plans
+
+    found = plans(Scenario.load(file, allow_code=allow_code), strategy or (), progress_on_stderr())
+    if is_json:
+        json.dump([_document(planned) for planned in found], sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+        return
+    for planned in found:
+        _show(planned)
+
+
+def _document(planned: PlannedStrategy) -> dict[str, Any]:
+    from edgesim.study.cases.plans import totals
+
+    return {
+        "strategy": planned.label,
+        "latency_s": planned.latency_s,
+        "steps": [asdict(step) for step in planned.steps],
+        "transfers": [
+            {name: getattr(t, name) for name in ("step_id", "src_id", "dst_id", "size_byte", "tensor", "kind")}
+            for t in planned.plan.transfers
+        ],
+        "devices": totals(planned),
+    }
+
+
+def _show(planned: PlannedStrategy) -> None:
+    from edgesim.cli.studies.run import draw_table, table_console
+    from edgesim.report.table import Table
+    from edgesim.study.cases.plans import totals
+
+    console = table_console()
+    n_byte = sum(transfer.size_byte for transfer in planned.plan.transfers)
+    title = (
+        f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {len(planned.plan.transfers)} messages, "
+        f"{quantity(n_byte, 'byte')}"
+    )
+    headers = ("layers", "device", "part", "FLOP", "in", "out", "memory", "time", "ends at")
+    n_columns = len(headers) if console.width >= WIDE else len(headers) - 1
+    rows = tuple(_row(step)[:n_columns] for step in planned.steps)
+    draw_table(console, Table(title, headers[:n_columns], rows, 3))
+    console.print()
+    devices = tuple(
+        (row["device"], *(quantity(row[key], unit) for key, unit in _TOTALS.items())) for row in totals(planned)
+    )
+    draw_table(console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices))
+    console.print()
+
+
+_TOTALS = {
+    "work_flop": "FLOP", "weight_byte": "byte", "peak_memory_byte": "byte", "sent_byte": "byte", "received_byte": "byte",
+}  # fmt: skip
+
+
+def _row(step: PlannedStep) -> tuple[str, ...]:
+    return (
+        _layers(step.layers),
+        step.device_id,
+        step.part,
+        quantity(step.work_flop, "FLOP").removesuffix("FLOP").strip(),
+        quantity(step.in_byte, "byte"),
+        quantity(step.out_byte, "byte"),
+        quantity(step.activation_byte, "byte"),
+        quantity(step.duration_s, "s"),
+        quantity(step.ended_s, "s"),
+    )
+
+
+def _layers(names: Sequence[str]) -> str:
+    """Return the first layer of a step, and how many are behind it."""
+    if not names:
+        return "-"
+    return names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"

@@ -1,0 +1,116 @@
+"""What answers mean, and how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf, prod
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One tensor of one sample.
+
+    Parameters
+    ----------
+    shape : without the batch axis.
+    dtype : name of the type of its elements, as numpy and torch call it, e.g. ``"float32"`` or ``"int64"``.
+
+    Examples
+    --------
+    >>> TensorSpec((3, 32, 32)).size
+    3072
+    """
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype} of shape {self.shape}"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One way to say how good answers are, and what a report must know of it.
+
+    Parameters
+    ----------
+    name : as in ``summary.csv``.
+    of : computes it, given the answers, shape (n, *output), and the targets; NaN where it is not defined. A function of a module,
+        or a `functools.partial` of one, so that worker processes can receive it.
+    label : for axes and headings; the name when it is not given.
+    unit : base unit; ``"1"`` for a share or a coefficient.
+    low, high : no value lies outside of them.
+    is_share : whether it is shown in per cent.
+    is_larger_better : whether it is.
+    without_answer : what a request without an answer is worth: what guessing gives, or less. Accuracy 0, ROC-AUC 0.5, MCC 0.
+    is_mean_of_samples : whether the score of many samples is the mean of the scores of each.
+    summary, formula, source : what it is, in one line; how it is computed; where the definition comes from.
+    """
+
+    name: str
+    of: Callable[[NDArray[np.float32], NDArray[Any]], float] = field(repr=False)
+    label: str = ""
+    unit: str = "1"
+    low: float = -inf
+    high: float = inf
+    is_share: bool = False
+    is_larger_better: bool = True
+    without_answer: float = 0.0
+    is_mean_of_samples: bool = False
+    summary: str = ""
+    formula: str = ""
+    source: str = "edgesim's own definition"
+
+    def worth(self, value: float) -> float:
+        """Return a number that is larger for better values."""
+        return value if self.is_larger_better else -value
+
+    def show(self, value: float) -> str:
+        """Return a value for readers: in per cent, or with three digits behind the point and its unit."""
+        if self.is_share:
+            return f"{value:.1%}"
+        return f"{value:.3f}" + ("" if self.unit == "1" else f" {self.unit}")
+
+    @property
+    def title(self) -> str:
+        """The label, or the name."""
+        return self.label or self.name
+
+
+class Task(Protocol):
+    """Seam ``tasks``: what answers mean."""
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """How good answers are; the first is the main one, which epochs are selected by and comparisons are made with."""
+
+    @property
+    def output(self) -> TensorSpec:
+        """The answer to one sample."""
+
+    def fault(self, targets: NDArray[Any]) -> str:
+        """Return what is wrong with targets of this form, empty when nothing is."""
+
+    def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return what training makes small, for some samples."""
+
+    def imitation(self, answers: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:
+        """Return how far the answers of one network are from those of another, divided by the temperature.
+
+        Distillation adds 2 alpha T^2 times it to (1 - alpha) times the loss; see `edgesim.domain.networks.training.Distillation`.
+        """
+
+    def guess(self, targets: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the best answer to one sample that does not look at it, given the targets of others, of the shape of `output`."""

@@ -1,0 +1,1 @@
+"""From a program to thousands of trials at once, array by array."""

@@ -1,0 +1,100 @@
+"""What the array engine found, summed up request by request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.engine.arrays.moments import earliest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.engine.arrays.trials import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayTrials:
+    """What became of n trials of one request each, by column; see `edgesim.domain.records.RequestRecord`.
+
+    Parameters
+    ----------
+    latency_s, energy_j : shape (n,); latency is NaN without an answer.
+    traffic_byte : by kind, shape (3, n).
+    is_degraded, is_timed_out : shape (n,).
+    is_lost : whether each transfer of the plan was not delivered in time, shape (transfers, n).
+    is_valid : False where the order differed, so that nothing of the trial is right.
+    """
+
+    latency_s: NDArray[np.float64]
+    energy_j: NDArray[np.float64]
+    traffic_byte: NDArray[np.int64]
+    is_degraded: NDArray[np.bool_]
+    is_timed_out: NDArray[np.bool_]
+    is_lost: NDArray[np.bool_]
+    is_valid: NDArray[np.bool_]
+
+
+def lost(batch: Batch) -> NDArray[np.bool_]:
+    """Return which transfers were not delivered in time, shape (transfers, n)."""
+    program = batch.program
+    found = np.empty((len(program.plan.transfers), batch.n), dtype=np.bool_)
+    for index, transfer in enumerate(program.transfer_index):
+        if transfer < 0:
+            continue
+        came_s, row = batch.came[index].s, found[transfer]
+        until_s = next((batch.until_s[user] for user in program.users[index] if user in batch.until_s), inf)
+        np.greater_equal(came_s, until_s, out=row)
+        if program.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
+            first_s = earliest([batch.came[rival] for rival in program.rivals[index]]).s
+            np.logical_and(row, np.logical_or(came_s <= first_s, came_s == inf), out=row)
+    return found
+
+
+def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the energy, given how long each request was waited for; as in `edgesim.engine.state.request`."""
+    idle_w = dict(zip(batch.program.device_ids, batch.program.idle_w, strict=True))
+    total_j = sum(idle_w.values()) * waited_s
+    total_j += batch.work_j
+    for name, is_down in batch.down.items():
+        if name in idle_w:
+            total_j -= np.where(is_down, idle_w[name] * waited_s, 0.0)
+    return total_j
+
+
+def closed_s(batch: Batch) -> NDArray[np.float64]:
+    """Return when the last of what was under way has ended."""
+    last_s = np.zeros(batch.n)
+    for one in batch.ended:
+        np.maximum(last_s, one.s, out=last_s, where=True if one.happens is None else one.happens)
+    return last_s
+
+
+def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
+    """Sum up."""
+    n = batch.n
+    answered_s = np.broadcast_to(batch.came[batch.program.answer].s, n)
+    limit_s = np.finfo(np.float64).max if deadline_s is None else deadline_s
+    is_answered = answered_s <= limit_s
+    latency_s, ended_s = answered_s.copy(), answered_s
+    if not is_answered.all():
+        latency_s[~is_answered] = np.nan
+        ended_s = np.where(is_answered, answered_s, closed_s(batch) if deadline_s is None else deadline_s)
+    is_degraded = np.zeros(n, dtype=np.bool_)
+    for is_late in batch.is_late:
+        is_degraded |= is_late
+    traffic_byte = np.empty((len(batch.traffic_byte), n), dtype=np.int64)
+    for row, n_byte in zip(traffic_byte, batch.traffic_byte, strict=True):
+        row[:] = n_byte
+    return ArrayTrials(
+        latency_s=latency_s,
+        energy_j=energy_j(batch, ended_s),
+        traffic_byte=traffic_byte,
+        is_degraded=is_degraded,
+        is_timed_out=np.zeros(n, dtype=np.bool_) if deadline_s is None else ~is_answered,
+        is_lost=lost(batch),
+        is_valid=batch.is_valid,
+    )

@@ -1,0 +1,191 @@
+"""The event engine: one trial of a plan on SimPy.
+
+A trial ends when every request has ended (`edgesim.engine.events.trial`) and nothing is under way, or at its horizon. Computations
+go to devices (`edgesim.engine.servers.devices`), messages to links (`edgesim.engine.servers.messages`).
+
+What an outage does (device or link down in the half-open interval [start, end)), by the option ``on_outage`` of the device
+for computations and of the link for messages; a message is interrupted by outages of its link and of the sending device:
+
+===================================  =======================================  ==========================================
+when it meets                        ``lost``                                 ``resume``
+===================================  =======================================  ==========================================
+a computation that becomes ready     it is lost                               it queues when the outage is over
+a computation in the queue           it is lost                               it queues again when the outage is over
+a computation that runs              lost; the device was busy until then     what is left of it queues again
+a message to be sent                 never sent: no bytes                     it queues when the outage is over
+a message in the queue               never sent: no bytes                     it queues again when the outage is over
+a message being sent                 lost; bytes sent until then count        what is left of it queues again
+a message propagating                nothing happens                          nothing happens
+a message being sent, receiver down  lost; all its bytes count                as an outage of the link
+propagating, receiver down           lost; all its bytes count                it arrives when the receiver is up again
+an idle device or link               nothing happens                          nothing happens
+inputs that wait in a device         nothing happens: memory survives         nothing happens: memory survives
+the deadline of a step               passes as always                         passes as always
+===================================  =======================================  ==========================================
+
+Packets that came across before a message was lost are the part of it that was delivered; see `RequestRecord.partial`. On a
+fair stage a message holds its links together, so the devices between them count as senders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
+
+from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
+from edgesim.engine.events.releases import plan_releases
+from edgesim.engine.events.trial import Trial
+from edgesim.engine.program.compiled import Program
+from edgesim.engine.servers.losses import GivenLosses
+from edgesim.engine.state.invariants import Checker
+from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.world import World
+from edgesim.interfaces import ClosedArrivals, LossModel, OpenArrivals, PacketLossModel, SlowdownModel
+from edgesim.rng import ReplicationStreams
+
+Speeds = Mapping[str, Iterable[tuple[float, float]]]
+
+
+def _world(
+    program: Program,
+    outages: Sequence[Outage],
+    renewals: Sequence[Mapping[str, Iterator[Outage]]],
+    speeds: Speeds | None,
+    horizon_s: float,
+    *,
+    is_checked: bool,
+) -> World:
+    return World(program, Downtimes(outages, renewals), speeds or {}, horizon_s, Checker() if is_checked else None)
+
+
+def trace(
+    program: Program,
+    *,
+    outages: Sequence[Outage] = (),
+    renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
+    losses: Mapping[str, LossModel | PacketLossModel] | None = None,
+    slowdowns: Mapping[str, SlowdownModel] | None = None,
+    speeds: Speeds | None = None,
+    streams: ReplicationStreams | None = None,
+    deadline_s: float | None = None,
+    releases_s: Iterable[float] = (0.0,),
+    arrivals: OpenArrivals | ClosedArrivals | None = None,
+    n_requests: int | None = None,
+    horizon_s: float = inf,
+    warm_up_s: float = 0.0,
+    admission_limit: int | None = None,
+    is_checked: bool = False,
+    on_record: Callable[[int, RequestRecord], None] | None = None,
+    has_stays: bool = False,
+) -> Trace:
+    """Simulate one trial and measure every resource.
+
+    Parameters
+    ----------
+    warm_up_s : requests released before are simulated, but neither recorded nor measured, in s.
+    has_stays : whether to keep every stay of a computation or message at a resource.
+    program, outages, renewals, losses, slowdowns, speeds, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
+    admission_limit, is_checked, on_record : as of `simulate`; `on_record` hears of no request of the warm-up.
+
+    Raises
+    ------
+    SimulationError
+        As `simulate`.
+    """
+    world = _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked)
+    world.measure(warm_up_s, has_notes=has_stays)
+
+    def counts(number: int, record: RequestRecord) -> None:
+        if on_record is not None and record.released_s >= warm_up_s:
+            on_record(number, record)
+
+    trial = Trial(
+        world,
+        losses=losses if losses is not None else {},
+        slowdowns=slowdowns or {},
+        streams=streams,
+        deadline_s=deadline_s,
+        admission_limit=admission_limit,
+        on_record=None if on_record is None else counts,
+    )
+    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+    to_s = max(warm_up_s, world.clock.now_s)
+    records = (trial.records[number] for number in sorted(trial.records))
+    return Trace(
+        records=tuple(record for record in records if record.released_s >= warm_up_s),
+        resources=tuple(world.resources(to_s)),
+        from_s=warm_up_s,
+        to_s=to_s,
+        n_events=world.clock.n_events,
+        stays=tuple(
+            Stay(note.resource_id, note.request, program.steps[note.step].step_id, note.arrived_s, note.started_s,
+                 note.ended_s, note.link_id)
+            for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
+            if note.arrived_s <= to_s
+        ),
+        idle_share_j=trial.idle_share_j,
+    )  # fmt: skip
+
+
+def simulate(
+    program: Program,
+    *,
+    outages: Sequence[Outage] = (),
+    renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
+    losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses | None = None,
+    slowdowns: Mapping[str, SlowdownModel] | None = None,
+    speeds: Speeds | None = None,
+    streams: ReplicationStreams | None = None,
+    deadline_s: float | None = None,
+    releases_s: Iterable[float] = (0.0,),
+    arrivals: OpenArrivals | ClosedArrivals | None = None,
+    n_requests: int | None = None,
+    horizon_s: float = inf,
+    admission_limit: int | None = None,
+    is_checked: bool = False,
+    on_record: Callable[[int, RequestRecord], None] | None = None,
+) -> list[RequestRecord]:
+    """Simulate one trial.
+
+    Parameters
+    ----------
+    program : the plan, made ready by `compile_plan`.
+    outages : when devices and links are down.
+    renewals : outages that come again and again, by target; drawn as far as the trial goes.
+    losses : models that lose messages or packets, by label; each draws from the streams of its label. Or losses that are known.
+    slowdowns : models that make computations longer, by label; each draws from the streams of its label.
+    speeds : by device: when its speed changes, in s, in order, and to what; above 0, and 1 until then. For `fifo` devices.
+    streams : streams of the replication; needed with whatever draws.
+    deadline_s : a request without an answer by then, counted from its release, has timed out; None: no limit.
+    releases_s : when each request is released, in s.
+    arrivals : what releases the requests, in place of `releases_s`; it draws from the streams of "arrivals".
+    n_requests : number of requests after which no more come; None: no limit.
+    horizon_s : the trial ends then at the latest; without it, endless arrivals are endless.
+    admission_limit : most requests in the system; one more is rejected.
+    is_checked : whether the invariants are checked; see `edgesim.engine.state.invariants.Checker`.
+    on_record : called with the number and the record of each request as soon as it has ended, in place of keeping it, so
+        that memory does not grow with the number of requests. Its energy is without the share of the idle power, which is
+        known when the trial has ended (`Trace.idle_share_j`).
+
+    Returns
+    -------
+    records
+        One per request, in order of release; none with `on_record`. A lost message is noticed by nobody: its receiver waits until its deadline,
+        or for ever. Work that goes on after the answer counts as traffic and energy.
+
+    Raises
+    ------
+    SimulationError
+        When something draws but there are no streams, or an invariant is broken.
+    """
+    trial = Trial(
+        _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked),
+        losses=losses if losses is not None else {},
+        slowdowns=slowdowns or {},
+        streams=streams,
+        deadline_s=deadline_s,
+        admission_limit=admission_limit,
+        on_record=on_record,
+    )
+    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+    return [trial.records[number] for number in sorted(trial.records)]

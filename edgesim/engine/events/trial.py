@@ -1,0 +1,319 @@
+"""One trial: requests begin, their steps follow each other, and each request ends in one way.
+
+Steps of a request begin when their inputs are there. A request has ended when its answer is there, when its deadline passes,
+or when nothing that could still bring the answer is under way: so nothing hangs.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import isnan, nan
+
+from edgesim.domain.plan import Compute
+from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.engine.events.releases import Releases
+from edgesim.engine.servers.devices import Devices
+from edgesim.engine.servers.losses import GivenLosses, Losses
+from edgesim.engine.servers.messages import Carrier
+from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
+from edgesim.engine.state.request import Request, Task, record
+from edgesim.engine.state.world import World
+from edgesim.errors import SimulationError
+from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
+from edgesim.rng import ReplicationStreams
+
+_BEGUN = -(2**29)  # far below any number of inputs
+
+
+class Trial:
+    """One trial: the requests, and what happens to them.
+
+    Parameters
+    ----------
+    world : the trial's surroundings.
+    losses, slowdowns, streams, deadline_s, admission_limit, on_record : as of `edgesim.engine.events.simulation.simulate`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses,
+        slowdowns: Mapping[str, SlowdownModel],
+        streams: ReplicationStreams | None,
+        deadline_s: float | None,
+        admission_limit: int | None,
+        on_record: Callable[[int, RequestRecord], None] | None,
+    ) -> None:
+        drawn = {} if isinstance(losses, GivenLosses) else losses
+        if (drawn or slowdowns) and streams is None:
+            raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
+        scopes = {label: streams.scope(label) for label in (*drawn, *slowdowns)} if streams is not None else {}
+        self.world = world
+        self.program = world.program
+        self.clock = world.clock
+        self.records: dict[int, RequestRecord] = {}
+        self._keep = self.records.__setitem__ if on_record is None else on_record
+        self._deadline_s = deadline_s
+        self._admission_limit = admission_limit
+        self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
+        self._slowdowns_by_device: dict[int, list[tuple[SlowdownModel, ReplicationStreams]]] = {}
+        self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
+        self._n_present = 0  # released and not ended
+        self._n_released = 0
+        self._first: Request | None = None  # the first that was released
+        self._last_end_s = 0.0  # of any request
+        self._work_j = 0.0  # what the work of requests added to the idle power
+        self._no_time_s = [0.0] * len(world.program.devices)
+        self.idle_share_j = 0.0
+        self._devices = Devices(world, self)
+        lossy = [(model, scopes[label]) for label, model in drawn.items()]
+        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
+        self._carrier = Carrier(world, becoming, self.message_came, self.message_broke)
+        self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
+
+    def run(self, releases: Releases) -> None:
+        """Simulate until every request has ended and nothing more comes, or until the horizon."""
+        self._releases = releases
+        checker = self.world.checker
+        is_collecting = gc.isenabled()
+        gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
+        try:
+            releases.begin(self.clock, self._release)
+            self._stop_if_over()
+            self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
+            self._close()
+        finally:
+            if is_collecting:
+                gc.enable()
+
+    def _close(self) -> None:
+        """End the trial: sum up the requests that have something under way."""
+        if self._active or self._releases.is_open:
+            self.world.cut_to_horizon()
+        self._devices.close()
+        self._carrier.close()
+        present_s = 0.0
+        for request in list(self._active.values()):
+            if isnan(request.ended_s):
+                present_s += self.clock.now_s - request.released_s
+                self._last_end_s = self.clock.now_s
+            self._record(request)
+        if self.world.checker is not None:
+            self.world.checker.closed(self._n_released, present_s)
+        if self._first is not None:
+            self._share_idle_power(self._first)
+
+    def _share_idle_power(self, first: Request) -> None:
+        """Charge the idle power from the first release to the last end, and give every request that was admitted its share."""
+        program, world = self.program, self.world
+        idle_s = up_s(program, world.downtimes, first.released_s, self._last_end_s - first.released_s)
+        total_j = idle_j(program, idle_s)
+        if world.checker is not None:
+            limit_j = largest_w(program) * (self.clock.now_s - first.released_s)
+            world.checker.spent(total_j + self._work_j, limit_j)
+        self.idle_share_j = share_j = total_j / self._n_released
+        if self._n_released == 1 and first.number in self.records:  # in one sum, so that single requests round as ever
+            one = self.records[first.number]
+            self.records[first.number] = replace(one, energy_j=energy_j(program, first, idle_s))
+            return
+        for number, one in self.records.items():
+            if one.outcome != "rejected":
+                self.records[number] = replace(one, energy_j=one.energy_j + share_j)
+
+    # ---- requests
+
+    def _release(self, number: int) -> None:
+        """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
+        now_s = self.clock.now_s
+        request = Request(self.program, number, now_s)
+        if self._admission_limit is not None and self._n_present >= self._admission_limit:
+            self._keep(number, record(request, "rejected", nan, 0.0))
+            self._releases.ended()
+            self._stop_if_over()
+            return
+        if self._n_released == 0:
+            self._first = request
+        self._n_released += 1
+        self._n_present += 1
+        self._active[number] = request
+        if self.world.checker is not None:
+            self.world.checker.entered(number)
+        request.n_open += 1  # so that nothing ends while it begins
+        if self._deadline_s is not None:
+            self.clock.after(self._deadline_s, self._on_request_deadline, request)
+        program = self.program
+        for index in program.deadline_steps:  # before the messages are sent: what comes at the deadline is late
+            self._start_deadline(request, index)
+        for index in program.first_steps:
+            self._begin(request, index)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
+
+    def _on_request_deadline(self, request: Request) -> None:
+        self._end(request)
+        if request.n_open == 0:
+            self._forget(request)
+
+    def _end(self, request: Request) -> None:
+        """Let a request leave the system, unless it has."""
+        if not isnan(request.ended_s):
+            return
+        request.ended_s = self._last_end_s = self.clock.now_s
+        self._n_present -= 1
+        if self.world.checker is not None:
+            self.world.checker.left(request.number, request.ended_s - request.released_s)
+        self._releases.ended()
+
+    def _close_request(self, request: Request) -> None:
+        """End a request of which nothing is under way any more."""
+        if not isnan(request.ended_s):
+            self._forget(request)
+        elif self._deadline_s is None:
+            self._end(request)  # the answer cannot come any more
+            self._forget(request)
+
+    def _forget(self, request: Request) -> None:
+        """Sum up a request of which nothing is under way any more."""
+        if self._active.pop(request.number, None) is not None:
+            self._record(request)
+            self._stop_if_over()
+
+    def _stop_if_over(self) -> None:
+        """Stop when nothing is under way and nothing more comes."""
+        if not self._active and not self._releases.is_open:
+            self.clock.stop()
+
+    def _record(self, request: Request) -> None:
+        """Sum up a request."""
+        latency_s = request.answered_s - request.released_s
+        has_ended = not isnan(request.ended_s)
+        outcome: Outcome
+        if self._deadline_s is not None and not latency_s <= self._deadline_s and has_ended:
+            outcome, latency_s = "timed_out", nan
+        elif not isnan(latency_s):
+            outcome = "degraded" if request.is_degraded else "completed"
+        else:
+            outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
+        work_j = energy_j(self.program, request, self._no_time_s)
+        self._work_j += work_j
+        self._keep(request.number, record(request, outcome, latency_s, work_j))
+
+    # ---- steps
+
+    def _start_deadline(self, request: Request, index: int) -> None:
+        """Let a step that degrades begin at its deadline, if its messages are not there before."""
+        step = self.program.steps[index]
+        if isinstance(step, Compute) and step.deadline_s is not None:
+            request.n_open += 1
+            request.timed.add(index)
+            self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
+
+    def _on_step_deadline(self, task: Task) -> None:
+        """Begin a step with what arrived, unless it has begun."""
+        request, index = task
+        if request.missing[index] >= 0:
+            self._begin(request, index)
+
+    def _begin(self, request: Request, index: int) -> None:
+        """Start a step with whatever of its inputs is there."""
+        line = self._lines[index]
+        if line is not None and self._fifo.cross((request, index), line):
+            request.n_open += 1
+            return
+        program = self.program
+        device = program.device[index]
+        if device < 0:
+            request.n_open += 1
+            self._carrier.send((request, index))
+            return
+        n_missing = request.missing[index]
+        if n_missing < 0:
+            return
+        if n_missing > 0:
+            request.is_degraded = True
+        request.missing[index] = _BEGUN
+        if index not in request.timed:
+            request.n_open += 1  # otherwise its deadline is counted already
+        duration_s = program.duration_s[index]
+        if self._slowdowns:
+            for model, streams in self._slowdowns_of(device):
+                duration_s *= model.factor(program.devices[device], streams)
+        self._devices.submit((request, index), device, duration_s)
+
+    def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
+        """Return what slows a device."""
+        found = self._slowdowns_by_device.get(device)
+        if found is None:
+            found = [item for item in self._slowdowns if item[0].slows(self.program.devices[device])]
+            self._slowdowns_by_device[device] = found
+        return found
+
+    def job_done(self, task: Task) -> None:
+        """Finish a computation."""
+        request, index = task
+        program = self.program
+        if index == program.answer:
+            request.answered_s = self.clock.now_s
+            self._end(request)
+        n_new = 1 if index not in program.alternatives or self._is_first(request, index) else 0
+        missing = request.missing
+        only_user = program.only_user[index]
+        for user in program.users[index] if only_user < 0 else (only_user,):
+            missing[user] = n_missing = missing[user] - n_new
+            if n_missing == 0:
+                self._begin(request, user)
+            elif n_missing > 0:
+                request.missing_local[user] -= 1
+                if request.missing_local[user] == 0:
+                    self._start_deadline(request, user)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
+
+    def _is_first(self, request: Request, index: int) -> bool:
+        """Take note that an alternative has come, and return whether it is the first of its group."""
+        request.come.add(index)
+        return request.come.isdisjoint(self.program.rivals[index])
+
+    def job_lost(self, task: Task) -> None:
+        """Take note that a computation will never be done."""
+        request, _ = task
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
+
+    def message_came(self, task: Task) -> None:
+        """Deliver a message that arrived as a whole, unless it is too late to be used."""
+        request, index = task
+        program = self.program
+        only_user = program.only_user[index]
+        users = program.users[index] if only_user < 0 else (only_user,)
+        missing = request.missing
+        if index in program.alternatives and not self._is_first(request, index):
+            users = ()  # it came, though nobody waits for it any more
+        for user in users:
+            if missing[user] < 0:
+                break  # it has begun without the message
+        else:
+            request.delivered[index] = True
+            for user in users:
+                missing[user] = n_missing = missing[user] - 1
+                if n_missing == 0:
+                    self._begin(request, user)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
+
+    def message_broke(self, task: Task, share: float) -> None:
+        """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""
+        request, index = task
+        program = self.program
+        if share > 0.0 and not any(request.missing[user] < 0 for user in program.users[index]):
+            request.partial[program.transfer_index[index]] = share
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)

@@ -1,0 +1,1 @@
+"""From a plan to what does not change between trials; both engines read it."""

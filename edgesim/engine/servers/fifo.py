@@ -1,0 +1,254 @@
+"""Channels that serve one message at a time, in order of arrival.
+
+A message in service is never interrupted in favour of another, so a channel is just the time at which it is next free, and a
+hop is one event: the arrival. When an outage will interrupt it is known when the message is queued.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from edgesim.engine.program.ways import Hop, Line
+from edgesim.engine.state.pace import leg_of
+from edgesim.engine.state.request import Task
+from edgesim.engine.state.world import World
+
+if TYPE_CHECKING:
+    from edgesim.engine.servers.messages import Message
+
+
+class FifoStages:
+    """The `fifo` channels of one trial.
+
+    Parameters
+    ----------
+    world : the trial's surroundings.
+    on_arrival : called with a message that has arrived, or what is left of it.
+    on_whole : called with the task of a message that has crossed its only link.
+    on_sent : called with each message and when it begins and ends to leave the sender, in s.
+    """
+
+    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
+                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_world")  # fmt: skip
+
+    def __init__(
+        self,
+        world: World,
+        on_arrival: Callable[[Message], None],
+        on_whole: Callable[[Task], None],
+        on_sent: Callable[[Message, float, float], None],
+    ) -> None:
+        self._world = world
+        self._clock = world.clock
+        self._checker = world.checker
+        self._horizon_s = world.horizon_s
+        self._has_outages = world.has_outages
+        self._on_channels = world.on_channels
+        self._on_links = world.on_links
+        self._kind = world.program.kind
+        self._paces = world.paces
+        self._on_arrival = on_arrival
+        self._on_whole = on_whole
+        self._on_sent = on_sent
+        self._free_s = [0.0] * world.program.n_channels
+        self._before: dict[int, deque[tuple[float, int]]] = {
+            index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
+        }
+
+    def cross(self, task: Task, line: Line) -> bool:
+        """Let a message cross its only link, where nothing is lost, fails or is checked: `enter` in short.
+
+        Returns
+        -------
+        is_sent : False, and nothing is done, when the horizon cuts the message.
+        """
+        channel, src, dst, occupation_s, latency_s, wire_byte, kind, medium_link = line
+        now_s = self._clock.now_s
+        free_s = self._free_s[channel]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        end_s = start_s + occupation_s
+        if end_s > self._horizon_s:
+            return False
+        self._free_s[channel] = end_s
+        if self._on_channels is not None:
+            self._on_channels.add(channel, now_s, start_s, end_s)
+            if medium_link >= 0 and self._on_links is not None:
+                self._on_links.add(medium_link, now_s, start_s, end_s)
+            if self._on_channels.notes is not None:
+                self._note(task, (channel, medium_link), (now_s, start_s, end_s))
+        request, _ = task
+        request.traffic_byte[kind] += wire_byte
+        request.transmit_s[src] += end_s - start_s
+        request.receive_s[dst] += end_s - start_s
+        self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
+        return True
+
+    def enter(self, message: Message) -> None:
+        """Queue a message, or what an outage left of it, at its channel."""
+        stage = message.stage
+        hop = stage.hops[0]
+        clock = self._clock
+        now_s = clock.now_s
+        share = received = message.share
+        waited_s = 0.0
+        if message.passages is not None:
+            share, received, waited_s = message.passages[stage.first_hop]
+        free_s = self._free_s[hop.channel]
+        start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
+        contention = 0.0
+        if self._before and hop.channel in self._before:
+            contention = self._contention(hop, now_s)
+            end_s += (end_s - start_s) * contention
+        if self._paces:
+            message.leg = None
+            if (pace := self._paces.get(hop.link.link_id)) is not None:
+                message.leg = leg_of(hop, pace, start_s, (share, message.done, 1.0 + contention))
+                end_s = message.leg.end_s
+        if message.tail_s > -inf:
+            sent_s = end_s - start_s
+            end_s = max(end_s, message.tail_s + hop.packet_s)
+            message.pace = sent_s / (end_s - start_s) if end_s > start_s else 1.0
+        if self._has_outages and self._is_interrupted(message, share, start_s, end_s):
+            return
+        self._occupy(message, hop, share, (start_s, end_s, 1.0))
+        message.share = received
+        arrival_s = end_s + hop.link.latency_s + waited_s
+        if self._has_outages:
+            arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
+        if message.talk is not None:
+            self._on_sent(message, message.started_s, end_s)
+        if stage.forwards_packets and message.share > 0.0:
+            message.tail_s = arrival_s
+            head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
+            arrival_s = max(now_s, min(head_s, arrival_s))
+        clock.after(arrival_s - now_s, self._on_arrival, message)
+
+    def _contention(self, hop: Hop, now_s: float) -> float:
+        """Return by which share a message takes longer, since other devices wait for the channel too."""
+        before = self._before[hop.channel]
+        while before and before[0][0] <= now_s:
+            before.popleft()
+        n_others = len({src for _, src in before} - {hop.src})
+        return self._world.program.channels[hop.channel].contention * n_others
+
+    def _occupy(self, message: Message, hop: Hop, share: float, span: tuple[float, float, float]) -> None:
+        """Let a message have its channel; count bytes and times.
+
+        Parameters
+        ----------
+        message, hop : the message and its link.
+        share : packets sent on the link / packets of the transfer.
+        span : from when and until when, in s, and how much of the hop is then sent.
+        """
+        start_s, end_s, done = span
+        request = message.request
+        if self._checker is not None:
+            self._checker.served(hop.link.link_id, self._free_s[hop.channel], start_s, end_s)
+        self._free_s[hop.channel] = end_s
+        if self._before and hop.channel in self._before:
+            self._before[hop.channel].append((end_s, hop.src))
+        if message.started_s < 0.0:
+            message.started_s = start_s
+        self._stay(message, hop, start_s, end_s)
+        if end_s > self._horizon_s:
+            cut_s = max(start_s, self._horizon_s)
+            done = (
+                message.done + _share(message, start_s, end_s, cut_s, done - message.done) if end_s > start_s else 0.0
+            )
+            end_s = cut_s
+        kind = self._kind[message.index]
+        if share == done == 1.0 and message.done == 0.0:
+            request.traffic_byte[kind] += hop.wire_byte
+        else:
+            message.count(hop, kind, share, done)
+        request.transmit_s[hop.src] += _sending_s(message, start_s, end_s)
+        heard_until_s = end_s
+        if self._has_outages:
+            heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
+        request.receive_s[hop.dst] += _sending_s(message, start_s, heard_until_s)
+        message.done = done
+
+    def _stay(self, message: Message, hop: Hop, start_s: float, end_s: float) -> None:
+        """Measure a stay that begins now, on the channel and on the link."""
+        if self._on_channels is None:
+            return
+        now_s = self._clock.now_s
+        self._on_channels.add(hop.channel, now_s, start_s, end_s)
+        if hop.medium_link >= 0 and self._on_links is not None:
+            self._on_links.add(hop.medium_link, now_s, start_s, end_s)
+        if self._on_channels.notes is not None:
+            self._note(message.task, (hop.channel, hop.medium_link), (now_s, start_s, end_s))
+
+    def _note(self, task: Task, numbers: tuple[int, int], moments_s: tuple[float, float, float]) -> None:
+        """Note a stay, given the numbers of the channel and, if that is a medium, of the link."""
+        channel, medium_link = numbers
+        number, of = (channel, self._on_channels) if medium_link < 0 else (medium_link, self._on_links)
+        if self._on_channels is not None and of is not None:
+            self._on_channels.note(channel, moments_s, task, of.resource_ids[number])
+
+    def _is_interrupted(self, message: Message, sent: float, start_s: float, end_s: float) -> bool:
+        """Apply an outage of sender or link (with `resume` also of the receiver) between now and the last bit's leaving."""
+        hop = message.stage.hops[0]
+        link = hop.link
+        now_s = self._clock.now_s
+        downtimes = self._world.downtimes
+        is_resumed = link.on_outage == "resume"
+        targets = (link.src_id, link.link_id, link.dst_id) if is_resumed else (link.src_id, link.link_id)
+        down_s = min(downtimes.first_s(target_id, now_s, end_s) for target_id in targets)
+        if down_s == inf:
+            return False
+        if down_s > start_s:
+            done = message.done + _share(message, start_s, end_s, down_s, 1.0 - message.done)
+            self._occupy(message, hop, sent, (start_s, down_s, done))
+        else:
+            self._stay(message, hop, down_s, down_s)
+        up_s = downtimes.up_s(targets, down_s) if is_resumed else inf
+        if up_s < inf:
+            self._clock.after(up_s - now_s, self.enter, message)
+            return True
+        arrival_s = down_s + link.latency_s
+        is_heard = down_s > start_s and downtimes.first_s(link.dst_id, start_s, arrival_s) == inf
+        received = message.share if message.passages is None else message.passages[message.stage.first_hop].received
+        message.keep(hop, received, message.done if is_heard else 0.0)
+        self._clock.after((arrival_s if message.share > 0.0 else down_s) - now_s, self._on_arrival, message)
+        return True
+
+    def _receive(self, message: Message, hop: Hop, moments_s: tuple[float, float, float]) -> float:
+        """Return when a message that was sent arrives, given the outages of its receiver.
+
+        Parameters
+        ----------
+        moments_s : when it begins and ends to leave, and when it would arrive, in s.
+        """
+        start_s, end_s, arrival_s = moments_s
+        link = hop.link
+        downtimes = self._world.downtimes
+        down_s = downtimes.first_s(link.dst_id, start_s, arrival_s)
+        if down_s == inf:
+            return arrival_s
+        if link.on_outage == "resume":
+            up_s = downtimes.up_s((link.dst_id,), arrival_s)
+            if up_s < inf:
+                return up_s
+        heard = 0.0
+        if end_s > start_s:
+            heard = (down_s - start_s - link.latency_s) / (end_s - start_s)
+            heard = heard if message.leg is None else message.leg.share(down_s - link.latency_s)
+        message.keep(hop, message.share, max(0.0, min(1.0, heard)))
+        return arrival_s if message.share > 0.0 else end_s
+
+
+def _share(message: Message, start_s: float, end_s: float, moment_s: float, left: float) -> float:
+    """Return what has left of `left` of a message at a moment, when it leaves from `start_s` to `end_s`."""
+    if message.leg is None:
+        return left * ((moment_s - start_s) / (end_s - start_s))
+    return min(left, (1.0 - message.done) * message.leg.share(moment_s))
+
+
+def _sending_s(message: Message, start_s: float, until_s: float) -> float:
+    """Return for how long a message is sent between two moments at which it has its link, in s."""
+    return (until_s - start_s) * message.pace if message.leg is None else message.leg.sending_s(until_s)

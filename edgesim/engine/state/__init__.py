@@ -1,0 +1,1 @@
+"""What changes during a trial, and what is measured of it."""

@@ -1,0 +1,70 @@
+"""One request of a trial: what of it is done, and what it cost."""
+
+from __future__ import annotations
+
+from math import nan
+
+from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.engine.program.compiled import Program
+
+_BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
+
+
+class Request:
+    """The state of one request.
+
+    Parameters
+    ----------
+    program : the plan.
+    number, released_s : its number, and when it was released, in s.
+    """
+
+    __slots__ = ("answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_open",
+                 "n_retransmitted", "number", "partial", "receive_s", "released_s", "timed", "traffic_byte",
+                 "transmit_s")  # fmt: skip
+
+    def __init__(self, program: Program, number: int, released_s: float) -> None:
+        n_devices = len(program.device_ids)
+        self.number = number
+        self.released_s = released_s
+        self.answered_s = nan
+        self.ended_s = nan
+        self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
+        self.missing = list(program.n_inputs)  # inputs that have not come; below 0 when the computation has begun
+        self.missing_local = list(program.n_local)
+        self.come: set[int] = set()  # alternatives whose end the step that needs them knows
+        self.timed: set[int] = set()  # steps whose deadline was started
+        self.is_degraded = False  # a step went on with less than its inputs
+        self.delivered = bytearray(program.delivered)  # by step: 1 for a message that came in time, 2 for computations
+        self.partial: dict[int, float] = {}
+        self.n_retransmitted = 0
+        self.traffic_byte = [0, 0, 0]
+        self.busy_s = [0.0] * n_devices
+        self.transmit_s = [0.0] * n_devices
+        self.receive_s = [0.0] * n_devices
+
+
+Task = tuple[Request, int]
+"""A step of a request, by its index in the plan."""
+
+
+def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
+    """Sum up a request."""
+    input_byte, intermediate_byte, result_byte = request.traffic_byte
+    return RequestRecord(
+        request.released_s,
+        latency_s,
+        outcome,
+        0 if all(request.delivered) else _lost(request.delivered),
+        input_byte,
+        intermediate_byte,
+        result_byte,
+        energy_j,
+        tuple(sorted(request.partial.items())) if request.partial else (),
+        request.n_retransmitted,
+    )
+
+
+def _lost(delivered: bytearray) -> int:
+    """Return a number of which bit i is set when transfer i was not delivered in time."""
+    return int(delivered[::-1].translate(_BITS, b"\2"), 2)

@@ -1,0 +1,95 @@
+"""What the parts of one trial share: the clock, the program, what is down when, meters and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+
+from edgesim.domain.records import ResourceRecord
+from edgesim.engine.program.compiled import Program
+from edgesim.engine.program.ways import Hop
+from edgesim.engine.state.clock import Clock
+from edgesim.engine.state.invariants import Checker
+from edgesim.engine.state.meters import Meter, Note, Stays
+from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.pace import Pace, paces_of
+
+
+class World:
+    """The surroundings of everything that happens in one trial.
+
+    Parameters
+    ----------
+    program : the plan on its topology.
+    downtimes : when devices and links are down.
+    speeds : by device: when its speed changes, in s, and to what.
+    horizon_s : when the trial ends at the latest, in s.
+    checker : checks the invariants, or None.
+    """
+
+    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
+                 "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
+
+    def __init__(
+        self,
+        program: Program,
+        downtimes: Downtimes,
+        speeds: Mapping[str, Iterable[tuple[float, float]]],
+        horizon_s: float,
+        checker: Checker | None,
+    ) -> None:
+        self.clock = Clock()
+        self.program = program
+        self.downtimes = downtimes
+        self.has_outages = bool(downtimes)
+        self.horizon_s = horizon_s
+        self.checker = checker
+        self.device_downtimes = {
+            position: downtime
+            for position, device_id in enumerate(program.device_ids if downtimes else ())
+            if (downtime := downtimes.get(device_id)) is not None
+        }
+        self.paces = paces_of(program)  # of the links whose rate changes
+        self.device_paces = {
+            position: Pace(speeds[device_id])
+            for position, device_id in enumerate(program.device_ids if speeds else ())
+            if device_id in speeds
+        }
+        self.at_devices: Stays | None = None  # by device, if resources are measured
+        self.on_channels: Stays | None = None  # by channel
+        self.on_links: Stays | None = None  # by link that shares a medium
+        self.notes: list[Note] | None = None
+
+    def measure(self, from_s: float, *, has_notes: bool) -> None:
+        """Measure every resource; with `has_notes` every stay at one is noted too."""
+        self.notes = [] if has_notes else None
+        window_s = (from_s, self.horizon_s)
+        program = self.program
+        self.at_devices = Stays(program.device_ids, window_s, self.notes)
+        self.on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
+        self.on_links = Stays(program.medium_links, window_s, None)
+
+    def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
+        """Return the meters of a link that is shared by rates: of its channel, and its own when that is a medium."""
+        if self.on_channels is None or self.on_links is None:
+            return ()
+        own = (self.on_links.meter(hop.medium_link),) if hop.medium_link >= 0 else ()
+        return (self.on_channels.meter(hop.channel), *own)
+
+    def resources(self, to_s: float) -> Iterator[ResourceRecord]:
+        """Yield what was measured until `to_s`: of devices, channels, and links that share a medium."""
+        if self.at_devices is None or self.on_channels is None or self.on_links is None:
+            return
+        for number, device in enumerate(self.program.devices):
+            yield self.at_devices.record(number, "device", device.n_cores, to_s)
+        for number, channel in enumerate(self.program.channels):
+            yield self.on_channels.record(number, "medium" if channel.is_medium else "link", 1, to_s)
+        for number in range(len(self.program.medium_links)):
+            yield self.on_links.record(number, "link", 1, to_s)
+
+    def cut_to_horizon(self) -> None:
+        """Let time pass until the horizon, if there is one."""
+        if self.clock.now_s < self.horizon_s < inf:
+            self.clock.skip_to(self.horizon_s)
+            if self.checker is not None:
+                self.checker.moment(self.horizon_s)

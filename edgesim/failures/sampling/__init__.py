@@ -1,0 +1,1 @@
+"""How failure models are drawn, enumerated and weighed."""

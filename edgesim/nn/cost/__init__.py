@@ -1,0 +1,1 @@
+"""From a network to its graph, with the work and the bytes of every layer."""

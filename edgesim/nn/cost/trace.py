@@ -1,0 +1,257 @@
+"""The graph of a torch module, with the shape of every tensor in it."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+from torch.fx.proxy import TraceError
+from torch.utils.flop_counter import FlopCounterMode
+
+from edgesim.domain.networks.samples import inputs_of
+from edgesim.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgesim.domain.networks.samples import Inputs
+
+VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Modules that neither compute nor copy when a network is evaluated."""
+VIEW_NAMES = frozenset({
+    "flatten", "unflatten", "view", "view_as", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "t", "chunk",
+    "split", "unbind", "expand", "expand_as", "contiguous", "detach", "getitem", "getattr", "size", "dim",
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout",
+})  # fmt: skip
+"""Functions and methods that neither compute nor copy when a network is evaluated."""
+
+# what a forward method raises when it is run with proxies in place of tensors, or with tensors that do not fit
+_FORWARD_ERRORS = (TraceError, RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
+
+
+class _Tracer(fx.Tracer):
+    """Remembers the submodule in which tracing is, so that an error can name it."""
+
+    innermost = ""
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        outer, self.innermost = self.innermost, self.path_of_module(m)
+        result = super().call_module(m, forward, args, kwargs)
+        self.innermost = outer
+        return result
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph on tensors without data and writes the tensors and the arithmetic of every node into its `meta`."""
+
+    current: fx.Node | None = None
+
+    def __init__(self, module: nn.Module, graph: fx.Graph, counter: FlopCounterMode) -> None:
+        super().__init__(module, garbage_collect_values=True, graph=graph)
+        self.counter = counter
+
+    def run_node(self, n: fx.Node) -> Any:
+        self.current = n
+        before = self.counter.get_total_flops()
+        result = super().run_node(n)
+        n.meta["tensors"] = tuple((tuple(tensor.shape), tensor.element_size()) for tensor in _tensors(result))
+        n.meta["flop"] = self.counter.get_total_flops() - before
+        return result
+
+
+def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModule:
+    """Return the graph of a network as it is evaluated, with the tensors of one sample.
+
+    Nothing is computed: shapes come from a copy of the network on torch's meta device. Every node's ``meta`` holds
+    ``"tensors"``, a tuple of (shape with the batch axis, byte per element) of what it returns, and ``"flop"``, the
+    multiply-adds of its convolutions and matrix products times two, as torch counts them.
+
+    Parameters
+    ----------
+    network : maps inputs of shape (n, *shape) to answers; its parameters are shared with the result, not copied.
+    inputs : the tensors of one sample; a plain shape stands for one float32 tensor.
+
+    Raises
+    ------
+    DataError
+        When the network's forward method depends on values (``if`` or loops over tensors), or does not take the shape.
+    """
+    blueprint = _on_meta(network).eval()
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(blueprint)
+    except _FORWARD_ERRORS as error:
+        name = tracer.innermost
+        culprit = blueprint.get_submodule(name)
+        raise DataError(
+            f"{f'module {name!r}' if name else 'the network'} ({type(culprit).__name__}) cannot be traced: {_first_line(error)}; "
+            "its forward method must not branch or loop on the values of tensors; rewrite it with tensor operations"
+        ) from error
+    for node in graph.nodes:
+        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
+    specs = inputs_of(inputs)
+    given = list(_given(graph, specs, type(network).__name__))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        recorder = _Recorder(blueprint, graph, counter)
+        try:
+            recorder.run(*given, enable_io_processing=False)
+        except _FORWARD_ERRORS as error:
+            node = recorder.current
+            where = f"at {str(node.target)!r} ({node.op})" if node is not None else "at its input"
+            raise DataError(
+                f"{type(network).__name__} does not take {show_inputs(specs)}: {where}: "
+                f"{_first_line(error)}; give the network a data set of the shape it was built for"
+            ) from error
+    return fx.GraphModule(network, graph)
+
+
+def _given(graph: fx.Graph, specs: Inputs, name: str) -> Iterator[Any]:
+    """Yield what a network is called with: tensors without data, and the defaults of its other parameters."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    wanted = [str(node.target) for node in placeholders if not node.args]
+    of = {wanted[0]: next(iter(specs.values()))} if len(wanted) == len(specs) == 1 else specs
+    if sorted(wanted) != sorted(of):
+        raise DataError(
+            f"{name}.forward takes {len(wanted)} inputs ({', '.join(wanted) or 'none'}), but the data set gives "
+            f"{len(specs)} ({', '.join(specs)}); a network takes one tensor, or several by the names that the data set gives them"
+        )
+    for node in placeholders:
+        spec = of.get(str(node.target))
+        if spec is None:
+            yield node.args[0]
+        else:
+            yield torch.empty((1, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
+
+
+def show_inputs(specs: Inputs) -> str:
+    """Return inputs in words."""
+    if len(specs) == 1:
+        (spec,) = specs.values()
+        return f"an input of shape {tuple(spec.shape)}" + ("" if spec.dtype == "float32" else f" and type {spec.dtype}")
+    return "inputs of shape " + ", ".join(f"{name} {tuple(spec.shape)} {spec.dtype}" for name, spec in specs.items())
+
+
+def submodule(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    """Return the module that a node calls, or None when it calls a function or method."""
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def entries(graph: fx.GraphModule) -> list[fx.Node]:
+    """Return the nodes that stand for the inputs of a network; parameters of its forward method that have a default are none."""
+    return [node for node in graph.graph.nodes if node.op == "placeholder" and not node.args]
+
+
+def layer_name(node: fx.Node) -> str:
+    """Return the name of a node for readers: its module's, or the node's own when the module was called before."""
+    target = str(node.target)
+    is_first = node.op == "call_module" and all(
+        earlier.op != "call_module" or str(earlier.target) != target for earlier in _earlier(node)
+    )
+    return target if is_first else node.name
+
+
+def function_name(node: fx.Node) -> str:
+    """Return the plain name of the function or method that a node calls, empty for a module.
+
+    In-place operators lose their mark: ``operator.iadd`` and ``relu_`` are ``"add"`` and ``"relu"``.
+    """
+    if node.op not in {"call_function", "call_method"}:
+        return ""
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+    if node.target in {operator.iadd, operator.imul, operator.isub, operator.itruediv}:
+        return str(name).removeprefix("i")
+    return _DISPATCHED.get(node.target, str(name).rstrip("_"))
+
+
+def is_view(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a node only renames, reshapes or passes on its input."""
+    return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES
+
+
+def is_in_place(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a node writes its result over its input."""
+    if node.kwargs.get("inplace") is True or bool(getattr(submodule(graph, node), "inplace", False)):
+        return True
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    named_so = node.op in {"call_function", "call_method"} and name.endswith("_") and not name.endswith("__")
+    return named_so or node.target in {operator.iadd, operator.imul, operator.isub, operator.itruediv}
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Return the shape of the (first) tensor of a node, without the batch axis; empty when it returns no tensor."""
+    tensors = node.meta["tensors"]
+    return tuple(tensors[0][0][1:]) if tensors else ()
+
+
+def byte_of(node: fx.Node) -> int:
+    """Return the size of what a node returns for one sample, in byte."""
+    return sum(torch.Size(shape).numel() * element_byte for shape, element_byte in node.meta["tensors"])
+
+
+def live_byte(graph: fx.GraphModule) -> dict[fx.Node, int]:
+    """Return, for every node, the bytes of all tensors alive while it runs: its inputs, its result, and what is used later."""
+    nodes = list(graph.graph.nodes)
+    holder: dict[fx.Node, fx.Node] = {}  # views and in-place results live in the memory of their source
+    last_use: dict[fx.Node, int] = {}
+    for position, node in enumerate(nodes):
+        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+        is_sharing = bool(sources) and (is_view(graph, node) or is_in_place(graph, node))
+        holder[node] = holder[sources[0]] if is_sharing else node
+        last_use[holder[node]] = position
+        for source in sources:
+            last_use[holder[source]] = position
+    live: dict[fx.Node, int] = {}
+    alive = 0
+    for position, node in enumerate(nodes):
+        if holder[node] is node and node.op not in {"get_attr", "output"}:
+            alive += byte_of(node)
+        live[node] = alive
+        ended = (owner for owner, last in last_use.items() if last == position)
+        alive -= sum(byte_of(owner) for owner in ended if owner.op not in {"get_attr", "output"})
+    return live
+
+
+# torch wraps some functions in one that chooses by a flag; their own name says nothing
+_DISPATCHED: dict[Any, str] = {
+    function: name
+    for name in (
+        "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+        "fractional_max_pool2d", "fractional_max_pool3d",
+    )
+    if (function := getattr(nn.functional, name, None)) is not None
+}  # fmt: skip
+
+
+def _on_meta(network: nn.Module) -> nn.Module:
+    """Copy a network without its data."""
+    memo: dict[int, Any] = {}
+    for module in network.modules():
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False), *vars(module).values()):
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)
+            elif isinstance(tensor, torch.Tensor):
+                memo[id(tensor)] = tensor.detach().to("meta")
+    return copy.deepcopy(network, memo)
+
+
+def _earlier(node: fx.Node) -> Iterator[fx.Node]:
+    """Yield the nodes before a node, the last first."""
+    while node.prev.op != "root":
+        node = node.prev
+        yield node
+
+
+def _tensors(result: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of a node's result, in order."""
+    if isinstance(result, torch.Tensor):
+        yield result
+    elif isinstance(result, (tuple, list)):
+        for part in result:
+            yield from _tensors(part)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

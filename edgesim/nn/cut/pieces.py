@@ -1,0 +1,170 @@
+"""Computing a box of a layer's output from nothing but the boxes of its input that it reads."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from edgesim.nn.cost.trace import function_name, is_in_place, submodule
+from edgesim.nn.cut.boxes import Box, index, relative
+from edgesim.nn.cut.readers import (
+    CONVOLUTIONS,
+    NORMS,
+    Pool,
+    is_concatenation,
+    paddings,
+)
+
+if TYPE_CHECKING:
+    from edgesim.nn.cut.stages import Layer
+
+_CONVOLVE: tuple[Any, ...] = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)
+_MAXIMUM: tuple[Any, ...] = (nn.functional.max_pool1d, nn.functional.max_pool2d, nn.functional.max_pool3d)
+_MEAN: tuple[Any, ...] = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
+_OVERWRITING: dict[Any, Any] = {
+    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv,
+}  # fmt: skip
+
+
+def call(graph: fx.GraphModule, node: fx.Node, values: Sequence[Any]) -> Any:
+    """Run a node on values in place of its operands, in their order; no value is overwritten.
+
+    Parameters
+    ----------
+    graph : the traced network.
+    node : a call of a module, function or method, or the reading of a parameter.
+    values : one for each of `operands(node)`.
+    """
+    given = list(values)
+    if is_in_place(graph, node) and node.target not in _OVERWRITING and isinstance(given[0], torch.Tensor):
+        given[0] = given[0].clone()
+    remaining = iter(given)
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda _: next(remaining))
+    if node.op == "get_attr":
+        holder, _, name = str(node.target).rpartition(".")
+        return getattr(graph.get_submodule(holder), name)
+    if node.op == "call_module":
+        return graph.get_submodule(str(node.target))(*args, **kwargs)
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    function: Any = _OVERWRITING.get(node.target, node.target)
+    return function(*args, **kwargs)
+
+
+def piece(  # noqa: PLR0911 - one for each kind of layer
+    graph: fx.GraphModule, node: fx.Node, layer: Layer, box: Box, inputs: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Compute a box of a layer's output.
+
+    Parameters
+    ----------
+    graph, node : the traced network and the layer's node in it.
+    layer : says what the box reads.
+    box : not empty.
+    inputs : for each operand the box that is read, shape (n, ...).
+    """
+    reads = [read for _, read in layer.reader.reads(box)]
+    module = submodule(graph, node)
+    source_shape = layer.input_shapes[0]
+    if isinstance(module, CONVOLUTIONS):
+        return _convolve(module, box, reads[0], source_shape, inputs[0])
+    if isinstance(module, nn.Linear):
+        rows = slice(box[0].start, box[0].stop)
+        bias: torch.Tensor | None = module.bias
+        return nn.functional.linear(inputs[0], module.weight[rows], None if bias is None else bias[rows])
+    if isinstance(module, NORMS):
+        channels = slice(box[0].start, box[0].stop)
+        constants = (module.running_mean, module.running_var, module.weight, module.bias)
+        mean, variance, weight, offset = (None if c is None else c[channels] for c in constants)
+        return nn.functional.batch_norm(inputs[0], mean, variance, weight, offset, training=False, eps=module.eps)
+    if is_concatenation(node):
+        return _concatenated(node, inputs)
+    if layer.pool is not None:
+        return _pooled(layer.pool, box, reads[0], source_shape, inputs[0])
+    if "adaptive" in function_name(node) or "Adaptive" in type(module).__name__:
+        return _adaptive(graph, node, layer, box, inputs[0])
+    result: torch.Tensor = call(graph, node, inputs)
+    return result
+
+
+def _concatenated(node: fx.Node, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
+    if not isinstance(axis, int):
+        raise TypeError(f"{node.name!r} concatenates along {axis!r}")
+    return torch.cat([tensor for tensor in inputs if tensor.numel()], dim=axis)
+
+
+def _padded(available: torch.Tensor, reads: Sequence[range], there: Box, value: float) -> torch.Tensor:
+    """Surround what a box has with a constant, so that it reaches over all positions that windows read."""
+    widths = []
+    for window, rows in zip(reads, there[1:], strict=True):
+        before = min(max(rows.start - window.start, 0), len(window))
+        widths.append((before, len(window) - len(rows) - before))
+    flat = [width for pair in reversed(widths) for width in pair]
+    return nn.functional.pad(available, flat, value=value) if any(flat) else available
+
+
+def _convolve(
+    module: nn.Conv1d | nn.Conv2d | nn.Conv3d, box: Box, there: Box, source_shape: Sequence[int], inputs: torch.Tensor
+) -> torch.Tensor:
+    before = [first for first, _ in paddings(module)]
+    reads = [
+        range(rows.start * s - p, (rows.stop - 1) * s - p + (k - 1) * d + 1)
+        for rows, s, p, k, d in zip(box[1:], module.stride, before, module.kernel_size, module.dilation, strict=True)
+    ]
+    padded = _padded(inputs, reads, there, 0.0)
+    n_groups = len(there[0]) * module.groups // source_shape[0]  # those that the box's channels belong to
+    per_group = module.out_channels // module.groups
+    first = box[0].start if n_groups == 1 and module.groups == 1 else box[0].start // per_group * per_group
+    stop = box[0].stop if module.groups == 1 else first + n_groups * per_group
+    bias = None if module.bias is None else module.bias[first:stop]
+    convolve = _CONVOLVE[len(reads) - 1]
+    result: torch.Tensor = convolve(
+        padded, module.weight[first:stop], bias, module.stride, 0, module.dilation, n_groups
+    )
+    return result[:, box[0].start - first : box[0].stop - first]
+
+
+def _pooled(pool: Pool, box: Box, there: Box, source_shape: Sequence[int], inputs: torch.Tensor) -> torch.Tensor:
+    axes = list(zip(box[1:], pool.kernel, pool.stride, pool.padding, pool.dilation, strict=True))
+    reads = [range(rows.start * s - p, (rows.stop - 1) * s - p + (k - 1) * d + 1) for rows, k, s, p, d in axes]
+    which = len(axes) - 1
+    if pool.is_maximum:
+        padded = _padded(inputs, reads, there, -torch.inf)
+        largest: torch.Tensor = _MAXIMUM[which](padded, pool.kernel, pool.stride, 0, pool.dilation)
+        return largest
+    mean: torch.Tensor = _MEAN[which](_padded(inputs, reads, there, 0.0), pool.kernel, pool.stride)
+    n_cells = 1
+    for k in pool.kernel:
+        n_cells *= k
+    counts = torch.ones((), dtype=inputs.dtype)
+    for position, ((rows, k, s, p, _), n) in enumerate(zip(axes, source_shape[1:], strict=True)):
+        starts = torch.arange(rows.start, rows.stop) * s - p
+        stops = torch.clamp(starts + k, max=n + p)
+        count = stops - starts if pool.is_padding_counted else stops.clamp(max=n) - starts.clamp(min=0)
+        shape = [1] * len(axes)
+        shape[position] = len(rows)
+        counts = counts * count.to(inputs.dtype).reshape(shape)
+    if pool.divisor is not None:
+        return mean * (n_cells / pool.divisor)
+    return mean * (n_cells / counts)
+
+
+def _adaptive(graph: fx.GraphModule, node: fx.Node, layer: Layer, box: Box, inputs: torch.Tensor) -> torch.Tensor:
+    """Pool adaptively: each output position by itself, since bins of a part are not the bins of the whole."""
+    name = function_name(node) or type(submodule(graph, node)).__name__
+    reduce = torch.amax if "max" in name.lower() else torch.mean
+    axes = tuple(range(2, inputs.dim()))
+    ((_, there),) = layer.reader.reads(box)
+    result = inputs.new_empty((len(inputs), *(len(rows) for rows in box)))
+    for at in product(*(range(len(rows)) for rows in box[1:])):
+        one = (box[0], *(range(rows.start + a, rows.start + a + 1) for rows, a in zip(box[1:], at, strict=True)))
+        ((_, read),) = layer.reader.reads(one)
+        where: tuple[slice | int, ...] = (slice(None), slice(None), *at)
+        result[where] = reduce(inputs[index(relative(read, there))], dim=axes)
+    return result

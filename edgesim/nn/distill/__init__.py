@@ -1,0 +1,1 @@
+"""From a teacher and its parts to students."""

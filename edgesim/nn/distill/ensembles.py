@@ -1,0 +1,70 @@
+"""Making student networks, and what each of them adds to the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edgesim.errors import DataError
+from edgesim.nn.models.modules import StudentEnsemble, student
+from edgesim.nn.train.training import forward
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from edgesim.domain.networks.partition import Denominator, Partition
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.interfaces import ModelBuilder
+
+
+def build_ensemble(
+    builder: ModelBuilder,
+    partition: Partition,
+    dataset: Dataset,
+    n_students: int,
+    denominator: Denominator = "arrived",
+) -> StudentEnsemble:
+    """Return untrained students and head."""
+    part_of = [index % len(partition.parts) for index in range(n_students)]
+    networks = [build_student(builder, dataset, partition.sizes[part]) for part in part_of]
+    return StudentEnsemble(networks, part_of, partition.sizes, dataset.task.output.shape, denominator)
+
+
+def build_student(builder: ModelBuilder, dataset: Dataset, n_features: int) -> nn.Module:
+    """Return one untrained student. Raises `DataError` when the architecture has no layer of filters."""
+    network = builder.build(dataset.inputs, dataset.task.output)
+    layer = builder.filter_layer()
+    if layer is None:
+        raise DataError(
+            "this architecture has no layer of filters at which a student ends; choose another for the students"
+        )
+    return student(network, layer, dataset.inputs, n_features)
+
+
+def contributions(ensemble: StudentEnsemble, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return what each student adds to the answer when it is the only one of its part that arrives.
+
+    The head is linear, so the answer for any set of arrived students are its bias plus, for each part, the mean of these over the
+    arrived students of the part.
+
+    Parameters
+    ----------
+    ensemble : trained.
+    inputs : named arrays whose first axis counts the samples.
+
+    Returns
+    -------
+    Shape (students, n, numbers of an answer).
+    """
+    weight = ensemble.head.weight.detach()
+    chunks = torch.split(weight, list(ensemble.part_sizes), dim=1)
+    outputs = [
+        torch.from_numpy(forward(network, inputs)) @ chunks[part].T
+        for network, part in zip(ensemble.students, ensemble.part_of, strict=True)
+    ]
+    return torch.stack(outputs).numpy()

@@ -1,0 +1,1 @@
+"""From a shape of samples to an untrained network."""

@@ -1,0 +1,57 @@
+"""What architectures ask of the shapes of inputs and answers. Importing this needs no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesim.errors import DataError
+
+if TYPE_CHECKING:
+    from edgesim.domain.networks.samples import Inputs
+    from edgesim.domain.networks.task import TensorSpec
+
+
+def one_float(model: str, inputs: Inputs, axes: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the shape of the only input.
+
+    Parameters
+    ----------
+    model : its name, for messages.
+    inputs : the tensors of one sample.
+    axes : what it must have, e.g. ``("channels", "height", "width")``.
+
+    Raises
+    ------
+    DataError
+        When there are several inputs, or the one has other axes or no floating-point numbers.
+    """
+    specs = list(inputs.values())
+    if len(specs) == 1 and len(specs[0].shape) == len(axes) and specs[0].dtype.startswith("float"):
+        return specs[0].shape
+    given = ", ".join(f"{name!r}: {spec}" for name, spec in inputs.items())
+    raise DataError(
+        f"{model} takes one float input of shape ({', '.join(axes)}), but the data set gives {given}; choose another model, or "
+        "bring your own with type: import"
+    )
+
+
+def image(model: str, inputs: Inputs) -> tuple[int, int, int]:
+    """Return channels, height and width of the only input; see `one_float`."""
+    channels, height, width = one_float(model, inputs, ("channels", "height", "width"))
+    return channels, height, width
+
+
+def vector(model: str, output: TensorSpec) -> int:
+    """Return the numbers of an answer that is a vector.
+
+    Raises
+    ------
+    DataError
+        When it is none.
+    """
+    if len(output.shape) == 1:
+        return output.shape[0]
+    raise DataError(
+        f"{model} answers with a vector, but the task wants an answer of shape {output.shape}; choose another model, or bring your "
+        "own with type: import"
+    )

@@ -1,0 +1,93 @@
+"""Networks of which only the cost matters: shapes in place of data, and VGG-16 as published. Importing this needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
+
+from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.errors import DataError
+from edgesim.nn.models.shapes import image, vector
+from edgesim.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgesim.domain.networks.samples import Inputs
+    from edgesim.domain.networks.task import TensorSpec
+    from edgesim.interfaces import ModelBuilder
+    from edgesim.nn.train.training import TrainedNetwork
+
+Extent = Annotated[int, Ge(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeOnly:
+    """No samples, only their shape: the network is not trained and its accuracy is not asked.
+
+    Everything else of a study works: plans, traffic, latency, energy, memory, failures. Weights are not even allocated, so
+    VGG-16 takes no memory. Strategies that learn from data refuse it.
+
+    Parameters
+    ----------
+    input : channels, height and width of a sample.
+    classes : number of classes.
+    """
+
+    input: tuple[Extent, Extent, Extent]
+    classes: Extent
+
+    def load(self) -> Dataset:
+        """Return three empty splits."""
+        import numpy as np
+
+        split = Samples({"images": np.empty((0, *self.input), np.float32)}, np.empty(0, np.int64))
+        return Dataset("shape-only", split, split, split, Classification(self.classes), "none", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class VGG16:
+    """VGG-16 as published (configuration D), with three linear layers: 138 M parameters, 15.5 G multiply-adds at 224x224.
+
+    Thirteen 3x3 convolutions with bias and ReLU, five 2x2 max poolings, linear layers of 4096, 4096 and n outputs with ReLU
+    between. Layers are called ``conv1_1`` ... ``conv5_3``, ``relu1_1`` ..., ``pool1`` ..., ``fc6``, ``fc7``, ``fc8``. The model
+    ``vgg`` is its smaller relative with normalisation and one linear layer.
+
+    References
+    ----------
+    K. Simonyan, A. Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, arXiv 1409.1556.
+    """
+
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
+        """Return the untrained network, whose weights are drawn from torch's global generator.
+
+        Raises
+        ------
+        DataError
+            When the image has fewer than 32 pixels to a side.
+        """
+        from edgesim.nn.models.networks import vgg16
+
+        shape = image("vgg16", inputs)
+        if min(shape[1:]) < 32:
+            raise DataError(
+                f"vgg16 halves the image five times; {shape[1]}x{shape[2]} pixels are too few; use model 'vgg'"
+            )
+        return vgg16(shape, vector("vgg16", output))
+
+    def filter_layer(self) -> str:
+        """Return the name of the last ReLU of the convolutions."""
+        return "relu5_3"
+
+
+def untrained(builder: ModelBuilder, dataset: Dataset) -> TrainedNetwork:
+    """Return a network whose weights are not allocated: enough for plans, which depend on shapes only."""
+    import torch
+
+    from edgesim.nn.train.training import TrainedNetwork
+
+    with torch.device("meta"):
+        network = builder.build(dataset.inputs, dataset.task.output)
+    return TrainedNetwork(network.eval(), "untrained", {})

@@ -1,0 +1,1 @@
+"""From a trained network to the parts that its filters are divided into."""

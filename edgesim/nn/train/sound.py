@@ -1,0 +1,151 @@
+"""Whether a data set and the networks that learn from it go together: seen with two samples, before anything is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
+from edgesim.nn.cost.layers import measure
+from edgesim.nn.cost.trace import show_inputs
+from edgesim.nn.cost.units import unit_axis
+from edgesim.nn.models.modules import up_to
+from edgesim.nn.tensors import ask, tensors_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgesim.domain.networks.samples import Dataset, Samples
+    from edgesim.interfaces import ModelBuilder
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Refuse a data set from which nothing can be learnt, or of which numbers would mean nothing.
+
+    Raises
+    ------
+    DataError
+        When a split is empty, splits differ in their inputs, inputs are not finite, or targets are none of the task.
+    """
+    for part in ("train", "validation", "test"):
+        _check_split(f"{dataset.name}: {part}", getattr(dataset, part), dataset)
+
+
+def _check_split(name: str, split: Samples, dataset: Dataset) -> None:
+    if not len(split):
+        raise DataError(f"{name}: there are no samples; each split needs some")
+    specs = replace(dataset, train=split).inputs
+    if specs != dataset.inputs:
+        raise DataError(f"{name}: {show_inputs(specs)}, in training {show_inputs(dataset.inputs)}")
+    for input_name, array in split.inputs.items():
+        if array.dtype.kind not in "fiub" or array.dtype == np.float64:
+            raise DataError(f"{name}: {input_name!r} is {array.dtype}; expected float32 or whole numbers")
+        if not (np.isfinite(array.min()) and np.isfinite(array.max())):
+            first = int(np.argmin(np.isfinite(array).reshape(len(split), -1).all(axis=1)))
+            raise DataError(f"{name}: sample {first} holds values that are not finite; mend or leave it out")
+    fault = dataset.task.fault(split.targets)
+    if fault:
+        raise DataError(f"{name}: {fault}")
+
+
+def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dataset) -> None:
+    """Refuse networks that do not fit the data: the workload's and those that strategies train.
+
+    Parameters
+    ----------
+    model : of the workload.
+    strategies : by label; one with a field ``student`` trains such networks, one with ``n_parts`` divides filters into so many.
+    dataset : sound, see `check_dataset`.
+
+    Raises
+    ------
+    DataError
+        When a network cannot be built or traced, does not take a sample, gives no answer of the task's shape, has nothing to train,
+        or has no such layer.
+    PlanError
+        When there are more parts than filters.
+    """
+    network = checked_network(model, dataset, "the network of the workload")
+    for label, strategy in strategies.items():
+        n_parts = getattr(strategy, "n_parts", None)
+        if n_parts is not None:
+            n_filters = _n_filters(network, dataset, model.filter_layer(), "the network of the workload")
+            if n_parts > n_filters:
+                raise PlanError(
+                    f"strategy {label!r}: {n_filters} filters cannot be divided into {n_parts} parts; use fewer "
+                    "students or parts, or a network with more filters"
+                )
+        student = getattr(strategy, "student", None)
+        if student is not None:
+            name = f"the student of strategy {label!r}"
+            small = checked_network(student, dataset, name)
+            if n_parts is not None:
+                _n_filters(small, dataset, student.filter_layer(), name)
+
+
+def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Module:
+    """Return a network that answers two samples of a data set as it must; see `check_networks`."""
+    with torch.random.fork_rng(devices=[]):
+        network = builder.build(dataset.inputs, dataset.task.output).eval()
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise DataError(f"{name} has no parameter that can be trained; is everything frozen?")
+        measure(network, dataset.inputs)
+        answers = _asked(network, dataset, name)
+        again, alone = _asked(network, dataset, name), _asked(network, dataset, name, 1)
+    if not isinstance(answers, torch.Tensor):
+        raise DataError(f"{name} gives a {type(answers).__name__}; its forward method must give one tensor")
+    if answers.dtype != torch.float32:
+        raise DataError(f"{name} gives {answers.dtype}; its parameters must be torch.float32: call `.float()` on it")
+    wanted = (2, *dataset.task.output.shape)
+    if tuple(answers.shape) != wanted:
+        raise DataError(
+            f"{name} gives a tensor of shape {tuple(answers.shape)} for 2 samples; the task of {dataset.name} wants {wanted}; let its "
+            "constructor take `n_classes` or `output_shape`"
+        )
+    if not torch.isfinite(answers).all():
+        raise DataError(f"{name} answers with what is not finite before it is trained; look at its forward method")
+    if not torch.equal(answers, again):
+        raise DataError(
+            f"{name} answers differently when it is asked again; nothing may be drawn in evaluation (dropout: pass `self.training`)"
+        )
+    if not torch.allclose(answers[:1], alone, rtol=1e-3, atol=1e-3 * float(answers.abs().max())):
+        raise DataError(
+            f"{name} answers a sample differently beside another one; answers may not depend on the batch (batch normalisation in "
+            "training mode, or a mean over the batch)"
+        )
+    return network
+
+
+def _asked(network: nn.Module, dataset: Dataset, name: str, n_samples: int = 2) -> Any:
+    some = {key: np.resize(array[:2], (2, *array.shape[1:]))[:n_samples] for key, array in dataset.train.inputs.items()}
+    inputs = tensors_of(some)
+    try:
+        with torch.no_grad():
+            return ask(network, inputs)
+    except EdgesimError:
+        raise
+    except FOREIGN as error:
+        first = str(error).strip().split("\n", maxsplit=1)[0]
+        raise DataError(
+            f"{name} does not take {n_samples} samples with {show_inputs(dataset.inputs)}: {type(error).__name__}: {first}"
+        ) from error
+
+
+def _n_filters(network: nn.Module, dataset: Dataset, layer: str | None, name: str) -> int:
+    if layer is None:
+        raise DataError(
+            f"{name} names no layer whose units are its filters; name one (type: import takes `filters`), or take a strategy that needs "
+            "none (single, modnn, ensemble)"
+        )
+    try:
+        part = up_to(network, layer)
+        outputs = _asked(part, dataset, name)
+        axis = unit_axis(part, layer, outputs)
+        return int(outputs.shape[axis])
+    except DataError as error:
+        raise DataError(
+            f"{name}: {error}; or take a strategy that needs no filters (single, modnn, ensemble)"
+        ) from error

@@ -1,0 +1,137 @@
+"""Figures of what an inference costs: latency as a distribution, energy and memory by strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from edgesim.report.draw.figures import N_LETTERS, WIDE, half_widths, legend_above
+from edgesim.report.draw.select import at_first, factors_of, strategies_of
+from edgesim.report.draw.style import HEIGHT_IN, WIDTH_IN, fold, house_style, look, new_axes, words
+from edgesim.units import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+LINES = ("-", "--", "-.", ":")
+N_LETTERS_NAME = 18
+"""Letters of a name beside the axis, before it goes on in the next line."""
+N_STEPS = 1000
+"""Steps of a distribution that are drawn at most, so that a page of a large study stays small."""
+
+
+def latency(
+    data: pd.DataFrame, ax: Axes | None = None, *, factors: Sequence[str] = (), strategies: Sequence[str] = ()
+) -> Axes:
+    """Draw the distribution of the latency of each strategy: the share of trials that have their answer by then.
+
+    A curve that ends below 1 belongs to a strategy that leaves requests without an answer.
+
+    Parameters
+    ----------
+    data : the trials, one per row.
+    ax : where to draw; by default a figure of its own.
+    factors : names of the factor columns; the first one's values are pooled, others stay at their first value.
+    strategies : all strategies in their order, which says their colours; by default as the rows have it.
+    """
+    with house_style():
+        is_own, ax = ax is None, ax or new_axes()
+        data, fixed = at_first(data, factors[1:])
+        colours = look(strategies or strategies_of(data))
+        largest, smallest = 0.0, np.inf
+        curves = {}
+        for strategy in colours:
+            here = data.loc[data["strategy"] == strategy, "latency_s"]
+            answered = np.sort(here.dropna().to_numpy())
+            curves[strategy] = (answered, len(here))
+            if len(answered):
+                largest, smallest = max(largest, answered[-1]), min(smallest, answered[0])
+        is_log = largest > 0 and smallest > 0 and largest / smallest > WIDE
+        low, high = (smallest / 2, largest * 2) if is_log else (0.0, largest * 1.05 or 1.0)
+        for position, (strategy, (colour, marker)) in enumerate(colours.items()):
+            answered, n = curves[strategy]
+            shown = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
+            x = np.concatenate([[low], answered[shown], [high]])
+            y = np.concatenate([[0], shown + 1, [len(answered)]]) / max(n, 1)
+            ax.plot(
+                x, y, drawstyle="steps-post", color=colour, linestyle=LINES[position % len(LINES)], label=strategy,
+                marker=marker, markevery=[len(x) // 2], markersize=4,
+            )  # fmt: skip
+        if is_log:
+            ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+        if not is_log:
+            ax.locator_params(axis="x", nbins=5)
+        ax.set_xlim(low, high)
+        ax.set_ylim(-0.02, 1.05)
+        ax.set_xlabel("latency")
+        ax.set_ylabel("share of trials answered by then")
+        pooled = f"all values of {words(factors[0])}" if factors else ""
+        legend_above(ax, ", ".join(text for text in (pooled, fixed) if text), may_grow=is_own)
+    return ax
+
+
+def energy(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the energy of one inference by strategy, with its 95 % interval, at the first factor point.
+
+    Parameters
+    ----------
+    data : the summary table.
+    ax : where to draw; by default a figure of its own.
+    """
+    return _by_strategy(data, ax, "energy", "J", "energy per inference")
+
+
+def memory(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the memory that the fullest device needs, by strategy, at the first factor point.
+
+    Parameters
+    ----------
+    data : the summary table.
+    ax : where to draw; by default a figure of its own.
+    """
+    return _by_strategy(data, ax, "peak_memory", "byte", "peak memory of the fullest device")
+
+
+def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, label: str) -> Axes:
+    with house_style():
+        strategies = strategies_of(data)
+        names = [fold(name, N_LETTERS_NAME) for name in strategies]
+        rows_in = sum(0.2 + 0.1 * (name.count("\n") + 1) for name in names)
+        ax = new_axes(WIDTH_IN, max(1.2, min(0.55 + rows_in, 2 * HEIGHT_IN))) if ax is None else ax
+        rows, fixed = at_first(data[data["metric"] == metric], factors_of(data))
+        colours = look(strategies)
+        values = rows.set_index("strategy")["mean"].reindex(strategies)
+        highest, positive = float(max(values.dropna(), default=0.0)), values[values > 0]
+        is_log = len(positive) == len(values) and highest / float(positive.min()) > WIDE
+        for position, (strategy, (colour, marker)) in enumerate(colours.items()):
+            here = rows[rows["strategy"] == strategy]
+            ax.errorbar(
+                here["mean"], [position] * len(here), xerr=half_widths(here), color=colour, marker=marker,
+                markersize=6, linestyle="none",
+            )  # fmt: skip
+            value = float(values[strategy])
+            if np.isfinite(value):
+                ax.annotate(
+                    show(value, unit), (value, position), xytext=(7, 0), textcoords="offset points", fontsize=7,
+                    verticalalignment="center",
+                )  # fmt: skip
+        if is_log:
+            ax.set_xscale("log")
+            ax.set_xlim(float(positive.min()) / 3, highest * 8)
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            ax.set_xlim(0, highest * 1.35 or 1.0)
+            ax.locator_params(axis="x", nbins=5 if max(map(len, names)) < N_LETTERS_NAME else 3)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda at, _: show(float(at), unit)))
+        ax.set_yticks(range(len(strategies)), names)
+        ax.set_ylim(len(strategies) - 0.5, -0.5)
+        ax.set_xlabel(label)
+        if fixed:
+            ax.set_title(fold(f"at {fixed}", N_LETTERS - N_LETTERS_NAME), loc="left")
+    return ax

@@ -1,0 +1,332 @@
+"""Figures of a study: functions from its summary table to matplotlib axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isnan, log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from edgesim.report.draw.labels import Label, place_labels
+from edgesim.report.draw.select import at_first, factors_of, strategies_of
+from edgesim.report.draw.style import figure_of, fold, house_style, look, new_axes, positions, words
+from edgesim.units import show
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+Segment = tuple[tuple[float, float], tuple[float, float]]
+"""Both ends of a line."""
+EXACT = "exact"
+N_LETTERS = 54
+"""Letters of 7 pt that fit above the axes of a figure one column wide."""
+LINE_IN = 0.14
+"""Height of a line of a legend."""
+MARKER_PT = 5.0
+"""Half a large marker and a little space around it."""
+WIDE = 30.0
+"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
+
+
+def tradeoff(
+    data: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    intact: pd.DataFrame | None = None,
+    factor: str | None = None,
+    metric: str = "accuracy",
+) -> Axes:
+    """Draw accuracy, or another metric, against traffic per inference, the strategies labelled.
+
+    A large filled marker shows a strategy when nothing is lost, small hollow ones its means at the values of `factor`, with
+    the 95 % interval of the metric. A dashed line is the Pareto front: what can be had for so much traffic. Traffic is on a
+    logarithmic axis, with a place for zero where a strategy needs none. Where names find no place beside their markers, a
+    legend above the axes has them.
+
+    Parameters
+    ----------
+    data : the summary table.
+    ax : where to draw; by default a figure of its own.
+    intact : every metric when nothing is lost, by strategy; see `Result.intact`.
+    factor : the factor whose values are drawn; others stay at their first value. By default the first.
+    metric : name of the metric.
+    """
+    with house_style():
+        is_own, ax = ax is None, ax or new_axes()
+        factors = factors_of(data)
+        factor = factor or next(iter(factors), None)
+        others = [name for name in factors if name != factor]
+        data, fixed = at_first(data, others)
+        looks = look(strategies_of(data))
+        paths = {name: _path(data[data["strategy"] == name], metric) for name in looks}
+        best = {name: _points(rows)[0] for name, rows in paths.items()}
+        if intact is not None:
+            first = at_first(intact, others)[0].drop_duplicates("strategy")
+            whole = {str(row["strategy"]): row for row in first.to_dict(orient="records")}
+            best = {name: (float(whole[name]["traffic"]), float(whole[name][metric])) for name in looks}
+        for name, (colour, marker) in looks.items():
+            rows = paths[name]
+            ax.errorbar(
+                rows["traffic"], rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=3.5,
+                markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
+            )  # fmt: skip
+            if intact is not None:
+                ax.plot(*best[name], color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
+        steps = _draw_front(ax, list(best.values()), is_highest=metric == "accuracy")
+        points = {name: [best[name], *_points(rows)] for name, rows in paths.items()}
+        _traffic_axis(ax, [x for path in points.values() for x, _ in path])
+        if metric == "accuracy":
+            ax.set_ylim(-0.05, 1.1)
+            ax.set_yticks(np.linspace(0, 1, 6))
+            ax.set_ylabel(metric)
+        else:
+            _value_axis(ax, data[data["metric"] == metric], metric)
+        is_hollow_seen = intact is None or not all(
+            np.allclose(path, path[0], equal_nan=True) for path in points.values()
+        )
+        key = ["filled: nothing lost"] if intact is not None else []
+        key += [_hollow(data, factor)] if is_hollow_seen and (factor or intact is not None) else []
+        last = [*(["dashed: Pareto front"] if steps else []), *([fixed] if fixed else [])]
+        lines = [fold(text, N_LETTERS) for text in ("; ".join(key), ", ".join(last)) if text]
+        drawn = [*steps, *(line for path in points.values() for line in pairwise(path[1:]))]
+        _name_strategies(ax, "\n".join(lines), looks, points, drawn, may_grow=is_own)
+    return ax
+
+
+def _path(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows of a metric of one strategy, with the traffic at the same factor points."""
+    here, traffic = rows[rows["metric"] == metric], rows[rows["metric"] == "traffic"]
+    return here.assign(traffic=traffic["mean"].to_numpy())
+
+
+def _points(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in zip(rows["traffic"], rows["mean"], strict=True)]
+
+
+def pareto_front(points: Sequence[tuple[float, float]], *, is_highest: bool = True) -> list[tuple[float, float]]:
+    """Return the points that no other beats: none has less or equal traffic and a better value, or less and an equal one.
+
+    `is_highest` says whether the higher value is the better one.
+
+    >>> pareto_front([(0, 0.9), (10, 0.95), (20, 0.94), (10, 0.8)])
+    [(0, 0.9), (10, 0.95)]
+    """
+    sign = 1.0 if is_highest else -1.0
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(
+        {point for point in points if not isnan(point[1])}, key=lambda point: (point[0], -sign * point[1])
+    ):
+        if not front or sign * y > sign * front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+def _draw_front(ax: Axes, points: Sequence[tuple[float, float]], *, is_highest: bool) -> list[Segment]:
+    """Draw the front as steps, and return them; nothing where there is only one point."""
+    front = pareto_front(points, is_highest=is_highest)
+    if len(points) < 2 or not front:
+        return []
+    corners = [front[0]]
+    for x, y in [*front[1:], (max(x for x, _ in points), front[-1][1])]:
+        corners += [(x, corners[-1][1]), (x, y)]
+    ax.plot(*zip(*corners, strict=True), color="#777777", linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
+    return list(pairwise(corners))
+
+
+def _hollow(data: pd.DataFrame, factor: str | None) -> str:
+    """Return what the hollow markers mean, in words."""
+    if factor is None:
+        return "hollow: with failures"
+    values = list(data[factor].unique())
+    return f"hollow: {words(factor)} {values[0]}" + (f" to {values[-1]}" if len(values) > 1 else "")
+
+
+def _name_strategies(
+    ax: Axes,
+    key: str,
+    looks: Mapping[str, tuple[str, str]],
+    points: Mapping[str, list[tuple[float, float]]],
+    lines: list[Segment],
+    *,
+    may_grow: bool,
+) -> None:
+    """Write the key above the axes and names beside the first point of each, or all in a legend where one finds no place."""
+    title = ax.set_title(key, loc="left")
+    placed = place_labels(
+        ax, [Label(name, *points[name][0], colour) for name, (colour, _) in looks.items()],
+        avoid=[point for path in points.values() for point in path], radius_pt=MARKER_PT, lines=lines, size_pt=7.5, is_inside=True,
+    )  # fmt: skip
+    if None in placed:
+        for note in placed:
+            if note is not None:
+                note.remove()
+        title.set_text("")
+        for name, (colour, marker) in looks.items():
+            ax.plot([], [], color=colour, marker=marker, markersize=5, linestyle="none", label=name)
+        legend_above(ax, key, may_grow=may_grow)
+
+
+def _traffic_axis(ax: Axes, traffic: list[float]) -> None:
+    """Set up a logarithmic axis of bytes, with room at the sides and a place for zero when it is needed."""
+    positive = [value for value in traffic if value > 0] or [1.0]
+    low, high = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)))
+    low, high = (low, high) if high > low else (low, low + 1)
+    decades = [10.0**power for power in np.arange(low, high + 1)]
+    if min(traffic) > 0:
+        ax.set_xscale("log")
+        ax.set_xlim(decades[0] / 1.6, decades[-1] * 1.6)
+        ticks = decades
+    else:
+        ax.set_xscale("symlog", linthresh=decades[0], linscale=0.7)
+        ax.set_xlim(-0.35 * decades[0], decades[-1] * 1.6)
+        ticks = [0.0, *decades]
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(_show_bytes))
+    ax.set_xlabel("traffic per inference (byte)")
+
+
+def _show_bytes(value: float, _position: int | None = None) -> str:
+    return "0" if value == 0 else f"$10^{{{round(np.log10(value))}}}$"
+
+
+_OPEN: Any = {"markersize": 4, "markerfacecolor": "white", "linestyle": "none"}
+"""How a mean is drawn whose interval has no bound."""
+
+
+def are_open(rows: pd.DataFrame) -> Any:
+    """Return of which means of several values the interval has no bound on some side, shape (n,)."""
+    is_open = rows["mean"].notna() & (rows["ci_low"].isna() | rows["ci_high"].isna()) & (rows["n"] > 1)
+    return is_open.to_numpy()
+
+
+def half_widths(rows: pd.DataFrame) -> Any:
+    """Return the lengths of the interval below and above each mean, shape (2, n); 0 where there is no interval."""
+    below = (rows["mean"] - rows["ci_low"]).fillna(0.0)
+    above = (rows["ci_high"] - rows["mean"]).fillna(0.0)
+    return np.clip(np.stack([below.to_numpy(), above.to_numpy()]), 0.0, None)
+
+
+def resilience(
+    data: pd.DataFrame, ax: Axes | None = None, *, factor: str | None = None, metric: str = "accuracy"
+) -> Axes:
+    """Draw a metric against a swept factor: simulated means with 95 % intervals, exact expectations as a thin line.
+
+    Parameters
+    ----------
+    data : the summary table, with at least one factor.
+    ax : where to draw; by default a figure of its own.
+    factor : the factor on the axis; others stay at their first value. By default the first.
+    metric : name of the metric.
+    """
+    with house_style():
+        is_own, ax = ax is None, ax or new_axes()
+        factors = factors_of(data)
+        factor = factor or factors[0]
+        data, fixed = at_first(data, [name for name in factors if name != factor])
+        data = data[data["metric"] == metric]
+        values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
+        at, unit, is_number = positions(values)
+        is_log = is_number and min(at) > 0 and max(at) / min(at) > WIDE
+        at = [log10(value) for value in at] if is_log else at
+        place = dict(zip(values, at, strict=True))
+        colours = look(strategies_of(data))
+        apart = _distance_apart(at, len(colours)) if is_number else 0.6 / len(colours)
+        for index, (strategy, (colour, marker)) in enumerate(colours.items()):
+            rows = data[data["strategy"] == strategy]
+            x = np.array([place[value] for value in rows[factor]]) + apart * (index - (len(colours) - 1) / 2)
+            is_joined = is_number and not rows["exact"].notna().all()
+            ax.errorbar(
+                x, rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=4,
+                linestyle="-" if is_joined else "none", elinewidth=1.0, label=strategy,
+            )  # fmt: skip
+            is_open = are_open(rows)
+            if is_open.any():
+                ax.plot(x[is_open], rows["mean"][is_open], **_OPEN, color=colour, marker=marker)
+            if rows["exact"].notna().any():
+                ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
+        if are_open(data).any():
+            ax.plot([], [], **_OPEN, color="#555555", marker="o", label="no bound: too little was met")
+        if data["exact"].notna().any():
+            ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
+        _factor_axis(ax, factor, values, at, unit, is_log=is_log, is_number=is_number)
+        _value_axis(ax, data, metric)
+        legend_above(ax, fixed, may_grow=is_own)
+    return ax
+
+
+def _with_unit(rows: pd.DataFrame, metric: str) -> str:
+    """Return the name of a metric with its unit."""
+    unit = rows["unit"].iloc[0]
+    return words(metric) + ("" if unit == "1" else f" ({unit})")
+
+
+def _distance_apart(at: list[float], n: int) -> float:
+    """Return how far apart strategies stand at one value, so that intervals of equal means stay readable."""
+    if len(at) < 2:
+        return 0.02
+    return float(min(0.012 * (max(at) - min(at)), 0.7 * np.median(np.diff(sorted(at))) / n))
+
+
+def _exact_line(*, is_number: bool) -> dict[str, Any]:
+    """Return the look of exact expectations: a thin line, or a dash at each value that has no order."""
+    return {"linewidth": 0.7} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
+
+
+def legend_above(ax: Axes, title: str, *, may_grow: bool) -> None:
+    """Put the legend above the axes, where it covers nothing: strategies first, in rows that fit the width.
+
+    `may_grow` says whether the figure may become higher by what the legend needs beyond three lines.
+    """
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == EXACT)
+    handles, labels = [handle for handle, _ in entries], [fold(str(label), N_LETTERS - 6) for _, label in entries]
+    n_letters = max(len(line) for label in labels for line in label.split("\n")) + 4
+    n_columns = max(1, (N_LETTERS - 2) // n_letters)
+    title = "\n".join(fold(line, N_LETTERS) for line in title.split("\n"))
+    n_lines = sum(label.count("\n") + 1 for label in labels) / n_columns + (title.count("\n") + 1 if title else 0)
+    if may_grow and n_lines > 3:
+        figure = figure_of(ax)
+        figure.set_figheight(figure.get_figheight() + LINE_IN * (n_lines - 3))
+    ax.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=n_columns,
+        borderaxespad=0.2, columnspacing=1.0, handletextpad=0.4, handlelength=1.4,
+        title=title or None, title_fontsize=7, alignment="left",
+    )  # fmt: skip
+
+
+def _factor_axis(
+    ax: Axes, factor: str, values: list[Any], at: list[float], unit: str, *, is_log: bool, is_number: bool
+) -> None:
+    """Label the axis of a factor: numbers with their unit, other texts side by side; logarithms by the values themselves."""
+    ax.set_xlabel(words(factor) + (f" ({unit})" if unit else ""))
+    if not is_number:
+        n_letters = max(3, N_LETTERS // len(values) - 1)
+        ax.set_xticks(at, [fold(str(value), n_letters) for value in values])
+        ax.set_xlim(-0.5, len(at) - 0.5)
+    elif is_log or (len(values) <= 9 and all(isinstance(value, int) for value in values)):
+        shown = dict.fromkeys(np.linspace(0, len(at) - 1, min(len(at), 9)).round().astype(int))
+        ax.xaxis.set_major_locator(FixedLocator([at[index] for index in shown]))
+        ax.xaxis.set_major_formatter(FixedFormatter([str(values[index]).removesuffix(unit).strip() for index in shown]))
+
+
+def _value_axis(ax: Axes, rows: pd.DataFrame, metric: str) -> None:
+    """Label the axis of a metric; shares lie between 0 and 1, what varies widely is drawn logarithmically."""
+    ax.set_ylabel(_with_unit(rows, metric))
+    if metric in ("accuracy", "answered"):
+        ax.set_ylim(-0.03, 1.05)
+        ax.set_yticks(np.linspace(0, 1, 6))
+        return
+    values, unit = rows["mean"].dropna(), str(rows["unit"].iloc[0])
+    if len(values) and values.min() > 0 and values.max() / values.min() > WIDE:
+        ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        ax.set_ylim(bottom=0)
+    if unit != "1":
+        ax.set_ylabel(words(metric))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), unit)))

@@ -1,0 +1,138 @@
+"""Puts labels at points so that they cover neither points nor each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.transforms import Bbox
+
+from edgesim.report.draw.style import PAPER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A text at a point in data coordinates; `is_centred`: it may also stand on the point itself."""
+
+    text: str
+    x: float
+    y: float
+    colour: str
+    is_centred: bool = False
+    is_bold: bool = False
+
+
+_NEAR = [(dx, dy) for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))]
+_GAPS_PT = (1.5, 5.0, 9.0)
+_FAR_GAPS_PT = (*_GAPS_PT, 14.0, 20.0, 27.0)
+"""Distances from a marker; the far ones are for few labels whose markers may stand in a crowd."""
+
+
+def place_labels(
+    ax: Axes,
+    labels: Sequence[Label],
+    *,
+    avoid: Sequence[tuple[float, float]],
+    radius_pt: float,
+    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
+    boxes: Sequence[Bbox] = (),
+    size_pt: float = 7.0,
+    is_inside: bool = False,
+) -> list[Annotation | None]:
+    """Write each label where it covers no marker and no other label, in this order; None for those that find no place.
+
+    Parameters
+    ----------
+    ax : the axes; their limits must not change afterwards.
+    labels : what is written where.
+    avoid : centres of markers, in data coordinates.
+    radius_pt : half the size of a marker, in points.
+    lines : ends of lines, in data coordinates; of the free places, one that covers fewest of them is taken.
+    boxes : what else may not be covered, e.g. a legend, in pixels.
+    size_pt : of the letters.
+    is_inside : whether labels stay inside the axes, and may be farther from their points; a thin line leads to those.
+    """
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        return [None] * len(labels)
+    if not hasattr(figure.canvas, "get_renderer"):
+        FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    scale = figure.dpi / 72.0
+    centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
+    taken = np.hstack([centres - radius_pt * scale, centres + radius_pt * scale])
+    taken = np.vstack([taken, *(np.array(box.extents)[None] for box in boxes)])
+    ends = ax.transData.transform(np.array(lines, dtype=float).reshape(-1, 2)).reshape(-1, 4)
+    page = ax.get_window_extent() if is_inside else figure.bbox
+    made: list[Annotation | None] = []
+    leads: list[tuple[NDArray[np.float64], NDArray[np.float64], str]] = []
+    for label in labels:
+        note = ax.annotate(
+            label.text, (label.x, label.y), xytext=(0, 0), textcoords="offset points", color=label.colour, fontsize=size_pt,
+            fontweight="bold" if label.is_bold else "normal", horizontalalignment="center", verticalalignment="center", annotation_clip=False,
+            path_effects=[Stroke(linewidth=1.6, foreground=PAPER), Normal()],
+        )  # fmt: skip
+        size = note.get_window_extent()
+        here = ax.transData.transform((label.x, label.y))
+        half = np.array([size.width, size.height]) / 2 + 0.5 * scale
+        free = []
+        for offset in _offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside):
+            box = np.concatenate([here + offset - half, here + offset + half])
+            fits = page.x0 <= box[0] and box[2] <= page.x1 and page.y0 <= box[1] and box[3] <= page.y1
+            if fits and not np.any(np.all((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2]), axis=1)):
+                free.append((_n_crossing(ends, box), offset, box))
+        if not free:
+            note.remove()
+            made.append(None)
+        else:
+            _, chosen, box = min(free, key=lambda one: one[0])
+            taken = np.vstack([taken, box])
+            note.set_position((chosen[0] / scale, chosen[1] / scale))
+            note.set_in_layout(False)
+            made.append(note)
+            if is_inside:
+                leads.append((here, np.clip(here, box[:2], box[2:]), label.colour))
+    if None not in made:
+        for start, end, colour in leads:
+            _lead(ax, start, end, colour, least_px=(radius_pt + _GAPS_PT[1]) * scale)
+    return made
+
+
+def _lead(ax: Axes, here: NDArray[np.float64], there: NDArray[np.float64], colour: str, *, least_px: float) -> None:
+    """Draw a thin line from a point to its label, both in pixels, where these are farther apart than this."""
+    if np.hypot(*(there - here)) > least_px:
+        ends = ax.transData.inverted().transform([here, there])
+        ax.plot(*ends.T, color=colour, linewidth=0.5, zorder=2, scalex=False, scaley=False)
+
+
+def _n_crossing(lines: NDArray[np.float64], box: NDArray[np.float64]) -> int:
+    """Return how many lines, of shape (n, 4) with both ends, pass through a box (x0, y0, x1, y1)."""
+    if not len(lines):
+        return 0
+    start, step = lines[:, :2], lines[:, 2:] - lines[:, :2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (box[:2] - start) / step, (box[2:] - start) / step
+    enters = np.nan_to_num(np.minimum(first, second), nan=-np.inf).max(axis=1)
+    leaves = np.nan_to_num(np.maximum(first, second), nan=np.inf).min(axis=1)
+    return int(np.sum((enters <= leaves) & (leaves >= 0) & (enters <= 1)))
+
+
+def _offsets(
+    half: NDArray[np.float64], radius: float, scale: float, *, is_centred: bool, is_far: bool
+) -> Iterator[NDArray[np.float64]]:
+    """Yield how far the centre of a label may be from its point, in pixels, nearest first."""
+    if is_centred:
+        yield np.zeros(2)
+    for gap_pt in _FAR_GAPS_PT if is_far else _GAPS_PT:
+        for dx, dy in _NEAR:
+            reach = radius * (0.7 if dx and dy else 1.0) + gap_pt * scale
+            yield np.array([dx * (half[0] + reach), dy * (half[1] + reach)])

@@ -1,0 +1,40 @@
+"""Chooses from a summary table what a figure or table shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from edgesim.report.draw.style import words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgesim.study.folder.store import Result
+
+
+def factors_of(summary: pd.DataFrame) -> list[str]:
+    """Return the names of the factor columns: those that stand before ``strategy``."""
+    return list(summary.columns[: list(summary.columns).index("strategy")])
+
+
+def loss_factor(result: Result) -> str | None:
+    """Return the factor that figures have on their axis: the first that changes failures, else the first; None without one."""
+    sweep: dict[str, Any] = result.manifest["scenario"].get("sweep", {})
+    losses = [name for name, factor in sweep.items() if factor["path"].startswith("failures.")]
+    return next(iter([*losses, *result.factors]), None)
+
+
+def strategies_of(summary: pd.DataFrame) -> list[str]:
+    """Return the strategies in the order of the scenario."""
+    return [str(name) for name in summary["strategy"].unique()]
+
+
+def at_first(summary: pd.DataFrame, factors: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Return the rows at the first value of each of these factors, and these values as text."""
+    chosen = []
+    for name in factors:
+        first = summary[name].iloc[0]
+        summary = summary[summary[name] == first]
+        chosen.append(f"{words(name)} = {first}")
+    return summary, ", ".join(chosen)

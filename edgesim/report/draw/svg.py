@@ -1,0 +1,63 @@
+"""Figures as inline SVG: with a title and a description, letters as text, colours that follow light and dark."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from typing import TYPE_CHECKING
+
+from edgesim.report.draw.style import GRID, PAPER, TEXT, house_style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FOLLOWING = {
+    TEXT: "currentColor",
+    "#000000": "currentColor",
+    PAPER: "var(--paper)",
+    GRID: "var(--grid)",
+    "#555555": "var(--soft)",
+}
+_TEXT_FILL = re.compile(r"(<text[^>]*style=\"[^\"]*)\"")
+
+
+def inline_svg(figure: Figure, name: str, title: str, description: str) -> str:
+    """Return a figure as an ``svg`` element for an HTML page.
+
+    Parameters
+    ----------
+    figure : what is drawn.
+    name : makes the ids in it distinct from those of other figures of the page.
+    title, description : for those who do not see it.
+    """
+    import matplotlib as mpl
+    from matplotlib.text import Text
+
+    stream = io.StringIO()
+    effects = {letters: letters.get_path_effects() for letters in figure.findobj(Text)}
+    for letters in effects:  # letters with effects would become outlines; the style sheet draws what is around letters
+        letters.set_path_effects([])
+    with house_style(), mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    for letters, before in effects.items():
+        letters.set_path_effects(before)
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\bid=\"", f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = re.sub(r"href=\"#", f'href="#{name}-', text)
+    for colour, replacement in _FOLLOWING.items():
+        text = re.sub(rf"(fill|stroke): ?{colour}", rf"\1: {replacement}", text, flags=re.IGNORECASE)
+    text = re.sub(r"(<text[^>]*style=\"[^\"]*?)fill: #[0-9a-fA-F]{6}", r"\1fill: currentColor", text)
+    text = _TEXT_FILL.sub(lambda match: match[1] + ("" if "fill:" in match[1] else "; fill: currentColor") + '"', text)
+    text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    view = re.search(r"viewBox=\"0 0 ([\d.]+) ([\d.]+)\"", text)
+    width_pt = float(view[1]) if view else 252.0
+    head = (
+        f'<svg role="img" aria-labelledby="{name}-title {name}-desc" xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink" {view[0] if view else ""} style="max-width: {1.75 * width_pt:.0f}px">'
+        f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-desc">{html.escape(description)}</desc>'
+    )
+    return head + text[text.index(">") + 1 :].strip()

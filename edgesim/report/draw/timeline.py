@@ -1,0 +1,123 @@
+"""The timeline of one request: what each device and channel does when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
+
+from edgesim.report.draw.style import COLOURS, WIDTH_IN, fold, house_style, new_axes
+from edgesim.units import show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+KINDS = {
+    "compute": "computing",
+    "input": "sending the input",
+    "intermediate": "sending between layers",
+    "result": "sending the result",
+}
+_HATCHES = {"compute": "", "input": "////", "intermediate": "....", "result": "\\\\\\\\"}
+N_MOST_ROWS = 24
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One request of a strategy.
+
+    Parameters
+    ----------
+    strategy : its label.
+    bars : resource, kind, start and length in s, waiting time before it in s.
+    """
+
+    strategy: str
+    bars: tuple[tuple[str, str, float, float, float], ...]
+
+
+N_MOST_EVENTS = 1_000_000
+LONGEST_S = 1e12
+
+
+def read_timelines(trace: dict[str, Any]) -> list[Timeline]:
+    """Return the timelines in a trace that `edgesim.study.trials.timeline` wrote.
+
+    Raises
+    ------
+    ValueError, LookupError, TypeError, AttributeError
+        When it is none.
+    """
+    if len(trace["traceEvents"]) > N_MOST_EVENTS:
+        raise ValueError("more events than anybody can look at")
+    processes: dict[int, str] = {}
+    threads: dict[tuple[int, int], str] = {}
+    bars: dict[int, list[tuple[str, str, float, float, float]]] = {}
+    for event in trace["traceEvents"]:
+        process, thread = event["pid"], event["tid"]
+        if event["name"] == "process_name":
+            processes[process] = event["args"]["name"]
+        elif event["name"] == "thread_name":
+            threads[process, thread] = event["args"]["name"]
+        elif event["ph"] == "X":
+            times = [1e-6 * value for value in (event["ts"], event["dur"], event["args"]["waited"])]
+            if event["cat"] not in KINDS or not all(0 <= time <= LONGEST_S for time in times):
+                raise ValueError("a bar of no known kind, or outside of time")
+            bars.setdefault(process, []).append((threads[process, thread], event["cat"], *times))
+    if not all(isinstance(name, str) for name in (*processes.values(), *threads.values())):
+        raise TypeError("a name is no text")
+    return [Timeline(name, tuple(bars.get(process, ()))) for process, name in processes.items()]
+
+
+def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
+    """Draw a bar for each computation and message, a row for each device, link and medium, thin lines for waiting.
+
+    Parameters
+    ----------
+    data : one request of a strategy.
+    ax : where to draw; by default a figure of its own, as high as it has rows.
+    """
+    with house_style():
+        busy: dict[str, float] = {}
+        for resource, _, _, length_s, _ in data.bars:
+            busy[resource] = busy.get(resource, 0.0) + length_s
+        kept = set(sorted(busy, key=lambda name: -busy[name])[:N_MOST_ROWS])
+        rows = {name: row for row, name in enumerate(name for name in busy if name in kept)}
+        ax = new_axes(WIDTH_IN, 1.1 + 0.17 * max(len(rows), 2)) if ax is None else ax
+        colours = dict(zip(KINDS, (COLOURS[0], COLOURS[4], COLOURS[1], COLOURS[2]), strict=True))
+        end_s = max((start + length for _, _, start, length, _ in data.bars), default=1.0) or 1.0
+        for resource, kind, start_s, length_s, waited_s in data.bars:
+            if resource in rows:
+                ax.barh(
+                    rows[resource], max(length_s, end_s / 800), left=start_s, height=0.72, color=colours[kind],
+                    hatch=_HATCHES[kind], edgecolor="white", linewidth=0.0, zorder=2,
+                )  # fmt: skip
+                if waited_s > 0:
+                    ax.plot(
+                        [start_s - waited_s, start_s], [rows[resource]] * 2, color="#8A8A8A", linewidth=0.6, zorder=1
+                    )
+        ax.set_yticks(range(len(rows)), [_short(name) for name in rows])
+        ax.set_ylim(len(rows) - 0.4, -0.6)
+        ax.set_xlim(0, end_s * 1.02)
+        ax.grid(visible=False, axis="y")
+        ax.locator_params(axis="x", nbins=5)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+        ax.set_xlabel("time since the request")
+        used = [kind for kind in KINDS if any(bar[1] == kind for bar in data.bars)]
+        handles = [
+            Patch(facecolor=colours[kind], hatch=_HATCHES[kind], edgecolor="white", label=KINDS[kind]) for kind in used
+        ]
+        left_out = len(busy) - len(rows)
+        title = data.strategy + (f", the {len(rows)} busiest of {len(busy)} devices and channels" if left_out else "")
+        ax.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, title=fold(title, 50), title_fontsize=7,
+            alignment="left", borderaxespad=0.2,
+        )  # fmt: skip
+    return ax
+
+
+def _short(name: str, n_most: int = 20) -> str:
+    """Return a name that leaves room for the bars."""
+    return name if len(name) <= n_most else f"{name[: n_most // 2 - 1]}…{name[-n_most // 2 :]}"

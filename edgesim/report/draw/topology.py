@@ -1,0 +1,240 @@
+"""Draws a topology: devices by profile and role, links by rate, names where they fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from edgesim.report.draw.labels import Label, place_labels
+from edgesim.report.draw.style import COLOURS, MARKERS, TEXT, figure_of, house_style, new_axes
+from edgesim.units import show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from edgesim.domain.system.topology import Link, Topology
+
+N_MOST_RATE_LABELS = 16
+"""Links up to this number carry their rates; beyond, or when all are equal, the legend has them."""
+N_MOST_EXACT = 120
+"""Devices up to this number are placed by the distances in the graph, which costs time with the cube of their number."""
+ALIGNED = 0.8
+"""How much links must agree in their directions, quarter turns apart, to be drawn level and upright; 1: all do."""
+_WIDTHS = (2.4, 1.6, 1.0, 0.6)
+
+
+def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequence[str]] | None = None) -> Axes:
+    """Draw devices and links.
+
+    A colour and a marker stand for a device profile, the width of a line for the rate of a link, dashes for a shared medium.
+    Devices with a position stand there, others where the distances in the graph put them. Names that find no free place are
+    left out, those of devices with roles last; the caption says how many.
+
+    Parameters
+    ----------
+    data : devices and links.
+    ax : where to draw; by default a figure of its own, the larger the more devices there are.
+    roles : what devices are for, by id; written below their names.
+    """
+    roles = roles or {}
+    n_devices = len(data.devices)
+    with house_style():
+        ax = new_axes(*size_in(n_devices)) if ax is None else ax
+        places = layout(data)
+        handles = _draw_links(ax, data, places)
+        handles = [*_draw_devices(ax, data, places, n_devices), *handles]
+        ax.set_axis_off()
+        ax.margins(0.1)
+        ax.set_aspect("equal", adjustable="datalim")
+        legend = ax.legend(
+            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, alignment="left", handlelength=1.8,
+        )  # fmt: skip
+        labels = [
+            *_names(data, places, roles, only_roles=True),
+            *_rates(data, places),
+            *_names(data, places, roles, only_roles=False),
+        ]
+        radius_pt = _marker_pt(n_devices) / 2 + 0.5
+        lines = [(places[src], places[dst]) for src, dst in _pairs(data)]
+        caption = f"{n_devices} devices, {len(data.links)} links"
+        title = ax.set_title(caption, loc="left")
+        figure_of(ax).draw_without_rendering()
+        boxes = [legend.get_window_extent(), title.get_window_extent()]
+        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines, boxes=boxes)
+        n_left_out = sum(note is None for note in placed)
+        if n_left_out:
+            title.set_text(f"{caption}; {n_left_out} of {len(labels)} labels left out")
+    return ax
+
+
+def size_in(n_devices: int) -> tuple[float, float]:
+    """Return width and height of a figure in which so many devices are readable, in inches."""
+    side = float(np.clip(1.2 * np.sqrt(n_devices), 3.5, 14.0))
+    return side, side * 0.9
+
+
+def layout(topology: Topology) -> dict[str, tuple[float, float]]:
+    """Return where each device is drawn: its position, or a place that follows from the graph."""
+    import networkx as nx
+
+    given = {device.device_id: device.position_m for device in topology.devices if device.position_m is not None}
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(device.device_id for device in topology.devices)
+    graph.add_edges_from((link.src_id, link.dst_id) for link in topology.links)
+    if len(given) == len(topology.devices):
+        return given
+    if given:
+        return given | _beside(graph, given)
+    if len(graph) <= N_MOST_EXACT and nx.is_connected(graph):
+        found = nx.kamada_kawai_layout(graph)
+    else:
+        found = nx.spring_layout(graph, seed=1, iterations=200)
+    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()}, list(graph.edges))
+
+
+def _upright(
+    places: dict[str, tuple[float, float]], edges: Sequence[tuple[str, str]]
+) -> dict[str, tuple[float, float]]:
+    """Turn the picture so that most links are level or upright, as of a grid; else so that it is widest across, for the names."""
+    points = np.array(list(places.values()))
+    if len(points) < 3:
+        return places
+    points = points - points.mean(axis=0)
+    lengths = np.array([complex(*np.subtract(places[dst], places[src])) for src, dst in edges])
+    mean = np.sum(np.abs(lengths) * np.exp(4j * np.angle(lengths))) / max(float(np.abs(lengths).sum()), 1e-12)
+    if abs(mean) > ALIGNED:  # four times the angle is the same for a direction and its quarter turns
+        angle = np.angle(mean) / 4
+        turned = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return _named(places, turned if np.ptp(turned[:, 0]) >= np.ptp(turned[:, 1]) else turned[:, ::-1])
+    _, _, axes = np.linalg.svd(points, full_matrices=False)
+    spread = np.ptp(points @ axes.T, axis=0)
+    if spread[1] > 0.8 * spread[0]:  # as wide as high: leave it as it is
+        return places
+    return _named(places, points @ axes.T)
+
+
+def _named(places: dict[str, tuple[float, float]], points: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    return {name: (float(x), float(y)) for name, (x, y) in zip(places, points, strict=True)}
+
+
+def _beside(graph: Any, given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Place devices without position below those with one, under what they are linked with."""
+    points = np.array(list(given.values()))
+    low, width = points[:, 1].min(), max(float(np.ptp(points[:, 0])), 1.0)
+    rest = [name for name in graph if name not in given]
+    made: dict[str, tuple[float, float]] = {}
+    for name in rest:
+        near = [given[other][0] for other in graph[name] if other in given] or [float(points[:, 0].mean())]
+        x = float(np.mean(near))
+        while any(abs(x - other) < 0.08 * width for other, _ in made.values()):
+            x += 0.08 * width
+        made[name] = (x, float(low - 0.12 * width))
+    return made
+
+
+def _marker_pt(n_devices: int) -> float:
+    return 10.0 if n_devices <= 30 else 7.0 if n_devices <= 80 else 5.0
+
+
+def _draw_devices(ax: Axes, data: Topology, places: Mapping[str, tuple[float, float]], n_devices: int) -> list[Line2D]:
+    counts = Counter(device.profile.name for device in data.devices)
+    handles = []
+    for position, (profile, count) in enumerate(counts.items()):
+        here = [places[device.device_id] for device in data.devices if device.profile.name == profile]
+        (line,) = ax.plot(
+            *zip(*here, strict=True), linestyle="none", color=COLOURS[position % len(COLOURS)],
+            marker=MARKERS[position % len(MARKERS)], markersize=_marker_pt(n_devices), markeredgecolor="white",
+            markeredgewidth=0.6, zorder=3, label=f"{profile} ({count})",
+        )  # fmt: skip
+        handles.append(line)
+    return handles
+
+
+Pairs = dict[tuple[str, str], list["Link"]]
+
+
+def _pairs(data: Topology) -> Pairs:
+    """Return the links by pair of devices, whichever way they lead."""
+    pairs: Pairs = {}
+    for link in data.links:
+        pairs.setdefault((min(link.src_id, link.dst_id), max(link.src_id, link.dst_id)), []).append(link)
+    return pairs
+
+
+def _rate(links: Sequence[Link]) -> str:
+    """Return the rate of a pair: one where both directions are equal, else both in order of the ids of their sources."""
+    rates = [show(link.bandwidth_bit_per_s, "bit/s") for link in sorted(links, key=lambda link: link.src_id)]
+    if len(rates) == 1:
+        return f"{rates[0]} one way"
+    return rates[0] if len(set(rates)) == 1 else " / ".join(rates)
+
+
+def _draw_links(ax: Axes, data: Topology, places: Mapping[str, tuple[float, float]]) -> list[Line2D]:
+    from matplotlib.collections import LineCollection
+
+    pairs = _pairs(data)
+    fastest = {pair: max(link.bandwidth_bit_per_s for link in links) for pair, links in pairs.items()}
+    kinds: dict[tuple[str, str | None], list[tuple[str, str]]] = {}
+    for pair, links in pairs.items():
+        kinds.setdefault((_rate(links), links[0].medium_id), []).append(pair)
+    ranks = sorted(set(fastest.values()), reverse=True)
+    handles = []
+    for (rate, medium), members in sorted(kinds.items(), key=lambda item: -fastest[item[1][0]]):
+        rank = ranks.index(fastest[members[0]])
+        width = _WIDTHS[min(rank * len(_WIDTHS) // max(len(ranks), 1), len(_WIDTHS) - 1)] if len(ranks) > 1 else 1.2
+        style: Any = "solid" if medium is None else (0, (4, 1.5))
+        faint = 1.0 if len(pairs) <= 200 else 0.45
+        lines = [(places[src], places[dst]) for src, dst in members]
+        ax.add_collection(
+            LineCollection(lines, colors="#8A8A8A", linewidths=width * faint, linestyles=[style], zorder=1)
+        )
+        name = rate if medium is None else f"{rate}, all share {medium}"
+        handles.append(Line2D([], [], color="#8A8A8A", linewidth=width, linestyle=style, label=name))
+    if len(handles) > 8:
+        more = Line2D([], [], linestyle="none", label=f"and {len(handles) - 7} more rates")
+        handles = [*handles[:7], more]
+    return handles
+
+
+def _names(
+    data: Topology, places: Mapping[str, tuple[float, float]], roles: Mapping[str, Sequence[str]], *, only_roles: bool
+) -> list[Label]:
+    return [
+        Label("\n".join([name, *_wrapped(roles.get(name, ()))]), *places[name], TEXT, is_bold=only_roles)
+        for name in (device.device_id for device in data.devices)
+        if bool(roles.get(name)) is only_roles
+    ]
+
+
+def _wrapped(roles: Sequence[str]) -> list[str]:
+    return [", ".join(roles[start : start + 2]) for start in range(0, len(roles), 2)]
+
+
+def _rates(data: Topology, places: Mapping[str, tuple[float, float]]) -> list[Label]:
+    """Label the links with their rates where they differ and are few."""
+    pairs = _pairs(data)
+    rates = {pair: _rate(links) for pair, links in pairs.items()}
+    if len(set(rates.values())) < 2 or len(pairs) > N_MOST_RATE_LABELS:
+        return []
+    middles: dict[tuple[str, str], NDArray[np.float64]] = {
+        (src, dst): (np.array(places[src]) + np.array(places[dst])) / 2 for src, dst in pairs
+    }
+    return [Label(rates[pair], float(x), float(y), "#555555", is_centred=True) for pair, (x, y) in middles.items()]
+
+
+def roles_of(source_id: str, sink_id: str, strategies: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what devices are for: source, sink, and what strategies call them in their options, e.g. owner or merger."""
+    roles: dict[str, list[str]] = {}
+    for name, role in ((source_id, "source"), (sink_id, "sink")):
+        roles.setdefault(name, []).append(role)
+    for strategy in strategies.values():
+        for option in ("owner", "merger"):
+            device_id = getattr(strategy, option, None)
+            if isinstance(device_id, str) and option not in roles.setdefault(device_id, []):
+                roles[device_id].append(option)
+    return roles

@@ -1,0 +1,272 @@
+"""The report: one HTML page with everything a reader of a study wants to know, without scripts and without network."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesim.domain.metrics import metric_named
+from edgesim.errors import UnknownNameError
+from edgesim.files.whole import write_text
+from edgesim.registry import REGISTRIES
+from edgesim.report.draw.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.draw.style import figure_of, words
+from edgesim.report.draw.svg import inline_svg
+from edgesim.report.draw.timeline import timeline
+from edgesim.report.html.assumptions import assumptions
+from edgesim.report.html.templates import render
+from edgesim.report.table import tables
+from edgesim.scenario.text.docstrings import plain, read_docstring
+from edgesim.units import show
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from edgesim.report.result import Result
+
+REPORT = "report.html"
+N_RARE = 20
+OWN = "Our own"
+"""How the reference of what comes from no paper begins."""
+SAME = 1e-6
+"""Relative difference up to which two means are the same."""
+_FIELD = r"(?:(?:compute_rate|power)\.\w+|memory_bandwidth|layer_overhead|memory)"
+_NEXT_SOURCE = re.compile(rf"; (?={_FIELD}(?:, {_FIELD})*: )")
+"""Where one source ends and that of other numbers begins; a source may hold semicolons itself."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page."""
+
+    name: str
+    svg: str
+    caption: str
+
+
+def write_page(result: Result, path: Path | None = None) -> Path:
+    """Write the report of a result, by default into its folder, and return where it is.
+
+    Raises
+    ------
+    ResultError
+        When the result lacks something, because it is of an older version, or the file cannot be written.
+    """
+    path = path or result.folder / REPORT
+    write_text(path, page(result))
+    return path
+
+
+def page(result: Result) -> str:
+    """Return the report as the text of an HTML page."""
+    from markupsafe import Markup
+
+    pictures = {"figures": _figures(result), "timelines": _timelines(result)}
+    topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(result.manifest))
+    safe = {key: [_safe(one, Markup) for one in value] for key, value in pictures.items()}
+    return written(texts(result), topology=_safe(topology, Markup), **safe)
+
+
+def written(values: dict[str, Any], **pictures: Any) -> str:
+    """Return the page with these texts and pictures."""
+    from markupsafe import Markup
+
+    css = Markup(files("edgesim.report").joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return render("page.html.j2", css=css, plain=plain, **values, **pictures)
+
+
+def texts(result: Result) -> dict[str, Any]:
+    """Return all that the page says in words and numbers."""
+    about = result.manifest
+    sources = _sources(about["scenario"])
+    shown = tables(result)
+    named = dict.fromkeys(metric_named(name) for name in result.summary()["metric"].unique())
+    return {
+        "name": about["name"],
+        "question": about["question"],
+        "facts": _facts(about),
+        "doubts": result.doubts(),
+        "tables": shown,
+        "rare": list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
+        "has_best": any(table.best for table in shown),
+        "replications": _count(about["replications"], "replication"),
+        "place": at_first(result.summary(), factors_of(result.summary()))[1],
+        "uncalibrated": _uncalibrated(sources),
+        "sources": sources,
+        "assumptions": assumptions(about["scenario"], is_asked=result.main_metric == "accuracy"),
+        "metrics": [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named],
+        "command": about["command"],
+        "hash": about["hash"],
+        "seed": about["seed"],
+        "versions": ", ".join(f"{name} {version}" for name, version in about["versions"].items()),
+        "platform": f"{about['platform']['system']}, {about['platform']['processors']} processors",
+        "version": about["versions"]["edgesim"],
+        "citation": _citation(about),
+        "references": _references(about["scenario"]),
+        "scenario": json.dumps(about["scenario"], indent=1, ensure_ascii=False),
+        "deployments": json.dumps(about["deployments"], indent=1, ensure_ascii=False),
+    }
+
+
+def _safe(picture: Picture, markup: Any) -> Picture:
+    return Picture(picture.name, markup(picture.svg), picture.caption)
+
+
+def _picture(name: str, ax: Axes, title: str, description: str, caption: str = "") -> Picture:
+    return Picture(
+        name, inline_svg(figure_of(ax), f"svg-{name}", title, description), caption or f"{title}. {description}"
+    )
+
+
+def _facts(about: dict[str, Any]) -> str:
+    strategies = list(about["scenario"]["strategies"])
+    trials = f"{_count(about['replications'], 'replication')} of {_count(len(strategies), 'strategy', 'strategies')}"
+    by = f", by {', '.join(words(name) for name in about['factors'])}" if about["factors"] else ""
+    engines = " and ".join(sorted({entry["engine"] for entry in about["engines"]}))
+    checked = ", invariants checked" if about.get("invariants") else ""
+    return f"{trials}{by}; {engines} engine{checked}; seed {about['seed']}; edgesim {about['versions']['edgesim']}; {about['finished'][:10]}"
+
+
+def _count(n: int | str, singular: str, plural: str = "") -> str:
+    """Return a number with its noun; a study with a rule has a text of how many replications."""
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def _figures(result: Result) -> list[Picture]:
+    made = [_tradeoff(result)]
+    first = loss_factor(result)
+    for factor in sorted(result.factors, key=lambda name: name != first):
+        made += _by_factor(result, factor)
+    for kind, title, shown in (
+        ("latency", "Distribution of the latency", "latency"),
+        ("energy", "Energy per inference", "energy"),
+        ("memory", "Memory of the fullest device", "peak_memory"),
+    ):
+        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, _means(result.summary(), shown)))
+    return made
+
+
+def _tradeoff(result: Result) -> Picture:
+    metric = result.main_metric
+    best = at_first(result.intact(), result.factors)[0]
+    points = "; ".join(
+        f"{row['strategy']}: {show(row['traffic'], 'byte')}, {metric} {_value(row[metric], metric)}"
+        for row in best.to_dict(orient="records")
+    )
+    title = f"{metric.capitalize()} against traffic"
+    return _picture("tradeoff", result.plot_tradeoff(), title, f"With nothing lost, {points}.")
+
+
+def _by_factor(result: Result, factor: str) -> list[Picture]:
+    """Return the figures of what a factor changes: accuracy, latency, who answers, throughput; without what never varies."""
+    summary, made = result.summary(), []
+    place = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
+    for metric, name in (
+        ("accuracy", "Accuracy"), ("latency", "Latency"), ("answered", "Share of requests with an answer"),
+        ("throughput", "Answers per second"),
+    ):  # fmt: skip
+        rows = place[place["metric"] == metric]
+        varies = rows.groupby("strategy")["mean"].agg(lambda means: means.max() > means.min() * (1 + SAME)).any()
+        if len(rows) and (varies or (metric == "accuracy" and factor == loss_factor(result))):
+            key = "resilience" if metric == "accuracy" and factor == loss_factor(result) else f"{metric}-by-{factor}"
+            figure = result.plot_resilience(metric=metric, factor=factor)
+            made.append(_picture(key, figure, f"{name} by {words(factor)}", _ends(summary, factor, metric)))
+    return made
+
+
+def _value(value: float, metric: str) -> str:
+    if value != value:  # noqa: PLR0124 - NaN
+        return "no answer"
+    unit = metric_named(metric).unit
+    return f"{100 * value:.1f} %" if unit == "1" else show(value, unit)
+
+
+def _ends(summary: Any, factor: str, metric: str) -> str:
+    """Say where each strategy begins and ends."""
+    rows = at_first(summary[summary["metric"] == metric], [name for name in factors_of(summary) if name != factor])[0]
+    parts = []
+    for strategy in strategies_of(rows):
+        here = rows[rows["strategy"] == strategy]
+        first, last = here.iloc[0], here.iloc[-1]
+        parts.append(f"{strategy} from {_value(first['mean'], metric)} to {_value(last['mean'], metric)}")
+    first, last = rows[factor].iloc[0], rows[factor].iloc[-1]
+    return f"From {words(factor)} {first} to {last}: {'; '.join(parts)}."
+
+
+def _means(summary: Any, metric: str) -> str:
+    rows, place = at_first(summary[summary["metric"] == metric], factors_of(summary))
+    parts = [f"{row['strategy']} {_value(row['mean'], metric)}" for row in rows.to_dict(orient="records")]
+    return f"Means{f' at {place}' if place else ''}: {', '.join(parts)}."
+
+
+def _timelines(result: Result) -> list[Picture]:
+    made = []
+    for number, one in enumerate(result.timelines(), start=1):
+        if not one.bars:
+            continue
+        end_s = max(start + length for _, _, start, length, _ in one.bars)
+        resources = len({bar[0] for bar in one.bars})
+        stays, places = (
+            _count(len(one.bars), "computation or message", "computations and messages"),
+            "devices and channels",
+        )
+        text = f"{stays} on {_count(resources, 'device', places)} in {show(end_s, 's')}."
+        title = f"Timeline of a request with {one.strategy}"
+        made.append(_picture(f"timeline-{number}", timeline(one), title, text, f"{one.strategy}: {text}"))
+    return made
+
+
+def _topology_text(about: dict[str, Any]) -> str:
+    workload = about["scenario"]["workload"]
+    return (
+        f"Requests start at {workload['source']} and are answered at {workload['sink']}. Devices by profile, links by rate; "
+        "dashed links share a medium."
+    )
+
+
+def _sources(scenario: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return profile, numbers and their source, a line for each source."""
+    found = []
+    for name, profile in scenario["profiles"].items():
+        parts = [part.split(": ", 1) for part in _NEXT_SOURCE.split(str(profile["source"]))]
+        if re.fullmatch(rf"{_FIELD}(?:, {_FIELD})*", parts[0][0]):
+            found += [(name, numbers, text) for numbers, text in parts]
+        else:
+            found.append((name, "all", str(profile["source"])))
+    return found
+
+
+def _uncalibrated(sources: list[tuple[str, str, str]]) -> str:
+    assumed = [f"{name} ({numbers})" for name, numbers, source in sources if "assumed" in source]
+    if not assumed:
+        return "Every number of the device profiles has a reference; links are as the scenario says."
+    return (
+        f"Assumed and calibrated by nobody: {'; '.join(assumed)}. Latency and energy are as good as these numbers; compare "
+        "strategies rather than trust absolute values. Links are as the scenario says."
+    )
+
+
+def _citation(about: dict[str, Any]) -> str:
+    return (
+        f"edgesim {about['versions']['edgesim']}: discrete-event simulation of distributed neural networks on edge devices. "
+        f"Study {about['name']!r}, seed {about['seed']}, {about['replications']} replications, scenario {about['hash'][:16]}."
+    )
+
+
+def _references(scenario: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return where strategies and failure models come from, by label, those that are installed here."""
+    found = []
+    for seam in ("strategies", "failures"):
+        for label, options in scenario[seam].items():
+            try:
+                docstring = REGISTRIES[seam].get(options["type"]).__doc__
+            except UnknownNameError:
+                continue
+            text = read_docstring(docstring).sections.get("References")
+            if text and not text.startswith(OWN):
+                found.append((label, plain(" ".join(text.split()))))
+    return found

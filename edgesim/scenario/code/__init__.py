@@ -1,0 +1,1 @@
+"""Code that a scenario names: what may run, and what it brings."""

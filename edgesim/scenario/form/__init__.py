@@ -1,0 +1,1 @@
+"""What a scenario may hold: keys, options, units, factors."""

@@ -1,0 +1,1 @@
+"""Topologies from and to graph files."""

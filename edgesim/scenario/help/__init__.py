@@ -1,0 +1,1 @@
+"""What is told about scenarios: schema, reference, starters, explanations, warnings."""

@@ -1,0 +1,1 @@
+"""From text to values that know their line, and from findings to messages."""

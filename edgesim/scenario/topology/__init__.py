@@ -1,0 +1,1 @@
+"""From shapes, ranges, files and profiles to devices and links."""

@@ -1,0 +1,1 @@
+"""What strategies that cut layers share."""

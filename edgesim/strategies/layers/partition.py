@@ -1,0 +1,202 @@
+"""What layer partitioning deploys: the cut network, and what a set of delivered transfers makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgesim.domain.plan import Plan
+from edgesim.nn.cut.boxes import show, volume
+from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, require_delivered
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.arrived import Arrived
+    from edgesim.domain.networks.samples import Samples
+    from edgesim.nn.cut.network import CutNetwork, Damage
+    from edgesim.nn.cut.schedule import Schedule
+    from edgesim.nn.cut.sparse_split import EntryCounts
+    from edgesim.nn.cut.stages import Stage, StagedNetwork
+
+_KEPT_BYTE = 2**26  # answers kept by pattern; a study meets the same patterns again and again
+
+
+@dataclass(frozen=True, slots=True)
+class CutStage:
+    """A stage and how the devices compute it.
+
+    Parameters
+    ----------
+    stage : its layers.
+    schedule : boxes, phases and messages, by position of the device.
+    shares : for a matrix divided by entries: the device of each entry, shape of the weight; else None.
+    counts : what each device needs of such a matrix.
+    """
+
+    stage: Stage
+    schedule: Schedule
+    shares: NDArray[np.int8] | None = None
+    counts: tuple[EntryCounts, ...] = ()
+
+
+def scatter_id(stage: Stage, device_id: str) -> str:
+    """Return the id of the transfer of what a device needs for a stage."""
+    return f"{stage.name}/scatter/{device_id}"
+
+
+def exchange_id(stage: Stage, phase: int, src_id: str, dst_id: str) -> str:
+    """Return the id of a transfer between two devices of a stage."""
+    return f"{stage.name}/exchange{phase}/{src_id}/{dst_id}"
+
+
+def gather_id(stage: Stage, device_id: str) -> str:
+    """Return the id of the transfer of what a device computed in a stage."""
+    return f"{stage.name}/gather/{device_id}"
+
+
+@dataclass
+class LayerPartition:
+    """A network whose layers are cut over devices.
+
+    Parameters
+    ----------
+    plan : the steps of one inference.
+    owner_id : the device that scatters and gathers.
+    device_ids : the devices that compute; their positions are those in the schedules.
+    on_missing, execution, cut : as in the strategy.
+    network : the network in stages; holds the weights.
+    stages : how each stage is cut.
+    samples : the test split.
+    notes : what else a reader should know.
+    uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
+    """
+
+    plan: Plan
+    owner_id: str
+    device_ids: tuple[str, ...]
+    on_missing: str
+    execution: str
+    cut: str
+    network: StagedNetwork
+    stages: tuple[CutStage, ...]
+    samples: Samples
+    notes: dict[str, Any] = field(default_factory=dict)
+    uses_partial: bool = False
+    _runner: CutNetwork | None = field(default=None, repr=False)
+    _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+        """Return the answers to the test split when exactly these transfers arrived, by running the cut network.
+
+        A device that did not get the input of a stage computes nothing in it. What a lost transfer carries is zero where it
+        would have been read, and nowhere else.
+
+        Raises
+        ------
+        PlanError
+            When the input did not reach the owner or the answer did not reach the sink; and with ``wait`` when any transfer
+            is missing, since the owner then waits for ever.
+        """
+        return self.predict_partial(delivered, {})
+
+    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
+        """Return what `predict` does, with what arrived in place of zeros.
+
+        A device whose scattered input is not whole computes nothing in the stage, as in `predict`: it waits for all of it.
+
+        Raises
+        ------
+        PlanError
+            As `predict`.
+        """
+        transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
+        ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
+        require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivered)
+        lost = self.plan.all_delivered - delivered
+        damage = tuple(self._damage(stage, lost, arrived) for stage in self.stages)
+        answer = self._answers.get(damage)
+        if answer is None:
+            answer = self._run(damage)
+            while self._answers and (len(self._answers) + 1) * answer.nbytes > _KEPT_BYTE:
+                del self._answers[next(iter(self._answers))]
+            self._answers[damage] = answer
+        return answer
+
+    def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
+        from edgesim.nn.cut.network import NOTHING, Damage
+
+        if not lost:
+            return NOTHING
+        idle, results = (
+            frozenset(
+                position
+                for position, device_id in enumerate(self.device_ids)
+                if device_id != self.owner_id and name(stage.stage, device_id) in lost
+            )
+            for name in (scatter_id, gather_id)
+        )
+        exchanges = {
+            position: exchange_id(
+                stage.stage, message.phase, self.device_ids[message.src], self.device_ids[message.dst]
+            )
+            for position, message in enumerate(stage.schedule.messages)
+            if message.src not in idle and message.dst not in idle
+        }
+        gathers = {position: gather_id(stage.stage, self.device_ids[position]) for position in sorted(results - idle)}
+        some_messages, some_results = (
+            tuple((position, arrived[name]) for position, name in names.items() if name in arrived)
+            for names in (exchanges, gathers)
+        )
+        messages = frozenset(position for position, name in exchanges.items() if name in lost)
+        return Damage(idle, messages, results - idle, some_messages, some_results)
+
+    def _run(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
+        if self._runner is None:
+            from edgesim.nn.cut.network import CutNetwork
+
+            schedules = [stage.schedule for stage in self.stages]
+            shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
+            self._runner = CutNetwork(self.network, schedules, self.samples, shares)
+        return self._runner.answers(damage)
+
+    def describe(self) -> dict[str, Any]:
+        """Return boxes by layer and device, the layers that the owner runs, traffic by kind and weights by device, in byte."""
+        traffic_byte: dict[str, int] = {"input": 0, "intermediate": 0, "result": 0}
+        for transfer in self.plan.transfers:
+            traffic_byte[transfer.kind] += transfer.size_byte
+        return {
+            "owner": self.owner_id,
+            "on_missing": self.on_missing,
+            "execution": self.execution,
+            "cut": self.cut,
+            "boxes": {layer_id: boxes for stage in self.stages for layer_id, boxes in self._boxes(stage).items()},
+            "layers_of_owner": [layer.layer_id for segment in self.network.segments for layer in segment.layers],
+            "traffic_byte": traffic_byte,
+            "weight_byte": dict(self.plan.weight_byte),
+            **self.notes,
+        }
+
+    def _boxes(self, stage: CutStage) -> dict[str, dict[str, str]]:
+        """Return the boxes of convolutions, linear layers and first layers of a phase in words, by layer and device."""
+        if stage.shares is not None:
+            entries = {
+                device_id: f"{count.n_entries} entries"
+                for device_id, count in zip(self.device_ids, stage.counts, strict=True)
+            }
+            return {stage.stage.name: entries}
+        first = {phase[0] for phase in stage.schedule.phases}
+        return {
+            layer.layer_id: {
+                device_id: show(box, layer.shape)
+                for device_id, box in zip(self.device_ids, stage.schedule.boxes[layer.name], strict=True)
+                if volume(box)
+            }
+            for layer in stage.stage.layers
+            if layer.is_main or layer.name in first
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_runner": None, "_answers": {}}

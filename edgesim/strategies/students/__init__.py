@@ -1,0 +1,1 @@
+"""What strategies with student networks share."""

@@ -1,0 +1,1 @@
+"""From a scenario to cases: what is distributed, and what is simulated."""

@@ -1,0 +1,131 @@
+"""What is known of a case before its trials: what can strike and how often, and between which values each metric lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.domain.metrics import metric_named
+from edgesim.domain.plan import Transfer
+from edgesim.failures.sampling.strikes import strikes_of
+from edgesim.network.transport import Datagram
+from edgesim.study.tables.statistics import N_ENOUGH, N_SEEN, Prior
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.domain.strike import Strike
+    from edgesim.engine.program.compiled import Program
+    from edgesim.study.cases.design import Case, Shared
+
+Bounds = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """Something that strikes in so few trials of a study that these say little about what it does."""
+
+    label: str
+    strike: Strike
+    n_expected: float
+
+    def __str__(self) -> str:
+        return (
+            f"failure model {self.label!r} ({self.strike.what}, probability {self.strike.drawn_at:.3g} a trial): "
+            f"{self.n_expected:.2g} times expected"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a case.
+
+    Parameters
+    ----------
+    strikes : by label of a failure model, what it can do.
+    is_load_drawn : whether trials differ without failures too.
+    bounds : by metric, between which values it lies, where that is narrower than `edgesim.domain.metrics` says.
+    """
+
+    strikes: Mapping[str, Sequence[Strike]]
+    is_load_drawn: bool
+    bounds: Bounds
+
+    def prior(self, metric: str, n: int) -> Prior:
+        """Return what is known of a metric when n trials are drawn."""
+        about = metric_named(metric)
+        lowest, highest = self.bounds.get(metric, (about.lowest, about.highest))
+        each = [strike for strikes in self.strikes.values() for strike in strikes]
+        rare = [strike for strike in each if n * strike.drawn_at < N_SEEN]
+        return Prior(lowest, highest, 1.0 if self.is_load_drawn else _any(each), _any(rare))
+
+    def rare(self, n: int) -> list[Rare]:
+        """Return what has not struck often enough in n trials."""
+        return [
+            Rare(label, strike, n * strike.drawn_at)
+            for label, strikes in self.strikes.items()
+            for strike in strikes
+            if n * strike.drawn_at < N_ENOUGH
+        ]
+
+    def unmet(self, n: int) -> list[Rare]:
+        """Return what may not have struck at all in n trials; it widens the intervals."""
+        return [rare for rare in self.rare(n) if rare.n_expected < N_SEEN]
+
+    def within(self, enumerated: Mapping[str, NDArray[np.float64]], probabilities: NDArray[np.float64]) -> Known:
+        """Return the same with the bounds of enumerated outcomes, which are all that can happen."""
+        found = dict(self.bounds)
+        for metric, values in enumerated.items():
+            known = values[(probabilities > 0) & ~(np.isnan(values) & (metric == "latency"))]
+            if len(known) and not np.isnan(known).any():
+                found[metric] = (float(known.min()), float(known.max()))
+        return replace(self, bounds=found)
+
+
+CERTAIN = Known({}, is_load_drawn=False, bounds={})
+"""Nothing is random."""
+
+
+def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
+    """Return what is known of the difference of a metric between two cases that meet the same failures."""
+    first, second = one.prior(metric, n), other.prior(metric, n)
+    every = Known({**one.strikes, **other.strikes}, one.is_load_drawn or other.is_load_drawn, {})
+    both = every.prior(metric, n)
+    return replace(both, lowest=first.lowest - second.highest, highest=first.highest - second.lowest)
+
+
+def known_of(shared: Shared, case: Case) -> Known:
+    """Return what is known of a case."""
+    program = shared.prepared[case.prepared].program
+    n_requests = 1 if case.load is None else case.load.requests or 1
+    crossings = [(hop.link, hop.n_packets) for hops in program.hops for hop in hops]
+    used = frozenset(program.device_ids) | {link.link_id for link, _ in crossings}
+    duration_s = sum(program.duration_s) + sum(
+        hop.occupation_s + hop.link.latency_s for hops in program.hops for hop in hops
+    )
+    strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
+    return Known(strikes, case.load is not None, _most_traffic(program) if case.load is None else {})
+
+
+def _most_traffic(program: Program) -> Bounds:
+    """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
+    if not all(
+        hop.link.transport is None or isinstance(hop.link.transport, Datagram) for hops in program.hops for hop in hops
+    ):
+        return {}
+    most: dict[str, float] = {"traffic": 0.0, "traffic_input": 0.0, "traffic_intermediate": 0.0, "traffic_result": 0.0}
+    for step, hops in zip(program.steps, program.hops, strict=True):
+        if isinstance(step, Transfer):
+            n_byte = float(sum(hop.wire_byte for hop in hops))
+            most[f"traffic_{step.kind}"] += n_byte
+            most["traffic"] += n_byte
+    return {metric: (0.0, n_byte) for metric, n_byte in most.items()}
+
+
+def _any(strikes: Sequence[Strike]) -> float:
+    """Return the probability that any of independent strikes happens."""
+    return 1.0 - prod(1.0 - strike.probability for strike in strikes)

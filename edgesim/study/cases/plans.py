@@ -1,0 +1,144 @@
+"""The plan of each strategy of a scenario, without simulating it; nothing is trained where only shapes matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from edgesim.compute.forecast import forecast
+from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.errors import UnknownNameError
+from edgesim.registry import nearest_name
+from edgesim.scenario.build import build
+from edgesim.study.cases.prepare import Teacher, context_of, load_teacher
+
+if TYPE_CHECKING:
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.interfaces import Progress
+    from edgesim.scenario.build import System
+    from edgesim.scenario.form.schema import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What one device computes at once.
+
+    Parameters
+    ----------
+    step_id, device_id : of the step.
+    layers : the layers it computes, in order.
+    part : the part of its outputs that it computes, in words; empty when it is not known.
+    work_flop : arithmetic work, in FLOP.
+    in_byte, out_byte : messages that it waits for, and that wait for it, in byte.
+    activation_byte : peak of the tensors alive, in byte.
+    duration_s, ended_s : time it takes, and when it ends without contention, in s.
+    """
+
+    step_id: str
+    device_id: str
+    layers: tuple[str, ...]
+    part: str
+    work_flop: float
+    in_byte: int
+    out_byte: int
+    activation_byte: int
+    duration_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStrategy:
+    """The plan of a strategy.
+
+    Parameters
+    ----------
+    label : of the strategy.
+    plan : its steps.
+    steps : the computations that take time or messages, in order.
+    latency_s : end of the answer without contention, in s.
+    """
+
+    label: str
+    plan: Plan
+    steps: tuple[PlannedStep, ...]
+    latency_s: float
+
+
+def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list[PlannedStrategy]:
+    """Return the plans of some strategies of a scenario, or of all, at the values that it gives without its sweep.
+
+    Raises
+    ------
+    UnknownNameError
+        When a label names no strategy of the scenario.
+    PlanError
+        When a strategy does not fit the topology.
+    DataError
+        When the data set cannot be loaded.
+    """
+    system = build(scenario)
+    for label in labels:
+        if label not in system.strategies:
+            known = tuple(system.strategies)
+            raise UnknownNameError("strategy of this scenario", label, known, nearest_name(label, known))
+    chosen = {label: system.strategies[label] for label in labels or system.strategies}
+    made = []
+    for is_trained in (False, True):
+        wanted = {k: s for k, s in chosen.items() if bool(getattr(s, "needs_training", True)) == is_trained}
+        if wanted:
+            teacher = load_teacher(system, progress) if is_trained else _untaught(system)
+            context = context_of(system, teacher, progress)
+            made += [_planned(label, strategy.deploy(context), context) for label, strategy in wanted.items()]
+    return sorted(made, key=lambda planned: list(chosen).index(planned.label))
+
+
+def _untaught(system: System) -> Teacher:
+    """Return an untrained network without samples."""
+    from edgesim.nn.models.untrained import untrained
+
+    dataset: Dataset = system.dataset.load()
+    empty = dataset.train[:0]
+    return Teacher(replace(dataset, train=empty, validation=empty, test=empty), untrained(system.model, dataset))
+
+
+def _planned(label: str, deployment: Any, context: Any) -> PlannedStrategy:
+    plan: Plan = deployment.plan
+    times = forecast(plan, context.topology, context.compute)
+    sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers}
+    boxes: dict[str, dict[str, str]] = deployment.describe().get("boxes", {})
+    steps = []
+    for step in plan.computes:
+        sent = sum(t.size_byte for t in plan.transfers if step.step_id in t.inputs)
+        received = sum(sizes.get(name, 0) for name in step.inputs)
+        layers = tuple(dict.fromkeys(work.layer_id for work in step.work))
+        parts = [boxes[layer][step.device_id] for layer in layers if step.device_id in boxes.get(layer, {})]
+        if layers or sent or received:
+            time = times[step.step_id]
+            steps.append(
+                PlannedStep(
+                    step.step_id, step.device_id, layers, "; ".join(dict.fromkeys(parts)),
+                    sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
+                    time.ended_s - time.started_s, time.ended_s,
+                )
+            )  # fmt: skip
+    return PlannedStrategy(label, plan, tuple(steps), times[plan.answer_id].ended_s)
+
+
+def totals(planned: PlannedStrategy) -> list[dict[str, Any]]:
+    """Return, for each device of a plan, its work, weights, peak memory and messages."""
+    plan = planned.plan
+    peak = plan.peak_memory_byte()
+    rows = []
+    for device_id in plan.device_ids:
+        here: list[Compute] = [step for step in plan.computes if step.device_id == device_id]
+        ends: list[Transfer] = list(plan.transfers)
+        rows.append({
+            "device": device_id,
+            "work_flop": sum(work.work_flop for step in here for work in step.work),
+            "weight_byte": plan.weight_byte.get(device_id, 0),
+            "peak_memory_byte": peak[device_id],
+            "sent_byte": sum(t.size_byte for t in ends if t.src_id == device_id),
+            "received_byte": sum(t.size_byte for t in ends if t.dst_id == device_id),
+        })  # fmt: skip
+    return rows

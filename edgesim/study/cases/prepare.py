@@ -1,0 +1,188 @@
+"""Makes the deployments of a study: trains, distributes and compiles, each distinct one once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgesim.compute.roofline import Roofline
+from edgesim.domain.networks.learning import Learnt
+from edgesim.engine.program.compiled import compile_plan
+from edgesim.errors import EdgesimError, PlanError
+from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
+from edgesim.study.cases.design import Case, Deployments, Prepared, Shared, show_point
+from edgesim.study.cases.evaluation import asked
+from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.partial import is_used
+from edgesim.study.work.executor import clear_error
+
+if TYPE_CHECKING:
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.nn.train.training import TrainedNetwork
+    from edgesim.scenario.build import System
+
+Made = TypeVar("Made")
+
+# What a plug-in's code can raise; not broader, so that an interrupt or exhausted memory still ends the program.
+PLUGIN_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class OncePerKey:
+    """Makes a thing once for equal keys; keys are compared, not hashed, since profiles hold mappings."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Any, Any]] = []
+
+    def get(self, key: object, make: Callable[[], Made]) -> tuple[int, Made]:
+        """Return the position and the thing made for `key`."""
+        for position, (known, thing) in enumerate(self.made):
+            if known == key:
+                return position, thing
+        thing = make()
+        self.made.append((key, thing))
+        return len(self.made) - 1, thing
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A trained network, the samples it was trained on, and what it reached; None for one that is not trained."""
+
+    dataset: Dataset
+    trained: TrainedNetwork
+    learnt: Learnt | None = None
+
+
+def load_teacher(system: System, progress: Progress) -> Teacher:
+    """Load the data set and train the network, or take it from the cache."""
+    from edgesim.nn.models.untrained import untrained
+    from edgesim.nn.train.cache import NetworkCache
+    from edgesim.nn.train.sound import check_dataset, check_networks
+    from edgesim.nn.train.training import train_teacher
+
+    dataset = system.dataset.load()
+    if not len(dataset.train):
+        return Teacher(dataset, untrained(system.model, dataset))
+    check_dataset(dataset)
+    check_networks(system.model, system.strategies, dataset)
+    cache = NetworkCache.default()
+    trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
+    reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]
+    learnt = _learnt("the network of the workload", reached, dataset)
+    return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
+
+
+def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | None = None) -> Learnt:
+    """Return what a network learnt, beside what the best answer reaches that does not look at the samples."""
+    import numpy as np
+
+    test, score = dataset.test, dataset.task.scores[0]
+    guess = dataset.task.guess(test.targets)
+    chance = score.of(np.broadcast_to(guess, (len(test), *guess.shape)), test.targets)
+    return Learnt(network, score, reached, chance, len(test), teacher)
+
+
+def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
+    """Return what a strategy may use."""
+    from edgesim.nn.cost.layers import measure
+
+    return DeploymentContext(
+        topology=system.topology,
+        source_id=system.source_id,
+        sink_id=system.sink_id,
+        network=teacher.trained.network,
+        network_key=teacher.trained.key,
+        filter_layer=system.model.filter_layer(),
+        dataset=teacher.dataset,
+        graph=measure(teacher.trained.network, teacher.dataset.inputs),
+        compute=Roofline(),
+        seed=system.seed,
+        progress=progress,
+    )
+
+
+def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progress) -> Shared:
+    """Make all cases of a study, and the deployments they use.
+
+    Parameters
+    ----------
+    points : each factor point and the system there.
+    progress : where training reports.
+
+    Raises
+    ------
+    PlanError
+        When a strategy does not fit the topology; a note says which, and at which point.
+    DataError
+        When the data set cannot be loaded.
+    """
+    teachers = OncePerKey()
+    contexts = OncePerKey()
+    prepared = OncePerKey()
+    cases: list[Case] = []
+    for point, system in points:
+        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
+        _, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
+        where = (*taught_by, system.topology, system.source_id, system.sink_id)
+        place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
+        for label, strategy in system.strategies.items():
+            position, (_, ready) = prepared.get(
+                (place, strategy),
+                lambda c=context, s=strategy, text=f"strategy {label!r}", p=point: _deploy(c, s, text, p),  # type: ignore[misc]
+            )
+            asked_of = (len(ready.targets), system.evaluation, system.load)
+            topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
+            how = (system.engine, system.exact_up_to)
+            cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
+    made = [thing for _, thing in prepared.made]
+    taught = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
+    learnt = (*taught, *(one for _, ready in made for one in ready.learnt))
+    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
+    for case in shared.cases:
+        reason = why_not(case, shared)
+        if case.engine == "array" and reason:
+            raise PlanError(f"{case}: the array engine cannot simulate it: {reason}; write `engine: auto`")
+    return shared
+
+
+def _deploy(
+    context: DeploymentContext, strategy: Strategy, subject: str, point: Mapping[str, Any]
+) -> tuple[Deployment, Prepared]:
+    place = show_point(point)
+    try:
+        if not len(context.dataset.train) and getattr(strategy, "needs_training", True):
+            raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
+        deployment = strategy.deploy(context)
+        program = compile_plan(deployment.plan, context.topology, context.compute)
+    except (EdgesimError, *PLUGIN_ERRORS) as error:
+        clear = clear_error(error, subject + (f" at {place}" if place else ""))
+        if clear is error:
+            raise
+        raise clear from error
+    dataset = context.dataset
+    learnt = _learnt_by(deployment.describe(), subject, dataset)
+    return deployment, Prepared(program, dataset.test.targets, dataset.task.scores[0], is_used(deployment), learnt)
+
+
+def _learnt_by(facts: Mapping[str, Any], subject: str, dataset: Dataset) -> tuple[Learnt, ...]:
+    """Return what the networks of a deployment learnt: all together, and each that was trained for itself."""
+    reached_in = f"test_{dataset.task.scores[0].name}"
+    if reached_in not in facts:
+        return ()
+    teacher = facts.get(f"teacher_{reached_in}")
+    members = [
+        (f"student {number} of {subject}", student[reached_in])
+        for number, student in enumerate(facts.get("students", ()), start=1)
+        if reached_in in student
+    ]
+    reached = [(f"what {subject} trains", facts[reached_in]), *members]
+    return tuple(_learnt(name, value, dataset, teacher) for name, value in reached)

@@ -1,0 +1,1 @@
+"""What lies in a result folder, written whole or not at all."""

@@ -1,0 +1,142 @@
+"""What is written down about a study, so that it can be judged and repeated."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesim.processes import THREAD_VARIABLES, n_cpus
+from edgesim.scenario.code.plugins import is_file
+from edgesim.study.cases.design import Case, Shared
+from edgesim.study.cases.known import known_of
+from edgesim.study.folder.manifest_file import FORMAT
+from edgesim.study.trials.batch import why_not
+
+if TYPE_CHECKING:
+    from edgesim.scenario.form.schema import Scenario
+    from edgesim.study.work.execute import Evaluated, Work
+
+PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
+
+
+def identity(scenario: Scenario, *, is_checked: bool = False) -> dict[str, Any]:
+    """Return what determines the results: a folder goes on only when it is the same.
+
+    It holds the scenario, the files that its plug-ins stand in, the releases that draw, compute and train, and whether the
+    invariants are checked: that changes who simulates, and what a finished result has stood.
+    """
+    files = {Path(name).name: sha256(Path(name).read_bytes()).hexdigest() for name in scenario.plugins if is_file(name)}
+    return {
+        "format": FORMAT,
+        "name": scenario.name,
+        "question": scenario.question,
+        "hash": scenario.hash(),
+        "plugin_files": files,
+        "seed": scenario.seed,
+        "replications": scenario.rule if isinstance(scenario.rule, int) else scenario.rule.ceiling,
+        "factors": list(scenario.sweep),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        **({"invariants": "checked"} if is_checked else {}),
+        "scenario": scenario.resolved(),
+    }
+
+
+def facts(
+    shared: Shared,
+    work: Work,
+    found: Evaluated,
+    *,
+    workers: int,
+    scheduler: str | None,
+    started: datetime,
+) -> dict[str, Any]:
+    """Return what else is worth knowing, as plain JSON values: when, where, and what the strategies made."""
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "platform": {"system": platform.platform(), "machine": platform.machine(), "processors": n_cpus()},
+        "workers": workers if scheduler is None else scheduler,
+        "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
+        **_stops(shared, work),
+        "rare": _rare(shared, work),
+        "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
+        "learnt": [one.as_data() for one in shared.learnt],
+        "engines": _engines(shared, work, found),
+        "intact": found.intact,
+    }
+
+
+def _engines(shared: Shared, work: Work, found: Evaluated) -> list[dict[str, Any]]:
+    """Return which engine simulated each strategy, and why; factor points of which the same can be said are one entry."""
+    entries: dict[tuple[str, str], dict[str, Any]] = {}
+    for position, case in enumerate(shared.cases):
+        n = sum(block.stop - block.start for block in work.of_case(position, is_enumeration=False))
+        n_by_events = found.n_by_events[position]
+        why = why_not(case, shared)
+        if n_by_events and not why:
+            why = "by events where messages or computations came in another order, or outages began later"
+        entry = entries.setdefault(
+            (case.strategy, why),
+            {"strategy": case.strategy, "engine": "", "trials": 0, "by_events": 0, "why": why},
+        )
+        entry["trials"] += n
+        entry["by_events"] += n_by_events
+        entry["engine"] = "event" if entry["by_events"] == entry["trials"] else "array"
+    return list(entries.values())
+
+
+def _stops(shared: Shared, work: Work) -> dict[str, Any]:
+    """Return how many replications a study with a rule has, and where each factor point stopped."""
+    if not work.stops:
+        return {}
+    numbers = sorted({stop.replications for stop in work.stops})
+    points = [
+        {
+            **shared.cases[stop.case].point,
+            "replications": stop.replications,
+            "is_met": stop.is_met,
+            "rare": list(stop.rare),
+        }
+        for stop in work.stops
+    ]
+    text = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+    return {"replications": text, "stopping": points}
+
+
+def _rare(shared: Shared, work: Work) -> list[dict[str, Any]]:
+    """Return by factor point what can strike, but so rarely that its trials may not have met it; in words.
+
+    Where all outcomes were enumerated, nothing is missing.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for position, case in enumerate(shared.cases):
+        if work.n_outcomes[position]:
+            continue
+        n = sum(block.stop - block.start for block in work.of_case(position, is_enumeration=False))
+        for rare in known_of(shared, case).unmet(n):
+            entry = {**case.point, "replications": n, "what": str(rare)}
+            found.setdefault(json.dumps(entry, sort_keys=True), entry)
+    return list(found.values())
+
+
+def _first_of_each(cases: Sequence[Case]) -> list[Case]:
+    """Return one case of each label and deployment; those that only differ in their failures are the same."""
+    seen: dict[tuple[str, int], Case] = {}
+    for case in cases:
+        seen.setdefault((case.strategy, case.prepared), case)
+    return list(seen.values())
+
+
+def _deployment(shared: Shared, case: Case) -> dict[str, Any]:
+    return {
+        "strategy": case.strategy,
+        "first_point": dict(case.point),
+        "peak_memory_byte": shared.prepared[case.prepared].program.peak_memory_byte,
+        "description": shared.deployments[case.prepared].describe(),
+    }

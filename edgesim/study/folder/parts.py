@@ -1,0 +1,245 @@
+"""The parts of a study: one Parquet file per finished task, whole or not there at all.
+
+A part is written under a temporary name, brought to the disk, and renamed. What a killed study leaves behind is therefore
+finished parts and perhaps one temporary file. Its content depends on the task alone, so a resumed study has the same bytes.
+
+Each part is sealed (`edgesim.study.folder.seal`) and says of which study, case and trials it is. Nothing is read from one that is
+damaged or in another's place: it is named, set aside, and made again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.errors import EdgesimWarning, ResultError
+from edgesim.files.whole import TEMPORARY, replacing
+from edgesim.study.cases.design import Block, Case, show_point, show_value
+from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
+from edgesim.study.trials.trials import ENGINES, OUTCOMES, Trials
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TRIALS, ENUMERATED = "trials", "outcomes"
+"""Folders of drawn trials, and of enumerated outcomes of the failures."""
+PARTIAL = "partial_transfers"
+DAMAGED = "damaged"
+"""Folder of what was set aside."""
+IDENTITY = "edgesim"
+"""Key of a part's Parquet metadata under which it says what it is; its seal stands under ``edgesim-seal``."""
+NOT_WHOLE = "it is damaged: its checksum is not that of its content"
+COLUMNS = ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j")
+
+
+class Parts:
+    """The parts in one result folder.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    cases : of the study, in order.
+    study : digest of what determines the study; see `edgesim.study.folder.manifest.digest_of`.
+    """
+
+    def __init__(self, folder: Path, cases: Sequence[Case], study: str = "") -> None:
+        self.folder = folder
+        self.cases = cases
+        self.study = study
+        names = tuple(cases[0].point)
+        self._factors = {name: factor_column([case.point[name] for case in cases]) for name in names}
+
+    def path(self, block: Block) -> Path:
+        """Return the file of a task; files sort in the order of the study."""
+        kind = ENUMERATED if block.is_enumeration else TRIALS
+        return self.folder / kind / f"part-{block.case:05d}-{block.start:09d}.parquet"
+
+    def begin(self) -> None:
+        """Make the folders, and remove what an earlier writer left unfinished."""
+        for kind in (TRIALS, ENUMERATED):
+            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+            for path in (self.folder / kind).glob(f"{TEMPORARY}*"):
+                path.unlink()
+
+    def has(self, block: Block) -> bool:
+        """Return whether a task's part is there; one that is damaged, or another's, is named in a warning and set aside."""
+        path = self.path(block)
+        if not path.exists():
+            return False
+        fault = self._fault(block, path.read_bytes())
+        if fault:
+            set_aside(self.folder, path, fault)
+        return not fault
+
+    def identity(self, block: Block) -> dict[str, Any]:
+        """Return what the part of a task says that it is."""
+        case = self.cases[block.case]
+        return {
+            "study": self.study,
+            "case": block.case,
+            "point": show_point(case.point),
+            "strategy": case.strategy,
+            "kind": ENUMERATED if block.is_enumeration else TRIALS,
+            "start": block.start,
+            "stop": block.stop,
+        }
+
+    def _fault(self, block: Block, content: bytes) -> str:
+        """Return what is wrong with the content of a task's part; nothing when all is well."""
+        if not is_whole(content):
+            return NOT_WHOLE
+        own, found = self.identity(block), identity_in(content)
+        differing = [
+            f"{key} {found.get(key)!r} in place of {value!r}" for key, value in own.items() if found.get(key) != value
+        ]
+        return f"it is of other trials ({', '.join(differing)})" if differing else ""
+
+    def write(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+        """Write the part of a task.
+
+        ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered. Where a
+        deployment uses messages of which only some packets arrived, ``partial_transfers`` says of which how many; see
+        `edgesim.study.trials.partial.note`.
+        """
+        import pyarrow as pa
+
+        n = len(trials)
+        case = self.cases[block.case]
+        here = pa.array(np.full(n, block.case))
+        columns: dict[str, Any] = {name: values.take(here) for name, values in self._factors.items()}
+        columns["strategy"] = pa.repeat(pa.scalar(case.strategy, pa.string()), n)
+        if not block.is_enumeration:
+            columns["replication"] = pa.array(np.arange(block.start, block.stop, dtype=np.int64))
+        columns["probability" if block.is_enumeration else "weight"] = pa.array(trials.weight)
+        columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(trials.outcome), list(OUTCOMES)).cast(pa.string())
+        columns["engine"] = pa.DictionaryArray.from_arrays(pa.array(trials.engine), list(ENGINES)).cast(pa.string())
+        columns["accuracy"] = pa.array(accuracy)
+        for name in COLUMNS:
+            columns[name] = pa.array(getattr(trials, name))
+        columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
+        if trials.partial:
+            columns[PARTIAL] = pa.array(trials.partial, pa.string())
+        columns.update({name: pa.array(values) for name, values in trials.load.items()})
+        with replacing(self.path(block)) as path:
+            path.write_bytes(parquet_of(pa.table(columns), self.identity(block)))
+
+    def read(self, blocks: Iterable[Block]) -> tuple[Trials, NDArray[np.float64]]:
+        """Return the trials of some tasks and their accuracies, in the order of the tasks.
+
+        Raises
+        ------
+        ResultError
+            When a part is damaged or not that of its task.
+        """
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        names = ["outcome", "engine", "accuracy", *COLUMNS, "lost_transfers"]
+        load: list[str] = []
+        tables = []
+        for block in blocks:
+            weight = "probability" if block.is_enumeration else "weight"
+            with parquet.ParquetFile(io.BytesIO(self._content(block))) as file:
+                known = {*self._factors, "strategy", "replication", weight, *names, PARTIAL}
+                load = [name for name in file.schema_arrow.names if name not in known]
+                others = [*names, *load, *({PARTIAL} & set(file.schema_arrow.names))]
+                tables.append(file.read(columns=[weight, *others]).rename_columns(["weight", *others]))
+        if not tables:
+            return _empty(), np.array([])
+        table = pa.concat_tables(tables)
+        codes = {name: code for code, name in enumerate(OUTCOMES)}
+        values = {name: table[name].to_numpy() for name in ("weight", *COLUMNS)}
+        trials = Trials(
+            **values,
+            outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
+            engine=np.array([ENGINES.index(name) for name in table["engine"].to_pylist()], dtype=np.int8),
+            lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
+            partial=tuple(table[PARTIAL].to_pylist()) if PARTIAL in table.column_names else (),
+            load={name: table[name].to_numpy() for name in load},
+        )
+        return trials, table["accuracy"].to_numpy()
+
+    def _content(self, block: Block) -> bytes:
+        path = self.path(block)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ResultError(f"{path} cannot be read: {error.strerror}; run again to make it again") from error
+        fault = self._fault(block, content)
+        if fault:
+            raise ResultError(f"{path}: {fault}; run again: it is set aside and made again")
+        return content
+
+    def stray(self, blocks: Iterable[Block]) -> Iterator[Path]:
+        """Yield the parts that belong to none of these tasks."""
+        known = {self.path(block) for block in blocks}
+        for kind in (TRIALS, ENUMERATED):
+            yield from (path for path in sorted((self.folder / kind).glob("*.parquet")) if path not in known)
+
+
+def parquet_of(table: Any, identity: Mapping[str, Any]) -> bytes:
+    """Return a table as a sealed Parquet file that says what it is."""
+    from pyarrow import parquet
+
+    out = io.BytesIO()
+    with parquet.ParquetWriter(out, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({IDENTITY: json.dumps(identity), f"{IDENTITY}-seal": OPEN_SEAL})
+    return sealed(out.getvalue())
+
+
+def identity_in(content: bytes) -> dict[str, Any]:
+    """Return what a whole part says that it is."""
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(io.BytesIO(content)) as file:
+            found = json.loads((file.metadata.metadata or {}).get(IDENTITY.encode(), b"{}"))
+    except (OSError, ValueError):
+        return {}  # sealed, but no part
+    return found if isinstance(found, dict) else {}
+
+
+def studies_in(folder: Path) -> set[str]:
+    """Return the digests of the studies of which whole parts are in a folder."""
+    contents = (path.read_bytes() for kind in (TRIALS, ENUMERATED) for path in (folder / kind).glob("*.parquet"))
+    return {str(identity_in(content).get("study")) for content in contents if is_whole(content)}
+
+
+def set_aside(folder: Path, path: Path, fault: str) -> None:
+    """Move a file of a result folder to its folder of damaged ones, and warn.
+
+    Parameters
+    ----------
+    folder : the result folder.
+    path : a file in it.
+    fault : what is wrong with it.
+    """
+    aside = folder / DAMAGED / path.relative_to(folder)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(aside)
+    warnings.warn(f"{path}: {fault}; it is set aside as {aside} and made again", EdgesimWarning, stacklevel=2)
+
+
+def _empty() -> Trials:
+    from edgesim.study.trials.trials import columns
+
+    return columns((), ())
+
+
+def factor_column(values: Sequence[object]) -> Any:
+    """Return a factor's values as whole numbers, numbers or texts, whichever holds them all."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values}
+    if kinds <= {int}:
+        return pa.array(values, pa.int64())
+    if kinds <= {int, float}:
+        return pa.array(values, pa.float64())
+    return pa.array([show_value(value) for value in values], pa.string())

@@ -1,0 +1,1 @@
+"""From a case to trials, by column."""

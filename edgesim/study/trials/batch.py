@@ -1,0 +1,134 @@
+"""Trials by the array engine: many replications at once, the few that it cannot do by the event engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgesim.engine.arrays.losses import BatchLosses, DrawnLosses, GivenLosses
+from edgesim.engine.arrays.program import ArrayProgram, array_program, obstacle
+from edgesim.engine.arrays.results import ArrayTrials
+from edgesim.engine.arrays.trials import simulate_batch
+from edgesim.errors import PlanError
+from edgesim.failures.sampling.draw import batch_obstacle, draw_down, loss_models, slowdown_models
+from edgesim.study.trials.trials import ENGINES, OUTCOMES, Trials, patterns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from edgesim.interfaces import BatchSlowdownModel
+    from edgesim.rng import BatchStreams
+    from edgesim.study.cases.design import Block, Case, Shared
+    from edgesim.study.cases.outcomes import Outcomes
+
+
+def why_not(case: Case, shared: Shared) -> str:
+    """Return why the trials of a case are not simulated by the array engine, in words; empty when they are."""
+    if case.engine == "event" and shared.is_checked:
+        return "only the event engine checks the invariants"
+    if case.engine == "event":
+        return "the scenario asks for the event engine"
+    if case.load is not None:
+        return "the requests of a trial wait for each other"
+    if shared.prepared[case.prepared].uses_partial:
+        return "the strategy uses messages of which only some packets arrived"
+    return batch_obstacle(case.failures, case.topology) or obstacle(shared.prepared[case.prepared].program)
+
+
+def checked(shared: Shared) -> Shared:
+    """Return a study in which the invariants are checked, so that every trial is simulated by the event engine.
+
+    Raises
+    ------
+    PlanError
+        When the scenario asks for the array engine, in which there is nothing to check.
+    """
+    for case in shared.cases:
+        if case.engine == "array":
+            raise PlanError(
+                f"{case}: only the event engine checks the invariants; write `engine: auto`, or leave the check out"
+            )
+    return replace(shared, cases=tuple(replace(case, engine="event") for case in shared.cases), is_checked=True)
+
+
+def drawn_batch(shared: Shared, case: Case, streams: BatchStreams, one: Callable[[int], Trials]) -> Trials:
+    """Return drawn trials; `one` simulates a single one by its position with the event engine."""
+    down, is_whole = draw_down(case.failures, case.topology, streams)
+    losses = loss_models(case.failures, case.topology)
+    slowdowns: dict[str, BatchSlowdownModel] = slowdown_models(case.failures, case.topology)  # type: ignore[assignment]
+    found = simulate_batch(
+        _ready(shared, case),
+        streams.n,
+        down=down,
+        losses=DrawnLosses(losses, streams) if losses else None,
+        slowdowns=slowdowns,
+        streams=streams,
+        deadline_s=case.deadline_s,
+    )
+    return _completed(by_column(found, streams.weight), found.is_valid & is_whole, one)
+
+
+def enumerated_batch(
+    shared: Shared, case: Case, outcomes: Outcomes, block: Block, one: Callable[[int], Trials]
+) -> Trials:
+    """Return the trials of the enumerated outcomes of a task; `one` simulates a single one by its position in it."""
+    start, stop = block.start, block.stop
+    down, is_whole = outcomes.down(start, stop)
+    losses: BatchLosses | None = GivenLosses(outcomes.lost(start, stop)) if outcomes.places else None
+    found = simulate_batch(_ready(shared, case), stop - start, down=down, losses=losses, deadline_s=case.deadline_s)
+    return _completed(by_column(found, outcomes.probability(start, stop)), found.is_valid & is_whole, one)
+
+
+def _ready(shared: Shared, case: Case) -> ArrayProgram:
+    """Return the plan of a case, made ready once per worker."""
+    ready = shared.array_programs.get(case.prepared)
+    if ready is None:
+        ready = shared.array_programs[case.prepared] = array_program(shared.prepared[case.prepared].program)
+    return ready
+
+
+def by_column(found: ArrayTrials, weight: NDArray[np.float64]) -> Trials:
+    """Return what the array engine found in the form of the results."""
+    is_answered = ~np.isnan(found.latency_s)
+    outcome = np.where(found.is_degraded, OUTCOMES.index("degraded"), OUTCOMES.index("completed"))
+    outcome[~is_answered] = OUTCOMES.index("failed")
+    outcome[found.is_timed_out] = OUTCOMES.index("timed_out")
+    input_byte, intermediate_byte, result_byte = found.traffic_byte
+    n = len(found.latency_s)
+    return Trials(
+        weight=weight,
+        latency_s=found.latency_s,
+        input_byte=input_byte,
+        intermediate_byte=intermediate_byte,
+        result_byte=result_byte,
+        energy_j=found.energy_j,
+        outcome=outcome.astype(np.int8),
+        engine=np.full(n, ENGINES.index("array"), dtype=np.int8),
+        lost=patterns_of(found.is_lost),
+    )
+
+
+def _completed(trials: Trials, is_valid: NDArray[np.bool_], one: Callable[[int], Trials]) -> Trials:
+    """Replace the trials that are not valid."""
+    if is_valid.all():
+        return trials
+    lost = list(trials.lost)
+    for position in np.flatnonzero(~is_valid).tolist():
+        single = one(position)
+        for name in (
+            "weight",
+            "latency_s",
+            "input_byte",
+            "intermediate_byte",
+            "result_byte",
+            "energy_j",
+            "outcome",
+            "engine",
+        ):
+            getattr(trials, name)[position] = getattr(single, name)[0]
+        lost[position] = single.lost[0]
+    return replace(trials, lost=tuple(lost))

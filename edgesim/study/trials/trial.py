@@ -1,0 +1,285 @@
+"""The work of a study's tasks: simulate trials, and ask the networks what they answer to a pattern of losses.
+
+Both are pure functions of what they are given. Accuracy is computed apart from the trials, once per distinct pattern of
+lost transfers in the whole study, since many trials meet the same pattern and an answer costs far more than a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import repeat
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.domain.plan import Plan, Transfer
+from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.servers.losses import GivenLosses
+from edgesim.errors import SimulationError
+from edgesim.failures.sampling.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
+from edgesim.rng import ReplicationStreams, Streams
+from edgesim.study.cases.design import Block, Case, Shared
+from edgesim.study.cases.outcomes import Outcomes, outcomes_of
+from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
+from edgesim.study.trials.load import by_column, reduce
+from edgesim.study.trials.partial import arrived_of, joined, note, transfers_of
+from edgesim.study.trials.trials import Patterns, Trials, bits_of, columns, patterns_of
+
+if TYPE_CHECKING:
+    from edgesim.domain.load import Load
+    from edgesim.domain.records import Outage, RequestRecord, Trace
+    from edgesim.study.cases.design import Prepared
+    from edgesim.study.trials.load import Reduced
+
+N_MOST_REMEMBERED = 2**16
+"""Most records that a worker keeps, to answer equal trials."""
+
+streams_of = lru_cache(maxsize=4)(Streams)  # by seed: to make a generator takes as long as thousands of draws
+
+
+def perform(shared: Shared, task: Block | Patterns) -> Trials | list[float]:
+    """Do one task of a study."""
+    return simulate_block(shared, task) if isinstance(task, Block) else accuracies(shared, task)
+
+
+def simulate_block(shared: Shared, block: Block) -> Trials:
+    """Simulate the trials of one task.
+
+    Random numbers come from streams that are named by what they are for, so every case meets the same failures in the
+    same replication, whatever the order and the worker.
+    """
+    case = shared.cases[block.case]
+    program = shared.prepared[case.prepared].program
+    if block.is_enumeration:
+        trials = _enumerated(shared, case, block)
+    elif case.load is not None:
+        return _under_load(shared, case, block, case.load)
+    else:
+        trials = _drawn(shared, case, block)
+    if any(prepared.uses_partial for prepared in shared.prepared) and not trials.partial:
+        trials = replace(trials, partial=("",) * len(trials))  # all parts of a study have the same columns
+    return _with_needed(program.plan, trials)
+
+
+def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
+    """Return the trials of some replications."""
+    streams = streams_of(case.seed)
+    record_of = _by_events(shared, case)
+
+    def one(position: int) -> Trials:
+        own = streams.replication(block.start + position)
+        return columns([record_of(own)], [own.weight])
+
+    if not why_not(case, shared):
+        return drawn_batch(shared, case, streams.batch(block.start, block.stop), one)
+    all_streams = list(map(streams.replication, range(block.start, block.stop)))
+    records = [record_of(own) for own in all_streams]
+    return _by_column(shared, case, records, [own.weight for own in all_streams])
+
+
+def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
+    """Return records by column, with what arrived of messages that are not whole if the deployment uses that."""
+    trials, prepared = columns(records, weights), shared.prepared[case.prepared]
+    if not prepared.uses_partial:
+        return trials
+    return replace(trials, partial=tuple(note(prepared.program, case, record.partial) for record in records))
+
+
+def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], RequestRecord]:
+    """Return what simulates one replication with the event engine; what is the same for all replications is found once."""
+    failures, topology = case.failures, case.topology
+    program = shared.prepared[case.prepared].program
+    losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
+    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
+
+    def record_of(streams: ReplicationStreams) -> RequestRecord:
+        outages = draw_outages(failures, topology, streams)
+        if not (losses or slowdowns or has_renewals):
+            return simulate_outages(shared, case, outages)
+        [record] = simulate(
+            program,
+            outages=outages,
+            renewals=draw_renewals(failures, topology, streams) if has_renewals else (),
+            losses=losses,
+            slowdowns=slowdowns,
+            speeds=device_speeds(failures, topology),
+            streams=streams,
+            deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
+        )
+        return record
+
+    return record_of
+
+
+def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
+    """Return the trials of some outcomes of the failures."""
+    outcomes = _outcomes(shared, block.case)
+    probability = outcomes.probability(block.start, block.stop)
+
+    def record_of(index: int) -> RequestRecord:
+        outages = outcomes.outages_of(index)
+        if not outcomes.places:
+            return simulate_outages(shared, case, outages)
+        [record] = simulate(
+            shared.prepared[case.prepared].program,
+            outages=outages,
+            losses=GivenLosses(outcomes.lost_in(index)),
+            speeds=device_speeds(case.failures, case.topology),
+            deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
+        )
+        return record
+
+    def one(position: int) -> Trials:
+        return columns([record_of(block.start + position)], [float(probability[position])])
+
+    if not why_not(case, shared):
+        return enumerated_batch(shared, case, outcomes, block, one)
+    records = [record_of(index) for index in range(block.start, block.stop)]
+    return _by_column(shared, case, records, probability.tolist())
+
+
+def _outcomes(shared: Shared, position: int) -> Outcomes:
+    """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
+    if position not in shared.outcomes:
+        case = shared.cases[position]
+        found = _outcomes_of(shared, case)
+        if found is None:
+            raise SimulationError(f"the outcomes of {case} cannot be enumerated")
+        shared.outcomes.clear()
+        shared.outcomes[position] = found
+    return shared.outcomes[position]
+
+
+def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
+    prepared = shared.prepared[case.prepared]
+    return outcomes_of(case, prepared.program, is_partial_used=prepared.uses_partial)
+
+
+def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
+    """Simulate trials of many requests each."""
+    prepared = shared.prepared[case.prepared]
+    all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
+    rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
+    met = [list(zip(row.patterns, _notes(prepared, case, row), strict=True)) for row in rows]
+    distinct = tuple({(lost, text) for pairs in met for lost, text in pairs if lost is not None})
+    known: dict[Any, int | None] = dict(zip(distinct, needed(prepared.program.plan, distinct), strict=True))
+    trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
+    patterns = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
+    return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
+
+
+def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
+    """Return by request of a trial what arrived of messages that are not whole, if the deployment uses that."""
+    is_noted = prepared.uses_partial
+    return [note(prepared.program, case, partial) if is_noted else "" for partial in row.partial]
+
+
+def trace_under_load(
+    shared: Shared, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
+) -> Trace:
+    """Simulate one trial of many requests."""
+    failures, topology = case.failures, case.topology
+    return trace(
+        shared.prepared[case.prepared].program,
+        outages=draw_outages(failures, topology, streams),
+        renewals=draw_renewals(failures, topology, streams),
+        losses=loss_models(failures, topology),
+        slowdowns=slowdown_models(failures, topology),
+        speeds=device_speeds(failures, topology),
+        streams=streams,
+        deadline_s=case.deadline_s,
+        arrivals=load.arrivals,
+        n_requests=load.requests,
+        horizon_s=inf if load.horizon_s is None else load.horizon_s,
+        warm_up_s=load.warm_up_s,
+        admission_limit=load.admission_limit,
+        is_checked=shared.is_checked,
+        has_stays=has_stays,
+    )
+
+
+def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
+    """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
+    ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
+    slowing = tuple(model for model in case.failures.values() if hasattr(model, "speeds"))
+    key = (case.prepared, case.deadline_s, ordered, slowing)
+    record = shared.records.get(key)
+    if record is None:
+        program = shared.prepared[case.prepared].program
+        speeds = device_speeds(case.failures, case.topology) if slowing else None
+        [record] = simulate(
+            program, outages=ordered, speeds=speeds, deadline_s=case.deadline_s, is_checked=shared.is_checked
+        )
+        if len(shared.records) < N_MOST_REMEMBERED:
+            shared.records[key] = record
+    return record
+
+
+def _with_needed(plan: Plan, trials: Trials) -> Trials:
+    """Add what the networks are asked for each distinct pattern of losses."""
+    met = list(zip(trials.lost, trials.partial or repeat(""), strict=bool(trials.partial)))
+    distinct = tuple(set(met))
+    known = dict(zip(distinct, needed(plan, distinct), strict=True))
+    return replace(trials, asked=tuple(known[pair] for pair in met))
+
+
+def needed(plan: Plan, met: Sequence[tuple[int, str]]) -> tuple[int, ...]:
+    """Return for each pattern of lost transfers, and note of what arrived of some of them, what the networks are asked.
+
+    That is `without_effect` for messages as if those that arrived in part were whole, joined with what arrived of them.
+    """
+    partial = [transfers_of(text) for _, text in met]
+    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, partial, strict=True)]
+    asked = []
+    for pattern, some in zip(without_effect(plan, as_whole), partial, strict=True):
+        kept = {index: packets for index, packets in some.items() if not pattern >> index & 1}
+        text = " ".join(f"{index}:{packets}" for index, packets in kept.items())
+        asked.append(joined(pattern | sum(1 << index for index in kept), text, len(plan.transfers)))
+    return tuple(asked)
+
+
+def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
+    """Return for each pattern of lost transfers one with the same answer: it adds those that were delivered but reach the answer nowhere.
+
+    What a transfer carries can change the answer only along delivered transfers, so patterns that differ in others are one.
+    A student whose features are lost, e.g., does not count, whether or not it had its input.
+    """
+    n_transfers = len(plan.transfers)
+    is_lost = bits_of(patterns, n_transfers)
+    is_needed = {plan.answer_id: np.ones(len(patterns), dtype=np.bool_)}
+    nowhere = np.zeros(len(patterns), dtype=np.bool_)
+    position = n_transfers
+    for step in reversed(plan.steps):
+        counts = is_needed.get(step.step_id, nowhere)
+        if isinstance(step, Transfer):
+            position -= 1
+            counts = counts & ~is_lost[position]
+            is_lost[position] = ~counts
+        for name in step.inputs:
+            is_needed[name] = is_needed[name] | counts if name in is_needed else counts
+    return patterns_of(is_lost)
+
+
+def n_enumerated(shared: Shared, case: Case) -> int:
+    """Return the number of combined outcomes of the failures of a case, or 0 when they are not enumerated."""
+    outcomes = _outcomes_of(shared, case)
+    return 0 if outcomes is None else len(outcomes)
+
+
+def accuracies(shared: Shared, patterns: Patterns) -> list[float]:
+    """Return, for each pattern of lost transfers, the main score of what the networks answer to the test split."""
+    prepared = shared.prepared[patterns.prepared]
+    deployment: Any = shared.deployments[patterns.prepared]
+    transfers = prepared.program.plan.transfers
+    answers: list[float] = []
+    for lost in patterns.lost:
+        delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
+        arrived = arrived_of(prepared.program, lost, patterns.seed)
+        answer = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
+        answers.append(prepared.score.of(answer, prepared.targets))
+    return answers

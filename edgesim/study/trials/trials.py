@@ -1,0 +1,109 @@
+"""The trials of a study, by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.domain.records import RequestRecord
+
+OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished", "rejected")
+ENGINES = ("event", "array")
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Some trials of one case, by column; every array has one entry per trial.
+
+    Parameters
+    ----------
+    weight : probability of an enumerated outcome; of a drawn trial 1, or by importance sampling the probability of what was
+        drawn over that with which it was drawn.
+    latency_s : NaN without an answer.
+    input_byte, intermediate_byte, result_byte, energy_j : as in `RequestRecord`.
+    outcome : position in `OUTCOMES`.
+    engine : which simulated it, position in `ENGINES`.
+    lost : bit i is set when the i-th transfer of the plan was not delivered.
+    asked : the pattern of lost transfers that the networks are asked; see `edgesim.study.trials.trial.needed`.
+    partial : where a deployment of the study uses them: what arrived of messages that are not whole, see `edgesim.study.trials.partial.note`.
+    load : of trials under load: the metrics of `edgesim.study.trials.load`, by name; the columns above are means over requests.
+    patterns : of trials under load: what is asked for each request, None for one without an answer.
+    """
+
+    weight: NDArray[np.float64]
+    latency_s: NDArray[np.float64]
+    input_byte: NDArray[np.int64]
+    intermediate_byte: NDArray[np.int64]
+    result_byte: NDArray[np.int64]
+    energy_j: NDArray[np.float64]
+    outcome: NDArray[np.int8]
+    engine: NDArray[np.int8]
+    lost: tuple[int, ...]
+    asked: tuple[int, ...] = ()
+    partial: tuple[str, ...] = ()
+    load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    patterns: tuple[tuple[int | None, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.lost)
+
+    def outcome_name(self, index: int) -> str:
+        """Return the outcome of one trial."""
+        return OUTCOMES[self.outcome[index]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages.
+
+    Where messages arrived in part, a pattern says it too; see `edgesim.study.trials.partial.joined`.
+    """
+
+    prepared: int
+    lost: tuple[int, ...]
+    name: str
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}, answers to {len(self.lost)} patterns of lost transfers"
+
+
+def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
+    """Return records of the event engine by column."""
+    return Trials(
+        weight=np.array(weights, dtype=np.float64),
+        latency_s=np.array([record.latency_s for record in records], dtype=np.float64),
+        input_byte=np.array([record.input_byte for record in records], dtype=np.int64),
+        intermediate_byte=np.array([record.intermediate_byte for record in records], dtype=np.int64),
+        result_byte=np.array([record.result_byte for record in records], dtype=np.int64),
+        energy_j=np.array([record.energy_j for record in records], dtype=np.float64),
+        outcome=np.array([OUTCOMES.index(record.outcome) for record in records], dtype=np.int8),
+        engine=np.full(len(records), ENGINES.index("event"), dtype=np.int8),
+        lost=tuple(record.lost for record in records),
+    )
+
+
+def patterns_of(is_lost: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return patterns as numbers: bit i of the n-th is set where ``is_lost[i, n]``, shape (transfers, n)."""
+    packed = np.ascontiguousarray(np.packbits(is_lost, axis=0, bitorder="little").T)
+    if packed.shape[1] == 0:
+        return (0,) * len(packed)
+    if packed.shape[1] <= 8:
+        wide = np.zeros((len(packed), 8), dtype=np.uint8)
+        wide[:, : packed.shape[1]] = packed
+        return tuple(wide.view("<u8")[:, 0].tolist())
+    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+
+
+def bits_of(patterns: Sequence[int], n_transfers: int) -> NDArray[np.bool_]:
+    """Return numbers as patterns: the opposite of `patterns_of`; shape (transfers, n)."""
+    n_byte = -(-n_transfers // 8)
+    joined = b"".join(pattern.to_bytes(n_byte, "little") for pattern in patterns)
+    packed = np.frombuffer(joined, dtype=np.uint8).reshape(len(patterns), n_byte)
+    return np.unpackbits(packed, axis=1, count=n_transfers, bitorder="little").T.astype(np.bool_)

@@ -1,0 +1,1 @@
+"""From cases to parts on disk: tasks, workers, and when to stop."""

@@ -1,0 +1,338 @@
+"""Executes a prepared study: simulates what is missing, asks the networks, and writes each finished part.
+
+A part is written when its trials are simulated and the networks have answered every pattern of losses in it. A pattern is
+asked once per study, since many trials meet the same one and an answer costs far more than a trial. Tables are made from
+the parts on the disk, so an interrupted study and one that ran through have the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.interfaces import Bar, Progress
+from edgesim.study.cases.design import (
+    MOST_AT_ONCE,
+    PART,
+    PART_BY_EVENTS,
+    PART_OF_FEW,
+    PART_OF_OUTCOMES,
+    SIZES,
+    Block,
+    Case,
+    Shared,
+    blocks,
+    show_point,
+)
+from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
+from edgesim.study.cases.known import CERTAIN, known_of
+from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.summary import Row, summarise, values_of
+from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.trial import accuracies, n_enumerated, needed, simulate_outages
+from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
+from edgesim.study.work.executor import Crew, Flow, OpenCrew
+from edgesim.study.work.stopping import Batches, Stop
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.domain.stopping import Stopping
+
+PATTERNS_PER_TASK = 8
+"""Few, so that workers end together."""
+
+Key = tuple[int, int]
+"""Position of a deployment, and a pattern of lost transfers that it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All tasks of a study.
+
+    Parameters
+    ----------
+    blocks : in the order of the results.
+    n_outcomes : number of enumerated outcomes of each case, 0 for none.
+    is_asked : for each case, in which replications the networks are asked.
+    stopping : when a factor point has enough replications; None: when all are done.
+    stops : where each factor point stopped, of an executed study.
+    """
+
+    blocks: tuple[Block, ...]
+    n_outcomes: tuple[int, ...]
+    is_asked: tuple[NDArray[np.bool_], ...]
+    stopping: Stopping | None = None
+    stops: tuple[Stop, ...] = ()
+
+    def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
+        """Return the tasks of one case, in order."""
+        return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
+
+
+def plan_work(shared: Shared, replications: int | Stopping) -> Work:
+    """Divide a study into tasks; with a rule, into all that can be needed."""
+    n_most = replications if isinstance(replications, int) else replications.ceiling
+    n_outcomes = tuple(n_enumerated(shared, case) for case in shared.cases)
+    is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
+    stopping = None if isinstance(replications, int) else replications
+    sizes = [_part_sizes(shared, case, is_stopping=stopping is not None) for case in shared.cases]
+    return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
+
+
+def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, int]:
+    """Return how many replications, and how many outcomes, make a task: so many that its own cost does not count, so few that
+    progress is seen and the memory suffices.
+    """
+    most = PART_BY_EVENTS if why_not(case, shared) else PART
+    if case.load is not None or is_stopping:
+        most = PART_OF_FEW
+    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps))
+    return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
+
+
+def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:
+    """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
+
+    Raises
+    ------
+    EdgesimError
+        When a worker or a plug-in fails, or a part cannot be written; finished parts stay.
+    """
+    parts.begin()
+    batches = Batches(shared, work.blocks, parts, work.stopping)
+    missing = batches.first()
+    if missing:
+        answers = _known_answers(shared, batches.there, parts)
+        with (
+            open_crew(shared) as crew,
+            progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
+        ):
+            n_there = sum(block.stop - block.start for block in batches.there)
+            if n_there:
+                bar.advance(n_there, "from an earlier run")
+            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(crew, missing)
+    return replace(work, blocks=batches.used(), stops=batches.stops())
+
+
+def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[Key, float]:
+    """Return what the networks answered in parts that are there already."""
+    answers: dict[Key, float] = {}
+    for block in there:
+        prepared = shared.cases[block.case].prepared
+        plan = shared.prepared[prepared].program.plan
+        trials, accuracy = parts.read([block])
+        if trials.load:
+            continue  # a mean over requests tells no single answer
+        met = {}
+        texts = trials.partial or ("",) * len(trials)
+        for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, accuracy, strict=True):
+            if not np.isnan(latency_s) and not np.isnan(value):
+                met[lost, text] = float(value)
+        asked = needed(plan, tuple(met))
+        answers.update({(prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
+    return answers
+
+
+class _Execution:
+    """The state of a running study: which answers are known, and which parts wait for which."""
+
+    def __init__(
+        self, shared: Shared, work: Work, parts: Parts, *, answers: dict[Key, float], batches: Batches, bar: Bar
+    ) -> None:
+        self.shared, self.work, self.parts, self.answers = shared, work, parts, answers
+        self.batches, self.bar = batches, bar
+        self.needed: list[Block] = []  # by what has just been written
+        self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
+        self.open: dict[Block, tuple[Trials, set[Key]]] = {}
+        self.sums: dict[int, _Sums] = {}
+
+    def run(self, crew: Crew, missing: Sequence[Block]) -> None:
+        """Run tasks until every part is written."""
+        flow = Flow(crew, missing)
+        for task, answer in flow:
+            if isinstance(task, Block):
+                for patterns in self._simulated(task, answer):
+                    flow.add(patterns)
+            else:
+                self._answered(task, answer)
+            while self.needed:
+                flow.add(self.needed.pop(0))
+
+    def _simulated(self, block: Block, trials: Trials) -> Iterator[Patterns]:
+        """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
+        case = self.shared.cases[block.case]
+        asked = asked_in(trials, wanted(case, trials, block, self.work))
+        unknown = {(case.prepared, pattern) for pattern in asked} - self.answers.keys()
+        new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
+        for key in unknown:
+            self.waiting.setdefault(key, []).append(block)
+        self.open[block] = (trials, unknown)
+        for start in range(0, len(new), PATTERNS_PER_TASK):
+            name = f"strategy {case.strategy!r}"
+            yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name, case.seed)
+        self._close(block)
+
+    def _answered(self, task: Patterns, answer: Sequence[float]) -> None:
+        """Take answers of the networks, and write the parts that need no other."""
+        for lost, value in zip(task.lost, answer, strict=True):
+            key = (task.prepared, lost)
+            self.answers[key] = value
+            for block in self.waiting.pop(key, ()):
+                self.open[block][1].discard(key)
+                self._close(block)
+
+    def _close(self, block: Block) -> None:
+        """Write the part of a block, if everything that it needs is known."""
+        trials, unknown = self.open[block]
+        if unknown:
+            return
+        del self.open[block]
+        case = self.shared.cases[block.case]
+        accuracy = accuracy_of(case, trials, wanted(case, trials, block, self.work, has_answer=None), self.answers)
+        self.parts.write(block, trials, accuracy)
+        self.needed += self.batches.after(block)
+        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, trials, accuracy))
+
+    def _note(self, block: Block, trials: Trials, accuracy: NDArray[np.float64]) -> str:
+        """Return the present estimate of the case in which something has just ended, and how often there was no answer."""
+        case = self.shared.cases[block.case]
+        if not block.is_enumeration:
+            self.sums.setdefault(block.case, _Sums()).add(trials, accuracy)
+        place = show_point(case.point)
+        found = str(self.sums.get(block.case, ""))
+        return f"{case.strategy}{' at ' + place if place else ''}{': ' + found if found else ''}"
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What progress shows of a case: counts of trials, of those without an answer, and of those whose accuracy is known."""
+
+    n: int = 0
+    n_failed: int = 0
+    n_known: int = 0
+    total: float = 0.0
+
+    def add(self, trials: Trials, accuracy: NDArray[np.float64]) -> None:
+        """Count some drawn trials."""
+        is_known = ~np.isnan(accuracy)
+        self.n += len(trials)
+        self.n_failed += int(np.isnan(trials.latency_s).sum())
+        self.n_known += int(is_known.sum())
+        self.total += float((accuracy * trials.weight)[is_known].sum())
+
+    def __str__(self) -> str:
+        texts = []
+        if self.n_known:
+            share = self.total / self.n_known
+            half = (
+                1.96 * max(0.0, share * (1 - share) / self.n_known) ** 0.5
+            )  # an upper bound: trials vary less than answers
+            texts.append(f"accuracy {share:.3f} ±{half:.3f}")
+        if self.n_failed:
+            texts.append(f"{100 * self.n_failed / self.n:.1f} % without an answer")
+        return ", ".join(texts)
+
+
+def wanted(
+    case: Case, trials: Trials, block: Block, work: Work, *, has_answer: bool | None = True
+) -> NDArray[np.bool_]:
+    """Return, for the trials of a block, whether the accuracy is wanted; only of those with an answer, unless `has_answer` is None."""
+    chosen = np.zeros(len(trials), dtype=np.bool_)  # without test samples nothing is asked
+    if case.n_samples and block.is_enumeration:
+        chosen[:] = are_outcomes_asked(case.evaluation, work.n_outcomes[block.case])
+    elif case.n_samples:
+        chosen = work.is_asked[block.case][block.start : block.stop]
+    return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
+
+
+def asked_in(trials: Trials, chosen: NDArray[np.bool_]) -> set[int]:
+    """Return what the networks are asked for the chosen trials."""
+    if trials.load:
+        patterns = (trials.patterns[index] for index in np.flatnonzero(chosen).tolist())
+        return {asked for some in patterns for asked in some if asked is not None}
+    return {trials.asked[index] for index in np.flatnonzero(chosen).tolist()}
+
+
+def accuracy_of(
+    case: Case, trials: Trials, chosen: NDArray[np.bool_], answers: Mapping[Key, float]
+) -> NDArray[np.float64]:
+    """Return the accuracy of each trial, NaN when the networks were not asked; a question without an answer is answered wrongly."""
+    if not trials.load:
+        is_answered = chosen & ~np.isnan(trials.latency_s)
+        known = {asked: answers[case.prepared, asked] for asked in asked_in(trials, is_answered)}
+        found = np.where(chosen, 0.0, np.nan)
+        found[is_answered] = [known[trials.asked[index]] for index in np.flatnonzero(is_answered).tolist()]
+        return found
+    values = []
+    for is_wanted, patterns in zip(chosen, trials.patterns, strict=True):
+        right = [0.0 if asked is None else answers[case.prepared, asked] for asked in patterns if is_wanted]
+        values.append(fsum(right) / len(right) if right else np.nan)
+    return np.array(values, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What is made of the trials of an executed study.
+
+    Parameters
+    ----------
+    rows : the summary rows of each case.
+    intact : every metric of each case when nothing is lost.
+    n_by_events : of each case: drawn trials that the event engine simulated.
+    """
+
+    rows: list[list[Row]]
+    intact: list[dict[str, Any]]
+    n_by_events: list[int]
+
+
+def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
+    """Sum up an executed study from its parts."""
+    rows: list[list[Row]] = []
+    intact: list[dict[str, Any]] = []
+    n_by_events: list[int] = []
+    whole_accuracy: dict[Key, float] = {}
+    for position, case in enumerate(shared.cases):
+        peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
+        drawn, accuracy = parts.read(work.of_case(position, is_enumeration=False))
+        enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
+        n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))
+        rows.append(
+            summarise(
+                values_of(drawn, accuracy),
+                drawn.weight,
+                values_of(enumerated, exact_accuracy),
+                enumerated.weight,
+                peak_memory_byte,
+                known=known_of(shared, case),
+            )
+        )
+        whole = columns([simulate_outages(shared, case, ())], [1.0])
+        values = values_of(whole, _intact_accuracy(shared, case, whole, whole_accuracy))
+        single = summarise(values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN)
+        intact.append(
+            {
+                **case.point,
+                "strategy": case.strategy,
+                "outcome": whole.outcome_name(0),
+                **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
+            }
+        )
+    return Evaluated(rows, intact, n_by_events)
+
+
+def _intact_accuracy(shared: Shared, case: Case, whole: Trials, known: dict[Key, float]) -> NDArray[np.float64]:
+    """Return the accuracy when nothing is lost, asked once per deployment and pattern."""
+    if not case.n_samples:
+        return np.array([np.nan])
+    if np.isnan(whole.latency_s[0]):
+        return np.array([0.0])
+    key = (case.prepared, whole.lost[0])
+    if key not in known:
+        known[key] = accuracies(shared, Patterns(case.prepared, whole.lost, f"strategy {case.strategy!r}"))[0]
+    return np.array([known[key]])
