@@ -14,10 +14,10 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.training import Distillation, Training
+from edgesim.domain.networks.training import Distillation, Training
 from edgesim.errors import DataError, UnknownNameError
+from edgesim.files.untrusted import read_json
 from edgesim.registry import MODELS
-from edgesim.untrusted import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
