@@ -8,9 +8,9 @@ import torch
 
 from edgesim.nn.distill.ensembles import build_student
 from edgesim.nn.distill.losses import imitation_loss, transfer_loss
+from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.processes import learn_alone
 from edgesim.nn.distill.setup import trained
-from edgesim.nn.models.modules import StudentEnsemble
 from edgesim.nn.tensors import ask
 from edgesim.nn.train.training import EVALUATION_BATCH, forward
 

@@ -16,8 +16,8 @@ from edgesim.nn.distill.setup import trained
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.partition import Denominator, Partition
+    from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.setup import School
-    from edgesim.nn.models.modules import StudentEnsemble
 
 Fitting = Literal["joint", "independent"]
 """How students and head are trained: together as one network, or each student on its own and the head on what they give."""
@@ -50,7 +50,7 @@ def train_students(
     """Return students distilled from a teacher, or taken from the cache.
 
     Student i learns part i mod M, M the number of parts; with as many students as parts this is NoNN. A student is the given
-    architecture, cut at its last convolution, with a bridge to its features; see `edgesim.nn.models.modules.student`.
+    architecture, cut at its last convolution, with a bridge to its features; see `edgesim.nn.distill.modules.student`.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgesim.nn.cost.surgery import has_activation_behind
 from edgesim.nn.data.views import Views
-from edgesim.nn.models.modules import has_activation_behind
 from edgesim.nn.parts.activations import answers_and_activities
 from edgesim.nn.train.cache import fingerprint, write_atomically
 from edgesim.nn.train.training import EVALUATION_BATCH

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.partition import Partition
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
+    from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.students import TrainedStudents
-    from edgesim.nn.models.modules import StudentEnsemble
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.learning import Learnt
     from edgesim.domain.networks.task import Score
-    from edgesim.domain.records import RequestRecord
     from edgesim.domain.system.topology import Topology
-    from edgesim.engine.arrays.program import ArrayProgram
     from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import Deployment, FailureModel
-    from edgesim.study.cases.outcomes import Outcomes
 
 PART = 10_000
 """Trials per task of the array engine, and rows per part of the results."""
@@ -115,29 +112,6 @@ class Case:
     def __str__(self) -> str:
         place = show_point(self.point)
         return f"strategy {self.strategy!r}" + (f" at {place}" if place else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all tasks of a study need; sent to each worker once.
-
-    Parameters
-    ----------
-    prepared, cases : see there.
-    deployments : of each of `prepared`.
-    learnt : what the networks reached that were trained, those of the workload first.
-    is_checked : whether the event engine checks the invariants; see `edgesim.study.trials.batch.checked`.
-    records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
-    """
-
-    prepared: tuple[Prepared, ...]
-    cases: tuple[Case, ...]
-    deployments: Deployments
-    learnt: tuple[Learnt, ...] = ()
-    is_checked: bool = False
-    records: dict[Any, RequestRecord] = field(default_factory=dict)
-    array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
-    outcomes: dict[int, Outcomes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.code.plugins import is_file
-from edgesim.study.cases.design import Case, Shared
+from edgesim.study.cases.design import Case
 from edgesim.study.cases.known import known_of
+from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.manifest_file import FORMAT
 from edgesim.study.trials.batch import why_not
 

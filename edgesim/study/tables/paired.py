@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.cases.design import Shared, same_point
+from edgesim.study.cases.design import same_point
 from edgesim.study.cases.known import Known, known_of, of_difference
+from edgesim.study.cases.shared import Shared
 from edgesim.study.tables.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
 from edgesim.study.tables.summary import UNITS, values_of
 from edgesim.study.tables.weighted import are_equal, pseudo_values

@@ -24,12 +24,12 @@ from edgesim.study.cases.design import (
     SIZES,
     Block,
     Case,
-    Shared,
     blocks,
     show_point,
 )
 from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
 from edgesim.study.cases.known import CERTAIN, known_of
+from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.summary import Row, summarise, values_of
 from edgesim.study.trials.batch import why_not

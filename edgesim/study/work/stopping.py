@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.study.cases.design import PART_OF_FEW, Block, Shared, same_point
+from edgesim.study.cases.design import PART_OF_FEW, Block, same_point
 from edgesim.study.cases.known import known_of
+from edgesim.study.cases.shared import Shared
 from edgesim.study.tables.summary import summarise, values_of
 
 if TYPE_CHECKING:
