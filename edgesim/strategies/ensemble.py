@@ -123,7 +123,7 @@ class Ensemble:
         score = dataset.task.scores[0]
         facts = {
             "students": [
-                {**student_facts(device_id, network, cost), "test_accuracy": metrics["test_accuracy"]}
+                {**student_facts(device_id, network, cost), f"test_{score.name}": metrics[f"test_{score.name}"]}
                 for (device_id, cost), (network, _, metrics) in zip(placed, members, strict=True)
             ],
             **teacher_facts(context),

@@ -13,9 +13,7 @@ from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.scenario.text.places import portable
-from edgesim.study.cases.prepare import prepare
 from edgesim.study.folder.lock import check_free, locked
-from edgesim.study.folder.manifest import facts, identity
 from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
 from edgesim.study.folder.store import (
@@ -33,6 +31,7 @@ from edgesim.study.folder.store import (
     write_queues,
     write_summary,
 )
+from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.batch import checked
 from edgesim.study.trials.queues import QUEUES, queues
@@ -40,6 +39,7 @@ from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
 from edgesim.study.work.executor import PATIENCE_S, OpenCrew, local_crew
+from edgesim.study.work.manifest import facts, identity
 
 if TYPE_CHECKING:
     from edgesim.scenario.form.schema import Scenario
@@ -132,7 +132,7 @@ def run(
             path.unlink()
         found = evaluate(shared, work, parts)
         write_summary(folder / SUMMARY, shared.cases, found.rows)
-        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts))
+        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read))
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}

@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work, parts = plan_work(study, 30), Parts(place, study.cases)
     execute(study, work, parts, partial(local_crew, 1, perform), Silent())
     write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
-    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
+    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts.read))
     about: dict[str, Any] = {
         "format": FORMAT,
         "name": "toys",

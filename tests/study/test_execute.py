@@ -25,7 +25,7 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART
+from edgesim.study.cases.tasks import PART
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.trial import perform, without_effect
 from edgesim.study.work.execute import evaluate, execute, plan_work

@@ -22,8 +22,9 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART_BY_EVENTS, Case, Deployments, Prepared
+from edgesim.study.cases.design import Case, Deployments, Prepared
 from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.partial import is_used, transfers_of

@@ -16,7 +16,7 @@ from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
 from edgesim.study.work.execute import execute, plan_work
 
@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from toy_study import shared
 from edgesim.failures.bernoulli import Bernoulli
-from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.work.execute import execute, plan_work
 from edgesim.study.work.executor import local_crew
 from edgesim.study.folder.parts import Parts

@@ -121,7 +121,7 @@ def trained(
     key = content_key(determinants)
     with reproducible(school.seed, name) as draws:
         network = build()
-        found = school.cache.restore(key, network)
+        found = school.cache.restore(key, network, school.dataset.task.scores[0].name)
         if found is not None:
             return network.eval(), key, found
         epoch = train(network, draws, key)

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim.interfaces import Bar, Progress
-from edgesim.study.cases.design import (
+from edgesim.study.cases.design import Case, show_point
+from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import (
     MOST_AT_ONCE,
     PART,
     PART_BY_EVENTS,
@@ -23,20 +26,17 @@ from edgesim.study.cases.design import (
     PART_OF_OUTCOMES,
     SIZES,
     Block,
-    Case,
+    Work,
     blocks,
-    show_point,
 )
-from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
-from edgesim.study.cases.known import CERTAIN, known_of
-from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.known import CERTAIN, known_of
 from edgesim.study.tables.summary import Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import accuracies, n_enumerated, needed, simulate_outages
 from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
 from edgesim.study.work.executor import Crew, Flow, OpenCrew
-from edgesim.study.work.stopping import Batches, Stop
+from edgesim.study.work.stopping import Batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,30 +48,6 @@ PATTERNS_PER_TASK = 8
 
 Key = tuple[int, int]
 """Position of a deployment, and a pattern of lost transfers that it is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """All tasks of a study.
-
-    Parameters
-    ----------
-    blocks : in the order of the results.
-    n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    is_asked : for each case, in which replications the networks are asked.
-    stopping : when a factor point has enough replications; None: when all are done.
-    stops : where each factor point stopped, of an executed study.
-    """
-
-    blocks: tuple[Block, ...]
-    n_outcomes: tuple[int, ...]
-    is_asked: tuple[NDArray[np.bool_], ...]
-    stopping: Stopping | None = None
-    stops: tuple[Stop, ...] = ()
-
-    def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
-        """Return the tasks of one case, in order."""
-        return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
 
 
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
