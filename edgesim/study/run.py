@@ -38,7 +38,7 @@ from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import PATIENCE_S, OpenCrew, local_crew
+from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
 from edgesim.study.work.manifest import facts, identity
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ def run(
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
     shared = checked(shared) if check_invariants else shared
     work = plan_work(shared, scenario.rule)
-    open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform, patience_s=patience_s)
+    open_pool: OpenPool = partial(local_pool, min(workers, len(work.blocks)), perform, patience_s=patience_s)
     if scheduler is not None:
-        open_crew = _on_cluster(scheduler, scenario)
+        open_pool = _on_cluster(scheduler, scenario)
     with locked(folder):
         state = check_target(folder, made_by, is_fresh=fresh, is_locked=True)
         if state == "complete" and not changed(folder):
@@ -127,7 +127,7 @@ def run(
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by))
-        work = execute(shared, work, parts, open_crew, progress)
+        work = execute(shared, work, parts, open_pool, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
@@ -143,9 +143,9 @@ def run(
     return Result(folder)
 
 
-def _on_cluster(scheduler: str, scenario: Scenario) -> OpenCrew:
+def _on_cluster(scheduler: str, scenario: Scenario) -> OpenPool:
     try:
-        from edgesim.study.work.cluster import dask_crew
+        from edgesim.study.work.cluster import dask_pool
     except ModuleNotFoundError as error:
         raise EdgesimError("the executor dask needs the package distributed: pip install 'edgesim[dask]'") from error
-    return partial(dask_crew, scheduler, perform, scenario.plugins)
+    return partial(dask_pool, scheduler, perform, scenario.plugins)

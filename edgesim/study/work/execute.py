@@ -35,7 +35,7 @@ from edgesim.study.tables.summary import Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import accuracies, n_enumerated, needed, simulate_outages
 from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
-from edgesim.study.work.executor import Crew, Flow, OpenCrew
+from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.stopping import Batches
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
 
 
-def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:
+def execute(shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress) -> Work:
     """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
 
     Raises
@@ -85,13 +85,13 @@ def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progr
     if missing:
         answers = _known_answers(shared, batches.there, parts)
         with (
-            open_crew(shared) as crew,
+            open_pool(shared) as pool,
             progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
         ):
             n_there = sum(block.stop - block.start for block in batches.there)
             if n_there:
                 bar.advance(n_there, "from an earlier run")
-            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(crew, missing)
+            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(pool, missing)
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
@@ -127,9 +127,9 @@ class _Execution:
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
         self.sums: dict[int, _Sums] = {}
 
-    def run(self, crew: Crew, missing: Sequence[Block]) -> None:
+    def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
-        flow = Flow(crew, missing)
+        flow = Flow(pool, missing)
         for task, answer in flow:
             if isinstance(task, Block):
                 for patterns in self._simulated(task, answer):
