@@ -43,7 +43,7 @@ def list_(context: typer.Context, is_json: JsonOption = False) -> None:
     if is_json:
         typer.echo(json.dumps([_summary(card) for card in cards], indent=2))
         return
-    rows = [["key", "kind", "data set", "test accuracy", "parameters", "size", "created"]]
+    rows = [["key", "kind", "data set", "test score", "parameters", "size", "created"]]
     rows += [[str(value) for value in _row(card)] for card in cards]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows if cards else []:
@@ -164,13 +164,16 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
 
 def _row(card: dict[str, Any]) -> tuple[object, ...]:
     summary = _summary(card)
-    accuracy = summary["metrics"].get("test_accuracy")
     return (
         summary["key"][:_SHOWN],
         summary["kind"],
         summary["about"].get("dataset", ""),
-        "" if accuracy is None else f"{accuracy:.4f}",
+        ", ".join(_shown(name, value) for name, value in summary["metrics"].items() if name.startswith("test_")),
         f"{summary['about'].get('n_parameters', 0):,}",
         f"{summary['size_byte'] / 1e3:,.0f} kB",
         summary["created"],
     )
+
+
+def _shown(metric: str, value: float) -> str:
+    return f"{metric.removeprefix('test_')} {value:.4f}"

@@ -12,7 +12,7 @@ from edgesim.errors import PlanError
 from edgesim.units import Quantity
 
 if TYPE_CHECKING:
-    from edgesim.domain.system.topology import Link
+    from edgesim.domain.system.links import Link
 
 Metric = Literal["hops", "latency", "transfer"]
 _TICKS_PER_S = 1e15

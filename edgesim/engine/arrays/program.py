@@ -8,8 +8,8 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
+from edgesim.domain.system.transport import BatchLinkTransport
 from edgesim.engine.events.simulation import trace
-from edgesim.interfaces import BatchLinkTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from edgesim.engine.arrays.moments import earliest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.engine.arrays.trials import Batch
+    from edgesim.engine.arrays.batch import Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from edgesim.engine.servers.rates import FairChannels, Flow
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
-    from edgesim.engine.servers.messages import Message
+    from edgesim.engine.servers.message import Message
 
 
 class FairStages:
@@ -88,7 +88,7 @@ class FairStages:
             last = stage.hops[-1]
             if self._world.downtimes.first_s(last.link.dst_id, flow.joined_s, now_s + waited_s) < inf:
                 message.keep(last, message.share, self._heard(last, flow))
-        if message.talk is not None:
+        if message.exchange is not None:
             self._on_sent(message, message.started_s - stage.latency_s, now_s - stage.latency_s)
         self._clock.after(waited_s, self._on_arrival, message)
 

@@ -17,7 +17,7 @@ from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
-    from edgesim.engine.servers.messages import Message
+    from edgesim.engine.servers.message import Message
 
 
 class FifoStages:
@@ -119,7 +119,7 @@ class FifoStages:
         arrival_s = end_s + hop.link.latency_s + waited_s
         if self._has_outages:
             arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
-        if message.talk is not None:
+        if message.exchange is not None:
             self._on_sent(message, message.started_s, end_s)
         if stage.forwards_packets and message.share > 0.0:
             message.tail_s = arrival_s

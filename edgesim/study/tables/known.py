@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from edgesim.domain.strike import Strike
     from edgesim.engine.program.compiled import Program
-    from edgesim.study.cases.design import Case, Shared
+    from edgesim.study.cases.design import Case
+    from edgesim.study.cases.shared import Shared
 
 Bounds = Mapping[str, tuple[float, float]]
 
