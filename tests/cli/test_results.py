@@ -21,7 +21,7 @@ from edgesim.study.folder.store import DIFFERENCES, SUMMARY, file_entries, write
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = Path("results/toys")
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
     work, parts = plan_work(study, 30), Parts(place, study.cases)
-    execute(study, work, parts, partial(local_crew, 1, perform), Silent())
+    execute(study, work, parts, partial(local_pool, 1, perform), Silent())
     write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows)
-    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts))
+    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts.read))
     about: dict[str, Any] = {
         "format": FORMAT,
         "name": "toys",

@@ -15,8 +15,8 @@ from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import ShiftedExponential
-from edgesim.study.cases.design import Block
 from edgesim.study.cases.outcomes import outcomes_of
+from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import simulate_block
 from edgesim.study.trials.trials import ENGINES

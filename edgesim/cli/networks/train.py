@@ -98,7 +98,7 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
     from edgesim.errors import UnknownNameError
     from edgesim.registry import nearest_name
     from edgesim.scenario.build import build
-    from edgesim.study.cases.prepare import OncePerKey, load_teacher, prepare
+    from edgesim.study.preparation.prepare import OncePerKey, load_teacher, prepare
 
     known = tuple(scenario.strategies)
     for label in labels:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from edgesim.domain.plan import Compute
-from edgesim.engine.arrays.moments import When, both, earliest, latest, unless
+from edgesim.engine.arrays.moments import Moments, both, earliest, latest, unless
 from edgesim.engine.arrays.queue import Queue
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ class Batch:
         self.losses, self.slowdowns = losses, slowdowns
         self.is_valid = np.ones(n, dtype=np.bool_)
         self.everyone = np.ones(n, dtype=np.bool_)
-        self.began: dict[int, When] = {}
-        self.came: dict[int, When] = {}  # where a step's result is wanted
-        self.here: dict[int, When] = {}  # a message, at its next link
+        self.began: dict[int, Moments] = {}
+        self.came: dict[int, Moments] = {}  # where a step's result is wanted
+        self.here: dict[int, Moments] = {}  # a message, at its next link
         self.until_s: dict[int, Number] = {}  # by step that goes on with what is there: when, in s
         self.is_late: list[NDArray[np.bool_] | np.bool_] = []  # what went on so
-        self.ended: list[When] = []  # everything that was under way
+        self.ended: list[Moments] = []  # everything that was under way
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
         self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
         self._queues: dict[Server, Queue] = {}
@@ -87,7 +87,7 @@ class Batch:
         step = self.program.steps[index]
         inputs = self._inputs(index)
         needed = [self.came[one] for one in inputs]
-        groups: list[list[When]] = []
+        groups: list[list[Moments]] = []
         if isinstance(step, Compute) and step.alternatives:
             groups = [[self.came[self.ready.position[name]] for name in group] for group in step.alternatives]
             grouped = {name for group in step.alternatives for name in group}
@@ -102,11 +102,11 @@ class Batch:
                 self._leave(is_tie & np.greater_equal(one.s, self.until_s[index]))
         self.began[index] = began
 
-    def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: When) -> When:
+    def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: Moments) -> Moments:
         """Return when a step begins that goes on at its deadline with what is there."""
         local = [self.came[one] for one in inputs if self.program.device[one] >= 0]
         start = latest(local)
-        until = When(start.s + deadline_s, start.happens)
+        until = Moments(start.s + deadline_s, start.happens)
         for one in inputs if local else ():  # at the same moment: which was first?
             self._leave(both(np.equal(self.came[one].s, until.s), until.happens))
         self.until_s[index] = until.s
@@ -134,7 +134,7 @@ class Batch:
 
     # ---- servers
 
-    def _arrive(self, server: Server, task: Task, now: When, n_cores: int = 1) -> Queue | None:
+    def _arrive(self, server: Server, task: Task, now: Moments, n_cores: int = 1) -> Queue | None:
         """Let a task come to a server; mark the trials in which it is not the last to come. None: no other task uses it."""
         if server not in self.ready.shared:
             return None
@@ -160,7 +160,7 @@ class Batch:
         cause = self._cause(task.step)
         return np.logical_and(np.equal(cause, other), np.not_equal(cause, _UNCERTAIN))
 
-    def _occupy(self, queue: Queue | None, now: When, time_s: Number, is_used: Flags) -> Number:
+    def _occupy(self, queue: Queue | None, now: Moments, time_s: Number, is_used: Flags) -> Number:
         """Return when a server has served somebody who comes now."""
         if queue is None:
             return time_s if _is_zero(now.s) else now.s + time_s
@@ -174,7 +174,7 @@ class Batch:
             energy_j = time_s if power_w == 1.0 else power_w * time_s
             self.work_j += energy_j if is_meant is None else np.where(is_meant, energy_j, 0.0)
 
-    def _after(self, now: When, end_s: Number, happens: Flags) -> When:
+    def _after(self, now: Moments, end_s: Number, happens: Flags) -> Moments:
         """Return a moment as the event engine has it, which adds to the present the time until then; note that something ends.
 
         `end_s` may be changed, unless now is the beginning.
@@ -182,7 +182,7 @@ class Batch:
         if not _is_zero(now.s):
             end_s -= now.s
             end_s += now.s
-        moment = When(end_s, happens)
+        moment = Moments(end_s, happens)
         self.ended.append(moment)
         return moment
 
@@ -205,7 +205,7 @@ class Batch:
         self._spend(self.program.busy_w[position] - self.program.idle_w[position], time_s, is_up)
         self.came[index] = self._after(now, end_s, is_up).masked()
         if is_down is not None:  # it may begin at its deadline, at which nothing else ends
-            self.ended.append(When(now.s, both(is_down, now.happens)))
+            self.ended.append(Moments(now.s, both(is_down, now.happens)))
 
     # ---- messages
 
@@ -248,7 +248,7 @@ class Batch:
             arrival_s = np.where(is_deaf, end_s, arrival_s)
         arrival = self._after(now, arrival_s, is_used)
         goes_on = self._going_on(index, passage, is_heard, is_last=is_last)
-        (self.came if is_last else self.here)[index] = When(arrival.s, goes_on).masked()
+        (self.came if is_last else self.here)[index] = Moments(arrival.s, goes_on).masked()
 
     def _going_on(self, index: int, passage: Passages | None, is_heard: Flags, *, is_last: bool) -> Flags:
         """Return where a message goes on behind a link: something of it, or all of it where it is to be used."""

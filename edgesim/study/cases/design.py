@@ -1,4 +1,4 @@
-"""What a study runs: its cases, and the tasks that they are divided into."""
+"""What a study runs: its cases."""
 
 from __future__ import annotations
 
@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import Deployment, FailureModel
-
-PART = 10_000
-"""Trials per task of the array engine, and rows per part of the results."""
-PART_BY_EVENTS = 1_000
-"""The same of the event engine."""
-PART_OF_FEW = 100
-"""The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
-SIZES = (PART, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
-"""Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
-PART_OF_OUTCOMES = 2**14
-"""Enumerated outcomes per task."""
-MOST_AT_ONCE = 4_000_000
-"""Steps x trials of a task."""
 
 
 class Deployments:
@@ -112,54 +99,6 @@ class Case:
     def __str__(self) -> str:
         place = show_point(self.point)
         return f"strategy {self.strategy!r}" + (f" at {place}" if place else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some trials of one case: replications, or enumerated outcomes.
-
-    Parameters
-    ----------
-    case : position of the case.
-    start, stop : replications, or positions among the outcomes.
-    is_enumeration : which of the two.
-    name : what it is, for messages.
-    """
-
-    case: int
-    start: int
-    stop: int
-    is_enumeration: bool
-    name: str
-
-    def __str__(self) -> str:
-        kind = "outcomes" if self.is_enumeration else "replications"
-        return f"{self.name}, {kind} {self.start} to {self.stop - 1}"
-
-
-def blocks(
-    cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], sizes: Sequence[tuple[int, int]]
-) -> list[Block]:
-    """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
-
-    The size of a task is part of the layout of the results: it must not depend on the number of workers.
-
-    Parameters
-    ----------
-    cases : the cases.
-    replications : number per case.
-    n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    sizes : for each case: most replications per task, and most enumerated outcomes.
-    """
-    return [
-        Block(position, start, min(start + most, n), is_enumeration, str(case))
-        for position, case in enumerate(cases)
-        for n, is_enumeration, most in (
-            (replications, False, sizes[position][0]),
-            (n_outcomes[position], True, sizes[position][1]),
-        )
-        for start in range(0, n, most)
-    ]
 
 
 def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:

@@ -272,7 +272,7 @@ def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = F
     Parameters
     ----------
     folder : the result folder.
-    made_by : what determines the results; see `edgesim.study.folder.manifest.identity`.
+    made_by : what determines the results; see `edgesim.study.work.manifest.identity`.
     is_fresh : whether a study that is there is to begin again.
     is_locked : whether the lock's file is there.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.study.cases.design import same_point
-from edgesim.study.cases.known import Known, known_of, of_difference
 from edgesim.study.cases.shared import Shared
+from edgesim.study.tables.known import Known, known_of, of_difference
 from edgesim.study.tables.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
 from edgesim.study.tables.summary import UNITS, values_of
 from edgesim.study.tables.weighted import are_equal, pseudo_values
@@ -19,9 +20,10 @@ from edgesim.study.trials.load import METRICS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.study.folder.parts import Parts
-    from edgesim.study.work.execute import Work
+    from edgesim.study.cases.tasks import Block, Work
+    from edgesim.study.trials.trials import Trials
 
+    Read = Callable[[Sequence[Block]], tuple[Trials, NDArray[np.float64]]]
     Weighted = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -40,19 +42,20 @@ class Difference:
     correlation: float
 
 
-def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]:
+def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
     """Return the differences between every two strategies at every factor point, replication by replication.
 
-    A replication counts for a metric when both have a value: for latency, when both have an answer.
+    A replication counts for a metric when both have a value: for latency, when both have an answer. `read` returns the trials of some
+    tasks and their accuracies.
     """
     found: list[Difference] = []
     for positions in same_point(shared.cases):
         if len(positions) < 2:
             continue
-        found_there = {position: parts.read(work.of_case(position, is_enumeration=False)) for position in positions}
+        found_there = {position: read(work.of_case(position, is_enumeration=False)) for position in positions}
         values = {position: values_of(*there) for position, there in found_there.items()}
         weights = {position: trials.weight for position, (trials, _) in found_there.items()}
-        known = {position: _known(shared, work, parts, position) for position in positions}
+        known = {position: _known(shared, work, read, position) for position in positions}
         for first, second in combinations(positions, 2):
             found += [
                 Difference(
@@ -71,9 +74,9 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
     return found
 
 
-def _known(shared: Shared, work: Work, parts: Parts, position: int) -> Known:
+def _known(shared: Shared, work: Work, read: Read, position: int) -> Known:
     """Return what is known of a case, its enumerated outcomes included."""
-    enumerated, accuracy = parts.read(work.of_case(position, is_enumeration=True))
+    enumerated, accuracy = read(work.of_case(position, is_enumeration=True))
     return known_of(shared, shared.cases[position]).within(values_of(enumerated, accuracy), enumerated.weight)
 
 

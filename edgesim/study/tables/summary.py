@@ -14,7 +14,7 @@ from edgesim.study.tables.weighted import are_equal, n_effective, weighted_mean,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.study.cases.known import Known
+    from edgesim.study.tables.known import Known
     from edgesim.study.trials.trials import Trials
 
 UNITS = {

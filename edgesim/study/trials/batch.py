@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
-    from edgesim.study.cases.design import Block, Case
+    from edgesim.study.cases.design import Case
     from edgesim.study.cases.outcomes import Outcomes
     from edgesim.study.cases.shared import Shared
+    from edgesim.study.cases.tasks import Block
 
 
 def why_not(case: Case, shared: Shared) -> str:

@@ -21,9 +21,10 @@ from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
 from edgesim.failures.sampling.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
 from edgesim.rng import ReplicationStreams, Streams
-from edgesim.study.cases.design import Block, Case
+from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import Outcomes, outcomes_of
 from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.trials.load import by_column, reduce
 from edgesim.study.trials.partial import arrived_of, joined, note, transfers_of

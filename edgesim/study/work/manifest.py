@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.code.plugins import is_file
 from edgesim.study.cases.design import Case
-from edgesim.study.cases.known import known_of
 from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.manifest_file import FORMAT
+from edgesim.study.tables.known import known_of
 from edgesim.study.trials.batch import why_not
 
 if TYPE_CHECKING:
     from edgesim.scenario.form.schema import Scenario
-    from edgesim.study.work.execute import Evaluated, Work
+    from edgesim.study.cases.tasks import Work
+    from edgesim.study.work.execute import Evaluated
 
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
