@@ -13,24 +13,21 @@ from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.scenario.text.places import portable
+from edgesim.study.folder.contents import changed, file_entries, set_changed_aside
 from edgesim.study.folder.lock import check_free, locked
 from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
-from edgesim.study.folder.store import (
+from edgesim.study.folder.store import Result
+from edgesim.study.folder.tables_on_disk import (
     DIFFERENCES,
     SCENARIO,
     SUMMARY,
-    Result,
-    changed,
-    check_target,
-    clear,
-    file_entries,
-    set_changed_aside,
     write_differences,
     write_json,
     write_queues,
     write_summary,
 )
+from edgesim.study.folder.target import check_target, clear
 from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.batch import checked
