@@ -29,6 +29,14 @@ class Pace:
     Parameters
     ----------
     changes : when the speed changes, in s, in order, and to what, at least 0.
+
+    Examples
+    --------
+    Half the speed from 2 s on: work of 3 s that begins at 1 s is done by 1 + 1 + 2 / 0.5.
+
+    >>> pace = Pace([(2.0, 0.5)])
+    >>> pace.end_s(1.0, 3.0), pace.work_s(1.0, 6.0), pace.next_s(0.0)
+    (6.0, 3.0, 2.0)
     """
 
     __slots__ = ("_changes", "_next", "_speeds", "_times_s")

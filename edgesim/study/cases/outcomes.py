@@ -37,6 +37,16 @@ class Outcomes:
     outages : the combinations of outages, with their probabilities.
     places : messages and links on which they can be lost, each for itself.
     loss_probability : of each place.
+
+    Examples
+    --------
+    Nothing random but two messages, lost with 1/4 and 1/2: the second bit of an outcome's number is the second message.
+
+    >>> outcomes = Outcomes([(1.0, ())], ((0, "a->hub"), (1, "b->hub")), (0.25, 0.5))
+    >>> outcomes.probability(0, 4).tolist()
+    [0.375, 0.125, 0.375, 0.125]
+    >>> outcomes.lost_in(2)
+    frozenset({(1, 'b->hub')})
     """
 
     outages: Sequence[tuple[float, Sequence[Outage]]]
