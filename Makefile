@@ -1,7 +1,8 @@
 # make demo   set up, run the default scenario, say where the results are
 # make test   set up, run all tests
 # make lint   set up, run the linters that CI runs
-# make clean  remove the environment and the results
+# make docs   set up, build the documentation into site/; a warning is an error
+# make clean  remove the environment, the results and the built documentation
 
 # The first Python of at least 3.11 that can make virtual environments.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -11,7 +12,7 @@ VENV_PYTHON := .venv/bin/python
 export OMP_NUM_THREADS := 1
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/installed
 	@$(VENV_PYTHON) -m edgesim models import models/digits/*.json >/dev/null
@@ -26,6 +27,9 @@ lint: .venv/installed-dev
 	$(VENV_PYTHON) -m mypy
 	.venv/bin/lint-imports
 
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --strict
+
 .venv/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "edgesim needs Python 3.11 or newer with venv (Debian: apt-get install python3-venv)"; exit 1; }
 	@test -x $(VENV_PYTHON) || { echo "making .venv with $(PYTHON)"; $(PYTHON) -m venv .venv; }
@@ -39,4 +43,4 @@ lint: .venv/installed-dev
 	@touch $@
 
 clean:
-	rm -rf .venv results
+	rm -rf .venv results site

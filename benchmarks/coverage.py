@@ -26,8 +26,10 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.stragglers import ShiftedExponential
-from edgesim.study.cases.design import PART_OF_FEW, Block, Case, Deployments, Prepared, Shared
-from edgesim.study.cases.known import known_of, of_difference
+from edgesim.study.cases.design import Case, Deployments, Prepared
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import PART_OF_FEW, Block
+from edgesim.study.tables.known import known_of, of_difference
 from edgesim.study.tables.statistics import Estimate, exact_mean, mean
 from edgesim.study.tables.summary import summarise, values_of
 from edgesim.study.trials.trial import n_enumerated, scores_of, simulate_block

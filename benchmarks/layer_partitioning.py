@@ -24,8 +24,8 @@ from edgesim.report.draw.style import house_style, look
 from edgesim.report.run import run
 from edgesim.scenario.build import build
 from edgesim.scenario.form.schema import Scenario
-from edgesim.study.cases.plans import plans
-from edgesim.study.cases.prepare import prepare
+from edgesim.study.preparation.plans import plans
+from edgesim.study.preparation.prepare import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 DEGRADING = ("degrade-2", "degrade-4", "degrade-8", "degrade-halo-8", "nonn", "resilient")

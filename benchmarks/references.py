@@ -12,9 +12,9 @@ from typing import Literal
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.transport import Transport
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
-from edgesim.interfaces import Transport
 from edgesim.network.transport import Tcp
 
 HERE = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""All seams of edgesim on one page.
+"""All seams of edgesim on one page, but those of links: `edgesim.domain.system.transport` and `edgesim.domain.system.rates`.
 
 A plug-in is a frozen dataclass (its fields are its options) that has the methods of one of these protocols and is registered
 in `edgesim.registry`. Nothing here imports torch or numpy at run time.
@@ -6,7 +6,7 @@ in `edgesim.registry`. Nothing here imports torch or numpy at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -20,7 +20,6 @@ from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
-from edgesim.domain.system.transport import Burst, Crossing, Crossings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,46 +245,6 @@ class SpeedModel(Protocol):
 
 
 FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
-
-
-class LinkTransport(Protocol):
-    """Seam ``transports``: how packets get across one link."""
-
-    def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:
-        """Send packets over a link; `n_lost` draws how many of so many packets are lost."""
-
-
-@runtime_checkable
-class BatchLinkTransport(Protocol):
-    """What a transport of links may have besides, to be used by the array engine."""
-
-    def cross_batch(
-        self,
-        n_packets: NDArray[np.int64],
-        n_lost: Callable[[NDArray[np.int64], NDArray[np.bool_]], NDArray[np.int64]],
-        latency_s: float,
-    ) -> Crossings:
-        """Send packets over a link in many replications, none where `n_packets` is 0; `n_lost` takes what is sent, and where."""
-
-
-class EndToEndTransport(Protocol):
-    """Seam ``transports``: how sender and receiver of a message speak over all links between them."""
-
-    def bursts(self, n_packets: int, round_trip_s: float) -> Generator[Burst, int, None]:
-        """Yield what is sent next, given the number of packets of the last burst that were lost; end when done."""
-
-
-Transport = LinkTransport | EndToEndTransport
-
-
-class ChangingRate(Protocol):
-    """Seam ``rates``: how the rate of a link or medium changes with time."""
-
-    def changes(self) -> Iterator[tuple[float, float]]:
-        """Yield when the rate changes, in s from the start of a trial, and to what, in bit/s: in order, the same each time.
-
-        It may go on for ever, and is asked only as far as a trial goes. A rate may be 0, but not for ever.
-        """
 
 
 class OpenArrivals(Protocol):

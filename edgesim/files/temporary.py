@@ -20,7 +20,7 @@ _OWNER = "owner"
 
 
 @contextmanager
-def luggage(content: bytes) -> Iterator[Path]:
+def shared_file(content: bytes) -> Iterator[Path]:
     """Write a file in a folder of its own, which is there until the context is left.
 
     Raises
@@ -34,7 +34,7 @@ def luggage(content: bytes) -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(error, Path(tempfile.gettempdir())) from error
     try:
-        path = folder / "luggage"
+        path = folder / "shared"
         try:
             path.write_bytes(content)
         except OSError as error:

@@ -91,15 +91,15 @@ class Ensemble:
         import numpy as np
 
         from edgesim.nn.distill.independent import train_whole_students
-        from edgesim.nn.distill.setup import School
-        from edgesim.nn.distill.teacher import Teacher
+        from edgesim.nn.distill.student_training import StudentTraining
+        from edgesim.nn.distill.teacher_outputs import Teacher
         from edgesim.nn.train.cache import NetworkCache
         from edgesim.nn.train.training import forward
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_students(context, self.devices, self.students, merger_id)
         dataset = context.dataset
-        school = School(
+        setup = StudentTraining(
             builder=self.student,
             teacher=Teacher(context.network, context.network_key, context.filter_layer),
             dataset=dataset,
@@ -109,7 +109,7 @@ class Ensemble:
             progress=context.progress,
             cache=NetworkCache.default(),
         )
-        members = train_whole_students(school, n_students=self.students)
+        members = train_whole_students(setup, n_students=self.students)
         networks = [network for network, _, _ in members]
         placed = [
             (device_id, workload_of(network, dataset.inputs))

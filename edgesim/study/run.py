@@ -13,26 +13,22 @@ from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.scenario.text.places import portable
-from edgesim.study.cases.prepare import prepare
+from edgesim.study.folder.contents import changed, file_entries, set_changed_aside
 from edgesim.study.folder.lock import check_free, locked
-from edgesim.study.folder.manifest import facts, identity
 from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
-from edgesim.study.folder.store import (
+from edgesim.study.folder.store import Result
+from edgesim.study.folder.tables_on_disk import (
     DIFFERENCES,
     SCENARIO,
     SUMMARY,
-    Result,
-    changed,
-    check_target,
-    clear,
-    file_entries,
-    set_changed_aside,
     write_differences,
     write_json,
     write_queues,
     write_summary,
 )
+from edgesim.study.folder.target import check_target, clear
+from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import checked
@@ -40,7 +36,8 @@ from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import PATIENCE_S, OpenCrew, local_crew
+from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
+from edgesim.study.work.manifest import facts, identity
 
 if TYPE_CHECKING:
     from edgesim.scenario.form.schema import Scenario
@@ -111,9 +108,9 @@ def run(
     shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
     shared = checked(shared) if check_invariants else shared
     work = plan_work(shared, scenario.rule)
-    open_crew: OpenCrew = partial(local_crew, min(workers, len(work.blocks)), perform, patience_s=patience_s)
+    open_pool: OpenPool = partial(local_pool, min(workers, len(work.blocks)), perform, patience_s=patience_s)
     if scheduler is not None:
-        open_crew = _on_cluster(scheduler, scenario)
+        open_pool = _on_cluster(scheduler, scenario)
     with locked(folder):
         state = check_target(folder, made_by, is_fresh=fresh, is_locked=True)
         if state == "complete" and not changed(folder):
@@ -128,13 +125,13 @@ def run(
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
-        work = execute(shared, work, parts, open_crew, progress)
+        work = execute(shared, work, parts, open_pool, progress)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
         units = {**{score.name: score.unit for score in shared.scores}, **UNITS}
         write_summary(folder / SUMMARY, shared.cases, found.rows, units)
-        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts), units)
+        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}
@@ -145,9 +142,9 @@ def run(
     return Result(folder)
 
 
-def _on_cluster(scheduler: str, scenario: Scenario) -> OpenCrew:
+def _on_cluster(scheduler: str, scenario: Scenario) -> OpenPool:
     try:
-        from edgesim.study.work.cluster import dask_crew
+        from edgesim.study.work.cluster import dask_pool
     except ModuleNotFoundError as error:
         raise EdgesimError("the executor dask needs the package distributed: pip install 'edgesim[dask]'") from error
-    return partial(dask_crew, scheduler, perform, scenario.plugins)
+    return partial(dask_pool, scheduler, perform, scenario.plugins)

@@ -10,20 +10,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from edgesim.study.folder.manifest import _score
 from toy_study import shared
 
 from edgesim.cli import main as cli
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
-from edgesim.study.folder.manifest import _score
+from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import FORMAT, MANIFEST, write_manifest
 from edgesim.study.folder.parts import Parts
-from edgesim.study.folder.store import DIFFERENCES, SUMMARY, file_entries, write_differences, write_summary
+from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY, write_differences, write_summary
 from edgesim.study.tables import summary
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 
 UNITS = {"accuracy": "1", **summary.UNITS}
 
@@ -35,9 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = Path("results/toys")
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
     work, parts = plan_work(study, 30), Parts(place, study.cases, scores=["accuracy"])
-    execute(study, work, parts, partial(local_crew, 1, perform), Silent())
+    execute(study, work, parts, partial(local_pool, 1, perform), Silent())
     write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows, UNITS)
-    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts), UNITS)
+    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts.read), UNITS)
     about: dict[str, Any] = {
         "format": FORMAT,
         "name": "toys",

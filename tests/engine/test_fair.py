@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
-from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
+from edgesim.network.transport import Arq, Tcp
 from edgesim.rng import Streams
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 0.0, 0.0, 2.0, 1.5, "assumed")
@@ -63,3 +66,135 @@ def test_a_lost_link_ends_a_message_where_it_was() -> None:
     (record,) = run(Outage("a->b", 0.004, 0.005), on_outage="lost").records
     assert (record.outcome, record.result_byte) == ("failed", 500)
     assert record.energy_j == pytest.approx(3.5 * 0.004)
+
+
+# ---- messages over chains of links of 1 Mbit/s, on which a packet of 1,000 byte takes 8 ms
+
+
+@dataclass
+class Planned:
+    """Loses so many packets on a link each time that some are sent, and none after that."""
+
+    link_id: str
+    n_lost_each: tuple[int, ...]
+    numbers: Iterator[int] = field(init=False)
+
+    def applies_to(self, link: Link) -> bool:
+        return link.link_id == self.link_id
+
+    def losses(self, _link: Link, _streams: object) -> Planned:
+        self.numbers = iter(self.n_lost_each)
+        return self
+
+    def n_lost(self, _n_packets: int) -> int:
+        return next(self.numbers, 0)
+
+
+def hop(ends: str, bandwidth_bit_per_s: float = 1e6, latency_s: float = 0.0, **options: Any) -> Link:
+    """A link between two devices of one letter, fair unless said otherwise."""
+    return Link(
+        f"{ends[0]}->{ends[1]}",
+        *ends,
+        bandwidth_bit_per_s,
+        latency_s,
+        **{"sharing": "fair", "mtu_byte": 1000, **options},
+    )
+
+
+def send(
+    *links: Link, to: tuple[str, ...] = ("",), n_byte: int = 2000, media: tuple[Medium, ...] = (), **options: Any
+) -> Trace:
+    """Send a message from the first device to each one named, or to the last of the chain."""
+    source, *names = dict.fromkeys(name for link in links for name in (link.src_id, link.dst_id))
+    ends = [name or names[-1] for name in to]
+    steps = [Transfer(f"to {name} ({n})", source, name, n_byte, "x", "result") for n, name in enumerate(ends)]
+    last = Compute("end", ends[0], (), (steps[0].step_id,), on_missing="degrade", deadline_s=10.0)
+    topology = Topology(tuple(Device(name, PROFILE) for name in (source, *names)), links, media)
+    program = compile_plan(Plan((*steps, last), "end", {}), topology, NoTime())
+    return trace(program, streams=Streams(1).replication(0), is_checked=True, has_stays=True, **options)
+
+
+def arrival_s(found: Trace, link_id: str) -> list[float]:
+    """Return when each message on a link has left it, in order."""
+    return sorted(stay.ended_s for stay in found.stays if stay.resource_id == link_id)
+
+
+def test_a_window_of_tcp_begins_while_the_last_one_propagates() -> None:
+    """4 packets in windows of 2, 1 ms of latency: sent from 0 to 16 and, acknowledged at 10, from 16 to 32; there at 33 ms."""
+    (record,) = send(hop("ab", latency_s=0.001, transport=Tcp(2, handshake=False)), n_byte=4000).records
+    assert record.latency_s == pytest.approx(0.033)
+
+
+def test_what_a_window_is_ahead_counts_on_its_first_link_only() -> None:
+    """The same, behind it a fast queue and a fast fair link of 1 ms, which the second window has before it as the first had."""
+    (record,) = send(
+        hop("ab", latency_s=0.001, transport=Tcp(2, handshake=False)),
+        hop("bc", 1e15, sharing="fifo"),
+        hop("cd", 1e15, latency_s=0.001),
+        n_byte=4000,
+    ).records
+    assert record.latency_s == pytest.approx(0.034)
+
+
+def test_a_message_that_goes_on_has_come_once() -> None:
+    """Interrupted from 4 to 5 and from 8 to 9 ms, and joined three times: one arrival at the link."""
+    found = run(Outage("a->b", 0.004, 0.005), Outage("a->b", 0.008, 0.009))
+    assert {one.resource_id: one.n_arrived for one in found.resources}["a->b"] == 1
+
+
+def test_a_message_that_lost_packets_has_fewer_bits_to_share_for() -> None:
+    """Two messages of 2 packets, of which the first loses one on its way to b, share b->c from 0 on, bit by bit.
+
+    The halved one is through when both have sent 1 packet, at 16 ms; the other goes on alone until 24 ms.
+    """
+    found = send(hop("ab", 1e15, sharing="fifo"), hop("bc"), to=("c", "c"), losses={"x": Planned("a->b", (1, 0))})
+    assert arrival_s(found, "b->c") == pytest.approx([0.016, 0.024])
+    assert found.records[0].partial == ((0, 0.5),)
+
+
+def test_links_that_are_held_together_take_the_time_of_what_crosses_them() -> None:
+    """Of 2 packets one is lost on the fast first link: the second, held with it, is busy for one packet, 8 ms, not for two."""
+    found = send(hop("ab", 1e9), hop("bc"), losses={"x": Planned("a->b", (1,))})
+    assert arrival_s(found, "b->c") == pytest.approx([0.008])
+
+
+def test_timeouts_delay_the_arrival_and_not_the_link() -> None:
+    """2 packets, one sent again after 5 ms: the link is busy for 24 ms, and the message there at 29 ms."""
+    found = send(hop("ab", transport=Arq(timeout_s=0.005)), losses={"x": Planned("a->b", (1,))})
+    assert arrival_s(found, "a->b") == pytest.approx([0.024])
+    assert found.records[0].latency_s == pytest.approx(0.029)
+
+
+@pytest.mark.parametrize(
+    ("outages", "outcome"), [((), "completed"), ((Outage("c", 0.030, 0.040),), "degraded")], ids=["up", "down"]
+)
+def test_a_connection_breaks_when_its_receiver_goes_down_between_two_attempts(
+    outages: tuple[Outage, ...], outcome: str
+) -> None:
+    """TCP over two links held together; the second sends a packet twice, until 16 ms, and it is there 50 ms later.
+
+    The receiver is down from 30 to 40 ms, before the packet is there: the second window is never sent.
+    """
+    found = send(
+        hop("ab", 1e15, transport=Tcp(1, handshake=False)),
+        hop("bc", transport=Arq(timeout_s=0.050)),
+        losses={"x": Planned("b->c", (1,))},
+        outages=outages,
+    )
+    assert found.records[0].outcome == outcome
+
+
+@pytest.mark.parametrize(("second", "outcome"), [("resume", "completed"), ("lost", "degraded")])
+def test_a_message_goes_on_only_if_all_the_links_that_it_holds_do(second: Any, outcome: str) -> None:
+    """The first link says `resume`; what the second says decides when the first is down from 4 to 5 ms."""
+    links = hop("ab", on_outage="resume"), hop("bc", on_outage=second)
+    found = send(*links, outages=(Outage("a->b", 0.004, 0.005),))
+    assert found.records[0].outcome == outcome
+
+
+def test_a_fair_link_and_its_medium_are_each_busy_once() -> None:
+    """A message of 16 ms and nothing else: a link is busy all the time, and so are a medium and the link that sends in it."""
+    alone, shared = send(hop("ab")), send(hop("ab", medium_id="air"), media=(Medium("air", "fair"),))
+    for found, names in ((alone, ["a->b"]), (shared, ["air", "a->b"])):
+        busy = {one.resource_id: (one.utilisation, one.n_present) for one in found.resources if one.kind != "device"}
+        assert busy == {name: pytest.approx((1.0, 1.0)) for name in names}

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, RequestRecord
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.domain.system.transport import LinkTransport
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.packet_loss import PacketBernoulli
-from edgesim.interfaces import LinkTransport
 from edgesim.network.transport import Arq
 from edgesim.rng import Streams
 

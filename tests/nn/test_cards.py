@@ -165,7 +165,7 @@ def test_weights_of_another_network_are_refused_when_they_are_needed(
     cache = NetworkCache(tmp_path)
     cache.store("k", weights, {"kind": "teacher", "versions": {}}, metrics)
     with pytest.raises(DataError, match=rf"(?s){message}.*edgesim models remove k"):
-        cache.restore("k", torch.nn.Linear(1, 2))
+        cache.restore("k", torch.nn.Linear(1, 2), "accuracy")
 
 
 def test_good_cards_are_taken_in_beside_bad_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

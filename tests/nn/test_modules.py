@@ -12,7 +12,8 @@ from torch import nn
 from edgesim.domain.networks.samples import inputs_of
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError, ScenarioError
-from edgesim.nn.models.modules import StudentEnsemble, has_activation_behind, student, up_to, with_filters
+from edgesim.nn.cost.surgery import has_activation_behind, up_to, with_filters
+from edgesim.nn.distill.modules import StudentEnsemble, student
 from edgesim.nn.models.zoo import VGG, SmallCNN, StridedCNN, WideResNet
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from edgesim.nn.distill import processes
 from edgesim.nn.distill.ensembles import contributions
 from edgesim.nn.distill.independent import train_whole_students
 from edgesim.nn.distill.losses import imitation_loss, transfer_loss
-from edgesim.nn.distill.setup import School
+from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
-from edgesim.nn.distill.teacher import Teacher
+from edgesim.nn.distill.teacher_outputs import Teacher
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.tensors import tensors_of
 from edgesim.nn.train.cache import NetworkCache
@@ -53,7 +53,7 @@ def trained(
     fitting: Fitting = "joint",
     denominator: Denominator = "arrived",
 ) -> TrainedStudents:
-    school = School(
+    setup = StudentTraining(
         builder=model,
         teacher=Teacher(teacher.network, teacher.key, "relu3"),
         dataset=digits,
@@ -63,7 +63,7 @@ def trained(
         progress=silent,
         cache=NetworkCache(folder),
     )
-    return train_students(school, PARTITION, n_students=n_students, fitting=fitting, denominator=denominator)
+    return train_students(setup, PARTITION, n_students=n_students, fitting=fitting, denominator=denominator)
 
 
 def test_student_i_learns_part_i_mod_m(
@@ -264,7 +264,7 @@ def test_whole_students_differ_and_answer_the_whole_question(
     teacher: TrainedNetwork, digits: Dataset, silent: Silent, tmp_path: Path
 ) -> None:
     """Two networks of one architecture, each far above chance (0.1), with different answers."""
-    school = School(
+    setup = StudentTraining(
         builder=SmallCNN(channels=(8, 16), pool_after=1),
         teacher=Teacher(teacher.network, teacher.key, "relu3"),
         dataset=digits,
@@ -274,7 +274,7 @@ def test_whole_students_differ_and_answer_the_whole_question(
         progress=silent,
         cache=NetworkCache(tmp_path),
     )
-    members = train_whole_students(school, n_students=2)
+    members = train_whole_students(setup, n_students=2)
     assert all(metrics["test_accuracy"] > 0.6 for _, _, metrics in members)
     assert not np.array_equal(*(forward(network, digits.test.inputs) for network, _, _ in members))
 
@@ -284,7 +284,7 @@ def test_the_teacher_is_asked_once_for_each_view(
 ) -> None:
     """With augmentation its answers are kept, and a second set of students finds them; they are those to the moved samples."""
     training = Training(epochs=3, augmentation="shift", views=2)
-    school = School(
+    setup = StudentTraining(
         builder=TINY,
         teacher=Teacher(teacher.network, teacher.key, "relu3"),
         dataset=digits,
@@ -294,20 +294,20 @@ def test_the_teacher_is_asked_once_for_each_view(
         progress=silent,
         cache=NetworkCache(tmp_path),
     )
-    train_students(school, PARTITION, n_students=2)
+    train_students(setup, PARTITION, n_students=2)
     kept = sorted(tmp_path.glob("lessons-*"))
     assert len(kept) == 2
     written = [path.stat().st_mtime_ns for path in kept]
-    train_students(school, PARTITION, n_students=3)
+    train_students(setup, PARTITION, n_students=3)
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("lessons-*"))] == written
-    lesson = school.lessons().batch(torch.arange(5), 2)
-    inputs = {"images": lesson.inputs["images"].numpy()}
-    np.testing.assert_allclose(lesson.answers, forward(teacher.network, inputs), atol=1e-4)
-    assert lesson.activities.shape == (5, 64)
+    batch = setup.outputs().batch(torch.arange(5), 2)
+    inputs = {"images": batch.inputs["images"].numpy()}
+    np.testing.assert_allclose(batch.answers, forward(teacher.network, inputs), atol=1e-4)
+    assert batch.activities.shape == (5, 64)
     whole = kept[1].read_bytes()
     for content in (b"", b"no answers", whole[:-50], whole[:200] + b"damaged" + whole[207:]):
         kept[1].write_bytes(content)
-        assert np.array_equal(school.lessons().batch(torch.arange(5), 2).answers, lesson.answers)
+        assert np.array_equal(setup.outputs().batch(torch.arange(5), 2).answers, batch.answers)
 
 
 def test_the_number_of_threads_does_not_change_the_weights(
@@ -317,7 +317,7 @@ def test_the_number_of_threads_does_not_change_the_weights(
     monkeypatch.setattr("edgesim.nn.distill.parallel.WORTH_S", 0.0)
     states = []
     for n_threads in (1, 2):
-        school = School(
+        setup = StudentTraining(
             builder=TINY,
             teacher=Teacher(teacher.network, teacher.key, "relu3"),
             dataset=digits,
@@ -328,7 +328,7 @@ def test_the_number_of_threads_does_not_change_the_weights(
             cache=NetworkCache(tmp_path / str(n_threads)),
             n_at_once=n_threads,
         )
-        states.append(train_students(school, PARTITION, n_students=3).ensemble.state_dict())
+        states.append(train_students(setup, PARTITION, n_students=3).ensemble.state_dict())
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
@@ -340,8 +340,8 @@ def test_students_that_learn_alone_learn_the_same_in_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Bit by bit; and they do learn there: here nothing is trained but the first student and the head."""
-    schools = {
-        n_at_once: School(
+    trainings = {
+        n_at_once: StudentTraining(
             builder=TINY,
             teacher=Teacher(teacher.network, teacher.key, "relu3"),
             dataset=digits,
@@ -356,10 +356,10 @@ def test_students_that_learn_alone_learn_the_same_in_processes(
     }
     monkeypatch.setattr(processes, "WORTH_S", 0.0)
     found = []
-    for school in schools.values():
+    for setup in trainings.values():
         silent.notes.clear()
-        found.append(train_students(school, PARTITION, n_students=3, fitting="independent").ensemble)
-        found.append(nn.Sequential(*(network for network, _, _ in train_whole_students(school, n_students=3))))
+        found.append(train_students(setup, PARTITION, n_students=3, fitting="independent").ensemble)
+        found.append(nn.Sequential(*(network for network, _, _ in train_whole_students(setup, n_students=3))))
     one, whole, one_again, whole_again = (network.state_dict() for network in found)
     assert all(torch.equal(one[name], one_again[name]) for name in one)
     assert all(torch.equal(whole[name], whole_again[name]) for name in whole)

@@ -12,7 +12,7 @@ from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError, ScenarioError
 from edgesim.interfaces import ModelBuilder
 from edgesim.nn.cost.layers import measure
-from edgesim.nn.models.modules import up_to
+from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.models.zoo import VGG, Imported, SmallCNN, StridedCNN, WideResNet
 from edgesim.nn.train.cards import content_key, provenance
 

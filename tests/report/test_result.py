@@ -16,8 +16,8 @@ import edgesim as es
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.report.draw.style import COLOURS
 from edgesim.report.result import KINDS
+from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import read_manifest, write_manifest
-from edgesim.study.folder.store import file_entries
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 from toy_study import shared
 
 from edgesim.failures.exactly_k import ExactlyK
-from edgesim.study.cases.design import Block
+from edgesim.study.cases.tasks import Block
 from edgesim.study.tables.statistics import mean
 from edgesim.study.trials.trial import scores_of, simulate_block
 from edgesim.study.trials.trials import Patterns

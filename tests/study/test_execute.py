@@ -25,17 +25,17 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART
+from edgesim.study.cases.tasks import PART
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.trial import perform, without_effect
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 
 
 def executed(study, replications: int, workers: int, folder: Path):
     """Run a study; return its tasks and parts."""
     work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
-    execute(study, work, parts, partial(local_crew, workers, perform), Silent())
+    execute(study, work, parts, partial(local_pool, workers, perform), Silent())
     return work, parts
 
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_pickled_is_told_and_runs_with_one_worker(tmp_path: Path)
 ORPHANS = r"""
 import os, signal, sys
 from toy_study import shared
-from edgesim.study.work.executor import Flow, local_crew
+from edgesim.study.work.executor import Flow, local_pool
 import time
 
 def work(shared, task):
@@ -229,8 +229,8 @@ def work(shared, task):
     time.sleep(60)
 
 if __name__ == "__main__":
-    with local_crew(2, work, shared([{}])) as crew:
-        list(Flow(crew, [0, 1]))
+    with local_pool(2, work, shared([{}])) as pool:
+        list(Flow(pool, [0, 1]))
 """
 
 
@@ -272,7 +272,7 @@ def test_progress_tells_the_estimate_and_how_often_there_is_no_answer(tmp_path: 
         study,
         plan_work(study, 3000),
         Parts(tmp_path, study.cases, scores=["accuracy"]),
-        partial(local_crew, 1, perform),
+        partial(local_pool, 1, perform),
         heard,
     )
     told = re.fullmatch(

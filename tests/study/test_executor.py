@@ -15,7 +15,7 @@ import pytest
 
 from edgesim.errors import EdgesimError
 from edgesim.study.work import executor
-from edgesim.study.work.executor import Flow, LocalCrew, local_crew
+from edgesim.study.work.executor import Flow, LocalPool, local_pool
 
 
 def double(shared: int, task: int) -> int:
@@ -35,42 +35,42 @@ def closed(*arguments: object) -> Future[Any]:
 
 def test_a_pool_that_breaks_while_it_takes_a_task_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a failure of the operating system, which it looks like."""
-    with local_crew(2, end, 0) as crew:
+    with local_pool(2, end, 0) as pool:
         with pytest.raises(BrokenExecutor):
-            crew.submit(1).result(60)
-        assert crew.is_broken()
-        monkeypatch.setattr(crew._pool, "submit", closed)
+            pool.submit(1).result(60)
+        assert pool.is_broken()
+        monkeypatch.setattr(pool._pool, "submit", closed)
         with pytest.raises(BrokenExecutor):
-            crew.submit(2)
-        crew.restart()
-        assert not crew.is_broken()
+            pool.submit(2)
+        pool.restart()
+        assert not pool.is_broken()
 
 
 def test_workers_that_cannot_be_started_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """When all of those that were started live."""
-    with local_crew(2, double, 1) as crew:
-        assert crew.submit(3).result(60) == 7
-        monkeypatch.setattr(crew._pool, "submit", closed)
+    with local_pool(2, double, 1) as pool:
+        assert pool.submit(3).result(60) == 7
+        monkeypatch.setattr(pool._pool, "submit", closed)
         with pytest.raises(EdgesimError, match="no worker process can be started: handle is closed; run with fewer"):
-            crew.submit(4)
+            pool.submit(4)
 
 
 def test_a_worker_that_began_while_the_pool_broke_is_ended() -> None:
     """It would wait for ever, and the main process for it."""
-    crew = LocalCrew(2, double, 1)
-    orphan = crew._context.Process(target=time.sleep, args=(600,))
+    pool = LocalPool(2, double, 1)
+    orphan = pool._context.Process(target=time.sleep, args=(600,))
     orphan.start()
-    crew.close()
+    pool.close()
     assert not orphan.is_alive()
     assert orphan not in active_children()
 
 
 UNGUARDED = """
-from edgesim.study.work.executor import Flow, local_crew
+from edgesim.study.work.executor import Flow, local_pool
 def work(shared, task):
     return task
-with local_crew(2, work, bytes(1_000_000)) as crew:  # more than a pipe holds
-    list(Flow(crew, range(4)))
+with local_pool(2, work, bytes(1_000_000)) as pool:  # more than a pipe holds
+    list(Flow(pool, range(4)))
 """
 
 
@@ -111,6 +111,6 @@ class Forgetful:
 def test_a_task_that_a_breaking_pool_forgets_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its future never ends, so the workers are looked after."""
     monkeypatch.setattr(executor, "WATCH_S", 0.01)
-    crew = Forgetful()
-    assert sorted(Flow(crew, [1, 2])) == [(1, 1), (2, 2)]
-    assert crew.n_started == 1
+    pool = Forgetful()
+    assert sorted(Flow(pool, [1, 2])) == [(1, 1), (2, 2)]
+    assert pool.n_started == 1

@@ -22,13 +22,15 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART_BY_EVENTS, Case, Deployments, Prepared, Shared
+from edgesim.study.cases.design import Case, Deployments, Prepared
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.partial import is_used, transfers_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 from edgesim.tasks.classification import Classification
 
 SEED = 1
@@ -65,7 +67,7 @@ def study_of(*points, deployment: ToyDeployment | None = None, **options) -> Sha
 def run(study: Shared, folder: Path, replications: int = 100, workers: int = 1):
     """Run a study; return its tasks and parts."""
     work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
-    execute(study, work, parts, partial(local_crew, workers, perform), Silent())
+    execute(study, work, parts, partial(local_pool, workers, perform), Silent())
     return work, parts
 
 

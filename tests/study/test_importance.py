@@ -14,14 +14,14 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import Block
+from edgesim.study.cases.tasks import Block
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.weighted import n_effective, pseudo_values, weighted_mean, weighted_quantile
 from edgesim.study.trials.trial import perform, scores_of, simulate_block
 from edgesim.study.trials.trials import Patterns
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 
 RARE = 1e-6
 
@@ -29,9 +29,9 @@ RARE = 1e-6
 def rows_of(study, replications: int, folder: Path):
     """Run a study; return the rows of each case by metric, and the differences."""
     work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
-    work = execute(study, work, parts, partial(local_crew, 1, perform), Silent())
+    work = execute(study, work, parts, partial(local_pool, 1, perform), Silent())
     rows = evaluate(study, work, parts).rows
-    return [{row.metric: row for row in case} for case in rows], differences_of(study, work, parts)
+    return [{row.metric: row for row in case} for case in rows], differences_of(study, work, parts.read)
 
 
 @pytest.mark.parametrize("model", [Bernoulli, PacketBernoulli])

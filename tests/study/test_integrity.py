@@ -14,9 +14,10 @@ from test_study_run import BYTES, _toys, scenario  # noqa: F401 - a fixture
 
 import edgesim as es
 from edgesim.errors import EdgesimWarning, ResultError
+from edgesim.study.folder.contents import changed
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest, write_manifest
 from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
-from edgesim.study.folder.store import Result, changed
+from edgesim.study.folder.store import Result
 from edgesim.study.run import run
 
 PART = "trials/part-00001-000000000.parquet"

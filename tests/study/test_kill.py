@@ -16,7 +16,7 @@ from toy_study import shared
 
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.interfaces import Silent
-from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
 from edgesim.study.work.execute import execute, plan_work
 
@@ -27,9 +27,9 @@ from functools import partial
 from pathlib import Path
 from toy_study import shared
 from edgesim.failures.bernoulli import Bernoulli
-from edgesim.study.cases.design import PART_BY_EVENTS
+from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.work.execute import execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 from edgesim.study.folder.parts import Parts
 from edgesim.interfaces import Silent
 from edgesim.study.trials.trial import perform
@@ -37,12 +37,12 @@ from edgesim.study.trials.trial import perform
 if __name__ == "__main__":
     folder, workers = Path(sys.argv[1]), sys.argv[2]
     study = shared([{{"loss": Bernoulli(0.3)}}, {{"loss": Bernoulli(0.6)}}], engine="event", exact_up_to=0)
-    crew = partial(local_crew, int(workers), perform)
+    pool = partial(local_pool, int(workers), perform)
     if len(sys.argv) > 3:
-        from edgesim.study.work.cluster import dask_crew
-        crew = partial(dask_crew, sys.argv[3], perform, ())
+        from edgesim.study.work.cluster import dask_pool
+        pool = partial(dask_pool, sys.argv[3], perform, ())
     print("begins", flush=True)
-    execute(study, plan_work(study, {N_PARTS // 2} * PART_BY_EVENTS), Parts(folder, study.cases, scores=["accuracy"]), crew, Silent())
+    execute(study, plan_work(study, {N_PARTS // 2} * PART_BY_EVENTS), Parts(folder, study.cases, scores=["accuracy"]), pool, Silent())
 """
 
 
@@ -158,7 +158,7 @@ def test_a_full_disk_is_told_and_the_study_goes_on(place: Path, small_disk: Path
 
     from edgesim.errors import ResultError
     from edgesim.study.trials.trial import perform
-    from edgesim.study.work.executor import local_crew
+    from edgesim.study.work.executor import local_pool
 
     toy = shared([{"loss": Bernoulli(0.3)}, {"loss": Bernoulli(0.6)}], engine="event", exact_up_to=0)
     arguments = (toy, plan_work(toy, N_PARTS // 2 * PART_BY_EVENTS), Parts(small_disk, toy.cases, scores=["accuracy"]))
@@ -166,11 +166,11 @@ def test_a_full_disk_is_told_and_the_study_goes_on(place: Path, small_disk: Path
         ResultError,
         match=r"part-.*parquet cannot be written: No space left on device; make room, .*: what is finished is kept",
     ):
-        execute(*arguments, partial(local_crew, 1, perform), Silent())
+        execute(*arguments, partial(local_pool, 1, perform), Silent())
     whole = parts(place / "whole")
     there = parts(small_disk)
     assert 0 < len(there) < N_PARTS
     assert all(whole[name] == content for name, content in there.items())
     subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
-    execute(*arguments, partial(local_crew, 1, perform), Silent())
+    execute(*arguments, partial(local_pool, 1, perform), Silent())
     assert parts(small_disk) == whole

@@ -7,7 +7,7 @@ import pytest
 
 from edgesim.domain.networks.learning import Learnt
 from edgesim.domain.networks.samples import Dataset, Samples
-from edgesim.study.cases.prepare import _learnt, _learnt_by
+from edgesim.study.preparation.prepare import _learnt, _learnt_by
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.multi_label import MultiLabel
 from edgesim.tasks.regression import Regression

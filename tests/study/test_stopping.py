@@ -17,7 +17,7 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.statistics import Prior, mean
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
-from edgesim.study.work.executor import local_crew
+from edgesim.study.work.executor import local_pool
 
 RULE = Stopping(200, 3000, (Target("accuracy", 0.012, is_relative=False),))
 POINTS = [{"loss": OneOrNone(p)} for p in (0.01, 0.08, 0.5)]
@@ -27,7 +27,7 @@ def executed(folder: Path, workers: int = 1, rule: Stopping = RULE, study=None):
     """Run the toy with a rule; return the tasks that were needed, and the bytes of all parts by name."""
     study = study or shared(POINTS)
     parts = Parts(folder, study.cases, scores=["accuracy"])
-    work = execute(study, plan_work(study, rule), parts, partial(local_crew, workers, perform), Silent())
+    work = execute(study, plan_work(study, rule), parts, partial(local_pool, workers, perform), Silent())
     return work, {path.name: path.read_bytes() for path in (folder / "trials").iterdir()}
 
 

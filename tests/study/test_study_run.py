@@ -20,10 +20,10 @@ from edgesim.registry import STRATEGIES
 from edgesim.scenario.check import RESERVED
 from edgesim.scenario.form.schema import Scenario
 from edgesim.study import run as study
-from edgesim.study.cases import prepare
-from edgesim.study.folder import parts, store
+from edgesim.study.folder import parts, store, target
 from edgesim.study.folder.lock import locked
 from edgesim.study.folder.manifest_file import read_manifest, write_manifest
+from edgesim.study.preparation import prepare
 from edgesim.study.run import run
 from edgesim.study.trials import trial
 from edgesim.tasks.classification import Classification
@@ -304,7 +304,7 @@ def test_differences_are_short(tmp_path: Path) -> None:
     old = {"a": {"b": 1, "c": [{"d": 2}]}, "e": "x" * 100, "f": 1, "g": 1}
     new = {"a": {"b": 2, "c": [{"d": 3}]}, "e": "y", "f": 2}
     expected = f"a.b: 1 there, 2 here; a.c[0].d: 2 there, 3 here; e: {'x' * 37}... there, y here; and 2 more"
-    assert store.differences(old, new) == expected
+    assert target.differences(old, new) == expected
 
 
 def test_every_study_of_a_test_is_checked_in_whatever_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

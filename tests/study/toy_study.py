@@ -21,7 +21,8 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
-from edgesim.study.cases.design import Case, Deployments, Prepared, Shared
+from edgesim.study.cases.design import Case, Deployments, Prepared
+from edgesim.study.cases.shared import Shared
 from edgesim.tasks.classification import Classification
 
 SETTLED = {"w1": range(6), "w2": range(6, 10), "w3": range(10, 12)}

@@ -164,13 +164,16 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
 
 def _row(card: dict[str, Any]) -> tuple[object, ...]:
     summary = _summary(card)
-    found = next(((name, value) for name, value in summary["metrics"].items() if name.startswith("test_")), None)
     return (
         summary["key"][:_SHOWN],
         summary["kind"],
         summary["about"].get("dataset", ""),
-        "" if found is None else f"{found[0].removeprefix('test_')} {found[1]:.4f}",
+        ", ".join(_shown(name, value) for name, value in summary["metrics"].items() if name.startswith("test_")),
         f"{summary['about'].get('n_parameters', 0):,}",
         f"{summary['size_byte'] / 1e3:,.0f} kB",
         summary["created"],
     )
+
+
+def _shown(metric: str, value: float) -> str:
+    return f"{metric.removeprefix('test_')} {value:.4f}"

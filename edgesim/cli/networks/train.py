@@ -11,7 +11,7 @@ import typer
 from edgesim.cli.code import AllowCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgesim.interfaces import Progress
     from edgesim.scenario.form.schema import Scenario
@@ -70,8 +70,7 @@ def train(  # noqa: PLR0917 - typer passes options by name
         typer.echo(json.dumps(found, indent=2))
         return
     for entry in found:
-        score = next((name for name in entry if name.startswith("test_")), "")
-        reached = f": {score.replace('_', ' ', 1)} {entry[score]:.4f}" if score else ""
+        reached = "" if entry["test"] is None else f": test {entry['score']} {entry['test']:.4f}"
         typer.echo(f"{entry['label']}{reached}, {', '.join(key[:12] for key in entry['keys'])}")
 
 
@@ -94,11 +93,12 @@ strategies: {{single: {{device: hub}}}}
 def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) -> tuple[list[dict[str, Any]], list[str]]:
     """Train all networks of a scenario; return what they are, and which learnt too little."""
     from dataclasses import replace
+    from functools import partial
 
     from edgesim.errors import UnknownNameError
     from edgesim.registry import nearest_name
     from edgesim.scenario.build import build
-    from edgesim.study.cases.prepare import load_teacher, prepare
+    from edgesim.study.preparation.prepare import OncePerKey, load_teacher, prepare
 
     known = tuple(scenario.strategies)
     for label in labels:
@@ -110,23 +110,22 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
         chosen = {label: one for label, one in system.strategies.items() if not labels or label in labels}
         points.append((point, replace(system, strategies=chosen)))
     shared = prepare(points, progress)
-    found = []
+    taught = OncePerKey()
+    for _, system in points:
+        taught.get(
+            (system.dataset, system.model, system.training, system.seed), partial(load_teacher, system, progress)
+        )
+    teachers = [teacher for _, teacher in taught.made]
+    score = teachers[0].dataset.task.scores[0].name
+    found = [_entry("teacher", score, teacher.trained.metrics, [teacher.trained.key]) for teacher in teachers]
     for position in range(len(shared.prepared)):
         facts = shared.deployments[position].describe()
         keys = facts.get("networks_keys") or ([facts["networks_key"]] if "networks_key" in facts else [])
         if keys:
             label = next(case.strategy for case in shared.cases if case.prepared == position)
-            found.append({"label": label, **_tested(facts), "keys": keys})
-    taught: list[Any] = []
-    for _, system in points:
-        if not any(one == (system.dataset, system.model, system.training, system.seed) for one in taught):
-            taught.append((system.dataset, system.model, system.training, system.seed))
-            teacher = load_teacher(system, progress).trained
-            metrics = {"label": "teacher", **_tested(teacher.metrics), "keys": [teacher.key]}
-            found.insert(len(taught) - 1, metrics)
+            found.append(_entry(label, score, facts, keys))
     return found, [one.warning for one in shared.learnt if one.warning]
 
 
-def _tested(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the main score on the test split, by its name."""
-    return {name: value for name, value in facts.items() if name.startswith("test_")}
+def _entry(label: str, score: str, facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {"label": label, "score": score, "test": facts.get(f"test_{score}"), "keys": list(keys)}

@@ -16,7 +16,7 @@ from edgesim.units import show as quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgesim.study.cases.plans import PlannedStep, PlannedStrategy
+    from edgesim.study.preparation.plans import PlannedStep, PlannedStrategy
 
 WIDE = 90
 """Columns of a terminal from which on the table says when steps end."""
@@ -45,7 +45,7 @@ def plan(
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.form.schema import Scenario
-    from edgesim.study.cases.plans import plans
+    from edgesim.study.preparation.plans import plans
 
     found = plans(Scenario.load(file, allow_code=allow_code), strategy or (), progress_on_stderr())
     if is_json:
@@ -57,7 +57,7 @@ def plan(
 
 
 def _document(planned: PlannedStrategy) -> dict[str, Any]:
-    from edgesim.study.cases.plans import totals
+    from edgesim.study.preparation.plans import totals
 
     return {
         "strategy": planned.label,
@@ -74,7 +74,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
 def _show(planned: PlannedStrategy) -> None:
     from edgesim.cli.studies.run import draw_table, table_console
     from edgesim.report.table import Table
-    from edgesim.study.cases.plans import totals
+    from edgesim.study.preparation.plans import totals
 
     console = table_console()
     n_byte = sum(transfer.size_byte for transfer in planned.plan.transfers)

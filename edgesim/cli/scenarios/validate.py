@@ -68,7 +68,7 @@ def odd_findings(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
 def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """Return what a rehearsal finds: what cannot be run, and what is odd."""
     from edgesim.scenario.text.problems import Problem
-    from edgesim.study.cases.rehearse import rehearse
+    from edgesim.study.preparation.rehearse import rehearse
 
     try:
         doubts = rehearse(scenario)

@@ -133,7 +133,8 @@ def check_executor(executor: str, scheduler: str | None) -> None:
 def finished_before(scenario: Scenario, output: Path | None) -> bool:
     """Return whether the result folder holds a finished study; whether it is this one, and whole, is checked when it is run."""
     from edgesim.errors import ResultError
-    from edgesim.study.folder.store import Result, changed
+    from edgesim.study.folder.contents import changed
+    from edgesim.study.folder.store import Result
 
     folder = output or Path("results") / scenario.name
     try:

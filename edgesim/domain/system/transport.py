@@ -1,10 +1,11 @@
-"""What transports say to the engine: how many packets crossed a link, and what is sent next."""
+"""Transports, and what they say to the engine: how many packets crossed a link, and what is sent next."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from edgesim.errors import PlanError
 
@@ -22,6 +23,13 @@ class Crossing:
     n_sent : packets put on the link, repetitions included.
     n_received : packets that came across.
     waited_s : time lost in waiting for acknowledgements, in s; the link is free meanwhile.
+
+    Examples
+    --------
+    >>> Crossing(n_sent=2, n_received=3)
+    Traceback (most recent call last):
+        ...
+    edgesim.errors.PlanError: of 2 packets sent 3 are received, 0.0 s lost; a transport receives at most what it sends, and loses a finite time
     """
 
     n_sent: int
@@ -69,3 +77,33 @@ class Burst:
                 f"a burst of {self.n_packets} packets, {self.n_repeated} of them repeated, leaves after {self.delay_s} s; a transport "
                 "repeats at most what it sends, after a finite time"
             )
+
+
+class LinkTransport(Protocol):
+    """Seam ``transports``: how packets get across one link."""
+
+    def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:
+        """Send packets over a link; `n_lost` draws how many of so many packets are lost."""
+
+
+@runtime_checkable
+class BatchLinkTransport(Protocol):
+    """What a transport of links may have besides, to be used by the array engine."""
+
+    def cross_batch(
+        self,
+        n_packets: NDArray[np.int64],
+        n_lost: Callable[[NDArray[np.int64], NDArray[np.bool_]], NDArray[np.int64]],
+        latency_s: float,
+    ) -> Crossings:
+        """Send packets over a link in many replications, none where `n_packets` is 0; `n_lost` takes what is sent, and where."""
+
+
+class EndToEndTransport(Protocol):
+    """Seam ``transports``: how sender and receiver of a message speak over all links between them."""
+
+    def bursts(self, n_packets: int, round_trip_s: float) -> Generator[Burst, int, None]:
+        """Yield what is sent next, given the number of packets of the last burst that were lost; end when done."""
+
+
+Transport = LinkTransport | EndToEndTransport

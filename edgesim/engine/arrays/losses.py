@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.system.topology import Link
+    from edgesim.domain.system.transport import BatchLinkTransport
     from edgesim.engine.program.ways import Hop
-    from edgesim.interfaces import BatchLinkTransport, BatchLossModel, BatchLossProcess, LossModel, PacketLossModel
+    from edgesim.interfaces import BatchLossModel, BatchLossProcess, LossModel, PacketLossModel
     from edgesim.rng import BatchStreams
 
 _DATAGRAM = Datagram()

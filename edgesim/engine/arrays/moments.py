@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_] | None
 
 
-class When(NamedTuple):
+class Moments(NamedTuple):
     """When something happens in each of n trials.
 
     Parameters
@@ -27,32 +27,44 @@ class When(NamedTuple):
     s: Number
     happens: Flags
 
-    def masked(self) -> When:
+    def masked(self) -> Moments:
         """Return the same with inf where it does not happen."""
-        return self if self.happens is None else When(np.where(self.happens, self.s, inf), self.happens)
+        return self if self.happens is None else Moments(np.where(self.happens, self.s, inf), self.happens)
 
 
-AT_ONCE = When(0.0, None)
+AT_ONCE = Moments(0.0, None)
 
 
-def latest(moments: Sequence[When]) -> When:
-    """Return the last of several moments, the beginning if there are none; it happens where all do."""
+def latest(moments: Sequence[Moments]) -> Moments:
+    """Return the last of several moments, the beginning if there are none; it happens where all do.
+
+    Examples
+    --------
+    >>> float(latest([Moments(1.0, None), Moments(3.0, None)]).s)
+    3.0
+    """
     if len(moments) <= 1:
         return moments[0] if moments else AT_ONCE
     return _of_all(np.maximum, moments, is_sure=all(one.happens is None for one in moments))
 
 
-def earliest(moments: Sequence[When]) -> When:
-    """Return the first of several moments; it happens where any does."""
+def earliest(moments: Sequence[Moments]) -> Moments:
+    """Return the first of several moments; it happens where any does.
+
+    Examples
+    --------
+    >>> float(earliest([Moments(1.0, None), Moments(3.0, None)]).s)
+    1.0
+    """
     return _of_all(np.minimum, moments, is_sure=any(one.happens is None for one in moments))
 
 
-def _of_all(choice: np.ufunc, moments: Sequence[When], *, is_sure: bool) -> When:
+def _of_all(choice: np.ufunc, moments: Sequence[Moments], *, is_sure: bool) -> Moments:
     """Return a choice of several moments."""
     chosen_s = choice(moments[0].s, moments[1].s) if len(moments) > 1 else moments[0].s
     for one in moments[2:]:
         chosen_s = choice(chosen_s, one.s, out=chosen_s if isinstance(chosen_s, np.ndarray) else None)
-    return When(chosen_s, None if is_sure else np.less(chosen_s, inf))
+    return Moments(chosen_s, None if is_sure else np.less(chosen_s, inf))
 
 
 def both(one: NDArray[np.bool_], other: Flags) -> NDArray[np.bool_]:
@@ -61,7 +73,13 @@ def both(one: NDArray[np.bool_], other: Flags) -> NDArray[np.bool_]:
 
 
 def unless(one: Flags, other: Flags) -> Flags:
-    """Return where the one holds and the other does not; None as the one: everywhere, as the other: nowhere."""
+    """Return where the one holds and the other does not; None as the one: everywhere, as the other: nowhere.
+
+    Examples
+    --------
+    >>> unless(np.array([True, True]), np.array([True, False])).tolist()
+    [False, True]
+    """
     if other is None:
         return one
     return ~other if one is None else one & ~other

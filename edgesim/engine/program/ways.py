@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import cast
 
+from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.topology import Link
-from edgesim.interfaces import ChangingRate, EndToEndTransport
+from edgesim.domain.system.transport import EndToEndTransport
 
 
 @dataclass(frozen=True, slots=True)

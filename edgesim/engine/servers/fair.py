@@ -11,7 +11,7 @@ from edgesim.engine.servers.rates import FairChannels, Flow
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
-    from edgesim.engine.servers.messages import Message
+    from edgesim.engine.servers.message import Message
 
 
 class FairStages:
@@ -88,7 +88,7 @@ class FairStages:
             last = stage.hops[-1]
             if self._world.downtimes.first_s(last.link.dst_id, flow.joined_s, now_s + waited_s) < inf:
                 message.keep(last, message.share, self._heard(last, flow))
-        if message.talk is not None:
+        if message.exchange is not None:
             self._on_sent(message, message.started_s - stage.latency_s, now_s - stage.latency_s)
         self._clock.after(waited_s, self._on_arrival, message)
 
@@ -113,7 +113,7 @@ class FairStages:
         now_s = self._clock.now_s
         done = message.done + (1.0 - message.done) * flow.sent_share
         for position, (hop, passage) in enumerate(zip(stage.hops, message.passages_of(stage), strict=True)):
-            message.count(hop, self._world.program.kind[message.index], passage.sent, done)
+            message.count(hop, self._world.program.steps.kind[message.index], passage.sent, done)
             time_s = hop.time_s(passage.sent) * (done - message.done)
             if flow.course is not None:
                 time_s = self._air_s(flow)[position]

@@ -17,7 +17,7 @@ from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
-    from edgesim.engine.servers.messages import Message
+    from edgesim.engine.servers.message import Message
 
 
 class FifoStages:
@@ -48,14 +48,14 @@ class FifoStages:
         self._has_outages = world.has_outages
         self._on_channels = world.on_channels
         self._on_links = world.on_links
-        self._kind = world.program.kind
+        self._kind = world.program.steps.kind
         self._paces = world.paces
         self._on_arrival = on_arrival
         self._on_whole = on_whole
         self._on_sent = on_sent
-        self._free_s = [0.0] * world.program.n_channels
+        self._free_s = [0.0] * len(world.program.channels.channel)
         self._before: dict[int, deque[tuple[float, int]]] = {
-            index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
+            index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
         }
 
     def cross(self, task: Task, line: Line) -> bool:
@@ -119,7 +119,7 @@ class FifoStages:
         arrival_s = end_s + hop.link.latency_s + waited_s
         if self._has_outages:
             arrival_s = self._receive(message, hop, (start_s, end_s, arrival_s))
-        if message.talk is not None:
+        if message.exchange is not None:
             self._on_sent(message, message.started_s, end_s)
         if stage.forwards_packets and message.share > 0.0:
             message.tail_s = arrival_s
@@ -133,7 +133,7 @@ class FifoStages:
         while before and before[0][0] <= now_s:
             before.popleft()
         n_others = len({src for _, src in before} - {hop.src})
-        return self._world.program.channels[hop.channel].contention * n_others
+        return self._world.program.channels.channel[hop.channel].contention * n_others
 
     def _occupy(self, message: Message, hop: Hop, share: float, span: tuple[float, float, float]) -> None:
         """Let a message have its channel; count bytes and times.

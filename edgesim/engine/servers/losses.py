@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from edgesim.domain.system.topology import Link
+from edgesim.domain.system.transport import LinkTransport
 from edgesim.engine.program.ways import Hop, Way
 from edgesim.engine.state.invariants import Checker
-from edgesim.interfaces import LinkTransport, LossModel, LossProcess, PacketLossModel
+from edgesim.interfaces import LossModel, LossProcess, PacketLossModel
 from edgesim.network.transport import Datagram
 from edgesim.rng import ReplicationStreams
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgesim.errors import DataError
-from edgesim.nn.models.modules import StudentEnsemble, student
+from edgesim.nn.distill.modules import StudentEnsemble, student
 from edgesim.nn.train.training import forward
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import torch
 
 from edgesim.nn.distill.ensembles import build_student
 from edgesim.nn.distill.losses import imitation_loss, transfer_loss
+from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.processes import learn_alone
-from edgesim.nn.distill.setup import trained
-from edgesim.nn.models.modules import StudentEnsemble
+from edgesim.nn.distill.student_training import trained
 from edgesim.nn.tensors import ask
 from edgesim.nn.train.training import EVALUATION_BATCH, forward
 
@@ -18,104 +18,104 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgesim.domain.networks.partition import Partition
-    from edgesim.nn.distill.setup import School
+    from edgesim.nn.distill.student_training import StudentTraining
 
 
 def fit_independent(
-    school: School, partition: Partition, ensemble: StudentEnsemble, draws: torch.Generator, key: str
+    setup: StudentTraining, partition: Partition, ensemble: StudentEnsemble, draws: torch.Generator, key: str
 ) -> int:
     """Train each student on its own, then the head on the means of what they give; return the head's selected epoch.
 
     Parameters
     ----------
-    school : who learns from whom, and how.
+    setup : who learns from whom, and how.
     partition : the filters of each part.
     ensemble : untrained; takes the weights.
     draws : shuffles the head's samples.
     key : of the ensemble.
     """
     n_students = len(ensemble.part_of)
-    lots = [(partition.parts[part], index, n_students) for index, part in enumerate(ensemble.part_of)]
-    for network, alone in zip(ensemble.students, learn_alone(school, _train_alone, lots, "students"), strict=True):
+    students = [(partition.parts[part], index, n_students) for index, part in enumerate(ensemble.part_of)]
+    for network, alone in zip(ensemble.students, learn_alone(setup, _train_alone, students, "students"), strict=True):
         network.load_state_dict(alone.students[0].state_dict())
     ensemble.eval().requires_grad_(False)
     ensemble.head.requires_grad_(True)
-    lessons, options = school.lessons(), school.distillation
+    outputs, options = setup.outputs(), setup.distillation
     given: dict[int, torch.Tensor] = {}
 
     def merged(view: int) -> torch.Tensor:
         if view not in given:
-            inputs = {name: tensor.numpy() for name, tensor in lessons.views.whole(view, EVALUATION_BATCH).items()}
-            outputs = [torch.from_numpy(forward(network, inputs)) for network in ensemble.students]
-            given[view] = ensemble.merge(outputs)
+            inputs = {name: tensor.numpy() for name, tensor in outputs.views.whole(view, EVALUATION_BATCH).items()}
+            features = [torch.from_numpy(forward(network, inputs)) for network in ensemble.students]
+            given[view] = ensemble.merge(features)
         return given[view]
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        view = lessons.views.of_epoch(epoch)
+        view = outputs.views.of_epoch(epoch)
         answers = ensemble.shaped(ensemble.head(merged(view)[indices]))
-        wanted = lessons.answers(view)[0][indices]
-        return imitation_loss(school.dataset.task, answers, wanted, lessons.targets[indices], options)
+        wanted = outputs.answers(view)[0][indices]
+        return imitation_loss(setup.dataset.task, answers, wanted, outputs.targets[indices], options)
 
     label = f"head of {len(ensemble.part_of)} students"
-    epoch = school.fit(ensemble.head, batch_loss, draws=draws, label=label, key=key, whole=ensemble)
+    epoch = setup.fit(ensemble.head, batch_loss, draws=draws, label=label, key=key, whole=ensemble)
     ensemble.requires_grad_(True)
     return epoch
 
 
-def _train_alone(school: School, part: tuple[int, ...], index: int, n_students: int) -> StudentEnsemble:
+def _train_alone(setup: StudentTraining, part: tuple[int, ...], index: int, n_students: int) -> StudentEnsemble:
     """Return one student with a head of its own."""
-    options, wanted = school.distillation, list(part)
+    options, wanted = setup.distillation, list(part)
 
     def build() -> StudentEnsemble:
-        network = build_student(school.builder, school.dataset, len(part))
-        return StudentEnsemble([network], (0,), (len(part),), school.dataset.task.output.shape)
+        network = build_student(setup.builder, setup.dataset, len(part))
+        return StudentEnsemble([network], (0,), (len(part),), setup.dataset.task.output.shape)
 
     def train(alone: StudentEnsemble, draws: torch.Generator, key: str) -> int:
-        lessons = school.lessons()
+        outputs = setup.outputs()
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            lesson = lessons.batch(indices, epoch)
-            features = alone.features(lesson.inputs)
+            batch = outputs.batch(indices, epoch)
+            features = alone.features(batch.inputs)
             answers = alone.shaped(alone.head(features[0]))
-            imitation = imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
-            return imitation + options.beta * transfer_loss(features, [lesson.activities[:, wanted]], is_per_part=True)
+            imitation = imitation_loss(setup.dataset.task, answers, batch.answers, batch.targets, options)
+            return imitation + options.beta * transfer_loss(features, [batch.activities[:, wanted]], is_per_part=True)
 
-        return school.fit(alone, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
+        return setup.fit(alone, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
-    determinants = school.determinants("student", part=part, index=index, **school.teacher.reading())
-    return trained(school, determinants, f"student {index}", build, train)[0]
+    determinants = setup.determinants("student", part=part, index=index, **setup.teacher.reading())
+    return trained(setup, determinants, f"student {index}", build, train)[0]
 
 
-def train_whole_students(school: School, *, n_students: int) -> list[tuple[nn.Module, str, dict[str, float]]]:
+def train_whole_students(setup: StudentTraining, *, n_students: int) -> list[tuple[nn.Module, str, dict[str, float]]]:
     """Return students that each learn the whole task on their own: network, key and metrics of each.
 
     The architecture is not cut and there is no activation transfer; with alpha 0 labels alone count.
 
     Parameters
     ----------
-    school : who learns from whom, and how; `beta`, `normalised_over` and `survival` do not count.
+    setup : who learns from whom, and how; `beta`, `normalised_over` and `survival` do not count.
     n_students : they differ in initialisation and order of samples.
     """
-    return learn_alone(school, _train_whole, [(index, n_students) for index in range(n_students)], "students")
+    return learn_alone(setup, _train_whole, [(index, n_students) for index in range(n_students)], "students")
 
 
-def _train_whole(school: School, index: int, n_students: int) -> tuple[nn.Module, str, dict[str, float]]:
-    options = school.distillation
+def _train_whole(setup: StudentTraining, index: int, n_students: int) -> tuple[nn.Module, str, dict[str, float]]:
+    options = setup.distillation
 
     def train(network: nn.Module, draws: torch.Generator, key: str) -> int:
-        lessons = school.lessons(has_filters=False)
+        outputs = setup.outputs(has_filters=False)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            lesson = lessons.batch(indices, epoch)
-            answers = ask(network, lesson.inputs)
-            return imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
+            batch = outputs.batch(indices, epoch)
+            answers = ask(network, batch.inputs)
+            return imitation_loss(setup.dataset.task, answers, batch.answers, batch.targets, options)
 
-        return school.fit(network, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
+        return setup.fit(network, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
     return trained(
-        school,
-        school.determinants("whole student", index=index),
+        setup,
+        setup.determinants("whole student", index=index),
         f"student {index}",
-        lambda: school.builder.build(school.dataset.inputs, school.dataset.task.output),
+        lambda: setup.builder.build(setup.dataset.inputs, setup.dataset.task.output),
         train,
     )

@@ -12,12 +12,12 @@ from edgesim.nn.distill.ensembles import build_ensemble
 from edgesim.nn.distill.independent import fit_independent
 from edgesim.nn.distill.losses import imitation_loss, transfer_loss
 from edgesim.nn.distill.parallel import ParallelFeatures
-from edgesim.nn.distill.setup import trained
+from edgesim.nn.distill.student_training import trained
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.partition import Denominator, Partition
-    from edgesim.nn.distill.setup import School
-    from edgesim.nn.models.modules import StudentEnsemble
+    from edgesim.nn.distill.modules import StudentEnsemble
+    from edgesim.nn.distill.student_training import StudentTraining
 
 Fitting = Literal["joint", "independent"]
 """How students and head are trained: together as one network, or each student on its own and the head on what they give."""
@@ -40,7 +40,7 @@ class TrainedStudents:
 
 
 def train_students(
-    school: School,
+    setup: StudentTraining,
     partition: Partition,
     *,
     n_students: int,
@@ -50,55 +50,55 @@ def train_students(
     """Return students distilled from a teacher, or taken from the cache.
 
     Student i learns part i mod M, M the number of parts; with as many students as parts this is NoNN. A student is the given
-    architecture, cut at its last convolution, with a bridge to its features; see `edgesim.nn.models.modules.student`.
+    architecture, cut at its last convolution, with a bridge to its features; see `edgesim.nn.distill.modules.student`.
 
     Parameters
     ----------
-    school : who learns from whom, and how.
+    setup : who learns from whom, and how.
     partition : the filters of each part.
     n_students : at least the number of parts.
     fitting : ``joint``: students and head are one network and one loss. ``independent``: each student learns its own
         part with a head of its own, which is thrown away; then the common head learns on the means of what they give.
     denominator : how replicas are merged where failout takes some away; see `StudentEnsemble`.
     """
-    reading = school.teacher.reading()
-    determinants = school.determinants("students", parts=partition.parts, n_students=n_students, **reading)
+    reading = setup.teacher.reading()
+    determinants = setup.determinants("students", parts=partition.parts, n_students=n_students, **reading)
     if fitting == "independent":
         determinants["fitting"] = fitting
-    if school.distillation.survival < 1:
+    if setup.distillation.survival < 1:
         determinants["denominator"] = denominator
     if fitting == "independent":
         make, name = fit_independent, "head"
     else:
         make, name = _fit_joint, "students"
     ensemble, key, metrics = trained(
-        school,
+        setup,
         determinants,
         name,
-        lambda: build_ensemble(school.builder, partition, school.dataset, n_students, denominator),
-        lambda ensemble, draws, key: make(school, partition, ensemble, draws, key),
+        lambda: build_ensemble(setup.builder, partition, setup.dataset, n_students, denominator),
+        lambda ensemble, draws, key: make(setup, partition, ensemble, draws, key),
     )
     return TrainedStudents(ensemble, key, metrics)
 
 
 def _fit_joint(
-    school: School, partition: Partition, ensemble: StudentEnsemble, draws: torch.Generator, key: str
+    setup: StudentTraining, partition: Partition, ensemble: StudentEnsemble, draws: torch.Generator, key: str
 ) -> int:
-    lessons, options = school.lessons(), school.distillation
+    outputs, options = setup.outputs(), setup.distillation
     wanted = [list(partition.parts[part]) for part in ensemble.part_of]
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        lesson = lessons.batch(indices, epoch)
-        features = parallel(lesson.inputs)
+        batch = outputs.batch(indices, epoch)
+        features = parallel(batch.inputs)
         arrived = None
         if options.survival < 1:
             arrived = (torch.rand(len(features), generator=draws) < options.survival).tolist()
         answers = ensemble.answers(features, arrived)
         transfer = transfer_loss(
-            features, [lesson.activities[:, part] for part in wanted], is_per_part=options.normalised_over == "part"
+            features, [batch.activities[:, part] for part in wanted], is_per_part=options.normalised_over == "part"
         )
-        imitation = imitation_loss(school.dataset.task, answers, lesson.answers, lesson.targets, options)
+        imitation = imitation_loss(setup.dataset.task, answers, batch.answers, batch.targets, options)
         return imitation + options.beta * transfer
 
-    with closing(ParallelFeatures(ensemble.students, school.n_at_once)) as parallel:
-        return school.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)
+    with closing(ParallelFeatures(ensemble.students, setup.n_at_once)) as parallel:
+        return setup.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)

@@ -1,4 +1,4 @@
-"""Architectures for colour images of 32x32 pixels and their like: strided CNN, WideResNet, VGG."""
+"""Architectures for images: small CNN, strided CNN, WideResNet, VGG."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ VGG_LAYERS: dict[int, str] = {
     16: "1 1 P 2 2 P 4 4 4 P 8 8 8 P 8 8 8 P",
     19: "1 1 P 2 2 P 4 4 4 4 P 8 8 8 8 P 8 8 8 8 P",
 }
+
+
+def small_cnn(n_inputs: int, channels: Sequence[int], pool_after: int, n_classes: int) -> nn.Sequential:
+    """Return an untrained small CNN; see `edgesim.nn.models.zoo.SmallCNN`."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number, n_outputs in enumerate(channels, start=1):
+        layers[f"conv{number}"] = nn.Conv2d(n_inputs, n_outputs, kernel_size=3, padding=1, bias=False)
+        layers[f"bn{number}"] = nn.BatchNorm2d(n_outputs)
+        layers[f"relu{number}"] = nn.ReLU()
+        if number == pool_after:
+            layers["pool"] = nn.MaxPool2d(2)
+        n_inputs = n_outputs
+    layers["average"] = nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["classifier"] = nn.Linear(n_inputs, n_classes)
+    return nn.Sequential(layers)
 
 
 def strided_cnn(n_inputs: int, channels: Sequence[int], strides: Sequence[int], n_classes: int) -> nn.Sequential:

@@ -53,7 +53,7 @@ class SmallCNN:
         DataError
             When the image is too small to be pooled.
         """
-        from edgesim.nn.models.modules import small_cnn
+        from edgesim.nn.models.networks import small_cnn
 
         channels, height, width = image("small-cnn", inputs)
         if self.pool_after and min(height, width) < 2:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from edgesim.nn.cost.surgery import with_filters
 from edgesim.nn.cost.units import unit_axis
-from edgesim.nn.models.modules import with_filters
 from edgesim.nn.tensors import ask, tensors_of
 from edgesim.nn.train.training import EVALUATION_BATCH
 
@@ -26,7 +26,7 @@ def filter_activities(network: nn.Module, layer: str, inputs: Mapping[str, NDArr
 
     The mean is over all axes but those of samples and filters: over space, tokens or vertices.
 
-    The output is read behind the activation that follows, if one does; see `edgesim.nn.models.modules.with_filters`.
+    The output is read behind the activation that follows, if one does; see `edgesim.nn.cost.surgery.with_filters`.
 
     Parameters
     ----------

@@ -71,13 +71,19 @@ class NetworkCache:
         except DataError:
             return None
 
-    def restore(self, key: str, network: torch.nn.Module) -> dict[str, float] | None:
+    def restore(self, key: str, network: torch.nn.Module, score: str) -> dict[str, float] | None:
         """Give a network its weights and return its metrics, or None when it is not there or damaged, as for `load`.
+
+        Parameters
+        ----------
+        key : of the network.
+        network : of the same architecture.
+        score : name of the main score of its task, which the metrics must hold.
 
         Raises
         ------
         DataError
-            When the weights are those of another network, are no numbers, or their metrics are not known.
+            When the weights are those of another network, are no numbers, or their score is not known.
         """
         found = self.load(key)
         if found is None:
@@ -90,8 +96,8 @@ class NetworkCache:
             raise DataError(f"network {key} in {self.folder} is not what its card says: {error}; {remedy}") from error
         if not all(tensor.isfinite().all() for tensor in weights.values()):
             raise DataError(f"network {key} in {self.folder} has weights that are no finite numbers; {remedy}")
-        if "test_accuracy" not in card["metrics"]:
-            raise DataError(f"the card of network {key} in {self.folder} does not say its test_accuracy; {remedy}")
+        if f"test_{score}" not in card["metrics"]:
+            raise DataError(f"the card of network {key} in {self.folder} does not say its test_{score}; {remedy}")
         return dict(card["metrics"])
 
     def check(self, key: str) -> None:

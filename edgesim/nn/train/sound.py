@@ -10,9 +10,9 @@ import torch
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
 from edgesim.nn.cost.layers import measure
+from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.cost.trace import show_inputs
 from edgesim.nn.cost.units import unit_axis
-from edgesim.nn.models.modules import up_to
 from edgesim.nn.tensors import ask, tensors_of
 
 if TYPE_CHECKING:

@@ -294,7 +294,7 @@ def train_teacher(
     key = content_key(determinants)
     with reproducible(seed, "teacher") as draws:
         network = builder.build(dataset.inputs, dataset.task.output)
-        found = cache.restore(key, network)
+        found = cache.restore(key, network, dataset.task.scores[0].name)
         if found is not None:
             return TrainedNetwork(network.eval(), key, found)
         views, targets = Views(dataset, training, seed), torch.from_numpy(dataset.train.targets)

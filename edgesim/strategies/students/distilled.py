@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.partition import Partition
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
+    from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.students import TrainedStudents
-    from edgesim.nn.models.modules import StudentEnsemble
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +171,12 @@ def divide(
 def _train(
     options: DistilledStudents, replication: Replication, partition: Partition, context: DeploymentContext
 ) -> TrainedStudents:
-    from edgesim.nn.distill.setup import School
+    from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.students import train_students
-    from edgesim.nn.distill.teacher import Teacher
+    from edgesim.nn.distill.teacher_outputs import Teacher
     from edgesim.nn.train.cache import NetworkCache
 
-    school = School(
+    setup = StudentTraining(
         builder=options.student,
         teacher=Teacher(context.network, context.network_key, context.filter_layer),
         dataset=context.dataset,
@@ -187,7 +187,7 @@ def _train(
         cache=NetworkCache.default(),
     )
     return train_students(
-        school,
+        setup,
         partition,
         n_students=replication.n_parts if replication.is_identical else options.students,
         fitting=options.fitting,

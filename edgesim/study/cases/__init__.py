@@ -1,1 +1,1 @@
-"""From a scenario to cases: what is distributed, and what is simulated."""
+"""What a study runs: its cases, their outcomes, and the tasks that they are divided into."""

@@ -1,11 +1,11 @@
-"""What a study runs: its cases, and the tasks that they are divided into."""
+"""What a study runs: its cases."""
 
 from __future__ import annotations
 
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
@@ -17,25 +17,9 @@ if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.learning import Learnt
     from edgesim.domain.networks.task import Score
-    from edgesim.domain.records import RequestRecord
     from edgesim.domain.system.topology import Topology
-    from edgesim.engine.arrays.program import ArrayProgram
     from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import Deployment, FailureModel
-    from edgesim.study.cases.outcomes import Outcomes
-
-PART = 10_000
-"""Trials per task of the array engine, and rows per part of the results."""
-PART_BY_EVENTS = 1_000
-"""The same of the event engine."""
-PART_OF_FEW = 100
-"""The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
-SIZES = (PART, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
-"""Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
-PART_OF_OUTCOMES = 2**14
-"""Enumerated outcomes per task."""
-MOST_AT_ONCE = 4_000_000
-"""Steps x trials of a task."""
 
 
 class Deployments:
@@ -93,7 +77,7 @@ class Case:
     prepared : position of its `Prepared` in the study; cases that differ only in their failures share it.
     topology, failures, deadline_s, seed : of the scenario at this point.
     n_samples : size of the test split that the networks are asked; 0 when only the cost matters.
-    evaluation : bounds on how much of the scores is computed.
+    evaluation : bounds on how much of the accuracy is computed.
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
     exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.cases.outcomes.N_MOST`.
@@ -117,82 +101,6 @@ class Case:
         return f"strategy {self.strategy!r}" + (f" at {place}" if place else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all tasks of a study need; sent to each worker once.
-
-    Parameters
-    ----------
-    prepared, cases : see there.
-    deployments : of each of `prepared`.
-    learnt : what the networks reached that were trained, those of the workload first.
-    is_checked : whether the event engine checks the invariants; see `edgesim.study.trials.batch.checked`.
-    records, array_programs, outcomes : what a worker remembers, to do nothing twice; changes no result.
-    """
-
-    prepared: tuple[Prepared, ...]
-    cases: tuple[Case, ...]
-    deployments: Deployments
-    learnt: tuple[Learnt, ...] = ()
-    is_checked: bool = False
-    records: dict[Any, RequestRecord] = field(default_factory=dict)
-    array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
-    outcomes: dict[int, Outcomes] = field(default_factory=dict)
-
-    @property
-    def scores(self) -> tuple[Score, ...]:
-        """The scores of all cases, the main one first."""
-        return self.prepared[0].scores
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some trials of one case: replications, or enumerated outcomes.
-
-    Parameters
-    ----------
-    case : position of the case.
-    start, stop : replications, or positions among the outcomes.
-    is_enumeration : which of the two.
-    name : what it is, for messages.
-    """
-
-    case: int
-    start: int
-    stop: int
-    is_enumeration: bool
-    name: str
-
-    def __str__(self) -> str:
-        kind = "outcomes" if self.is_enumeration else "replications"
-        return f"{self.name}, {kind} {self.start} to {self.stop - 1}"
-
-
-def blocks(
-    cases: Sequence[Case], replications: int, n_outcomes: Sequence[int], sizes: Sequence[tuple[int, int]]
-) -> list[Block]:
-    """Divide a study into tasks, in the order of its results: all trials of a case, then its enumerated outcomes.
-
-    The size of a task is part of the layout of the results: it must not depend on the number of workers.
-
-    Parameters
-    ----------
-    cases : the cases.
-    replications : number per case.
-    n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    sizes : for each case: most replications per task, and most enumerated outcomes.
-    """
-    return [
-        Block(position, start, min(start + most, n), is_enumeration, str(case))
-        for position, case in enumerate(cases)
-        for n, is_enumeration, most in (
-            (replications, False, sizes[position][0]),
-            (n_outcomes[position], True, sizes[position][1]),
-        )
-        for start in range(0, n, most)
-    ]
-
-
 def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:
     """Return the positions of the cases at each factor point, in order of their first."""
     together: dict[str, list[int]] = {}
@@ -202,10 +110,22 @@ def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:
 
 
 def show_value(value: object) -> str:
-    """Return a factor's value as one text that is the same in every run."""
+    """Return a factor's value as one text that is the same in every run.
+
+    Examples
+    --------
+    >>> show_value("5 ms"), show_value(3), show_value(True)
+    ('5 ms', '3', 'true')
+    """
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def show_point(point: Mapping[str, Any]) -> str:
-    """Return a factor point as text, e.g. ``"lost_devices = 3, bandwidth = 5 Mbit/s"``."""
+    """Return a factor point as text, e.g. ``"lost_devices = 3, bandwidth = 5 Mbit/s"``.
+
+    Examples
+    --------
+    >>> show_point({"lost": 3, "bandwidth": "5 Mbit/s"})
+    'lost = 3, bandwidth = 5 Mbit/s'
+    """
     return ", ".join(f"{name} = {show_value(value)}" for name, value in point.items())

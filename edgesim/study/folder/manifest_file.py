@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from edgesim.errors import ResultError, visible
@@ -168,7 +168,7 @@ class _Complete(_Started):
     deployments: list[_Deployment]
     engines: list[_Engine]
     learnt: list[_Learnt]
-    scores: list[_Score]
+    scores: Annotated[list[_Score], Len(1)]
     intact: list[_Intact]
     files: list[_File]
     scenario: _Scenario  # type: ignore[assignment]

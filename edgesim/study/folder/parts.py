@@ -20,7 +20,8 @@ import numpy as np
 
 from edgesim.errors import EdgesimWarning, ResultError
 from edgesim.files.whole import TEMPORARY, replacing
-from edgesim.study.cases.design import Block, Case, show_point, show_value
+from edgesim.study.cases.design import Case, show_point, show_value
+from edgesim.study.cases.tasks import Block
 from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.trials.trials import ENGINES, OUTCOMES, Trials
 
@@ -45,7 +46,7 @@ class Parts:
     ----------
     folder : the result folder.
     cases : of the study, in order.
-    study : digest of what determines the study; see `edgesim.study.folder.manifest.digest_of`.
+    study : digest of what determines the study; see `edgesim.study.folder.manifest_file.digest_of`.
     scores : names of the scores of the task, the main one first.
     """
 

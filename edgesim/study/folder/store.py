@@ -1,13 +1,8 @@
-"""The result folder: the tables in it, and what it must hold so that a study goes on in it."""
+"""A finished study, read from its folder."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -16,39 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError
-from edgesim.files.whole import TEMPORARY, write_text
 from edgesim.registry import nearest_name
-from edgesim.study.cases.design import Case, show_value
-from edgesim.study.folder.lock import LOCK
-from edgesim.study.folder.manifest_file import (
-    EMPTIED,
-    MANIFEST,
-    DamagedManifestError,
-    digest_of,
-    json_text,
-    read_manifest,
-    write_manifest,
-)
-from edgesim.study.folder.parts import DAMAGED, ENUMERATED, NOT_WHOLE, TRIALS, set_aside, studies_in
+from edgesim.study.folder.contents import KINDS, faults, strange
+from edgesim.study.folder.manifest_file import read_manifest
+from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
 from edgesim.study.folder.reading import MOST_ROWS, check_summary, read_table
 from edgesim.study.folder.seal import is_whole
-from edgesim.study.tables.summary import UNITS, Row, show_number
-from edgesim.study.trials.load import unit_of
+from edgesim.study.folder.tables_on_disk import DIFFERENCES, NUMBERS, SUMMARY
+from edgesim.study.tables.summary import UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.dataset import Dataset
 
-    from edgesim.study.tables.paired import Difference
-    from edgesim.study.tables.statistics import Estimate
-
-SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
 _AGAIN = "run the scenario again"
-_ELSEWHERE = "choose another folder with --output"
-_NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
-_KINDS = (TRIALS, ENUMERATED)
-_VIEWS = (".png", ".svg", ".html")
-"""Endings of figures and the report."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +55,7 @@ class Result:
         """
         if not self.is_complete:
             raise ResultError(f"{self.folder} is not finished; go on with: {self.manifest['command']}")
-        self._refuse(faults(self.folder, self.manifest["files"], is_hashed=lambda name: not name.startswith(_KINDS)))
+        self._refuse(faults(self.folder, self.manifest["files"], is_hashed=lambda name: not name.startswith(KINDS)))
 
     def _refuse(self, found: Mapping[str, str]) -> None:
         if found:
@@ -125,8 +101,8 @@ class Result:
         """
         from pyarrow import ArrowException, dataset
 
-        if kind not in _KINDS:
-            raise UnknownNameError("kind of table", kind, _KINDS, nearest_name(str(kind), _KINDS))
+        if kind not in KINDS:
+            raise UnknownNameError("kind of table", kind, KINDS, nearest_name(str(kind), KINDS))
         files = sorted((self.folder / kind).glob("*.parquet"))
         self._check_trials(kind, files)
         if not files:
@@ -165,11 +141,11 @@ class Result:
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        return self._table(DIFFERENCES, ("strategy", "minus", "metric", "unit"), (*_NUMBERS[:4], "correlation"))
+        return self._table(DIFFERENCES, ("strategy", "minus", "metric", "unit"), (*NUMBERS[:4], "correlation"))
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        table = self._table(SUMMARY, ("strategy", "metric", "unit"), _NUMBERS)
+        table = self._table(SUMMARY, ("strategy", "metric", "unit"), NUMBERS)
         check_summary(
             table,
             self.folder / SUMMARY,
@@ -220,7 +196,7 @@ class Result:
     @property
     def scores(self) -> dict[str, Metric]:
         """The scores of the task that were asked for, by name, the main one first."""
-        return {one["name"]: Metric(**{**one, **_bounds(one)}) for one in self.manifest["scores"]}
+        return {one["name"]: _metric(one) for one in self.manifest["scores"]}
 
     def metric(self, name: str) -> Metric:
         """Return what a metric of the summary is. Raises `KeyError` when there is none of this name."""
@@ -236,238 +212,11 @@ class Result:
         return table.astype(dict.fromkeys([*self.scores, *UNITS], float))  # a column without any number would hold None
 
 
-def _bounds(score: Mapping[str, Any]) -> dict[str, float]:
-    """Return the bounds of a score in a manifest, where none stands for infinity."""
-    return {
-        "lowest": -inf if score["lowest"] is None else score["lowest"],
-        "highest": inf if score["highest"] is None else score["highest"],
-    }
+_TOLD = ("name", "unit", "summary", "formula", "validity", "source", "label", "is_share", "is_larger_better")
 
 
-def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]], units: Mapping[str, str]) -> None:
-    """Write the tidy table: a row per case and metric."""
-    table: list[list[str]] = []
-    for case, metrics in zip(cases, rows, strict=True):
-        place = [show_value(value) for value in case.point.values()]
-        for row in metrics:
-            last = [str(row.estimate.n), show_number(row.n_effective), show_number(row.exact)]
-            table.append(
-                [*place, case.strategy, row.metric, unit_of(row.metric, units), *_estimate(row.estimate), *last]
-            )
-    _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *_NUMBERS], table)
-
-
-def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | None) -> None:
-    """Write what waits over time: a row per strategy, resource and moment; nothing when a trial is one request."""
-    if rows is not None:
-        _write_table(
-            path,
-            ["strategy", "resource", "time_s", "waiting", "present"],
-            [
-                [strategy, resource, show_number(time_s), str(n_waiting), str(n_present)]
-                for strategy, resource, time_s, n_waiting, n_present in rows
-            ],
-        )
-
-
-def write_differences(
-    path: Path, cases: Sequence[Case], differences: Sequence[Difference], units: Mapping[str, str]
-) -> None:
-    """Write the paired differences: a row per factor point, pair of strategies and metric."""
-    table: list[list[str]] = []
-    for one in differences:
-        case, other = cases[one.case], cases[one.other]
-        place = [show_value(value) for value in case.point.values()]
-        last = [str(one.estimate.n), show_number(one.correlation)]
-        pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, units)]
-        table.append([*place, *pair, *_estimate(one.estimate), *last])
-    header = [*cases[0].point, "strategy", "minus", "metric", "unit", *_NUMBERS[:4], "correlation"]
-    _write_table(path, header, table)
-
-
-def _estimate(estimate: Estimate) -> list[str]:
-    return [show_number(value) for value in (estimate.value, estimate.low, estimate.high)]
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = False, is_locked: bool = False) -> str:
-    """Refuse a folder that holds something else than this study, or that cannot be written, before any work is done.
-
-    Parameters
-    ----------
-    folder : the result folder.
-    made_by : what determines the results; see `edgesim.study.folder.manifest.identity`.
-    is_fresh : whether a study that is there is to begin again.
-    is_locked : whether the lock's file is there.
-
-    Returns
-    -------
-    state
-        ``"new"``, ``"emptied"``, ``"unfinished"``, ``"complete"``, or ``"damaged"`` when the manifest is.
-
-    Raises
-    ------
-    ResultError
-        It says what differs, and how to write elsewhere.
-    """
-    state = _state(folder, made_by, is_fresh=is_fresh, is_locked=is_locked)
-    parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if state != "complete" and not (parent.is_dir() and os.access(parent, os.W_OK)):
-        raise ResultError(f"{parent} cannot be written; {_ELSEWHERE}")
-    return state
-
-
-def _state(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool, is_locked: bool) -> str:
-    """Return the state of a folder that holds nothing, or this study."""
-    if folder.exists() and not folder.is_dir():
-        raise ResultError(f"{folder} is a file; {_ELSEWHERE}")
-    ours = {LOCK} if is_locked or not folder.is_dir() or (folder / LOCK).exists() else set()
-    if not folder.is_dir() or not {path.name for path in folder.iterdir()} - ours - {f"{TEMPORARY}{MANIFEST}"}:
-        return "new"
-    if not (folder / MANIFEST).is_file():
-        raise ResultError(f"{folder} holds files that are not a result of edgesim; {_ELSEWHERE}")
-    try:
-        other = read_manifest(folder)
-    except DamagedManifestError as error:
-        if studies_in(folder) != {digest_of(made_by)}:
-            raise ResultError(
-                f"{error}; no part in it is known to be of this scenario: remove it or {_ELSEWHERE}"
-            ) from error
-        return "new" if is_fresh else "damaged"
-    if other["hash"] != made_by["hash"]:
-        differing = differences(other["scenario"], made_by["scenario"])
-        raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {_ELSEWHERE}")
-    if is_fresh:
-        return "new"
-    keys = ("format", "versions", "plugin_files", "invariants")
-    before, now = ({key: about[key] for key in keys if key in about} for about in (other, made_by))
-    if before != now:
-        raise ResultError(
-            f"{folder} holds the results of the same scenario, made with something else ({differences(before, now)}); "
-            f"begin again with --fresh, or {_ELSEWHERE}"
-        )
-    return str(other["status"])
-
-
-def clear(folder: Path, about: Mapping[str, Any]) -> None:
-    """Remove the results in a folder, so that a study begins again; one that is killed on the way is cleared by the next.
-
-    Parameters
-    ----------
-    folder : the result folder; what was set aside in it stays.
-    about : what determines the results, and the command.
-    """
-    write_manifest(folder, {**about, "status": EMPTIED})
-    for path in folder.iterdir():
-        if path.is_dir() and path.name in {TRIALS, ENUMERATED}:
-            shutil.rmtree(path)
-        elif path.is_file() and path.name not in {LOCK, MANIFEST}:
-            path.unlink()
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], n_most: int = 3) -> str:
-    """Return in one line where two scenarios differ, e.g. ``"seed: 1 there, 2 here"``."""
-    before, after = _flat(old), _flat(new)
-    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
-    shown = [
-        f"{key}: {_short(before[key]) if key in before else 'nothing'} there, "
-        f"{_short(after[key]) if key in after else 'nothing'} here"
-        for key in keys[:n_most]
-    ]
-    more = f"and {len(keys) - n_most} more" if len(keys) > n_most else ""
-    return "; ".join([*shown, *([more] if more else [])]) or "written by another version"
-
-
-def _flat(value: object, path: str = "") -> dict[str, object]:
-    if isinstance(value, Mapping) and value:
-        items = [(f"{path}.{key}" if path else str(key), part) for key, part in value.items()]
-    elif isinstance(value, list) and any(isinstance(part, (dict, list)) for part in value):
-        items = [(f"{path}[{index}]", part) for index, part in enumerate(value)]
-    else:
-        return {path: value}
-    return {key: leaf for name, part in items for key, leaf in _flat(part, name).items()}
-
-
-def _short(value: object, n_most: int = 40) -> str:
-    text = show_value(value)
-    return text if len(text) <= n_most else text[: n_most - 3] + "..."
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    write_text(path, json_text(content))
-
-
-def file_entries(folder: Path) -> list[dict[str, Any]]:
-    """Return name, size and SHA-256 of every file of a result but the manifest."""
-    return [
-        {
-            "name": path.relative_to(folder).as_posix(),
-            "size_byte": path.stat().st_size,
-            "sha256": _sha256(path),
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in {MANIFEST, LOCK} and path.relative_to(folder).parts[0] != DAMAGED
-    ]
-
-
-def faults(
-    folder: Path, entries: Sequence[Mapping[str, Any]], is_hashed: Callable[[str], bool] = lambda _: True
-) -> dict[str, str]:
-    """Return what is wrong with the files of a finished study, by name.
-
-    Parameters
-    ----------
-    folder : the result folder.
-    entries : of the manifest; those of figures and the report, which can be drawn again, are left out.
-    is_hashed : whether a file of a name is read to compare its hash, or only its size is compared.
-    """
-    found = {}
-    for entry in entries:
-        path = folder / entry["name"]
-        if path.suffix in _VIEWS:
-            continue
-        if not path.is_file():
-            found[entry["name"]] = "it is missing"
-        elif not path.resolve().is_relative_to(folder.resolve()):
-            found[entry["name"]] = "it is a link to a file outside of the folder"
-        elif path.stat().st_size != entry["size_byte"] or (
-            is_hashed(entry["name"]) and _sha256(path) != entry["sha256"]
-        ):
-            found[entry["name"]] = "it was changed after the study: its size or SHA-256 is not that in the manifest"
-    return found
-
-
-def changed(folder: Path) -> dict[str, str]:
-    """Return what is wrong with the files of a finished study, by name; see `faults` and `strange`."""
-    entries = read_manifest(folder)["files"]
-    found = faults(folder, entries)
-    for kind in _KINDS:
-        found |= strange(folder, kind, entries)
-    return found
-
-
-def strange(folder: Path, kind: str, entries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the parts of a finished study's folder that it did not write."""
-    known = {folder / entry["name"] for entry in entries}
-    others = [path for path in sorted((folder / kind).glob("*.parquet")) if path not in known]
-    return {f"{kind}/{path.name}": "it is not of this study" for path in others}
-
-
-def set_changed_aside(folder: Path) -> None:
-    """Set aside what is not as the study wrote it, so that it is made again."""
-    for name, fault in changed(folder).items():
-        if (folder / name).is_file():
-            set_aside(folder, folder / name, fault)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _metric(score: Mapping[str, Any]) -> Metric:
+    """Return a score that a manifest tells of; no bound stands for infinity."""
+    lowest = -inf if score["lowest"] is None else score["lowest"]
+    highest = inf if score["highest"] is None else score["highest"]
+    return Metric(**{name: score[name] for name in _TOLD}, lowest=lowest, highest=highest)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.cases.design import Shared, same_point
-from edgesim.study.cases.known import Known, known_of, of_difference
+from edgesim.study.cases.design import same_point
+from edgesim.study.cases.shared import Shared
+from edgesim.study.tables.known import Known, known_of, of_difference
 from edgesim.study.tables.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
 from edgesim.study.tables.summary import UNITS, values_of
 from edgesim.study.tables.weighted import are_equal, pseudo_values
@@ -18,9 +20,10 @@ from edgesim.study.trials.load import METRICS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.study.folder.parts import Parts
-    from edgesim.study.work.execute import Work
+    from edgesim.study.cases.tasks import Block, Work
+    from edgesim.study.trials.trials import Trials
 
+    Read = Callable[[Sequence[Block]], tuple[Trials, Mapping[str, NDArray[np.float64]]]]
     Weighted = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -39,19 +42,20 @@ class Difference:
     correlation: float
 
 
-def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]:
+def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
     """Return the differences between every two strategies at every factor point, replication by replication.
 
-    A replication counts for a metric when both have a value: for latency, when both have an answer.
+    A replication counts for a metric when both have a value: for latency, when both have an answer. `read` returns the trials of some
+    tasks and their scores.
     """
     found: list[Difference] = []
     for positions in same_point(shared.cases):
         if len(positions) < 2:
             continue
-        found_there = {position: parts.read(work.of_case(position, is_enumeration=False)) for position in positions}
+        found_there = {position: read(work.of_case(position, is_enumeration=False)) for position in positions}
         values = {position: values_of(*there) for position, there in found_there.items()}
         weights = {position: trials.weight for position, (trials, _) in found_there.items()}
-        known = {position: _known(shared, work, parts, position) for position in positions}
+        known = {position: _known(shared, work, read, position) for position in positions}
         for first, second in combinations(positions, 2):
             found += [
                 Difference(
@@ -64,15 +68,15 @@ def differences_of(shared: Shared, work: Work, parts: Parts) -> list[Difference]
                         _prior(shared, (second, first), known, metric, len(weights[first])),
                     ),
                 )
-                for metric in (*parts.scores, *UNITS, *METRICS)
+                for metric in dict.fromkeys((*(score.name for score in shared.scores), *UNITS, *METRICS))
                 if metric in values[first] and metric in values[second]
             ]
     return found
 
 
-def _known(shared: Shared, work: Work, parts: Parts, position: int) -> Known:
+def _known(shared: Shared, work: Work, read: Read, position: int) -> Known:
     """Return what is known of a case, its enumerated outcomes included."""
-    enumerated, scores = parts.read(work.of_case(position, is_enumeration=True))
+    enumerated, scores = read(work.of_case(position, is_enumeration=True))
     return known_of(shared, shared.cases[position]).within(values_of(enumerated, scores), enumerated.weight)
 
 

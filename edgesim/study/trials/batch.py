@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
-    from edgesim.study.cases.design import Block, Case, Shared
+    from edgesim.study.cases.design import Case
     from edgesim.study.cases.outcomes import Outcomes
+    from edgesim.study.cases.shared import Shared
+    from edgesim.study.cases.tasks import Block
 
 
 def why_not(case: Case, shared: Shared) -> str:
@@ -85,9 +87,9 @@ def enumerated_batch(
 
 def _ready(shared: Shared, case: Case) -> ArrayProgram:
     """Return the plan of a case, made ready once per worker."""
-    ready = shared.array_programs.get(case.prepared)
+    ready = shared.memory.array_programs.get(case.prepared)
     if ready is None:
-        ready = shared.array_programs[case.prepared] = array_program(shared.prepared[case.prepared].program)
+        ready = shared.memory.array_programs[case.prepared] = array_program(shared.prepared[case.prepared].program)
     return ready
 
 

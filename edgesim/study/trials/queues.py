@@ -10,7 +10,8 @@ from edgesim.study.trials.trial import streams_of, trace_under_load
 
 if TYPE_CHECKING:
     from edgesim.domain.records import Trace
-    from edgesim.study.cases.design import Case, Shared
+    from edgesim.study.cases.design import Case
+    from edgesim.study.cases.shared import Shared
 
 QUEUES = "queues.csv"
 N_SAMPLES = 200

@@ -14,7 +14,8 @@ from edgesim.engine.events.simulation import trace
 
 if TYPE_CHECKING:
     from edgesim.domain.plan import Step
-    from edgesim.study.cases.design import Case, Shared
+    from edgesim.study.cases.design import Case
+    from edgesim.study.cases.shared import Shared
 
 TIMELINE = "timeline.json"
 N_MOST_EVENTS = 20_000

@@ -21,8 +21,10 @@ from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
 from edgesim.failures.sampling.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
 from edgesim.rng import ReplicationStreams, Streams
-from edgesim.study.cases.design import Block, Case, Shared
+from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import Outcomes, outcomes_of
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
 from edgesim.study.trials.load import by_column, reduce
 from edgesim.study.trials.partial import arrived_of, joined, note, transfers_of
@@ -145,14 +147,14 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
 
 def _outcomes(shared: Shared, position: int) -> Outcomes:
     """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
-    if position not in shared.outcomes:
+    if position not in shared.memory.outcomes:
         case = shared.cases[position]
         found = _outcomes_of(shared, case)
         if found is None:
             raise SimulationError(f"the outcomes of {case} cannot be enumerated")
-        shared.outcomes.clear()
-        shared.outcomes[position] = found
-    return shared.outcomes[position]
+        shared.memory.outcomes.clear()
+        shared.memory.outcomes[position] = found
+    return shared.memory.outcomes[position]
 
 
 def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
@@ -208,15 +210,15 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
     slowing = tuple(model for model in case.failures.values() if hasattr(model, "speeds"))
     key = (case.prepared, case.deadline_s, ordered, slowing)
-    record = shared.records.get(key)
+    record = shared.memory.records.get(key)
     if record is None:
         program = shared.prepared[case.prepared].program
         speeds = device_speeds(case.failures, case.topology) if slowing else None
         [record] = simulate(
             program, outages=ordered, speeds=speeds, deadline_s=case.deadline_s, is_checked=shared.is_checked
         )
-        if len(shared.records) < N_MOST_REMEMBERED:
-            shared.records[key] = record
+        if len(shared.memory.records) < N_MOST_REMEMBERED:
+            shared.memory.records[key] = record
     return record
 
 

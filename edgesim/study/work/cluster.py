@@ -22,7 +22,7 @@ _held: dict[str, Any] = {}
 """In a worker: what the tasks of each study share, by the study's key."""
 
 
-class Luggage(WorkerPlugin):  # type: ignore[misc,unused-ignore]
+class SharedData(WorkerPlugin):  # type: ignore[misc,unused-ignore]
     """What a worker needs for a study, in the form of a Dask worker plug-in: every worker gets it once, late ones too.
 
     Parameters
@@ -61,11 +61,11 @@ class Luggage(WorkerPlugin):  # type: ignore[misc,unused-ignore]
 
 
 def call_on_worker(key: str, function: Callable[[Any, Any], Any], task: Any) -> Any:
-    """Return ``function(shared, task)`` in a worker that has unpacked the luggage."""
+    """Return ``function(shared, task)`` in a worker that has unpacked the shared data."""
     return function(_held[key], task)
 
 
-class DaskCrew:
+class DaskPool:
     """The workers of a Dask cluster. The scheduler gives the tasks of a worker that dies to another."""
 
     def __init__(self, executor: Executor, key: str, function: Callable[[Any, Any], Any], n_workers: int) -> None:
@@ -86,9 +86,9 @@ class DaskCrew:
 
 
 @contextmanager
-def dask_crew(
+def dask_pool(
     address: str, function: Callable[[Any, Any], Any], plugins: Sequence[str], shared: object
-) -> Iterator[DaskCrew]:
+) -> Iterator[DaskPool]:
     """Open the workers of a Dask cluster.
 
     Parameters
@@ -114,9 +114,9 @@ def dask_crew(
         n_workers = sum(client.nthreads().values())
         if n_workers == 0:
             raise EdgesimError(f"the Dask scheduler at {address} has no workers; start one with: dask worker {address}")
-        client.register_plugin(Luggage(key, pickled(shared), files), name=key)
+        client.register_plugin(SharedData(key, pickled(shared), files), name=key)
         executor = client.get_executor(pure=False)
-        yield DaskCrew(executor, key, function, n_workers)
+        yield DaskPool(executor, key, function, n_workers)
     except CommClosedError as error:
         raise EdgesimError(
             f"the Dask scheduler at {address} is gone; finished parts are kept, run again to go on"

@@ -17,7 +17,10 @@ import numpy as np
 from edgesim.domain.stopping import Stopping
 from edgesim.errors import PlanError
 from edgesim.interfaces import Bar, Progress
-from edgesim.study.cases.design import (
+from edgesim.study.cases.design import Case, show_point
+from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import (
     MOST_AT_ONCE,
     PART,
     PART_BY_EVENTS,
@@ -25,20 +28,17 @@ from edgesim.study.cases.design import (
     PART_OF_OUTCOMES,
     SIZES,
     Block,
-    Case,
-    Shared,
+    Work,
     blocks,
-    show_point,
 )
-from edgesim.study.cases.evaluation import are_outcomes_asked, asked_replications
-from edgesim.study.cases.known import CERTAIN, known_of
 from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.known import CERTAIN, known_of
 from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import n_enumerated, needed, scores_of, simulate_outages
 from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
-from edgesim.study.work.executor import Crew, Flow, OpenCrew
-from edgesim.study.work.stopping import Batches, Stop
+from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
+from edgesim.study.work.stopping import Batches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,30 +50,6 @@ PATTERNS_PER_TASK = 8
 
 Key = tuple[int, int]
 """Position of a deployment, and a pattern of lost transfers that it is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """All tasks of a study.
-
-    Parameters
-    ----------
-    blocks : in the order of the results.
-    n_outcomes : number of enumerated outcomes of each case, 0 for none.
-    is_asked : for each case, in which replications the networks are asked.
-    stopping : when a factor point has enough replications; None: when all are done.
-    stops : where each factor point stopped, of an executed study.
-    """
-
-    blocks: tuple[Block, ...]
-    n_outcomes: tuple[int, ...]
-    is_asked: tuple[NDArray[np.bool_], ...]
-    stopping: Stopping | None = None
-    stops: tuple[Stop, ...] = ()
-
-    def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
-        """Return the tasks of one case, in order."""
-        return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
 
 
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
@@ -105,11 +81,11 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     most = PART_BY_EVENTS if why_not(case, shared) else PART
     if case.load is not None or is_stopping:
         most = PART_OF_FEW
-    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps))
+    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps.step))
     return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
 
 
-def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progress: Progress) -> Work:
+def execute(shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress) -> Work:
     """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
 
     Raises
@@ -123,13 +99,13 @@ def execute(shared: Shared, work: Work, parts: Parts, open_crew: OpenCrew, progr
     if missing:
         answers = _known_answers(shared, batches.there, parts)
         with (
-            open_crew(shared) as crew,
+            open_pool(shared) as pool,
             progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
         ):
             n_there = sum(block.stop - block.start for block in batches.there)
             if n_there:
                 bar.advance(n_there, "from an earlier run")
-            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(crew, missing)
+            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(pool, missing)
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
@@ -173,9 +149,9 @@ class _Execution:
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
         self.sums: dict[int, _Sums] = {}
 
-    def run(self, crew: Crew, missing: Sequence[Block]) -> None:
+    def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
-        flow = Flow(crew, missing)
+        flow = Flow(pool, missing)
         for task, answer in flow:
             if isinstance(task, Block):
                 for patterns in self._simulated(task, answer):
@@ -343,7 +319,7 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
     n_by_events: list[int] = []
     whole_scores: dict[Key, tuple[float, ...]] = {}
     for position, case in enumerate(shared.cases):
-        peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
+        peak_memory_byte = max(shared.prepared[case.prepared].program.devices.peak_memory_byte.values())
         drawn, scores = parts.read(work.of_case(position, is_enumeration=False))
         enumerated, exact_scores = parts.read(work.of_case(position, is_enumeration=True))
         n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from threadpoolctl import threadpool_limits
 
 from edgesim.errors import EdgesimError, SimulationError
-from edgesim.files.temporary import luggage
+from edgesim.files.temporary import shared_file
 from edgesim.processes import GUARD, Starting
 from edgesim.study.work.worker import begin_process, call, hold
 
@@ -37,7 +37,7 @@ N_DEATHS = 3
 """So often may a worker die with the same task as its only one before the task is held to be the cause."""
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Workers that hold what the tasks share."""
 
     @property
@@ -54,11 +54,11 @@ class Crew(Protocol):
         """Begin again with new workers, after `submit` or a result has raised `BrokenExecutor`."""
 
 
-OpenCrew = Callable[[object], AbstractContextManager[Crew]]
+OpenPool = Callable[[object], AbstractContextManager[WorkerPool]]
 """Opens workers that hold what it is given; leaving the context cancels what has not begun."""
 
 
-class LocalCrew:
+class LocalPool:
     """Worker processes on this machine, or one thread of this process when there is one worker.
 
     Parameters
@@ -73,13 +73,13 @@ class LocalCrew:
     ) -> None:
         self._function = function
         self._context = Starting()
-        self._luggage = ""
+        self._shared_file = ""
         self._open = ExitStack()
         self._n_processes = workers if workers > 1 else 0
         if self._n_processes:
             # A file: a pool would write it into the pipe of each new process, and wait for ever for one that dies unread.
-            path = self._open.enter_context(luggage(pickled(shared)))
-            self._luggage = str(path)  # written once; each worker reads it at its first task
+            path = self._open.enter_context(shared_file(pickled(shared)))
+            self._shared_file = str(path)  # written once; each worker reads it at its first task
         self._pool_from_s = time.monotonic() + patience_s if self._n_processes else inf
         self._thread = ThreadPoolExecutor(1, initializer=hold, initargs=(shared,))
         self._pool: ProcessPoolExecutor | None = None
@@ -94,7 +94,7 @@ class LocalCrew:
 
     def _start_pool(self) -> ProcessPoolExecutor:
         self._context.started.clear()
-        return ProcessPoolExecutor(self._n_processes, self._context, begin_process, (self._luggage,))
+        return ProcessPoolExecutor(self._n_processes, self._context, begin_process, (self._shared_file,))
 
     def submit(self, task: Any) -> Future[Any]:
         """Have a task run."""
@@ -142,10 +142,10 @@ class LocalCrew:
 
 
 @contextmanager
-def local_crew(
+def local_pool(
     workers: int, function: Callable[[Any, Any], Any], shared: object, patience_s: float = 0.0
-) -> Iterator[LocalCrew]:
-    """Open workers on this machine that run ``function(shared, task)``; see `LocalCrew`.
+) -> Iterator[LocalPool]:
+    """Open workers on this machine that run ``function(shared, task)``; see `LocalPool`.
 
     Raises
     ------
@@ -153,13 +153,13 @@ def local_crew(
         When `shared` cannot be pickled for worker processes.
     """
     with threadpool_limits(1):
-        crew = LocalCrew(workers, function, shared, patience_s)
+        pool = LocalPool(workers, function, shared, patience_s)
         try:
-            yield crew
+            yield pool
         except BaseException:
-            crew.abandon()
+            pool.abandon()
             raise
-        crew.close()
+        pool.close()
 
 
 def pickled(shared: object) -> bytes:
@@ -174,18 +174,18 @@ def pickled(shared: object) -> bytes:
 
 
 class Flow:
-    """Tasks on their way through a crew; more may be added while others run.
+    """Tasks on their way through a pool; more may be added while others run.
 
     When a worker dies its tasks are run again, those that may have been the cause one at a time.
 
     Parameters
     ----------
-    crew : runs them.
+    pool : runs them.
     tasks : those that are known from the beginning; read as workers become free.
     """
 
-    def __init__(self, crew: Crew, tasks: Iterable[Any] = ()) -> None:
-        self._crew = crew
+    def __init__(self, pool: WorkerPool, tasks: Iterable[Any] = ()) -> None:
+        self._pool = pool
         self._tasks = iter(tasks)
         self._urgent: deque[Any] = deque()
         self._suspects: deque[tuple[Any, int]] = deque()
@@ -215,7 +215,7 @@ class Flow:
                 return
             done = wait(self._running, WATCH_S, return_when=FIRST_COMPLETED).done
             # a task that was submitted in the moment in which a worker died is forgotten by the pool
-            is_forgotten = not done and self._crew.is_broken()
+            is_forgotten = not done and self._pool.is_broken()
             if is_forgotten or any(isinstance(future.exception(), BrokenExecutor) for future in done):
                 self._begin_again()
                 continue
@@ -231,15 +231,15 @@ class Flow:
         if self._suspects:
             if not self._running:
                 task, n_deaths = self._suspects[0]
-                self._running[self._crew.submit(task)] = (task, n_deaths)
+                self._running[self._pool.submit(task)] = (task, n_deaths)
                 self._suspects.popleft()
             return
-        while len(self._running) < self._crew.n_ahead:
+        while len(self._running) < self._pool.n_ahead:
             task = self._urgent.popleft() if self._urgent else next(self._tasks, None)
             if task is None:
                 return
             try:
-                self._running[self._crew.submit(task)] = (task, 0)
+                self._running[self._pool.submit(task)] = (task, 0)
             except BrokenExecutor:
                 self._urgent.appendleft(task)
                 raise
@@ -256,7 +256,7 @@ class Flow:
                 )
             self._suspects.append((task, n_deaths + 1 if alone else 0))
         self._running.clear()
-        self._crew.restart()
+        self._pool.restart()
 
 
 def clear_error(error: BaseException, subject: str) -> EdgesimError:

@@ -10,31 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.study.cases.design import PART_OF_FEW, Block, Shared, same_point
-from edgesim.study.cases.known import known_of
+from edgesim.study.cases.design import same_point
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import PART_OF_FEW, Block, Stop
+from edgesim.study.tables.known import known_of
 from edgesim.study.tables.summary import summarise, values_of
 
 if TYPE_CHECKING:
     from edgesim.domain.stopping import Stopping
     from edgesim.study.folder.parts import Parts
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Where a factor point stopped.
-
-    Parameters
-    ----------
-    case : position of the first case of the point.
-    replications : number of them, for each strategy.
-    is_met : whether the targets were met and everything that can strike did so often enough, or it stopped at the ceiling.
-    rare : what did not strike often enough, in words.
-    """
-
-    case: int
-    replications: int
-    is_met: bool
-    rare: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

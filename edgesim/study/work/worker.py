@@ -20,18 +20,18 @@ def hold(shared: Any) -> None:
     _held.shared = shared
 
 
-def begin_process(luggage: str) -> None:
-    """Make a new process ready. The shared objects stay in the file `luggage` until the first task, so that an error on loading
+def begin_process(shared_file: str) -> None:
+    """Make a new process ready. The shared objects stay in the file `shared_file` until the first task, so that an error on loading
     them is reported like a task's.
     """
     become_worker()
-    _held.luggage = luggage
+    _held.shared_file = shared_file
 
 
 def call(function: Callable[[Any, Any], Any], task: Any) -> Any:
     """Return ``function(shared, task)``."""
     if not hasattr(_held, "shared"):
-        _held.shared = pickle.loads(Path(_held.luggage).read_bytes())  # noqa: S301 - written by the main process of this study
+        _held.shared = pickle.loads(Path(_held.shared_file).read_bytes())  # noqa: S301 - written by the main process of this study
         _limit_loaded_libraries()
     return function(_held.shared, task)
 

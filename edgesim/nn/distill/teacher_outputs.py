@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgesim.nn.cost.surgery import has_activation_behind
 from edgesim.nn.data.views import Views
-from edgesim.nn.models.modules import has_activation_behind
 from edgesim.nn.parts.activations import answers_and_activities
 from edgesim.nn.train.cache import fingerprint, write_atomically
 from edgesim.nn.train.training import EVALUATION_BATCH
@@ -52,7 +52,7 @@ class Teacher:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TaughtBatch:
     """What is taught about some samples.
 
     Parameters
@@ -68,7 +68,7 @@ class Lesson:
     activities: torch.Tensor
 
 
-class Lessons:
+class TeacherOutputs:
     """Samples, targets, and the teacher's answers to them, batch by batch.
 
     The teacher looks at each view once; with augmentation its answers are kept in the cache folder, where all students of this
@@ -105,11 +105,13 @@ class Lessons:
             self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 
-    def batch(self, indices: torch.Tensor, epoch: int) -> Lesson:
+    def batch(self, indices: torch.Tensor, epoch: int) -> TaughtBatch:
         """Return what is taught about some samples in an epoch's view."""
         view = self.views.of_epoch(epoch)
         answers, activities = self.answers(view)
-        return Lesson(self.views.batch(indices, view), self.targets[indices], answers[indices], activities[indices])
+        return TaughtBatch(
+            self.views.batch(indices, view), self.targets[indices], answers[indices], activities[indices]
+        )
 
     def answers(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the teacher's answers and activities for all samples in a view."""

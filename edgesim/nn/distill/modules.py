@@ -1,17 +1,16 @@
-"""Network modules, and cutting a network at a layer."""
+"""The networks of students, and the ensemble that they form."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import fx, nn
 
 from edgesim.domain.networks.partition import Denominator, replica_weights
-from edgesim.errors import DataError
-from edgesim.nn.cost.trace import function_name
+from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.cost.units import unit_axis
 from edgesim.nn.tensors import ask
 
@@ -19,137 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgesim.domain.networks.samples import Inputs
-
-_ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
-    nn.Hardtanh, nn.Hardsigmoid, nn.Sigmoid, nn.Softplus, nn.Softsign, nn.Tanh,
-)  # fmt: skip
-_ACTIVATION_NAMES = frozenset(module.__name__.lower() for module in _ACTIVATIONS) | {"leaky_relu"}
-_PASSED = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.Identity, nn.Dropout, nn.Dropout2d)
-"""What may stand between a convolution and its activation."""
-_PASSED_NAMES = frozenset({"batch_norm", "instance_norm", "group_norm", "dropout", "dropout2d"})
-
-
-def small_cnn(n_inputs: int, channels: Sequence[int], pool_after: int, n_classes: int) -> nn.Sequential:
-    """Return an untrained small CNN; see `edgesim.nn.models.zoo.SmallCNN`."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for number, n_outputs in enumerate(channels, start=1):
-        layers[f"conv{number}"] = nn.Conv2d(n_inputs, n_outputs, kernel_size=3, padding=1, bias=False)
-        layers[f"bn{number}"] = nn.BatchNorm2d(n_outputs)
-        layers[f"relu{number}"] = nn.ReLU()
-        if number == pool_after:
-            layers["pool"] = nn.MaxPool2d(2)
-        n_inputs = n_outputs
-    layers["average"] = nn.AdaptiveAvgPool2d(1)
-    layers["flatten"] = nn.Flatten()
-    layers["classifier"] = nn.Linear(n_inputs, n_classes)
-    return nn.Sequential(layers)
-
-
-def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
-    """Return the part of a network that ends with the output of one of its submodules. Weights are shared, not copied.
-
-    Parameters
-    ----------
-    network : traceable by `torch.fx`.
-    layer : name of the submodule; its last call counts.
-
-    Raises
-    ------
-    DataError
-        When the network never calls a submodule of that name.
-    """
-    graph = _traced(network, layer).graph
-    call = _last_call(graph, layer)
-    graph.erase_node(_output(graph))
-    graph.output(call)
-    graph.eliminate_dead_code()
-    module = fx.GraphModule(network, graph)
-    module.delete_all_unused_submodules()
-    return module
-
-
-def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
-    """Return a network that gives its output and what its filters say, as a pair. Weights are shared, not copied.
-
-    Filters are read where the network uses them: when the layer's output goes through normalisation to an activation and nowhere
-    else, behind that activation, be it a module or a function. The mean over space of a convolution's own output is linear in
-    its input and says little more than the mean of the image.
-
-    Parameters
-    ----------
-    network, layer : as in `up_to`; so are the errors.
-    """
-    module = _traced(network, layer)
-    graph, output = module.graph, _output(module.graph)
-    read = _behind_activation(module, _last_call(graph, layer))
-    with graph.inserting_after(read):
-        kept = graph.call_function(_kept, (read,))
-    answer = output.args[0]
-    graph.erase_node(output)
-    graph.output((answer, kept))
-    return fx.GraphModule(network, graph)
-
-
-def _kept(value: Any) -> Any:
-    """Copy what a layer gives, since what follows may work in place; what is no tensor is for the caller to refuse."""
-    return value.clone() if isinstance(value, torch.Tensor) else value
-
-
-def has_activation_behind(network: nn.Module, layer: str) -> bool:
-    """Return whether the filters of a layer are read behind an activation that follows it; else they are its own output."""
-    module = _traced(network, layer)
-    call = _last_call(module.graph, layer)
-    return _behind_activation(module, call) is not call
-
-
-def _behind_activation(module: fx.GraphModule, call: fx.Node) -> fx.Node:
-    node = call
-    while not _is_one_of(module, node, _ACTIVATIONS, _ACTIVATION_NAMES):
-        if len(node.users) != 1 or not (node is call or _is_one_of(module, node, _PASSED, _PASSED_NAMES)):
-            return call
-        node = next(iter(node.users))
-    return node
-
-
-def _is_one_of(
-    module: fx.GraphModule, node: fx.Node, kinds: tuple[type[nn.Module], ...], names: frozenset[str]
-) -> bool:
-    if node.op == "call_module":
-        return isinstance(module.get_submodule(str(node.target)), kinds)
-    return function_name(node) in names
-
-
-class _KeepingTracer(fx.Tracer):
-    """Takes the wanted submodule as a whole, even if it is built of others."""
-
-    def __init__(self, layer: str = "") -> None:
-        super().__init__()
-        self._layer = layer  # empty where torch makes one anew, to unpickle a graph
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return module_qualified_name == self._layer or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(network: nn.Module, layer: str) -> fx.GraphModule:
-    graph = _KeepingTracer(layer).trace(network)
-    for node in graph.nodes:
-        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
-    return fx.GraphModule(network, graph)
-
-
-def _last_call(graph: fx.Graph, layer: str) -> fx.Node:
-    calls = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
-    if not calls:
-        names = [str(node.target) for node in graph.nodes if node.op == "call_module"]
-        raise DataError(f"the network has no layer {layer!r}; its layers are {', '.join(names)}")
-    last: fx.Node = calls[-1]
-    return last
-
-
-def _output(graph: fx.Graph) -> fx.Node:
-    found: fx.Node = next(node for node in graph.nodes if node.op == "output")
-    return found
 
 
 def student(network: nn.Module, layer: str, inputs: Inputs, n_features: int) -> nn.Module:

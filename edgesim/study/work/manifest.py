@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.code.plugins import is_file
-from edgesim.study.cases.design import Case, Shared
-from edgesim.study.cases.known import known_of
+from edgesim.study.cases.design import Case
+from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.manifest_file import FORMAT
+from edgesim.study.tables.known import known_of
 from edgesim.study.trials.batch import why_not
 
 if TYPE_CHECKING:
     from edgesim.domain.metrics import Metric
     from edgesim.scenario.form.schema import Scenario
-    from edgesim.study.work.execute import Evaluated, Work
+    from edgesim.study.cases.tasks import Work
+    from edgesim.study.work.execute import Evaluated
 
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
@@ -146,6 +148,6 @@ def _deployment(shared: Shared, case: Case) -> dict[str, Any]:
     return {
         "strategy": case.strategy,
         "first_point": dict(case.point),
-        "peak_memory_byte": shared.prepared[case.prepared].program.peak_memory_byte,
+        "peak_memory_byte": shared.prepared[case.prepared].program.devices.peak_memory_byte,
         "description": shared.deployments[case.prepared].describe(),
     }

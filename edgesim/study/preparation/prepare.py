@@ -11,8 +11,9 @@ from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
 from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
-from edgesim.study.cases.design import Case, Deployments, Prepared, Shared, show_point
+from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
+from edgesim.study.cases.shared import Shared
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.partial import is_used
 from edgesim.study.work.executor import clear_error

@@ -19,7 +19,7 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import Silent
 from edgesim.scenario.build import build
-from edgesim.study.cases.prepare import PLUGIN_ERRORS, Teacher, context_of
+from edgesim.study.preparation.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.study.work.executor import clear_error
 from edgesim.units import show
 

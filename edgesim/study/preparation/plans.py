@@ -11,7 +11,7 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError
 from edgesim.registry import nearest_name
 from edgesim.scenario.build import build
-from edgesim.study.cases.prepare import Teacher, context_of, load_teacher
+from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from edgesim.nn.distill.teacher import Lessons, Teacher
+from edgesim.nn.distill.teacher_outputs import Teacher, TeacherOutputs
 from edgesim.nn.train.cache import NetworkCache, fingerprint
 from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.training import about, fit, measured, reproducible, validated
@@ -24,7 +24,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
-class School:
+class StudentTraining:
     """Who teaches whom what, and how: all that students have in common.
 
     Parameters
@@ -65,9 +65,9 @@ class School:
             **more,
         )
 
-    def lessons(self, *, has_filters: bool = True) -> Lessons:
+    def outputs(self, *, has_filters: bool = True) -> TeacherOutputs:
         """Return what the teacher says about the training split, with or without the activities of its filters."""
-        return Lessons(self.teacher, self.dataset, self.training, self.seed, self.cache, has_filters=has_filters)
+        return TeacherOutputs(self.teacher, self.dataset, self.training, self.seed, self.cache, has_filters=has_filters)
 
     def fit(
         self,
@@ -102,7 +102,7 @@ class School:
 
 
 def trained(
-    school: School,
+    setup: StudentTraining,
     determinants: Mapping[str, Any],
     name: str,
     build: Callable[[], Network],
@@ -112,19 +112,19 @@ def trained(
 
     Parameters
     ----------
-    school : data set, seed and cache.
+    setup : data set, seed and cache.
     determinants : what determines its weights.
     name : of the random stream.
     build : makes it, untrained.
     train : trains it, given the network, a generator and the key; returns the selected epoch.
     """
     key = content_key(determinants)
-    with reproducible(school.seed, name) as draws:
+    with reproducible(setup.seed, name) as draws:
         network = build()
-        found = school.cache.restore(key, network)
+        found = setup.cache.restore(key, network, setup.dataset.task.scores[0].name)
         if found is not None:
             return network.eval(), key, found
         epoch = train(network, draws, key)
-        metrics = measured(network, school.dataset, epoch)
-    school.cache.store(key, network.state_dict(), determinants, metrics, about(school.dataset, network))
+        metrics = measured(network, setup.dataset, epoch)
+    setup.cache.store(key, network.state_dict(), determinants, metrics, about(setup.dataset, network))
     return network, key, metrics

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import EdgesimError
-from edgesim.files.temporary import luggage, remove_ownerless
+from edgesim.files.temporary import remove_ownerless, shared_file
 
 HOLDER = """
 import sys
-from edgesim.files.temporary import luggage
-with luggage(b"content") as path:
+from edgesim.files.temporary import shared_file
+with shared_file(b"content") as path:
     print(path, flush=True)
     sys.stdin.read()
 """
@@ -30,7 +30,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_is_there_while_it_is_wanted(tmp_path: Path) -> None:
     """Somebody else who packs, or sweeps, leaves it alone."""
-    with luggage(b"one") as one, luggage(b"two") as two:
+    with shared_file(b"one") as one, shared_file(b"two") as two:
         remove_ownerless()
         assert (one.read_bytes(), two.read_bytes()) == (b"one", b"two")
     assert not list(tmp_path.iterdir())
@@ -48,7 +48,7 @@ def test_that_of_a_killed_process_goes_with_the_next(tmp_path: Path) -> None:
         holder.send_signal(signal.SIGKILL)
         holder.wait(60)
     assert path.exists()
-    with luggage(b"next"):
+    with shared_file(b"next"):
         assert not path.parent.exists()
     assert not list(tmp_path.iterdir())
 
@@ -77,6 +77,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with (
         pytest.raises(EdgesimError, match=r"cannot be written to .*none: .*; make room, set TMPDIR to another"),
-        luggage(b""),
+        shared_file(b""),
     ):
         pass

@@ -1,0 +1,119 @@
+"""Devices, what a class of them can do, and the ids by which options name devices and links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from edgesim.domain.bounds import finite, named, not_negative, one_of, positive, whole
+from edgesim.errors import PlanError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Sharing = Literal["fifo", "fair"]
+"""How a resource serves what asks for it together: in order of arrival, or all at once at fair rates."""
+OnOutage = Literal["lost", "resume"]
+"""What becomes of work that an outage interrupts: it is lost, or it goes on when the outage is over."""
+
+OPERATORS = ("conv", "depthwise", "linear", "other")
+"""Operator classes: convolution, depthwise convolution, matrix product, and all that moves more data than it computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Marks a plug-in's option as naming something of the topology, so that a scenario is checked before it runs.
+
+    Parameters
+    ----------
+    kind : what is named; a ``target`` is a link when the text holds ``->``, else a device.
+    is_pattern : whether the text is a pattern (`edgesim.domain.system.selection.is_selected`), which must match at least one id.
+    """
+
+    kind: Literal["device", "link", "target"]
+    is_pattern: bool = False
+
+
+DeviceId = Annotated[str, Reference("device")]
+DeviceGlob = Annotated[str, Reference("device", is_pattern=True)]
+LinkGlob = Annotated[str, Reference("link", is_pattern=True)]
+TargetGlob = Annotated[str, Reference("target", is_pattern=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """What a class of devices can do.
+
+    Parameters
+    ----------
+    name : name in the catalog.
+    flop_per_s : sustained rate by operator class, in FLOP/s (one multiply-add is two FLOP).
+    memory_bandwidth_byte_per_s : sustained memory bandwidth, in byte/s.
+    layer_overhead_s : fixed time per layer (dispatch, cache warm-up), in s.
+    memory_byte : memory that a network may use, in byte.
+    idle_w, busy_w, transmit_w, receive_w : power of the whole device in each state, with one core or one link in use, in W.
+    source : reference of the numbers, or ``"assumed"``.
+    """
+
+    name: str
+    flop_per_s: Mapping[str, float]
+    memory_bandwidth_byte_per_s: float
+    layer_overhead_s: float
+    memory_byte: int
+    idle_w: float
+    busy_w: float
+    transmit_w: float
+    receive_w: float
+    source: str
+
+    def __post_init__(self) -> None:
+        named("a device profile", name=self.name)
+        subject = f"device profile {self.name!r}"
+        positive(
+            subject, memory_bandwidth_byte_per_s=self.memory_bandwidth_byte_per_s, **_rates(subject, self.flop_per_s)
+        )
+        not_negative(
+            subject, layer_overhead_s=self.layer_overhead_s, memory_byte=self.memory_byte, idle_w=self.idle_w, busy_w=self.busy_w,
+            transmit_w=self.transmit_w, receive_w=self.receive_w,
+        )  # fmt: skip
+
+
+def _rates(subject: str, flop_per_s: Mapping[str, float]) -> dict[str, float]:
+    """Return the rates of operator classes, each by the name under which a refusal shows it."""
+    unknown = [name for name in flop_per_s if name not in OPERATORS]
+    if unknown or not flop_per_s:
+        raise PlanError(f"{subject} has flop_per_s of {unknown or 'nothing'}; expected some of {', '.join(OPERATORS)}")
+    return {f"flop_per_s of {name}": rate for name, rate in flop_per_s.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A computing node.
+
+    Parameters
+    ----------
+    device_id : distinct in the topology.
+    profile : what it can do; its rates are those of one core.
+    position_m : where it stands (x, y), in m, if that matters.
+    n_cores : computations that run at the same time, each on one core.
+    sharing : ``fifo`` gives a core to each computation in order of arrival; ``fair`` lets all run at once, each at
+        min(1, cores / computations) of its speed (processor sharing).
+    on_outage : what becomes of computations when the device goes down.
+    """
+
+    device_id: str
+    profile: DeviceProfile
+    position_m: tuple[float, float] | None = None
+    n_cores: int = 1
+    sharing: Sharing = "fifo"
+    on_outage: OnOutage = "lost"
+
+    def __post_init__(self) -> None:
+        named("a device", device_id=self.device_id)
+        subject = f"device {self.device_id!r}"
+        whole(subject, 1, n_cores=self.n_cores)
+        one_of(subject, Sharing, sharing=self.sharing)
+        one_of(subject, OnOutage, on_outage=self.on_outage)
+        if self.position_m is not None:
+            x_m, y_m = self.position_m
+            finite(subject, **{"position_m x": x_m, "position_m y": y_m})

@@ -1,0 +1,287 @@
+"""The array engine: many trials of a plan at once, by array operations.
+
+It does what the event engine does (`edgesim.engine.events.trial`, `edgesim.engine.servers.fifo`, `edgesim.engine.servers.devices`), step by step and with
+the same arithmetic, for single requests over `fifo` devices and links. A `fifo` server needs to know only when it is next
+free, if the order of those who come is known. That order is taken from a trial in which nothing is lost or slowed, and
+checked: a replication in which somebody comes before the one that was served before it, or at the same moment for another reason, is
+marked, and must be simulated by the event engine.
+
+What is the same in all trials is a single number for as long as it is; what happens in all trials needs no flags; a server that
+only one task uses needs no state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import inf
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from edgesim.domain.plan import Compute
+from edgesim.engine.arrays.moments import Moments, both, earliest, latest, unless
+from edgesim.engine.arrays.queue import Queue
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgesim.engine.arrays.losses import BatchLosses, Passages
+    from edgesim.engine.arrays.moments import Flags, Number
+    from edgesim.engine.arrays.program import ArrayProgram, Server, Task
+    from edgesim.engine.program.ways import Hop
+    from edgesim.interfaces import BatchSlowdownModel
+    from edgesim.rng import BatchStreams
+
+_WHOLE = 1 - 1e-9  # as in edgesim.engine.servers.messages
+_BYTE_ROUNDING = 1e-6
+_RELEASE, _UNCERTAIN = -1, -2  # what lets a step begin, besides the end of another
+
+
+class Batch:
+    """The state of n trials; moments are in s, inf where something never happens."""
+
+    def __init__(
+        self,
+        ready: ArrayProgram,
+        n: int,
+        down: Mapping[str, NDArray[np.bool_]],
+        losses: BatchLosses | None,
+        slowdowns: Sequence[tuple[BatchSlowdownModel, BatchStreams]],
+    ) -> None:
+        self.ready, self.program, self.n = ready, ready.program, n
+        self.steps, self.devices = ready.program.steps, ready.program.devices
+        self.down = {name: is_down for name, is_down in down.items() if is_down.any()}
+        self.losses, self.slowdowns = losses, slowdowns
+        self.is_valid = np.ones(n, dtype=np.bool_)
+        self.everyone = np.ones(n, dtype=np.bool_)
+        self.began: dict[int, Moments] = {}
+        self.came: dict[int, Moments] = {}  # where a step's result is wanted
+        self.here: dict[int, Moments] = {}  # a message, at its next link
+        self.until_s: dict[int, Number] = {}  # by step that goes on with what is there: when, in s
+        self.is_late: list[NDArray[np.bool_] | np.bool_] = []  # what went on so
+        self.ended: list[Moments] = []  # everything that was under way
+        self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
+        self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
+        self._queues: dict[Server, Queue] = {}
+        self._passages: dict[tuple[int, int], Passages] = {}
+        self._shares: dict[int, NDArray[np.float64]] = {}  # of the packets of messages that came in part
+
+    def run(self) -> None:
+        """Take all tasks."""
+        with np.errstate(invalid="ignore"):  # inf - inf, where nothing happens
+            for task in self.ready.tasks:
+                if task.hop == 0:
+                    self._begin(task.step)
+                if self.steps.device[task.step] >= 0:
+                    self._compute(task)
+                else:
+                    self._cross(task)
+
+    # ---- beginnings
+
+    def _inputs(self, index: int) -> list[int]:
+        return [self.ready.position[name] for name in self.steps.step[index].inputs]
+
+    def _begin(self, index: int) -> None:
+        """Find when a step begins."""
+        step = self.steps.step[index]
+        inputs = self._inputs(index)
+        needed = [self.came[one] for one in inputs]
+        groups: list[list[Moments]] = []
+        if isinstance(step, Compute) and step.alternatives:
+            groups = [[self.came[self.ready.position[name]] for name in group] for group in step.alternatives]
+            grouped = {name for group in step.alternatives for name in group}
+            needed = [self.came[self.ready.position[name]] for name in step.inputs if name not in grouped]
+            needed += [earliest(group) for group in groups]
+        began = latest(needed)
+        if isinstance(step, Compute) and step.deadline_s is not None and inputs:
+            began = self._begin_at_deadline(index, step.deadline_s, inputs, began)
+            for one, other in (pair for group in groups for pair in combinations(group, 2)):
+                # late at the same moment: which was first? It alone is lost.
+                is_tie = np.equal(one.s, other.s) & np.less(one.s, inf)
+                self._leave(is_tie & np.greater_equal(one.s, self.until_s[index]))
+        self.began[index] = began
+
+    def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: Moments) -> Moments:
+        """Return when a step begins that goes on at its deadline with what is there."""
+        local = [self.came[one] for one in inputs if self.steps.device[one] >= 0]
+        start = latest(local)
+        until = Moments(start.s + deadline_s, start.happens)
+        for one in inputs if local else ():  # at the same moment: which was first?
+            self._leave(both(np.equal(self.came[one].s, until.s), until.happens))
+        self.until_s[index] = until.s
+        self.is_late.append(both(np.greater_equal(complete.s, until.s), until.happens))
+        return earliest([complete, until])
+
+    def _leave(self, is_uncertain: NDArray[np.bool_] | np.bool_) -> None:
+        """Leave some trials to the event engine."""
+        if is_uncertain.any():
+            self.is_valid &= ~is_uncertain
+
+    def _cause(self, index: int) -> int | NDArray[np.int64]:
+        """Return which step's end let a step begin; `_UNCERTAIN` where nobody can tell."""
+        step = self.steps.step[index]
+        inputs = self._inputs(index)
+        if not inputs:
+            return _RELEASE
+        if isinstance(step, Compute) and (step.alternatives or step.deadline_s is not None):
+            return _UNCERTAIN
+        if len(inputs) == 1:
+            return inputs[0]
+        is_last = np.stack([np.broadcast_to(self.came[one].s == self.began[index].s, self.n) for one in inputs])
+        causes: NDArray[np.int64] = np.array(inputs)[is_last.argmax(axis=0)]
+        return np.where(is_last.sum(axis=0) == 1, causes, _UNCERTAIN)
+
+    # ---- servers
+
+    def _arrive(self, server: Server, task: Task, now: Moments, n_cores: int = 1) -> Queue | None:
+        """Let a task come to a server; mark the trials in which it is not the last to come. None: no other task uses it."""
+        if server not in self.ready.shared:
+            return None
+        queue = self._queues.get(server)
+        if queue is None:
+            queue = self._queues[server] = Queue(self.n, n_cores)
+        is_behind = np.greater(now.s, queue.last_s)
+        if not is_behind.all():
+            is_tie = np.equal(now.s, queue.last_s)
+            self.is_valid &= is_behind | (is_tie & self._are_in_order(queue, task) if is_tie.any() else False)
+        queue.last_s = now.s if now.happens is None else np.where(now.happens, now.s, queue.last_s)
+        queue.came.append((task.step if task.hop == 0 else -1, now.happens))
+        return queue
+
+    def _are_in_order(self, queue: Queue, task: Task) -> NDArray[np.bool_] | np.bool_:
+        """Return where a task is known to come behind the last one at a server at the same moment: the same end let both begin."""
+        if task.hop > 0 or task.step <= max(step for step, _ in queue.came):
+            return np.False_
+        other: int | NDArray[np.int64] = _UNCERTAIN
+        for step, happens in queue.came:
+            cause = self._cause(step) if step >= 0 else _UNCERTAIN
+            other = cause if happens is None else np.where(happens, cause, other)
+        cause = self._cause(task.step)
+        return np.logical_and(np.equal(cause, other), np.not_equal(cause, _UNCERTAIN))
+
+    def _occupy(self, queue: Queue | None, now: Moments, time_s: Number, is_used: Flags) -> Number:
+        """Return when a server has served somebody who comes now."""
+        if queue is None:
+            return time_s if _is_zero(now.s) else now.s + time_s
+        end_s = queue.start_s(now.s) + time_s
+        queue.occupy(end_s, is_used)
+        return end_s
+
+    def _spend(self, power_w: float, time_s: Number, is_meant: Flags) -> None:
+        """Add energy."""
+        if power_w != 0.0:
+            energy_j = time_s if power_w == 1.0 else power_w * time_s
+            self.work_j += energy_j if is_meant is None else np.where(is_meant, energy_j, 0.0)
+
+    def _after(self, now: Moments, end_s: Number, happens: Flags) -> Moments:
+        """Return a moment as the event engine has it, which adds to the present the time until then; note that something ends.
+
+        `end_s` may be changed, unless now is the beginning.
+        """
+        if not _is_zero(now.s):
+            end_s -= now.s
+            end_s += now.s
+        moment = Moments(end_s, happens)
+        self.ended.append(moment)
+        return moment
+
+    # ---- computations
+
+    def _compute(self, task: Task) -> None:
+        """Let a device compute a step."""
+        index, position = task.step, self.steps.device[task.step]
+        device = self.devices.device[position]
+        now = self.began[index]
+        queue = self._arrive(("device", position), task, now, device.n_cores)
+        time_s: Number = self.steps.duration_s[index]
+        for model, streams in self.slowdowns:
+            if model.slows(device):
+                is_begun = self.everyone if now.happens is None else now.happens
+                time_s = time_s * model.factors(device, is_begun, streams)
+        is_down = self.down.get(device.device_id)
+        is_up = unless(now.happens, is_down)
+        end_s = self._occupy(queue, now, time_s, is_up)
+        self._spend(self.devices.busy_w[position] - self.devices.idle_w[position], time_s, is_up)
+        self.came[index] = self._after(now, end_s, is_up).masked()
+        if is_down is not None:  # it may begin at its deadline, at which nothing else ends
+            self.ended.append(Moments(now.s, both(is_down, now.happens)))
+
+    # ---- messages
+
+    def _set_out(self, task: Task) -> None:
+        """Draw what becomes of the packets of a message on all its links."""
+        losses, index = self.losses, task.step
+        if losses is None:
+            return
+        began = self.began[index]
+        share: NDArray[np.bool_] | NDArray[np.float64] = self.everyone if began.happens is None else began.happens
+        for position, hop in enumerate(self.steps.hops[index]):
+            if losses.may_lose(hop.link):
+                if hop.link.link_id in self.ready.relayed:
+                    self._arrive(("draws", hop.link.link_id), task, began)
+                found = self._passages[index, position] = losses.cross(index, hop, share)
+                share = found.received
+
+    def _cross(self, task: Task) -> None:
+        """Let a message cross one of its links."""
+        index, hop = task.step, self.steps.hops[task.step][task.hop]
+        is_last = task.hop + 1 == len(self.steps.hops[index])
+        if task.hop == 0:
+            self._set_out(task)
+        now = self.here[index] if task.hop else self.began[index]
+        queue = self._arrive(("channel", hop.channel), task, now)
+        passage = self._passages.get((index, task.hop))
+        sent = self._shares.get(index) if passage is None else passage.sent
+        is_cut, is_deaf = self._outages(hop)
+        is_used = unless(now.happens, is_cut)
+        is_heard = unless(is_used, is_deaf)
+        time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
+        end_s = self._occupy(queue, now, time_s, is_used)
+        self._count(self.steps.kind[index], hop, sent, is_used)
+        self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], time_s, is_used)
+        self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], time_s, is_heard)
+        arrival_s = end_s + hop.link.latency_s
+        if passage is not None and passage.waited_s is not None:
+            arrival_s = arrival_s + passage.waited_s
+        if is_deaf is not None:
+            arrival_s = np.where(is_deaf, end_s, arrival_s)
+        arrival = self._after(now, arrival_s, is_used)
+        goes_on = self._going_on(index, passage, is_heard, is_last=is_last)
+        (self.came if is_last else self.here)[index] = Moments(arrival.s, goes_on).masked()
+
+    def _going_on(self, index: int, passage: Passages | None, is_heard: Flags, *, is_last: bool) -> Flags:
+        """Return where a message goes on behind a link: something of it, or all of it where it is to be used."""
+        if passage is not None and passage.sent is None:
+            return both(cast("NDArray[np.bool_]", passage.received), is_heard)
+        if passage is not None:
+            self._shares[index] = cast("NDArray[np.float64]", passage.received)
+        share = self._shares.get(index)
+        return is_heard if share is None else both(share > (_WHOLE if is_last else 0.0), is_heard)
+
+    def _outages(self, hop: Hop) -> tuple[Flags, Flags]:
+        """Return where a message never leaves, and where it leaves but nobody hears it; None: nowhere."""
+        link = hop.link
+        cutting = [self.down[name] for name in (link.src_id, link.link_id) if name in self.down]
+        deaf = self.down.get(link.dst_id)
+        if deaf is not None and link.on_outage == "resume":
+            cutting, deaf = [*cutting, deaf], None
+        return (np.logical_or.reduce(cutting) if cutting else None), deaf
+
+    def _count(self, kind: int, hop: Hop, sent: NDArray[np.float64] | None, is_used: Flags) -> None:
+        """Count the bytes of a message on a link."""
+        n_byte: int | NDArray[np.int64] = hop.wire_byte
+        if sent is not None:
+            n_byte = np.where(sent == 1.0, hop.wire_byte, (hop.wire_byte * sent + _BYTE_ROUNDING).astype(np.int64))
+        self.traffic_byte[kind] += n_byte if is_used is None else n_byte * is_used
+
+
+def _is_zero(moment_s: Number) -> bool:
+    return isinstance(moment_s, float) and moment_s == 0.0
+
+
+def _times_s(hop: Hop, sent: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `hop.time_s` of many shares."""
+    overhead_s = hop.link.message_overhead_s
+    return np.where(sent == 1.0, hop.occupation_s, overhead_s + (hop.occupation_s - overhead_s) * sent)

@@ -1,0 +1,1 @@
+"""From a scenario to what is simulated: trained networks, deployments, compiled plans."""

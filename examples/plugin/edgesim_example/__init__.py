@@ -1,0 +1,1 @@
+"""Plug-ins for edgesim; each module holds one."""
