@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from edgesim.study.folder.manifest import _score
 from toy_study import shared
 
 from edgesim.cli import main as cli
@@ -25,6 +24,7 @@ from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
 from edgesim.study.work.executor import local_pool
+from edgesim.study.work.manifest import _score
 
 UNITS = {"accuracy": "1", **summary.UNITS}
 

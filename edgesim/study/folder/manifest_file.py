@@ -147,7 +147,7 @@ class _Started(_Form):
 
 class _Score(_Form):
     name: Label
-    label: Label
+    label: str
     unit: str
     summary: str
     formula: str
