@@ -253,3 +253,35 @@ def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int, *, is_n
     order = np.argsort(leading)
     parts = ModularityEigenvector().partition(affinity, 3, rng).parts
     assert {frozenset(part) for part in parts} == {frozenset(part.tolist()) for part in np.split(order, 3)}
+
+
+def test_larger_parts_come_first() -> None:
+    """7 in 3: three, two and two."""
+    assert equal_sizes(7, 3) == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("points", "parts"),
+    [
+        ([0, 5, 7, 8, 14], ((2, 3, 4), (0, 1))),  # the mean is 6.8: 14 is farther than 0, and the first part is its own
+        ([4, 9, 12, 18, 20], ((0, 1, 2), (3, 4))),  # the mean is 12.6: 4
+        ([3, 6, 11, 18], ((3,), (0, 1), (2,))),  # 18, then 3, then 11, which is 7 from both, and not 6, which is near 3
+        ([3, 10, 12, 15], ((0,), (3,), (1, 2))),  # 3, then 15, then 10, 5 from 15
+        ([5, 8, 10, 18, 20], ((3, 4), (0,), (1, 2))),  # 20, then 5, then 10, 5 from 5: 18 is near 20
+    ],
+    ids=str,
+)
+def test_first_centres_are_the_farthest_points(points: list[int], parts: tuple[tuple[int, ...], ...]) -> None:
+    """From the mean, and from all centres so far; parts come in the order of their centres."""
+    assert balanced_k_means(np.array(points, dtype=float)[:, None], len(parts)).parts == parts
+
+
+def test_centres_move_until_nothing_changes() -> None:
+    """Centres 3, 20 and 6 take 3 | 18, 20 | 6, 17 first, since 20 has place for one more only; with 3, 19 and 11.5, 6 goes to 3."""
+    found = balanced_k_means(np.array([[3.0], [6.0], [17.0], [18.0], [20.0]]), 3)
+    assert found.parts == ((0, 1), (3, 4), (2,))
+
+
+def test_equal_points_are_divided_too() -> None:
+    """All centres are one point, also where the square of a length is rounded."""
+    assert balanced_k_means(np.full((5, 3), 0.1), 2).sizes == (3, 2)
