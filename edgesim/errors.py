@@ -43,6 +43,12 @@ class Finding:
     length : number of characters to underline.
     excerpt : the source line.
     is_unchecked : whether it is no mistake, but what could not be checked without running code that nobody has allowed.
+
+    Examples
+    --------
+    >>> print(Finding("unknown profile 'phnoe'", ("devices", 0, "profile"), "'phone'"))
+    devices.0.profile: unknown profile 'phnoe'
+       expected: 'phone'
     """
 
     message: str
@@ -111,7 +117,13 @@ class UnknownNameError(EdgesimError, LookupError):
         super().__init__(f"unknown {kind} {name!r}; {self.expected()}")
 
     def expected(self) -> str:
-        """Say what names exist, the nearest first when one is near."""
+        """Say what names exist, the nearest first when one is near.
+
+        Examples
+        --------
+        >>> UnknownNameError("transport", "tpc", ("arq", "tcp"), "tcp").expected()
+        "expected one of arq, tcp; nearest 'tcp'"
+        """
         if not self.known:
             return f"no {self.kind} is registered"
         if len(self.known) <= 6:

@@ -84,7 +84,13 @@ class Registry:
         self._loaded.pop(name, None)
 
     def names(self) -> tuple[str, ...]:
-        """Return all names, sorted."""
+        """Return all names, sorted.
+
+        Examples
+        --------
+        >>> TRANSPORTS.names()
+        ('arq', 'datagram', 'tcp')
+        """
         self._read_entry_points()
         return tuple(sorted(self._targets))
 
@@ -95,6 +101,13 @@ class Registry:
         ------
         UnknownNameError
             When the name is not registered; it suggests the nearest one.
+
+        Examples
+        --------
+        >>> FAILURES.get("exactly_k")
+        Traceback (most recent call last):
+            ...
+        edgesim.errors.UnknownNameError: unknown failure model 'exactly_k'; expected one of 10 names; nearest 'exactly-k'
         """
         if name not in self._targets:
             self._read_entry_points()
@@ -125,7 +138,13 @@ class Registry:
         return UnknownNameError(self.kind, name, known, nearest_name(name, known))
 
     def summary(self, name: str) -> str:
-        """Return the first line of a plug-in's docstring."""
+        """Return the first line of a plug-in's docstring.
+
+        Examples
+        --------
+        >>> TRANSPORTS.summary("tcp")
+        'Send as a new TCP connection does: handshake, slow start, retransmission of what was lost.'
+        """
         return (self.get(name).__doc__ or "").strip().split("\n")[0]
 
     def _read_entry_points(self) -> None:
@@ -144,7 +163,13 @@ class Registry:
 
 
 def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
-    """Return the most similar known name, or None when none is similar."""
+    """Return the most similar known name, or None when none is similar.
+
+    Examples
+    --------
+    >>> nearest_name("modn", ("modnn", "nonn", "single"))
+    'modnn'
+    """
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return found[0] if found else None
 

@@ -50,7 +50,13 @@ _NO_WINDOW: tuple[int, list[float]] = (0, [])
 
 
 def stable_hash(name: str) -> int:
-    """Return a 64-bit hash of a name that is the same in every process and version."""
+    """Return a 64-bit hash of a name that is the same in every process and version.
+
+    Examples
+    --------
+    >>> stable_hash("w1") == stable_hash("w1"), stable_hash("w1") == stable_hash("w2")
+    (True, False)
+    """
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
@@ -80,7 +86,17 @@ class Stream:
         self._windows: dict[int, tuple[int, list[float]]] = {}
 
     def numbers(self, draw: int, start: int, stop: int) -> NDArray[np.float64]:
-        """Return the `draw`-th uniforms, counted from 0, of the replications from `start` to before `stop`."""
+        """Return the `draw`-th uniforms, counted from 0, of the replications from `start` to before `stop`.
+
+        Examples
+        --------
+        Part of a row is the same as in the whole row, whatever was drawn before.
+
+        >>> stream = Stream(1, "loss/link/w1->hub")
+        >>> row = stream.numbers(0, 0, 5)
+        >>> bool((stream.numbers(0, 2, 4) == row[2:4]).all())
+        True
+        """
         with self._lock:
             self._go_to(draw, start)
             self._place += stop - start
@@ -204,7 +220,16 @@ class ReplicationStreams:
 
     @property
     def weight(self) -> float:
-        """Probability of what was drawn by the models / by how it was drawn; 1 without importance sampling."""
+        """Probability of what was drawn by the models / by how it was drawn; 1 without importance sampling.
+
+        Examples
+        --------
+        >>> streams = Streams(1).replication(0)
+        >>> streams.weigh(0.5)  # drawn twice as often as it happens
+        >>> streams.scope("model").weigh(0.5)
+        >>> streams.weight
+        0.25
+        """
         return prod(self._ratios)
 
 

@@ -73,6 +73,11 @@ def factor_of(name: str, unit: str) -> float:
     ------
     ValueError
         When there is no such unit, its prefix makes no sense, or it measures something else; with the unit that is likely meant.
+
+    Examples
+    --------
+    >>> factor_of("Mbit/s", "bit/s"), factor_of("kB", "byte"), factor_of("h", "s")
+    (1000000.0, 1000.0, 3600.0)
     """
     wanted = "bit/s" if unit == "byte/s" else unit
     found = _BY_TEXT.get(name)
@@ -106,7 +111,13 @@ def _likely(name: str, wanted: str) -> str:
 
 
 def reads_as_unit(text: str, unit: str) -> bool:
-    """Say whether a text is a unit of any kind, or one of the kind of `unit` that is mixed up."""
+    """Say whether a text is a unit of any kind, or one of the kind of `unit` that is mixed up.
+
+    Examples
+    --------
+    >>> reads_as_unit("ms", "s"), reads_as_unit("total", "s")
+    (True, False)
+    """
     return text in _BY_TEXT or bool(_likely(text, "bit/s" if unit == "byte/s" else unit))
 
 
@@ -151,6 +162,11 @@ def parse(text: object, unit: str) -> float:
     ------
     ValueError
         When the text is no quantity, has no unit or one of another dimension, or is absurdly large.
+
+    Examples
+    --------
+    >>> parse("1.5 MB/s", "bit/s")  # 1.5e6 x 8
+    12000000.0
     """
     example = EXAMPLES[unit]
     if isinstance(text, bool) or not isinstance(text, (int, float, str)):
@@ -189,12 +205,24 @@ def dimension_of(text: str) -> tuple[float, str]:
 
 
 def show_exactly(value: float, unit: str) -> str:
-    """Return a quantity as a text that reads back as exactly the same value."""
+    """Return a quantity as a text that reads back as exactly the same value.
+
+    Examples
+    --------
+    >>> show_exactly(0.1, "s")
+    '0.1 s'
+    """
     return f"{int(value)} {unit}" if float(value).is_integer() else f"{value!r} {unit}"
 
 
 def show(value: float, unit: str) -> str:
-    """Format a value in base units with a fitting prefix and three significant digits."""
+    """Format a value in base units with a fitting prefix and three significant digits.
+
+    Examples
+    --------
+    >>> show(2e7, "bit/s"), show(0.0231, "s")
+    ('20 Mbit/s', '23.1 ms')
+    """
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
     scale = 1.0

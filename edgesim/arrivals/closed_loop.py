@@ -23,6 +23,13 @@ class ClosedLoop:
     ----------
     clients : number of clients; all ask first at time 0.
     think_time_s : from the end of a request to the next, in s.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from edgesim.rng import Streams
+    >>> list(islice(ClosedLoop(think_time_s=0.5).thinks_s(Streams(1).replication(0)), 2))
+    [0.5, 0.5]
     """
 
     clients: Annotated[int, Ge(1)] = 1

@@ -19,6 +19,13 @@ class Periodic:
     ----------
     period_s : distance, in s.
     offset_s : moment of the first request, in s.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from edgesim.rng import Streams
+    >>> list(islice(Periodic(0.5, offset_s=2.0).releases_s(Streams(1).replication(0)), 3))
+    [2.0, 2.5, 3.0]
     """
 
     period_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]

@@ -25,6 +25,12 @@ class Trace:
     times_s : when requests are released; they must not decrease.
     file : text file with the times, relative to the scenario, in place of `times_s`.
     start : what the times count from: ``zero``, the start of a trial; ``first``, the first of them, e.g. for times of day.
+
+    Examples
+    --------
+    >>> from edgesim.rng import Streams
+    >>> list(Trace((100.0, 100.5, 102.0), start="first").releases_s(Streams(1).replication(0)))
+    [0.0, 0.5, 2.0]
     """
 
     times_s: tuple[Seconds, ...] = ()
@@ -44,7 +50,13 @@ class Trace:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the releases come to an end."""
+        """Whether the releases come to an end.
+
+        Examples
+        --------
+        >>> Trace((1.0,)).is_finite
+        True
+        """
         return True
 
     def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:  # noqa: ARG002 - the seam's form

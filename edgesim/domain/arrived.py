@@ -56,7 +56,13 @@ class Arrived:
 
     @property
     def n_packets(self) -> int:
-        """Number of packets of the whole message."""
+        """Number of packets of the whole message.
+
+        Examples
+        --------
+        >>> Arrived("t", 2500, 1000, 2, is_first=True, seed=1).n_packets  # 1000 + 1000 + 500 byte
+        3
+        """
         return -(-self.size_byte // self.packet_byte)
 
     def packets(self, n_samples: int) -> NDArray[np.bool_]:
@@ -77,6 +83,13 @@ class Arrived:
         n_samples : number of samples.
         first_byte : where the first element begins in the message.
         n_elements, element_byte : number and size of the elements.
+
+        Examples
+        --------
+        Three elements of 4 byte in packets of 6: the second lies in both packets, of which the first came.
+
+        >>> Arrived("t", 12, 6, 1, is_first=True, seed=1).elements(1, 0, 3).tolist()
+        [[True, False, False]]
         """
         import numpy as np
 

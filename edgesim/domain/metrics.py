@@ -141,6 +141,12 @@ RESOURCE_METRICS = {
 
 
 def metric_named(name: str) -> Metric:
-    """Return the metric of a row of ``summary.csv``. Raises `KeyError` when there is none of this name."""
+    """Return the metric of a row of ``summary.csv``. Raises `KeyError` when there is none of this name.
+
+    Examples
+    --------
+    >>> metric_named("waiting at hub").unit, metric_named("energy").unit
+    ('1', 'J')
+    """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
     return (METRICS | LOAD_METRICS | RESOURCE_METRICS)[start]

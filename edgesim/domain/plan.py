@@ -56,6 +56,13 @@ class Compute:
     fixed_s : time besides the work, e.g. to wake up, in s; the device is busy in it.
     alternatives : groups of inputs that all carry the same: the first of a group to come is enough, and the others are not
         waited for. An input is in at most one group, and nothing else needs it.
+
+    Examples
+    --------
+    >>> Compute("merge", "hub", inputs=("a", "b"), on_missing="degrade")
+    Traceback (most recent call last):
+        ...
+    edgesim.errors.PlanError: step 'merge': a deadline goes with on_missing 'degrade', and only with it
     """
 
     step_id: str
@@ -130,6 +137,13 @@ class Plan:
     ------
     PlanError
         When a step's id is used twice, an input is unknown, later, or on another device, or the answer is no computation.
+
+    Examples
+    --------
+    >>> steps = (Compute("half", "w1"), Transfer("send", "w1", "hub", 100, "half", "result", ("half",)))
+    >>> plan = Plan((*steps, Compute("merge", "hub", inputs=("send",))), "merge", {"w1": 40})
+    >>> plan.device_ids, sorted(plan.all_delivered), [step.step_id for step in plan.computes]
+    (('hub', 'w1'), ['send'], ['half', 'merge'])
     """
 
     steps: tuple[Step, ...]
@@ -192,7 +206,16 @@ class Plan:
         return tuple(sorted(used | set(self.weight_byte)))
 
     def peak_memory_byte(self) -> dict[str, int]:
-        """Return the peak memory by device, in byte: resident weights plus the largest activations of its steps."""
+        """Return the peak memory by device, in byte: resident weights plus the largest activations of its steps.
+
+        Examples
+        --------
+        The larger of 50 byte of activations and the message of 100, and 40 byte of weights.
+
+        >>> steps = (Compute("half", "w1", activation_byte=50), Transfer("send", "w1", "hub", 100, "half", "result", ("half",)))
+        >>> Plan((*steps, Compute("merge", "hub", inputs=("send",))), "merge", {"w1": 40}).peak_memory_byte()
+        {'hub': 100, 'w1': 140}
+        """
         activation = dict.fromkeys(self.device_ids, 0)
         for step in self.computes:
             activation[step.device_id] = max(activation[step.device_id], step.activation_byte)

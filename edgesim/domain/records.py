@@ -20,6 +20,13 @@ class Outage:
     target_id : a device id or a link id.
     start_s, end_s : half-open interval; the default is the whole trial.
     cause : the failure model's label.
+
+    Examples
+    --------
+    >>> Outage("w1", 2.0, 1.0)
+    Traceback (most recent call last):
+        ...
+    edgesim.errors.PlanError: the outage of 'w1' goes from 2.0 to 1.0 s; it must begin at 0 s or later, and not end before
     """
 
     target_id: str
@@ -134,6 +141,16 @@ class Trace:
 
     @property
     def throughput_per_s(self) -> float:
-        """Answers per second: requests with an answer / watched time."""
+        """Answers per second: requests with an answer / watched time.
+
+        Examples
+        --------
+        One answer of two requests in 4 s.
+
+        >>> done = RequestRecord(0.0, 1.0, "completed", 0, 0, 0, 0, 0.0)
+        >>> lost = RequestRecord(0.0, float("nan"), "failed", 1, 0, 0, 0, 0.0)
+        >>> Trace((done, lost), (), from_s=1.0, to_s=5.0, n_events=0).throughput_per_s
+        0.25
+        """
         n_answered = sum(record.outcome in {"completed", "degraded"} for record in self.records)
         return n_answered / (self.to_s - self.from_s) if self.to_s > self.from_s else 0.0

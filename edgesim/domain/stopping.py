@@ -28,7 +28,15 @@ class Target:
         positive(f"the target of {self.metric!r}", half_width=self.half_width)
 
     def is_met(self, value: float, low: float, high: float) -> bool:
-        """Return whether an estimate with this interval is narrow enough; one without an interval (NaN) is not."""
+        """Return whether an estimate with this interval is narrow enough; one without an interval (NaN) is not.
+
+        Examples
+        --------
+        >>> Target("latency", 0.05, is_relative=True).is_met(2.0, 1.95, 2.05)  # half the width is 0.05, 5 % of 2 are 0.1
+        True
+        >>> Target("latency", 0.01, is_relative=False).is_met(2.0, 1.95, 2.05)
+        False
+        """
         return (high - low) / 2 <= self.half_width * (abs(value) if self.is_relative else 1.0)
 
 

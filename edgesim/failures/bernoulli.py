@@ -53,7 +53,14 @@ class Bernoulli:
     sampled_at: Annotated[float, Gt(0), Lt(1)] | None = None
 
     def applies_to(self, link: Link) -> bool:
-        """Return whether messages on this link can be lost."""
+        """Return whether messages on this link can be lost.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Link
+        >>> [Bernoulli(0.1, "w*->hub").applies_to(Link(name, "x", "y", 1e6)) for name in ("w1->hub", "hub->w1")]
+        [True, False]
+        """
         return self.probability > 0 and is_selected(link.link_id, self.links)
 
     def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:  # noqa: ARG002 - the seam's form
@@ -73,5 +80,12 @@ class Bernoulli:
         return are_lost
 
     def loss_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
-        """Return the probability that a message is lost on this link, independently of everything else."""
+        """Return the probability that a message is lost on this link, independently of everything else.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Link
+        >>> Bernoulli(0.1).loss_probability(Link("a->b", "a", "b", 1e6), n_packets=20)  # whatever its size
+        0.1
+        """
         return self.probability

@@ -99,7 +99,18 @@ class CommonCause:
         return {name: is_common | (streams(f"target/{name}").uniforms(everyone) < self._alone) for name in ids}
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:
-        """Yield every subset with its probability."""
+        """Yield every subset with its probability.
+
+        Examples
+        --------
+        All or none of two devices:
+
+        >>> from edgesim.domain.system.topology import Device, DeviceProfile, Topology
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> topology = Topology((Device("w1", profile), Device("w2", profile)))
+        >>> [(p, [outage.target_id for outage in lost]) for p, lost in CommonCause(0.25).outcomes(topology)]
+        [(0.75, []), (0.25, ['w1', 'w2'])]
+        """
         ids = matching(topology, self.targets)
         common, alone = self._common, self._alone
         for n_lost in range(len(ids) + 1):

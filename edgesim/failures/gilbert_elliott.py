@@ -87,7 +87,13 @@ class GilbertElliott:
 
     @property
     def chain(self) -> tuple[float, float]:
-        """The probabilities P(good -> bad) and P(bad -> good), per packet."""
+        """The probabilities P(good -> bad) and P(bad -> good), per packet.
+
+        Examples
+        --------
+        >>> GilbertElliott(loss=0.2, burst=4.0).chain  # 1 / 4 back; 0.2 = p / (p + 1/4)
+        (0.0625, 0.25)
+        """
         if self.loss is not None and self.burst is not None:
             return self.loss / (self.burst * (1 - self.loss)), 1 / self.burst
         return self.to_bad or 0.0, self.to_good or 0.0
@@ -98,7 +104,16 @@ class GilbertElliott:
         return is_lossy and is_selected(link.link_id, self.links)
 
     def strike_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
-        """Return the probability that any of so many packets is lost: from the stationary state, one step per packet."""
+        """Return the probability that any of so many packets is lost: from the stationary state, one step per packet.
+
+        Examples
+        --------
+        The stationary state is bad in half of the cases; otherwise the second packet meets it with probability 1/2.
+
+        >>> from edgesim.domain.system.topology import Link
+        >>> GilbertElliott(to_bad=0.5, to_good=0.5).strike_probability(Link("a->b", "a", "b", 1e6), n_packets=2)
+        0.75
+        """
         import numpy as np
 
         p, r = self.chain

@@ -62,7 +62,14 @@ class PacketBernoulli:
         return _Binomials(self, streams, link)
 
     def loss_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
-        """Return the probability that a message is not whole behind this link, independently of everything else."""
+        """Return the probability that a message is not whole behind this link, independently of everything else.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Link
+        >>> PacketBernoulli(0.5).loss_probability(Link("a->b", "a", "b", 1e6), n_packets=2)  # 1 - 0.5^2
+        0.75
+        """
         return 1.0 - (1.0 - self.probability) ** n_packets
 
 

@@ -89,7 +89,18 @@ class Scripted:
         return ()
 
     def outages(self, topology: Topology, streams: ReplicationStreams) -> Sequence[Outage]:  # noqa: ARG002 - the seam's form
-        """Return the outages."""
+        """Return the outages.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Device, DeviceProfile, Topology
+        >>> from edgesim.rng import Streams
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> topology = Topology(tuple(Device(name, profile) for name in ("hub", "w1", "w2")))
+        >>> found = Scripted((ScriptedOutage("w*", 1.0, 2.0),)).outages(topology, Streams(1).replication(0))
+        >>> [(outage.target_id, outage.start_s, outage.end_s) for outage in found]
+        [('w1', 1.0, 2.0), ('w2', 1.0, 2.0)]
+        """
         return self._all(topology)
 
     def outcomes(self, topology: Topology) -> Iterable[tuple[float, Sequence[Outage]]]:

@@ -85,7 +85,16 @@ class Slowdowns:
                 )
 
     def speeds(self, topology: Topology) -> Mapping[str, tuple[tuple[float, float], ...]]:
-        """Return by device when its speed changes, and to what."""
+        """Return by device when its speed changes, and to what.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Device, DeviceProfile, Topology
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> steps = (SlowdownStep("w1", 1.0, factor=4.0), SlowdownStep("w1", 3.0, factor=1.0))
+        >>> Slowdowns(steps).speeds(Topology((Device("w1", profile),)))
+        {'w1': ((1.0, 0.25), (3.0, 1.0))}
+        """
         names = {pattern: matching(topology, pattern) for pattern in {step.devices for step in self.steps}}
         found: dict[str, list[tuple[float, float]]] = {}
         for step in self.steps:

@@ -54,7 +54,15 @@ class ShiftedExponential:
     devices: DeviceGlob = "*"
 
     def slows(self, device: Device) -> bool:
-        """Return whether computations on this device can be slowed."""
+        """Return whether computations on this device can be slowed.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.topology import Device, DeviceProfile
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> [ShiftedExponential(1.0, devices="w*").slows(Device(name, profile)) for name in ("w1", "hub")]
+        [True, False]
+        """
         return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
@@ -102,7 +110,18 @@ class LogNormal:
         return is_selected(device.device_id, self.devices)
 
     def factor(self, device: Device, streams: ReplicationStreams) -> float:
-        """Draw by how much one computation takes longer."""
+        """Draw by how much one computation takes longer.
+
+        Examples
+        --------
+        Without spread it is the median.
+
+        >>> from edgesim.domain.system.topology import Device, DeviceProfile
+        >>> from edgesim.rng import Streams
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> LogNormal(sigma=0.0, median=2.0).factor(Device("w1", profile), Streams(1).replication(0))
+        2.0
+        """
         uniform = max(streams(f"device/{device.device_id}").uniform(), 2.0**-54)
         return self.median * exp(self.sigma * _NORMAL.inv_cdf(uniform))
 

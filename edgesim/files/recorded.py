@@ -124,7 +124,15 @@ def read_recorded(path: Path, values: Sequence[Column] = (), *, start: Start = "
 
 
 def doubt_of(times_s: Sequence[float]) -> str:
-    """Say that times begin so long after 0 that they hardly count from the start of a trial; empty when they may."""
+    """Say that times begin so long after 0 that they hardly count from the start of a trial; empty when they may.
+
+    Examples
+    --------
+    >>> doubt_of([0.0, 30.0])
+    ''
+    >>> doubt_of([36000.0, 36060.0])
+    'the first time is 36000 s after the start of a trial, the recording lasts 60 s; times of day?'
+    """
     first_s, span_s = times_s[0], times_s[-1] - times_s[0]
     if first_s < _LATE_S or first_s <= span_s:
         return ""

@@ -78,7 +78,15 @@ class Steps:
             raise PlanError("a rate that is always 0 sends nothing; give one step at least a rate above 0")
 
     def changes(self) -> Iterator[tuple[float, float]]:
-        """Yield when the rate changes, in s, and to what, in bit/s."""
+        """Yield when the rate changes, in s, and to what, in bit/s.
+
+        Examples
+        --------
+        >>> from itertools import islice
+        >>> steps = Steps((RateStep(0.0, 1e6), RateStep(2.0, 5e5)), period_s=3.0)
+        >>> list(islice(steps.changes(), 3))
+        [(0.0, 1000000.0), (2.0, 500000.0), (3.0, 1000000.0)]
+        """
         for n_before in count() if self.period_s is not None else (0,):
             begin_s = n_before * (self.period_s or 0.0)
             for step in self.steps:

@@ -29,7 +29,13 @@ class Datagram:
     """
 
     def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:  # noqa: ARG002 - the seam's form
-        """Send packets over a link, once."""
+        """Send packets over a link, once.
+
+        Examples
+        --------
+        >>> Datagram().cross(10, n_lost=lambda n: 3, latency_s=0.001)
+        Crossing(n_sent=10, n_received=7, waited_s=0.0)
+        """
         return Crossing(n_packets, n_packets - n_lost(n_packets))
 
     def cross_batch(
@@ -67,7 +73,16 @@ class Arq:
     timeout_s: Seconds | None = None
 
     def cross(self, n_packets: int, n_lost: Callable[[int], int], latency_s: float) -> Crossing:
-        """Send packets over a link until all are across or the retries are used up."""
+        """Send packets over a link until all are across or the retries are used up.
+
+        Examples
+        --------
+        Of 10 packets 3 are lost, of these 3 one, which comes the third time: 10 + 3 + 1 are sent, behind two timeouts of 2 ms.
+
+        >>> lost = iter((3, 1, 0))
+        >>> Arq().cross(10, n_lost=lambda n: next(lost), latency_s=0.001)
+        Crossing(n_sent=14, n_received=10, waited_s=0.004)
+        """
         missing = n_packets
         n_sent = n_repetitions = 0
         for attempt in range(self.retries + 1):
@@ -140,7 +155,17 @@ class Tcp:
     retries: Annotated[int, Ge(0)] = 15
 
     def bursts(self, n_packets: int, round_trip_s: float) -> Generator[Burst, int, None]:
-        """Yield the windows of a message."""
+        """Yield the windows of a message.
+
+        Examples
+        --------
+        Seven packets in windows of 1, 2 and 4, behind a handshake of one round trip.
+
+        >>> bursts = Tcp(initial_window=1).bursts(7, round_trip_s=0.01)
+        >>> first = next(bursts)
+        >>> first.n_packets, first.delay_s, bursts.send(0).n_packets, bursts.send(0).n_packets
+        (1, 0.01, 2, 4)
+        """
         remaining, window, threshold = n_packets, float(self.initial_window), inf
         n_to_repeat = n_timeouts = 0
         burst = Burst(min(n_packets, self.initial_window), "acknowledged", round_trip_s if self.handshake else 0.0)

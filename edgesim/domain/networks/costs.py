@@ -45,6 +45,14 @@ class ModelGraph:
     layers : in order of execution.
     input_byte : one input sample, in byte.
     peak_activation_byte : the largest sum of tensors alive at once, in byte.
+
+    Examples
+    --------
+    >>> one = LayerCost("one", "linear", (3,), 12.0, 36, 8, 12)  # 2 x 3 multiply-adds; 6 weights and 3 biases of 4 byte
+    >>> two = LayerCost("two", "linear", (1,), 6.0, 16, 12, 4)
+    >>> graph = ModelGraph((one, two), input_byte=8, peak_activation_byte=20)
+    >>> graph.work_flop, graph.weight_byte
+    (18.0, 52)
     """
 
     layers: tuple[LayerCost, ...]

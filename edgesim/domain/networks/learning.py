@@ -32,6 +32,15 @@ class Learnt:
     chance : by answering the same to every sample, at best; for accuracy the share of the most frequent class.
     n_samples : of the test split.
     teacher : what its teacher reached; None for a network without one.
+
+    Examples
+    --------
+    Two classes, 100 samples: chance is 0.5, and its standard error sqrt(0.25 / 100) = 0.05, so that 0.59 may be luck.
+
+    >>> from edgesim.domain.networks.task import Score
+    >>> accuracy = Score("accuracy", of=lambda answers, targets: 0.0, is_share=True, is_mean_of_samples=True)
+    >>> [Learnt("the network", accuracy, reached, 0.5, 100).is_chance for reached in (0.59, 0.61)]
+    [True, False]
     """
 
     network: str
@@ -49,7 +58,17 @@ class Learnt:
 
     @property
     def is_far_below_teacher(self) -> bool:
-        """Whether it gained less than half of what its teacher did."""
+        """Whether it gained less than half of what its teacher did.
+
+        Examples
+        --------
+        The teacher gains 0.4 over chance, so at least 0.7 is wanted.
+
+        >>> from edgesim.domain.networks.task import Score
+        >>> accuracy = Score("accuracy", of=lambda answers, targets: 0.0, is_share=True, is_mean_of_samples=True)
+        >>> [Learnt("a student", accuracy, reached, 0.5, 100, teacher=0.9).is_far_below_teacher for reached in (0.65, 0.75)]
+        [True, False]
+        """
         return self.teacher is not None and self._gain(self.reached) < FAR * self._gain(self.teacher)
 
     def _gain(self, value: float) -> float:

@@ -45,17 +45,35 @@ class Partition:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Filters of each part."""
+        """Filters of each part.
+
+        Examples
+        --------
+        >>> Partition(((0, 3), (1,)), 5).sizes
+        (2, 1)
+        """
         return tuple(len(part) for part in self.parts)
 
     @property
     def dropped(self) -> tuple[int, ...]:
-        """Filters in no part, ascending."""
+        """Filters in no part, ascending.
+
+        Examples
+        --------
+        >>> Partition(((0, 3), (1,)), 5).dropped
+        (2, 4)
+        """
         return tuple(sorted(set(range(self.n_filters)).difference(*self.parts)))
 
     @property
     def imbalance(self) -> float:
-        """Largest size over mean size: 1 when all parts are equally large."""
+        """Largest size over mean size: 1 when all parts are equally large.
+
+        Examples
+        --------
+        >>> Partition(((0, 1, 2), (3,)), 4).imbalance  # 3 / 2
+        1.5
+        """
         return max(self.sizes) * len(self.parts) / sum(self.sizes)
 
 

@@ -21,7 +21,13 @@ the names of the parameters of its forward method."""
 
 
 def inputs_of(given: Inputs | tuple[int, ...]) -> Inputs:
-    """Return inputs; a plain shape stands for one float32 tensor."""
+    """Return inputs; a plain shape stands for one float32 tensor.
+
+    Examples
+    --------
+    >>> inputs_of((1, 8, 8))
+    {'inputs': TensorSpec(shape=(1, 8, 8), dtype='float32')}
+    """
     return given if isinstance(given, Mapping) else {"inputs": TensorSpec(tuple(given))}
 
 
@@ -39,6 +45,13 @@ class Samples:
     ------
     DataError
         When they differ in number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> samples = Samples({"x": np.array([[1.0], [2.0], [3.0]])}, np.array([0, 1, 1]))
+    >>> len(samples), samples[1:].only.tolist(), samples[samples.targets == 0].only.tolist()
+    (3, [[2.0], [3.0]], [[1.0]])
     """
 
     inputs: Mapping[str, NDArray[Any]]

@@ -57,6 +57,12 @@ class Score:
     without_answer : what a request without an answer is worth: what guessing gives, or less. Accuracy 0, ROC-AUC 0.5, MCC 0.
     is_mean_of_samples : whether the score of many samples is the mean of the scores of each.
     summary, formula, source : what it is, in one line; how it is computed; where the definition comes from.
+
+    Examples
+    --------
+    >>> rmse = Score("rmse", of=lambda answers, targets: 0.0, unit="K", is_larger_better=False)
+    >>> rmse.show(0.25), rmse.worth(0.25) > rmse.worth(0.5), rmse.title
+    ('0.250 K', True, 'rmse')
     """
 
     name: str

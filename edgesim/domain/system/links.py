@@ -26,6 +26,13 @@ class Medium:
         Stands for the time that collisions and waiting for the channel cost; n equal messages at once take
         n (1 + contention (n - 1) / 2) times as long as one.
     rate_at : limits the rate of all its links over time, a plug-in of seam ``rates``: each has the lower of its own and this one.
+
+    Examples
+    --------
+    >>> Medium("cell", "fair", contention=0.1)
+    Traceback (most recent call last):
+        ...
+    edgesim.errors.PlanError: medium 'cell' has contention 0.1 and sharing 'fair'; contention is at least 0, and goes with sharing 'fifo' only
     """
 
     medium_id: str
@@ -62,6 +69,14 @@ class Link:
     transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
+
+    Examples
+    --------
+    2,500 byte in packets of 1,000, each with a header of 100, at 8 kbit/s behind an overhead of 0.2 s: 2,800 byte take 2.8 s.
+
+    >>> link = Link("a->b", "a", "b", 8e3, message_overhead_s=0.2, mtu_byte=1000, header_byte=100)
+    >>> link.n_packets(2500), link.wire_byte(2500), link.occupation_s(2500)
+    (3, 2800, 3.0)
     """
 
     link_id: str

@@ -47,11 +47,25 @@ class Routing:
             known.add((route[0], route[-1]))
 
     def of(self, src_id: str, dst_id: str) -> tuple[str, ...]:
-        """Return the devices of the route of your own from one device to another, empty without one."""
+        """Return the devices of the route of your own from one device to another, empty without one.
+
+        Examples
+        --------
+        >>> Routing(routes=(("a", "b", "c"),)).of("a", "c"), Routing(routes=(("a", "b", "c"),)).of("c", "a")
+        (('a', 'b', 'c'), ())
+        """
         return next((route for route in self.routes if (route[0], route[-1]) == (src_id, dst_id)), ())
 
     def ticks(self, link: Link) -> int:
-        """Return what a link adds to the length of a route, in femtoseconds; 0 where only hops count."""
+        """Return what a link adds to the length of a route, in femtoseconds; 0 where only hops count.
+
+        Examples
+        --------
+        >>> from edgesim.domain.system.links import Link
+        >>> link = Link("a->b", "a", "b", 8e6, latency_s=0.001)  # 1,000 byte take 1 ms more
+        >>> [Routing(metric, 1000).ticks(link) for metric in ("hops", "latency", "transfer")]
+        [0, 1000000000000, 2000000000000]
+        """
         if self.metric == "hops":
             return 0
         time_s = link.latency_s + (link.occupation_s(self.message_byte) if self.metric == "transfer" else 0.0)
@@ -59,7 +73,14 @@ class Routing:
 
 
 def transfer_s(route: tuple[Link, ...], size_byte: int) -> float:
-    """Return the time in which a message crosses the links of a route one after another, in s."""
+    """Return the time in which a message crosses the links of a route one after another, in s.
+
+    Examples
+    --------
+    >>> from edgesim.domain.system.links import Link
+    >>> transfer_s((Link("a->b", "a", "b", 8e3, 0.5), Link("b->c", "b", "c", 16e3)), 1000)  # 0.5 + 1 and 0.5
+    2.0
+    """
     return sum(link.latency_s + link.occupation_s(size_byte) for link in route)
 
 
@@ -71,6 +92,16 @@ class ShortestRoutes:
     src_id : where they begin.
     links_from : the links that leave each device.
     ticks : what a link adds to the length of a route, at least 0.
+
+    Examples
+    --------
+    Two short links are faster than the long one.
+
+    >>> from edgesim.domain.system.links import Link
+    >>> ab, bc, ac = Link("ab", "a", "b", 1e6, 0.001), Link("bc", "b", "c", 1e6, 0.001), Link("ac", "a", "c", 1e6, 0.003)
+    >>> search = ShortestRoutes("a", {"a": (ab, ac), "b": (bc,), "c": ()}, Routing("latency").ticks)
+    >>> [link.link_id for link in search.to("c")]
+    ['ab', 'bc']
     """
 
     def __init__(self, src_id: str, links_from: Mapping[str, tuple[Link, ...]], ticks: Callable[[Link], int]) -> None:

@@ -116,6 +116,18 @@ class Topology:
         ------
         PlanError
             When no route exists.
+
+        Examples
+        --------
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> devices = tuple(Device(name, profile) for name in "abc")
+        >>> topology = Topology(devices, (Link("ab", "a", "b", 1e6), Link("bc", "b", "c", 1e6)))
+        >>> [link.link_id for link in topology.route("a", "c")]
+        ['ab', 'bc']
+        >>> topology.route("c", "a")
+        Traceback (most recent call last):
+            ...
+        edgesim.errors.PlanError: no route from 'c' to 'a'; add links that connect them
         """
         if src_id == dst_id:
             return ()

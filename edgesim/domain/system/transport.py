@@ -23,6 +23,13 @@ class Crossing:
     n_sent : packets put on the link, repetitions included.
     n_received : packets that came across.
     waited_s : time lost in waiting for acknowledgements, in s; the link is free meanwhile.
+
+    Examples
+    --------
+    >>> Crossing(n_sent=2, n_received=3)
+    Traceback (most recent call last):
+        ...
+    edgesim.errors.PlanError: of 2 packets sent 3 are received, 0.0 s lost; a transport receives at most what it sends, and loses a finite time
     """
 
     n_sent: int

@@ -36,14 +36,26 @@ AT_ONCE = Moments(0.0, None)
 
 
 def latest(moments: Sequence[Moments]) -> Moments:
-    """Return the last of several moments, the beginning if there are none; it happens where all do."""
+    """Return the last of several moments, the beginning if there are none; it happens where all do.
+
+    Examples
+    --------
+    >>> float(latest([Moments(1.0, None), Moments(3.0, None)]).s)
+    3.0
+    """
     if len(moments) <= 1:
         return moments[0] if moments else AT_ONCE
     return _of_all(np.maximum, moments, is_sure=all(one.happens is None for one in moments))
 
 
 def earliest(moments: Sequence[Moments]) -> Moments:
-    """Return the first of several moments; it happens where any does."""
+    """Return the first of several moments; it happens where any does.
+
+    Examples
+    --------
+    >>> float(earliest([Moments(1.0, None), Moments(3.0, None)]).s)
+    1.0
+    """
     return _of_all(np.minimum, moments, is_sure=any(one.happens is None for one in moments))
 
 
@@ -61,7 +73,13 @@ def both(one: NDArray[np.bool_], other: Flags) -> NDArray[np.bool_]:
 
 
 def unless(one: Flags, other: Flags) -> Flags:
-    """Return where the one holds and the other does not; None as the one: everywhere, as the other: nowhere."""
+    """Return where the one holds and the other does not; None as the one: everywhere, as the other: nowhere.
+
+    Examples
+    --------
+    >>> unless(np.array([True, True]), np.array([True, False])).tolist()
+    [False, True]
+    """
     if other is None:
         return one
     return ~other if one is None else one & ~other

@@ -19,6 +19,16 @@ class Queue:
     Parameters
     ----------
     n, n_cores : trials, and cores.
+
+    Examples
+    --------
+    Two cores in one trial: who comes first and second is served at once, the third when the first core is free.
+
+    >>> queue = Queue(1, 2)
+    >>> queue.occupy(np.array([3.0]), None)
+    >>> queue.occupy(np.array([5.0]), None)
+    >>> queue.start_s(1.0).tolist()
+    [3.0]
     """
 
     __slots__ = ("came", "free_s", "last_s")

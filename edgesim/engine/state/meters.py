@@ -103,6 +103,15 @@ class Meter:
     Parameters
     ----------
     window_s : when measuring begins and ends, in s.
+
+    Examples
+    --------
+    Half of it is used from 0 to 4 s, of which the last 3 s are watched.
+
+    >>> meter = Meter((1.0, 10.0))
+    >>> meter.used(0.0, 4.0, 2.0)
+    >>> meter.busy_s, meter.present_s
+    (1.5, 3.0)
     """
 
     __slots__ = ("_load", "_load_since_s", "_n_now", "_window_s", "busy_s", "n_arrived", "present_s")

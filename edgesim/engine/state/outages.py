@@ -22,6 +22,15 @@ class Downtime:
     outages : known beforehand.
     sources : outages that come again and again, each in order of time.
     numbers : has a number for each outage that may still be drawn, for all targets together.
+
+    Examples
+    --------
+    Down from 1 to 2 s and, where two outages touch, from 4 to 6 s.
+
+    >>> outages = [Outage("w1", 4.0, 5.0), Outage("w1", 1.0, 2.0), Outage("w1", 5.0, 6.0)]
+    >>> down = Downtime(outages, (), iter(()))
+    >>> down.first_s(0.0, 9.0), down.up_s(4.5), down.next_s(1.0), down.total_s(0.0, 5.0)
+    (1.0, 6.0, 4.0, 2.0)
     """
 
     __slots__ = ("_ends_s", "_next_s", "_numbers", "_sources", "_starts_s", "_waiting")
@@ -153,7 +162,16 @@ class Downtimes:
         return inf if downtime is None else downtime.first_s(start_s, end_s)
 
     def up_s(self, target_ids: Iterable[str], time_s: float) -> float:
-        """Return the first moment at or after `time_s` at which all targets are up; inf if there is none."""
+        """Return the first moment at or after `time_s` at which all targets are up; inf if there is none.
+
+        Examples
+        --------
+        One is down from 1 to 2 s, the other from 2 to 3 s.
+
+        >>> downtimes = Downtimes([Outage("a", 1.0, 2.0), Outage("b", 2.0, 3.0)], ())
+        >>> downtimes.up_s(["a", "b"], 1.5)
+        3.0
+        """
         downtimes = [self._of[target_id] for target_id in target_ids if target_id in self._of]
         while True:
             latest_s = max((downtime.up_s(time_s) for downtime in downtimes), default=time_s)

@@ -29,6 +29,14 @@ class Pace:
     Parameters
     ----------
     changes : when the speed changes, in s, in order, and to what, at least 0.
+
+    Examples
+    --------
+    Half the speed from 2 s on: work of 3 s that begins at 1 s is done by 1 + 1 + 2 / 0.5.
+
+    >>> pace = Pace([(2.0, 0.5)])
+    >>> pace.end_s(1.0, 3.0), pace.work_s(1.0, 6.0), pace.next_s(0.0)
+    (6.0, 3.0, 2.0)
     """
 
     __slots__ = ("_changes", "_next", "_speeds", "_times_s")
@@ -163,8 +171,8 @@ def paces_of(program: Program) -> dict[str, Pace]:
     """Return the speed of each link whose rate changes, by its id: the lower of its own rate and its medium's, / bandwidth."""
     media: dict[int, Iterator[tuple[float, float]]] = {}
     paces = {}
-    for hop in program.changing:
-        shared = program.channels[hop.channel].rate_at
+    for hop in program.channels.changing:
+        shared = program.channels.channel[hop.channel].rate_at
         if shared is not None:
             media[hop.channel], limits = tee(media.get(hop.channel) or shared.changes())
         else:

@@ -11,12 +11,25 @@ if TYPE_CHECKING:
 
 
 def exponential(uniform: float, mean: float) -> float:
-    """Return an exponential variable: -mean ln(1 - u), for u in [0, 1)."""
+    """Return an exponential variable: -mean ln(1 - u), for u in [0, 1).
+
+    Examples
+    --------
+    >>> exponential(0.0, mean=2.0), round(exponential(0.5, mean=2.0), 4)  # the median is 2 ln 2
+    (0.0, 1.3863)
+    """
     return -mean * log1p(-uniform)
 
 
 def exponentials(uniforms: NDArray[np.float64], mean: float) -> NDArray[np.float64]:
-    """Return `exponential` of many uniforms, in their place; shape (m,)."""
+    """Return `exponential` of many uniforms, in their place; shape (m,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> exponentials(np.array([0.5, 0.75]), mean=1.0).round(4).tolist()  # ln 2 and ln 4
+    [0.6931, 1.3863]
+    """
     import numpy as np
 
     np.subtract(1.0, uniforms, out=uniforms)  # exact, since numpy's uniforms are multiples of 2^-53
@@ -26,7 +39,13 @@ def exponentials(uniforms: NDArray[np.float64], mean: float) -> NDArray[np.float
 
 
 def geometric(uniform: float, probability: float) -> float:
-    """Return the number of trials up to the first success, at least 1; inf when there is none."""
+    """Return the number of trials up to the first success, at least 1; inf when there is none.
+
+    Examples
+    --------
+    >>> [geometric(u, 0.5) for u in (0.0, 0.49, 0.51, 0.76)]  # P(X <= 1, 2, 3) = 0.5, 0.75, 0.875
+    [1.0, 1.0, 2.0, 3.0]
+    """
     if probability >= 1.0:
         return 1.0
     if probability <= 0.0:

@@ -14,7 +14,13 @@ Box = tuple[range, ...]
 
 
 def whole(shape: Sequence[int]) -> Box:
-    """Return the box of a whole tensor."""
+    """Return the box of a whole tensor.
+
+    Examples
+    --------
+    >>> whole((3, 8))
+    (range(0, 3), range(0, 8))
+    """
     return tuple(range(size) for size in shape)
 
 
@@ -38,12 +44,24 @@ def overlap(first: Box, second: Box) -> Box | None:
 
 
 def holds(outer: Box, inner: Box) -> bool:
-    """Return whether the second box lies in the first."""
+    """Return whether the second box lies in the first.
+
+    Examples
+    --------
+    >>> holds((range(0, 4),), (range(1, 4),)), holds((range(0, 4),), (range(3, 5),))
+    (True, False)
+    """
     return all(a.start <= b.start and b.stop <= a.stop for a, b in zip(outer, inner, strict=True))
 
 
 def hull(first: Box, second: Box) -> Box:
-    """Return the smallest box that holds both; an empty one adds nothing."""
+    """Return the smallest box that holds both; an empty one adds nothing.
+
+    Examples
+    --------
+    >>> hull((range(0, 2),), (range(5, 6),)), hull((range(0, 2),), (range(9, 9),))
+    ((range(0, 6),), (range(0, 2),))
+    """
     if not volume(first):
         return second
     if not volume(second):
@@ -52,12 +70,24 @@ def hull(first: Box, second: Box) -> Box:
 
 
 def index(box: Box) -> tuple[slice, ...]:
-    """Return what picks a box out of a tensor with a batch axis."""
+    """Return what picks a box out of a tensor with a batch axis.
+
+    Examples
+    --------
+    >>> index((range(1, 3),))
+    (slice(None, None, None), slice(1, 3, None))
+    """
     return (slice(None), *(slice(rows.start, rows.stop) for rows in box))
 
 
 def relative(inner: Box, outer: Box) -> Box:
-    """Return the first box in the coordinates of the second."""
+    """Return the first box in the coordinates of the second.
+
+    Examples
+    --------
+    >>> relative((range(5, 7),), (range(4, 8),))
+    (range(1, 3),)
+    """
     return tuple(range(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
 
 
@@ -97,13 +127,29 @@ class Window:
     n_inputs: int
 
     def reads(self, rows: range) -> range:
-        """Return the positions that output positions read, those in the padding included: negative, or beyond the end."""
+        """Return the positions that output positions read, those in the padding included: negative, or beyond the end.
+
+        Examples
+        --------
+        A kernel of 3 with padding 1: output 0 reads -1, 0 and 1.
+
+        >>> Window(kernel=3, stride=1, before=1, dilation=1, n_inputs=8).reads(range(0, 1))
+        range(-1, 2)
+        >>> Window(kernel=3, stride=2, before=1, dilation=1, n_inputs=8).reads(range(2, 4))  # 2 x 2 - 1 to 3 x 2 - 1 + 2
+        range(3, 8)
+        """
         first = rows.start * self.stride - self.before
         last = (rows.stop - 1) * self.stride - self.before + (self.kernel - 1) * self.dilation
         return range(first, last + 1)
 
     def inputs(self, rows: range) -> range:
-        """Return the positions of the input that output positions read, without padding."""
+        """Return the positions of the input that output positions read, without padding.
+
+        Examples
+        --------
+        >>> Window(kernel=3, stride=1, before=1, dilation=1, n_inputs=8).inputs(range(0, 8))
+        range(0, 8)
+        """
         reads = self.reads(rows)
         start = min(max(reads.start, 0), self.n_inputs)
         return range(start, max(start, min(reads.stop, self.n_inputs)))
@@ -116,7 +162,13 @@ class Whole:
     n_inputs: int
 
     def inputs(self, rows: range) -> range:  # noqa: ARG002 - the rules' common form
-        """Return all positions."""
+        """Return all positions.
+
+        Examples
+        --------
+        >>> Whole(16).inputs(range(2, 3))
+        range(0, 16)
+        """
         return range(self.n_inputs)
 
 
@@ -128,7 +180,15 @@ class Shift:
     n_inputs: int
 
     def inputs(self, rows: range) -> range:
-        """Return the positions that are read, none when the output comes from elsewhere."""
+        """Return the positions that are read, none when the output comes from elsewhere.
+
+        Examples
+        --------
+        Channels 4 to 7 of a concatenation come from this input of 4.
+
+        >>> Shift(first=4, n_inputs=4).inputs(range(3, 6)), len(Shift(first=4, n_inputs=4).inputs(range(0, 3)))
+        (range(0, 2), 0)
+        """
         start = min(max(rows.start - self.first, 0), self.n_inputs)
         return range(start, max(start, min(rows.stop - self.first, self.n_inputs)))
 
@@ -142,7 +202,15 @@ class Groups:
     n_outputs: int
 
     def inputs(self, rows: range) -> range:
-        """Return the channels of the groups that these output channels belong to."""
+        """Return the channels of the groups that these output channels belong to.
+
+        Examples
+        --------
+        Two groups of 3 output and 2 input channels: outputs 2 and 3 lie in both groups.
+
+        >>> Groups(2, n_inputs=4, n_outputs=6).inputs(range(0, 2)), Groups(2, n_inputs=4, n_outputs=6).inputs(range(2, 4))
+        (range(0, 2), range(0, 4))
+        """
         per_out, per_in = self.n_outputs // self.n_groups, self.n_inputs // self.n_groups
         return range(rows.start // per_out * per_in, -(-rows.stop // per_out) * per_in)
 
@@ -155,7 +223,13 @@ class Bins:
     n_outputs: int
 
     def inputs(self, rows: range) -> range:
-        """Return the positions that are read."""
+        """Return the positions that are read.
+
+        Examples
+        --------
+        >>> Bins(n_inputs=5, n_outputs=2).inputs(range(1, 2))  # floor(1 x 5 / 2) to ceil(2 x 5 / 2)
+        range(2, 5)
+        """
         return range(rows.start * self.n_inputs // self.n_outputs, -(-rows.stop * self.n_inputs // self.n_outputs))
 
 
@@ -174,7 +248,14 @@ class Reader:
     sources: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def reads(self, box: Box) -> list[tuple[str, Box]]:
-        """Return the boxes, in order of the sources; what is not read is an empty box."""
+        """Return the boxes, in order of the sources; what is not read is an empty box.
+
+        Examples
+        --------
+        >>> convolution = (Whole(3), Window(kernel=3, stride=1, before=1, dilation=1, n_inputs=8))
+        >>> Reader((("image", convolution),)).reads((range(0, 2), range(4, 8)))
+        [('image', (range(0, 3), range(3, 8)))]
+        """
         return [
             (name, tuple(rule.inputs(rows) for rule, rows in zip(rules, box, strict=True)))
             for name, rules in self.sources
@@ -245,6 +326,11 @@ def cut(shape: Sequence[int], form: str, speeds: Sequence[float]) -> list[Box]:
     shape : without the batch axis. A vector is cut by features, whatever the form.
     form : ``strips`` along the longest spatial axis (the first on ties), ``tiles``, or ``channels``.
     speeds : of the devices.
+
+    Examples
+    --------
+    >>> cut((2, 4, 8), "strips", [1.0, 3.0])  # the longer axis, 2 and 6 of its 8 positions
+    [(range(0, 2), range(0, 4), range(0, 2)), (range(0, 2), range(0, 4), range(2, 8))]
     """
     if len(shape) == 1 or form == "channels":
         return strips(shape, 0, speeds)

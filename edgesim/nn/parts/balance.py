@@ -40,7 +40,13 @@ def equal_sizes(n_filters: int, n_parts: int) -> tuple[int, ...]:
 
 
 def sliced(order: Sequence[int], n_parts: int) -> Partition:
-    """Cut an order of all filters into consecutive parts of equal size."""
+    """Cut an order of all filters into consecutive parts of equal size.
+
+    Examples
+    --------
+    >>> sliced([3, 0, 2, 1, 4], 2).parts
+    ((0, 2, 3), (1, 4))
+    """
     cuts = np.cumsum(equal_sizes(len(order), n_parts))[:-1]
     parts = np.split(np.asarray(order), cuts)
     return Partition(tuple(tuple(sorted(int(index) for index in part)) for part in parts), len(order))
@@ -57,6 +63,11 @@ def balanced_k_means(points: NDArray[np.float64], n_parts: int) -> Partition:
     ----------
     points : shape (filters, axes).
     n_parts : at most the number of points.
+
+    Examples
+    --------
+    >>> balanced_k_means(np.array([[0.0], [1.0], [10.0], [11.0]]), 2).parts
+    ((0, 1), (2, 3))
     """
     n_filters = len(points)
     equal_sizes(n_filters, n_parts)  # refuses too many parts

@@ -42,7 +42,14 @@ class IndexOrder:
         rng: np.random.Generator,  # noqa: ARG002 - the seam's form
         activities: NDArray[np.float32] | None = None,  # noqa: ARG002
     ) -> Partition:
-        """Return parts of equal size. Raises `PlanError` when there are fewer filters than parts; draws nothing."""
+        """Return parts of equal size. Raises `PlanError` when there are fewer filters than parts; draws nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> IndexOrder().partition(np.zeros((5, 5)), 2, np.random.default_rng(1)).parts
+        ((0, 1, 2), (3, 4))
+        """
         from edgesim.nn.parts.balance import sliced
 
         return sliced(range(len(affinity)), n_parts)

@@ -37,6 +37,15 @@ def modularity(partition: Partition, affinity: NDArray[np.float64], resolution: 
     partition : of the filters.
     affinity : symmetric, zero diagonal; 2m is its sum.
     resolution : gamma.
+
+    Examples
+    --------
+    Two pairs with a link of weight 1 each: each part has half of all, (1/2 - (1/2)^2) twice.
+
+    >>> from edgesim.domain.networks.partition import Partition
+    >>> affinity = np.array([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
+    >>> modularity(Partition(((0, 1), (2, 3)), 4), affinity)
+    0.5
     """
     total = float(affinity.sum())
     if total == 0:

@@ -186,6 +186,12 @@ def points(sweep: Mapping[str, FactorSpec], skip: Sequence[str] = ()) -> tuple[d
     ----------
     sweep : the factors, by name.
     skip : conditions of the points that are left out.
+
+    Examples
+    --------
+    >>> sweep = {"k": FactorSpec(path="failures.loss.k", values=(0, 1)), "seed": FactorSpec(path="seed", values=(1, 2))}
+    >>> points(sweep, skip=("k == 1 and seed == 1",))
+    ({'k': 0, 'seed': 1}, {'k': 0, 'seed': 2}, {'k': 1, 'seed': 2})
     """
     free = [name for name, factor in sweep.items() if factor.with_ is None]
     levels = {name: factor.levels for name, factor in sweep.items()}

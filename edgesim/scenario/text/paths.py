@@ -16,12 +16,24 @@ if TYPE_CHECKING:
 
 
 def split(path: str) -> DataPath:
-    """Return the keys and list positions of a dotted path."""
+    """Return the keys and list positions of a dotted path.
+
+    Examples
+    --------
+    >>> split("topology.devices.0.profile")
+    ('topology', 'devices', 0, 'profile')
+    """
     return tuple(int(part) if part.isdecimal() else part for part in path.split("."))
 
 
 def with_value(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
-    """Return plain data with another value at a dotted path; what lies beside the path is shared, not copied."""
+    """Return plain data with another value at a dotted path; what lies beside the path is shared, not copied.
+
+    Examples
+    --------
+    >>> with_value({"failures": {"loss": {"k": 1}}, "seed": 1}, "failures.loss.k", 2)
+    {'failures': {'loss': {'k': 2}}, 'seed': 1}
+    """
     return with_item(data, split(path), value)
 
 

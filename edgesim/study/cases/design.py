@@ -110,10 +110,22 @@ def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:
 
 
 def show_value(value: object) -> str:
-    """Return a factor's value as one text that is the same in every run."""
+    """Return a factor's value as one text that is the same in every run.
+
+    Examples
+    --------
+    >>> show_value("5 ms"), show_value(3), show_value(True)
+    ('5 ms', '3', 'true')
+    """
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def show_point(point: Mapping[str, Any]) -> str:
-    """Return a factor point as text, e.g. ``"lost_devices = 3, bandwidth = 5 Mbit/s"``."""
+    """Return a factor point as text, e.g. ``"lost_devices = 3, bandwidth = 5 Mbit/s"``.
+
+    Examples
+    --------
+    >>> show_point({"lost": 3, "bandwidth": "5 Mbit/s"})
+    'lost = 3, bandwidth = 5 Mbit/s'
+    """
     return ", ".join(f"{name} = {show_value(value)}" for name, value in point.items())

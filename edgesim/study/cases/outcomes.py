@@ -37,6 +37,16 @@ class Outcomes:
     outages : the combinations of outages, with their probabilities.
     places : messages and links on which they can be lost, each for itself.
     loss_probability : of each place.
+
+    Examples
+    --------
+    Nothing random but two messages, lost with 1/4 and 1/2: the second bit of an outcome's number is the second message.
+
+    >>> outcomes = Outcomes([(1.0, ())], ((0, "a->hub"), (1, "b->hub")), (0.25, 0.5))
+    >>> outcomes.probability(0, 4).tolist()
+    [0.375, 0.125, 0.375, 0.125]
+    >>> outcomes.lost_in(2)
+    frozenset({(1, 'b->hub')})
     """
 
     outages: Sequence[tuple[float, Sequence[Outage]]]
@@ -99,7 +109,7 @@ def _places(case: Case, program: Program, *, is_partial_used: bool) -> dict[Plac
     """Return where messages can be lost, with the probability; None when that depends on more than the message and the link."""
     models = loss_models(case.failures, case.topology).values()
     places: dict[Place, float] = {}
-    for index, hops in enumerate(program.hops):
+    for index, hops in enumerate(program.steps.hops):
         for hop in hops:
             here = [model for model in models if model.applies_to(hop.link)]
             if not here:

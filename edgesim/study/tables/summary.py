@@ -117,5 +117,11 @@ def summarise(
 
 
 def show_number(value: float) -> str:
-    """Return a number with ten significant digits, the same everywhere; empty when there is none."""
+    """Return a number with ten significant digits, the same everywhere; empty when there is none.
+
+    Examples
+    --------
+    >>> show_number(1 / 3), show_number(-0.0), show_number(float("nan"))
+    ('0.3333333333', '0', '')
+    """
     return "" if isnan(value) else f"{value + 0.0:.10g}"  # adding 0.0 turns -0.0 into 0.0

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def are_equal(weights: NDArray[np.float64]) -> bool:
-    """Return whether nothing is weighted: every trial was drawn as often as it happens."""
+    """Return whether nothing is weighted: every trial was drawn as often as it happens.
+
+    Examples
+    --------
+    >>> are_equal(np.array([1.0, 1.0])), are_equal(np.array([0.5, 1.5]))
+    (True, False)
+    """
     return bool(np.all(weights == 1.0))
 
 
@@ -53,6 +59,13 @@ def pseudo_values(values: NDArray[np.float64], weights: NDArray[np.float64]) -> 
     References
     ----------
     A. B. Owen, Monte Carlo Theory, Methods and Examples, 2013, sections 8.9 (control variates) and 9.2 (self-normalised).
+
+    Examples
+    --------
+    With a gap: the mean of the others is (2 x 1 + 1 x 4) / 3 = 2, the mean weight there 1; 2 + 2 (1 - 2), 2 + 1 (4 - 2), and 2 in the gap.
+
+    >>> pseudo_values(np.array([1.0, 4.0, np.nan]), np.array([2.0, 1.0, 1.0])).tolist()
+    [0.0, 4.0, 2.0]
     """
     is_known = ~np.isnan(values)
     if are_equal(weights) or not is_known.any():
@@ -72,7 +85,13 @@ def pseudo_values(values: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 
 
 def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64], prior: Prior = CERTAIN) -> Estimate:
-    """Return the mean of weighted values with the interval of a mean of `pseudo_values`; gaps (NaN) count as no value."""
+    """Return the mean of weighted values with the interval of a mean of `pseudo_values`; gaps (NaN) count as no value.
+
+    Examples
+    --------
+    >>> weighted_mean(np.array([1.0, 4.0, np.nan]), np.array([2.0, 1.0, 1.0])).value  # (2 x 1 + 1 x 4) / 3
+    2.0
+    """
     n_known = int(np.count_nonzero(~np.isnan(values)))
     return replace(mean(pseudo_values(values, weights), prior), n=n_known) if n_known else NOTHING
 
@@ -90,6 +109,11 @@ def weighted_quantile(
     ----------
     R. S. Woodruff, Confidence Intervals for Medians and Other Position Measures, JASA 47(260):635-646, 1952, doi
     10.1080/01621459.1952.10483443.
+
+    Examples
+    --------
+    >>> weighted_quantile(np.array([1.0, 2.0, 3.0]), np.array([2.0, 1.0, 1.0]), 0.5).value  # 1 has half of the weight
+    1.0
     """
     is_known = ~np.isnan(values)
     known, own = values[is_known], weights[is_known]
