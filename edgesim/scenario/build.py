@@ -83,9 +83,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     entries = [(one.device_ids, one) for one in spec.devices]
     made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
     devices = tuple(
-        Device(
-            device_id, _of(entry.profile, made_of), entry.position, entry.cores, entry.sharing, entry.on_outage
-        )
+        Device(device_id, _of(entry.profile, made_of), entry.position, entry.cores, entry.sharing, entry.on_outage)
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
