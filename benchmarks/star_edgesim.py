@@ -139,7 +139,7 @@ def random_in_array_engine(n_devices: int) -> Run:
     from edgesim.study.cases.tasks import MOST_AT_ONCE, PART
 
     program = program_of(n_devices, DEADLINE_S)
-    ready, n_at_once = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps))
+    ready, n_at_once = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps.step))
     losses, slowdowns = disturbances()
 
     def run(n_rounds: int) -> Callable[[], Lengths]:

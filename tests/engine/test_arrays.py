@@ -225,7 +225,7 @@ def test_a_message_at_the_deadline_is_late(ticks, is_lost):
 def test_a_request_without_an_answer_costs_what_happened(target, on_outage):
     """It waits until the last thing that was under way has ended, and idle power counts as long."""
     program, topology = pair(TICK, on_outage)
-    plan = Plan((program.steps[0], Compute("end", "w1", (), ("send",))), "end", {})
+    plan = Plan((program.steps.step[0], Compute("end", "w1", (), ("send",))), "end", {})
     program = compile_plan(plan, topology, WorkIsTime())
     found, *others = both(program, topology, {"lost": CommonCause(1.0, 1.0, target)})
     assert_equal(found, *others)

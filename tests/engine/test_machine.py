@@ -150,7 +150,11 @@ class System(RuleBasedStateMachine):
         whole, cut = self.simulate(outages), self.simulate(outages, horizon_s=self.now_s)
         for before, after in zip(cut.records, whole.records, strict=True):
             if before.outcome == "completed":
-                assert (after.outcome, after.latency_s) == ("completed", before.latency_s)
+                assert after.latency_s == before.latency_s
+                assert after.outcome in {
+                    "completed",
+                    "degraded",
+                }  # a step that is behind the answer may begin without its inputs
             for name in ("input_byte", "intermediate_byte", "result_byte"):
                 assert getattr(before, name) <= getattr(after, name)
 
@@ -159,12 +163,12 @@ class System(RuleBasedStateMachine):
         """Without outages and losses every request is answered, and each message has its bytes on each of its links."""
         if not self.releases_s or self.losses:
             return
-        whole = sum(hop.wire_byte for hops in self.program.hops for hop in hops)
+        whole = sum(hop.wire_byte for hops in self.program.steps.hops for hop in hops)
         for record in self.simulate([]).records:
             assert record.outcome in {"completed", "degraded"}
             n_steps_late = record.lost.bit_count()
             if n_steps_late == 0:
-                assert isclose(record.intermediate_byte, whole, abs_tol=2 * len(self.program.steps) * 50)
+                assert isclose(record.intermediate_byte, whole, abs_tol=2 * len(self.program.steps.step) * 50)
             assert record.latency_s < inf
 
 

@@ -343,7 +343,7 @@ def slow_pair(sharing: Sharing, on_outage: OnOutage, bandwidth_bit_per_s: float,
 def again_and_again(program: Program, target: str, mean_s: float = 1.0, **options: Any) -> RequestRecord:
     """Simulate one request while a target fails and is repaired every `mean_s` or so."""
     streams = Streams(1).replication(0)
-    topology = Topology(program.devices, tuple(hop.link for hops in program.hops for hop in hops))
+    topology = Topology(program.devices.device, tuple(hop.link for hops in program.steps.hops for hop in hops))
     renewals = [OnOff(mean_s, mean_s, target).renewals(topology, streams)]
     (record,) = simulate(program, renewals=renewals, streams=streams, **options)
     return record

@@ -108,7 +108,8 @@ def test_tasks_of_large_plans_are_small(
 ) -> None:
     """So that arrays of all steps and trials of a task fit the memory."""
     study = shared([{}], engine=engine)
-    program = replace(study.prepared[0].program, steps=(study.prepared[0].program.steps[0],) * n_steps)
+    steps = study.prepared[0].program.steps
+    program = replace(study.prepared[0].program, steps=replace(steps, step=(steps.step[0],) * n_steps))
     study = replace(study, prepared=(replace(study.prepared[0], program=program),))
     monkeypatch.setattr("edgesim.study.work.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected

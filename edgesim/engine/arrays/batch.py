@@ -50,6 +50,7 @@ class Batch:
         slowdowns: Sequence[tuple[BatchSlowdownModel, BatchStreams]],
     ) -> None:
         self.ready, self.program, self.n = ready, ready.program, n
+        self.steps, self.devices = ready.program.steps, ready.program.devices
         self.down = {name: is_down for name, is_down in down.items() if is_down.any()}
         self.losses, self.slowdowns = losses, slowdowns
         self.is_valid = np.ones(n, dtype=np.bool_)
@@ -72,7 +73,7 @@ class Batch:
             for task in self.ready.tasks:
                 if task.hop == 0:
                     self._begin(task.step)
-                if self.program.device[task.step] >= 0:
+                if self.steps.device[task.step] >= 0:
                     self._compute(task)
                 else:
                     self._cross(task)
@@ -80,11 +81,11 @@ class Batch:
     # ---- beginnings
 
     def _inputs(self, index: int) -> list[int]:
-        return [self.ready.position[name] for name in self.program.steps[index].inputs]
+        return [self.ready.position[name] for name in self.steps.step[index].inputs]
 
     def _begin(self, index: int) -> None:
         """Find when a step begins."""
-        step = self.program.steps[index]
+        step = self.steps.step[index]
         inputs = self._inputs(index)
         needed = [self.came[one] for one in inputs]
         groups: list[list[Moments]] = []
@@ -104,7 +105,7 @@ class Batch:
 
     def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: Moments) -> Moments:
         """Return when a step begins that goes on at its deadline with what is there."""
-        local = [self.came[one] for one in inputs if self.program.device[one] >= 0]
+        local = [self.came[one] for one in inputs if self.steps.device[one] >= 0]
         start = latest(local)
         until = Moments(start.s + deadline_s, start.happens)
         for one in inputs if local else ():  # at the same moment: which was first?
@@ -120,7 +121,7 @@ class Batch:
 
     def _cause(self, index: int) -> int | NDArray[np.int64]:
         """Return which step's end let a step begin; `_UNCERTAIN` where nobody can tell."""
-        step = self.program.steps[index]
+        step = self.steps.step[index]
         inputs = self._inputs(index)
         if not inputs:
             return _RELEASE
@@ -190,11 +191,11 @@ class Batch:
 
     def _compute(self, task: Task) -> None:
         """Let a device compute a step."""
-        index, position = task.step, self.program.device[task.step]
-        device = self.program.devices[position]
+        index, position = task.step, self.steps.device[task.step]
+        device = self.devices.device[position]
         now = self.began[index]
         queue = self._arrive(("device", position), task, now, device.n_cores)
-        time_s: Number = self.program.duration_s[index]
+        time_s: Number = self.steps.duration_s[index]
         for model, streams in self.slowdowns:
             if model.slows(device):
                 is_begun = self.everyone if now.happens is None else now.happens
@@ -202,7 +203,7 @@ class Batch:
         is_down = self.down.get(device.device_id)
         is_up = unless(now.happens, is_down)
         end_s = self._occupy(queue, now, time_s, is_up)
-        self._spend(self.program.busy_w[position] - self.program.idle_w[position], time_s, is_up)
+        self._spend(self.devices.busy_w[position] - self.devices.idle_w[position], time_s, is_up)
         self.came[index] = self._after(now, end_s, is_up).masked()
         if is_down is not None:  # it may begin at its deadline, at which nothing else ends
             self.ended.append(Moments(now.s, both(is_down, now.happens)))
@@ -216,7 +217,7 @@ class Batch:
             return
         began = self.began[index]
         share: NDArray[np.bool_] | NDArray[np.float64] = self.everyone if began.happens is None else began.happens
-        for position, hop in enumerate(self.program.hops[index]):
+        for position, hop in enumerate(self.steps.hops[index]):
             if losses.may_lose(hop.link):
                 if hop.link.link_id in self.ready.relayed:
                     self._arrive(("draws", hop.link.link_id), task, began)
@@ -225,8 +226,8 @@ class Batch:
 
     def _cross(self, task: Task) -> None:
         """Let a message cross one of its links."""
-        index, hop = task.step, self.program.hops[task.step][task.hop]
-        is_last = task.hop + 1 == len(self.program.hops[index])
+        index, hop = task.step, self.steps.hops[task.step][task.hop]
+        is_last = task.hop + 1 == len(self.steps.hops[index])
         if task.hop == 0:
             self._set_out(task)
         now = self.here[index] if task.hop else self.began[index]
@@ -238,9 +239,9 @@ class Batch:
         is_heard = unless(is_used, is_deaf)
         time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
         end_s = self._occupy(queue, now, time_s, is_used)
-        self._count(self.program.kind[index], hop, sent, is_used)
-        self._spend(self.program.transmit_w[hop.src] - self.program.idle_w[hop.src], time_s, is_used)
-        self._spend(self.program.receive_w[hop.dst] - self.program.idle_w[hop.dst], time_s, is_heard)
+        self._count(self.steps.kind[index], hop, sent, is_used)
+        self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], time_s, is_used)
+        self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], time_s, is_heard)
         arrival_s = end_s + hop.link.latency_s
         if passage is not None and passage.waited_s is not None:
             arrival_s = arrival_s + passage.waited_s

@@ -57,21 +57,23 @@ class ArrayProgram:
 
 def obstacle(program: Program) -> str:
     """Return what keeps a plan on its topology from the array engine, in words; empty when nothing does."""
-    for hop in program.changing:
+    for hop in program.channels.changing:
         return f"the rate of link {hop.link.link_id!r} changes with time"
     return next(_obstacles(program), "")
 
 
 def _obstacles(program: Program) -> Iterator[str]:
-    for device in (program.devices[index] for index in sorted({index for index in program.device if index >= 0})):
+    for device in (
+        program.devices.device[index] for index in sorted({index for index in program.steps.device if index >= 0})
+    ):
         if device.sharing == "fair":
             yield f"device {device.device_id!r} is shared by rates"
-    hops = [hop for hops in program.hops for hop in hops]
-    for channel in (program.channels[index] for index in sorted({hop.channel for hop in hops})):
+    hops = [hop for hops in program.steps.hops for hop in hops]
+    for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):
         if channel.is_fair or channel.contention > 0:
             how = "shared by rates" if channel.is_fair else "slower the more devices wait"
             yield f"{'medium' if channel.is_medium else 'link'} {channel.channel_id!r} is {how}"
-    for way in program.ways:
+    for way in program.steps.ways:
         if way is not None and way.transport is not None:
             yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"
         if way is not None and any(stage.forwards_packets for stage in way.stages):
@@ -79,19 +81,19 @@ def _obstacles(program: Program) -> Iterator[str]:
     for link in (hop.link for hop in hops):
         if link.transport is not None and not isinstance(link.transport, BatchLinkTransport):
             yield f"the transport of link {link.link_id!r} has no array form"
-    for index, users in enumerate(program.users):
-        if len(users) > 1 and program.device[index] < 0 and any(_has_deadline(program, user) for user in users):
-            yield f"transfer {program.steps[index].step_id!r} is waited for by several steps with deadlines"
+    for index, users in enumerate(program.steps.users):
+        if len(users) > 1 and program.steps.device[index] < 0 and any(_has_deadline(program, user) for user in users):
+            yield f"transfer {program.steps.step[index].step_id!r} is waited for by several steps with deadlines"
 
 
 def _has_deadline(program: Program, index: int) -> bool:
-    step = program.steps[index]
+    step = program.steps.step[index]
     return isinstance(step, Compute) and step.deadline_s is not None
 
 
 def array_program(program: Program) -> ArrayProgram:
     """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one."""
-    position = {step.step_id: index for index, step in enumerate(program.steps)}
+    position = {step.step_id: index for index, step in enumerate(program.steps.step)}
     stays = trace(program, has_stays=True).stays
     n_seen: Counter[int] = Counter()
     rank: dict[Task, int] = {}
@@ -101,8 +103,8 @@ def array_program(program: Program) -> ArrayProgram:
         n_seen[index] += 1
     before: dict[Task, int] = {}
     after: dict[Task, list[Task]] = defaultdict(list)
-    last = {index: Task(index, max(0, len(hops) - 1)) for index, hops in enumerate(program.hops)}
-    for index, step in enumerate(program.steps):
+    last = {index: Task(index, max(0, len(hops) - 1)) for index, hops in enumerate(program.steps.hops)}
+    for index, step in enumerate(program.steps.step):
         for hop in range(last[index].hop + 1):
             task = Task(index, hop)
             needs = [last[position[name]] for name in step.inputs] if hop == 0 else [Task(index, hop - 1)]
@@ -119,13 +121,13 @@ def array_program(program: Program) -> ArrayProgram:
             before[follower] -= 1
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
-    relayed = frozenset(hop.link.link_id for hops in program.hops for hop in hops[1:])
+    relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
     return ArrayProgram(program, tuple(tasks), position, relayed, _shared(program))
 
 
 def _shared(program: Program) -> frozenset[Server]:
     """Return what several tasks use."""
-    uses: list[Server] = [("device", index) for index in program.device if index >= 0]
-    hops = [hop for hops in program.hops for hop in hops]
+    uses: list[Server] = [("device", index) for index in program.steps.device if index >= 0]
+    hops = [hop for hops in program.steps.hops for hop in hops]
     uses += [("channel", hop.channel) for hop in hops] + [("draws", hop.link.link_id) for hop in hops]
     return frozenset(server for server, n in Counter(uses).items() if n > 1)

@@ -42,21 +42,21 @@ def lost(batch: Batch) -> NDArray[np.bool_]:
     """Return which transfers were not delivered in time, shape (transfers, n)."""
     program = batch.program
     found = np.empty((len(program.plan.transfers), batch.n), dtype=np.bool_)
-    for index, transfer in enumerate(program.transfer_index):
+    for index, transfer in enumerate(program.steps.transfer_index):
         if transfer < 0:
             continue
         came_s, row = batch.came[index].s, found[transfer]
-        until_s = next((batch.until_s[user] for user in program.users[index] if user in batch.until_s), inf)
+        until_s = next((batch.until_s[user] for user in program.steps.users[index] if user in batch.until_s), inf)
         np.greater_equal(came_s, until_s, out=row)
-        if program.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
-            first_s = earliest([batch.came[rival] for rival in program.rivals[index]]).s
+        if program.steps.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
+            first_s = earliest([batch.came[rival] for rival in program.steps.rivals[index]]).s
             np.logical_and(row, np.logical_or(came_s <= first_s, came_s == inf), out=row)
     return found
 
 
 def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the energy, given how long each request was waited for; as in `edgesim.engine.state.request`."""
-    idle_w = dict(zip(batch.program.device_ids, batch.program.idle_w, strict=True))
+    idle_w = dict(zip(batch.program.devices.device_ids, batch.program.devices.idle_w, strict=True))
     total_j = sum(idle_w.values()) * waited_s
     total_j += batch.work_j
     for name, is_down in batch.down.items():
@@ -76,7 +76,7 @@ def closed_s(batch: Batch) -> NDArray[np.float64]:
 def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
     """Sum up."""
     n = batch.n
-    answered_s = np.broadcast_to(batch.came[batch.program.answer].s, n)
+    answered_s = np.broadcast_to(batch.came[batch.program.steps.answer].s, n)
     limit_s = np.finfo(np.float64).max if deadline_s is None else deadline_s
     is_answered = answered_s <= limit_s
     latency_s, ended_s = answered_s.copy(), answered_s

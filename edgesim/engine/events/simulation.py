@@ -118,7 +118,7 @@ def trace(
         to_s=to_s,
         n_events=world.clock.n_events,
         stays=tuple(
-            Stay(note.resource_id, note.request, program.steps[note.step].step_id, note.arrived_s, note.started_s,
+            Stay(note.resource_id, note.request, program.steps.step[note.step].step_id, note.arrived_s, note.started_s,
                  note.ended_s, note.link_id)
             for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
             if note.arrived_s <= to_s

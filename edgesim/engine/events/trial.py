@@ -53,6 +53,7 @@ class Trial:
         scopes = {label: streams.scope(label) for label in (*drawn, *slowdowns)} if streams is not None else {}
         self.world = world
         self.program = world.program
+        self._steps = world.program.steps
         self.clock = world.clock
         self.records: dict[int, RequestRecord] = {}
         self._keep = self.records.__setitem__ if on_record is None else on_record
@@ -66,7 +67,7 @@ class Trial:
         self._first: Request | None = None  # the first that was released
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
-        self._no_time_s = [0.0] * len(world.program.devices)
+        self._no_time_s = [0.0] * len(world.program.devices.device)
         self.idle_share_j = 0.0
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
@@ -144,10 +145,10 @@ class Trial:
         request.n_open += 1  # so that nothing ends while it begins
         if self._deadline_s is not None:
             self.clock.after(self._deadline_s, self._on_request_deadline, request)
-        program = self.program
-        for index in program.deadline_steps:  # before the messages are sent: what comes at the deadline is late
+        steps = self._steps
+        for index in steps.with_deadline:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
-        for index in program.first_steps:
+        for index in steps.first:
             self._begin(request, index)
         request.n_open -= 1
         if request.n_open == 0:
@@ -206,7 +207,7 @@ class Trial:
 
     def _start_deadline(self, request: Request, index: int) -> None:
         """Let a step that degrades begin at its deadline, if its messages are not there before."""
-        step = self.program.steps[index]
+        step = self._steps.step[index]
         if isinstance(step, Compute) and step.deadline_s is not None:
             request.n_open += 1
             request.timed.add(index)
@@ -224,8 +225,8 @@ class Trial:
         if line is not None and self._fifo.cross((request, index), line):
             request.n_open += 1
             return
-        program = self.program
-        device = program.device[index]
+        steps = self._steps
+        device = steps.device[index]
         if device < 0:
             request.n_open += 1
             self._carrier.send((request, index))
@@ -238,31 +239,31 @@ class Trial:
         request.missing[index] = _BEGUN
         if index not in request.timed:
             request.n_open += 1  # otherwise its deadline is counted already
-        duration_s = program.duration_s[index]
+        duration_s = steps.duration_s[index]
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
-                duration_s *= model.factor(program.devices[device], streams)
+                duration_s *= model.factor(self.program.devices.device[device], streams)
         self._devices.submit((request, index), device, duration_s)
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
         """Return what slows a device."""
         found = self._slowdowns_by_device.get(device)
         if found is None:
-            found = [item for item in self._slowdowns if item[0].slows(self.program.devices[device])]
+            found = [item for item in self._slowdowns if item[0].slows(self.program.devices.device[device])]
             self._slowdowns_by_device[device] = found
         return found
 
     def job_done(self, task: Task) -> None:
         """Finish a computation."""
         request, index = task
-        program = self.program
-        if index == program.answer:
+        steps = self._steps
+        if index == steps.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        n_new = 1 if index not in program.alternatives or self._is_first(request, index) else 0
+        n_new = 1 if index not in steps.alternatives or self._is_first(request, index) else 0
         missing = request.missing
-        only_user = program.only_user[index]
-        for user in program.users[index] if only_user < 0 else (only_user,):
+        only_user = steps.only_user[index]
+        for user in steps.users[index] if only_user < 0 else (only_user,):
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
@@ -277,7 +278,7 @@ class Trial:
     def _is_first(self, request: Request, index: int) -> bool:
         """Take note that an alternative has come, and return whether it is the first of its group."""
         request.come.add(index)
-        return request.come.isdisjoint(self.program.rivals[index])
+        return request.come.isdisjoint(self._steps.rivals[index])
 
     def job_lost(self, task: Task) -> None:
         """Take note that a computation will never be done."""
@@ -289,11 +290,11 @@ class Trial:
     def message_came(self, task: Task) -> None:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
         request, index = task
-        program = self.program
-        only_user = program.only_user[index]
-        users = program.users[index] if only_user < 0 else (only_user,)
+        steps = self._steps
+        only_user = steps.only_user[index]
+        users = steps.users[index] if only_user < 0 else (only_user,)
         missing = request.missing
-        if index in program.alternatives and not self._is_first(request, index):
+        if index in steps.alternatives and not self._is_first(request, index):
             users = ()  # it came, though nobody waits for it any more
         for user in users:
             if missing[user] < 0:
@@ -311,9 +312,9 @@ class Trial:
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""
         request, index = task
-        program = self.program
-        if share > 0.0 and not any(request.missing[user] < 0 for user in program.users[index]):
-            request.partial[program.transfer_index[index]] = share
+        steps = self._steps
+        if share > 0.0 and not any(request.missing[user] < 0 for user in steps.users[index]):
+            request.partial[steps.transfer_index[index]] = share
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)

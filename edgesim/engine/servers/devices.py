@@ -37,7 +37,7 @@ class Devices:
                  "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
-        self._profiles = devices = world.program.devices
+        self._profiles = devices = world.program.devices.device
         self._free_s = [0.0] * len(devices)  # when a core is next free
         self._cores_s = {
             position: [0.0] * device.n_cores for position, device in enumerate(devices) if device.n_cores > 1
@@ -163,7 +163,7 @@ class FairDevice:
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
-        self._device = world.program.devices[position]
+        self._device = world.program.devices.device[position]
         self._clock = world.clock
         self._owner = owner
         self._downtime = downtime = world.device_downtimes.get(position)

@@ -113,7 +113,7 @@ class FairStages:
         now_s = self._clock.now_s
         done = message.done + (1.0 - message.done) * flow.sent_share
         for position, (hop, passage) in enumerate(zip(stage.hops, message.passages_of(stage), strict=True)):
-            message.count(hop, self._world.program.kind[message.index], passage.sent, done)
+            message.count(hop, self._world.program.steps.kind[message.index], passage.sent, done)
             time_s = hop.time_s(passage.sent) * (done - message.done)
             if flow.course is not None:
                 time_s = self._air_s(flow)[position]

@@ -48,14 +48,14 @@ class FifoStages:
         self._has_outages = world.has_outages
         self._on_channels = world.on_channels
         self._on_links = world.on_links
-        self._kind = world.program.kind
+        self._kind = world.program.steps.kind
         self._paces = world.paces
         self._on_arrival = on_arrival
         self._on_whole = on_whole
         self._on_sent = on_sent
-        self._free_s = [0.0] * world.program.n_channels
+        self._free_s = [0.0] * len(world.program.channels.channel)
         self._before: dict[int, deque[tuple[float, int]]] = {
-            index: deque() for index, channel in enumerate(world.program.channels) if channel.contention > 0
+            index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
         }
 
     def cross(self, task: Task, line: Line) -> bool:
@@ -133,7 +133,7 @@ class FifoStages:
         while before and before[0][0] <= now_s:
             before.popleft()
         n_others = len({src for _, src in before} - {hop.src})
-        return self._world.program.channels[hop.channel].contention * n_others
+        return self._world.program.channels.channel[hop.channel].contention * n_others
 
     def _occupy(self, message: Message, hop: Hop, share: float, span: tuple[float, float, float]) -> None:
         """Let a message have its channel; count bytes and times.

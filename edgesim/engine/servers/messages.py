@@ -42,14 +42,14 @@ class Carrier:
     ) -> None:
         self._world = world
         self._clock = world.clock
-        self._ways = world.program.ways
+        self._ways = world.program.steps.ways
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
         is_plain = self._losses is None and not world.has_outages and world.checker is None
-        self.lines = world.program.lines if is_plain else (None,) * len(world.program.steps)
+        self.lines = world.program.steps.lines if is_plain else (None,) * len(world.program.steps.step)
 
     def send(self, task: Task) -> None:
         """Send the message of a transfer; where it has a line, `fifo.cross` is tried before."""

@@ -19,14 +19,14 @@ from edgesim.engine.state.request import Request
 def up_s(program: Program, downtimes: Downtimes, from_s: float, span_s: float) -> list[float]:
     """Return by device how long it is up in a time that begins at `from_s` and lasts `span_s`."""
     if not downtimes or span_s <= 0.0:
-        return [span_s] * len(program.devices)
+        return [span_s] * len(program.devices.device)
     to_s = from_s + span_s
-    return [span_s - downtimes.total_s(device_id, from_s, to_s) for device_id in program.device_ids]
+    return [span_s - downtimes.total_s(device_id, from_s, to_s) for device_id in program.devices.device_ids]
 
 
 def idle_j(program: Program, idle_s: Sequence[float]) -> float:
     """Return the energy of devices at idle power, given the time of each."""
-    return sum(idle_w * time_s for idle_w, time_s in zip(program.idle_w, idle_s, strict=True))
+    return sum(idle_w * time_s for idle_w, time_s in zip(program.devices.idle_w, idle_s, strict=True))
 
 
 def energy_j(program: Program, request: Request, idle_s: Sequence[float]) -> float:
@@ -34,7 +34,7 @@ def energy_j(program: Program, request: Request, idle_s: Sequence[float]) -> flo
     total_j = 0.0
     times_s = zip(idle_s, request.busy_s, request.transmit_s, request.receive_s, strict=True)
     for (idle_w, compute_w, send_w, hear_w), (device_idle_s, busy_s, transmit_s, receive_s) in zip(
-        program.power_w, times_s, strict=True
+        program.devices.power_w, times_s, strict=True
     ):
         total_j += idle_w * device_idle_s + compute_w * busy_s + send_w * transmit_s + hear_w * receive_s
     return total_j
@@ -46,12 +46,15 @@ def largest_w(program: Program) -> float:
     A channel is used by one message at a time, so a device that sends and receives on it does one or the other.
     """
     added_w: dict[tuple[int, int], float] = {}  # by device and channel, of which -1 are the cores
-    for index, step in enumerate(program.steps):
+    for index, step in enumerate(program.steps.step):
         if isinstance(step, Transfer):
-            for hop in program.hops[index]:
-                for device, added in ((hop.src, program.power_w[hop.src][2]), (hop.dst, program.power_w[hop.dst][3])):
+            for hop in program.steps.hops[index]:
+                for device, added in (
+                    (hop.src, program.devices.power_w[hop.src][2]),
+                    (hop.dst, program.devices.power_w[hop.dst][3]),
+                ):
                     added_w[device, hop.channel] = max(added, added_w.get((device, hop.channel), 0.0))
-        elif program.duration_s[index] > 0.0:
-            device = program.device[index]
-            added_w[device, -1] = max(0.0, program.power_w[device][1]) * program.devices[device].n_cores
-    return sum(program.idle_w) + sum(added_w.values())
+        elif program.steps.duration_s[index] > 0.0:
+            device = program.steps.device[index]
+            added_w[device, -1] = max(0.0, program.devices.power_w[device][1]) * program.devices.device[device].n_cores
+    return sum(program.devices.idle_w) + sum(added_w.values())

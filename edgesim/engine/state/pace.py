@@ -171,8 +171,8 @@ def paces_of(program: Program) -> dict[str, Pace]:
     """Return the speed of each link whose rate changes, by its id: the lower of its own rate and its medium's, / bandwidth."""
     media: dict[int, Iterator[tuple[float, float]]] = {}
     paces = {}
-    for hop in program.changing:
-        shared = program.channels[hop.channel].rate_at
+    for hop in program.channels.changing:
+        shared = program.channels.channel[hop.channel].rate_at
         if shared is not None:
             media[hop.channel], limits = tee(media.get(hop.channel) or shared.changes())
         else:

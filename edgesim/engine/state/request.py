@@ -24,18 +24,19 @@ class Request:
                  "transmit_s")  # fmt: skip
 
     def __init__(self, program: Program, number: int, released_s: float) -> None:
-        n_devices = len(program.device_ids)
+        steps = program.steps
+        n_devices = len(program.devices.device_ids)
         self.number = number
         self.released_s = released_s
         self.answered_s = nan
         self.ended_s = nan
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
-        self.missing = list(program.n_inputs)  # inputs that have not come; below 0 when the computation has begun
-        self.missing_local = list(program.n_local)
+        self.missing = list(steps.n_inputs)  # inputs that have not come; below 0 when the computation has begun
+        self.missing_local = list(steps.n_local)
         self.come: set[int] = set()  # alternatives whose end the step that needs them knows
         self.timed: set[int] = set()  # steps whose deadline was started
         self.is_degraded = False  # a step went on with less than its inputs
-        self.delivered = bytearray(program.delivered)  # by step: 1 for a message that came in time, 2 for computations
+        self.delivered = bytearray(steps.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
         self.n_retransmitted = 0
         self.traffic_byte = [0, 0, 0]

@@ -46,13 +46,13 @@ class World:
         self.checker = checker
         self.device_downtimes = {
             position: downtime
-            for position, device_id in enumerate(program.device_ids if downtimes else ())
+            for position, device_id in enumerate(program.devices.device_ids if downtimes else ())
             if (downtime := downtimes.get(device_id)) is not None
         }
         self.paces = paces_of(program)  # of the links whose rate changes
         self.device_paces = {
             position: Pace(speeds[device_id])
-            for position, device_id in enumerate(program.device_ids if speeds else ())
+            for position, device_id in enumerate(program.devices.device_ids if speeds else ())
             if device_id in speeds
         }
         self.at_devices: Stays | None = None  # by device, if resources are measured
@@ -65,9 +65,9 @@ class World:
         self.notes = [] if has_notes else None
         window_s = (from_s, self.horizon_s)
         program = self.program
-        self.at_devices = Stays(program.device_ids, window_s, self.notes)
-        self.on_channels = Stays([channel.channel_id for channel in program.channels], window_s, self.notes)
-        self.on_links = Stays(program.medium_links, window_s, None)
+        self.at_devices = Stays(program.devices.device_ids, window_s, self.notes)
+        self.on_channels = Stays([channel.channel_id for channel in program.channels.channel], window_s, self.notes)
+        self.on_links = Stays(program.channels.medium_links, window_s, None)
 
     def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
         """Return the meters of a link that is shared by rates: of its channel, and its own when that is a medium."""
@@ -80,11 +80,11 @@ class World:
         """Yield what was measured until `to_s`: of devices, channels, and links that share a medium."""
         if self.at_devices is None or self.on_channels is None or self.on_links is None:
             return
-        for number, device in enumerate(self.program.devices):
+        for number, device in enumerate(self.program.devices.device):
             yield self.at_devices.record(number, "device", device.n_cores, to_s)
-        for number, channel in enumerate(self.program.channels):
+        for number, channel in enumerate(self.program.channels.channel):
             yield self.on_channels.record(number, "medium" if channel.is_medium else "link", 1, to_s)
-        for number in range(len(self.program.medium_links)):
+        for number in range(len(self.program.channels.medium_links)):
             yield self.on_links.record(number, "link", 1, to_s)
 
     def cut_to_horizon(self) -> None:

@@ -109,7 +109,7 @@ def _places(case: Case, program: Program, *, is_partial_used: bool) -> dict[Plac
     """Return where messages can be lost, with the probability; None when that depends on more than the message and the link."""
     models = loss_models(case.failures, case.topology).values()
     places: dict[Place, float] = {}
-    for index, hops in enumerate(program.hops):
+    for index, hops in enumerate(program.steps.hops):
         for hop in hops:
             here = [model for model in models if model.applies_to(hop.link)]
             if not here:

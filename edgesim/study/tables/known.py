@@ -103,10 +103,10 @@ def known_of(shared: Shared, case: Case) -> Known:
     """Return what is known of a case."""
     program = shared.prepared[case.prepared].program
     n_requests = 1 if case.load is None else case.load.requests or 1
-    crossings = [(hop.link, hop.n_packets) for hops in program.hops for hop in hops]
-    used = frozenset(program.device_ids) | {link.link_id for link, _ in crossings}
-    duration_s = sum(program.duration_s) + sum(
-        hop.occupation_s + hop.link.latency_s for hops in program.hops for hop in hops
+    crossings = [(hop.link, hop.n_packets) for hops in program.steps.hops for hop in hops]
+    used = frozenset(program.devices.device_ids) | {link.link_id for link, _ in crossings}
+    duration_s = sum(program.steps.duration_s) + sum(
+        hop.occupation_s + hop.link.latency_s for hops in program.steps.hops for hop in hops
     )
     strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
     return Known(strikes, case.load is not None, _most_traffic(program) if case.load is None else {})
@@ -115,11 +115,13 @@ def known_of(shared: Shared, case: Case) -> Known:
 def _most_traffic(program: Program) -> Bounds:
     """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
     if not all(
-        hop.link.transport is None or isinstance(hop.link.transport, Datagram) for hops in program.hops for hop in hops
+        hop.link.transport is None or isinstance(hop.link.transport, Datagram)
+        for hops in program.steps.hops
+        for hop in hops
     ):
         return {}
     most: dict[str, float] = {"traffic": 0.0, "traffic_input": 0.0, "traffic_intermediate": 0.0, "traffic_result": 0.0}
-    for step, hops in zip(program.steps, program.hops, strict=True):
+    for step, hops in zip(program.steps.step, program.steps.hops, strict=True):
         if isinstance(step, Transfer):
             n_byte = float(sum(hop.wire_byte for hop in hops))
             most[f"traffic_{step.kind}"] += n_byte

@@ -37,7 +37,7 @@ def note(program: Program, case: Case, partial: tuple[tuple[int, float], ...]) -
 
 
 def _hops(program: Program, transfer: int) -> Sequence[Hop]:
-    return program.hops[program.transfer_index.index(transfer)]
+    return program.steps.hops[program.steps.transfer_index.index(transfer)]
 
 
 def _narrowest(hops: Sequence[Hop]) -> Hop:

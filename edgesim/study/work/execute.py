@@ -67,7 +67,7 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     most = PART_BY_EVENTS if why_not(case, shared) else PART
     if case.load is not None or is_stopping:
         most = PART_OF_FEW
-    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps))
+    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps.step))
     return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
 
 
@@ -274,7 +274,7 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
     n_by_events: list[int] = []
     whole_accuracy: dict[Key, float] = {}
     for position, case in enumerate(shared.cases):
-        peak_memory_byte = max(shared.prepared[case.prepared].program.peak_memory_byte.values())
+        peak_memory_byte = max(shared.prepared[case.prepared].program.devices.peak_memory_byte.values())
         drawn, accuracy = parts.read(work.of_case(position, is_enumeration=False))
         enumerated, exact_accuracy = parts.read(work.of_case(position, is_enumeration=True))
         n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))

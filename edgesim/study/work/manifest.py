@@ -139,6 +139,6 @@ def _deployment(shared: Shared, case: Case) -> dict[str, Any]:
     return {
         "strategy": case.strategy,
         "first_point": dict(case.point),
-        "peak_memory_byte": shared.prepared[case.prepared].program.peak_memory_byte,
+        "peak_memory_byte": shared.prepared[case.prepared].program.devices.peak_memory_byte,
         "description": shared.deployments[case.prepared].describe(),
     }

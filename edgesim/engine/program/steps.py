@@ -1,0 +1,146 @@
+"""The table of steps of a program."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from edgesim.domain.plan import TRAFFIC_KINDS, Compute, Plan, Transfer
+from edgesim.domain.system.topology import Topology
+from edgesim.engine.program.channels import Crossings
+from edgesim.engine.program.ways import Hop, Line, Way, line_of
+from edgesim.interfaces import ComputeModel
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class StepTable:
+    """The steps of a plan, in its order; positions are the step indices of a program.
+
+    Parameters
+    ----------
+    step : the steps.
+    device : index of the computing device, or -1 for a transfer.
+    duration_s : time of the computation, 0 for a transfer, in s.
+    hops : the links of a transfer, empty for a computation.
+    ways : how a transfer gets across, None for a computation.
+    lines : the only link of a transfer, where `Line` fits.
+    transfer_index : position among the plan's transfers, or -1.
+    kind : position of the transfer's kind in `TRAFFIC_KINDS`, or -1.
+    n_inputs : number of inputs, of which a group of alternatives is one.
+    n_local : number of inputs that are computations on the same device.
+    users : the steps that need it.
+    only_user : the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow for what it
+        must fetch from memory.
+    rivals : the other steps of its group of alternatives, empty without one.
+    delivered : 0 for a transfer, of which nothing has come, and 2 for a computation.
+    alternatives : the steps with rivals.
+    answer : the step whose end is the answer.
+    first : the steps without inputs.
+    with_deadline : the computations whose deadline counts from the release: they wait for messages only.
+    """
+
+    step: tuple[Compute | Transfer, ...]
+    device: tuple[int, ...]
+    duration_s: tuple[float, ...]
+    hops: tuple[tuple[Hop, ...], ...]
+    ways: tuple[Way | None, ...]
+    lines: tuple[Line | None, ...]
+    transfer_index: tuple[int, ...]
+    kind: tuple[int, ...]
+    n_inputs: tuple[int, ...]
+    n_local: tuple[int, ...]
+    users: tuple[tuple[int, ...], ...]
+    only_user: array[int]
+    rivals: tuple[tuple[int, ...], ...]
+    delivered: bytes
+    alternatives: frozenset[int]
+    answer: int
+    first: tuple[int, ...]
+    with_deadline: tuple[int, ...]
+
+
+def step_table(
+    plan: Plan, topology: Topology, compute: ComputeModel, device_index: Mapping[str, int], crossings: Crossings
+) -> StepTable:
+    """Return the steps of a plan, given the index of each device and how messages get across."""
+    index = {step.step_id: position for position, step in enumerate(plan.steps)}
+    transfer_index = {transfer.step_id: position for position, transfer in enumerate(plan.transfers)}
+    users, rivals = _users(plan, index), _rivals(plan, index)
+    crossed = [crossings.of(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
+    kinds = tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps)
+    n_local = tuple(sum(isinstance(plan.steps[index[name]], Compute) for name in step.inputs) for step in plan.steps)
+    ways = tuple(way for _, way in crossed)
+    return StepTable(
+        step=plan.steps,
+        device=tuple(device_index[step.device_id] if isinstance(step, Compute) else -1 for step in plan.steps),
+        duration_s=_shared(_duration_s(step, topology, compute) for step in plan.steps),
+        hops=tuple(hops for hops, _ in crossed),
+        ways=ways,
+        lines=_lines(ways, kinds, crossings),
+        transfer_index=tuple(transfer_index.get(step.step_id, -1) for step in plan.steps),
+        kind=kinds,
+        n_inputs=tuple(_n_inputs(step) for step in plan.steps),
+        n_local=n_local,
+        users=users,
+        only_user=array("q", (some[0] if len(some) == 1 else -1 for some in users)),
+        rivals=rivals,
+        delivered=bytes(2 * isinstance(step, Compute) for step in plan.steps),
+        alternatives=frozenset(position for position, others in enumerate(rivals) if others),
+        answer=index[plan.answer_id],
+        first=tuple(position for position, step in enumerate(plan.steps) if not step.inputs),
+        with_deadline=_with_deadline(plan, n_local),
+    )
+
+
+def _users(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
+    """Return for each step those that need it."""
+    users: list[list[int]] = [[] for _ in plan.steps]
+    for position, step in enumerate(plan.steps):
+        for name in step.inputs:
+            users[index[name]].append(position)
+    return tuple(tuple(some) for some in users)
+
+
+def _rivals(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
+    """Return for each step the others of its group of alternatives."""
+    found: list[tuple[int, ...]] = [()] * len(plan.steps)
+    for step in plan.computes:
+        for group in step.alternatives:
+            for name in group:
+                found[index[name]] = tuple(index[other] for other in group if other != name)
+    return tuple(found)
+
+
+def _duration_s(step: Compute | Transfer, topology: Topology, compute: ComputeModel) -> float:
+    if isinstance(step, Transfer):
+        return 0.0
+    return compute.duration_s(step, topology.device_of[step.device_id].profile)
+
+
+def _n_inputs(step: Compute | Transfer) -> int:
+    groups = step.alternatives if isinstance(step, Compute) else ()
+    return len(step.inputs) - sum(len(group) - 1 for group in groups)
+
+
+def _lines(ways: Sequence[Way | None], kinds: Sequence[int], crossings: Crossings) -> tuple[Line | None, ...]:
+    return _shared(
+        None if way is None else line_of(way, kind, crossings.channels) for way, kind in zip(ways, kinds, strict=True)
+    )
+
+
+def _with_deadline(plan: Plan, n_local: Sequence[int]) -> tuple[int, ...]:
+    return tuple(
+        position
+        for position, step in enumerate(plan.steps)
+        if isinstance(step, Compute) and step.deadline_s is not None and step.inputs and not n_local[position]
+    )
+
+
+def _shared(values: Iterable[_T]) -> tuple[_T, ...]:
+    """Return values, equal ones as one object: a large trial is slow for what it must fetch from memory."""
+    known: dict[_T, _T] = {}
+    return tuple(known.setdefault(value, value) for value in values)

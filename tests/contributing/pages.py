@@ -1,0 +1,127 @@
+"""The public names with their signatures, and the rooms with their sentences, as text."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import edgesim
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
+
+PUBLIC: dict[str, tuple[str, ...]] = {
+    "edgesim": tuple(edgesim.__all__),
+    "edgesim.interfaces": (),
+    "edgesim.registry": (
+        "Plugin",
+        "STRATEGIES",
+        "FAILURES",
+        "TRANSPORTS",
+        "RATES",
+        "ARRIVALS",
+        "TASKS",
+        "DATASETS",
+        "MODELS",
+        "PARTITIONERS",
+        "FILTER_GRAPHS",
+    ),
+    "edgesim.testing": ("check_failure_model", "check_strategy", "deployment_context"),
+    "edgesim.errors": (
+        "EdgesimError",
+        "ScenarioError",
+        "UnknownNameError",
+        "PlanError",
+        "InfeasiblePlanError",
+        "SimulationError",
+        "DataError",
+        "ResultError",
+    ),
+    "edgesim.units": ("BitPerSecond", "BytePerSecond", "Bytes", "FlopPerSecond", "Hertz", "Metre", "Seconds", "Watt"),
+    "edgesim.rng": ("Streams", "ReplicationStreams", "BatchStreams"),
+    "edgesim.domain.plan": ("Compute", "LayerWork", "Plan", "Transfer"),
+    "edgesim.domain.records": ("Outage",),
+    "edgesim.domain.system.topology": ("Device", "DeviceId", "DeviceProfile", "Link", "Topology"),
+    "edgesim.domain.networks.costs": ("LayerCost", "ModelGraph"),
+    "edgesim.domain.networks.samples": ("Dataset", "Samples"),
+    "edgesim.domain.networks.task": ("Score", "Task", "TensorSpec"),
+    "edgesim.tasks.classification": ("Classification",),
+    "edgesim.tasks.multi_label": ("MultiLabel",),
+    "edgesim.tasks.regression": ("Regression",),
+    "edgesim.tasks.dense_classification": ("DenseClassification",),
+    "edgesim.nn.train.training": ("forward",),
+    "edgesim.scenario.build": ("build",),
+}
+"""What is promised: these names of a module; all classes that it defines where none is given."""
+
+
+def public_names() -> str:
+    """Return a block with each public name and its signature."""
+    lines = []
+    for module_name, names in PUBLIC.items():
+        module = importlib.import_module(module_name)
+        lines.append(f"\n{module_name}")
+        for name in names or _defined(module):
+            lines += _described(name, getattr(module, name))
+    return "```text" + "\n".join(lines) + "\n```\n"
+
+
+def _defined(module: ModuleType) -> list[str]:
+    return [
+        name for name, thing in vars(module).items() if inspect.isclass(thing) and thing.__module__ == module.__name__
+    ]
+
+
+def _described(name: str, thing: Any) -> Iterator[str]:
+    if inspect.isclass(thing):
+        is_dataclass = "__dataclass_fields__" in vars(thing)
+        yield f"  class {name}{_signature(thing) if is_dataclass else ''}"
+        for method, found in sorted(inspect.getmembers(thing)):
+            yield from _method(method, found)
+    elif inspect.isfunction(thing):
+        yield f"  {name}{_signature(thing)}"
+    else:
+        yield f"  {name}"
+
+
+def _method(name: str, found: Any) -> Iterator[str]:
+    function = found.fget if isinstance(found, property) else inspect.unwrap(getattr(found, "__func__", found))
+    if name.startswith("_") or not inspect.isfunction(function) or not function.__module__.startswith("edgesim"):
+        return
+    yield f"    {name}" if isinstance(found, property) else f"    {name}{_signature(found)}"
+
+
+def _signature(thing: Any) -> str:
+    """Return names, kinds and whether there is a default; types are in the reference."""
+    parameters = inspect.signature(thing).parameters.values()
+    short = [
+        one.replace(annotation=one.empty, default=one.empty if one.default is one.empty else ...) for one in parameters
+    ]
+    return str(inspect.Signature(short)).replace("Ellipsis", "...")
+
+
+def rooms() -> str:
+    """Return a table of the packages, with the first sentence of their docstrings."""
+    rows = ["| room | what it is |", "|---|---|"]
+    for file in sorted((ROOT / "edgesim").rglob("__init__.py")):
+        room = file.parent.relative_to(ROOT).as_posix()
+        sentence = re.match(r'"""(.*?)(?:"""|\n)', file.read_text(encoding="utf-8"))
+        rows.append(f"| `{room}` | {sentence[1] if sentence else ''} |")
+    return "\n".join(rows) + "\n"
+
+
+def made(page: Path, make: Callable[[], str]) -> str:
+    """Return the text of a page with its list as the code is now."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n{make()}\n{END}{rest.partition(END)[2]}"
+
+
+PAGES = {
+    ROOT / "docs" / "contributing" / "stability.md": public_names,
+    ROOT / "docs" / "contributing" / "architecture.md": rooms,
+}
