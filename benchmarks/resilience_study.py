@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import Any
 
 from edgesim.scenario.form.schema import Scenario
-from edgesim.study.run import run
+from edgesim.study.run import RunOptions, run
 
 MODELS: dict[str, dict[str, Any]] = {
     "devices": {"type": "common-cause", "targets": "w*", "beta": 0.0, "probability": 0.1},
@@ -82,11 +82,11 @@ def main() -> None:
         contestants["dask"] = {"scheduler": chosen.scheduler}
     times_s: dict[str, list[float]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory() as folder:
-        run(scenario(chosen.kind, 10, chosen.engine), output=Path(folder) / "trained", workers=1)
+        run(scenario(chosen.kind, 10, chosen.engine), RunOptions(output=Path(folder) / "trained", workers=1))
         for number in range(chosen.rounds):
             for name, how in contestants.items():
                 began_s = perf_counter()
-                run(study, output=Path(folder) / f"{name} {number}", **how)
+                run(study, RunOptions(output=Path(folder) / f"{name} {number}", **how))
                 times_s[name].append(perf_counter() - began_s)
     seconds = {name: round(median(times), 2) for name, times in times_s.items()}
     print(

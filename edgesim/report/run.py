@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesim.interfaces import Silent
 from edgesim.report.draw.style import figure_of, save
 from edgesim.report.html.page import write_page
 from edgesim.report.result import Result
 from edgesim.study import run as study
+from edgesim.study.run import RunOptions
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
@@ -29,21 +31,16 @@ def run(
     progress: Progress | None = None,
     command: str | None = None,
 ) -> Result:
-    """Run a study, write its result folder with figures and report, and return the result; see `edgesim.study.run.run`."""
-    done = study.run(
-        scenario,
-        workers=workers,
-        output=output,
-        replications=replications,
-        seed=seed,
-        scheduler=scheduler,
-        fresh=fresh,
-        check_invariants=check_invariants,
-        progress=progress,
-        command=command,
-        illustrate=illustrate,
+    """Run a study, write its result folder with figures and report, and return the result; see `edgesim.study.run.RunOptions`."""
+    options = RunOptions(
+        workers, output, replications, seed, scheduler, fresh, check_invariants, progress or Silent(), command
     )
-    return Result(done.folder)
+    return run_with(scenario, options)
+
+
+def run_with(scenario: Scenario, options: RunOptions) -> Result:
+    """Do what `run` does, with options that are one value."""
+    return Result(study.run(scenario, options, illustrate=illustrate).folder)
 
 
 def illustrate(study_result: store.Result) -> None:

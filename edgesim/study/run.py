@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,28 +44,12 @@ if TYPE_CHECKING:
     from edgesim.scenario.form.schema import Scenario
 
 
-def run(
-    scenario: Scenario,
-    *,
-    workers: int | None = None,
-    output: Path | str | None = None,
-    replications: int | None = None,
-    seed: int | None = None,
-    scheduler: str | None = None,
-    fresh: bool = False,
-    check_invariants: bool = False,
-    progress: Progress | None = None,
-    command: str | None = None,
-    illustrate: Callable[[Result], None] | None = None,
-) -> Result:
-    """Run a study and write its result folder, or what is missing of it.
-
-    Every strategy meets the same failures in the same replication. The tables and trials are the same, byte for byte, with any
-    number of workers, on a cluster, and when a study was interrupted and run again.
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a study is run; nothing of it but `replications` and `seed` changes a number, beyond rounding.
 
     Parameters
     ----------
-    scenario : what is studied.
     workers : processes that simulate; one worker runs in this process. By default one worker at first, and when the study takes
         longer than some seconds, a process for each processor.
     output : the result folder; by default ``results/<name>``. A study that is there and not finished goes on.
@@ -75,6 +60,62 @@ def run(
         can; the numbers are those of a study without checks, to rounding.
     progress : where training and trials report; by default nowhere.
     command : what repeats this study, for the manifest; by default the command that runs the scenario stored in the folder.
+
+    Raises
+    ------
+    ScenarioError
+        When there is no worker.
+    """
+
+    workers: int | None = None
+    output: Path | str | None = None
+    replications: int | None = None
+    seed: int | None = None
+    scheduler: str | None = None
+    fresh: bool = False
+    check_invariants: bool = False
+    progress: Progress = Silent()  # noqa: RUF009 - it holds nothing
+    command: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise ScenarioError((Finding(f"workers: {self.workers} is out of range", expected="at least 1"),))
+
+    @property
+    def n_workers(self) -> int:
+        """Most processes that simulate."""
+        return n_cpus() if self.workers is None else self.workers
+
+    def applied_to(self, scenario: Scenario) -> Scenario:
+        """Return the scenario with these replications and this seed."""
+        if self.replications is None and self.seed is None:
+            return scenario
+        return scenario.with_(replications=self.replications, seed=self.seed)
+
+    def folder_of(self, scenario: Scenario) -> Path:
+        """Return the result folder."""
+        return Path("results") / scenario.name if self.output is None else Path(self.output)
+
+    def command_for(self, folder: Path) -> str:
+        """Return what repeats the study."""
+        return self.command or f"edgesim run {folder / SCENARIO}" + " --check-invariants" * self.check_invariants
+
+
+_DEFAULTS = RunOptions()
+
+
+def run(
+    scenario: Scenario, options: RunOptions = _DEFAULTS, *, illustrate: Callable[[Result], None] | None = None
+) -> Result:
+    """Run a study and write its result folder, or what is missing of it.
+
+    Every strategy meets the same failures in the same replication. The tables and trials are the same, byte for byte, with any
+    number of workers, on a cluster, and when a study was interrupted and run again.
+
+    Parameters
+    ----------
+    scenario : what is studied.
+    options : how it is run.
     illustrate : draws figures into the folder of the result it is given.
 
     Raises
@@ -91,41 +132,27 @@ def run(
         When a worker or a plug-in fails. What is finished stays, and the same call goes on from there.
     """
     started = datetime.now(UTC)
-    if replications is not None or seed is not None:
-        scenario = scenario.with_(replications=replications, seed=seed)
-    patience_s = PATIENCE_S if workers is None else 0.0
-    workers = n_cpus() if workers is None else workers
-    if workers < 1:
-        raise ScenarioError((Finding(f"workers: {workers} is out of range", expected="at least 1"),))
-    folder = Path("results") / scenario.name if output is None else Path(output)
-    progress = Silent() if progress is None else progress
-    made_by = identity(scenario, is_checked=check_invariants)
-    if check_target(folder, made_by, is_fresh=fresh) == "complete" and not changed(folder):
+    scenario = options.applied_to(scenario)
+    folder = options.folder_of(scenario)
+    made_by = identity(scenario, is_checked=options.check_invariants)
+    if _is_done(folder, check_target(folder, made_by, is_fresh=options.fresh)):
         return Result(folder)
     check_free(folder)  # before anything is trained
-    command = command or f"edgesim run {folder / SCENARIO}" + " --check-invariants" * check_invariants
     points = scenario.points()
-    shared = prepare([(point, build(scenario.at(point))) for point in points], progress)
-    shared = checked(shared) if check_invariants else shared
+    shared = prepare([(point, build(scenario.at(point))) for point in points], options.progress)
+    shared = checked(shared) if options.check_invariants else shared
     work = plan_work(shared, scenario.rule)
-    open_pool: OpenPool = partial(local_pool, min(workers, len(work.blocks)), perform, patience_s=patience_s)
-    if scheduler is not None:
-        open_pool = _on_cluster(scheduler, scenario)
+    open_pool = _pool(options, scenario, len(work.blocks))
     with locked(folder):
-        state = check_target(folder, made_by, is_fresh=fresh, is_locked=True)
-        if state == "complete" and not changed(folder):
+        state = check_target(folder, made_by, is_fresh=options.fresh, is_locked=True)
+        if _is_done(folder, state):
             return Result(folder)  # another process has finished it meanwhile
-        if state == "damaged":
-            set_aside(folder, folder / MANIFEST, NOT_WHOLE)
-        if state == "complete":
-            set_changed_aside(folder)
-        if fresh or state == EMPTIED:
-            clear(folder, {**made_by, "command": command})
-        about: dict[str, Any] = {**made_by, "status": "unfinished", "command": command}
+        about: dict[str, Any] = {**made_by, "status": "unfinished", "command": options.command_for(folder)}
+        _make_room(folder, state, about, is_fresh=options.fresh)
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
-        work = execute(shared, work, parts, open_pool, progress)
+        work = execute(shared, work, parts, open_pool, options.progress)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
@@ -134,12 +161,35 @@ def run(
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
-        about = {**about, **facts(shared, work, found, workers=workers, scheduler=scheduler, started=started)}
+        about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)
         write_manifest(folder, about)
         if illustrate is not None:
             illustrate(Result(folder))
         write_manifest(folder, {**about, "status": "complete", "files": file_entries(folder)})
     return Result(folder)
+
+
+def _is_done(folder: Path, state: str) -> bool:
+    """Return whether a folder holds the finished study as it was written."""
+    return state == "complete" and not changed(folder)
+
+
+def _make_room(folder: Path, state: str, about: Mapping[str, Any], *, is_fresh: bool) -> None:
+    """Set aside what is damaged or changed in a folder, and empty it where the study begins again."""
+    if state == "damaged":
+        set_aside(folder, folder / MANIFEST, NOT_WHOLE)
+    if state == "complete":
+        set_changed_aside(folder)
+    if is_fresh or state == EMPTIED:
+        clear(folder, {name: value for name, value in about.items() if name != "status"})
+
+
+def _pool(options: RunOptions, scenario: Scenario, n_tasks: int) -> OpenPool:
+    """Return what opens the workers."""
+    if options.scheduler is not None:
+        return _on_cluster(options.scheduler, scenario)
+    patience_s = PATIENCE_S if options.workers is None else 0.0
+    return partial(local_pool, min(options.n_workers, n_tasks), perform, patience_s=patience_s)
 
 
 def _on_cluster(scheduler: str, scenario: Scenario) -> OpenPool:

@@ -50,6 +50,10 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim.domain.networks.costs": ("LayerCost", "ModelGraph"),
     "edgesim.domain.networks.samples": ("Dataset", "Samples"),
     "edgesim.domain.networks.task": ("Score", "Task", "TensorSpec"),
+    "edgesim.tasks.classification": ("Classification",),
+    "edgesim.tasks.multi_label": ("MultiLabel",),
+    "edgesim.tasks.regression": ("Regression",),
+    "edgesim.tasks.dense_classification": ("DenseClassification",),
     "edgesim.nn.train.training": ("forward",),
     "edgesim.scenario.build": ("build",),
 }

@@ -18,9 +18,9 @@ def test_lists_are_those_of_the_code(page: Path) -> None:
 
 
 def test_what_the_page_on_plugins_imports_is_promised() -> None:
-    """Names of its examples, and those of the package to copy."""
+    """Names of its examples, and those of the folder `examples`."""
     texts = [(ROOT / "docs" / "extending.md").read_text(encoding="utf-8")]
-    texts += [file.read_text(encoding="utf-8") for file in (ROOT / "examples" / "plugin").rglob("*.py")]
+    texts += [file.read_text(encoding="utf-8") for file in (ROOT / "examples").rglob("*.py")]
     imports = re.findall(r"from (edgesim[.\w]*) import ([\w, ]+)$", "\n".join(texts), flags=re.MULTILINE)
     own = [(module, names) for module, names in imports if not module.startswith("edgesim_example")]
     assert own

@@ -13,9 +13,13 @@ import pandas as pd
 import pytest
 
 import edgesim
+from edgesim.domain.system.topology import Topology
+from edgesim.errors import PlanError
+from edgesim.nn.models.zoo import MLP
 from edgesim.nn.train.cache import FOLDER_VARIABLE
+from edgesim.nn.train.sound import check_dataset
 from edgesim.scenario.build import build
-from edgesim.testing import check_failure_model
+from edgesim.testing import check_failure_model, check_strategy, deployment_context
 
 FOLDER = Path(__file__).parents[2] / "examples" / "plugin"
 NAMES = {"strategies": "offload", "tasks": "balanced-classification"}
@@ -64,12 +68,29 @@ def test_the_package_runs_a_study_once_it_is_installed(installed: Path, tmp_path
     assert score["offload"].iloc[2] == pytest.approx(1 / 3, abs=1e-6)  # a guess finds one class of three
 
 
-def test_its_failure_model_passes_our_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawn from streams of its own, on devices that are there."""
+@pytest.fixture
+def topology() -> Topology:
+    """Two devices and the links between them."""
+    return build(edgesim.Scenario.from_text(TOPOLOGY)).topology
+
+
+def test_its_failure_model_passes_our_checks(topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn from streams of its own; devices that are not there are refused."""
     monkeypatch.syspath_prepend(FOLDER)
     sleep_cycle = importlib.import_module("edgesim_example.sleep_cycle").SleepCycle
-    topology = build(edgesim.Scenario.from_text(TOPOLOGY)).topology
     check_failure_model(sleep_cycle(("a", "b"), 10.0, 4.0), topology)
+    with pytest.raises(PlanError, match="there is no device c"):
+        sleep_cycle(("a", "c"), 10.0, 4.0).check(topology)
+
+
+def test_its_strategy_and_data_set_pass_our_checks(topology: Topology, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With everything delivered, the answers are those of the network."""
+    monkeypatch.syspath_prepend(FOLDER)
+    dataset = importlib.import_module("edgesim_example.wine").Wine().load()
+    check_dataset(dataset)
+    network = MLP((4,)).build(dataset.inputs, dataset.task.output).eval()
+    context = deployment_context(network, dataset, topology, source_id="a", sink_id="a")
+    check_strategy(importlib.import_module("edgesim_example.offload").Offload("b"), context)
 
 
 TOPOLOGY = """

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_study_run import _toys, scenario  # noqa: F401 - a fixture that is used by being there
+from toy_study import run
 
 from edgesim.domain.evaluation import EVERYTHING, Evaluation
 from edgesim.domain.networks.samples import Samples
 from edgesim.study.cases.evaluation import are_outcomes_asked, asked, asked_replications
-from edgesim.study.run import run
 
 WORKLOAD = {"dataset": "digits", "model": "small-cnn", "source": "hub", "sink": "hub"}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from test_study_run import BYTES, _toys, scenario  # noqa: F401 - a fixture
+from toy_study import run
 
 import edgesim as es
 from edgesim.errors import EdgesimWarning, ResultError
@@ -18,7 +19,6 @@ from edgesim.study.folder.contents import changed
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest, write_manifest
 from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.folder.store import Result
-from edgesim.study.run import run
 
 PART = "trials/part-00001-000000000.parquet"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from toy_study import run
 
 from edgesim.domain.records import RequestRecord, ResourceRecord, Stay, Trace
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
 from edgesim.scenario.form.schema import Scenario
-from edgesim.study.run import run
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import reduce, unit_of
 from edgesim.study.trials.queues import _rows

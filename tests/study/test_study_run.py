@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from toy_study import LABELS, Broken, Toy
+from toy_study import LABELS, Broken, Toy, run
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.networks.samples import Dataset, Samples
@@ -24,7 +24,6 @@ from edgesim.study.folder import parts, store, target
 from edgesim.study.folder.lock import locked
 from edgesim.study.folder.manifest_file import read_manifest, write_manifest
 from edgesim.study.preparation import prepare
-from edgesim.study.run import run
 from edgesim.study.trials import trial
 from edgesim.tasks.classification import Classification
 

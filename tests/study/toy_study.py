@@ -23,6 +23,8 @@ from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
 from edgesim.study.cases.design import Case, Deployments, Prepared
 from edgesim.study.cases.shared import Shared
+from edgesim.study.run import RunOptions
+from edgesim.study.run import run as run_study
 from edgesim.tasks.classification import Classification
 
 SETTLED = {"w1": range(6), "w2": range(6, 10), "w3": range(10, 12)}
@@ -147,3 +149,8 @@ def shared(
         Case({"level": i}, "toy", 0, topology, failures, None, 1, **options) for i, failures in enumerate(points)
     )
     return Shared((prepared,), cases, Deployments([deployment or ToyDeployment()]), is_checked=True)
+
+
+def run(scenario: Any, *, illustrate: Any = None, **options: Any) -> Any:
+    """Run a study with some options."""
+    return run_study(scenario, RunOptions(**options), illustrate=illustrate)

@@ -88,23 +88,16 @@ def run(  # noqa: PLR0917 - typer passes options by name
             sys.stderr.write(f"warning: {finding}\n")
 
     from edgesim.cli.progress import progress_on_stderr
-    from edgesim.report.run import run as run_study
+    from edgesim.interfaces import Silent
+    from edgesim.report.run import run_with
+    from edgesim.study.run import RunOptions
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
     was_there = finished_before(scenario, output)
     farewell.append(f"what is finished is kept, go on with\n  {command}")
-    result = run_study(
-        scenario,
-        workers=workers,
-        output=output,
-        replications=replications,
-        seed=seed,
-        scheduler=scheduler,
-        fresh=fresh,
-        check_invariants=check_invariants,
-        progress=None if quiet else progress_on_stderr(),
-        command=command,
-    )
+    progress = Silent() if quiet else progress_on_stderr()
+    options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
+    result = run_with(scenario, options)
     if was_there and not fresh and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:

@@ -12,7 +12,7 @@ def assumptions(scenario: dict[str, Any], *, is_asked: bool) -> list[str]:
     Parameters
     ----------
     scenario : as resolved, in plain data.
-    is_asked : whether the study has an accuracy.
+    is_asked : whether the study has a score.
     """
     system = {**scenario, "sweep": list(scenario["sweep"].values())}  # factors may be called like keys
     sharing, load = (
@@ -38,8 +38,8 @@ def assumptions(scenario: dict[str, Any], *, is_asked: bool) -> list[str]:
     found.append("Nobody is told that a message is lost: a receiver waits until its deadline.")
     if is_asked:
         found.append(
-            "Accuracy is that of the real networks on the test split, given exactly what arrived. A request without an answer "
-            "counts as answered wrongly."
+            "Scores are those of the real networks on the test split, given exactly what arrived. Their formula says what a request "
+            "without an answer counts."
         )
     if load:
         found.append(
