@@ -76,7 +76,7 @@ def step_table(
     ways = tuple(way for _, way in crossed)
     return StepTable(
         step=plan.steps,
-        device=tuple(device_index[step.device_id] if isinstance(step, Compute) else -1 for step in plan.steps),
+        device=tuple(_device(step, device_index) for step in plan.steps),
         duration_s=_shared(_duration_s(step, topology, compute) for step in plan.steps),
         hops=tuple(hops for hops, _ in crossed),
         ways=ways,
@@ -119,6 +119,10 @@ def _duration_s(step: Compute | Transfer, topology: Topology, compute: ComputeMo
     if isinstance(step, Transfer):
         return 0.0
     return compute.duration_s(step, topology.device_of[step.device_id].profile)
+
+
+def _device(step: Compute | Transfer, device_index: Mapping[str, int]) -> int:
+    return device_index[step.device_id] if isinstance(step, Compute) else -1
 
 
 def _kind(step: Compute | Transfer) -> int:
