@@ -56,7 +56,7 @@ def build(scenario: Scenario) -> System:
     """Return the system that a scenario describes; a sweep is not applied, see `Scenario.at`."""
     workload = scenario.workload
     return System(
-        topology=build_topology(scenario.topology, scenario.profiles, scenario.seed),
+        topology=scenario.built,
         source_id=workload.source,
         sink_id=workload.sink,
         dataset=workload.dataset,
@@ -79,12 +79,11 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     Shapes come first, then devices and links in the order in which they are written. The seed places the devices of a random
     geometric shape.
     """
+    made_of = {name: _profile(name, profile) for name, profile in profiles.items()}
     entries = [(one.device_ids, one) for one in spec.devices]
     made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
     devices = tuple(
-        Device(
-            device_id, _profile(entry.profile, profiles), entry.position, entry.cores, entry.sharing, entry.on_outage
-        )
+        Device(device_id, _of(entry.profile, made_of), entry.position, entry.cores, entry.sharing, entry.on_outage)
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
@@ -111,8 +110,11 @@ def _medium(entry: str | MediumSpec) -> Medium:
     return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention, entry.rate_at)
 
 
-def _profile(profile: str | ProfileSpec, profiles: dict[str, ProfileSpec]) -> DeviceProfile:
-    name, spec = (profile, profiles[profile]) if isinstance(profile, str) else ("inline", profile)
+def _of(profile: str | ProfileSpec, made: dict[str, DeviceProfile]) -> DeviceProfile:
+    return made[profile] if isinstance(profile, str) else _profile("inline", profile)
+
+
+def _profile(name: str, spec: ProfileSpec) -> DeviceProfile:
     return DeviceProfile(
         name=name,
         flop_per_s=dict(spec.compute_rate),

@@ -14,13 +14,11 @@ from edgesim.files.untrusted import hidden_in
 from edgesim.interfaces import Checkable
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.registry import nearest_name
-from edgesim.scenario.build import build_topology
 from edgesim.scenario.code.permission import excused, withheld
 from edgesim.scenario.code.plugins import PluginImportError, absolute, import_plugin
-from edgesim.scenario.code.values import quick_check
 from edgesim.scenario.form.options import describe
 from edgesim.scenario.form.sweep import FactorSpec, design_problems, points, read_factors
-from edgesim.scenario.graphs.files import with_graph_file
+from edgesim.scenario.graphs.files import GraphFile, with_graph_file
 from edgesim.scenario.text.paths import keys_at, split, with_value
 from edgesim.scenario.text.places import with_absolute_places
 from edgesim.scenario.text.problems import Problem, problems_of
@@ -67,15 +65,12 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
     problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
-    data, unread = with_rates(data, source)
-    data, graph, unreadable = with_graph_file(data, source)
-    data, undone = with_failures(data, source)
-    data, untimed = _with_trace_file(data, source)
-    problems += [*unread, *unreadable, *undone, *untimed]
+    data, graph, unread = with_files(data, source)
+    problems += unread
     data = with_absolute_places(form, complete(data), source)
     result, wrong = _problems(data, form)
     problems += wrong
-    problems += _sweep(data, form, wrong, result)
+    problems += _sweep(data, form, wrong, None if problems else result)
     problems = excused(problems, codes)
     elsewhere = [problem for problem in problems if not graph.holds(problem)]
     in_graph = graph.findings([problem for problem in problems if graph.holds(problem)])
@@ -83,6 +78,15 @@ def check(source: Source, form: type[Scenario], *, allow_code: bool = False) -> 
     if result is None or findings:
         raise ScenarioError(tuple(sorted(findings, key=lambda one: (one.file != source.file, one.file, *_place(one)))))
     return result
+
+
+def with_files(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], GraphFile, list[Problem]]:
+    """Put what files say in the place of their names; return also what comes from a graph file, and what is wrong with files."""
+    data, unread = with_rates(data, source)
+    data, graph, unreadable = with_graph_file(data, source)
+    data, undone = with_failures(data, source)
+    data, untimed = _with_trace_file(data, source)
+    return data, graph, [*unread, *unreadable, *undone, *untimed]
 
 
 def _place(finding: Finding) -> tuple[int, int, str, str]:
@@ -153,15 +157,15 @@ def _problems(data: dict[str, Any], form: type[Scenario]) -> tuple[Scenario | No
         problems.append(Problem((), f"not plain data: {error}", "texts, numbers, true, false, lists and mappings"))
     problems += reference_problems(data)
     if result is not None and not problems:
-        problems += _plugin_problems(result)
+        problems += plugin_problems(result)
     return result, problems
 
 
-def _plugin_problems(scenario: Scenario) -> Iterator[Problem]:
+def plugin_problems(scenario: Scenario) -> Iterator[Problem]:
     """Let the plug-ins that can say so check whether the topology allows them."""
     if scenario.topology.file is not None:  # it could not be read as a whole
         return
-    topology = build_topology(scenario.topology, scenario.profiles, scenario.seed)
+    topology = scenario.built
     for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
         for label, plugin in plugins.items():
             if isinstance(plugin, Checkable):
@@ -271,20 +275,19 @@ def _sweep(
         values = factors[name].levels if name in factors else factor.get("values")
         if isinstance(values, (list, tuple)):
             place = ("sweep", name, "values") if "values" in factor else ("sweep", name)
-            is_valid = _refuse if scenario is None or known else quick_check(scenario, data, path)
-            doubtful = [index for index, value in enumerate(values) if not is_valid(value)]
+            doubtful = [index for index, value in enumerate(values) if known or not _is_valid(scenario, {path: value})]
             problems += _wrong_values(data, form, known, (place, path, values), doubtful)
     skip = data.get("skip")
     if len(factors) == len(sweep):
         problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
     if 1 < len(factors) == len(sweep) and not problems and not known:
-        problems += _wrong_combination(data, form, factors)
+        problems += _wrong_combination(scenario, data, form, factors)
     return problems
 
 
-def _refuse(_: object) -> bool:
-    """Say that a value is not surely valid."""
-    return False
+def _is_valid(scenario: Scenario | None, changes: dict[str, Any]) -> bool:
+    """Say whether a scenario is surely valid with other values; what is not is checked as a whole."""
+    return scenario is not None and scenario.variants.at(changes) is not None
 
 
 def _wrong_path(data: dict[str, Any], form: type[Scenario], path: str, place: DataPath) -> Problem | None:
@@ -333,14 +336,16 @@ def _wrong_values(
         yield Problem(at, text + others, new.expected, new.remedy)
 
 
-def _wrong_combination(data: dict[str, Any], form: type[Scenario], factors: dict[str, FactorSpec]) -> Iterator[Problem]:
+def _wrong_combination(
+    scenario: Scenario | None, data: dict[str, Any], form: type[Scenario], factors: dict[str, FactorSpec]
+) -> Iterator[Problem]:
     """Report the first combination of values that is not valid although each value alone is."""
     combinations = points(factors, data.get("skip") or ())
     if len(combinations) > MAX_COMBINATIONS:
         return
     for point in combinations:
         changes = {factors[name].path: value for name, value in point.items()}
-        new = _new_problem(data, form, [], changes)
+        new = None if _is_valid(scenario, changes) else _new_problem(data, form, [], changes)
         if new:
             text = ", ".join(f"{path} = {value}" for path, value in changes.items())
             yield Problem(("sweep",), f"not valid together: {text}: {new.message}", new.expected, new.remedy)

@@ -60,3 +60,8 @@ def test_every_transfer_has_a_bottleneck(usages: list[dict[int, float]]) -> None
             )
             for channel in usage
         )
+
+
+def test_what_little_is_left_of_a_channel_is_all_that_is_left() -> None:
+    """The first transfer, held at 1 by a channel of its own, leaves 0.0005 of the second channel: 1 for who takes 0.0005 each."""
+    assert max_min_rates([{0: 1.0, 1: 0.9995}, {1: 0.0005}]) == pytest.approx([1.0, 1.0])

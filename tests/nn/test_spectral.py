@@ -5,6 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -253,3 +254,71 @@ def test_the_modularity_eigenvector_is_that_of_newmans_matrix(seed: int, *, is_n
     order = np.argsort(leading)
     parts = ModularityEigenvector().partition(affinity, 3, rng).parts
     assert {frozenset(part) for part in parts} == {frozenset(part.tolist()) for part in np.split(order, 3)}
+
+
+def test_larger_parts_come_first() -> None:
+    """7 in 3: three, two and two."""
+    assert equal_sizes(7, 3) == (3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("points", "parts"),
+    [
+        ([0, 5, 7, 8, 14], ((2, 3, 4), (0, 1))),  # the mean is 6.8: 14 is farther than 0, and the first part is its own
+        ([4, 9, 12, 18, 20], ((0, 1, 2), (3, 4))),  # the mean is 12.6: 4
+        ([3, 6, 11, 18], ((3,), (0, 1), (2,))),  # 18, then 3, then 11, which is 7 from both, and not 6, which is near 3
+        ([3, 10, 12, 15], ((0,), (3,), (1, 2))),  # 3, then 15, then 10, 5 from 15
+        ([5, 8, 10, 18, 20], ((3, 4), (0,), (1, 2))),  # 20, then 5, then 10, 5 from 5: 18 is near 20
+    ],
+    ids=str,
+)
+def test_first_centres_are_the_farthest_points(points: list[int], parts: tuple[tuple[int, ...], ...]) -> None:
+    """From the mean, and from all centres so far; parts come in the order of their centres."""
+    assert balanced_k_means(np.array(points, dtype=float)[:, None], len(parts)).parts == parts
+
+
+def test_centres_move_until_nothing_changes() -> None:
+    """Centres 3, 20 and 6 take 3 | 18, 20 | 6, 17 first, since 20 has place for one more only; with 3, 19 and 11.5, 6 goes to 3."""
+    found = balanced_k_means(np.array([[3.0], [6.0], [17.0], [18.0], [20.0]]), 3)
+    assert found.parts == ((0, 1), (3, 4), (2,))
+
+
+def test_equal_points_are_divided_too() -> None:
+    """All centres are one point, also where the square of a length is rounded."""
+    assert balanced_k_means(np.full((5, 3), 0.1), 2).sizes == (3, 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_the_normalised_fiedler_vector_is_that_of_the_generalised_problem(seed: int, scale: float) -> None:
+    """(D - A) f = lambda D f as scipy solves it, on graphs whose strengths differ; the unit of the affinities plays no part."""
+    rng = np.random.default_rng(seed)
+    affinity = rng.uniform(size=(12, 12)) * rng.uniform(0.02, 1.0, size=12)
+    affinity = affinity + affinity.T
+    np.fill_diagonal(affinity, 0.0)
+    strength = np.diag(affinity.sum(axis=1))
+    _, vectors = scipy.linalg.eigh(strength - affinity, strength)
+    slices = np.split(np.argsort(vectors[:, 1]), 4)
+    found = Fiedler(is_normalised=True).partition(scale * affinity, 4, rng)
+    assert as_sets(found) == {frozenset(part.tolist()) for part in slices}
+
+
+def test_an_odd_number_of_parts_is_halved_with_more_on_the_side_of_the_smaller_values() -> None:
+    """Two strong pairs hang together by 1 and 3, which are near the third pair: the four are one side, cut into their pairs.
+
+    With one part on that side it would be 0 and 2, which lie farthest out.
+    """
+    links = {(0, 1): 1.0, (2, 3): 1.1, (1, 3): 0.5, (1, 4): 0.1, (3, 4): 0.11, (4, 5): 1.0}
+    affinity = np.zeros((6, 6))
+    for (one, other), weight in links.items():
+        affinity[one, other] = affinity[other, one] = weight
+    found = Bisection().partition(affinity, 3, generator(1, "test"))
+    assert as_sets(found) == {frozenset({0, 1}), frozenset({2, 3}), frozenset({4, 5})}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_axis_is_not_scaled_to_unit_length(seed: int) -> None:
+    """Eight against four: which two of the eight go with the four is said by their values, not by their signs."""
+    affinity, _ = planted([8, 4], seed)
+    wanted = MultiEigenvector().partition(affinity, 2, generator(1, "test"))
+    assert MultiEigenvector(has_unit_rows=True).partition(affinity, 2, generator(1, "test")) == wanted

@@ -193,3 +193,10 @@ def test_half_of_the_values_is_no_majority() -> None:
     """0, 1, 1, 2: Student's, t(3) = 3.1824 and s = sqrt(2 / 3)."""
     found = mean(np.array([0.0, 1.0, 1.0, 2.0]))
     assert found.high - found.value == pytest.approx(3.182446305284263 * np.sqrt(2 / 3) / 2)
+
+
+def test_rounded_sums_of_probabilities_pass_over_no_outcome() -> None:
+    """Nine outcomes of 1/9 each: the k-th ends at k/9, though sums of 1/9 fall short of it by rounding; and 0.1 stays 0.1."""
+    outcomes, each = np.arange(1.0, 10.0), np.full(9, 1 / 9)
+    assert [exact_quantile(outcomes, each, k / 9) for k in range(1, 10)] == outcomes.tolist()
+    assert exact_mean(np.array([0.1, 0.1]), np.array([0.2, 0.8])) == 0.1

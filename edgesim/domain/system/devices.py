@@ -66,6 +66,10 @@ class DeviceProfile:
     receive_w: float
     source: str
 
+    def __hash__(self) -> int:
+        """Return a hash; a mapping of rates has none of its own."""
+        return hash((self.name, frozenset(self.flop_per_s.items()), self.memory_bandwidth_byte_per_s, self.memory_byte))
+
     def __post_init__(self) -> None:
         named("a device profile", name=self.name)
         subject = f"device profile {self.name!r}"

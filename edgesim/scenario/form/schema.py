@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le, Len
 from pydantic import (
@@ -50,6 +51,10 @@ from edgesim.scenario.topology.shapes import (
     TreeSpec,
 )
 from edgesim.units import Seconds
+
+if TYPE_CHECKING:
+    from edgesim.domain.system.topology import Topology
+    from edgesim.scenario.variants import Variants
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=60)]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
@@ -272,14 +277,31 @@ class Scenario(Spec):
         """
         from edgesim.scenario.text.paths import with_value
 
-        data = self.resolved()
-        data["sweep"] = {}
-        data.pop("skip", None)
-        for name, value in point.items():
+        for name in point:
             if name not in self.sweep:
                 raise UnknownNameError("factor", name, tuple(self.sweep), nearest_name(name, tuple(self.sweep)))
-            data = with_value(data, self.sweep[name].path, value)
+        changes = {self.sweep[name].path: value for name, value in point.items()}
+        found = self.variants.at(changes)
+        if found is not None:
+            return found
+        data = self.resolved() | {"sweep": {}, "skip": []}
+        for path, value in changes.items():
+            data = with_value(data, path, value)
         return Scenario.from_data(data)
+
+    @cached_property
+    def built(self) -> Topology:
+        """The devices and links, with shapes, ranges and patterns written out; made once."""
+        from edgesim.scenario.build import build_topology
+
+        return build_topology(self.topology, self.profiles, self.seed)
+
+    @cached_property
+    def variants(self) -> Variants:
+        """The scenario with other values, as its factor points have."""
+        from edgesim.scenario.variants import Variants
+
+        return Variants(self)
 
     def with_(self, *, replications: int | None = None, seed: int | None = None) -> Scenario:
         """Return the scenario with a number of replications or another seed. Raises `ScenarioError`."""

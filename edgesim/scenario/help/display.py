@@ -6,7 +6,6 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from edgesim.scenario.build import build_topology
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ N_MOST = 6
 def scenario_html(scenario: Scenario) -> str:
     """Return name, question, and a line each for devices, links, workload, strategies, failures, and what is varied."""
     data = scenario.resolved()
-    topology = build_topology(scenario.topology, scenario.profiles, scenario.seed)
+    topology = scenario.built
     profiles = Counter(device.profile.name for device in topology.devices)
     workload, n_points = data["workload"], len(scenario.points())
     factors = [(name, _some([str(value) for value in factor.levels])) for name, factor in scenario.sweep.items()]

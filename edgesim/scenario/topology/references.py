@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from edgesim.scenario.text.source import DataPath
 
 
-def reference_problems(data: dict[str, Any]) -> list[Problem]:
-    """Return every name in the data that finds nothing, or finds something twice."""
+def reference_problems(data: dict[str, Any], known: Outline | None = None) -> list[Problem]:
+    """Return every name in the data that finds nothing, or finds something twice; `known` is the outline of its topology."""
     topology = data.get("topology")
-    known = outline(topology, data.get("seed", 1))
+    known = outline(topology, data.get("seed", 1)) if known is None else known
     problems = [*_repeated(known)]
     if isinstance(topology, dict):
         problems += _devices(topology, data)

@@ -20,6 +20,7 @@ from edgesim.study.work.executor import clear_error
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
+    from edgesim.domain.system.topology import Topology
     from edgesim.nn.train.training import TrainedNetwork
     from edgesim.scenario.build import System
 
@@ -39,19 +40,48 @@ PLUGIN_ERRORS = (
 
 
 class OncePerKey:
-    """Makes a thing once for equal keys; keys are compared, not hashed, since profiles hold mappings."""
+    """Makes a thing once for equal keys; only keys that cannot be hashed, as some plug-ins with mappings, are compared one by one."""
 
     def __init__(self) -> None:
         self.made: list[tuple[Any, Any]] = []
+        self._places: dict[Any, int] = {}
 
     def get(self, key: object, make: Callable[[], Made]) -> tuple[int, Made]:
         """Return the position and the thing made for `key`."""
-        for position, (known, thing) in enumerate(self.made):
-            if known == key:
-                return position, thing
-        thing = make()
-        self.made.append((key, thing))
-        return len(self.made) - 1, thing
+        position = self._place_of(key)
+        if position is None:
+            position = len(self.made)
+            self.made.append((key, make()))
+            if _is_hashable(key):
+                self._places[key] = position
+        return position, self.made[position][1]
+
+    def _place_of(self, key: object) -> int | None:
+        if _is_hashable(key):
+            return self._places.get(key)
+        return next((position for position, (known, _) in enumerate(self.made) if known == key), None)
+
+
+def _is_hashable(key: object) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+class _Topologies:
+    """Numbers equal topologies alike; each is hashed once, since points that differ in failures only share one."""
+
+    def __init__(self) -> None:
+        self._equal = OncePerKey()
+        self._places: dict[int, int] = {}
+
+    def place_of(self, topology: Topology) -> int:
+        """Return the number of a topology, which must live as long as its numbers are used."""
+        if id(topology) not in self._places:
+            self._places[id(topology)], _ = self._equal.get(topology, lambda: topology)
+        return self._places[id(topology)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +159,12 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     teachers = OncePerKey()
     contexts = OncePerKey()
     prepared = OncePerKey()
+    topologies = _Topologies()
     cases: list[Case] = []
     for point, system in points:
         taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
-        _, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
-        where = (*taught_by, system.topology, system.source_id, system.sink_id)
+        taught, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
+        where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
             position, (_, ready) = prepared.get(
@@ -145,8 +176,8 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             how = (system.engine, system.exact_up_to)
             cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
     made = [thing for _, thing in prepared.made]
-    taught = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
-    learnt = (*taught, *(one for _, ready in made for one in ready.learnt))
+    teachers_learnt = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
+    learnt = (*teachers_learnt, *(one for _, ready in made for one in ready.learnt))
     shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
     for case in shared.cases:
         reason = why_not(case, shared)
