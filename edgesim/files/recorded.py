@@ -186,12 +186,17 @@ def _read_table(path: Path) -> _Table:
     table = _Table(
         path, titles, not has_header, tuple(number for number, _ in rows), tuple(fields for _, fields in rows)
     )
+    _check_widths(table, n)
+    return table
+
+
+def _check_widths(table: _Table, n: int) -> None:
+    """Refuse a table of which not all lines have n fields, its header included."""
     for row, fields in enumerate(table.rows):
         if len(fields) != n:
             raise table.error(row, f"the line has {len(fields)} fields, the first one has {n}; is the file damaged?")
-    if has_header and len(titles) != n:
-        raise table.error(0, f"the line has {n} fields, the header {len(titles)}; is the file damaged?")
-    return table
+    if not table.is_comment and len(table.titles) != n:
+        raise table.error(0, f"the line has {n} fields, the header {len(table.titles)}; is the file damaged?")
 
 
 def _titles(lines: Sequence[str], separator: str | None, n: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from edgesim.scenario.form.options import CONFIG
 from edgesim.scenario.text.paths import split, with_value
 from edgesim.scenario.text.places import with_absolute_places
 from edgesim.scenario.text.source import Source
-from edgesim.scenario.topology.expand import outline
+from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.references import plugin_references, reference_problems
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgesim.scenario.topology.expand import Ids, expand_range, link_pairs, outline
+from edgesim.scenario.topology.expand import Ids, expand_range, link_pairs
+from edgesim.scenario.topology.outline import outline
 
 
 def test_several_ranges_in_one_id_count_like_nested_loops() -> None:

@@ -52,3 +52,16 @@ def test_a_gap_in_one_weighted_strategy_leaves_the_other_its_value() -> None:
 def test_gaps_between_unweighted_values_are_filled_so_that_mean_and_error_stay() -> None:
     """Of 3 trials 1 and 4 are known: the mean 2.5 in the gap, and deviations 3/2 as large."""
     assert _spread(values(1, NONE, 4), np.ones(3)).tolist() == [0.25, 2.5, 4.75]
+
+
+def test_weights_of_one_strategy_are_enough_to_be_weighted() -> None:
+    """The same ratio, 2, and not the plain mean of 1 and 4."""
+    found, _ = _compare((values(1, 4, NONE), values(2, 1, 1)), (values(0, 0, 0), np.ones(3)), CERTAIN)
+    assert found.value == pytest.approx(2.0)
+
+
+def test_one_common_replication_has_a_difference_without_an_interval() -> None:
+    """3 less 1."""
+    found, _ = _compare((values(3, NONE), np.ones(2)), (values(1, 2), np.ones(2)), CERTAIN)
+    assert (found.value, found.n) == (2.0, 1)
+    assert np.isnan(found.high)

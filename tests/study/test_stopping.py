@@ -18,6 +18,7 @@ from edgesim.study.tables.statistics import Prior, mean
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
 from edgesim.study.work.executor import local_pool
+from edgesim.study.work.stopping import Batches
 
 RULE = Stopping(200, 3000, (Target("accuracy", 0.012, is_relative=False),))
 POINTS = [{"loss": OneOrNone(p)} for p in (0.01, 0.08, 0.5)]
@@ -108,9 +109,13 @@ def test_strategies_of_a_point_stop_together(tmp_path: Path) -> None:
     """They are compared replication by replication, so the one that varies more decides for both."""
     study = shared([POINTS[1], POINTS[2]])
     cases = tuple(replace(case, point={}, strategy=name) for case, name in zip(study.cases, "ab", strict=True))
-    work, parts = executed(tmp_path, study=replace(study, cases=cases))
+    study = replace(study, cases=cases)
+    work, parts = executed(tmp_path, study=study)
     assert [stop.replications for stop in work.stops] == [1900]
     assert len(parts) == 2 * 19
+    batches = Batches(study, plan_work(study, RULE).blocks, Parts(tmp_path, study.cases), RULE)
+    assert batches.first() == []
+    assert batches.n_spared(work.blocks[0]) == 2 * (3000 - 1900)  # of both
 
 
 def test_a_relative_target_is_a_share_of_the_estimate() -> None:

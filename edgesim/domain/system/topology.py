@@ -68,6 +68,15 @@ class Topology:
         all_of("a topology", Link, links=self.links)
         all_of("a topology", Medium, media=self.media)
         one_of("a topology", Forwarding, forwarding=self.forwarding)
+        self._check_ids()
+        self._check_ends()
+        rates = (*(link.rate_at for link in self.links), *(medium.rate_at for medium in self.media))
+        if self.forwarding == "cut_through" and any(rate is not None for rate in rates):
+            raise PlanError("forwarding 'cut_through' needs rates that do not change; use 'store_and_forward'")
+        for route in self.routing.routes:
+            self._along(route)
+
+    def _check_ids(self) -> None:
         for kind, ids in (
             ("device", [device.device_id for device in self.devices]),
             ("link", [link.link_id for link in self.links]),
@@ -76,6 +85,8 @@ class Topology:
             twice = sorted({name for name in ids if ids.count(name) > 1}) if len(set(ids)) < len(ids) else []
             if twice:
                 raise PlanError(f"{kind} id {twice[0]!r} is used twice; ids must be distinct")
+
+    def _check_ends(self) -> None:
         media = {medium.medium_id for medium in self.media}
         for link in self.links:
             for end in (link.src_id, link.dst_id):
@@ -83,11 +94,6 @@ class Topology:
                     raise PlanError(f"link {link.link_id!r} ends at {end!r}, which is not a device of the topology")
             if link.medium_id is not None and link.medium_id not in media:
                 raise PlanError(f"link {link.link_id!r} names medium {link.medium_id!r}, which is not in the topology")
-        rates = (*(link.rate_at for link in self.links), *(medium.rate_at for medium in self.media))
-        if self.forwarding == "cut_through" and any(rate is not None for rate in rates):
-            raise PlanError("forwarding 'cut_through' needs rates that do not change; use 'store_and_forward'")
-        for route in self.routing.routes:
-            self._along(route)
 
     @cached_property
     def device_of(self) -> dict[str, Device]:

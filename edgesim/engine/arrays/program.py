@@ -63,6 +63,14 @@ def obstacle(program: Program) -> str:
 
 
 def _obstacles(program: Program) -> Iterator[str]:
+    yield from _obstacles_of_servers(program)
+    yield from _obstacles_of_messages(program)
+    for index, users in enumerate(program.steps.users):
+        if len(users) > 1 and program.steps.device[index] < 0 and any(_has_deadline(program, user) for user in users):
+            yield f"transfer {program.steps.step[index].step_id!r} is waited for by several steps with deadlines"
+
+
+def _obstacles_of_servers(program: Program) -> Iterator[str]:
     for device in (
         program.devices.device[index] for index in sorted({index for index in program.steps.device if index >= 0})
     ):
@@ -73,17 +81,17 @@ def _obstacles(program: Program) -> Iterator[str]:
         if channel.is_fair or channel.contention > 0:
             how = "shared by rates" if channel.is_fair else "slower the more devices wait"
             yield f"{'medium' if channel.is_medium else 'link'} {channel.channel_id!r} is {how}"
+
+
+def _obstacles_of_messages(program: Program) -> Iterator[str]:
     for way in program.steps.ways:
         if way is not None and way.transport is not None:
             yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"
         if way is not None and any(stage.forwards_packets for stage in way.stages):
             yield "links forward single packets"
-    for link in (hop.link for hop in hops):
+    for link in (hop.link for hops in program.steps.hops for hop in hops):
         if link.transport is not None and not isinstance(link.transport, BatchLinkTransport):
             yield f"the transport of link {link.link_id!r} has no array form"
-    for index, users in enumerate(program.steps.users):
-        if len(users) > 1 and program.steps.device[index] < 0 and any(_has_deadline(program, user) for user in users):
-            yield f"transfer {program.steps.step[index].step_id!r} is waited for by several steps with deadlines"
 
 
 def _has_deadline(program: Program, index: int) -> bool:

@@ -71,12 +71,12 @@ def step_table(
     transfer_index = {transfer.step_id: position for position, transfer in enumerate(plan.transfers)}
     users, rivals = _users(plan, index), _rivals(plan, index)
     crossed = [crossings.of(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
-    kinds = tuple(TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1 for step in plan.steps)
-    n_local = tuple(sum(isinstance(plan.steps[index[name]], Compute) for name in step.inputs) for step in plan.steps)
+    kinds = tuple(_kind(step) for step in plan.steps)
+    n_local = tuple(_n_local(step, plan, index) for step in plan.steps)
     ways = tuple(way for _, way in crossed)
     return StepTable(
         step=plan.steps,
-        device=tuple(device_index[step.device_id] if isinstance(step, Compute) else -1 for step in plan.steps),
+        device=tuple(_device(step, device_index) for step in plan.steps),
         duration_s=_shared(_duration_s(step, topology, compute) for step in plan.steps),
         hops=tuple(hops for hops, _ in crossed),
         ways=ways,
@@ -119,6 +119,18 @@ def _duration_s(step: Compute | Transfer, topology: Topology, compute: ComputeMo
     if isinstance(step, Transfer):
         return 0.0
     return compute.duration_s(step, topology.device_of[step.device_id].profile)
+
+
+def _device(step: Compute | Transfer, device_index: Mapping[str, int]) -> int:
+    return device_index[step.device_id] if isinstance(step, Compute) else -1
+
+
+def _kind(step: Compute | Transfer) -> int:
+    return TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1
+
+
+def _n_local(step: Compute | Transfer, plan: Plan, index: Mapping[str, int]) -> int:
+    return sum(isinstance(plan.steps[index[name]], Compute) for name in step.inputs)
 
 
 def _n_inputs(step: Compute | Transfer) -> int:

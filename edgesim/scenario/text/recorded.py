@@ -15,7 +15,7 @@ from edgesim.files.recorded import TIME, Column, Recorded, Start, doubt_of, read
 from edgesim.network.rates import Steps
 from edgesim.registry import nearest_name
 from edgesim.scenario.text.problems import Problem
-from edgesim.scenario.topology.expand import outline
+from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.shapes import SHAPES
 
 if TYPE_CHECKING:

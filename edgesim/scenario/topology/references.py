@@ -18,7 +18,8 @@ from edgesim.errors import UnknownNameError
 from edgesim.scenario.form.options import find_plugin, option_hints
 from edgesim.scenario.text.problems import Problem, unknown
 from edgesim.scenario.topology import catalog
-from edgesim.scenario.topology.expand import MAX_LINKS, Ids, Outline, link_ends, link_id, outline
+from edgesim.scenario.topology.expand import MAX_LINKS, Ids, link_ends, link_id
+from edgesim.scenario.topology.outline import Outline, outline
 from edgesim.scenario.topology.shapes import SHAPES
 from edgesim.units import plain_name
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.metrics import LOAD_METRICS, RESOURCE_METRICS
-from edgesim.domain.records import RequestRecord, Trace
+from edgesim.domain.records import Outcome, RequestRecord, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,10 +65,20 @@ def reduce(trace: Trace) -> Reduced:
     for resource in trace.resources:
         values[f"{PER_RESOURCE[0]} {resource.resource_id}"] = resource.utilisation
         values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
+    record = _record_of(trace, latencies, outcomes)
+    is_answered = {id(record) for record in answered}
+    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
+    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+
+
+def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[Outcome]) -> RequestRecord:
+    """Return the requests of a trial as one: their means, and all that any of them lost."""
+    records = trace.records
+    share = 1 / len(records) if records else nan
     lost = 0
     for record in records:
         lost |= record.lost
-    record = RequestRecord(
+    return RequestRecord(
         released_s=trace.from_s,
         latency_s=float(latencies.mean()) if len(latencies) else nan,
         outcome=outcomes.most_common(1)[0][0] if outcomes else "unfinished",
@@ -78,9 +88,6 @@ def reduce(trace: Trace) -> Reduced:
         result_byte=_mean([record.result_byte for record in records]),
         energy_j=sum(record.energy_j for record in records) * share if records else 0.0,
     )
-    is_answered = {id(record) for record in answered}
-    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
-    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
 
 
 def _mean(values: Sequence[int]) -> int:
