@@ -11,6 +11,8 @@ Examples
 ... @dataclass(frozen=True)
 ... class Nothing:
 ...     '''Answer nothing.'''
+...
+...     def deploy(self, context): ...
 >>> STRATEGIES.get("nothing")
 <class 'edgesim.registry.Nothing'>
 >>> STRATEGIES.remove("nothing")
@@ -23,7 +25,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgesim.errors import EdgesimError, UnknownNameError
+from edgesim.errors import FOREIGN, EdgesimError, UnknownNameError
+from edgesim.forms import check_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,10 +57,11 @@ class Registry:
         Raises
         ------
         EdgesimError
-            When the name is taken by another plug-in.
+            When the name is taken by another plug-in, or the plug-in is none of this seam; see `edgesim.forms.check_form`.
         """
 
         def add(plugin: T) -> T:
+            check_form(self.seam, self.kind, name, plugin)
             self._read_entry_points()
             target = f"{getattr(plugin, '__module__', '')}:{getattr(plugin, '__qualname__', '')}"
             if name in self._targets and self._targets[name] != target:
@@ -114,9 +118,22 @@ class Registry:
         if name not in self._targets:
             raise self.unknown(name)
         if name not in self._loaded:
-            module, _, attribute = self._targets[name].partition(":")
-            self._loaded[name] = getattr(importlib.import_module(module), attribute)
+            self._loaded[name] = self._imported(name)
         return self._loaded[name]
+
+    def _imported(self, name: str) -> Any:
+        module, _, attribute = self._targets[name].partition(":")
+        try:
+            plugin = getattr(importlib.import_module(module), attribute)
+        except FOREIGN as error:
+            if module.startswith("edgesim."):
+                raise
+            raise EdgesimError(
+                f"{self.kind} {name!r} cannot be loaded from {self._targets[name]}: {type(error).__name__}: {error}; mend or "
+                "uninstall the package"
+            ) from error
+        check_form(self.seam, self.kind, name, plugin)
+        return plugin
 
     def name_of(self, plugin: type) -> str:
         """Return the name under which a plug-in is registered.
