@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from edgesim.cli.exit_codes import DONE, INCOMPLETE
-from edgesim.errors import UnknownNameError
+from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.registry import REGISTRIES, Registry, nearest_name
 from edgesim.scenario.topology import catalog
 from edgesim.units import plain_name
@@ -70,8 +70,8 @@ def _describe(registry: Registry, name: str) -> dict[str, Any]:
     try:
         plugin = registry.get(name)
         summary = registry.summary(name)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        return {"name": name, "summary": "", "options": [], "error": f"cannot be imported: {error}"}
+    except EdgesimError as error:
+        return {"name": name, "summary": "", "options": [], "error": str(error)}
     options: list[dict[str, Any]] = []
     for field in dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ():
         is_required = field.default is MISSING and field.default_factory is MISSING

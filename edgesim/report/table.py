@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +79,10 @@ class Cell:
     def half(self) -> float:
         """Half the length of the interval."""
         return (self.high - self.low) / 2
+
+
+NOTHING = Cell(nan, nan, nan, "")
+"""Stands where a study has no such factor point."""
 
 
 def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]:
@@ -166,27 +170,37 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
     write = _share_between if is_answered else _share if metric.is_share else _number
-    lines = [(*map(str, place), *(write(cell[*place, value]) for value in shown)) for place in places]
-    notes = []
-    if len(shown) < len(values):
-        notes.append(f"{len(shown)} of {len(values)} values of {factor} shown")
-    if len(lines) > N_ROWS:
-        notes.append(f"{N_ROWS} of {len(lines)} lines shown")
-    note = "; ".join([*notes, "summary.csv has all"]) if notes else ""
+    grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
+    lines = [
+        (*map(str, place), *("" if one is NOTHING else write(one) for one in line))
+        for place, line in zip(places, grid, strict=True)
+    ]
+    best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
+    note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
     headers = (*keys, *(str(value) for value in shown))
-    groups: dict[tuple[Any, ...], list[int]] = {}  # strategies compete at the same values of the other factors
-    for row, place in enumerate(places[:N_ROWS]):
+    return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
+
+
+def _left_out(factor: str, values: tuple[int, int], lines: tuple[int, int]) -> str:
+    """Return what a table does not show of so many values and lines; empty when nothing."""
+    notes = [f"{values[0]} of {values[1]} values of {factor} shown"] if values[0] < values[1] else []
+    notes += [f"{lines[0]} of {lines[1]} lines shown"] if lines[0] < lines[1] else []
+    return "; ".join([*notes, "summary.csv has all"]) if notes else ""
+
+
+def _best_of_rivals(
+    places: Sequence[tuple[Any, ...]], grid: Sequence[list[Cell]], n_names: int, *, is_highest: bool
+) -> frozenset[tuple[int, int]]:
+    """Return the best cells; strategies compete at the same values of the other factors."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for row, place in enumerate(places):
         groups.setdefault(place[:-1], []).append(row)
-    best = frozenset(
+    highest = set(range(len(grid[0]))) if is_highest else set()
+    return frozenset(
         (members[row], column)
         for members in groups.values()
-        for row, column in _best(
-            [[cell[*places[one], value] for value in shown] for one in members],
-            len(keys),
-            set(range(len(shown))) if metric.is_larger_better else set(),
-        )
+        for row, column in _best([grid[one] for one in members], n_names, highest)
     )
-    return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
 
 
 def _share(cell: Cell) -> str:

@@ -66,5 +66,5 @@ def test_a_plugin_that_cannot_be_imported_is_listed_with_the_cause(
     monkeypatch.setitem(STRATEGIES._targets, "broken", "edgesim_no_such_module:Thing")
     assert list_kind("strategies") == 1
     text = capsys.readouterr().out
-    assert "broken\n  cannot be imported: No module named 'edgesim_no_such_module'" in text
+    assert "strategy 'broken' cannot be loaded from edgesim_no_such_module:Thing: ModuleNotFoundError" in text
     assert "nonn\n" in text

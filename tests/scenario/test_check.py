@@ -201,6 +201,8 @@ class Echo:
     """Answer at once."""
     device: DeviceId
     version: int = {version}
+
+    def deploy(self, context): ...
 '''
 
 

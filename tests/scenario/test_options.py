@@ -25,6 +25,9 @@ class Thirds:
 
     balance: float = 0.5
 
+    def partition(self, affinity: Any, n_parts: int, rng: Any, activities: Any = None) -> Any:
+        raise AssertionError
+
 
 @dataclass(frozen=True, slots=True)
 class Inner:
@@ -158,11 +161,15 @@ def test_unusable_plugins_are_named() -> None:
     class Plain:
         """No dataclass."""
 
+        def deploy(self, context: Any) -> None: ...
+
     @dataclass(frozen=True)
     class Unresolved:
         """Its annotation names nothing."""
 
         rate: Nowhere  # type: ignore[name-defined]  # noqa: F821
+
+        def deploy(self, context: Any) -> None: ...
 
     for plugin, part in ((Plain, "not a dataclass"), (Unresolved, "'Nowhere' is not defined")):
         STRATEGIES.register("odd")(plugin)

@@ -156,10 +156,8 @@ def find_plugin(seam: str, name: str) -> type:
         plugin = registry.get(name)
     except UnknownNameError as error:
         raise unknown_name(error, seam, f"edgesim list {seam}") from None
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise mistake(
-            f"{registry.kind} {name!r} cannot be imported: {error}", remedy="repair or reinstall it"
-        ) from None
+    except EdgesimError as error:
+        raise mistake(str(error)) from None
     try:
         options_model(plugin)
     except (TypeError, NameError) as error:
