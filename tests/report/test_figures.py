@@ -267,3 +267,14 @@ def test_figures_are_the_same_files_in_every_run_and_leave_settings_alone(tmp_pa
     assert dict(rcParams) == before
     for kind in ("png", "svg"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_powers_of_ten_are_written_with_raised_digits() -> None:
+    """Formulas are off in figures, since results of strangers are drawn: no label may need one."""
+    wide = summary({"a": 10.0, "b": 1e4})
+    spread = wide.assign(mean=wide["mean"] ** 9, exact=np.nan)
+    free = metrics.Metric("answered", "1", "", "", "")
+    for ax in (tradeoff(wide, ACCURACY), resilience(spread, free)):
+        labels = [text.get_text() for text in visible_texts(ax)]
+        assert not any("$" in label for label in labels)
+        assert any(label.startswith("10") and label[-1] in "⁰¹²³⁴" for label in labels)

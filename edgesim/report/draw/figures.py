@@ -31,6 +31,8 @@ LINE_IN = 0.14
 """Height of a line of a legend."""
 MARKER_PT = 5.0
 """Half a large marker and a little space around it."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+"""Exponents are plain letters: in figures of results of strangers no formula is set."""
 WIDE = 30.0
 """Ratio of the largest to the smallest value from which on an axis is logarithmic."""
 
@@ -186,12 +188,12 @@ def _traffic_axis(ax: Axes, traffic: list[float]) -> None:
         ticks = [0.0, *decades]
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(_show_bytes))
+    ax.xaxis.set_major_formatter(FuncFormatter(_show_power))
     ax.set_xlabel("traffic per inference (byte)")
 
 
-def _show_bytes(value: float, _position: int | None = None) -> str:
-    return "0" if value == 0 else f"$10^{{{round(np.log10(value))}}}$"
+def _show_power(value: float, _position: int | None = None) -> str:
+    return "0" if value == 0 else f"10{str(round(np.log10(value))).translate(RAISED)}"
 
 
 _OPEN: Any = {"markersize": 4, "markerfacecolor": "white", "linestyle": "none"}
@@ -319,6 +321,7 @@ def _value_axis(ax: Axes, rows: pd.DataFrame, metric: Metric) -> None:
         ax.set_ylim(metric.lowest - margin, metric.highest + margin)
     elif len(values) and values.min() > 0 and values.max() / values.min() > WIDE:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(FuncFormatter(_show_power))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif not len(values) or values.min() >= 0:
         ax.set_ylim(bottom=0)
