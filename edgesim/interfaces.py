@@ -63,6 +63,14 @@ class Checkable(Protocol):
         """Raise `PlanError` when the topology does not allow these options. It is called whenever a scenario is read."""
 
 
+@runtime_checkable
+class Findable(Protocol):
+    """What a data set or a model may have besides: a look at whether its files or its code are there, which runs and reads nothing."""
+
+    def find(self) -> object:
+        """Raise `DataError` when something is not there. It is called by `edgesim validate`."""
+
+
 class DatasetSource(Protocol):
     """Seam ``datasets``: where samples come from."""
 

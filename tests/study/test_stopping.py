@@ -113,7 +113,7 @@ def test_strategies_of_a_point_stop_together(tmp_path: Path) -> None:
     work, parts = executed(tmp_path, study=study)
     assert [stop.replications for stop in work.stops] == [1900]
     assert len(parts) == 2 * 19
-    batches = Batches(study, plan_work(study, RULE).blocks, Parts(tmp_path, study.cases), RULE)
+    batches = Batches(study, plan_work(study, RULE).blocks, Parts(tmp_path, study.cases, scores=["accuracy"]), RULE)
     assert batches.first() == []
     assert batches.n_spared(work.blocks[0]) == 2 * (3000 - 1900)  # of both
 

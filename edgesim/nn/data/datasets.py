@@ -27,6 +27,10 @@ Share = Annotated[float, Gt(0), Lt(1)]
 TrainSize = Annotated[int, Ge(1)] | None
 IMAGES = "images"
 """The only input of data sets of images, shape (n, channels, height, width)."""
+Parts = tuple[tuple[str, ...], tuple[str, ...]]
+CIFAR10_FILES: Parts = (tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",))
+CIFAR100_FILES: Parts = (("train",), ("test",))
+"""The files of the training and of the test part."""
 FASHION_LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 FASHION_IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
@@ -97,6 +101,17 @@ class FashionMNIST:
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
+    def find(self) -> Path:
+        """Return the folder of the files, without reading them. Raises `DataError` when they are not there."""
+        return find_folder(
+            "fashion-mnist",
+            self.folder,
+            files=(*FASHION_IMAGES, *FASHION_LABELS),
+            names=("fashion-mnist",),
+            system=("/usr/share/datasets/fashion-mnist",),
+            remedy="on Debian: `apt-get install dataset-fashion-mnist`; elsewhere put the four published IDX files there",
+        )
+
     def load(self) -> Dataset:
         """Return the three splits; inputs have shape (n, 1, 28, 28).
 
@@ -107,14 +122,7 @@ class FashionMNIST:
         """
         from edgesim.nn.data.files import read_idx
 
-        folder = find_folder(
-            "fashion-mnist",
-            self.folder,
-            files=(*FASHION_IMAGES, *FASHION_LABELS),
-            names=("fashion-mnist",),
-            system=("/usr/share/datasets/fashion-mnist",),
-            remedy="on Debian: `apt-get install dataset-fashion-mnist`; elsewhere put the four published IDX files there",
-        )
+        folder = self.find()
         images = [read_idx(folder / name, 3) for name in FASHION_IMAGES]
         labels = [read_idx(folder / name, 1) for name in FASHION_LABELS]
         return _dataset(
@@ -151,13 +159,13 @@ class CIFAR10:
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
+    def find(self) -> Path:
+        """Return the folder of the files, without reading them. Raises `DataError` when they are not there."""
+        return _cifar_folder("cifar-10", self.folder, CIFAR10_FILES, "cifar-10-batches-py")
+
     def load(self) -> Dataset:
         """Return the three splits; inputs have shape (n, 3, 32, 32). Raises `DataError` when the files are missing."""
-        batches = tuple(f"data_batch_{number}" for number in range(1, 6))
-        files = (batches, ("test_batch",))
-        return _cifar(
-            "cifar-10", self, folder_name="cifar-10-batches-py", files=files, label_key="labels", n_classes=10
-        )
+        return _cifar("cifar-10", self, files=CIFAR10_FILES, label_key="labels", n_classes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +190,13 @@ class CIFAR100:
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
+    def find(self) -> Path:
+        """Return the folder of the files, without reading them. Raises `DataError` when they are not there."""
+        return _cifar_folder("cifar-100", self.folder, CIFAR100_FILES, "cifar-100-python")
+
     def load(self) -> Dataset:
         """Return the three splits; inputs have shape (n, 3, 32, 32). Raises `DataError` when the files are missing."""
-        files = (("train",), ("test",))
-        return _cifar(
-            "cifar-100", self, folder_name="cifar-100-python", files=files, label_key="fine_labels", n_classes=100
-        )
+        return _cifar("cifar-100", self, files=CIFAR100_FILES, label_key="fine_labels", n_classes=100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,24 +247,27 @@ class ImageFolder:
         )
 
 
+def _cifar_folder(name: str, folder: str | None, files: Parts, folder_name: str) -> Path:
+    return find_folder(
+        name,
+        folder,
+        files=(*files[0], *files[1]),
+        names=(folder_name,),
+        remedy=f"get the python version of {name.upper()} from its author's page (A. Krizhevsky), unpack it there",
+    )
+
+
 def _cifar(
     name: str,
     options: CIFAR10 | CIFAR100,
     *,
-    folder_name: str,
-    files: tuple[tuple[str, ...], tuple[str, ...]],
+    files: Parts,
     label_key: str,
     n_classes: int,
 ) -> Dataset:
     from edgesim.nn.data.files import read_cifar
 
-    folder = find_folder(
-        name,
-        options.folder,
-        files=(*files[0], *files[1]),
-        names=(folder_name,),
-        remedy=f"get the python version of {name.upper()} from its author's page (A. Krizhevsky), unpack it there",
-    )
+    folder = options.find()
     parts = [read_cifar([folder / file for file in part], label_key) for part in files]
     return _dataset(
         _name(name, options.train_size),

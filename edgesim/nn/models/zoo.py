@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Len, Lt
 
 from edgesim.errors import FOREIGN, DataError, ScenarioError
+from edgesim.nn.models.lookup import find_class
 from edgesim.nn.models.shapes import image, one_float, vector
 
 if TYPE_CHECKING:
@@ -252,6 +253,10 @@ class Imported:
     def filter_layer(self) -> str | None:
         """Return the name that the user gave."""
         return self.filters
+
+    def find(self) -> None:
+        """Raise `DataError` when the target is not there, without running any of its code."""
+        find_class(self.target)
 
     def content(self) -> str:
         """Return the SHA-256 of the file that defines the target, in hex."""

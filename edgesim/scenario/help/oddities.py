@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from edgesim.arrivals.trace import Trace
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.system.routing import Routing, transfer_s
-from edgesim.errors import PlanError
+from edgesim.errors import DataError, PlanError
 from edgesim.files.recorded import doubt_of
+from edgesim.interfaces import Findable
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.help.deadlines import deadline_problems
@@ -45,6 +46,7 @@ def oddities(scenario: Scenario) -> list[Problem]:
     return [
         *_failures(scenario, system),
         *_places(scenario),
+        *_absent(system),
         *_names(scenario),
         *deadline_problems(system, [factor.path for factor in scenario.sweep.values()]),
         *_slow_routes(scenario, system),
@@ -64,6 +66,24 @@ def _failures(scenario: Scenario, system: System) -> Iterator[Problem]:
             ("failures", label), f"failure model {label!r} has no effect",
             remedy="raise its numbers, widen its pattern, sweep it, or leave it out",
         )  # fmt: skip
+
+
+def _absent(system: System) -> Iterator[Problem]:
+    """Yield data sets and networks that are not where they are looked for; nothing is read and no code is run."""
+    named: list[tuple[tuple[str, ...], object]] = [
+        (("workload", "dataset"), system.dataset),
+        (("workload", "model"), system.model),
+    ]
+    named += [
+        (("strategies", label, "student"), getattr(strategy, "student", None))
+        for label, strategy in system.strategies.items()
+    ]
+    for path, one in named:
+        if isinstance(one, Findable):
+            try:
+                one.find()
+            except DataError as error:
+                yield Problem(path, str(error), remedy="without it, a study ends before anything is trained")
 
 
 def _has_effect(model: Any, topology: Topology) -> bool:
