@@ -43,10 +43,26 @@ FORMS: Mapping[str, Sequence[Form]] = {
     "partitioners": ({"partition": ("affinity", "n_parts", "rng", "activities")},),
     "filter-graphs": ({"affinity": ("activities",)},),
 }  # fmt: skip
+OPTIONAL: Mapping[str, Form] = {
+    "strategies": {"check": ("topology",), "needs_training": None},
+    "failures": {
+        "check": ("topology",), "strikes": ("topology", "used", "duration_s"), "are_down": ("topology", "streams"),
+        "are_lost": ("link", "is_sent", "streams"), "loss_probability": ("link", "n_packets"),
+        "strike_probability": ("link", "n_packets"), "batch_losses": ("link", "streams"),
+        "factors": ("device", "is_begun", "streams"),
+    },
+    "transports": {"cross_batch": ("n_packets", "n_lost", "latency_s")},
+    "arrivals": {"is_finite": None},
+    "datasets": {"find": ()},
+    "models": {"find": (), "content": ()},
+}  # fmt: skip
+"""What plug-ins may have besides."""
+ALIKE = 0.85
+"""A public method whose name is so like one that it is not is taken for misspelt."""
 
 
 def check_form(seam: str, kind: str, name: str, plugin: Any) -> None:
-    """Refuse a plug-in that has none of the forms of its seam.
+    """Refuse a plug-in that has none of the forms of its seam, a part of one, or a method that is hardly spelt as meant.
 
     Raises
     ------
@@ -57,28 +73,39 @@ def check_form(seam: str, kind: str, name: str, plugin: Any) -> None:
     --------
     >>> class Misspelt:
     ...     def outage(self, topology, streams): ...
-    ...     def outcomes(self, topology): ...
     >>> check_form("failures", "failure model", "mine", Misspelt)
     Traceback (most recent call last):
         ...
-    edgesim.errors.EdgesimError: failure model 'mine' (Misspelt) lacks the method 'outages'; nearest it has is 'outage'
+    edgesim.errors.EdgesimError: failure model 'mine' (Misspelt) has 'outage'; is 'outages' meant?
     """
     subject = f"{kind} {name!r} ({getattr(plugin, '__qualname__', type(plugin).__name__)})"
     if not isinstance(plugin, type):
         raise EdgesimError(f"{subject} is no class; a plug-in is a frozen dataclass whose fields are its options")
-    forms = FORMS[seam]
-    # that of which the least is missing, by names that are alike
-    form = min(forms, key=lambda one: (len(_missing(plugin, one)), -_likeness(plugin, one)))
-    missing = _missing(plugin, form)
-    if missing:
-        has = _public(plugin)
-        near = [close for one in missing for close in difflib.get_close_matches(one, has, n=1, cutoff=0.5)]
-        others = f"; nearest it has is {', '.join(map(repr, near))}" if near else f"; {_wanted(forms)}"
-        plural = "s" if len(missing) > 1 else ""
-        raise EdgesimError(f"{subject} lacks the method{plural} {', '.join(map(repr, missing))}{others}")
-    for method, parameters in form.items():
-        if parameters is not None:
-            _check_signature(subject, plugin, method, parameters)
+    forms, optional = FORMS[seam], OPTIONAL.get(seam, {})
+    _check_spelling(subject, plugin, {*optional, *(method for form in forms for method in form)})
+    missing = {position: _missing(plugin, form) for position, form in enumerate(forms)}
+    met = [form for position, form in enumerate(forms) if not missing[position]]
+    # a method that belongs to no form which is there in full would never be asked
+    idle = {method for form in forms for method in form} & _known(plugin) - {method for form in met for method in form}
+    if not met or idle:
+        wanted = [position for position, form in enumerate(forms) if missing[position] and (not idle or idle & {*form})]
+        lacking = min((missing[position] for position in wanted), key=len)
+        has = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
+        plural = "s" if len(lacking) > 1 else ""
+        raise EdgesimError(f"{subject} lacks the method{plural} {', '.join(map(repr, lacking))}{has}; {_wanted(forms)}")
+    for method, parameters in {**optional, **{name: found for form in met for name, found in form.items()}}.items():
+        if method in _known(plugin):
+            _check_member(subject, plugin, method, parameters)
+
+
+def _check_spelling(subject: str, plugin: type, members: set[str]) -> None:
+    """Refuse a public method that is no member of the seam but is called almost like one that the plug-in lacks."""
+    lacking = members - _known(plugin)
+    fields = getattr(plugin, "__dataclass_fields__", {})
+    for own in _public(plugin):
+        near = difflib.get_close_matches(own, sorted(lacking), n=1, cutoff=ALIKE)
+        if near and own not in members and own not in fields:
+            raise EdgesimError(f"{subject} has {own!r}; is {near[0]!r} meant?")
 
 
 def _public(plugin: type) -> list[str]:
@@ -95,32 +122,28 @@ def _missing(plugin: type, form: Form) -> list[str]:
     return [method for method in form if method not in known]
 
 
-def _likeness(plugin: type, form: Form) -> float:
-    has = _public(plugin)
-    ratios = (
-        max((difflib.SequenceMatcher(None, method, name).ratio() for name in has), default=0.0) for method in form
-    )
-    return sum(ratios) / len(form)
-
-
 def _wanted(forms: Sequence[Form]) -> str:
     return "it must have " + ", or ".join(" and ".join(form) for form in forms)
 
 
-def _check_signature(subject: str, plugin: type, method: str, parameters: tuple[str, ...]) -> None:
-    found = inspect.getattr_static(plugin, method)
-    if isinstance(found, (staticmethod, classmethod)):
-        taken = inspect.signature(getattr(plugin, method))
-        given: list[object] = [*parameters]
-    else:
-        function = getattr(plugin, method)
-        if not callable(function):
-            raise EdgesimError(f"{subject} has {method!r}, which is no method")
-        taken, given = inspect.signature(function), [None, *parameters]
-    try:
-        taken.bind(*given)
-    except TypeError as error:
+def _check_member(subject: str, plugin: type, member: str, parameters: tuple[str, ...] | None) -> None:
+    """Refuse a method with other parameters than those that it is called with, and a method in place of a property."""
+    found = inspect.getattr_static(plugin, member, None)
+    if parameters is None:
+        if inspect.isfunction(found):
+            raise EdgesimError(f"{subject}: {member!r} must be an attribute or a property, not a method")
+        return
+    if not callable(getattr(plugin, member, None)):
+        raise EdgesimError(f"{subject} has {member!r}, which is no method")
+    taken = inspect.signature(getattr(plugin, member))
+    own = list(taken.parameters.values())
+    if not isinstance(found, (staticmethod, classmethod)):
+        own = own[1:]
+    named = [one.name.lstrip("_") for one in own if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}]
+    n_needed = sum(one.default is one.empty for one in own if one.kind is not one.VAR_POSITIONAL)
+    takes_any = any(one.kind is one.VAR_POSITIONAL for one in own)
+    if not takes_any and (tuple(named[: len(parameters)]) != parameters or n_needed > len(parameters)):
         wanted = ", ".join(("self", *parameters))
         raise EdgesimError(
-            f"{subject}: its method {method}{taken} cannot be called as {method}({wanted}): {error}"
-        ) from error
+            f"{subject}: its method {member}{taken} must take the parameters of {member}({wanted}), in this order"
+        )

@@ -14,9 +14,9 @@ from edgesim import interfaces
 from edgesim.cli.main import app
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
-from edgesim.domain.system.transport import EndToEndTransport, LinkTransport
+from edgesim.domain.system.transport import BatchLinkTransport, EndToEndTransport, LinkTransport
 from edgesim.errors import EdgesimError
-from edgesim.forms import FORMS, check_form
+from edgesim.forms import FORMS, OPTIONAL, check_form
 from edgesim.registry import REGISTRIES
 
 PROTOCOLS = {
@@ -93,11 +93,11 @@ def test_what_is_no_class_is_refused() -> None:
 @pytest.mark.parametrize(
     ("file", "code", "message"),
     [
-        ("misspelt", MISSPELT, "failure model 'mine' (Mine) lacks the method 'outages'; nearest it has is 'outage'"),
+        ("misspelt", MISSPELT, "failure model 'mine' (Mine) has 'outage'; is 'outages' meant?"),
         (
             "signature",
             SIGNATURE,
-            "its method outages(self, topology) cannot be called as outages(self, topology, streams)",
+            "its method outages(self, topology) must take the parameters of outages(self, topology, streams), in this order",
         ),
         ("raising", RAISING, "RuntimeError: no licence"),
     ],
@@ -120,3 +120,96 @@ def test_a_wrong_plugin_is_a_finding_and_the_others_work(tmp_path: Path, file: s
     assert "mine.yaml:5:" in text
     assert f"{file}_plugin.py, line" in text
     assert "'other'" not in text
+
+
+class Losing:
+    """A failure model that is right as it is; others add to it."""
+
+    def applies_to(self, link): ...
+
+    def is_lost(self, link, n_packets, streams): ...
+
+
+class Misspelt(Losing):
+    def outage(self, topology, streams): ...
+
+
+class HalfOfASecondKind(Losing):
+    def outages(self, topology, streams): ...
+
+
+class WrongSecondKind(Losing):
+    def outages(self, topology): ...
+
+    def outcomes(self, topology): ...
+
+
+class Swapped(Losing):
+    def is_lost(self, n_packets, link, streams): ...
+
+
+class WrongBatch(Losing):
+    def are_lost(self, link): ...
+
+
+class Asking:
+    def deploy(self, context): ...
+
+
+class MisspeltOption(Asking):
+    need_training = False
+
+
+class MethodForAnAttribute(Asking):
+    def needs_training(self): ...
+
+
+@pytest.mark.parametrize(
+    ("seam", "plugin", "message"),
+    [
+        ("failures", Misspelt, "has 'outage'; is 'outages' meant?"),
+        ("failures", HalfOfASecondKind, "lacks the method 'outcomes' beside 'outages'; it must have"),
+        ("failures", WrongSecondKind, "must take the parameters of outages(self, topology, streams), in this order"),
+        ("failures", Swapped, "must take the parameters of is_lost(self, link, n_packets, streams), in this order"),
+        ("failures", WrongBatch, "must take the parameters of are_lost(self, link, is_sent, streams), in this order"),
+        ("strategies", MisspeltOption, "has 'need_training'; is 'needs_training' meant?"),
+        ("strategies", MethodForAnAttribute, "'needs_training' must be an attribute or a property, not a method"),
+    ],
+)
+def test_what_would_be_ignored_or_called_wrongly_is_refused(seam: str, plugin: type, message: str) -> None:
+    """Beside what is right, too: every method of a seam belongs to a form that is there in full."""
+    check_form("failures", "failure model", "losing", Losing)
+    check_form("strategies", "strategy", "asking", Asking)
+    with pytest.raises(EdgesimError) as caught:
+        check_form(seam, "plug-in", "odd", plugin)
+    assert message in str(caught.value)
+
+
+def test_parameters_without_use_and_with_defaults_are_fine() -> None:
+    """An underscore in front, more parameters that have defaults, or all of them at once."""
+
+    class Free:
+        def applies_to(self, _link): ...
+
+        def is_lost(self, link, n_packets, streams, more=1): ...
+
+        def strikes(self, *what): ...
+
+    check_form("failures", "failure model", "free", Free)
+
+
+def test_optional_members_are_those_of_the_protocols() -> None:
+    """Methods that plug-ins may have besides, with their parameters."""
+    protocols = [
+        interfaces.Checkable, interfaces.Findable, interfaces.StrikingModel, interfaces.BatchOutageModel, interfaces.BatchLossModel,
+        interfaces.IndependentLossModel, interfaces.BurstLossModel, interfaces.BatchPacketLossModel, interfaces.BatchSlowdownModel,
+        BatchLinkTransport,
+    ]  # fmt: skip
+    known = {
+        name: tuple(inspect.signature(member).parameters)[1:]
+        for protocol in protocols
+        for name, member in vars(protocol).items()
+        if not name.startswith("_") and inspect.isfunction(member)
+    }
+    listed = {name: found for form in OPTIONAL.values() for name, found in form.items() if found is not None}
+    assert listed == {**{name: found for name, found in known.items() if name != "slows"}, "content": ()}

@@ -50,7 +50,8 @@ class RequestRecord:
     ----------
     released_s : when it was asked, in s.
     latency_s : from release to answer, in s; NaN without an answer.
-    outcome : ``completed`` with everything delivered, ``degraded`` with something missing, ``failed`` when the answer cannot
+    outcome : ``completed`` with everything delivered, ``degraded`` with something missing that a step before the answer
+        went on without, ``failed`` when the answer cannot
         come any more, ``timed_out`` when the request's deadline passed, ``unfinished`` at the end of the simulated time,
         ``rejected`` when too many requests were in the system.
     lost : bit i is set when the i-th transfer of the plan was not delivered in time.

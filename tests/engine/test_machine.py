@@ -150,11 +150,7 @@ class System(RuleBasedStateMachine):
         whole, cut = self.simulate(outages), self.simulate(outages, horizon_s=self.now_s)
         for before, after in zip(cut.records, whole.records, strict=True):
             if before.outcome == "completed":
-                assert after.latency_s == before.latency_s
-                assert after.outcome in {
-                    "completed",
-                    "degraded",
-                }  # a step that is behind the answer may begin without its inputs
+                assert (after.outcome, after.latency_s) == ("completed", before.latency_s)
             for name in ("input_byte", "intermediate_byte", "result_byte"):
                 assert getattr(before, name) <= getattr(after, name)
 
@@ -174,3 +170,12 @@ class System(RuleBasedStateMachine):
 
 TestSystem = System.TestCase
 TestSystem.settings = settings(max_examples=150, stateful_step_count=12, deadline=None, derandomize=True)
+
+
+def test_a_step_behind_the_answer_that_begins_late_changes_no_outcome() -> None:
+    """An example that was found: the answer is there at the horizon, a step that nothing needs is not."""
+    system = System()
+    system.build(seed=224, has_losses=True)
+    system.wait(0.5)
+    system.arrive(1)
+    system.stop_now()

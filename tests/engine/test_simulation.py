@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.engine.arrays.program import array_program
+from edgesim.engine.arrays.trials import simulate_batch
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import InfeasiblePlanError, PlanError, SimulationError
@@ -222,3 +225,26 @@ def test_same_streams_same_trial_and_nested_subsets() -> None:
     assert all(few < many for few, many in pairwise(lost))
     first = {o.target_id for o in ExactlyK(4, "w*").outages(topology, streams.replication(7))}
     assert first == lost[4]
+
+
+@pytest.mark.parametrize(("deadline_s", "outcome"), [(0.5, "completed"), (0.02, "degraded")])
+def test_what_begins_behind_the_answer_does_not_degrade_it(deadline_s: float, outcome: str) -> None:
+    """The answer comes after 0.1 s. Beside it a message is lost that a step without users waits for until its deadline."""
+    plan = Plan(
+        (
+            Compute("think", "hub", (LayerWork("x", "conv", 0.1, 0),)),
+            Compute("make", "w1"),
+            Transfer("lost", "w1", "hub", 100, "x", "intermediate", ("make",)),
+            Compute("log", "hub", (), ("lost",), on_missing="degrade", deadline_s=deadline_s),
+        ),
+        "think",
+        {},
+    )
+    topology = star(1)
+    program = compile_plan(plan, topology, WorkIsTime())
+    down = [Outage("w1->hub", 0.0, math.inf)]
+    record = simulate(program, outages=down)[0]
+    assert (record.outcome, record.latency_s) == (outcome, pytest.approx(0.1))
+    found = simulate_batch(array_program(program), 1, down={"w1->hub": np.array([True])})
+    assert bool(found.is_degraded[0]) == (outcome == "degraded")
+    assert found.latency_s[0] == pytest.approx(0.1)

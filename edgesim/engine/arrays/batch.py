@@ -59,7 +59,7 @@ class Batch:
         self.came: dict[int, Moments] = {}  # where a step's result is wanted
         self.here: dict[int, Moments] = {}  # a message, at its next link
         self.until_s: dict[int, Number] = {}  # by step that goes on with what is there: when, in s
-        self.is_late: list[NDArray[np.bool_] | np.bool_] = []  # what went on so
+        self.is_late: list[tuple[NDArray[np.bool_] | np.bool_, Number]] = []  # what went on so, and when
         self.ended: list[Moments] = []  # everything that was under way
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
         self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
@@ -111,7 +111,7 @@ class Batch:
         for one in inputs if local else ():  # at the same moment: which was first?
             self._leave(both(np.equal(self.came[one].s, until.s), until.happens))
         self.until_s[index] = until.s
-        self.is_late.append(both(np.greater_equal(complete.s, until.s), until.happens))
+        self.is_late.append((both(np.greater_equal(complete.s, until.s), until.happens), until.s))
         return earliest([complete, until])
 
     def _leave(self, is_uncertain: NDArray[np.bool_] | np.bool_) -> None:

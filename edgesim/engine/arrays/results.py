@@ -84,8 +84,8 @@ def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
         latency_s[~is_answered] = np.nan
         ended_s = np.where(is_answered, answered_s, closed_s(batch) if deadline_s is None else deadline_s)
     is_degraded = np.zeros(n, dtype=np.bool_)
-    for is_late in batch.is_late:
-        is_degraded |= is_late
+    for is_late, begun_s in batch.is_late:
+        is_degraded |= is_late & ~(answered_s < begun_s)
     traffic_byte = np.empty((len(batch.traffic_byte), n), dtype=np.int64)
     for row, n_byte in zip(traffic_byte, batch.traffic_byte, strict=True):
         row[:] = n_byte

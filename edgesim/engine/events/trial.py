@@ -234,7 +234,9 @@ class Trial:
         n_missing = request.missing[index]
         if n_missing < 0:
             return
-        if n_missing > 0:
+        if (
+            n_missing > 0 and not request.answered_s < self.clock.now_s
+        ):  # what begins behind the answer changes nothing in it
             request.is_degraded = True
         request.missing[index] = _BEGUN
         if index not in request.timed:
