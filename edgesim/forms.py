@@ -83,19 +83,21 @@ def check_form(seam: str, kind: str, name: str, plugin: Any) -> None:
         raise EdgesimError(f"{subject} is no class; a plug-in is a frozen dataclass whose fields are its options")
     forms, optional = FORMS[seam], OPTIONAL.get(seam, {})
     _check_spelling(subject, plugin, {*optional, *(method for form in forms for method in form)})
-    missing = {position: _missing(plugin, form) for position, form in enumerate(forms)}
-    met = [form for position, form in enumerate(forms) if not missing[position]]
-    # a method that belongs to no form which is there in full would never be asked
-    idle = {method for form in forms for method in form} & _known(plugin) - {method for form in met for method in form}
-    if not met or idle:
-        wanted = [position for position, form in enumerate(forms) if missing[position] and (not idle or idle & {*form})]
-        lacking = min((missing[position] for position in wanted), key=len)
-        has = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
-        plural = "s" if len(lacking) > 1 else ""
-        raise EdgesimError(f"{subject} lacks the method{plural} {', '.join(map(repr, lacking))}{has}; {_wanted(forms)}")
-    for method, parameters in {**optional, **{name: found for form in met for name, found in form.items()}}.items():
-        if method in _known(plugin):
-            _check_member(subject, plugin, method, parameters)
+    members = {**optional, **_met(subject, plugin, forms)}
+    for member in [name for name in members if name in _known(plugin)]:
+        _check_member(subject, plugin, member, members[member])
+
+
+def _met(subject: str, plugin: type, forms: Sequence[Form]) -> Form:
+    """Return the members of all forms that are there in full; a member of none of them would never be asked, and is refused."""
+    members = {name: found for form in forms if not _missing(plugin, form) for name, found in form.items()}
+    idle = {name for form in forms for name in form if name not in members} & _known(plugin)
+    if members and not idle:
+        return members
+    lacking = min((_missing(plugin, form) for form in forms if not idle or idle & {*form}), key=len)
+    beside = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
+    plural = "s" if len(lacking) > 1 else ""
+    raise EdgesimError(f"{subject} lacks the method{plural} {', '.join(map(repr, lacking))}{beside}; {_wanted(forms)}")
 
 
 def _check_spelling(subject: str, plugin: type, members: set[str]) -> None:
