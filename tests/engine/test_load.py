@@ -266,3 +266,10 @@ def test_records_can_be_handed_over_so_that_memory_does_not_grow() -> None:
         return peak
 
     assert peak_byte(20_000) < peak_byte(2_000) + 18_000  # less than a byte for each further request; a record has 340
+
+
+def test_releases_come_at_their_moments_to_the_last_digit() -> None:
+    """Now plus the time until then may be another number; two of one moment were refused as being out of order."""
+    moments_s = [0.3864554260076642, 0.9195326479812301, 0.9195326479812301]
+    assert moments_s[0] + (moments_s[1] - moments_s[0]) != moments_s[1]
+    assert [record.released_s for record in run(server(), releases_s=moments_s).records] == moments_s

@@ -50,7 +50,7 @@ class Releases:
         if self._clients == 0:
             self._plan_next()
         for _ in range(self._clients):
-            self._plan(self._n_planned, 0.0)
+            self._plan(self._n_planned, self._clock.now_s)
 
     def ended(self) -> None:
         """Let the client of a request that has ended ask again.
@@ -63,7 +63,7 @@ class Releases:
         if self._clients == 0:
             return
         think_s = next(self._thinks_s)
-        self._plan(self._n_planned, think_s)
+        self._plan(self._n_planned, self._clock.now_s + think_s)
 
     def _plan_next(self) -> None:
         number, moment_s = next(self._times_s, (-1, inf))
@@ -71,14 +71,14 @@ class Releases:
             now_s = self._clock.now_s
             if moment_s < now_s:
                 raise SimulationError(f"releases are not in order: one at {moment_s} s comes after {now_s} s")
-            self._plan(number, moment_s - now_s)
+            self._plan(number, moment_s)
 
-    def _plan(self, number: int, delay_s: float) -> None:
+    def _plan(self, number: int, moment_s: float) -> None:
         if self._left > 0:
             self._left -= 1
             self._n_waiting += 1
             self._n_planned += 1
-            self._clock.after(delay_s, self._on_release, (number, self._clock.now_s))
+            self._clock.at(moment_s, self._on_release, (number, self._clock.now_s))
 
     def _on_release(self, planned: tuple[int, float]) -> None:
         number, planned_s = planned

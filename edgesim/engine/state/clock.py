@@ -63,13 +63,29 @@ class Clock(simpy.Environment):
         if not delay_s >= 0.0:
             raise SimulationError(f"at {self.now_s!r} s something is to happen after {delay_s!r} s")
         moment_s = self._now + delay_s
-        moment = self._moments.get(moment_s)
+        moment = self._moments.get(moment_s)  # as `at`, written out, since every event comes by here
         if moment is None:
             moment = self._moments[moment_s] = Moment(self._callbacks)
             heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
         calls = moment.calls
         calls.append(callback)
         calls.append(value)
+
+    def at(self, moment_s: float, callback: Callable[[_T], None], value: _T) -> None:
+        """Call `callback` with a value at a moment, to the last digit: now plus the time until then may be another number.
+
+        Raises
+        ------
+        SimulationError
+            When the moment is past or not a number.
+        """
+        if not moment_s >= self._now:
+            raise SimulationError(f"at {self.now_s!r} s something is to happen at {moment_s!r} s")
+        moment = self._moments.get(moment_s)
+        if moment is None:
+            moment = self._moments[moment_s] = Moment(self._callbacks)
+            heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+        moment.calls += (callback, value)
 
     def settle(self, callback: Callable[[None], None]) -> None:
         """Call `callback` with nothing when everything else of the present moment has happened."""
