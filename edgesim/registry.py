@@ -252,8 +252,8 @@ DATASETS = Registry(
     {
         "digits": "edgesim.nn.data.datasets:Digits",
         "fashion-mnist": "edgesim.nn.data.datasets:FashionMNIST",
-        "cifar-10": "edgesim.nn.data.datasets:CIFAR10",
-        "cifar-100": "edgesim.nn.data.datasets:CIFAR100",
+        "cifar-10": "edgesim.nn.data.cifar:CIFAR10",
+        "cifar-100": "edgesim.nn.data.cifar:CIFAR100",
         "image-folder": "edgesim.nn.data.datasets:ImageFolder",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },

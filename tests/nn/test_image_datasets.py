@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from edgesim.errors import DataError
-from edgesim.nn.data.datasets import CIFAR10, CIFAR100, FashionMNIST, ImageFolder
+from edgesim.nn.data.cifar import CIFAR10, CIFAR100
+from edgesim.nn.data.datasets import FashionMNIST, ImageFolder
 from edgesim.nn.data.folders import FOLDER_VARIABLE
 
 RNG = np.random.default_rng(0)
