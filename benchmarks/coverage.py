@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.stopping import Stopping, Target
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
@@ -33,7 +34,7 @@ from edgesim.study.tables.known import known_of, of_difference
 from edgesim.study.tables.statistics import Estimate, exact_mean, mean
 from edgesim.study.tables.summary import summarise, values_of
 from edgesim.study.trials.trial import n_enumerated, scores_of, simulate_block
-from edgesim.study.trials.trials import Patterns, Trials
+from edgesim.study.trials.trials import Question, Trials
 from edgesim.tasks.classification import Classification
 
 N_STUDIES = 500
@@ -55,12 +56,12 @@ class Answers:
     plan: Plan
     n_settled: tuple[int, ...] = tuple(range(1, 9))
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return logits of two classes, the second of which is right."""
         logits = np.zeros((N_QUESTIONS, 2), dtype=np.float32)
         start = 0
         for device, n in zip(DEVICES, self.n_settled, strict=True):
-            logits[start : start + n, 1] = f"send {device}" in delivered
+            logits[start : start + n, 1] = delivery.is_whole(f"send {device}")
             start += n
         return logits
 
@@ -113,7 +114,7 @@ class Measured:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.known = [known_of(shared, case) for case in shared.cases]
-        self._answers: dict[tuple[int, int], float] = {}
+        self._answers: dict[tuple[int, Delivery], float] = {}
 
     def trials(self, seed: int, start: int, stop: int, position: int = 0) -> tuple[Trials, NDArray[np.float64]]:
         """Return some trials of one seed, and their accuracies."""
@@ -123,16 +124,16 @@ class Measured:
 
     def accuracy(self, trials: Trials, position: int = 0) -> NDArray[np.float64]:
         """Return what the networks answer, asked once for each pattern."""
-        new = tuple(sorted({lost for lost in trials.asked if (position, lost) not in self._answers}))
+        new = tuple({asked for asked in trials.asked if (position, asked) not in self._answers})
         if new:
             self._answers.update(
                 zip(
-                    ((position, lost) for lost in new),
-                    (score for (score,) in scores_of(self.shared, Patterns(position, new, ""))),
+                    ((position, asked) for asked in new),
+                    (score for (score,) in scores_of(self.shared, Question(position, new, ""))),
                     strict=True,
                 )
             )
-        return np.array([self._answers[position, lost] for lost in trials.asked])
+        return np.array([self._answers[position, asked] for asked in trials.asked])
 
     @cache  # noqa: B019 - lives as long as the program
     def exact(self, metric: str, position: int = 0) -> float:

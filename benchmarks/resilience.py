@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.plan import Transfer
 from edgesim.nn.parts.cuts import cut_ratio, modularity
 from edgesim.nn.parts.filters import ActivationHubs, ActivationHubsCode, CoActivation
@@ -63,11 +64,10 @@ def accuracies(deployment: Deployment, labels: np.ndarray) -> tuple[list[dict[st
     """Return the accuracy for every set of students that are left, and in how many sets with `LOST` lost each sample is right."""
     plan = deployment.plan
     results = [step for step in plan.steps if isinstance(step, Transfer) and step.kind == "result"]
-    rest = plan.all_delivered - {step.step_id for step in results}
     rows, n_right = [], np.zeros(len(labels), dtype=np.int64)
     for left in itertools.product((True, False), repeat=len(results)):
-        there = frozenset(step.step_id for step, is_there in zip(results, left, strict=True) if is_there)
-        answers = deployment.predict(rest | there)
+        lost = frozenset(step.step_id for step, is_there in zip(results, left, strict=True) if not is_there)
+        answers = deployment.predict(Delivery(lost))
         is_right = answers.argmax(axis=1) == labels
         reached = float(np.mean(is_right))
         if left.count(False) == LOST:

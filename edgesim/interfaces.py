@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from edgesim.domain.arrived import Arrived
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.partition import Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
@@ -314,10 +314,11 @@ class Deployment(Protocol):
     def plan(self) -> Plan:
         """The steps of one inference."""
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the answers to the test split, shape (n, *output), when exactly these transfers arrived in time.
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
+        """Return the answers to the test split, shape (n, *output), with exactly what arrived in time.
 
-        With `plan.all_delivered` they equal those of the undistributed network.
+        With ``Delivery()``, which lacks nothing, they equal those of the undistributed network. Raises `PlanError` when there is no
+        answer without what is missing.
         """
 
     def describe(self) -> dict[str, Any]:
@@ -329,10 +330,7 @@ class PartialDeployment(Deployment, Protocol):
 
     @property
     def uses_partial(self) -> bool:
-        """Whether it does; if so, the event engine simulates, and `predict_partial` is asked where messages are not whole."""
-
-    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
-        """Return what `predict` does, given also what arrived of messages that are not whole and so not in `delivered`."""
+        """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
 
 
 class Strategy(Protocol):

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import pickle
-from functools import partial
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgesim.compute.roofline import Roofline
-from edgesim.domain.arrived import Arrived
+from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
 from edgesim.interfaces import (
@@ -28,7 +27,7 @@ from edgesim.interfaces import (
 from edgesim.rng import ReplicationStreams, Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -80,9 +79,9 @@ def check_strategy(
     """Check what `edgesim.interfaces.Deployment` promises.
 
     The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
-    same for the same delivered set whatever was asked before; with everything delivered it equals the network; with any one
-    transfer lost, and with all lost, it gives logits or raises `PlanError`; so does `predict_partial`, where the deployment uses
-    messages of which only some packets arrived; `describe` gives what JSON can hold.
+    same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
+    transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
+    uses messages that are not whole; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -101,42 +100,41 @@ def check_strategy(
     plan = deployment.plan
     _check(isinstance(plan, Plan), f"deployment.plan must be a Plan, but is a {type(plan).__name__}")
     _check_places(plan, context.topology)
-    whole = _checked_logits(deployment, plan.all_delivered, context)
-    _check(whole is not None, "predict(plan.all_delivered) raised PlanError; it must give the logits of the test split")
+    whole = _checked_logits(deployment, Delivery(), context)
+    _check(whole is not None, "predict(Delivery()) raised PlanError; it must give the logits of the test split")
     _check_against_network(whole, context, tolerance if is_exact else None)
     copied: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - just pickled here
     _check(copied.plan == plan, "the plan changes when the deployment is pickled")
-    one_lost = (plan.all_delivered - {transfer.step_id} for transfer in plan.transfers)
-    patterns = [plan.all_delivered, frozenset(), *one_lost]
-    answers = [_checked_logits(deployment, pattern, context) for pattern in patterns]
-    # the copy is asked in the opposite order: what was asked before must not matter
-    again = [_checked_logits(copied, pattern, context) for pattern in reversed(patterns)][::-1]
-    for pattern, first, second in zip(patterns, answers, again, strict=True):
-        lost = ", ".join(sorted(plan.all_delivered - pattern)) or "nothing"
-        is_same = first is None if second is None else first is not None and np.array_equal(first, second)
-        _check(is_same, f"with {lost} lost, a pickled copy asked in another order answers differently")
+    one_lost = (Delivery(frozenset({transfer.step_id})) for transfer in plan.transfers)
+    deliveries = [Delivery(), Delivery(plan.transfer_ids), *one_lost]
     if getattr(deployment, "uses_partial", False):
-        _check_partial(deployment, copied, context)
+        deliveries += _in_part(plan)
+    answers = [_checked_logits(deployment, delivery, context) for delivery in deliveries]
+    # the copy is asked in the opposite order: what was asked before must not matter
+    again = [_checked_logits(copied, delivery, context) for delivery in reversed(deliveries)][::-1]
+    for delivery, first, second in zip(deliveries, answers, again, strict=True):
+        is_same = first is None if second is None else first is not None and np.array_equal(first, second)
+        _check(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
     try:
         json.dumps(deployment.describe())
     except (TypeError, ValueError) as error:
         raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
 
 
-def _check_partial(deployment: Deployment, copied: Deployment, context: DeploymentContext) -> None:
-    """Check the answers when one of two packets of each transfer arrived, and when nothing arrived in part."""
-    for transfer in deployment.plan.transfers:
-        name, size_byte = transfer.step_id, transfer.size_byte
-        delivered = deployment.plan.all_delivered - {name}
-        plain = _checked_logits(deployment, delivered, context)
-        same = _checked_logits(deployment, delivered, context, {})
-        is_same = plain is None if same is None else plain is not None and np.array_equal(plain, same)
-        _check(is_same, f"with {name} lost and nothing of it arrived, predict_partial must answer as predict")
-        for is_first in (True, False) if size_byte > 1 else ():
-            some = {name: Arrived(name, size_byte, -(-size_byte // 2), 1, is_first, seed=0)}
-            answers = [_checked_logits(one, delivered, context, some) for one in (deployment, copied)]
-            is_same = answers[0] is None if answers[1] is None else np.array_equal(*answers)  # type: ignore[arg-type]
-            _check(is_same, f"with one of two packets of {name}, a pickled copy answers differently")
+def _in_part(plan: Plan) -> list[Delivery]:
+    """Return deliveries in which one of two packets of a transfer arrived: the first, or any."""
+    return [
+        Delivery(partial=(Arrived(one.step_id, one.size_byte, -(-one.size_byte // 2), 1, is_first, seed=0),))
+        for one in plan.transfers
+        for is_first in (True, False)
+        if one.size_byte > 1
+    ]
+
+
+def _missing(delivery: Delivery) -> str:
+    """Return in words what is missing."""
+    lost = f"{', '.join(sorted(delivery.lost)) or 'nothing'} lost"
+    return lost + "".join(f" and {one.n_arrived} of {one.n_packets} packets of {one.name}" for one in delivery.partial)
 
 
 def check_failure_model(model: FailureModel, topology: Topology, *, seed: int = 0, n_replications: int = 20) -> None:
@@ -285,30 +283,24 @@ def _check_places(plan: Plan, topology: Topology) -> None:
             raise AssertionError(f"transfer {transfer.step_id!r} cannot be sent: {error}") from error
 
 
-def _checked_logits(
-    deployment: Any,
-    delivered: frozenset[str],
-    context: DeploymentContext,
-    arrived: Mapping[str, Arrived] | None = None,
-) -> NDArray[np.float32] | None:
+def _checked_logits(deployment: Any, delivery: Delivery, context: DeploymentContext) -> NDArray[np.float32] | None:
     """Return the logits, None when there is no answer; twice asked, twice the same."""
-    lost = ", ".join(sorted(deployment.plan.all_delivered - delivered)) or "nothing"
-    predict = deployment.predict if arrived is None else partial(deployment.predict_partial, arrived=arrived)
+    missing = _missing(delivery)
     try:
-        answer: Any = predict(delivered)
+        answer: Any = deployment.predict(delivery)
     except PlanError:
         return None
     shape = (len(context.dataset.test), *context.dataset.task.output.shape)
     _check(
         isinstance(answer, np.ndarray) and answer.shape == shape and answer.dtype == np.float32,
-        f"with {lost} lost, predict gave {getattr(answer, 'dtype', type(answer).__name__)} of shape "
+        f"with {missing}, predict gave {getattr(answer, 'dtype', type(answer).__name__)} of shape "
         f"{getattr(answer, 'shape', None)}; it must give float32 of shape {shape}",
     )
-    _check(bool(np.isfinite(answer).all()), f"with {lost} lost, predict gave answers that are not finite")
+    _check(bool(np.isfinite(answer).all()), f"with {missing}, predict gave answers that are not finite")
     kept: NDArray[np.float32] = answer.copy()
     _check(
-        np.array_equal(kept, predict(delivered)),
-        f"with {lost} lost, predict answers differently each time",
+        np.array_equal(kept, deployment.predict(delivery)),
+        f"with {missing}, predict answers differently each time",
     )
     return kept
 

@@ -35,8 +35,8 @@ class BorrowedDeployment:
     plan: Plan
     answers: object
 
-    def predict(self, delivered):
-        return self.answers if "tell" in delivered else self.answers * 0
+    def predict(self, delivery):
+        return self.answers if delivery.is_whole("tell") else self.answers * 0
 
     def describe(self):
         return {"device": sorted(self.plan.weight_byte)}

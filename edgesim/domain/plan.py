@@ -142,7 +142,7 @@ class Plan:
     --------
     >>> steps = (Compute("half", "w1"), Transfer("send", "w1", "hub", 100, "half", "result", ("half",)))
     >>> plan = Plan((*steps, Compute("merge", "hub", inputs=("send",))), "merge", {"w1": 40})
-    >>> plan.device_ids, sorted(plan.all_delivered), [step.step_id for step in plan.computes]
+    >>> plan.device_ids, sorted(plan.transfer_ids), [step.step_id for step in plan.computes]
     (('hub', 'w1'), ['send'], ['half', 'merge'])
     """
 
@@ -194,8 +194,8 @@ class Plan:
         return tuple(step for step in self.steps if isinstance(step, Compute))
 
     @cached_property
-    def all_delivered(self) -> frozenset[str]:
-        """The ids of all transfers: the delivered set of an inference without losses."""
+    def transfer_ids(self) -> frozenset[str]:
+        """The ids of all transfers."""
         return frozenset(transfer.step_id for transfer in self.transfers)
 
     @cached_property

@@ -8,6 +8,9 @@ from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edgesim.domain.delivery import Delivery
     from edgesim.interfaces import DeploymentContext
 
 INPUT_ID, ANSWER_ID = "input", "answer"
@@ -32,15 +35,15 @@ def answer_steps(context: DeploymentContext, last: Compute, size_byte: int) -> t
     return answer, Compute("arrival", context.sink_id, (), (ANSWER_ID,), size_byte)
 
 
-def require_delivered(needed: tuple[str, ...], delivered: frozenset[str]) -> None:
+def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:
     """Refuse to answer without a transfer that every answer needs.
 
     Raises
     ------
     PlanError
-        When one is missing.
+        When one is not whole.
     """
-    missing = [name for name in needed if name not in delivered]
+    missing = [name for name in needed if not delivery.is_whole(name)]
     if missing:
         raise PlanError(f"there is no answer without transfer {missing[0]!r}: nothing can stand in for what it carries")
 

@@ -137,7 +137,7 @@ class Ensemble:
             bias=np.zeros(dataset.task.output.shape, dtype=np.float32),
             part_of=(0,) * self.students,
             needs=needs,
-            required=tuple(sorted(plan.all_delivered.difference(*needs))),
+            required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
         )
 

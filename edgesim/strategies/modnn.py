@@ -68,7 +68,7 @@ class MoDNN:
         outside the co-clusters one by one. Devices get the inputs and return the partial sums of their nonzero entries only.
     partial : what becomes of a result, or of a message between devices, that lost some of its packets: ``discard`` it, or ``use``
         the values that arrived, with zeros in place of the others only; with ``degrade``, and without `pruning` and `linear`.
-        Which packets arrived: see `edgesim.domain.arrived.Arrived`. A worker whose scattered input is not whole computes nothing
+        Which packets arrived: see `edgesim.domain.delivery.Arrived`. A worker whose scattered input is not whole computes nothing
         either way.
     uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.delivery import Delivery
     from edgesim.interfaces import Deployment, DeploymentContext
 
 
@@ -93,7 +94,7 @@ class WholeNetwork:
     device_id: str
     answers: NDArray[np.float32]
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split.
 
         Raises
@@ -101,7 +102,7 @@ class WholeNetwork:
         PlanError
             When the input or the answer was lost: nothing can stand in for it, so there is no answer.
         """
-        require_delivered(tuple(transfer.step_id for transfer in self.plan.transfers), delivered)
+        require_delivered(tuple(transfer.step_id for transfer in self.plan.transfers), delivery)
         return self.answers
 
     def describe(self) -> dict[str, Any]:

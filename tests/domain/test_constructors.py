@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgesim.arrivals.periodic import Periodic
-from edgesim.domain.arrived import Arrived
+from edgesim.domain.delivery import Arrived
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
 from edgesim.domain.networks.costs import LayerCost, ModelGraph

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from edgesim.compute.roofline import Roofline
-from edgesim.domain.arrived import Arrived
+from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.system.topology import Topology
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import compile_plan
@@ -80,7 +80,7 @@ def test_divided_matrices_conform(make_context, linear):
     context = make_context((1.0, 0.4, 2.0))
     deployment = strategy.deploy(context)
     expected = forward(pruned(context.network, 0.6), context.dataset.test.inputs)
-    found = deployment.predict(deployment.plan.all_delivered)
+    found = deployment.predict(Delivery())
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -95,7 +95,7 @@ def test_a_lost_share_of_a_matrix_adds_nothing(make_context, linear, way):
     assert (cut.shares == 1).any()
     with torch.no_grad():
         network[7].weight[torch.from_numpy(cut.shares == 1)] = 0
-    found = deployment.predict(deployment.plan.all_delivered - {f"7/{way}/w2"})
+    found = deployment.predict(Delivery(frozenset({f"7/{way}/w2"})))
     expected = forward(network, context.dataset.test.inputs)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
@@ -311,14 +311,14 @@ def test_a_lost_halo_is_zero_for_its_reader_only(make_context):
         y = x + branch
         y = nn.functional.max_pool2d(torch.cat([y, -y], dim=1), 2)
         expected = network.head(torch.relu(network.third(y)).flatten(1)).numpy()
-    found = deployment.predict(deployment.plan.all_delivered - {"first/exchange1/w1/w2"})
+    found = deployment.predict(Delivery(frozenset({"first/exchange1/w1/w2"})))
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def arrived(deployment, name: str, n_byte: int, *, is_first: bool) -> dict[str, Arrived]:
+def arrived(deployment, name: str, n_byte: int, *, is_first: bool) -> Arrived:
     """One packet of `n_byte` arrived of a message."""
     size_byte = next(one.size_byte for one in deployment.plan.transfers if one.step_id == name)
-    return {name: Arrived(name, size_byte, n_byte, 1, is_first, seed=3)}
+    return Arrived(name, size_byte, n_byte, 1, is_first, seed=3)
 
 
 def test_values_of_a_halo_that_arrived_are_used(make_context):
@@ -336,10 +336,10 @@ def test_values_of_a_halo_that_arrived_are_used(make_context):
         y = nn.functional.max_pool2d(torch.cat([y, -y], dim=1), 2)
         expected = network.head(torch.relu(network.third(y)).flatten(1)).numpy()
     some = arrived(deployment, name, 64, is_first=True)
-    assert some[name].size_byte == 128
-    found = deployment.predict_partial(deployment.plan.all_delivered - {name}, some)
+    assert some.size_byte == 128
+    found = deployment.predict(Delivery(partial=(some,)))
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
-    dropped = deployment.predict(deployment.plan.all_delivered - {name})
+    dropped = deployment.predict(Delivery(frozenset({name})))
     assert np.abs(found - dropped).max() > 1e-3 * np.abs(expected).max()
 
 
@@ -350,7 +350,7 @@ def test_values_of_a_result_that_arrived_are_used_for_each_sample(make_context):
     deployment = MoDNN("hub", partial="use", **DEGRADE).deploy(context)
     name = "7/gather/w2"  # the second half of ten features, 5 values in 20 byte
     some = arrived(deployment, name, 12, is_first=False)  # three values, and two
-    packets = some[name].packets(len(context.dataset.test))
+    packets = some.packets(len(context.dataset.test))
     assert packets.sum(axis=1).tolist() == [1] * len(packets)
     assert 0 < packets[:, 0].sum() < len(packets)
     with torch.no_grad():
@@ -358,7 +358,7 @@ def test_values_of_a_result_that_arrived_are_used_for_each_sample(make_context):
         hidden[:, 5:8] *= torch.from_numpy(packets[:, :1])
         hidden[:, 8:] *= torch.from_numpy(packets[:, 1:])
         expected = network[8:](hidden).numpy()
-    found = deployment.predict_partial(deployment.plan.all_delivered - {name}, some)
+    found = deployment.predict(Delivery(partial=(some,)))
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
 
@@ -366,9 +366,10 @@ def test_a_worker_waits_for_all_of_its_input(make_context):
     """What arrived of a scattered tensor changes nothing; and who does not use parts is refused the option."""
     deployment = MoDNN("hub", partial="use", **DEGRADE).deploy(make_context((1.0, 1.0)))
     name = "0/scatter/w2"
-    without = deployment.plan.all_delivered - {name}
     some = arrived(deployment, name, 64, is_first=True)
-    assert np.array_equal(deployment.predict_partial(without, some), deployment.predict(without))
+    assert np.array_equal(
+        deployment.predict(Delivery(partial=(some,))), deployment.predict(Delivery(frozenset({name})))
+    )
     for options in ({}, {"pruning": 0.5, **DEGRADE}, {"linear": "mscc", **DEGRADE}):
         with pytest.raises(PlanError, match="partial 'use' needs on_missing 'degrade'"):
             MoDNN("hub", partial="use", **options).deploy(make_context((1.0, 1.0)))
@@ -377,26 +378,27 @@ def test_a_worker_waits_for_all_of_its_input(make_context):
 def test_losses_with_the_same_effect_are_asked_once(make_context):
     """What is sent to or by a device that got no input changes nothing: the very same answer is given."""
     deployment = MoDNN("hub", execution="halo", **DEGRADE).deploy(make_context((1.0, 1.0), network=Residual()))
-    everything = deployment.plan.all_delivered
-    answer = deployment.predict(everything - {"first/scatter/w2"})
+    everything = deployment.plan.transfer_ids
+    answer = deployment.predict(Delivery(frozenset({"first/scatter/w2"})))
     for also in ("first/exchange1/w1/w2", "first/exchange1/w2/w1", "first/gather/w2"):
         assert also in everything
-        assert deployment.predict(everything - {"first/scatter/w2", also}) is answer
-    assert deployment.predict(everything - {"first/exchange1/w1/w2"}) is not answer
+        assert deployment.predict(Delivery(frozenset({"first/scatter/w2", also}))) is answer
+    assert deployment.predict(Delivery(frozenset({"first/exchange1/w1/w2"}))) is not answer
 
 
 def test_answers_are_kept_within_bounds(make_context, monkeypatch):
     """With room for three answers the oldest go; asked again they are the same."""
     deployment = MoDNN("hub", **DEGRADE).deploy(make_context((1.0, 1.0)))
-    everything = deployment.plan.all_delivered
+    everything = deployment.plan.transfer_ids
     names = [name for name in everything if "/gather/" in name]
-    first = [deployment.predict(everything - {name}).copy() for name in names]
+    first = [deployment.predict(Delivery(frozenset({name}))).copy() for name in names]
     monkeypatch.setattr("edgesim.strategies.layers.partition._KEPT_BYTE", 3 * first[0].nbytes)
-    again = [deployment.predict(everything - {name, other}) for name, other in pairwise(names)]
+    again = [deployment.predict(Delivery(frozenset({name, other}))) for name, other in pairwise(names)]
     assert len(again) > 3
     assert len(deployment._answers) == 3
     assert all(
-        np.array_equal(deployment.predict(everything - {n}), answer) for n, answer in zip(names, first, strict=True)
+        np.array_equal(deployment.predict(Delivery(frozenset({n}))), answer)
+        for n, answer in zip(names, first, strict=True)
     )
 
 
@@ -604,7 +606,7 @@ def test_functions_are_cut_like_modules(make_context, options):
     if "pruning" in options:
         with torch.no_grad():
             expected = network(torch.from_numpy(context.dataset.test.only)).numpy()
-        found = deployment.predict(deployment.plan.all_delivered)
+        found = deployment.predict(Delivery())
         assert np.abs(found - expected).max() > 1e-3  # half of the entries are gone
         assert sum(count.n_entries for cut in deployment.stages for count in cut.counts) == 3 * 64 // 2
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
 from edgesim.nn.cut.boxes import apportion
 from edgesim.nn.train.training import forward
@@ -166,32 +167,31 @@ def test_a_lost_worker_leaves_zeros_in_every_layer(make_context):
         x[:, :5] = 0
         x = network[9](x)
         x[:, :2] = 0
-    delivered = frozenset(name for name in deployment.plan.all_delivered if not name.endswith("/w1"))
-    found = deployment.predict(delivered)
+    delivered = frozenset(name for name in deployment.plan.transfer_ids if not name.endswith("/w1"))
+    found = deployment.predict(Delivery(deployment.plan.transfer_ids - delivered))
     assert np.abs(found - x.numpy()).max() < 1e-5 * np.abs(x.numpy()).max()
 
 
 def test_a_slice_is_lost_on_the_way_there_or_back_alike(make_context):
     """The same slice missing for either reason, or both, gives the same answer."""
     deployment = MoDNN("hub", **DEGRADE).deploy(make_context((1.0, 1.0)))
-    everything = deployment.plan.all_delivered
     both = {"4/scatter/w2", "4/gather/w2"}
-    answers = [deployment.predict(everything - lost) for lost in (both, {"4/scatter/w2"}, {"4/gather/w2"})]
+    answers = [deployment.predict(Delivery(frozenset(lost))) for lost in (both, {"4/scatter/w2"}, {"4/gather/w2"})]
     assert all(np.array_equal(answers[0], answer) for answer in answers)
-    assert not np.array_equal(answers[0], deployment.predict(everything))
+    assert not np.array_equal(answers[0], deployment.predict(Delivery()))
 
 
 def test_losing_all_workers_leaves_the_last_layer_empty(make_context):
     """With nothing delivered all logits are zero: the last layer was cut too."""
     deployment = MoDNN("hub", **DEGRADE).deploy(make_context())
-    assert not deployment.predict(frozenset()).any()
+    assert not deployment.predict(Delivery(deployment.plan.transfer_ids)).any()
 
 
 def test_who_waits_has_no_answer_without_everything(make_context):
     """With `wait` a missing slice means that no answer ever comes."""
     deployment = MoDNN("hub").deploy(make_context())
     with pytest.raises(PlanError, match="no answer without transfer '4/gather/w1'"):
-        deployment.predict(deployment.plan.all_delivered - {"4/gather/w1"})
+        deployment.predict(Delivery(frozenset({"4/gather/w1"})))
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,15 @@ def test_on_the_real_teacher(make_context, digits, teacher):
     """Cut over eight workers, the trained network answers as before; without any worker it knows nothing."""
     context = make_context([1.0] * 8, network=teacher.network, dataset=digits)
     deployment = MoDNN("hub", "w*", **DEGRADE).deploy(context)
-    everything = deployment.plan.all_delivered
+    everything = deployment.plan.transfer_ids
     expected = forward(teacher.network, digits.test.inputs)
-    assert np.abs(deployment.predict(everything) - expected).max() < 1e-5 * np.abs(expected).max()
+    assert np.abs(deployment.predict(Delivery()) - expected).max() < 1e-5 * np.abs(expected).max()
     accuracy = []
     for lost in ("", "4", "45678", "12345678"):
         delivered = frozenset(name for name in everything if name[-1] not in lost)
-        accuracy.append(float((deployment.predict(delivered).argmax(1) == digits.test.targets).mean()))
+        accuracy.append(
+            float((deployment.predict(Delivery(everything - delivered)).argmax(1) == digits.test.targets).mean())
+        )
     assert accuracy[0] > 0.95
     assert accuracy[0] > accuracy[2]
     assert accuracy[3] < 0.2

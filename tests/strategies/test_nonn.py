@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
@@ -134,14 +135,16 @@ def test_every_pattern_of_losses_equals_running_the_survivors(
             wanted = ensemble.head(torch.cat(chunks, dim=1)).numpy()
         delivered = {f"input->{name}" for name in names}
         delivered |= {f"features {name}->hub" for name, there in zip(names, arrived, strict=True) if there}
-        np.testing.assert_allclose(deployment.predict(frozenset(delivered)), wanted, atol=1e-5)
+        np.testing.assert_allclose(
+            deployment.predict(Delivery(deployment.plan.transfer_ids - delivered)), wanted, atol=1e-5
+        )
 
 
 def test_everything_delivered_is_the_trained_ensemble(
     deployment: StudentDeployment, context: DeploymentContext
 ) -> None:
     """Its accuracy on the test split is the one that `describe` states."""
-    answers = deployment.predict(deployment.plan.all_delivered)
+    answers = deployment.predict(Delivery())
     assert answers.dtype == np.float32
     accuracy = np.mean(answers.argmax(axis=1) == context.dataset.test.targets)
     assert accuracy == deployment.describe()["test_accuracy"]
@@ -149,15 +152,14 @@ def test_everything_delivered_is_the_trained_ensemble(
 
 def test_a_student_without_its_input_does_not_count(deployment: StudentDeployment) -> None:
     """Losing the input of w2 is the same as losing its features."""
-    everything = deployment.plan.all_delivered
-    without_input = deployment.predict(everything - {"input->w2"})
-    assert np.array_equal(without_input, deployment.predict(everything - {"features w2->hub"}))
-    assert not np.array_equal(without_input, deployment.predict(everything))
+    without_input = deployment.predict(Delivery(frozenset({"input->w2"})))
+    assert np.array_equal(without_input, deployment.predict(Delivery(frozenset({"features w2->hub"}))))
+    assert not np.array_equal(without_input, deployment.predict(Delivery()))
 
 
 def test_nothing_delivered_is_the_bias(deployment: StudentDeployment) -> None:
     """All samples get the same answer."""
-    answers = deployment.predict(frozenset())
+    answers = deployment.predict(Delivery(deployment.plan.transfer_ids))
     assert np.array_equal(answers, np.tile(deployment.bias, (360, 1)))
 
 
@@ -174,7 +176,7 @@ def test_nothing_is_sent_within_a_device(context: DeploymentContext) -> None:
     assert plan.transfers[-1].size_byte == 40
     assert (plan.answer_id, plan.computes[-1].device_id) == ("arrival", "w3")
     with pytest.raises(PlanError, match="no answer without transfer 'answer'"):
-        deployment.predict(plan.all_delivered - {"answer"})
+        deployment.predict(Delivery(frozenset({"answer"})))
     facts = deployment.describe()
     weights = {student["device"]: student["weight_byte"] for student in facts["students"]}
     weights["w1"] += 4 * (sum(facts["part_sizes"]) * 10 + 10)  # the head
@@ -234,7 +236,8 @@ def test_a_worker_needs_no_torch(deployment: StudentDeployment, tmp_path: Path) 
     code = (
         "import pickle, sys, pathlib\n"
         f"deployment = pickle.loads(pathlib.Path({str(tmp_path / 'deployment')!r}).read_bytes())\n"
-        "print(deployment.predict(deployment.plan.all_delivered).shape, 'torch' in sys.modules)"
+        "from edgesim.domain.delivery import Delivery\n"
+        "print(deployment.predict(Delivery()).shape, 'torch' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "(360, 10) False\n"

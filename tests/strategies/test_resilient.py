@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.partition import Partition
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.networks.training import Training
@@ -61,9 +62,8 @@ def context(teacher: TrainedNetwork, teacher_model: SmallCNN, digits: Dataset) -
     )
 
 
-def delivered(arrived: tuple[bool, ...]) -> frozenset[str]:
-    got = {f"features {name}->hub" for name, there in zip(NAMES, arrived, strict=True) if there}
-    return frozenset(got | {f"input->{name}" for name in NAMES})
+def delivered(arrived: tuple[bool, ...]) -> Delivery:
+    return Delivery(frozenset(f"features {name}->hub" for name, there in zip(NAMES, arrived, strict=True) if not there))
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,10 @@ def test_all_subsets_of_eight_students_on_ten_thousand_images(
     )
     deployment = dataclasses.replace(RESILIENT, students=8, parts=4, training=Training(epochs=1)).deploy(context)
     subsets = [frozenset(itertools.compress(range(8), there)) for there in itertools.product((0, 1), repeat=8)]
-    inputs = {f"input->{name}" for name in names}
-    arrived = [frozenset(inputs | {f"features {names[index]}->hub" for index in subset}) for subset in subsets]
+    arrived = [
+        Delivery(frozenset(f"features {name}->hub" for index, name in enumerate(names) if index not in subset))
+        for subset in subsets
+    ]
     started_s = time.process_time()
     found = [deployment.predict(some) for some in arrived]
     assert time.process_time() - started_s < 5
@@ -192,7 +194,7 @@ def test_the_ensemble_is_the_mean_of_those_that_arrive(context: DeploymentContex
     np.testing.assert_allclose(
         deployment.predict(delivered((True, False, True, True, False))), answers[[0, 2, 3]].mean(axis=0), atol=1e-5
     )
-    assert not deployment.predict(frozenset()).any()
+    assert not deployment.predict(Delivery(deployment.plan.transfer_ids)).any()
     merge = next(step for step in deployment.plan.steps if step.step_id == "merge")
     assert isinstance(merge, Compute)
     assert sum(layer.work_flop for layer in merge.work) == 6 * 10
@@ -229,8 +231,8 @@ def marked(n_parts: int) -> tuple[StudentDeployment, tuple[str, ...]]:
     return StudentDeployment(plan, contributions, np.zeros(n_parts, np.float32), part_of, needs, (), {}), names  # type: ignore[arg-type]
 
 
-def lost_parts(deployment: StudentDeployment, arrived: frozenset[str]) -> np.ndarray:
-    return deployment.predict(arrived)[0] == 0
+def lost_parts(deployment: StudentDeployment, lost: frozenset[str]) -> np.ndarray:
+    return deployment.predict(Delivery(lost))[0] == 0
 
 
 @pytest.mark.parametrize("n_parts", TABLE)
@@ -244,8 +246,9 @@ def test_the_combinatorics_of_lost_parts_by_enumeration(n_parts: int, k: int) ->
     part_lost = none_lost = 0.0
     for probability, outages in outcomes:
         down = {outage.target_id for outage in outages}
-        arrived = frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" not in down)
-        lost = lost_parts(deployment, arrived)
+        lost = lost_parts(
+            deployment, frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" in down)
+        )
         part_lost += probability * float(lost[0])
         none_lost += probability * (not lost.any())
     replicas = 8 // n_parts
@@ -265,8 +268,8 @@ def test_the_combinatorics_of_lost_parts_by_simulation(n_parts: int, k: int) -> 
     streams = Streams(3)
     for row in range(n):
         down = {outage.target_id for outage in model.outages(topology, streams.replication(row))}
-        arrived = frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" not in down)
-        n_whole += not lost_parts(deployment, arrived).any()
+        lost = frozenset(name for index, name in enumerate(names, start=1) if f"w{index}" in down)
+        n_whole += not lost_parts(deployment, lost).any()
     replicas = 8 // n_parts
     wanted = sum(
         (-1) ** j * math.comb(n_parts, j) * math.comb(8 - j * replicas, k - j * replicas)

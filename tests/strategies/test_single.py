@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
 from edgesim.nn.train.training import forward
@@ -46,16 +47,14 @@ def test_without_input_or_answer_there_is_no_answer(make_context):
     deployment = Single("w1").deploy(make_context())
     for name in ("input", "answer"):
         with pytest.raises(PlanError, match=f"no answer without transfer '{name}'"):
-            deployment.predict(deployment.plan.all_delivered - {name})
+            deployment.predict(Delivery(frozenset({name})))
 
 
 def test_answers_as_the_network(make_context):
     """The logits are those of the network, to the bit."""
     context = make_context()
     deployment = Single("w1").deploy(context)
-    assert np.array_equal(
-        deployment.predict(deployment.plan.all_delivered), forward(context.network, context.dataset.test.inputs)
-    )
+    assert np.array_equal(deployment.predict(Delivery()), forward(context.network, context.dataset.test.inputs))
 
 
 def test_an_unknown_device_is_refused(make_context):

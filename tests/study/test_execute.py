@@ -27,7 +27,8 @@ from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
 from edgesim.study.cases.tasks import PART
 from edgesim.study.folder.parts import Parts
-from edgesim.study.trials.trial import perform, without_effect
+from edgesim.study.trials.deliveries import without_effect
+from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import evaluate, execute, plan_work
 from edgesim.study.work.executor import local_pool
 

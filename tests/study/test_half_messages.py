@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from toy_study import LABELS, PLAN, SETTLED, ToyDeployment, star
 
 from edgesim.arrivals.periodic import Periodic
 from edgesim.compute.roofline import Roofline
-from edgesim.domain.arrived import Arrived
+from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.load import Load
 from edgesim.engine.program.compiled import compile_plan
@@ -27,7 +26,7 @@ from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.batch import why_not
-from edgesim.study.trials.partial import is_used, transfers_of
+from edgesim.study.trials.deliveries import is_used
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.execute import execute, plan_work
 from edgesim.study.work.executor import local_pool
@@ -42,11 +41,12 @@ class Piecewise(ToyDeployment):
 
     uses_partial: bool = True
 
-    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
-        logits = self.predict(delivered).copy()
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
+        logits = super().predict(delivery).copy()
         for device, questions in SETTLED.items():
-            if f"send {device}" in arrived:
-                packets = arrived[f"send {device}"].packets(len(LABELS))
+            some = delivery.of(f"send {device}")
+            if some is not None:
+                packets = some.packets(len(LABELS))
                 for number, question in enumerate(questions):
                     logits[question, 1] = packets[question, number]
         return logits
@@ -101,7 +101,7 @@ def test_random_losses_leave_any_packets(tmp_path: Path) -> None:
     trials, scores = parts.read(work.blocks)
     n_arrived = 0
     for lost, text, found in zip(trials.lost, trials.partial, scores["accuracy"], strict=True):
-        counts, expected = {index: int(n) for index, n in transfers_of(text).items()}, 0.0
+        counts, expected = dict(tuple(map(int, word.split(":"))) for word in text.split()), 0.0
         for index, (device, questions) in enumerate(SETTLED.items()):
             if index in counts:
                 arrived = Arrived(f"send {device}", 100, 10, counts[index], is_first=False, seed=SEED).packets(12)
@@ -173,15 +173,15 @@ def test_a_study_that_goes_on_has_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_parts_know_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every trial meets the same five packets: once asked, they are known from the part that is left."""
-    asked: list[Mapping[str, Arrived]] = []
-    answer = Piecewise.predict_partial
-    monkeypatch.setattr(Piecewise, "predict_partial", lambda *args: asked.append(args[2]) or answer(*args))
+    asked: list[Delivery] = []
+    answer = Piecewise.predict
+    monkeypatch.setattr(Piecewise, "predict", lambda *args: asked.append(args[1]) or answer(*args))
     study = study_of({"cut": Scripted((ScriptedOutage("w1->hub", 0.055),))}, exact_up_to=0)
     run(study, tmp_path, 2 * PART_BY_EVENTS)
-    assert [some["send w1"].n_arrived for some in asked] == [5]
+    assert [some.of("send w1").n_arrived for some in asked if some.partial] == [5]
     (tmp_path / "trials" / "part-00000-000000000.parquet").unlink()
     run(study, tmp_path, 2 * PART_BY_EVENTS)
-    assert len(asked) == 1
+    assert len([some for some in asked if some.partial]) == 1
 
 
 def test_requests_under_load_are_asked_for_their_packets(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
@@ -71,10 +72,10 @@ class ToyDeployment:
 
     plan: Plan = PLAN
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         logits = np.zeros((12, 2), dtype=np.float32)
         for device, questions in SETTLED.items():
-            if f"send {device}" in delivered:
+            if delivery.is_whole(f"send {device}"):
                 logits[list(questions), 1] = 1.0
         return logits
 
@@ -92,7 +93,7 @@ class Unpicklable(ToyDeployment):
 class Failing(ToyDeployment):
     """Has a mistake in its prediction."""
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         raise KeyError("no such student")
 
 
@@ -102,10 +103,10 @@ class Dying(ToyDeployment):
 
     main_id: int = field(default_factory=os.getpid)
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         if os.getpid() != self.main_id:
             os._exit(9)
-        return super().predict(delivered)
+        return super().predict(delivery)
 
 
 @dataclass(frozen=True)

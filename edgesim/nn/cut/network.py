@@ -19,7 +19,7 @@ from edgesim.nn.train.training import EVALUATION_BATCH
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.domain.arrived import Arrived
+    from edgesim.domain.delivery import Arrived
     from edgesim.domain.networks.samples import Samples
     from edgesim.nn.cut.boxes import Box
     from edgesim.nn.cut.schedule import Schedule, Use

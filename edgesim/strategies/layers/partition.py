@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgesim.domain.arrived import Arrived
+    from edgesim.domain.delivery import Arrived, Delivery
     from edgesim.domain.networks.samples import Samples
     from edgesim.nn.cut.network import CutNetwork, Damage
     from edgesim.nn.cut.schedule import Schedule
@@ -88,11 +88,11 @@ class LayerPartition:
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
-        """Return the answers to the test split when exactly these transfers arrived, by running the cut network.
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
+        """Return the answers to the test split with what arrived, by running the cut network.
 
-        A device that did not get the input of a stage computes nothing in it. What a lost transfer carries is zero where it
-        would have been read, and nowhere else.
+        A device that did not get the whole input of a stage computes nothing in it: it waits for all of it. What a lost transfer
+        carries is zero where it would have been read, and nowhere else; of one that came in part, what came is read.
 
         Raises
         ------
@@ -100,23 +100,11 @@ class LayerPartition:
             When the input did not reach the owner or the answer did not reach the sink; and with ``wait`` when any transfer
             is missing, since the owner then waits for ever.
         """
-        return self.predict_partial(delivered, {})
-
-    def predict_partial(self, delivered: frozenset[str], arrived: Mapping[str, Arrived]) -> NDArray[np.float32]:
-        """Return what `predict` does, with what arrived in place of zeros.
-
-        A device whose scattered input is not whole computes nothing in the stage, as in `predict`: it waits for all of it.
-
-        Raises
-        ------
-        PlanError
-            As `predict`.
-        """
         transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
         ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
-        require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivered)
-        lost = self.plan.all_delivered - delivered
-        damage = tuple(self._damage(stage, lost, arrived) for stage in self.stages)
+        require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivery)
+        arrived = {some.name: some for some in delivery.partial}
+        damage = tuple(self._damage(stage, delivery.incomplete, arrived) for stage in self.stages)
         answer = self._answers.get(damage)
         if answer is None:
             answer = self._run(damage)

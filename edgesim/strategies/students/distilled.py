@@ -133,7 +133,7 @@ def deploy_students(
         bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
         part_of=tuple(ensemble.part_of[index] for index in network_of),
         needs=needs,
-        required=tuple(sorted(plan.all_delivered.difference(*needs))),
+        required=tuple(sorted(plan.transfer_ids.difference(*needs))),
         facts=facts,
         denominator=replication.denominator,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
@@ -197,7 +198,7 @@ class StudentDeployment:
     facts: dict[str, Any]
     denominator: Denominator = "arrived"
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split: the mean over the students of each part, zero where none arrived.
 
         A student counts if its input and its features arrived.
@@ -209,8 +210,8 @@ class StudentDeployment:
         """
         import numpy as np
 
-        require_delivered(self.required, delivered)
-        arrived = [needed <= delivered for needed in self.needs]
+        require_delivered(self.required, delivery)
+        arrived = [delivery.are_whole(needed) for needed in self.needs]
         weights = np.array(replica_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
         n_students, n_samples = self.contributions.shape[:2]
         summed = weights @ self.contributions.reshape(n_students, -1)

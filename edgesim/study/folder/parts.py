@@ -108,7 +108,7 @@ class Parts:
 
         ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered. Where a
         deployment uses messages of which only some packets arrived, ``partial_transfers`` says of which how many; see
-        `edgesim.study.trials.partial.note`.
+        `edgesim.study.trials.deliveries.note`.
         """
         import pyarrow as pa
 

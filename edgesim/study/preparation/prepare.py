@@ -15,7 +15,7 @@ from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
 from edgesim.study.trials.batch import why_not
-from edgesim.study.trials.partial import is_used
+from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
 
 if TYPE_CHECKING:

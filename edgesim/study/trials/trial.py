@@ -1,7 +1,7 @@
-"""The work of a study's tasks: simulate trials, and ask the networks what they answer to a pattern of losses.
+"""The work of a study's tasks: simulate trials, and ask the networks what they answer with what arrived.
 
-Both are pure functions of what they are given. Accuracy is computed apart from the trials, once per distinct pattern of
-lost transfers in the whole study, since many trials meet the same pattern and an answer costs far more than a trial.
+Both are pure functions of what they are given. Scores are computed apart from the trials, once per distinct `Delivery` in the whole
+study, since many trials meet the same one and an answer costs far more than a trial.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from itertools import repeat
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from edgesim.domain.plan import Plan, Transfer
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
@@ -26,13 +23,15 @@ from edgesim.study.cases.outcomes import Outcomes, outcomes_of
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
+from edgesim.study.trials.deliveries import deliveries_of, note
 from edgesim.study.trials.load import by_column, reduce
-from edgesim.study.trials.partial import arrived_of, joined, note, transfers_of
-from edgesim.study.trials.trials import Patterns, Trials, bits_of, columns, patterns_of
+from edgesim.study.trials.trials import Question, Trials, columns
 
 if TYPE_CHECKING:
+    from edgesim.domain.delivery import Delivery
     from edgesim.domain.load import Load
     from edgesim.domain.records import Outage, RequestRecord, Trace
+    from edgesim.engine.program.compiled import Program
     from edgesim.study.cases.design import Prepared
     from edgesim.study.trials.load import Reduced
 
@@ -42,7 +41,7 @@ N_MOST_REMEMBERED = 2**16
 streams_of = lru_cache(maxsize=4)(Streams)  # by seed: to make a generator takes as long as thousands of draws
 
 
-def perform(shared: Shared, task: Block | Patterns) -> Trials | list[tuple[float, ...]]:
+def perform(shared: Shared, task: Block | Question) -> Trials | list[tuple[float, ...]]:
     """Do one task of a study."""
     return simulate_block(shared, task) if isinstance(task, Block) else scores_of(shared, task)
 
@@ -63,7 +62,7 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
         trials = _drawn(shared, case, block)
     if any(prepared.uses_partial for prepared in shared.prepared) and not trials.partial:
         trials = replace(trials, partial=("",) * len(trials))  # all parts of a study have the same columns
-    return _with_needed(program.plan, trials)
+    return _with_asked(program, case, trials)
 
 
 def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
@@ -169,10 +168,10 @@ def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
     rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
     met = [list(zip(row.patterns, _notes(prepared, case, row), strict=True)) for row in rows]
     distinct = tuple({(lost, text) for pairs in met for lost, text in pairs if lost is not None})
-    known: dict[Any, int | None] = dict(zip(distinct, needed(prepared.program.plan, distinct), strict=True))
+    known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
-    patterns = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
-    return replace(trials, asked=trials.lost, load=by_column(rows), patterns=patterns)
+    asked = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
+    return replace(trials, load=by_column(rows), asked_by_request=asked)
 
 
 def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
@@ -222,49 +221,12 @@ def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> R
     return record
 
 
-def _with_needed(plan: Plan, trials: Trials) -> Trials:
-    """Add what the networks are asked for each distinct pattern of losses."""
+def _with_asked(program: Program, case: Case, trials: Trials) -> Trials:
+    """Add what the networks are asked with; trials that lost the same are asked as one."""
     met = list(zip(trials.lost, trials.partial or repeat(""), strict=bool(trials.partial)))
     distinct = tuple(set(met))
-    known = dict(zip(distinct, needed(plan, distinct), strict=True))
+    known = dict(zip(distinct, deliveries_of(program, distinct, case.seed), strict=True))
     return replace(trials, asked=tuple(known[pair] for pair in met))
-
-
-def needed(plan: Plan, met: Sequence[tuple[int, str]]) -> tuple[int, ...]:
-    """Return for each pattern of lost transfers, and note of what arrived of some of them, what the networks are asked.
-
-    That is `without_effect` for messages as if those that arrived in part were whole, joined with what arrived of them.
-    """
-    partial = [transfers_of(text) for _, text in met]
-    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, partial, strict=True)]
-    asked = []
-    for pattern, some in zip(without_effect(plan, as_whole), partial, strict=True):
-        kept = {index: packets for index, packets in some.items() if not pattern >> index & 1}
-        text = " ".join(f"{index}:{packets}" for index, packets in kept.items())
-        asked.append(joined(pattern | sum(1 << index for index in kept), text, len(plan.transfers)))
-    return tuple(asked)
-
-
-def without_effect(plan: Plan, patterns: Sequence[int]) -> tuple[int, ...]:
-    """Return for each pattern of lost transfers one with the same answer: it adds those that were delivered but reach the answer nowhere.
-
-    What a transfer carries can change the answer only along delivered transfers, so patterns that differ in others are one.
-    A student whose features are lost, e.g., does not count, whether or not it had its input.
-    """
-    n_transfers = len(plan.transfers)
-    is_lost = bits_of(patterns, n_transfers)
-    is_needed = {plan.answer_id: np.ones(len(patterns), dtype=np.bool_)}
-    nowhere = np.zeros(len(patterns), dtype=np.bool_)
-    position = n_transfers
-    for step in reversed(plan.steps):
-        counts = is_needed.get(step.step_id, nowhere)
-        if isinstance(step, Transfer):
-            position -= 1
-            counts = counts & ~is_lost[position]
-            is_lost[position] = ~counts
-        for name in step.inputs:
-            is_needed[name] = is_needed[name] | counts if name in is_needed else counts
-    return patterns_of(is_lost)
 
 
 def n_enumerated(shared: Shared, case: Case) -> int:
@@ -273,15 +235,9 @@ def n_enumerated(shared: Shared, case: Case) -> int:
     return 0 if outcomes is None else len(outcomes)
 
 
-def scores_of(shared: Shared, patterns: Patterns) -> list[tuple[float, ...]]:
-    """Return, for each pattern of lost transfers, the scores of what the networks answer to the test split."""
-    prepared = shared.prepared[patterns.prepared]
-    deployment: Any = shared.deployments[patterns.prepared]
-    transfers = prepared.program.plan.transfers
-    found: list[tuple[float, ...]] = []
-    for lost in patterns.lost:
-        delivered = frozenset(transfer.step_id for index, transfer in enumerate(transfers) if not lost >> index & 1)
-        arrived = arrived_of(prepared.program, lost, patterns.seed)
-        answer = deployment.predict_partial(delivered, arrived) if arrived else deployment.predict(delivered)
-        found.append(tuple(score.of(answer, prepared.targets) for score in prepared.scores))
-    return found
+def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
+    """Return, for each delivery, the scores of what the networks answer to the test split."""
+    prepared = shared.prepared[question.prepared]
+    deployment = shared.deployments[question.prepared]
+    answers = map(deployment.predict, question.deliveries)
+    return [tuple(score.of(answer, prepared.targets) for score in prepared.scores) for answer in answers]

@@ -11,6 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.delivery import Delivery
     from edgesim.domain.records import RequestRecord
 
 OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished", "rejected")
@@ -29,11 +30,11 @@ class Trials:
     input_byte, intermediate_byte, result_byte, energy_j : as in `RequestRecord`.
     outcome : position in `OUTCOMES`.
     engine : which simulated it, position in `ENGINES`.
-    lost : bit i is set when the i-th transfer of the plan was not delivered.
-    asked : the pattern of lost transfers that the networks are asked; see `edgesim.study.trials.trial.needed`.
-    partial : where a deployment of the study uses them: what arrived of messages that are not whole, see `edgesim.study.trials.partial.note`.
+    lost : bit i is set when the i-th transfer of the plan is not whole.
+    partial : where a deployment of the study uses them: what arrived of messages that are not whole; see `edgesim.study.trials.deliveries`.
+    asked : with what the networks are asked; nothing under load, where that is by request.
     load : of trials under load: the metrics of `edgesim.study.trials.load`, by name; the columns above are means over requests.
-    patterns : of trials under load: what is asked for each request, None for one without an answer.
+    asked_by_request : of trials under load: with what the networks are asked for each request, None for one without an answer.
     """
 
     weight: NDArray[np.float64]
@@ -45,10 +46,10 @@ class Trials:
     outcome: NDArray[np.int8]
     engine: NDArray[np.int8]
     lost: tuple[int, ...]
-    asked: tuple[int, ...] = ()
     partial: tuple[str, ...] = ()
+    asked: tuple[Delivery, ...] = ()
     load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    patterns: tuple[tuple[int | None, ...], ...] = ()
+    asked_by_request: tuple[tuple[Delivery | None, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.lost)
@@ -59,19 +60,15 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
-class Patterns:
-    """Patterns of lost transfers of one deployment, whose accuracies are asked; `name` says whose, in messages.
-
-    Where messages arrived in part, a pattern says it too; see `edgesim.study.trials.partial.joined`.
-    """
+class Question:
+    """With what a deployment is asked for the scores of its answers; `name` says whose, in messages."""
 
     prepared: int
-    lost: tuple[int, ...]
+    deliveries: tuple[Delivery, ...]
     name: str
-    seed: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name}, answers to {len(self.lost)} patterns of lost transfers"
+        return f"{self.name}, answers with {len(self.deliveries)} sets of what arrived"
 
 
 def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:

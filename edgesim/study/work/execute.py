@@ -1,6 +1,6 @@
 """Executes a prepared study: simulates what is missing, asks the networks, and writes each finished part.
 
-A part is written when its trials are simulated and the networks have answered every pattern of losses in it. A pattern is
+A part is written when its trials are simulated and the networks have answered with everything that arrived in it. The same is
 asked once per study, since many trials meet the same one and an answer costs far more than a trial. Tables are made from
 the parts on the disk, so an interrupted study and one that ran through have the same.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.stopping import Stopping
 from edgesim.errors import PlanError
 from edgesim.interfaces import Bar, Progress
@@ -35,8 +36,9 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import CERTAIN, known_of
 from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
-from edgesim.study.trials.trial import n_enumerated, needed, scores_of, simulate_outages
-from edgesim.study.trials.trials import ENGINES, Patterns, Trials, columns
+from edgesim.study.trials.deliveries import deliveries_of, in_order, lost_in
+from edgesim.study.trials.trial import n_enumerated, scores_of, simulate_outages
+from edgesim.study.trials.trials import ENGINES, Question, Trials, columns
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.stopping import Batches
 
@@ -45,11 +47,11 @@ if TYPE_CHECKING:
 
     from edgesim.domain.networks.task import Score
 
-PATTERNS_PER_TASK = 8
+DELIVERIES_PER_TASK = 8
 """Few, so that workers end together."""
 
-Key = tuple[int, int]
-"""Position of a deployment, and a pattern of lost transfers that it is asked."""
+Key = tuple[int, Delivery]
+"""Position of a deployment, and with what it is asked."""
 
 
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
@@ -113,8 +115,8 @@ def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict
     """Return what the networks answered in parts that are there already."""
     answers: dict[Key, tuple[float, ...]] = {}
     for block in there:
-        prepared = shared.cases[block.case].prepared
-        plan = shared.prepared[prepared].program.plan
+        case = shared.cases[block.case]
+        program = shared.prepared[case.prepared].program
         trials, scores = parts.read([block])
         if trials.load:
             continue  # a mean over requests tells no single answer
@@ -124,8 +126,8 @@ def _known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict
         for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, values, strict=True):
             if not np.isnan(latency_s) and not np.isnan(value[0]):
                 met[lost, text] = value
-        asked = needed(plan, tuple(met))
-        answers.update({(prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
+        asked = deliveries_of(program, tuple(met), case.seed)
+        answers.update({(case.prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
     return answers
 
 
@@ -154,31 +156,32 @@ class _Execution:
         flow = Flow(pool, missing)
         for task, answer in flow:
             if isinstance(task, Block):
-                for patterns in self._simulated(task, answer):
-                    flow.add(patterns)
+                for question in self._simulated(task, answer):
+                    flow.add(question)
             else:
                 self._answered(task, answer)
             while self.needed:
                 flow.add(self.needed.pop(0))
 
-    def _simulated(self, block: Block, trials: Trials) -> Iterator[Patterns]:
+    def _simulated(self, block: Block, trials: Trials) -> Iterator[Question]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
         case = self.shared.cases[block.case]
         asked = asked_in(trials, wanted(case, trials, block, self.work))
-        unknown = {(case.prepared, pattern) for pattern in asked} - self.answers.keys()
-        new = sorted(lost for prepared, lost in unknown - self.waiting.keys())
+        unknown = {(case.prepared, delivery) for delivery in asked} - self.answers.keys()
+        plan = self.shared.prepared[case.prepared].program.plan
+        new = in_order(plan, (delivery for _, delivery in unknown - self.waiting.keys()))
         for key in unknown:
             self.waiting.setdefault(key, []).append(block)
         self.open[block] = (trials, unknown)
-        for start in range(0, len(new), PATTERNS_PER_TASK):
+        for start in range(0, len(new), DELIVERIES_PER_TASK):
             name = f"strategy {case.strategy!r}"
-            yield Patterns(case.prepared, tuple(new[start : start + PATTERNS_PER_TASK]), name, case.seed)
+            yield Question(case.prepared, tuple(new[start : start + DELIVERIES_PER_TASK]), name)
         self._close(block)
 
-    def _answered(self, task: Patterns, answer: Sequence[tuple[float, ...]]) -> None:
+    def _answered(self, task: Question, answer: Sequence[tuple[float, ...]]) -> None:
         """Take answers of the networks, and write the parts that need no other."""
-        for lost, value in zip(task.lost, answer, strict=True):
-            key = (task.prepared, lost)
+        for delivery, value in zip(task.deliveries, answer, strict=True):
+            key = (task.prepared, delivery)
             self.answers[key] = value
             for block in self.waiting.pop(key, ()):
                 self.open[block][1].discard(key)
@@ -252,11 +255,11 @@ def wanted(
     return chosen if has_answer is None else chosen & ~np.isnan(trials.latency_s)
 
 
-def asked_in(trials: Trials, chosen: NDArray[np.bool_]) -> set[int]:
-    """Return what the networks are asked for the chosen trials."""
+def asked_in(trials: Trials, chosen: NDArray[np.bool_]) -> set[Delivery]:
+    """Return with what the networks are asked for the chosen trials."""
     if trials.load:
-        patterns = (trials.patterns[index] for index in np.flatnonzero(chosen).tolist())
-        return {asked for some in patterns for asked in some if asked is not None}
+        requests = (trials.asked_by_request[index] for index in np.flatnonzero(chosen).tolist())
+        return {asked for some in requests for asked in some if asked is not None}
     return {trials.asked[index] for index in np.flatnonzero(chosen).tolist()}
 
 
@@ -272,7 +275,7 @@ def scores_of_trials(
     if trials.load:
         rows = [
             _mean_of_requests(case, asked if is_wanted else (), answers, worthless)
-            for is_wanted, asked in zip(chosen, trials.patterns, strict=True)
+            for is_wanted, asked in zip(chosen, trials.asked_by_request, strict=True)
         ]
         found = np.array(rows, dtype=np.float64).reshape(len(rows), len(scores))
     else:
@@ -287,12 +290,12 @@ def scores_of_trials(
 
 def _mean_of_requests(
     case: Case,
-    patterns: Sequence[int | None],
+    deliveries: Sequence[Delivery | None],
     answers: Mapping[Key, tuple[float, ...]],
     worthless: tuple[float, ...],
 ) -> tuple[float, ...]:
     """Return the means of the scores over the requests of a trial."""
-    worth = [worthless if asked is None else answers[case.prepared, asked] for asked in patterns]
+    worth = [worthless if asked is None else answers[case.prepared, asked] for asked in deliveries]
     return tuple(fsum(values) / len(values) for values in zip(*worth, strict=True)) or (nan,) * len(worthless)
 
 
@@ -359,8 +362,9 @@ def _intact_scores(
     if case.n_samples and np.isnan(whole.latency_s[0]):
         found = tuple(score.without_answer for score in scores)
     elif case.n_samples:
-        key = (case.prepared, whole.lost[0])
+        plan = shared.prepared[case.prepared].program.plan
+        key = (case.prepared, Delivery(lost_in(plan, whole.lost[0])))
         if key not in known:
-            known[key] = scores_of(shared, Patterns(case.prepared, whole.lost, f"strategy {case.strategy!r}"))[0]
+            known[key] = scores_of(shared, Question(case.prepared, (key[1],), f"strategy {case.strategy!r}"))[0]
         found = known[key]
     return {score.name: np.array([value]) for score, value in zip(scores, found, strict=True)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.nn.train.training import forward
@@ -58,9 +59,9 @@ class OffloadDeployment:
     answers: NDArray[np.float32]
     guesses: NDArray[np.float32]
 
-    def predict(self, delivered: frozenset[str]) -> NDArray[np.float32]:
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the network's answers when its message came, and guesses else."""
-        return self.answers if delivered == self.plan.all_delivered else self.guesses
+        return self.answers if delivery == Delivery() else self.guesses
 
     def describe(self) -> dict[str, Any]:
         """Return where the network is."""

@@ -1,7 +1,8 @@
-"""What arrived of a message that lost some of its packets."""
+"""What arrived of the messages of one inference."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -96,6 +97,58 @@ class Arrived:
         begins = first_byte + element_byte * np.arange(n_elements)
         packets = self.packets(n_samples)
         return packets[:, begins // self.packet_byte] & packets[:, (begins + element_byte - 1) // self.packet_byte]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What arrived in time of the messages of one inference: everything, but for what it names.
+
+    Parameters
+    ----------
+    lost : the transfers of which nothing can be used.
+    partial : what arrived of the messages that are not whole, for deployments that use that; see `edgesim.interfaces.PartialDeployment`.
+
+    Raises
+    ------
+    PlanError
+        When a transfer is named twice.
+
+    Examples
+    --------
+    >>> Delivery().is_whole("a"), Delivery(frozenset("a")).is_whole("a")
+    (True, False)
+    >>> some = Delivery(frozenset("a"), (Arrived("b", 12, 6, 1, is_first=True, seed=1),))
+    >>> sorted(some.incomplete), some.of("b").n_arrived, some.of("c")
+    (['a', 'b'], 1, None)
+    """
+
+    lost: frozenset[str] = frozenset()
+    partial: tuple[Arrived, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.partial and len(self.incomplete) < len(self.lost) + len(self.partial):
+            raise PlanError(f"a transfer is lost or came in part, not both or twice: {self}")
+
+    @property
+    def incomplete(self) -> frozenset[str]:
+        """The transfers that are not whole: lost, or there in part."""
+        return self.lost.union(some.name for some in self.partial) if self.partial else self.lost
+
+    def is_whole(self, transfer_id: str) -> bool:
+        """Return whether all of a transfer arrived."""
+        return transfer_id not in self.incomplete
+
+    def are_whole(self, transfer_ids: Iterable[str]) -> bool:
+        """Return whether all of some transfers arrived.
+
+        >>> Delivery(frozenset("a")).are_whole("bc")
+        True
+        """
+        return self.incomplete.isdisjoint(transfer_ids)
+
+    def of(self, transfer_id: str) -> Arrived | None:
+        """Return what arrived of a transfer that came in part; None for one that is whole or lost."""
+        return next((some for some in self.partial if some.name == transfer_id), None)
 
 
 @lru_cache(maxsize=64)
