@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from edgesim.interfaces import (
 from edgesim.rng import ReplicationStreams, Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgesim.domain.records import Outage
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, FailureModel, Strategy
+    from edgesim.rng import BatchStreams
 
 
 def deployment_context(
@@ -202,33 +203,62 @@ def _draws(model: Any, topology: Topology, seed: int, index: int) -> tuple[list[
 
 def _check_batch(model: Any, topology: Topology, seed: int, n: int) -> None:
     """Check that what is drawn for n replications at once is what is drawn for each alone, twice in a row on each link and device."""
-    singles, together = list(map(Streams(seed).replication, range(n))), Streams(seed).batch(0, n)
-    everyone = np.ones(n, dtype=np.bool_)
+    alone, together = list(map(Streams(seed).replication, range(n))), Streams(seed).batch(0, n)
+    pairs: list[Iterable[tuple[str, object, list[Any]]]] = [
+        _outages_both_ways(model, topology, alone, together) if isinstance(model, BatchOutageModel) else (),
+        _losses_both_ways(model, topology, alone, together) if isinstance(model, BatchLossModel) else (),
+        _packets_both_ways(model, topology, alone, together) if isinstance(model, BatchPacketLossModel) else (),
+        _factors_both_ways(model, topology, alone, together) if isinstance(model, BatchSlowdownModel) else (),
+    ]
+    for what, at_once, one_by_one in chain.from_iterable(pairs):
+        _check_same(what, at_once, one_by_one)
+    _check_same("weigh", together.weight, [own.weight for own in alone])
 
-    def same(found: object, expected: list[Any], what: str) -> None:
-        found = np.asarray(found)
-        is_same = found.shape == (n,) and np.allclose(found.astype(float), np.array(expected, float), rtol=1e-12)
-        _check(is_same, f"{what} gives {found} for {n} replications at once, but one by one {expected}")
 
-    if isinstance(model, BatchOutageModel):
-        down = model.are_down(topology, together)
-        drawn = [{one.target_id for one in model.outages(topology, own)} for own in singles]  # type: ignore[attr-defined]
-        for name in sorted({*down, *(target for targets in drawn for target in targets)}):
-            same(down.get(name, ~everyone), [name in targets for targets in drawn], f"are_down of {name!r}")
-    for link in filter(model.applies_to, topology.links) if hasattr(model, "applies_to") else ():
-        if isinstance(model, BatchLossModel):
-            for _ in range(2):
-                lost = [model.is_lost(link, 1, own) for own in singles]  # type: ignore[attr-defined]
-                same(model.are_lost(link, everyone, together), lost, f"are_lost on {link.link_id!r}")
-        if isinstance(model, BatchPacketLossModel):
-            batch, processes = model.batch_losses(link, together), [model.losses(link, own) for own in singles]  # type: ignore[attr-defined]
-            for n_packets in (1, 100):
-                lost = [process.n_lost(n_packets) for process in processes]
-                same(batch.n_lost(np.full(n, n_packets), everyone), lost, f"n_lost on {link.link_id!r}")
-    for device in filter(model.slows, topology.devices) if isinstance(model, BatchSlowdownModel) else ():
-        factors = [model.factor(device, own) for own in singles]
-        same(model.factors(device, everyone, together), factors, f"factors of {device.device_id!r}")
-    same(together.weight, [own.weight for own in singles], "weigh")
+def _check_same(what: str, at_once: object, one_by_one: list[Any]) -> None:
+    found, n = np.asarray(at_once), len(one_by_one)
+    is_same = found.shape == (n,) and np.allclose(found.astype(float), np.array(one_by_one, float), rtol=1e-12)
+    _check(is_same, f"{what} gives {found} for {n} replications at once, but one by one {one_by_one}")
+
+
+def _outages_both_ways(
+    model: Any, topology: Topology, alone: list[ReplicationStreams], together: BatchStreams
+) -> Iterator[tuple[str, object, list[Any]]]:
+    """Yield what a method is called, what it draws for all replications at once, and what is drawn for each alone."""
+    down = model.are_down(topology, together)
+    drawn = [{one.target_id for one in model.outages(topology, own)} for own in alone]
+    nobody = np.zeros(len(alone), dtype=np.bool_)
+    for name in sorted(set(down).union(*drawn)):
+        yield f"are_down of {name!r}", down.get(name, nobody), [name in targets for targets in drawn]
+
+
+def _losses_both_ways(
+    model: Any, topology: Topology, alone: list[ReplicationStreams], together: BatchStreams
+) -> Iterator[tuple[str, object, list[Any]]]:
+    everyone = np.ones(len(alone), dtype=np.bool_)
+    for link in (link for link in topology.links if model.applies_to(link) for _ in range(2)):
+        lost = [model.is_lost(link, 1, own) for own in alone]
+        yield f"are_lost on {link.link_id!r}", model.are_lost(link, everyone, together), lost
+
+
+def _packets_both_ways(
+    model: Any, topology: Topology, alone: list[ReplicationStreams], together: BatchStreams
+) -> Iterator[tuple[str, object, list[Any]]]:
+    everyone = np.ones(len(alone), dtype=np.bool_)
+    for link in filter(model.applies_to, topology.links):
+        batch, processes = model.batch_losses(link, together), [model.losses(link, own) for own in alone]
+        for n_packets in (1, 100):
+            lost = [process.n_lost(n_packets) for process in processes]
+            yield f"n_lost on {link.link_id!r}", batch.n_lost(np.full(len(alone), n_packets), everyone), lost
+
+
+def _factors_both_ways(
+    model: Any, topology: Topology, alone: list[ReplicationStreams], together: BatchStreams
+) -> Iterator[tuple[str, object, list[Any]]]:
+    everyone = np.ones(len(alone), dtype=np.bool_)
+    for device in filter(model.slows, topology.devices):
+        factors = [model.factor(device, own) for own in alone]
+        yield f"factors of {device.device_id!r}", model.factors(device, everyone, together), factors
 
 
 def _draw_renewals(model: Any, topology: Topology, streams: ReplicationStreams) -> list[Outage]:

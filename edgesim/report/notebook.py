@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgesim.report.html.templates import render
 from edgesim.report.table import tables
+from edgesim.report.templates import render
 
 if TYPE_CHECKING:
     from edgesim.study.folder.store import Result

@@ -68,35 +68,42 @@ def tradeoff(
         data, fixed = at_first(data, others)
         looks = look(strategies_of(data))
         paths = {name: _path(data[data["strategy"] == name], metric.name) for name in looks}
-        best = {name: _points(rows)[0] for name, rows in paths.items()}
-        if intact is not None:
-            first = at_first(intact, others)[0].drop_duplicates("strategy")
-            whole = {str(row["strategy"]): row for row in first.to_dict(orient="records")}
-            best = {name: (float(whole[name]["traffic"]), float(whole[name][metric.name])) for name in looks}
+        whole = {} if intact is None else _intact_points(at_first(intact, others)[0], metric.name)
         for name, (colour, marker) in looks.items():
-            rows = paths[name]
-            ax.errorbar(
-                rows["traffic"], rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=3.5,
-                markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
-            )  # fmt: skip
-            if intact is not None:
-                ax.plot(*best[name], color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
+            _draw_path(ax, paths[name], whole.get(name), colour, marker)
+        best = {name: whole.get(name) or _points(rows)[0] for name, rows in paths.items()}
         steps = _draw_front(ax, list(best.values()), is_highest=metric.is_larger_better)
         points = {name: [best[name], *_points(rows)] for name, rows in paths.items()}
         _traffic_axis(ax, [x for path in points.values() for x, _ in path])
-        _value_axis(ax, data[data["metric"] == metric.name], metric)
-        if metric.is_share:
-            ax.set_ylim(-0.05, 1.1)
-        is_hollow_seen = intact is None or not all(
-            np.allclose(path, path[0], equal_nan=True) for path in points.values()
-        )
-        key = ["filled: nothing lost"] if intact is not None else []
-        key += [_hollow(data, factor)] if is_hollow_seen and (factor or intact is not None) else []
-        last = [*(["dashed: Pareto front"] if steps else []), *([fixed] if fixed else [])]
-        lines = [fold(text, N_LETTERS) for text in ("; ".join(key), ", ".join(last)) if text]
+        _value_axis(ax, data[data["metric"] == metric.name], metric, share_limits=(-0.05, 1.1))
+        marks = _marks(data, factor, points) if whole else _hollow(data, factor) if factor else ""
+        lines = (marks, ", ".join(filter(None, ("dashed: Pareto front" if steps else "", fixed))))
+        key = "\n".join(fold(line, N_LETTERS) for line in lines if line)
         drawn = [*steps, *(line for path in points.values() for line in pairwise(path[1:]))]
-        _name_strategies(ax, "\n".join(lines), looks, points, drawn, may_grow=is_own)
+        _name_strategies(ax, key, looks, points, drawn, may_grow=is_own)
     return ax
+
+
+def _intact_points(intact: pd.DataFrame, metric: str) -> dict[str, tuple[float, float]]:
+    """Return traffic and a metric when nothing is lost, by strategy."""
+    rows = intact.drop_duplicates("strategy").to_dict(orient="records")
+    return {str(row["strategy"]): (float(row["traffic"]), float(row[metric])) for row in rows}
+
+
+def _draw_path(ax: Axes, rows: pd.DataFrame, whole: tuple[float, float] | None, colour: str, marker: str) -> None:
+    """Draw the means of a strategy with their intervals, and with a large marker where it is when nothing is lost."""
+    ax.errorbar(
+        rows["traffic"], rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=3.5,
+        markerfacecolor="white", markeredgewidth=0.8, linewidth=0.7, elinewidth=0.8,
+    )  # fmt: skip
+    if whole is not None:
+        ax.plot(*whole, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
+
+
+def _marks(data: pd.DataFrame, factor: str | None, points: Mapping[str, list[tuple[float, float]]]) -> str:
+    """Return what filled markers mean, and hollow ones where any are beside them."""
+    is_alone = all(np.allclose(path, path[0], equal_nan=True) for path in points.values())
+    return "filled: nothing lost" + ("" if is_alone else f"; {_hollow(data, factor)}")
 
 
 def _path(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -307,12 +314,14 @@ def _factor_axis(
         ax.xaxis.set_major_formatter(FixedFormatter([str(values[index]).removesuffix(unit).strip() for index in shown]))
 
 
-def _value_axis(ax: Axes, rows: pd.DataFrame, metric: Metric) -> None:
+def _value_axis(
+    ax: Axes, rows: pd.DataFrame, metric: Metric, share_limits: tuple[float, float] = (-0.03, 1.05)
+) -> None:
     """Label the axis of a metric; shares lie between 0 and 1, what varies widely is drawn logarithmically."""
     name, unit = words(metric.label) if metric.label else words(metric.name), metric.unit
     ax.set_ylabel(name if metric.is_share or unit == "1" else f"{name} ({unit})")
     if metric.is_share:
-        ax.set_ylim(-0.03, 1.05)
+        ax.set_ylim(*share_limits)
         ax.set_yticks(np.linspace(0, 1, 6))
         return
     values = rows["mean"].dropna()

@@ -18,8 +18,8 @@ from edgesim.report.draw.style import figure_of, words
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.html.assumptions import assumptions
-from edgesim.report.html.templates import render
 from edgesim.report.table import tables
+from edgesim.report.templates import render
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.units import show
 

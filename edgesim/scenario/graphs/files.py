@@ -22,6 +22,8 @@ from edgesim.scenario.topology.graph_file import FileSpec
 from edgesim.units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgesim.scenario.text.source import DataPath, Source
 
 SUFFIXES = (".graphml", ".gml", ".json")
@@ -152,24 +154,32 @@ def _joined(data: dict[str, Any], topology: dict[str, Any], parts: Parts, graph:
     """Return the scenario with the entries of the graph, and note where they come from."""
     graph.faults = parts.faults
     joined = {key: value for key, value in topology.items() if key != "file" or parts.faults}
-    media = topology.get("media")
-    known = [*media, *(one.get("id") for one in media if isinstance(one, dict))] if isinstance(media, list) else []
-    new_media = [one for one in parts.media if one not in known]
-    origins: dict[str, list[Node] | list[Edge] | list[None]] = {
-        "devices": parts.device_origins, "links": parts.link_origins, "media": [None] * len(new_media),
-    }  # fmt: skip
-    for key, added in (("devices", parts.devices), ("links", parts.links), ("media", new_media)):
-        own = joined.get(key)
-        if own is not None and not isinstance(own, list):
-            continue  # reported with the form
-        joined[key] = [*(own or []), *added]
-        for index, origin in enumerate(origins[key], start=len(own or [])):
-            graph.origins["topology", key, index] = origin
+    own_media = _named_media(topology)
+    media = [one for one in parts.media if one not in own_media]
+    added: dict[str, tuple[Sequence[Any], Sequence[Node | Edge | None]]] = {
+        "devices": (parts.devices, parts.device_origins),
+        "links": (parts.links, parts.link_origins),
+        "media": (media, [None] * len(media)),
+    }
+    for key, (entries, origins) in added.items():
+        own = [] if joined.get(key) is None else joined[key]
+        if isinstance(own, list):  # else reported with the form
+            joined[key] = [*own, *entries]
+            graph.origins |= {("topology", key, index): one for index, one in enumerate(origins, start=len(own))}
     whole = {key: value for key, value in parts.whole.items() if key not in topology}
-    joined |= whole
     graph.origins |= {("topology", key): None for key in whole}
-    profiles = data.get("profiles") or {}
-    if not isinstance(profiles, dict):
-        return {**data, "topology": joined}
-    graph.origins |= {("profiles", name): None for name in parts.profiles if name not in profiles}
-    return {**data, "topology": joined, "profiles": {**parts.profiles, **profiles}}
+    return {**data, "topology": joined | whole, **_profiles(data, parts, graph)}
+
+
+def _named_media(topology: dict[str, Any]) -> list[Any]:
+    media = topology.get("media")
+    return [one.get("id") if isinstance(one, dict) else one for one in media] if isinstance(media, list) else []
+
+
+def _profiles(data: dict[str, Any], parts: Parts, graph: GraphFile) -> dict[str, Any]:
+    """Return the profiles of the graph and those of the scenario, which win."""
+    own = data.get("profiles") or {}
+    if not isinstance(own, dict):  # reported with the form
+        return {}
+    graph.origins |= {("profiles", name): None for name in parts.profiles if name not in own}
+    return {"profiles": {**parts.profiles, **own}}

@@ -36,6 +36,7 @@ def reference_problems(data: dict[str, Any], known: Outline | None = None) -> li
     problems = [*_repeated(known)]
     if isinstance(topology, dict):
         problems += _devices(topology, data)
+        problems += _media(known)
         problems += _links(topology, known)
         problems += _routes(topology.get("routing"), known)
     is_sound = not problems and known.are_links_complete
@@ -98,42 +99,42 @@ def named_profiles(topology: dict[str, Any]) -> Iterator[tuple[DataPath, str]]:
             yield (*path, key), name
 
 
-def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
-    media = topology.get("media")
+def _media(known: Outline) -> Iterator[Problem]:
     named: set[str] = set()
     for position, name in enumerate(known.media):
         if name in named:
             yield Problem(("topology", "media", position), f"medium {name!r} is named twice", "distinct names")
         named.add(name)
-    links = topology.get("links")
-    oversized = set(known.oversized)
-    made = set(known.links.values()) | {path for _, path in known.repeated_links}
+
+
+def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
+    links, media, media_ids = topology.get("links"), topology.get("media"), Ids(known.media)
+    silent = {*known.links.values(), *(path for _, path in known.repeated_links), *known.oversized}
     for index, link in enumerate(links if isinstance(links, list) else ()):
+        path: DataPath = ("topology", "links", index)
         if not isinstance(link, dict):
             continue
-        path: DataPath = ("topology", "links", index)
-        if {key for key in ("between", "from", "to") if link.get(key) is not None} not in ({"between"}, {"from", "to"}):
-            yield Problem(
-                path, "a link needs two ends", "either `between: [a, b]`, both ways, or `from: a` and `to: b`"
-            )
-            continue
-        bad_ends = [*_link_ends(path, link, known)] if known.is_complete else []
-        yield from bad_ends
-        if (
-            known.is_complete
-            and not bad_ends
-            and path not in oversized
-            and len(link_ends(link)[0]) == 2
-            and path not in made
-        ):
+        wrong = [*_ends(path, link, known)]
+        yield from wrong
+        if known.is_complete and not wrong and path not in silent and len(link_ends(link)[0]) == 2:
             yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
-        medium = link.get("medium")
-        if isinstance(medium, str) and medium not in named and (media is None or isinstance(media, list)):
-            problem = _no_such((*path, "medium"), "medium", medium, Ids(known.media))
-            expected = problem.expected if known.media else ""
-            yield Problem(
-                problem.path, problem.message, expected, f"name it under `topology.media`, e.g. `media: [{medium}]`"
-            )
+        if media is None or isinstance(media, list):
+            yield from _medium((*path, "medium"), link.get("medium"), media_ids)
+
+
+def _ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:
+    """Check that a link has two ends, and that they are there."""
+    if {key for key in ("between", "from", "to") if link.get(key) is not None} not in ({"between"}, {"from", "to"}):
+        yield Problem(path, "a link needs two ends", "either `between: [a, b]`, both ways, or `from: a` and `to: b`")
+    elif known.is_complete:
+        yield from _link_ends(path, link, known)
+
+
+def _medium(path: DataPath, name: object, media: Ids) -> Iterator[Problem]:
+    if isinstance(name, str) and name not in media:
+        problem = _no_such(path, "medium", name, media)
+        remedy = f"name it under `topology.media`, e.g. `media: [{name}]`"
+        yield Problem(problem.path, problem.message, problem.expected if media.names else "", remedy)
 
 
 def _routes(routing: object, known: Outline) -> Iterator[Problem]:
