@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate, starmap
 from pathlib import Path
 from statistics import median
 
@@ -34,7 +35,8 @@ class House:
     files : by package: number of Python files.
     file_lines : by file.
     function_lines, complexity : by function.
-    circles : modules that import one another, directly or by way of others.
+    circles : modules that import one another, directly or by way of others; and so, by what is in them, packages and modules
+        side by side in a package.
     """
 
     files: dict[str, int]
@@ -95,10 +97,21 @@ def _complexity(function: Function) -> int:
 
 
 def _circles(modules: dict[str, ast.Module]) -> list[list[str]]:
-    graph = nx.DiGraph(
-        (name, other) for name, tree in modules.items() for other in _imported(tree, modules) if other != name
-    )
+    imports = [(name, other) for name, tree in modules.items() for other in _imported(tree, modules) if other != name]
+    graph = nx.DiGraph([*imports, *(pair for pair in starmap(_rooms, imports) if pair)])
     return sorted(sorted(circle) for circle in nx.strongly_connected_components(graph) if len(circle) > 1)
+
+
+def _rooms(name: str, other: str) -> tuple[str, str] | None:
+    """Return the two, side by side in a package, in which two modules are; None where one is in the package that holds the other.
+
+    >>> _rooms("a.b.c", "a.d.e.f")
+    ('a.b', 'a.d')
+    """
+    pairs = list(
+        zip(accumulate(name.split("."), "{}.{}".format), accumulate(other.split("."), "{}.{}".format), strict=False)
+    )
+    return next(((one, two) for one, two in pairs if one != two), None)
 
 
 def _imported(tree: ast.Module, modules: dict[str, ast.Module]) -> Iterator[str]:

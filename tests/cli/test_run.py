@@ -121,7 +121,7 @@ def test_the_best_values_are_marked_in_plain_text() -> None:
 
     from rich.console import Console
 
-    from edgesim.cli.studies.run import draw_table
+    from edgesim.cli.tables import draw_table
     from edgesim.report.table import Table
 
     console = Console(file=StringIO(), width=60, highlight=False)
@@ -142,7 +142,7 @@ def test_a_narrow_terminal_cuts_no_number(width: int, name: str) -> None:
 
     from rich.console import Console
 
-    from edgesim.cli.studies.run import draw_table
+    from edgesim.cli.tables import draw_table
     from edgesim.report.table import Table
 
     console = Console(file=StringIO(), width=width, highlight=False)

@@ -72,7 +72,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
 
 
 def _show(planned: PlannedStrategy) -> None:
-    from edgesim.cli.studies.run import draw_table, table_console
+    from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
     from edgesim.study.preparation.plans import totals
 

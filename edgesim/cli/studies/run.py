@@ -13,24 +13,12 @@ import typer
 from edgesim.cli.code import AllowCode
 from edgesim.cli.interrupts import farewell
 from edgesim.cli.scenarios.validate import odd_findings
+from edgesim.cli.studies.warnings import report_oddities, report_rare, report_targets, report_uncounted
+from edgesim.cli.tables import draw_table, table_console
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from rich.console import Console
-    from rich.text import Text
-
-    from edgesim.report.table import Table
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
-
-PLAIN_WIDTH = 100
-"""Columns of a table that is not written to a terminal."""
-WIDEST = 1000
-"""Columns beyond which nobody looks."""
-NAME_WIDTH = 32
-"""Letters of a name, before it goes on in the next line."""
-MARK = "*"
-"""Stands before the best values, so that numbers end below each other."""
 
 
 def run(  # noqa: PLR0917 - typer passes options by name
@@ -181,125 +169,3 @@ def show(result: Result) -> None:
         ("folder", str(result.folder)),
     ):
         console.print(f"{label:<8} {where}", soft_wrap=True, markup=False)
-
-
-def table_console() -> Console:
-    """Return a console for tables: as wide as the terminal, and of a fixed width when there is none."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
-
-
-def draw_table(console: Any, table: Table) -> None:
-    """Draw one table without vertical lines, so that it can be read when piped; a narrow terminal wraps it, no number is cut."""
-    from rich import box
-    from rich.measure import Measurement
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    from edgesim.report.draw.style import fold
-
-    drawn = RichTable(
-        box=box.SIMPLE_HEAD,
-        title=Text(table.title, style="bold"),
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-    )
-    for position, header in enumerate(table.headers):
-        is_name = position < table.n_names
-        widest = max((len(cells[position]) for cells in table.rows), default=0) + (len(MARK) if table.best else 0)
-        drawn.add_column(
-            Text(header),
-            justify="left" if is_name else "right",
-            no_wrap=not is_name,
-            min_width=None if is_name else widest,
-            overflow="fold",
-            vertical="bottom",
-        )
-    for row, cells in enumerate(table.rows):
-        texts = [fold(cell, NAME_WIDTH) if column < table.n_names else cell for column, cell in enumerate(cells)]
-        drawn.add_row(*(_cell(text, is_best=(row, column) in table.best) for column, text in enumerate(texts)))
-    console.width = max(console.width, Measurement.get(console, console.options.update(width=WIDEST), drawn).minimum)
-    console.print(drawn, crop=False)
-    notes = [f"{MARK} best in its column, or its interval meets the best's"] if table.best else []
-    notes += [table.note] if table.note else []
-    if notes:
-        console.print(Text("; ".join(notes), style="dim"))
-
-
-def _cell(text: str, *, is_best: bool) -> Text:
-    """Return a cell; the best are bold, and marked for terminals and files that show no bold."""
-    from rich.text import Text
-
-    return Text(MARK + text, style="bold") if is_best else Text(text)
-
-
-def report_targets(result: Result) -> None:
-    """Warn on stderr about factor points that reached the most replications before their intervals were narrow enough."""
-    stopping = result.stopping()
-    missed = stopping[~stopping["is_met"].astype(bool)]
-    if len(missed):
-        n = f"{int(missed['replications'].iloc[0]):,}"
-        sys.stderr.write(
-            f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
-            f"raise `max`, or widen the target{_too_rare(missed)}\n"
-        )
-
-
-def _too_rare(missed: pd.DataFrame) -> str:
-    """Return what held a rule back since it did not strike often enough, in words; empty for nothing."""
-    found = list(dict.fromkeys(what for some in missed["rare"] for what in some))
-    if not found:
-        return ""
-    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-    return f"; too rare to be judged: {found[0]}{more}; draw it more often with `sampled_at`"
-
-
-def report_rare(result: Result) -> None:
-    """Warn on stderr about what can strike, but so rarely that the replications may not have met it."""
-    rare = result.rare()
-    if len(rare):
-        n_points = len(rare[[*result.factors, "replications"]].astype(str).drop_duplicates())
-        n_kinds = len(rare)
-        more = f" and {n_kinds - 1} more" if n_kinds > 1 else ""
-        sys.stderr.write(
-            f"warning: at {n_points} factor point{'s' * (n_points > 1)} the replications may not have met what is rare: "
-            f"{rare['what'].iloc[0]} in {int(rare['replications'].iloc[0]):,}{more}. Intervals allow for whatever it does, or have no bound "
-            "(the manifest's `rare` has all); raise `replications`, or draw it more often with `sampled_at`\n"
-        )
-
-
-def report_uncounted(result: Result) -> None:
-    """Warn on stderr about factor points at which no request counts."""
-    table = result.summary()
-    requests = table[table["metric"] == "requests"]
-    n_without = int((requests["mean"] == 0).sum())
-    if n_without:
-        sys.stderr.write(
-            f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
-            "shorten `workload.load.warm_up`, or ask for more requests\n"
-        )
-
-
-def report_oddities(result: Result) -> list[str]:
-    """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
-    silent: list[str] = []
-    warned: set[str] = set()
-    for entry in result.manifest["intact"]:
-        strategy, outcome = entry["strategy"], entry["outcome"]
-        if outcome == "completed" or strategy in warned:
-            continue
-        warned.add(strategy)
-        place = ", ".join(f"{name} = {entry[name]}" for name in result.factors)
-        where = f" at {place}" if place else ""
-        if outcome == "degraded":
-            text = (
-                "goes on without inputs that come after its deadline, although nothing is lost; lengthen its deadline"
-            )
-        else:
-            silent.append(strategy)
-            text = f"gives no answer ({outcome}), although nothing is lost; look at the deadline of the workload"
-        sys.stderr.write(f"warning: strategy {strategy!r}{where} {text}\n")
-    return silent

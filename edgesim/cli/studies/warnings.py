@@ -1,0 +1,80 @@
+"""What is said on stderr about a study that has run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from edgesim.study.folder.store import Result
+
+
+def report_targets(result: Result) -> None:
+    """Warn on stderr about factor points that reached the most replications before their intervals were narrow enough."""
+    stopping = result.stopping()
+    missed = stopping[~stopping["is_met"].astype(bool)]
+    if len(missed):
+        n = f"{int(missed['replications'].iloc[0]):,}"
+        sys.stderr.write(
+            f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
+            f"raise `max`, or widen the target{_too_rare(missed)}\n"
+        )
+
+
+def _too_rare(missed: pd.DataFrame) -> str:
+    """Return what held a rule back since it did not strike often enough, in words; empty for nothing."""
+    found = list(dict.fromkeys(what for some in missed["rare"] for what in some))
+    if not found:
+        return ""
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"; too rare to be judged: {found[0]}{more}; draw it more often with `sampled_at`"
+
+
+def report_rare(result: Result) -> None:
+    """Warn on stderr about what can strike, but so rarely that the replications may not have met it."""
+    rare = result.rare()
+    if len(rare):
+        n_points = len(rare[[*result.factors, "replications"]].astype(str).drop_duplicates())
+        n_kinds = len(rare)
+        more = f" and {n_kinds - 1} more" if n_kinds > 1 else ""
+        sys.stderr.write(
+            f"warning: at {n_points} factor point{'s' * (n_points > 1)} the replications may not have met what is rare: "
+            f"{rare['what'].iloc[0]} in {int(rare['replications'].iloc[0]):,}{more}. Intervals allow for whatever it does, or have no bound "
+            "(the manifest's `rare` has all); raise `replications`, or draw it more often with `sampled_at`\n"
+        )
+
+
+def report_uncounted(result: Result) -> None:
+    """Warn on stderr about factor points at which no request counts."""
+    table = result.summary()
+    requests = table[table["metric"] == "requests"]
+    n_without = int((requests["mean"] == 0).sum())
+    if n_without:
+        sys.stderr.write(
+            f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
+            "shorten `workload.load.warm_up`, or ask for more requests\n"
+        )
+
+
+def report_oddities(result: Result) -> list[str]:
+    """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
+    silent: list[str] = []
+    warned: set[str] = set()
+    for entry in result.manifest["intact"]:
+        strategy, outcome = entry["strategy"], entry["outcome"]
+        if outcome == "completed" or strategy in warned:
+            continue
+        warned.add(strategy)
+        place = ", ".join(f"{name} = {entry[name]}" for name in result.factors)
+        where = f" at {place}" if place else ""
+        if outcome == "degraded":
+            text = (
+                "goes on without inputs that come after its deadline, although nothing is lost; lengthen its deadline"
+            )
+        else:
+            silent.append(strategy)
+            text = f"gives no answer ({outcome}), although nothing is lost; look at the deadline of the workload"
+        sys.stderr.write(f"warning: strategy {strategy!r}{where} {text}\n")
+    return silent
