@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from edgesim.domain.columns import RESERVED
 from edgesim.errors import DataError, Finding, PlanError, ScenarioError
 from edgesim.files.recorded import read_recorded
 from edgesim.files.untrusted import hidden_in
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
-RESERVED = frozenset({
-    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact", "engine", "replication", "outcome", "accuracy",
-    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
-    "lost_transfers", "partial_transfers", "weight", "minus", "correlation", "probability",
-})  # fmt: skip
-"""Columns of the result tables, whose names no factor may take."""
 _HIDDEN = "here are characters that are not printable, such as those that control a terminal"
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
 
