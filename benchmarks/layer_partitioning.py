@@ -23,7 +23,7 @@ from edgesim.interfaces import Silent
 from edgesim.report.draw.style import house_style, look
 from edgesim.report.run import run
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.preparation.plans import plans
 from edgesim.study.preparation.prepare import prepare
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 
 def scenario_data(n_devices: int, n_rates: int, n_losses: int) -> dict[str, Any]:

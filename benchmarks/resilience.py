@@ -31,7 +31,7 @@ from edgesim.registry import PARTITIONERS
 from edgesim.report.draw.style import house_style, look, save
 from edgesim.rng import generator
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.preparation.prepare import context_of, load_teacher
 from edgesim.study.tables.statistics import mean as estimate
 

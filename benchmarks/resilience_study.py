@@ -17,7 +17,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.run import RunOptions, run
 
 MODELS: dict[str, dict[str, Any]] = {

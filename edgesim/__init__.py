@@ -16,7 +16,7 @@ __version__ = "0.2.0"
 __all__ = ["Result", "Scenario", "__version__", "run"]
 
 _PLACES = {
-    "Result": "edgesim.report.result", "Scenario": "edgesim.scenario.form.schema", "run": "edgesim.report.run",
+    "Result": "edgesim.report.result", "Scenario": "edgesim.scenario.scenario", "run": "edgesim.report.run",
 }  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def _axes(ax: Axes | None) -> Axes | None:
 def _topology(folder: Path, data: dict[str, Any], ax: Axes | None) -> Axes:
     """Draw the topology of a resolved scenario; code that it names runs only where that was allowed before."""
     from edgesim.scenario.build import build
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
     try:
         try:

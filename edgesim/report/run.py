@@ -14,7 +14,7 @@ from edgesim.study.run import RunOptions
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder import store
 
 

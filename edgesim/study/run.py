@@ -13,7 +13,7 @@ from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
-from edgesim.scenario.text.places import portable
+from edgesim.scenario.files.places import portable
 from edgesim.study.folder.contents import changed, file_entries, set_changed_aside
 from edgesim.study.folder.lock import check_free, locked
 from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
@@ -41,7 +41,7 @@ from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
 from edgesim.study.work.manifest import facts, identity
 
 if TYPE_CHECKING:
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

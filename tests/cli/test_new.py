@@ -14,7 +14,7 @@ from edgesim.cli.scenarios.new import new
 from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.scenario.topology.shapes import SHAPES
 
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """

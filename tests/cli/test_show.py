@@ -9,7 +9,7 @@ import typer
 
 from edgesim.cli.scenarios.show import show
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 WEARABLES = Path(__file__).parents[2] / "scenarios" / "wearables.yaml"
 SIGNS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}

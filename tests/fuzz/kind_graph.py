@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.graphs.writing import write_graph
+from edgesim.scenario.scenario import Scenario
 
 from .harness import Kind
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 from .harness import Kind
 

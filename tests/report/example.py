@@ -11,7 +11,7 @@ import pandas as pd
 
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
 from edgesim.study.work.manifest import _score
 from edgesim.tasks.scores import SCORES

@@ -14,7 +14,7 @@ from edgesim.domain.system.topology import Topology
 from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.topology import layout, topology
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 WIRED = {"profile": "wearable", "bandwidth": "20 Mbit/s"}
 TABLE = [{"distance": "20 m", "bandwidth": "50 Mbit/s"}, {"distance": "30 m", "bandwidth": "10 Mbit/s"}]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edgesim.nn.data.folders import FOLDER_VARIABLE
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 
 def absent(small: dict[str, Any], **workload: Any) -> list[str]:

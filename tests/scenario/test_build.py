@@ -9,7 +9,7 @@ import pytest
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import DeviceProfile
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 
 def test_ranges_and_patterns_are_written_out(small: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from edgesim.errors import UnknownNameError
-from edgesim.scenario.form.schema import ProfileSpec
 from edgesim.scenario.topology import catalog
+from edgesim.scenario.topology.hardware import ProfileSpec
 
 
 def leaves(data: dict[str, object], prefix: str = "") -> list[str]:

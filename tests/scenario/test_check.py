@@ -16,7 +16,7 @@ from edgesim.errors import ScenarioError
 from edgesim.failures.sampling.targets import matching
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 KNOWN = {

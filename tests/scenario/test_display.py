@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 TEXT = """
 name: shown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 BASE = """\
 name: base

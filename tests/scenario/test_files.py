@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 TEXT = """
 name: traced

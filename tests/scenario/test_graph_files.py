@@ -14,7 +14,7 @@ import pytest
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 _BESIDE = (folder / "shared" / "data" / "topologies" for folder in Path(__file__).parents)
 TOPOLOGIES = Path(os.environ.get("EDGESIM_TOPOLOGIES") or next(filter(Path.is_dir, _BESIDE), "topologies"))

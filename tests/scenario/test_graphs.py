@@ -15,9 +15,9 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, 
 from edgesim.errors import DataError
 from edgesim.registry import TRANSPORTS
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.graphs.writing import topology_data, write_graph
 from edgesim.scenario.help.starter import starter
+from edgesim.scenario.scenario import Scenario
 from edgesim.scenario.topology.shapes import SHAPES
 
 ROOT = Path(__file__).parents[2]

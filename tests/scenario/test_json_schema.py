@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from edgesim.scenario.help.json_schema import json_schema
-from edgesim.scenario.text.source import read_file
+from edgesim.scenario.text.yaml import read_file
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema()

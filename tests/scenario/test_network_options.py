@@ -10,8 +10,8 @@ from edgesim.domain.system.topology import Medium
 from edgesim.errors import ScenarioError
 from edgesim.network.transport import Arq, Tcp
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.graphs.writing import topology_data
+from edgesim.scenario.scenario import Scenario
 
 TEXT = """
 name: options

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.help.deadlines import least_delays_s
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 
 def odd(data: dict[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from edgesim.errors import ScenarioError
 from edgesim.nn.train.cache import FOLDER_VARIABLE
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.code import permission
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 PLUGIN = """
 from dataclasses import dataclass

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.files.places import portable
 from edgesim.scenario.help.oddities import oddities
-from edgesim.scenario.text.places import portable
+from edgesim.scenario.scenario import Scenario
 
 BASE = """
 name: base

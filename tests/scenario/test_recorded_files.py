@@ -14,11 +14,11 @@ from edgesim.failures.slowdowns import Slowdowns, SlowdownStep
 from edgesim.network.rates import RateStep, Steps
 from edgesim.rng import Streams
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.graphs.writing import topology_data, write_graph
 from edgesim.scenario.help.json_schema import json_schema
 from edgesim.scenario.help.oddities import oddities
-from edgesim.scenario.text.source import read_text
+from edgesim.scenario.scenario import Scenario
+from edgesim.scenario.text.yaml import read_text
 
 TEXT = """
 name: recorded

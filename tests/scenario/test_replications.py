@@ -8,7 +8,7 @@ import pytest
 
 from edgesim.domain.stopping import Stopping, Target
 from edgesim.errors import ScenarioError
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 
 def test_targets_are_in_the_unit_of_the_metric_or_in_percent(small: dict[str, Any]) -> None:

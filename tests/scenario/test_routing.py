@@ -12,9 +12,9 @@ from edgesim.domain.system.routing import Routing, transfer_s
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError, ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.graphs.writing import topology_data
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 1, 1.0, 1.0, 1.0, 1.0, "assumed")
 TEXT = """

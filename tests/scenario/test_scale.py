@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.form.schema import Scenario
 from edgesim.scenario.help.oddities import oddities
+from edgesim.scenario.scenario import Scenario
 
 
 def n_calls(function: Callable[[], object]) -> int:

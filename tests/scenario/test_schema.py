@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.scenario.build import build
-from edgesim.scenario.form import schema
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.form.spec import Spec
+from edgesim.scenario.scenario import Scenario
 from edgesim.units import show
 
 WEARABLES = Path(__file__).parents[2] / "scenarios" / "wearables.yaml"
@@ -180,6 +180,6 @@ def specs(model: type[BaseModel]) -> list[type[BaseModel]]:
 
 def test_every_key_has_a_description() -> None:
     """Editors show it, and the JSON schema is made of it."""
-    for model in specs(schema.Spec):
+    for model in specs(Spec):
         for name, info in model.model_fields.items():
             assert info.description, f"{model.__name__}.{name}"

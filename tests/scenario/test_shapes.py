@@ -11,7 +11,7 @@ import pytest
 from edgesim.domain.system.topology import Topology
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 WIRED = {"profile": "wearable", "bandwidth": "20 Mbit/s", "latency": "2 ms"}
 AREA = {"profile": "wearable", "width": "100 m", "height": "50 m"}

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.text.source import MAX_BYTE, MAX_DEPTH, Place, read_file, read_text
+from edgesim.scenario.text.source import Place
+from edgesim.scenario.text.yaml import MAX_BYTE, MAX_DEPTH, read_file, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 
 
 def findings(data: dict[str, Any]) -> list[str]:

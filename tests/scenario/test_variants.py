@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario import build as building
-from edgesim.scenario import check as checking
-from edgesim.scenario import variants as varying
+from edgesim.scenario import schema
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
-from edgesim.scenario.text.paths import with_value
+from edgesim.scenario.check import sweep, variants, whole
+from edgesim.scenario.form.paths import with_value
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.preparation.prepare import OncePerKey
 
 
@@ -53,14 +52,14 @@ def test_a_topology_is_built_once_for_each_that_differs(
 ) -> None:
     """From reading the scenario to the systems of all its points; it was built several times for each point."""
     data = swept(small, n_rates, n_losses)
-    places = ((building, "build_topology"), (varying, "build_topology"), (varying, "outline"), (checking, "_problems"))
-    with counted(monkeypatch, *places) as calls:
+    building = ((schema, "build_topology"), (variants, "build_topology"), (variants, "outline"))
+    with counted(monkeypatch, *building, (whole, "form_problems"), (sweep, "form_problems")) as calls:
         scenario = Scenario.from_data(data)
         systems = [build(scenario.at(point)) for point in scenario.points()]
     assert len(systems) == n_rates * n_losses
     assert calls.count("build_topology") <= n_rates + 1
     assert calls.count("outline") <= n_rates + 2
-    assert calls.count("_problems") == 1
+    assert calls.count("form_problems") == 1
     assert len({id(system.topology) for system in systems}) == n_rates
 
 

@@ -12,7 +12,7 @@ from toy_study import run
 from edgesim.domain.records import RequestRecord, ResourceRecord, Stay, Trace
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import reduce, unit_of
 from edgesim.study.trials.queues import _rows

@@ -18,7 +18,7 @@ from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.scenario import Scenario
 from edgesim.study import run as study
 from edgesim.study.folder import parts, store, target
 from edgesim.study.folder.lock import locked

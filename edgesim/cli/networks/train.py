@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edgesim.interfaces import Progress
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
 
 def train(  # noqa: PLR0917 - typer passes options by name
@@ -50,7 +50,7 @@ def train(  # noqa: PLR0917 - typer passes options by name
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.errors import ScenarioError
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
     by_options = {"dataset": dataset, "model": model, "training": training}
     if (file is None) == all(value is None for value in by_options.values()):

@@ -44,7 +44,7 @@ def plan(
       edgesim plan scenarios/vgg16-cost.yaml --json
     """
     from edgesim.cli.progress import progress_on_stderr
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.preparation.plans import plans
 
     found = plans(Scenario.load(file, allow_code=allow_code), strategy or (), progress_on_stderr())

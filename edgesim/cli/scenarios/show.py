@@ -35,7 +35,7 @@ def show(
       edgesim show scenarios/wearables.yaml --export lab.graphml
     """
     from edgesim.scenario.build import build
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
     scenario = Scenario.load(file, allow_code=allow_code)
     system = build(scenario)

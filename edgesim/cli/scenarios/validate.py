@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edgesim.scenario.form.schema import Scenario
-    from edgesim.scenario.text.problems import Problem
+    from edgesim.scenario.form.problems import Problem
+    from edgesim.scenario.scenario import Scenario
 
 
 def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = False, allow_code: bool = False) -> int:
     """Check every file, show every finding on stdout and every warning on stderr, and return the exit code."""
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
     found: dict[str, tuple[Finding, ...]] = {}
     odd: dict[str, tuple[Finding, ...]] = {}
@@ -67,7 +67,7 @@ def odd_findings(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
 
 def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """Return what a rehearsal finds: what cannot be run, and what is odd."""
-    from edgesim.scenario.text.problems import Problem
+    from edgesim.scenario.form.problems import Problem
     from edgesim.study.preparation.rehearse import rehearse
 
     try:
@@ -81,7 +81,7 @@ def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tup
 
 def _located(path: Path, problems: Sequence[Problem]) -> tuple[Finding, ...]:
     """Return findings with their place in the file."""
-    from edgesim.scenario.check import locate
+    from edgesim.scenario.check.whole import locate
     from edgesim.scenario.text.extend import read_with_bases
 
     source = read_with_bases(path) if problems else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from edgesim.report.table import Table
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
 
 PLAIN_WIDTH = 100
@@ -79,7 +79,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
       edgesim run scenarios/wearables.yaml --json > wearables.json
       edgesim run scenarios/wearables.yaml --check-invariants --output results/checked
     """
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
     check_executor(executor, scheduler)
     scenario = Scenario.load(file, allow_code=allow_code)

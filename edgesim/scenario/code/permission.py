@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.scenario.code.plugins import is_file, is_loaded
-from edgesim.scenario.text.paths import split, with_value
-from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.form.paths import split, with_value
+from edgesim.scenario.form.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,9 +14,9 @@ from annotated_types import Ge, Le, Len
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from edgesim.registry import nearest_name
-from edgesim.scenario.form.hardware import Spec, without_defaults
 from edgesim.scenario.form.options import mistake, mistake_at
-from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.form.problems import Problem
+from edgesim.scenario.form.spec import Spec, without_defaults
 from edgesim.units import dimension_of, show_exactly
 
 Scalar = bool | int | float | str

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from edgesim.errors import Finding
+from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.graphs.data import Edge, Fault, Graph, GraphError, Node, grouped
 from edgesim.scenario.graphs.gml import read_gml
 from edgesim.scenario.graphs.graphml import read_graphml
 from edgesim.scenario.graphs.node_link import read_node_link
 from edgesim.scenario.graphs.rules import Parts, read_parts
-from edgesim.scenario.graphs.spec import FileSpec
-from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.topology.graph_file import FileSpec
 from edgesim.units import show
 
 if TYPE_CHECKING:

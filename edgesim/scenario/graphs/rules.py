@@ -13,8 +13,8 @@ from edgesim.files.untrusted import hidden_in
 from edgesim.registry import nearest_name
 from edgesim.scenario.graphs.data import Edge, Fault, Graph, Node, kind_of
 from edgesim.scenario.graphs.node_link import decoded
-from edgesim.scenario.graphs.spec import DEVICE_KEYS, LINK_KEYS, AttributeSpec, FileSpec, NamesSpec
 from edgesim.scenario.graphs.suspects import PLAIN_NUMBER, shown, suspects
+from edgesim.scenario.topology.graph_file import DEVICE_KEYS, LINK_KEYS, AttributeSpec, FileSpec, NamesSpec
 from edgesim.units import parse, show_exactly
 
 _ID_SIGN = re.compile(r"[^A-Za-z0-9_.:-]")

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from edgesim.scenario.graphs.data import Edge, Fault, Graph, Node
-from edgesim.scenario.graphs.spec import DEVICE_KEYS, LINK_KEYS, FileSpec
+from edgesim.scenario.topology.graph_file import DEVICE_KEYS, LINK_KEYS, FileSpec
 from edgesim.units import dimension_of
 
 PLAIN_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")

@@ -18,10 +18,10 @@ from xml.sax.saxutils import escape, quoteattr
 from edgesim.domain.system.topology import Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.files.whole import write_text
-from edgesim.scenario.form.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
 from edgesim.scenario.form.options import write_options
 from edgesim.scenario.graphs.files import SUFFIXES
 from edgesim.scenario.topology.expand import link_id
+from edgesim.scenario.topology.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:

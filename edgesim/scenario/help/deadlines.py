@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from edgesim.domain.system.selection import is_selected
-from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.form.problems import Problem
 from edgesim.units import show
 
 if TYPE_CHECKING:

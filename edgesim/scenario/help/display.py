@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgesim.domain.system.topology import Topology
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.schema import ScenarioSpec
 
 N_MOST = 6
 """Kinds of links, and values of a factor, that are written out."""
 
 
-def scenario_html(scenario: Scenario) -> str:
+def scenario_html(scenario: ScenarioSpec) -> str:
     """Return name, question, and a line each for devices, links, workload, strategies, failures, and what is varied."""
     data = scenario.resolved()
     topology = scenario.built

@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.form.options import find_plugin, options_model
-from edgesim.scenario.form.schema import Scenario
+from edgesim.scenario.schema import ScenarioSpec
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.scenario.topology import catalog
 
@@ -39,7 +39,7 @@ class _Writer:
         self.definitions: dict[str, Any] = {}
 
     def write(self) -> dict[str, Any]:
-        whole = Scenario.model_json_schema(by_alias=True, ref_template=_TEMPLATE, schema_generator=_WithoutTitles)
+        whole = ScenarioSpec.model_json_schema(by_alias=True, ref_template=_TEMPLATE, schema_generator=_WithoutTitles)
         self.definitions |= self._filled(whole.pop("$defs", {}))
         self.definitions["Scenario"] = self._labelled(self._filled(whole))
         self._profiles()

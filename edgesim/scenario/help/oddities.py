@@ -7,18 +7,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.arrivals.trace import Trace
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.system.routing import Routing, transfer_s
 from edgesim.errors import DataError, PlanError
-from edgesim.files.recorded import doubt_of
 from edgesim.interfaces import Findable
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
+from edgesim.scenario.files.places import places
+from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.help.deadlines import deadline_problems
-from edgesim.scenario.text.places import places
-from edgesim.scenario.text.problems import Problem
-from edgesim.scenario.text.recorded import late_recordings
+from edgesim.scenario.help.recordings import late_recordings, late_requests
 from edgesim.tasks.scores import SCORES
 from edgesim.units import show
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgesim.domain.system.topology import Link, Topology
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.schema import ScenarioSpec
 
 N_MOST_REQUESTS = 100_000
 """So many are looked at, to see whether any counts."""
@@ -40,7 +38,7 @@ MANY_TIMES = 5
 """A route that takes so many times as long as another one is hardly meant."""
 
 
-def oddities(scenario: Scenario) -> list[Problem]:
+def oddities(scenario: ScenarioSpec) -> list[Problem]:
     """Return what is odd about a valid scenario: each with its path, what is odd, and what to do about it."""
     system = build(scenario)
     return [
@@ -50,14 +48,14 @@ def oddities(scenario: Scenario) -> list[Problem]:
         *_names(scenario),
         *deadline_problems(system, [factor.path for factor in scenario.sweep.values()]),
         *_slow_routes(scenario, system),
-        *_recorded(system),
+        *late_requests(system),
         *late_recordings(scenario),
         *_warm_up(scenario, system),
         *_unused(scenario, system),
     ]
 
 
-def _failures(scenario: Scenario, system: System) -> Iterator[Problem]:
+def _failures(scenario: ScenarioSpec, system: System) -> Iterator[Problem]:
     swept = [factor.path for factor in scenario.sweep.values()]
     for label, model in system.failures.items():
         if any(path.startswith(f"failures.{label}.") for path in swept) or _has_effect(model, system.topology):
@@ -101,7 +99,7 @@ def _has_effect(model: Any, topology: Topology) -> bool:
     return len(first) > N_MOST_OUTCOMES or any(probability > 0 and outages for probability, outages in first)
 
 
-def _places(scenario: Scenario) -> Iterator[Problem]:
+def _places(scenario: ScenarioSpec) -> Iterator[Problem]:
     """Say which folders and files that options name are not there."""
     data = scenario.model_dump(mode="json", by_alias=True, include={"workload", "strategies", "failures", "sweep"})
     for path, mark, name in places(type(scenario), data):
@@ -112,7 +110,7 @@ def _places(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _names(scenario: Scenario) -> Iterator[Problem]:
+def _names(scenario: ScenarioSpec) -> Iterator[Problem]:
     """Say which factors are called like a metric."""
     for name in scenario.sweep:
         if name in METRICS or name in SCORES:
@@ -124,7 +122,7 @@ def _names(scenario: Scenario) -> Iterator[Problem]:
             )
 
 
-def _slow_routes(scenario: Scenario, system: System) -> Iterator[Problem]:
+def _slow_routes(scenario: ScenarioSpec, system: System) -> Iterator[Problem]:
     """Say where a route of more hops is many times faster than the one that messages take."""
     topology = system.topology
     if topology.routing.metric == "transfer":
@@ -170,14 +168,7 @@ def _shown(route: tuple[Link, ...]) -> str:
     return " -> ".join((route[0].src_id, *(link.dst_id for link in route)))
 
 
-def _recorded(system: System) -> Iterator[Problem]:
-    """Say when requests come at times that hardly count from the start of a trial, e.g. seconds since 1970."""
-    arrivals = system.load.arrivals if system.load else None
-    if isinstance(arrivals, Trace) and arrivals.start == "zero" and (doubt := doubt_of(arrivals.times_s)):
-        yield Problem(("workload", "load", "arrivals"), doubt, remedy="`start: first` counts from the first time")
-
-
-def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:
+def _warm_up(scenario: ScenarioSpec, system: System) -> Iterator[Problem]:
     """Say when all requests of the first replication are released before the end of the warm-up."""
     load = system.load
     if load is None or load.warm_up_s == 0.0 or not hasattr(load.arrivals, "releases_s"):
@@ -198,7 +189,7 @@ def _warm_up(scenario: Scenario, system: System) -> Iterator[Problem]:
         )
 
 
-def _unused(scenario: Scenario, system: System) -> Iterator[Problem]:
+def _unused(scenario: ScenarioSpec, system: System) -> Iterator[Problem]:
     used = {device.profile.name for device in system.topology.devices}
     swept = [factor.path for factor in scenario.sweep.values()]
     values = {value for factor in scenario.sweep.values() for value in factor.levels}

@@ -1,1 +1,1 @@
-"""From text to values that know their line, and from findings to messages."""
+"""From text to values that know their line."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edgesim.errors import ScenarioError
-from edgesim.scenario.text.source import DataPath, Mark, Source, Text, read_file
+from edgesim.scenario.text.source import DataPath, Mark, Source, Text
+from edgesim.scenario.text.yaml import read_file
 
 KEY = "extends"
 _NAMES_A_PROFILE = ("profile", "hub_profile")

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.scenario.form.options import find_plugin, option_hints
-from edgesim.scenario.text.problems import Problem, unknown
+from edgesim.scenario.form.problems import Problem, unknown
 from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import MAX_LINKS, Ids, link_ends, link_id
 from edgesim.scenario.topology.outline import Outline, outline

@@ -17,9 +17,10 @@ from annotated_types import Ge, Len
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from edgesim.domain.system.selection import MAX_IDS
-from edgesim.scenario.form.hardware import ChannelSpec, DeviceSpec, Profile, ServiceSpec, Spec
 from edgesim.scenario.form.options import mistake, mistake_at
+from edgesim.scenario.form.spec import Spec
 from edgesim.scenario.topology.expand import MAX_LINKS
+from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, Profile, ServiceSpec
 from edgesim.units import BitPerSecond, Metre
 
 Stem = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$", max_length=60)]

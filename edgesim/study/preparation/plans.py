@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
     from edgesim.interfaces import Progress
     from edgesim.scenario.build import System
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from edgesim.units import show
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
     from edgesim.scenario.build import System
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
 
 N_SAMPLES = 64
 

@@ -23,7 +23,7 @@ from edgesim.study.trials.batch import why_not
 
 if TYPE_CHECKING:
     from edgesim.domain.metrics import Metric
-    from edgesim.scenario.form.schema import Scenario
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.cases.tasks import Work
     from edgesim.study.work.execute import Evaluated
 

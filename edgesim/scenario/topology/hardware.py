@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Len
 from pydantic import (
-    BaseModel,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
@@ -18,23 +17,11 @@ from pydantic import (
 
 from edgesim.domain.system.topology import OnOutage, Sharing
 from edgesim.errors import UnknownNameError
-from edgesim.scenario.form.options import CONFIG, PluginOf, mistake, mistake_at, unknown_name
+from edgesim.scenario.form.options import PluginOf, mistake, mistake_at, unknown_name
+from edgesim.scenario.form.spec import Spec, without_defaults
 from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import expand_range
 from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Quantity, Seconds, Watt
-
-
-class Spec(BaseModel):
-    """A part of a scenario."""
-
-    model_config = CONFIG
-
-
-def without_defaults(spec: Spec, written: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    """Leave out keys that have their default, so that keys of later versions change no hash of an older scenario."""
-    fields = type(spec).model_fields
-    kept = {name for name in names if getattr(spec, name, fields[name].default) != fields[name].default}
-    return {key: value for key, value in written.items() if key not in names or key in kept}
 
 
 class RatesSpec(Spec):

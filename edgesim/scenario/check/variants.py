@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Generic
 
 from pydantic import ValidationError, create_model
 
-from edgesim.scenario.build import build_topology
-from edgesim.scenario.check import complete, plugin_problems, with_files
+from edgesim.scenario.check.form import F, plugin_problems
+from edgesim.scenario.check.short_forms import complete
 from edgesim.scenario.code.permission import withheld
+from edgesim.scenario.files.contents import with_files
+from edgesim.scenario.files.places import with_absolute_places
 from edgesim.scenario.form.options import CONFIG
-from edgesim.scenario.text.paths import split, with_value
-from edgesim.scenario.text.places import with_absolute_places
+from edgesim.scenario.form.paths import split, with_value
 from edgesim.scenario.text.source import Source
+from edgesim.scenario.topology.build import build_topology
 from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.references import plugin_references, reference_problems
 
@@ -23,15 +25,13 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from edgesim.scenario.form.schema import Scenario
-
 _TOGETHER = ("topology", "profiles")
 """Parts that are read together: a topology may name profiles of the catalog, which become the scenario's own."""
 _PLACE = (*_TOGETHER, "seed")
 """What devices and links follow from."""
 
 
-class Variants:
+class Variants(Generic[F]):
     """The variants of a valid scenario, each part remembered by what changes it.
 
     Parameters
@@ -39,12 +39,15 @@ class Variants:
     scenario : as it is written; its sweep is left out of its variants.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: F) -> None:
         self._scenario = scenario
-        self._data = {key: value for key, value in scenario.resolved().items() if key != "skip"} | {"sweep": {}}
         self._made: dict[Hashable, Any] = {}
 
-    def at(self, changes: Mapping[str, Any]) -> Scenario | None:
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        return {key: value for key, value in self._scenario.resolved().items() if key != "skip"} | {"sweep": {}}
+
+    def at(self, changes: Mapping[str, Any]) -> F | None:
         """Return the scenario with other values at some paths, None where it needs the check of a whole scenario.
 
         It does where anything is wrong, and where a value names a file or code.
@@ -58,7 +61,7 @@ class Variants:
             self._made[key] = make()
         return self._made[key]
 
-    def _read(self, changes: Mapping[str, Any]) -> Scenario | None:
+    def _read(self, changes: Mapping[str, Any]) -> F | None:
         form = type(self._scenario)
         values = {name: getattr(self._scenario, name) for name in form.model_fields} | {"sweep": {}, "skip": ()}
         data = dict(self._data)
@@ -107,7 +110,7 @@ class Variants:
             for seam in ("strategies", "failures")
         )
 
-    def _topology(self, changes: Mapping[str, Any], made: Scenario) -> Any:
+    def _topology(self, changes: Mapping[str, Any], made: F) -> Any:
         place = _within(changes, _PLACE)
         if not place:
             return self._scenario.built

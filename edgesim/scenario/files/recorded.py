@@ -9,26 +9,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from edgesim.errors import DataError
-from edgesim.failures.scripted import Scripted
-from edgesim.failures.slowdowns import Slowdowns
-from edgesim.files.recorded import TIME, Column, Recorded, Start, doubt_of, read_recorded
-from edgesim.network.rates import Steps
+from edgesim.files.recorded import TIME, Column, Recorded, Start, read_recorded
 from edgesim.registry import nearest_name
-from edgesim.scenario.text.problems import Problem
+from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.shapes import SHAPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
-    from edgesim.scenario.form.schema import Scenario
     from edgesim.scenario.text.source import DataPath, Source
 
     Rows = Callable[[Recorded], list[dict[str, Any]]]
     Form = tuple[str, tuple[Column, ...], Column, Rows, dict[str, Any]]
 
-N_FEWEST = 3
-"""Fewer times are hardly a recording."""
 _RATE = Column(("rate", "bandwidth", "throughput", "bitrate", "capacity"), "bit/s", needs_unit=True)
 
 
@@ -168,28 +162,3 @@ def _with_file(
     except DataError as error:
         names = ", ".join(column.name for column in (time, *columns))
         return rest | {key: [nothing]}, [Problem(at, str(error), f"a text file with the columns {names}")]
-
-
-def late_recordings(scenario: Scenario) -> Iterator[Problem]:
-    """Say where rates, outages or slowdowns begin so long after 0 that their times hardly count from the start of a trial."""
-    topology = scenario.topology
-    places: dict[DataPath, Any] = {
-        ("topology", "links", number): one.rate_at for number, one in enumerate(topology.links)
-    }
-    places |= {("topology", name): shape.rate_at for name, shape in topology.shapes.items()}
-    for number, medium in enumerate(topology.media):
-        if not isinstance(medium, str):
-            places["topology", "media", number] = medium.rate_at
-    times_s = {
-        (*place, "rate_at"): [step.time_s for step in rate.steps]
-        for place, rate in places.items()
-        if isinstance(rate, Steps)
-    }
-    for label, model in scenario.failures.items():
-        if isinstance(model, Scripted):
-            times_s["failures", label] = sorted(one.start_s for one in model.outages_at)
-        if isinstance(model, Slowdowns):
-            times_s["failures", label] = sorted(one.time_s for one in model.steps)
-    for path, found_s in times_s.items():
-        if len(found_s) >= N_FEWEST and (doubt := doubt_of(found_s)):
-            yield Problem(path, doubt, remedy="`start: first` counts the times of a file from its first one")

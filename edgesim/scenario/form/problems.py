@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.registry import nearest_name
 from edgesim.scenario.form.options import describe
-from edgesim.scenario.text.paths import keys_at
+from edgesim.scenario.form.paths import keys_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.places import OnDisk
 from edgesim.scenario.code.plugins import is_file
-from edgesim.scenario.text.paths import form_at, marks_of, parts_of, split, with_item
+from edgesim.scenario.form.paths import form_at, marks_of, parts_of, split, with_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from annotated_types import Len
 from pydantic import Field, StringConstraints, model_validator
 
-from edgesim.scenario.form.hardware import ChannelSpec, DeviceSpec, LinkSpec, Profile, Spec
 from edgesim.scenario.form.options import mistake, mistake_at
+from edgesim.scenario.form.spec import Spec
+from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, LinkSpec, Profile
 from edgesim.units import BitPerSecond, Quantity, dimension_of
 
 DEVICE_KEYS = frozenset({info.alias or name for name, info in DeviceSpec.model_fields.items()} - {"id"})

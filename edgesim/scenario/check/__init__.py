@@ -1,0 +1,1 @@
+"""From plain data to a valid scenario, or to all that is wrong with it."""

@@ -1,0 +1,76 @@
+"""Whether a scenario has the right form, whether its names find something, and whether its plug-ins can do with its topology."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from edgesim.errors import PlanError
+from edgesim.interfaces import Checkable
+from edgesim.nn.models.untrained import ShapeOnly
+from edgesim.scenario.form.problems import Problem, problems_of
+from edgesim.scenario.schema import ScenarioSpec
+from edgesim.scenario.topology.references import reference_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+F = TypeVar("F", bound=ScenarioSpec)
+
+
+def form_problems(data: dict[str, Any], form: type[F]) -> tuple[F | None, list[Problem]]:
+    """Return the scenario if its form is right, and what is wrong with it apart from the sweep's targets."""
+    result: F | None = None
+    problems: list[Problem] = []
+    try:
+        result = form.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        problems += problems_of(error, form, data)
+    except (TypeError, ValueError) as error:
+        problems.append(Problem((), f"not plain data: {error}", "texts, numbers, true, false, lists and mappings"))
+    problems += reference_problems(data)
+    if result is not None and not problems:
+        problems += plugin_problems(result)
+    return result, problems
+
+
+def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Let the plug-ins that can say so check whether the topology allows them."""
+    if scenario.topology.file is not None:  # it could not be read as a whole
+        return
+    topology = scenario.built
+    for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
+        for label, plugin in plugins.items():
+            if isinstance(plugin, Checkable):
+                try:
+                    plugin.check(topology)
+                except PlanError as error:
+                    message, _, remedy = str(error).partition("; ")
+                    yield Problem((seam, label), message, remedy=remedy)
+    yield from _untaught(scenario)
+    if scenario.engine == "array":
+        from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
+
+        reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
+        reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
+        if any(rate is not None for rate in rates):
+            reason = reason or "the rates of links change with time"
+        if reason:
+            yield Problem(
+                ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
+            )
+
+
+def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report strategies that learn from samples where there are none."""
+    if not isinstance(scenario.workload.dataset, ShapeOnly):
+        return
+    for label, strategy in scenario.strategies.items():
+        if getattr(strategy, "needs_training", True):
+            yield Problem(
+                ("strategies", label), "it learns from samples, but the workload has none, only their shape",
+                remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",
+            )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What files that a scenario names put into it, and where such files and folders lie."""

@@ -1,0 +1,87 @@
+"""The form of a topology -> devices and links. Nothing is drawn here but the places of a random geometric shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesim.domain.system.routing import Routing
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
+
+if TYPE_CHECKING:
+    from edgesim.scenario.topology.hardware import ChannelSpec, MediumSpec, ProfileSpec
+    from edgesim.scenario.topology.spec import TopologySpec
+
+
+def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: int) -> Topology:
+    """Return the topology, with shapes, ranges and patterns written out.
+
+    Shapes come first, then devices and links in the order in which they are written. The seed places the devices of a random
+    geometric shape.
+    """
+    made_of = {name: _profile(name, profile) for name, profile in profiles.items()}
+    entries = [(one.device_ids, one) for one in spec.devices]
+    made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
+    devices = tuple(
+        Device(device_id, _of(entry.profile, made_of), entry.position, entry.cores, entry.sharing, entry.on_outage)
+        for ids, entry in (*made, *entries)
+        for device_id in ids
+    )
+    ids = Ids(device.device_id for device in devices)
+    links = [
+        _link(src, dst, rate, shape)
+        for shape in spec.shapes.values()
+        for left, right, rate in shape.pairs(seed)
+        for src, dst in ((left, right), (right, left))
+    ]
+    links += [
+        _link(src, dst, entry.bandwidth, entry)
+        for entry in spec.links
+        for src, dst in link_pairs({"between": entry.between, "from": entry.src, "to": entry.dst}, ids)
+    ]
+    media = {medium.medium_id: medium for medium in map(_medium, spec.media)}
+    for shape in spec.shapes.values():
+        if shape.medium is not None:
+            media.setdefault(shape.medium, Medium(shape.medium))
+    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, spec.routing or Routing())
+
+
+def _medium(entry: str | MediumSpec) -> Medium:
+    return Medium(entry) if isinstance(entry, str) else Medium(entry.id, entry.sharing, entry.contention, entry.rate_at)
+
+
+def _of(profile: str | ProfileSpec, made: dict[str, DeviceProfile]) -> DeviceProfile:
+    return made[profile] if isinstance(profile, str) else _profile("inline", profile)
+
+
+def _profile(name: str, spec: ProfileSpec) -> DeviceProfile:
+    return DeviceProfile(
+        name=name,
+        flop_per_s=dict(spec.compute_rate),
+        memory_bandwidth_byte_per_s=spec.memory_bandwidth,
+        layer_overhead_s=spec.layer_overhead,
+        memory_byte=spec.memory,
+        idle_w=spec.power.idle,
+        busy_w=spec.power.busy,
+        transmit_w=spec.power.transmit,
+        receive_w=spec.power.receive,
+        source=spec.source,
+    )
+
+
+def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSpec) -> Link:
+    return Link(
+        link_id=link_id(src_id, dst_id),
+        src_id=src_id,
+        dst_id=dst_id,
+        bandwidth_bit_per_s=bandwidth_bit_per_s,
+        latency_s=entry.latency,
+        message_overhead_s=entry.message_overhead,
+        mtu_byte=entry.mtu,
+        header_byte=entry.header,
+        medium_id=entry.medium,
+        sharing=entry.sharing,
+        transport=entry.transport,
+        on_outage=entry.on_outage,
+        rate_at=entry.rate_at,
+    )
