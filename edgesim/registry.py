@@ -207,6 +207,7 @@ STRATEGIES = Registry(
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
+        "branches": "edgesim.strategies.students.branches:Branches",
     },
 )
 FAILURES = Registry(
@@ -255,6 +256,9 @@ DATASETS = Registry(
         "cifar-10": "edgesim.nn.data.cifar:CIFAR10",
         "cifar-100": "edgesim.nn.data.cifar:CIFAR100",
         "image-folder": "edgesim.nn.data.datasets:ImageFolder",
+        "movie-sentences": "edgesim.nn.data.packages.texts:MovieSentences",
+        "reuters-r8": "edgesim.nn.data.packages.texts:ReutersR8",
+        "20newsgroups": "edgesim.nn.data.packages.texts:Newsgroups",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },
 )
@@ -268,6 +272,7 @@ MODELS = Registry(
         "vgg": "edgesim.nn.models.zoo:VGG",
         "vgg16": "edgesim.nn.models.untrained:VGG16",
         "mlp": "edgesim.nn.models.zoo:MLP",
+        "text-cnn": "edgesim.nn.models.text:TextCNN",
         "import": "edgesim.nn.models.zoo:Imported",
     },
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import edgesim
+from edgesim.domain.columns import TRIAL_COLUMNS
 from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.registry import FAILURES, RATES, STRATEGIES
 from edgesim.scenario.help.json_schema import json_schema
@@ -52,6 +53,13 @@ def test_every_metric_is_in_the_dictionary_with_its_formula() -> None:
     for metric in (METRICS | LOAD_METRICS | RESOURCE_METRICS).values():
         row = f"| `{metric.name}` | {metric.unit} | {metric.summary} | {metric.formula} | {metric.validity} |"
         assert row in page, metric.name
+
+
+def test_every_column_of_the_trials_is_in_the_dictionary() -> None:
+    """As it is declared."""
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    for column in TRIAL_COLUMNS:
+        assert f"| `{column.name}` | {column.unit} | {column.summary} |" in page, column.name
 
 
 def test_the_tutorial_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

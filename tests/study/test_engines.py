@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from toy_study import shared
 
+from edgesim.domain.columns import ENGINES
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
@@ -19,7 +20,6 @@ from edgesim.study.cases.outcomes import outcomes_of
 from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import simulate_block
-from edgesim.study.trials.trials import ENGINES
 from edgesim.study.work.execute import _part_sizes
 
 FAILURES = {

@@ -13,11 +13,11 @@ import pytest
 from toy_study import LABELS, Broken, Toy, run
 
 from edgesim.compute.roofline import Roofline
+from edgesim.domain.columns import RESERVED
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationError
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
-from edgesim.scenario.check.sweep import RESERVED
 from edgesim.scenario.scenario import Scenario
 from edgesim.study import run as study
 from edgesim.study.folder import parts, store, target

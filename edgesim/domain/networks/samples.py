@@ -109,6 +109,7 @@ class Dataset:
     task : what answers mean.
     licence, source : where it comes from.
     augmentations : how training samples may vary from epoch to epoch, by the name that a training asks for.
+    n_values : of an input of whole numbers that name something, as tokens do: how many there are, 0 to n - 1.
     """
 
     name: str
@@ -119,8 +120,12 @@ class Dataset:
     licence: str
     source: str
     augmentations: Mapping[str, Augmentation] = field(default_factory=dict)
+    n_values: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def inputs(self) -> Inputs:
         """The tensors of one sample."""
-        return {name: TensorSpec(array.shape[1:], str(array.dtype)) for name, array in self.train.inputs.items()}
+        return {
+            name: TensorSpec(array.shape[1:], str(array.dtype), self.n_values.get(name))
+            for name, array in self.train.inputs.items()
+        }

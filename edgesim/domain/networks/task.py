@@ -23,6 +23,7 @@ class TensorSpec:
     ----------
     shape : without the batch axis.
     dtype : name of the type of its elements, as numpy and torch call it, e.g. ``"float32"`` or ``"int64"``.
+    n_values : of whole numbers that name something, as tokens do: how many there are, 0 to n - 1.
 
     Examples
     --------
@@ -32,6 +33,7 @@ class TensorSpec:
 
     shape: tuple[int, ...]
     dtype: str = "float32"
+    n_values: int | None = field(default=None, repr=False)
 
     @property
     def size(self) -> int:

@@ -55,3 +55,21 @@ def vector(model: str, output: TensorSpec) -> int:
         f"{model} answers with a vector, but the task wants an answer of shape {output.shape}; choose another model, or bring your "
         "own with type: import"
     )
+
+
+def tokens(model: str, inputs: Inputs) -> tuple[int, int]:
+    """Return the length of a text and the number of different tokens.
+
+    Raises
+    ------
+    DataError
+        When there is not one input of a row of whole numbers of which it is known how many there are.
+    """
+    specs = list(inputs.values())
+    if len(specs) == 1 and len(specs[0].shape) == 1 and specs[0].n_values is not None:
+        return specs[0].shape[0], specs[0].n_values
+    given = ", ".join(f"{name!r}: {spec}" for name, spec in inputs.items())
+    raise DataError(
+        f"{model} takes one input of tokens, shape (length,), with their number (`n_values` of the data set), but the data set gives {given}; "
+        "choose another model, or bring your own with type: import"
+    )

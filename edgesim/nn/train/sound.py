@@ -46,6 +46,11 @@ def _check_split(name: str, split: Samples, dataset: Dataset) -> None:
         if not (np.isfinite(array.min()) and np.isfinite(array.max())):
             first = int(np.argmin(np.isfinite(array).reshape(len(split), -1).all(axis=1)))
             raise DataError(f"{name}: sample {first} holds values that are not finite; mend or leave it out")
+        n_values = specs[input_name].n_values
+        if n_values is not None and not (array.min() >= 0 and array.max() < n_values):
+            raise DataError(
+                f"{name}: {input_name!r} has values from {array.min()} to {array.max()}; expected 0 to {n_values - 1}"
+            )
     fault = dataset.task.fault(split.targets)
     if fault:
         raise DataError(f"{name}: {fault}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.columns import RESERVED
 from edgesim.registry import nearest_name
 from edgesim.scenario.check.form import form_problems
 from edgesim.scenario.check.short_forms import complete
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
-RESERVED = frozenset({
-    "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact", "engine", "replication", "outcome", "accuracy",
-    "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j",
-    "lost_transfers", "partial_transfers", "weight", "minus", "correlation", "probability",
-})  # fmt: skip
-"""Columns of the result tables, whose names no factor may take."""
 _NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
 
 

@@ -18,25 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.columns import ABOUT, MEASURED, PROBABILITY, TRIAL_COLUMNS, Column
 from edgesim.errors import EdgesimWarning, ResultError
 from edgesim.files.whole import TEMPORARY, replacing
 from edgesim.study.cases.design import Case, show_point, show_value
 from edgesim.study.cases.tasks import Block
 from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
-from edgesim.study.trials.trials import ENGINES, OUTCOMES, Trials
+from edgesim.study.trials.trials import Trials
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TRIALS, ENUMERATED = "trials", "outcomes"
 """Folders of drawn trials, and of enumerated outcomes of the failures."""
-PARTIAL = "partial_transfers"
 DAMAGED = "damaged"
 """Folder of what was set aside."""
 IDENTITY = "edgesim"
 """Key of a part's Parquet metadata under which it says what it is; its seal stands under ``edgesim-seal``."""
 NOT_WHOLE = "it is damaged: its checksum is not that of its content"
-COLUMNS = ("latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j")
 
 
 class Parts:
@@ -104,12 +103,7 @@ class Parts:
         return f"it is of other trials ({', '.join(differing)})" if differing else ""
 
     def write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> None:
-        """Write the part of a task.
-
-        ``lost_transfers`` is a hexadecimal number whose bit i is set when the i-th transfer of the plan was not delivered. Where a
-        deployment uses messages of which only some packets arrived, ``partial_transfers`` says of which how many; see
-        `edgesim.study.trials.deliveries.note`.
-        """
+        """Write the part of a task; `edgesim.domain.columns` says what stands in its columns."""
         import pyarrow as pa
 
         n = len(trials)
@@ -119,15 +113,10 @@ class Parts:
         columns["strategy"] = pa.repeat(pa.scalar(case.strategy, pa.string()), n)
         if not block.is_enumeration:
             columns["replication"] = pa.array(np.arange(block.start, block.stop, dtype=np.int64))
-        columns["probability" if block.is_enumeration else "weight"] = pa.array(trials.weight)
-        columns["outcome"] = pa.DictionaryArray.from_arrays(pa.array(trials.outcome), list(OUTCOMES)).cast(pa.string())
-        columns["engine"] = pa.DictionaryArray.from_arrays(pa.array(trials.engine), list(ENGINES)).cast(pa.string())
+        columns.update({_name_in(block, column): _written(column, trials) for column in ABOUT})
         columns.update({name: pa.array(scores[name]) for name in self.scores})
-        for name in COLUMNS:
-            columns[name] = pa.array(getattr(trials, name))
-        columns["lost_transfers"] = pa.array([f"{lost:x}" for lost in trials.lost], pa.string())
-        if trials.partial:
-            columns[PARTIAL] = pa.array(trials.partial, pa.string())
+        there = [column for column in MEASURED if not column.is_optional or getattr(trials, column.attribute)]
+        columns.update({column.name: _written(column, trials) for column in there})
         columns.update({name: pa.array(values) for name, values in trials.load.items()})
         with replacing(self.path(block)) as path:
             path.write_bytes(parquet_of(pa.table(columns), self.identity(block)))
@@ -143,29 +132,21 @@ class Parts:
         import pyarrow as pa
         from pyarrow import parquet
 
-        names = ["outcome", "engine", *self.scores, *COLUMNS, "lost_transfers"]
         load: list[str] = []
         tables = []
         for block in blocks:
-            weight = "probability" if block.is_enumeration else "weight"
+            here = {_name_in(block, column): column.name for column in TRIAL_COLUMNS}
             with parquet.ParquetFile(io.BytesIO(self._content(block))) as file:
-                known = {*self._factors, "strategy", "replication", weight, *names, PARTIAL}
-                load = [name for name in file.schema_arrow.names if name not in known]
-                others = [*names, *load, *({PARTIAL} & set(file.schema_arrow.names))]
-                tables.append(file.read(columns=[weight, *others]).rename_columns(["weight", *others]))
+                there = file.schema_arrow.names
+                known = {*self._factors, "strategy", "replication", *here, *self.scores}
+                load = [name for name in there if name not in known]
+                wanted = [name for name in (*here, *self.scores, *load) if name in there]
+                tables.append(file.read(columns=wanted).rename_columns([here.get(name, name) for name in wanted]))
         if not tables:
             return _empty(), {name: np.array([]) for name in self.scores}
         table = pa.concat_tables(tables)
-        codes = {name: code for code, name in enumerate(OUTCOMES)}
-        values = {name: table[name].to_numpy() for name in ("weight", *COLUMNS)}
-        trials = Trials(
-            **values,
-            outcome=np.array([codes[name] for name in table["outcome"].to_pylist()], dtype=np.int8),
-            engine=np.array([ENGINES.index(name) for name in table["engine"].to_pylist()], dtype=np.int8),
-            lost=tuple(int(lost, 16) for lost in table["lost_transfers"].to_pylist()),
-            partial=tuple(table[PARTIAL].to_pylist()) if PARTIAL in table.column_names else (),
-            load={name: table[name].to_numpy() for name in load},
-        )
+        values = {one.attribute: _read(one, table[one.name]) for one in TRIAL_COLUMNS if one.name in table.column_names}
+        trials = Trials(**values, load={name: table[name].to_numpy() for name in load})
         return trials, {name: table[name].to_numpy() for name in self.scores}
 
     def _content(self, block: Block) -> bytes:
@@ -184,6 +165,41 @@ class Parts:
         known = {self.path(block) for block in blocks}
         for kind in (TRIALS, ENUMERATED):
             yield from (path for path in sorted((self.folder / kind).glob("*.parquet")) if path not in known)
+
+
+def _name_in(block: Block, column: Column) -> str:
+    """Return the name of a column in the part of a task."""
+    return PROBABILITY if block.is_enumeration and column.name == "weight" else column.name
+
+
+def _written(column: Column, trials: Trials) -> Any:
+    """Return the values of a column as Arrow has them."""
+    import pyarrow as pa
+
+    values = getattr(trials, column.attribute)
+    match column.kind:
+        case "name":
+            return pa.DictionaryArray.from_arrays(pa.array(values), list(column.names)).cast(pa.string())
+        case "bits":
+            return pa.array([f"{value:x}" for value in values], pa.string())
+        case "text":
+            return pa.array(values, pa.string())
+        case _:
+            return pa.array(values)
+
+
+def _read(column: Column, values: Any) -> Any:
+    """Return the values of a column as `Trials` has them: the opposite of `_written`."""
+    match column.kind:
+        case "name":
+            codes = {name: code for code, name in enumerate(column.names)}
+            return np.array([codes[name] for name in values.to_pylist()], dtype=np.int8)
+        case "bits":
+            return tuple(int(digits, 16) for digits in values.to_pylist())
+        case "text":
+            return tuple(values.to_pylist())
+        case _:
+            return values.to_numpy()
 
 
 def parquet_of(table: Any, identity: Mapping[str, Any]) -> bytes:

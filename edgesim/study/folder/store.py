@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
 from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.registry import nearest_name
@@ -17,7 +18,7 @@ from edgesim.study.folder.manifest_file import read_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
 from edgesim.study.folder.reading import MOST_ROWS, check_summary, read_table
 from edgesim.study.folder.seal import is_whole
-from edgesim.study.folder.tables_on_disk import DIFFERENCES, NUMBERS, SUMMARY
+from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY
 from edgesim.study.tables.summary import UNITS
 
 if TYPE_CHECKING:
@@ -141,11 +142,11 @@ class Result:
 
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
-        return self._table(DIFFERENCES, ("strategy", "minus", "metric", "unit"), (*NUMBERS[:4], "correlation"))
+        return self._table(DIFFERENCES, DIFFERENCE_NAMES, DIFFERENCE_NUMBERS)
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
-        table = self._table(SUMMARY, ("strategy", "metric", "unit"), NUMBERS)
+        table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
         check_summary(
             table,
             self.folder / SUMMARY,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
 from edgesim.files.whole import write_text
 from edgesim.study.cases.design import Case, show_value
 from edgesim.study.folder.manifest_file import json_text
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from edgesim.study.tables.statistics import Estimate
 
 SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
-NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
-"""Columns of numbers of the summary."""
 
 
 def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]], units: Mapping[str, str]) -> None:
@@ -33,7 +32,7 @@ def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row
             table.append(
                 [*place, case.strategy, row.metric, unit_of(row.metric, units), *_estimate(row.estimate), *last]
             )
-    _write_table(path, [*cases[0].point, "strategy", "metric", "unit", *NUMBERS], table)
+    _write_table(path, [*cases[0].point, *SUMMARY_NAMES, *SUMMARY_NUMBERS], table)
 
 
 def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | None) -> None:
@@ -60,7 +59,7 @@ def write_differences(
         last = [str(one.estimate.n), show_number(one.correlation)]
         pair = [case.strategy, other.strategy, one.metric, unit_of(one.metric, units)]
         table.append([*place, *pair, *_estimate(one.estimate), *last])
-    header = [*cases[0].point, "strategy", "minus", "metric", "unit", *NUMBERS[:4], "correlation"]
+    header = [*cases[0].point, *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS]
     _write_table(path, header, table)
 
 

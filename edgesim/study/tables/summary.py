@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.metrics import METRICS
 from edgesim.study.tables.statistics import Estimate, exact_mean, exact_quantile, share
 from edgesim.study.tables.weighted import are_equal, n_effective, weighted_mean, weighted_quantile
 
@@ -19,17 +20,7 @@ if TYPE_CHECKING:
     from edgesim.study.tables.known import Known
     from edgesim.study.trials.trials import Trials
 
-UNITS = {
-    "latency": "s",
-    "latency_p95": "s",
-    "traffic": "byte",
-    "traffic_input": "byte",
-    "traffic_intermediate": "byte",
-    "traffic_result": "byte",
-    "energy": "J",
-    "answered": "1",
-    "peak_memory": "byte",
-}
+UNITS = {name: metric.unit for name, metric in METRICS.items()}
 """The metrics but the scores, and their units, in the order of the table, in which the scores come first."""
 P95 = 0.95
 

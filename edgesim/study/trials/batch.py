@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.columns import ENGINES, OUTCOMES, TRIAL_COLUMNS
 from edgesim.engine.arrays.losses import BatchLosses, DrawnLosses, GivenLosses
 from edgesim.engine.arrays.program import ArrayProgram, array_program, obstacle
 from edgesim.engine.arrays.results import ArrayTrials
 from edgesim.engine.arrays.trials import simulate_batch
 from edgesim.errors import PlanError
 from edgesim.failures.sampling.draw import batch_obstacle, draw_down, loss_models, slowdown_models
-from edgesim.study.trials.trials import ENGINES, OUTCOMES, Trials, patterns_of
+from edgesim.study.trials.trials import NUMBERS, Trials, patterns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,16 +122,8 @@ def _completed(trials: Trials, is_valid: NDArray[np.bool_], one: Callable[[int],
     lost = list(trials.lost)
     for position in np.flatnonzero(~is_valid).tolist():
         single = one(position)
-        for name in (
-            "weight",
-            "latency_s",
-            "input_byte",
-            "intermediate_byte",
-            "result_byte",
-            "energy_j",
-            "outcome",
-            "engine",
-        ):
-            getattr(trials, name)[position] = getattr(single, name)[0]
+        for column in TRIAL_COLUMNS:
+            if column.kind in {*NUMBERS, "name"}:
+                getattr(trials, column.name)[position] = getattr(single, column.name)[0]
         lost[position] = single.lost[0]
     return replace(trials, lost=tuple(lost))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from edgesim.domain.columns import ENGINES, MEASURED, OUTCOMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.records import RequestRecord
 
-OUTCOMES = ("completed", "degraded", "failed", "timed_out", "unfinished", "rejected")
-ENGINES = ("event", "array")
+
+NUMBERS: Mapping[str, type[np.generic]] = {"float": np.float64, "int": np.int64}
+"""Types of the columns of numbers, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Trials:
 
     def outcome_name(self, index: int) -> str:
         """Return the outcome of one trial."""
-        return OUTCOMES[self.outcome[index]]
+        return OUTCOMES[int(self.outcome[index])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,14 @@ class Question:
 
 def columns(records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
     """Return records of the event engine by column."""
+    measured: dict[str, Any] = {
+        column.name: np.array([getattr(record, column.name) for record in records], dtype=NUMBERS[column.kind])
+        for column in MEASURED
+        if column.kind in NUMBERS
+    }
     return Trials(
+        **measured,
         weight=np.array(weights, dtype=np.float64),
-        latency_s=np.array([record.latency_s for record in records], dtype=np.float64),
-        input_byte=np.array([record.input_byte for record in records], dtype=np.int64),
-        intermediate_byte=np.array([record.intermediate_byte for record in records], dtype=np.int64),
-        result_byte=np.array([record.result_byte for record in records], dtype=np.int64),
-        energy_j=np.array([record.energy_j for record in records], dtype=np.float64),
         outcome=np.array([OUTCOMES.index(record.outcome) for record in records], dtype=np.int8),
         engine=np.full(len(records), ENGINES.index("event"), dtype=np.int8),
         lost=tuple(record.lost for record in records),

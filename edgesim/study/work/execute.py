@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.columns import ENGINES
 from edgesim.domain.delivery import Delivery
 from edgesim.domain.stopping import Stopping
 from edgesim.errors import PlanError
@@ -38,7 +39,7 @@ from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import deliveries_of, in_order, lost_in
 from edgesim.study.trials.trial import n_enumerated, scores_of, simulate_outages
-from edgesim.study.trials.trials import ENGINES, Question, Trials, columns
+from edgesim.study.trials.trials import Question, Trials, columns
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.stopping import Batches
 

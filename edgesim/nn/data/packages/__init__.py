@@ -1,0 +1,1 @@
+"""Data sets that Python packages ship: read where they are installed, never copied."""
