@@ -160,7 +160,7 @@ class MoDNN:
     def _staged(self, network: torch.nn.Module, inputs: Inputs) -> StagedNetwork:
         """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
         from edgesim.nn.cut.sparse_split import prune
-        from edgesim.nn.cut.stages import staged
+        from edgesim.nn.cut.staging import staged
 
         is_divided = bool(self.pruning) or self.linear != "outputs"
         cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided)

@@ -36,7 +36,9 @@ from edgesim.study.trials.batch import checked
 from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.evaluation import evaluate
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
 from edgesim.study.work.manifest import facts, identity
 

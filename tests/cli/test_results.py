@@ -22,7 +22,9 @@ from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY, write_diff
 from edgesim.study.tables import summary
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.evaluation import evaluate
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 from edgesim.study.work.manifest import _score
 

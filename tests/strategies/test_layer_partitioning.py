@@ -21,7 +21,7 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import DataError, PlanError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.nn.cut.sparse_split import counts, divide, prune
-from edgesim.nn.cut.stages import staged
+from edgesim.nn.cut.staging import staged
 from edgesim.nn.models.networks import vgg16, wide_resnet
 from edgesim.nn.train.training import forward
 from edgesim.rng import Streams

@@ -20,7 +20,7 @@ from edgesim.study.cases.outcomes import outcomes_of
 from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import simulate_block
-from edgesim.study.work.execute import _part_sizes
+from edgesim.study.work.division import _part_sizes
 
 FAILURES = {
     "nothing": {},

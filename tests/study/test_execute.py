@@ -29,7 +29,9 @@ from edgesim.study.cases.tasks import PART
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.deliveries import without_effect
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.evaluation import evaluate
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 
 

@@ -28,7 +28,8 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.execute import execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 from edgesim.tasks.classification import Classification
 

@@ -22,7 +22,9 @@ from edgesim.study.tables.weighted import n_effective, pseudo_values, weighted_m
 from edgesim.study.trials.deliveries import lost_in
 from edgesim.study.trials.trial import perform, scores_of, simulate_block
 from edgesim.study.trials.trials import Question
-from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.evaluation import evaluate
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 
 RARE = 1e-6

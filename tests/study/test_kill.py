@@ -18,7 +18,8 @@ from edgesim.failures.bernoulli import Bernoulli
 from edgesim.interfaces import Silent
 from edgesim.study.cases.tasks import PART_BY_EVENTS
 from edgesim.study.folder.parts import Parts
-from edgesim.study.work.execute import execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.execute import execute
 
 N_PARTS = 30
 SCRIPT = f"""
@@ -28,7 +29,8 @@ from pathlib import Path
 from toy_study import shared
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.study.cases.tasks import PART_BY_EVENTS
-from edgesim.study.work.execute import execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 from edgesim.study.folder.parts import Parts
 from edgesim.interfaces import Silent

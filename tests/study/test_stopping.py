@@ -16,7 +16,9 @@ from edgesim.interfaces import Silent
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.statistics import Prior, mean
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.execute import evaluate, execute, plan_work
+from edgesim.study.work.division import plan_work
+from edgesim.study.work.evaluation import evaluate
+from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import local_pool
 from edgesim.study.work.stopping import Batches
 

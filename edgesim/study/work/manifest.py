@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgesim.domain.metrics import Metric
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.cases.tasks import Work
-    from edgesim.study.work.execute import Evaluated
+    from edgesim.study.work.evaluation import Evaluated
 
 PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 

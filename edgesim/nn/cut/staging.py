@@ -1,0 +1,198 @@
+"""A network as a sequence of stages that are cut over devices, and segments that one device computes whole.
+
+What a stage is depends on the execution. With ``mapreduce`` it is a convolution or a linear layer with the elementwise layers
+behind it: its input is scattered and its output gathered. With ``halo`` it is a run of layers, as long as possible, between
+which outputs stay where they are. All sizes follow from the shapes of the traced tensors.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from torch import fx, nn
+
+from edgesim.errors import DataError
+from edgesim.nn.cost.layers import is_layer, layer_cost, weights_of
+from edgesim.nn.cost.rewrite import let_readers_follow, modules_for_functions
+from edgesim.nn.cost.trace import byte_of, entries, is_in_place, is_view, layer_name, live_byte, shape_of, trace
+from edgesim.nn.cut.readers import (
+    is_convolution,
+    is_elementwise,
+    is_linear,
+    operands,
+    pool_of,
+    reader_of,
+    uncut_layer,
+)
+from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
+
+if TYPE_CHECKING:
+    from edgesim.domain.networks.samples import Inputs
+
+Execution = Literal["mapreduce", "halo"]
+"""Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
+Form = Literal["strips", "tiles", "channels"]
+"""How the output of a convolution is cut; see `edgesim.nn.cut.boxes.cut`."""
+
+
+def staged(
+    network: nn.Module,
+    inputs: Inputs | tuple[int, ...],
+    execution: Execution = "mapreduce",
+    form: Form = "strips",
+    *,
+    has_bare_matrices: bool = False,
+) -> StagedNetwork:
+    """Divide a network into stages and segments.
+
+    What can be cut is said at `edgesim.nn.cut.readers.reader_of`. With ``mapreduce`` a stage is a convolution or linear layer and
+    the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
+    follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
+    read all of their input, so they are stages as with ``mapreduce``.
+
+    Parameters
+    ----------
+    network : in evaluation mode.
+    inputs : the tensors of one sample; see `edgesim.nn.cost.trace.trace`.
+    execution, form : what stages are, and along which axes they are cut.
+    has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
+
+    Raises
+    ------
+    DataError
+        When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
+    """
+    graph = trace(network, inputs)
+    modules_for_functions(graph)
+    let_readers_follow(graph)
+    nodes = list(graph.graph.nodes)
+    answer = nodes.pop().args[0]
+    if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
+        raise DataError(f"{type(network).__name__} returns more than one tensor; a network must return its logits only")
+    alive = live_byte(graph)
+    groups = _groups(graph, nodes, execution, form, has_bare_matrices=has_bare_matrices)
+    segments = [
+        _segment(graph, group, max([alive[node] for node in group] + _held_byte(graph, cut_nodes, alive), default=0))
+        for cut_nodes, group in groups
+    ]
+    stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
+    entered = entries(graph)
+    uncut = tuple(text for _, group in groups for node in group if (text := uncut_layer(graph, node)))
+    return StagedNetwork(
+        graph,
+        stages,
+        tuple(segments),
+        tuple(node.name for node in entered),
+        answer.name,
+        sum(map(byte_of, entered)),
+        byte_of(answer),
+        uncut,
+    )
+
+
+Group = tuple[list[fx.Node], list[fx.Node]]
+"""The nodes of a stage (none at the beginning) and those of the segment behind it."""
+
+
+def _groups(
+    graph: fx.GraphModule, nodes: list[fx.Node], execution: Execution, form: Form, *, has_bare_matrices: bool
+) -> list[Group]:
+    groups: list[Group] = [([], [])]
+    taken: set[fx.Node] = set()
+    for position, node in enumerate(nodes):
+        if node in taken:
+            continue
+        if is_linear(graph, node):
+            stage = [node] if has_bare_matrices else _chain(graph, node)
+        elif execution == "halo":
+            stage = _run(graph, nodes[position:], form)
+        else:
+            stage = _chain(graph, node) if is_convolution(graph, node) else []
+        if stage:
+            taken.update(stage)
+            groups.append((stage, []))
+        else:
+            groups[-1][1].append(node)
+    return groups
+
+
+def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
+    """Return a node and the elementwise nodes behind it that read nothing else and whose input nothing else reads."""
+    chain = [node]
+    while len(chain[-1].users) == 1:
+        follower = next(iter(chain[-1].users))
+        is_next = follower.all_input_nodes == [chain[-1]] and is_elementwise(graph, follower)
+        if not is_next or reader_of(graph, follower) is None:
+            break
+        chain.append(follower)
+    return chain
+
+
+def _run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form) -> list[fx.Node]:
+    """Return the nodes at the beginning that can stay at the devices; none when no convolution is among them."""
+    run: list[fx.Node] = []
+    for node in nodes:
+        shape = shape_of(node)
+        extents = shape[:1] if form == "channels" else shape[1:]
+        if len(shape) < 2 or max(extents) < 2 or reader_of(graph, node) is None:
+            break
+        run.append(node)
+    return run if any(is_convolution(graph, node) for node in run) else []
+
+
+def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
+    members = set(nodes)
+    layers = tuple(_layer(graph, node) for node in nodes)
+    inputs: dict[str, Tensor] = {}
+    for node in nodes:
+        for source in node.all_input_nodes:
+            if source not in members:
+                inputs[source.name] = Tensor(source.name, shape_of(source), byte_of(source))
+    outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
+    name = next(layer.layer_id for layer in layers if layer.is_main)
+    return Stage(name, layers, tuple(inputs.values()), outputs)
+
+
+def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
+    reader = reader_of(graph, node)
+    if reader is None:
+        raise DataError(f"layer {layer_name(node)!r} cannot be cut; leave it to one device")
+    return Layer(
+        name=node.name,
+        layer_id=layer_name(node),
+        module=str(node.target),
+        shape=shape_of(node),
+        output_byte=byte_of(node),
+        reader=reader,
+        cost=layer_cost(graph, node, set()) if is_layer(graph, node) else None,
+        weights=_weights(graph, [node]),
+        is_matrix=is_linear(graph, node),
+        is_main=is_linear(graph, node) or is_convolution(graph, node),
+        is_overwriting=is_in_place(graph, node) or is_view(graph, node),
+        input_shapes=tuple(shape_of(source) for source in operands(node)),
+        pool=pool_of(graph, node),
+    )
+
+
+def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node, int]) -> list[int]:
+    """Return the bytes that the owner holds when it has the results of a stage: with those, what was there before it."""
+    if not nodes:
+        return []
+    first, members = nodes[0], set(nodes)
+    own_byte = 0 if is_in_place(graph, first) or is_view(graph, first) else byte_of(first)
+    return [alive[first] - own_byte + sum(byte_of(node) for node in nodes if any(u not in members for u in node.users))]
+
+
+def _segment(graph: fx.GraphModule, nodes: list[fx.Node], activation_byte: int) -> Segment:
+    names = tuple(node.name for node in nodes)
+    layers = tuple(layer_cost(graph, node, set()) for node in nodes if is_layer(graph, node))
+    return Segment(names, layers, _weights(graph, nodes), activation_byte)
+
+
+def _weights(graph: fx.GraphModule, nodes: list[fx.Node]) -> dict[str, int]:
+    """Return the bytes of weights by module; each node counts all of its own, since any device may be the first to need them."""
+    return {
+        str(node.target): sum(tensor.numel() * tensor.element_size() for tensor in weights_of(graph, node))
+        for node in nodes
+        if node.op in {"call_module", "get_attr"}
+    }

@@ -1,0 +1,60 @@
+"""A study divided into tasks, each so large that its own cost does not count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesim.domain.stopping import Stopping
+from edgesim.errors import PlanError
+from edgesim.study.cases.design import Case
+from edgesim.study.cases.evaluation import asked_replications
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import (
+    MOST_AT_ONCE,
+    PART,
+    PART_BY_EVENTS,
+    PART_OF_FEW,
+    PART_OF_OUTCOMES,
+    SIZES,
+    Work,
+    blocks,
+)
+from edgesim.study.tables.summary import UNITS
+from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.trial import n_enumerated
+
+if TYPE_CHECKING:
+    pass
+
+
+def plan_work(shared: Shared, replications: int | Stopping) -> Work:
+    """Divide a study into tasks; with a rule, into all that can be needed."""
+    n_most = replications if isinstance(replications, int) else replications.ceiling
+    if isinstance(replications, Stopping):
+        _check_targets(replications, shared)
+    n_outcomes = tuple(n_enumerated(shared, case) for case in shared.cases)
+    is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
+    stopping = None if isinstance(replications, int) else replications
+    sizes = [_part_sizes(shared, case, is_stopping=stopping is not None) for case in shared.cases]
+    return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
+
+
+def _check_targets(rule: Stopping, shared: Shared) -> None:
+    known = [*(score.name for score in shared.scores), *UNITS]
+    for target in rule.targets:
+        if target.metric not in known:
+            raise PlanError(
+                f"replications.until: the study has no metric {target.metric!r}; it has {', '.join(known)}; further scores of a task are "
+                "computed where `evaluation.scores` names them"
+            )
+
+
+def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, int]:
+    """Return how many replications, and how many outcomes, make a task: so many that its own cost does not count, so few that
+    progress is seen and the memory suffices.
+    """
+    most = PART_BY_EVENTS if why_not(case, shared) else PART
+    if case.load is not None or is_stopping:
+        most = PART_OF_FEW
+    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps.step))
+    return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)

@@ -1,0 +1,95 @@
+"""An executed study summed up from its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.domain.columns import ENGINES
+from edgesim.domain.delivery import Delivery
+from edgesim.study.cases.design import Case
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import Work
+from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.known import CERTAIN, known_of
+from edgesim.study.tables.summary import Row, summarise, values_of
+from edgesim.study.trials.deliveries import lost_in
+from edgesim.study.trials.trial import scores_of, simulate_outages
+from edgesim.study.trials.trials import Question, Trials, columns
+from edgesim.study.work.scoring import Key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What is made of the trials of an executed study.
+
+    Parameters
+    ----------
+    rows : the summary rows of each case.
+    intact : every metric of each case when nothing is lost.
+    n_by_events : of each case: drawn trials that the event engine simulated.
+    """
+
+    rows: list[list[Row]]
+    intact: list[dict[str, Any]]
+    n_by_events: list[int]
+
+
+def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
+    """Sum up an executed study from its parts."""
+    rows: list[list[Row]] = []
+    intact: list[dict[str, Any]] = []
+    n_by_events: list[int] = []
+    whole_scores: dict[Key, tuple[float, ...]] = {}
+    for position, case in enumerate(shared.cases):
+        peak_memory_byte = max(shared.prepared[case.prepared].program.devices.peak_memory_byte.values())
+        drawn, scores = parts.read(work.of_case(position, is_enumeration=False))
+        enumerated, exact_scores = parts.read(work.of_case(position, is_enumeration=True))
+        n_by_events.append(int(np.count_nonzero(drawn.engine == ENGINES.index("event"))))
+        rows.append(
+            summarise(
+                values_of(drawn, scores),
+                drawn.weight,
+                values_of(enumerated, exact_scores),
+                enumerated.weight,
+                peak_memory_byte,
+                known=known_of(shared, case),
+                scores=parts.scores,
+            )
+        )
+        whole = columns([simulate_outages(shared, case, ())], [1.0])
+        values = values_of(whole, _intact_scores(shared, case, whole, whole_scores))
+        single = summarise(
+            values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN, scores=parts.scores
+        )
+        intact.append(
+            {
+                **case.point,
+                "strategy": case.strategy,
+                "outcome": whole.outcome_name(0),
+                **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
+            }
+        )
+    return Evaluated(rows, intact, n_by_events)
+
+
+def _intact_scores(
+    shared: Shared, case: Case, whole: Trials, known: dict[Key, tuple[float, ...]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores when nothing is lost, asked once per deployment and pattern."""
+    scores = shared.scores
+    found = (np.nan,) * len(scores)
+    if case.n_samples and np.isnan(whole.latency_s[0]):
+        found = tuple(score.without_answer for score in scores)
+    elif case.n_samples:
+        plan = shared.prepared[case.prepared].program.plan
+        key = (case.prepared, Delivery(lost_in(plan, whole.lost[0])))
+        if key not in known:
+            known[key] = scores_of(shared, Question(case.prepared, (key[1],), f"strategy {case.strategy!r}"))[0]
+        found = known[key]
+    return {score.name: np.array([value]) for score, value in zip(scores, found, strict=True)}
