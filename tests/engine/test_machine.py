@@ -6,6 +6,7 @@ import random
 from math import inf, isclose, isnan
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -179,3 +180,14 @@ def test_a_step_behind_the_answer_that_begins_late_changes_no_outcome() -> None:
     system.wait(0.5)
     system.arrive(1)
     system.stop_now()
+
+
+def test_what_is_sent_on_behind_a_failure_counts_as_time_of_the_trial() -> None:
+    """A message that is sent on while it comes in fails at the dead device; the link before goes on to send, and is busy for all of the time."""
+    system = System.__new__(System)
+    System.build.hypothesis_stateful_initialize_rule.function(system, seed=260383, has_losses=False)  # type: ignore[attr-defined]
+    system.releases_s = [0.0]
+    result = system.simulate([Outage("d1", 0.0)], has_stays=True)
+    medium = next(one for one in result.resources if one.resource_id == "fifo")
+    assert result.to_s == max(stay.ended_s for stay in result.stays) > 0.8
+    assert medium.utilisation == pytest.approx((result.to_s - 0.3) / result.to_s)

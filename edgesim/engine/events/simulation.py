@@ -109,7 +109,7 @@ def trace(
         on_record=None if on_record is None else counts,
     )
     trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
-    to_s = max(warm_up_s, world.clock.now_s)
+    to_s = max(warm_up_s, world.last_s)
     records = (trial.records[number] for number in sorted(trial.records))
     return Trace(
         records=tuple(record for record in records if record.released_s >= warm_up_s),

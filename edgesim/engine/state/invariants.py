@@ -15,7 +15,7 @@ class Checker:
     """Watches a trial; raises `SimulationError` as soon as something is wrong, which is always a mistake of the program.
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
-    passes; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
+    passes, nor for more than all of the watched time; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
     outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
     the largest power of the devices x time. Only the requests in the system are remembered, so the memory does not grow with
     those that have ended.
@@ -51,6 +51,12 @@ class Checker:
         """Check the loads of fair channels, as shares of their time."""
         for channel, value in load.items():
             self._require(value <= 1 + _ROUNDING, f"channel {channel} has a load of {value!r}")
+
+    def used(self, resource_id: str, utilisation: float) -> None:
+        """Check how busy a resource was, as a share of the watched time."""
+        self._require(
+            -_ROUNDING <= utilisation <= 1 + _ROUNDING, f"{resource_id!r} was busy for {utilisation!r} of the time"
+        )
 
     def crossed(self, link_id: str, n_sent: int, n_received: int, n_lost: int) -> None:
         """Check the packets of one message on one link."""

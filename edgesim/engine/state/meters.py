@@ -38,7 +38,7 @@ class Stays:
     notes : where every stay is noted, or None.
     """
 
-    __slots__ = ("_busy_s", "_from_s", "_meters", "_n_arrived", "_present_s", "_until_s", "_waiting_s", "notes",
+    __slots__ = ("_busy_s", "_from_s", "_meters", "_n_arrived", "_present_s", "_until_s", "_waiting_s", "last_s", "notes",
                  "resource_ids")  # fmt: skip
 
     def __init__(self, resource_ids: Sequence[str], window_s: tuple[float, float], notes: list[Note] | None) -> None:
@@ -48,10 +48,12 @@ class Stays:
         self._meters: dict[int, Meter] = {}
         self.resource_ids = resource_ids
         self.notes = notes
+        self.last_s = 0.0  # when the last stay ends
         self._from_s, self._until_s = window_s
 
     def add(self, number: int, arrived_s: float, started_s: float, ended_s: float) -> None:
         """Add one computation or message that came to a resource, was served and left."""
+        self.last_s = max(self.last_s, ended_s)
         if self._from_s <= arrived_s and ended_s <= self._until_s:
             self._n_arrived[number] += 1
             self._waiting_s[number] += started_s - arrived_s

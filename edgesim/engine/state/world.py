@@ -76,8 +76,21 @@ class World:
         own = (self.on_links.meter(hop.medium_link),) if hop.medium_link >= 0 else ()
         return (self.on_channels.meter(hop.channel), *own)
 
+    @property
+    def last_s(self) -> float:
+        """The end of the trial so far: the last event, or what is served behind it, before the horizon, in s."""
+        measured = (self.at_devices, self.on_channels)
+        ends_s = [min(stays.last_s, self.horizon_s) for stays in measured if stays is not None]
+        return max(self.clock.now_s, *ends_s)
+
     def resources(self, to_s: float) -> Iterator[ResourceRecord]:
         """Yield what was measured until `to_s`: of devices, channels, and links that share a medium."""
+        for record in self._records(to_s):
+            if self.checker is not None:
+                self.checker.used(record.resource_id, record.utilisation)
+            yield record
+
+    def _records(self, to_s: float) -> Iterator[ResourceRecord]:
         if self.at_devices is None or self.on_channels is None or self.on_links is None:
             return
         for number, device in enumerate(self.program.devices.device):
