@@ -92,18 +92,18 @@ class Reservoir(nn.Module):
 
 
 class _Alone(nn.Module):
-    """One reservoir with the scale of the sums over neighbours."""
+    """One reservoir with the scale of the sums over neighbours, and what stands behind it."""
 
     scale: torch.Tensor
 
-    def __init__(self, reservoir: nn.Module, scale: torch.Tensor) -> None:
+    def __init__(self, reservoir: nn.Module, scale: torch.Tensor, behind: nn.Module) -> None:
         super().__init__()
-        self.reservoir = reservoir
+        self.reservoir, self.behind = reservoir, behind
         self.register_buffer("scale", scale)
 
     def forward(self, vertices: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.reservoir(vertices, adjacency.to(torch.float32) * self.scale)
-        return features
+        found: torch.Tensor = self.behind(self.reservoir(vertices, adjacency.to(torch.float32) * self.scale))
+        return found
 
 
 class ReservoirNetwork(Branched):
@@ -165,9 +165,9 @@ class ReservoirNetwork(Branched):
         answers: torch.Tensor = self.head(features)
         return answers
 
-    def alone(self, number: int) -> nn.Module:
-        """Return a reservoir, from the inputs."""
-        return _Alone(self.branches[number], self.scale)
+    def alone(self, number: int, behind: nn.Module | None = None) -> nn.Module:
+        """Return a reservoir, from the inputs, and what stands behind it."""
+        return _Alone(self.branches[number], self.scale, behind or nn.Identity())
 
     def features_of(self, number: int, samples: Samples) -> NDArray[np.float32]:
         """Return the features that a reservoir gives to samples, shape (n, features)."""
