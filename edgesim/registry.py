@@ -259,6 +259,8 @@ DATASETS = Registry(
         "movie-sentences": "edgesim.nn.data.packages.texts:MovieSentences",
         "reuters-r8": "edgesim.nn.data.packages.texts:ReutersR8",
         "20newsgroups": "edgesim.nn.data.packages.texts:Newsgroups",
+        "mutag": "edgesim.nn.data.packages.graphs:Mutag",
+        "cuneiform": "edgesim.nn.data.packages.graphs:Cuneiform",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },
 )
@@ -273,6 +275,7 @@ MODELS = Registry(
         "vgg16": "edgesim.nn.models.untrained:VGG16",
         "mlp": "edgesim.nn.models.zoo:MLP",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
+        "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
         "import": "edgesim.nn.models.zoo:Imported",
     },
 )
