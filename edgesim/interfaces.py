@@ -71,6 +71,14 @@ class Findable(Protocol):
         """Raise `DataError` when something is not there. It is called by `edgesim validate`."""
 
 
+@runtime_checkable
+class Sourced(Protocol):
+    """What a model may have besides: a fingerprint of what its options only name, so that a network is trained anew when it changes."""
+
+    def content(self) -> str:
+        """Return the hash of the file, in hex."""
+
+
 class DatasetSource(Protocol):
     """Seam ``datasets``: where samples come from."""
 
@@ -133,6 +141,7 @@ class ComputeModel(Protocol):
         """Return the time in s that `step` occupies a device of that profile."""
 
 
+@runtime_checkable
 class OutageModel(Protocol):
     """Seam ``failures``: takes devices or links down for intervals."""
 
@@ -159,6 +168,7 @@ class StrikingModel(Protocol):
         """Return what it can do to the devices and links `used` in a trial of that length; nothing where nothing is drawn."""
 
 
+@runtime_checkable
 class RenewalModel(Protocol):
     """Seam ``failures``: takes devices or links down again and again."""
 
@@ -166,6 +176,7 @@ class RenewalModel(Protocol):
         """Return the outages of each target in one replication: apart, in order of time, drawn as they are asked for."""
 
 
+@runtime_checkable
 class LossModel(Protocol):
     """Seam ``failures``: loses whole messages on links."""
 
@@ -207,6 +218,7 @@ class LossProcess(Protocol):
         """Draw how many of the next `n_packets` packets are lost."""
 
 
+@runtime_checkable
 class PacketLossModel(Protocol):
     """Seam ``failures``: loses packets on links."""
 
@@ -232,6 +244,7 @@ class BatchPacketLossModel(Protocol):
         """Return what loses packets on this link in many replications."""
 
 
+@runtime_checkable
 class SlowdownModel(Protocol):
     """Seam ``failures``: makes computations take longer."""
 
@@ -253,6 +266,7 @@ class BatchSlowdownModel(Protocol):
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""
 
 
+@runtime_checkable
 class SpeedModel(Protocol):
     """Seam ``failures``: makes devices slower and faster at times that are known, the same in every replication."""
 
@@ -263,6 +277,7 @@ class SpeedModel(Protocol):
 FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
 
 
+@runtime_checkable
 class OpenArrivals(Protocol):
     """Seam ``arrivals``: requests come whether or not earlier ones are done."""
 
@@ -270,6 +285,7 @@ class OpenArrivals(Protocol):
         """Yield when requests are released, in s, never decreasing; it may go on for ever."""
 
 
+@runtime_checkable
 class ClosedArrivals(Protocol):
     """Seam ``arrivals``: each client asks again when its last request has ended."""
 
@@ -333,6 +349,7 @@ class Deployment(Protocol):
         """Return what a reader of the results should know: parameters per device, parts, dropped filters, accuracies."""
 
 
+@runtime_checkable
 class PartialDeployment(Deployment, Protocol):
     """What a deployment may be besides: one that uses messages of which only some packets arrived, where others take them as lost."""
 
@@ -346,3 +363,17 @@ class Strategy(Protocol):
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment. Raises `PlanError` when the topology does not allow it."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What a strategy may be besides: one that says whether its deployments need networks that are trained. Others do."""
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether they do."""
+
+
+def needs_training(strategy: Strategy) -> bool:
+    """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
+    return not isinstance(strategy, Trainable) or strategy.needs_training

@@ -20,7 +20,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import EdgesimError, UnknownNameError
-from edgesim.registry import REGISTRIES, Plugin
+from edgesim.plugins import Plugin
+from edgesim.registry import REGISTRIES
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.units import Quantity, parse, plain_name
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.plan import Compute, Plan, Transfer
-from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.scenario.build import build
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
