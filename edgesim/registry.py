@@ -208,6 +208,7 @@ STRATEGIES = Registry(
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "branches": "edgesim.strategies.students.branches:Branches",
+        "vertices": "edgesim.strategies.graphs.vertices:Vertices",
         "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
     },
 )
