@@ -58,6 +58,7 @@ STRATEGIES = Registry[Strategy](
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "branches": "edgesim.strategies.students.branches:Branches",
+        "vertices": "edgesim.strategies.graphs.vertices:Vertices",
         "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
     },
     (Strategy,),
