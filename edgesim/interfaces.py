@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.partition import Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
 from edgesim.domain.networks.task import TensorSpec
+from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
@@ -25,8 +26,24 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+    from typing_extensions import TypeIs
 
     from edgesim.rng import BatchStreams, ReplicationStreams
+
+K = TypeVar("K")
+
+
+def is_kind(plugin: object, protocol: type[K]) -> TypeIs[K]:
+    """Return whether a plug-in has the methods of a protocol, as its class says; `isinstance` takes a hundred times as long.
+
+    Examples
+    --------
+    >>> from edgesim.network.transport import Datagram
+    >>> from edgesim.domain.system.transport import EndToEndTransport, LinkTransport
+    >>> is_kind(Datagram(), LinkTransport), is_kind(Datagram(), EndToEndTransport)
+    (True, False)
+    """
+    return issubclass(type(plugin), protocol)
 
 
 class Bar(Protocol):
@@ -204,6 +221,14 @@ class IndependentLossModel(Protocol):
 
 
 @runtime_checkable
+class WeightedLossModel(Protocol):
+    """What a model of independent losses may have besides: one that draws losses more often than they are, and weighs trials for it."""
+
+    def sampled_probability(self, link: Link, n_packets: int) -> float:
+        """Return `loss_probability` as it is drawn."""
+
+
+@runtime_checkable
 class BurstLossModel(Protocol):
     """What a model of losses may have besides where they are not independent, so that it is known how often it strikes."""
 
@@ -377,3 +402,30 @@ class Trainable(Protocol):
 def needs_training(strategy: Strategy) -> bool:
     """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
     return not isinstance(strategy, Trainable) or strategy.needs_training
+
+
+@runtime_checkable
+class FilterDividing(Protocol):
+    """What a strategy may be besides: one that divides the filters of the network, which must have so many."""
+
+    @property
+    def n_parts(self) -> int:
+        """Into how many parts."""
+
+
+@runtime_checkable
+class StudentTeaching(Protocol):
+    """What a strategy may be besides: one that trains networks of its own, which must take the samples."""
+
+    @property
+    def student(self) -> ModelBuilder:
+        """Their architecture."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """What a strategy may be besides: one that says how it trains, so that a rehearsal can hurry."""
+
+    @property
+    def training(self) -> Training:
+        """How."""

@@ -36,15 +36,19 @@ from edgesim.interfaces import (
     Checkable,
     DatasetSource,
     FailureModel,
+    FilterDividing,
     FilterGraph,
     Findable,
     IndependentLossModel,
+    Learning,
     ModelBuilder,
     Partitioner,
     Sourced,
     Strategy,
     StrikingModel,
+    StudentTeaching,
     Trainable,
+    WeightedLossModel,
 )
 from edgesim.plugins import Registry
 
@@ -62,7 +66,7 @@ STRATEGIES = Registry[Strategy](
         "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
     },
     (Strategy,),
-    (Checkable, Trainable),
+    (Checkable, Trainable, FilterDividing, StudentTeaching, Learning),
 )
 FAILURES = Registry[FailureModel](
     "failures",
@@ -84,6 +88,7 @@ FAILURES = Registry[FailureModel](
         Checkable,
         StrikingModel,
         IndependentLossModel,
+        WeightedLossModel,
         BurstLossModel,
         BatchOutageModel,
         BatchLossModel,
