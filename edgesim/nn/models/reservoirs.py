@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Len
 
@@ -35,8 +35,9 @@ class FDGNN:
     layers : of each, one on top of the other.
     units : of a layer; the numbers of a state.
     fan_in : how many numbers of its input, and of the state, a unit reads.
-    rho : spectral radius of V times k, k the largest degree in the training split. Below 1 is necessary for one stable fixed point; sufficient is that the
-        largest singular value of V, times k, is below 1.
+    rho : what V is scaled to, times k, k the largest degree in the training split.
+    scaled_by : what of V is scaled: its largest singular ``value``, which makes the fixed point unique and stable where rho is below 1, or its spectral
+        ``radius``, as in the paper, for which a rho below 1 is necessary, but not enough.
     omega : entries of W are drawn from -omega to omega.
     iterations : of each layer. When it has not settled then, to `tolerance` on the training split, the network is refused.
     tolerance : largest change of a number in the last iteration.
@@ -55,6 +56,7 @@ class FDGNN:
     units: Annotated[int, Ge(1)] = 50
     fan_in: Annotated[int, Ge(1)] = 1
     rho: Annotated[float, Gt(0)] = 0.9
+    scaled_by: Literal["value", "radius"] = "value"
     omega: Annotated[float, Gt(0)] = 1.0
     iterations: Annotated[int, Ge(1)] = 30
     tolerance: Annotated[float, Gt(0)] = 1e-3
