@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import cast
 
 from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.topology import Link
 from edgesim.domain.system.transport import EndToEndTransport
+from edgesim.interfaces import is_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def way_of(hops: tuple[Hop, ...], channels: Sequence[Channel], *, is_cut_through
     return Way(
         stages=_stages(hops, channels, is_cut_through=is_cut_through),
         n_packets=hops[0].n_packets,
-        transport=cast("EndToEndTransport", transport) if hasattr(transport, "bursts") else None,
+        transport=transport if is_kind(transport, EndToEndTransport) else None,
         round_trip_s=2 * sum(hop.link.latency_s for hop in hops),
         packet_s=sum(hop.packet_s for hop in hops),
     )

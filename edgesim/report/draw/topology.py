@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -233,8 +234,9 @@ def roles_of(source_id: str, sink_id: str, strategies: Mapping[str, Any]) -> dic
     for name, role in ((source_id, "source"), (sink_id, "sink")):
         roles.setdefault(name, []).append(role)
     for strategy in strategies.values():
+        named = {field.name: getattr(strategy, field.name) for field in fields(strategy)}
         for option in ("owner", "merger"):
-            device_id = getattr(strategy, option, None)
+            device_id = named.get(option)
             if isinstance(device_id, str) and option not in roles.setdefault(device_id, []):
                 roles[device_id].append(option)
     return roles

@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
-from edgesim.errors import DataError
+from edgesim.errors import DataError, nearest_name
 from edgesim.files.recorded import TIME, Column, Recorded, Start, read_recorded
-from edgesim.registry import nearest_name
 from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.shapes import SHAPES

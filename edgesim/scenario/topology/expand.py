@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.system.selection import parts_of, written_out
-from edgesim.registry import nearest_name
+from edgesim.errors import nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
