@@ -18,7 +18,7 @@ from edgesim.nn.cost.layers import measure
 from edgesim.nn.data.packages.graphs import Cuneiform, Mutag, padded, read_graphs
 from edgesim.nn.models.reservoir_networks import ReservoirNetwork, scaled, sparse
 from edgesim.nn.models.reservoirs import FDGNN
-from edgesim.nn.models.ridge import best_ridge, ridges
+from edgesim.nn.models.ridge import best_ridge, failout_ridges, ridges
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.sound import check_dataset, checked_network
 from edgesim.nn.train.training import forward, train_teacher
@@ -126,6 +126,28 @@ def test_ridge_is_that_of_scikit_learn() -> None:
             known = Ridge(alpha=penalty).fit(features, wanted)
             np.testing.assert_allclose(weights, known.coef_, rtol=1e-7, atol=1e-9)
             np.testing.assert_allclose(bias, known.intercept_, rtol=1e-7, atol=1e-9)
+
+
+def test_failout_in_closed_form_is_the_mean_over_all_sets_of_blocks() -> None:
+    """Ridge regression of scikit-learn on all eight sets at once, each weighed by its probability; blocks that are lost are at their mean."""
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(4)
+    features, wanted, survival = rng.standard_normal((20, 6)), rng.standard_normal((20, 2)), 0.7
+    centred = features - features.mean(axis=0)
+    sets = list(itertools.product((0.0, 1.0), repeat=3))
+    weights = np.repeat([np.prod([survival if kept else 1 - survival for kept in one]) for one in sets], 20)
+    rows = np.concatenate([centred * np.repeat(one, 2) for one in sets])
+    for penalty, (found, bias) in zip(
+        (0.1, 5.0), failout_ridges(features, wanted, (0.1, 5.0), 3, survival), strict=True
+    ):
+        known = Ridge(alpha=penalty).fit(rows, np.tile(wanted, (8, 1)), sample_weight=weights)
+        np.testing.assert_allclose(found, known.coef_, rtol=1e-8)
+        np.testing.assert_allclose(bias, known.intercept_ - known.coef_ @ features.mean(axis=0), rtol=1e-8)
+    for (one, _), (other, _) in zip(
+        ridges(features, wanted, (0.1,)), failout_ridges(features, wanted, (0.1,), 3, 1.0), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
 def test_the_penalty_is_chosen_on_the_validation_samples() -> None:

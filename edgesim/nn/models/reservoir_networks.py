@@ -133,7 +133,7 @@ class ReservoirNetwork(Branched):
     n_vertices : of the largest graph; the largest degree is taken as one less until the read-out is solved for.
     n_inputs : features of a vertex.
     n_outputs : classes.
-    reservoirs, layers, units, fan_in, rho, scaled_by, omega, iterations, tolerance, features, gain, penalties : as in
+    reservoirs, layers, units, fan_in, rho, scaled_by, omega, iterations, tolerance, features, gain, penalties, survival : as in
         `edgesim.nn.models.reservoirs.FDGNN`.
     """
 
@@ -155,10 +155,11 @@ class ReservoirNetwork(Branched):
         features: int,
         gain: float,
         penalties: Sequence[float],
+        survival: float,
     ) -> None:
         super().__init__()
         self.tolerance, self.penalties, self.n_units = tolerance, tuple(penalties), units
-        self.iterations = (iterations,) * layers
+        self.iterations, self.survival = (iterations,) * layers, survival
 
         def layer(n_entering: int) -> ReservoirLayer:
             entering, recurrent = (
@@ -223,8 +224,9 @@ class ReservoirNetwork(Branched):
             np.concatenate([self.features_of(number, samples) for number in range(len(self.branches))], axis=1)
             for samples in (dataset.train, dataset.validation)
         )
+        known, asked = (train, dataset.train.targets), (validation, dataset.validation.targets)
         weights, bias = best_ridge(
-            dataset.task, (train, dataset.train.targets), (validation, dataset.validation.targets), self.penalties
+            dataset.task, known, asked, self.penalties, n_blocks=len(self.branches), survival=self.survival
         )
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))

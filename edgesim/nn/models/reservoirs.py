@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Gt, Le, Len
 
 from edgesim.nn.models.shapes import graph, vector
 
@@ -44,6 +44,8 @@ class FDGNN:
     features : numbers that a reservoir gives.
     gain : entries of P are drawn from -gain to gain.
     penalties : of ridge regression, that are tried.
+    survival : probability with which a reservoir's features are there in the error that is made small, at their mean otherwise; below 1 this is
+        failout in closed form, which prepares the read-out for losses.
 
     References
     ----------
@@ -63,6 +65,7 @@ class FDGNN:
     features: Annotated[int, Ge(1)] = 100
     gain: Annotated[float, Gt(0)] = 0.1
     penalties: Annotated[tuple[Annotated[float, Gt(0)], ...], Len(1)] = PENALTIES
+    survival: Annotated[float, Gt(0), Le(1)] = 1.0
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the network with its random weights, drawn from torch's global generator, and a read-out that is not solved for yet."""
