@@ -67,7 +67,7 @@ class Trial:
         self._first: Request | None = None  # the first that was released
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
-        self._no_time_s = [0.0] * len(world.program.devices.device)
+        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
         self.idle_share_j = 0.0
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]

@@ -19,7 +19,7 @@ from edgesim.engine.state.request import Request
 def up_s(program: Program, downtimes: Downtimes, from_s: float, span_s: float) -> list[float]:
     """Return by device how long it is up in a time that begins at `from_s` and lasts `span_s`."""
     if not downtimes or span_s <= 0.0:
-        return [span_s] * len(program.devices.device)
+        return [span_s] * len(program.devices.device_ids)
     to_s = from_s + span_s
     return [span_s - downtimes.total_s(device_id, from_s, to_s) for device_id in program.devices.device_ids]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgesim.domain.system.routing import Routing
-from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for ids, entry in (*made, *entries)
         for device_id in ids
     )
-    ids = Ids(device.device_id for device in devices)
+    switches = tuple(Switch(name, one.ports, one.queue) for one in spec.switches for name in one.switch_ids)
+    ids = Ids((device.device_id for device in devices), [switch.switch_id for switch in switches])
     links = [
         _link(src, dst, rate, shape)
         for shape in spec.shapes.values()
@@ -43,7 +44,8 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     for shape in spec.shapes.values():
         if shape.medium is not None:
             media.setdefault(shape.medium, Medium(shape.medium))
-    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, spec.routing or Routing())
+    routing = spec.routing or Routing()
+    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, routing, switches)
 
 
 def _medium(entry: str | MediumSpec) -> Medium:

@@ -188,6 +188,31 @@ class MediumSpec(Spec):
         return self
 
 
+class SwitchSpec(Spec):
+    """A switch, hub, router or access point: links join it, it passes messages on, and it computes nothing."""
+
+    id: str = Field(description="distinct name; `s{1..4}` makes four", examples=["switch"])
+    ports: Annotated[int, Ge(1)] | None = Field(
+        None, description="most neighbours; by default any number", examples=[8]
+    )
+    queue: Bytes | None = Field(
+        None,
+        description="most bytes that wait for one of its output links; what does not fit is lost; by default no limit",
+        examples=["128 KiB"],
+    )
+
+    @field_validator("id")
+    @classmethod
+    def _is_id(cls, text: str) -> str:
+        expand_range(text)
+        return text
+
+    @property
+    def switch_ids(self) -> tuple[str, ...]:
+        """The ids that this entry makes."""
+        return expand_range(self.id)
+
+
 def _medium_form(value: object) -> str:
     return "options" if isinstance(value, (dict, MediumSpec)) else "name"
 
