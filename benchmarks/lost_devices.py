@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from over import mean
 
 from edgesim.report.draw.style import house_style, look, save
-from edgesim.study.tables.statistics import mean
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -40,7 +40,7 @@ def collected(summary: pd.DataFrame, over: str) -> pd.DataFrame:
         values = part["exact"].fillna(part["mean"]).to_numpy(float)
         found = mean(values)
         rows.append({
-            "strategy": strategy, "metric": metric, "lost": lost, "mean": found.value, "low": found.low, "high": found.high, "n": found.n,
+            "strategy": strategy, "metric": metric, "lost": lost, "mean": found.value, "half_width": found.half_width, "n": found.n,
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -52,7 +52,7 @@ def tables(frame: pd.DataFrame, score: str, over: str) -> str:
 
     def cell(strategy: str, n_lost: int) -> str:
         row = of.loc[(strategy, score, n_lost)]
-        return f"{100 * row['mean']:.1f} ± {100 * (row['high'] - row['mean']):.1f}"
+        return f"{100 * row['mean']:.1f} ± {100 * row['half_width']:.1f}"
 
     n = int(frame["n"].max())
     lines = [
@@ -64,17 +64,19 @@ def tables(frame: pd.DataFrame, score: str, over: str) -> str:
     lines += ["", "What one inference costs when nothing is lost:", ""]
     lines += [f"| strategy | {' | '.join(HEADS)} |", "|---" * (len(HEADS) + 1) + "|"]
     for name in strategies:
-        costs = [f"{factor * of.loc[(name, metric, 0)]['mean']:,.4g}" for metric, factor in COSTS.items()]
+        values = [factor * of.loc[(name, metric, 0)]["mean"] for metric, factor in COSTS.items()]
+        costs = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in values]
         lines.append(f"| {name} | {' | '.join(costs)} |")
     return "\n".join(lines)
 
 
-def draw(frame: pd.DataFrame, score: str, path: Path) -> None:
+def draw(frame: pd.DataFrame, score: str, strategies: list[str], path: Path) -> None:
     """Draw the score against lost devices, and against traffic with nothing and with half of the devices lost."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
-    strategies = list(dict.fromkeys(frame["strategy"]))
-    scores = frame[frame["metric"] == score]
+    scores = frame[(frame["metric"] == score) & frame["strategy"].isin(strategies)]
+    lowest = max(0.0, (scores["mean"] - scores["half_width"]).min())
     traffic = frame[(frame["metric"] == "traffic") & (frame["lost"] == 0)].set_index("strategy")["mean"]
     with house_style():
         figure = Figure(figsize=(7.6, 3.4), layout="constrained")
@@ -82,8 +84,7 @@ def draw(frame: pd.DataFrame, score: str, path: Path) -> None:
         for place, (name, (colour, marker)) in enumerate(look(strategies).items()):
             rows = scores[scores["strategy"] == name]
             at = rows["lost"] + 0.06 * (place - (len(strategies) - 1) / 2)
-            errors = np.stack([rows["mean"] - rows["low"], rows["high"] - rows["mean"]])
-            left.errorbar(at, rows["mean"], yerr=errors, color=colour, marker=marker, label=name)
+            left.errorbar(at, rows["mean"], yerr=rows["half_width"], color=colour, marker=marker, label=name)
             reached = rows.set_index("lost")["mean"]
             if traffic[name] > 0:
                 right.plot([traffic[name]] * 2, [reached[0], reached[4]], color=colour, linewidth=0.8)
@@ -91,8 +92,12 @@ def draw(frame: pd.DataFrame, score: str, path: Path) -> None:
                 right.plot(traffic[name], reached[4], color=colour, marker=marker, markerfacecolor="white")
             else:
                 right.axhline(reached[0], color=colour, linewidth=0.8, linestyle="--")
-        left.set(xlabel="lost devices, of 8", ylabel=f"{score}, mean over all sets", ylim=(0, 1.02))
+        left.set(xlabel="lost devices, of 8", ylabel=f"{score}, mean over all sets", ylim=(lowest - 0.03, 1.0))
         right.set(xlabel="traffic of an inference, byte; hollow: 4 lost", xscale="log")
+        sent = traffic[strategies][traffic[strategies] > 0]
+        right.set_xlim(10 ** np.floor(np.log10(sent.min())), 10 ** np.ceil(np.log10(sent.max())))
+        right.xaxis.set_minor_formatter(NullFormatter())
+        right.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3)
         save(figure, path)
 
@@ -102,12 +107,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the study; its results are in results/NAME")
     parser.add_argument("--over", required=True, help="factor over which intervals are, e.g. fold")
+    parser.add_argument("--draw", nargs="+", help="strategies in the figure, as the table calls them; all by default")
     options = parser.parse_args()
     summary = pd.read_csv(ROOT / "results" / options.name / "summary.csv")
     score = summary["metric"].iloc[0]
     frame = collected(summary, options.over)
     frame.to_csv(RESULTS / f"{options.name}.csv", index=False, float_format="%.6g")
-    draw(frame, score, RESULTS / options.name)
+    draw(frame, score, options.draw or list(dict.fromkeys(frame["strategy"])), RESULTS / options.name)
     page = RESULTS / f"{options.name}.md"
     text = page.read_text(encoding="utf-8") if page.is_file() else "\n".join(MARKS) + "\n"
     between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)

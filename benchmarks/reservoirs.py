@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from over import mean
 
 from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError
@@ -25,7 +26,6 @@ from edgesim.nn.data.packages.graphs import Cuneiform, Mutag
 from edgesim.nn.models.reservoirs import FDGNN
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import train_teacher
-from edgesim.study.tables.statistics import mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def main() -> None:
         )
         by_fold = mean(scores.mean(axis=1).to_numpy())
         print(
-            f"{name}: {100 * by_fold.value:.1f} ± {100 * (by_fold.high - by_fold.value):.1f} % (95 % over folds), standard deviation over folds and seeds "
+            f"{name}: {100 * by_fold.value:.1f} ± {100 * by_fold.half_width:.1f} % (95 % over folds), standard deviation over folds and seeds "
             f"{100 * np.std(scores.to_numpy(), ddof=1):.1f}, {time.process_time() - began:.0f} CPU s",
             flush=True,
         )  # fmt: skip
