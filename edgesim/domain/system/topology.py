@@ -15,6 +15,7 @@ from edgesim.domain.system.devices import (
     DeviceGlob,
     DeviceId,
     DeviceProfile,
+    HostOverhead,
     LinkGlob,
     OnOutage,
     Reference,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "Link", "LinkGlob", "Medium", "OnOutage",
+    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "Medium", "OnOutage",
     "Reference", "Sharing", "Switch", "TargetGlob", "Topology",
 ]  # fmt: skip
 

@@ -85,6 +85,12 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
 
 
 def _obstacles_of_messages(program: Program) -> Iterator[str]:
+    for cost in program.steps.host_costs.values():
+        ends = (
+            (program.devices.device[cost.src], cost.sending_s),
+            (program.devices.device[cost.dst], cost.receiving_s(1.0)),
+        )
+        yield from (f"messages occupy device {device.device_id!r}" for device, time_s in ends if time_s > 0.0)
     for way in program.steps.ways:
         if way is not None and way.transport is not None:
             yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"
