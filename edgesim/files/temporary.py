@@ -6,9 +6,11 @@ whoever packs the next time removes the folders that nobody holds.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,8 @@ from edgesim.errors import EdgesimError
 
 PREFIX = "edgesim-"
 _OWNER = "owner"
+_COMPILER_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+"""Names the folder in the environment; torch sets it when it makes the folder."""
 
 
 @contextmanager
@@ -77,6 +81,22 @@ def remove_ownerless() -> None:
 def _ours() -> list[os.DirEntry[str]]:
     with os.scandir(tempfile.gettempdir()) as entries:
         return [entry for entry in entries if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False)]
+
+
+def leave_no_compiler_folder() -> None:
+    """When this process ends, remove the folder for compiled code that torch makes as soon as it trains or traces, if it is empty.
+
+    Nothing in edgesim compiles networks; where a network of one's own does, the folder is not empty, and stays.
+    """
+    if _COMPILER_FOLDER not in os.environ:  # else somebody else chose the folder, or this process's parent removes it
+        atexit.register(_remove_if_new_and_empty, time.time())
+
+
+def _remove_if_new_and_empty(since_s: float) -> None:
+    folder = os.environ.get(_COMPILER_FOLDER)
+    with suppress(OSError):  # not made, or not empty
+        if folder and Path(folder).stat().st_ctime >= since_s - 1.0:
+            Path(folder).rmdir()
 
 
 def acquire(file: int) -> bool:

@@ -73,3 +73,23 @@ def tokens(model: str, inputs: Inputs) -> tuple[int, int]:
         f"{model} takes one input of tokens, shape (length,), with their number (`n_values` of the data set), but the data set gives {given}; "
         "choose another model, or bring your own with type: import"
     )
+
+
+def graph(model: str, inputs: Inputs) -> tuple[int, int]:
+    """Return how many vertices a graph has at most, and the features of each.
+
+    Raises
+    ------
+    DataError
+        When the inputs are not ``vertices`` and ``adjacency``.
+    """
+    vertices, adjacency = inputs.get("vertices"), inputs.get("adjacency")
+    if len(inputs) == 2 and vertices is not None and adjacency is not None and len(vertices.shape) == 2:
+        n_vertices, n_features = vertices.shape
+        if adjacency.shape == (n_vertices, n_vertices) and vertices.dtype.startswith("float"):
+            return n_vertices, n_features
+    given = ", ".join(f"{name!r}: {spec}" for name, spec in inputs.items())
+    raise DataError(
+        f"{model} takes 'vertices', float of shape (vertices, features), and 'adjacency' of shape (vertices, vertices), but the data set gives "
+        f"{given}; choose another model, or bring your own with type: import"
+    )

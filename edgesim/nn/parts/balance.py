@@ -52,6 +52,18 @@ def sliced(order: Sequence[int], n_parts: int) -> Partition:
     return Partition(tuple(tuple(sorted(int(index) for index in part)) for part in parts), len(order))
 
 
+def unit_rows(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale the vector of each filter to length 1; that of a filter without any stays 0.
+
+    Examples
+    --------
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(points, axis=1, keepdims=True)
+    return points / np.where(lengths > 0, lengths, 1.0)
+
+
 def balanced_k_means(points: NDArray[np.float64], n_parts: int) -> Partition:
     """Divide points so that sizes differ by at most one and squared distances to the parts' means are small.
 

@@ -84,12 +84,9 @@ class BalancedKMeans:
         """
         import numpy as np
 
-        from edgesim.nn.parts.balance import balanced_k_means
+        from edgesim.nn.parts.balance import balanced_k_means, unit_rows
 
         if activities is None:
             raise PlanError("balanced-k-means divides filters by their activities; pass them")
         points = np.asarray(activities.T, dtype=np.float64)
-        if self.has_unit_rows:
-            lengths = np.linalg.norm(points, axis=1, keepdims=True)
-            points = points / np.where(lengths > 0, lengths, 1.0)
-        return balanced_k_means(points, n_parts)
+        return balanced_k_means(unit_rows(points) if self.has_unit_rows else points, n_parts)

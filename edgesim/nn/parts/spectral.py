@@ -142,15 +142,11 @@ class MultiEigenvector:
         activities: NDArray[np.float32] | None = None,  # noqa: ARG002
     ) -> Partition:
         """Return parts of equal size. Raises `PlanError` when there are fewer filters than parts; draws nothing."""
-        import numpy as np
-
-        from edgesim.nn.parts.balance import balanced_k_means
+        from edgesim.nn.parts.balance import balanced_k_means, unit_rows
 
         points = _smallest_vectors(affinity, max(2, n_parts), is_normalised=self.is_normalised)[:, 1:]
-        if self.has_unit_rows and points.shape[1] > 1:
-            lengths = np.linalg.norm(points, axis=1, keepdims=True)
-            points = points / np.where(lengths > 0, lengths, 1.0)
-        return balanced_k_means(points, n_parts)
+        has_unit_rows = self.has_unit_rows and points.shape[1] > 1
+        return balanced_k_means(unit_rows(points) if has_unit_rows else points, n_parts)
 
 
 @dataclass(frozen=True, slots=True)

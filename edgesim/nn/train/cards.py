@@ -14,6 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from edgesim import __version__
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.errors import DataError, UnknownNameError
 from edgesim.files.untrusted import read_json
@@ -55,7 +56,7 @@ def provenance(kind: str, **determinants: object) -> dict[str, Any]:
     DataError
         When a value is neither a JSON value nor a dataclass, since its content cannot be hashed.
     """
-    versions = {"edgesim": version("edgesim"), "torch": version("torch"), "recipe": RECIPE}
+    versions = {"edgesim": __version__, "torch": version("torch"), "recipe": RECIPE}
     return {"kind": kind, "versions": versions, **{name: _plain(value) for name, value in determinants.items()}}
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError
+from edgesim.interfaces import Solvable
 from edgesim.nn.data.views import Views
 from edgesim.nn.tensors import ask, tensors_of
 from edgesim.nn.train.cache import NetworkCache, fingerprint
@@ -44,7 +45,7 @@ class TrainedNetwork:
     network : in evaluation mode.
     key : hash of everything that determined its weights.
     metrics : the main score of the task on two splits, e.g. ``validation_accuracy`` and ``test_accuracy``, and ``epoch``, the one
-        that was selected, from 1.
+        that was selected, from 1; 0 where weights are solved for.
     """
 
     network: nn.Module
@@ -272,7 +273,7 @@ def _copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def train_teacher(
     builder: ModelBuilder, dataset: Dataset, training: Training, *, seed: int, progress: Progress, cache: NetworkCache
 ) -> TrainedNetwork:
-    """Return the teacher, trained by the loss of its task on the training split, or taken from the cache.
+    """Return the teacher, trained by the loss of its task on the training split or solved for, or taken from the cache.
 
     Parameters
     ----------
@@ -297,26 +298,46 @@ def train_teacher(
         found = cache.restore(key, network, dataset.task.scores[0].name)
         if found is not None:
             return TrainedNetwork(network.eval(), key, found)
-        views, targets = Views(dataset, training, seed), torch.from_numpy(dataset.train.targets)
-
-        def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            answers = ask(network, views.batch(indices, views.of_epoch(epoch)))
-            return dataset.task.loss(answers, targets[indices])
-
-        epoch = fit(
-            network,
-            batch_loss,
-            training,
-            n_samples=len(targets),
-            validate=lambda: validated(network, dataset),
-            draws=draws,
-            label=f"teacher on {dataset.name}",
-            progress=progress,
-            checkpoint=cache.checkpoint_path(key),
-        )
+        if isinstance(network, Solvable):
+            network.solve(dataset)
+            epoch = 0
+        else:
+            checkpoint = cache.checkpoint_path(key)
+            views = Views(dataset, training, seed)
+            epoch = _taught(network, views, dataset, training, draws=draws, progress=progress, checkpoint=checkpoint)
         metrics = measured(network, dataset, epoch)
     cache.store(key, network.state_dict(), determinants, metrics, about(dataset, network))
     return TrainedNetwork(network, key, metrics)
+
+
+def _taught(
+    network: nn.Module,
+    views: Views,
+    dataset: Dataset,
+    training: Training,
+    *,
+    draws: torch.Generator,
+    progress: Progress,
+    checkpoint: Path,
+) -> int:
+    """Train a network by the loss of its task; return the selected epoch."""
+    targets = torch.from_numpy(dataset.train.targets)
+
+    def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        answers = ask(network, views.batch(indices, views.of_epoch(epoch)))
+        return dataset.task.loss(answers, targets[indices])
+
+    return fit(
+        network,
+        batch_loss,
+        training,
+        n_samples=len(targets),
+        validate=lambda: validated(network, dataset),
+        draws=draws,
+        label=f"teacher on {dataset.name}",
+        progress=progress,
+        checkpoint=checkpoint,
+    )
 
 
 def task_determinants(task: Task) -> dict[str, object]:

@@ -13,6 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim import __version__
 from edgesim.processes import THREAD_VARIABLES, n_cpus
 from edgesim.scenario.code.plugins import is_file
 from edgesim.study.cases.design import Case
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from edgesim.study.cases.tasks import Work
     from edgesim.study.work.evaluation import Evaluated
 
-PACKAGES = ("edgesim", "torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
+PACKAGES = ("torch", "numpy", "scipy", "simpy", "pandas", "pyarrow", "matplotlib")
 
 
 def identity(scenario: Scenario, *, is_checked: bool = False) -> dict[str, Any]:
@@ -46,7 +47,8 @@ def identity(scenario: Scenario, *, is_checked: bool = False) -> dict[str, Any]:
         "seed": scenario.seed,
         "replications": scenario.rule if isinstance(scenario.rule, int) else scenario.rule.ceiling,
         "factors": list(scenario.sweep),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), "edgesim": __version__}
+        | {name: version(name) for name in PACKAGES},
         **({"invariants": "checked"} if is_checked else {}),
         "scenario": scenario.resolved(),
     }
