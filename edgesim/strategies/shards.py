@@ -79,7 +79,9 @@ class SampleShards:
         n_samples = int(network.counts.sum())
         n_devices = sum(is_selected(one, self.devices) for one in context.topology.device_of)
         if not 0 < n_devices <= n_samples:
-            raise PlanError(f"{self.devices!r} matches {n_devices} devices; match 1 to {n_samples}, as many as there are samples")
+            raise PlanError(
+                f"{self.devices!r} matches {n_devices} devices; match 1 to {n_samples}, as many as there are samples"
+            )
         device_ids = devices_of_students(context, self.devices, n_devices, merger_id)
         shards = [network.shard(range(first, n_samples, n_devices)) for first in range(n_devices)]
         inputs = context.dataset.inputs

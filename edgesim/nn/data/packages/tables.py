@@ -83,14 +83,16 @@ class HeartDisease:
         validation = (self.fold + 1) % self.folds
         is_train = (of_fold != self.fold) & (of_fold != validation)
         features = _features(rows, is_train)
-        parts = (
+        train_samples, validation_samples, test_samples = (
             Samples({"features": features[chosen]}, ill[chosen])
             for chosen in (is_train, of_fold == validation, of_fold == self.fold)
         )
         return Dataset(
-            f"heart-disease (fold {self.fold} of {self.folds})",
-            *parts,
-            Classification(2),
+            name=f"heart-disease (fold {self.fold} of {self.folds})",
+            train=train_samples,
+            validation=validation_samples,
+            test=test_samples,
+            task=Classification(2),
             licence="CC BY 4.0 (UCI Machine Learning Repository)",
             source="Orange3 3.40.0, heart_disease.tab",
         )

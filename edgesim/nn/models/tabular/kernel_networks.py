@@ -137,8 +137,12 @@ class GeneralRegression(nn.Module):
         """Return the network of some of the samples, by their numbers."""
         part = GeneralRegression(self.samples.in_features, len(self.counts))
         numbers = sorted(chosen)
-        part._resize([sum(first <= n < last for n in numbers) for first, last in zip(self.ends, self.ends[1:], strict=False)])
-        set_linear(part.samples, self.samples.weight[numbers].detach().numpy(), self.samples.bias[numbers].detach().numpy())
+        part._resize(
+            [sum(first <= n < last for n in numbers) for first, last in zip(self.ends, self.ends[1:], strict=False)]
+        )
+        set_linear(
+            part.samples, self.samples.weight[numbers].detach().numpy(), self.samples.bias[numbers].detach().numpy()
+        )
         return part.eval()
 
     def _resize(self, counts: Sequence[int]) -> None:
@@ -149,7 +153,7 @@ class GeneralRegression(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         self._resize(state_dict[f"{prefix}counts"].tolist())
-        super()._load_from_state_dict(state_dict, prefix, *rest)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def best_width(samples: NDArray[Any], targets: NDArray[Any], n_classes: int) -> float:

@@ -50,8 +50,10 @@ class TargetNetworks:
         specs = list(inputs.values())
         if len(specs) != 1 or len(specs[0].shape) != 1:
             given = ", ".join(f"{name!r}: {spec}" for name, spec in inputs.items())
-            raise DataError(f"per-target takes one row of numbers, shape (features,), but the data set gives {given}; choose another model")
-        return SideBySide(specs[0].shape[0], self.hidden, self.dropout, vector("per-target", output))
+            raise DataError(
+                f"target-networks takes one row of numbers, shape (features,), but the data set gives {given}; choose another model"
+            )
+        return SideBySide(specs[0].shape[0], self.hidden, self.dropout, vector("target-networks", output))
 
     def filter_layer(self) -> None:
         """Return None: its networks share no units that could be divided."""
