@@ -12,7 +12,7 @@ from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
-from edgesim.registry import Plugin
+from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.networks import (
     StudentDeployment,

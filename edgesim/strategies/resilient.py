@@ -12,7 +12,7 @@ from edgesim.errors import PlanError
 from edgesim.interfaces import FilterGraph, Partitioner
 from edgesim.nn.parts.filters import CoActivation
 from edgesim.nn.parts.spectral import Fiedler
-from edgesim.registry import Plugin
+from edgesim.plugins import Plugin
 from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
 
 if TYPE_CHECKING:

@@ -150,7 +150,7 @@ def states(network: ReservoirNetwork, dataset: Dataset, n: int, *, first: float 
     layer = network.branches[0].layers[0]
     with torch.no_grad():
         vertices = torch.from_numpy(dataset.train.inputs["vertices"])
-        neighbours = torch.from_numpy(dataset.train.inputs["adjacency"]).float() * network.scale
+        neighbours = torch.from_numpy(dataset.train.inputs["adjacency"]).float() * network.neighbours.scale
         drive = layer.entering(vertices)
         found = torch.full_like(drive, first)
         for _ in range(n):
@@ -165,7 +165,7 @@ def test_the_fixed_point_is_that_of_a_thousand_iterations() -> None:
     layer = network.branches[0].layers[0]
     given = [torch.from_numpy(dataset.train.inputs[name]).float() for name in ("vertices", "adjacency")]
     with torch.no_grad():
-        found = layer(given[0], given[1] * network.scale)
+        found = layer(given[0], given[1] * network.neighbours.scale)
     torch.testing.assert_close(found, states(network, dataset, 1000), rtol=0, atol=1e-3)
 
 
@@ -203,7 +203,7 @@ def test_the_scale_is_the_largest_degree_of_the_training_split() -> None:
     networks = [built(one) for one in (dataset, other)]
     for network, one in zip(networks, (dataset, other), strict=True):
         network.solve(one)
-        assert network.scale.item() == 0.5
+        assert network.neighbours.scale.item() == 0.5
     assert torch.equal(networks[0].head.weight, networks[1].head.weight)
 
 

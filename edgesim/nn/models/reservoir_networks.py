@@ -45,6 +45,25 @@ class Round(nn.Module):
         return torch.tanh(drive + self.recurrent(neighbours @ states))
 
 
+class Neighbours(nn.Module):
+    """Sums over neighbours as a product with a matrix, scaled by one over the largest degree.
+
+    Parameters
+    ----------
+    scale : the factor; it is set when the read-out is solved for.
+    """
+
+    scale: torch.Tensor
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def forward(self, adjacency: torch.Tensor) -> torch.Tensor:
+        """Return the matrices, float32 of shape (n, vertices, vertices)."""
+        return adjacency.to(torch.float32) * self.scale
+
+
 class ReservoirLayer(nn.Module):
     """A layer: W, and rounds from 0.
 
@@ -92,17 +111,14 @@ class Reservoir(nn.Module):
 
 
 class _Alone(nn.Module):
-    """One reservoir with the scale of the sums over neighbours, and what stands behind it."""
+    """One reservoir with the sums over neighbours, and what stands behind it."""
 
-    scale: torch.Tensor
-
-    def __init__(self, reservoir: nn.Module, scale: torch.Tensor, behind: nn.Module) -> None:
+    def __init__(self, neighbours: Neighbours, reservoir: nn.Module, behind: nn.Module) -> None:
         super().__init__()
-        self.reservoir, self.behind = reservoir, behind
-        self.register_buffer("scale", scale)
+        self.neighbours, self.reservoir, self.behind = neighbours, reservoir, behind
 
     def forward(self, vertices: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.behind(self.reservoir(vertices, adjacency.to(torch.float32) * self.scale))
+        found: torch.Tensor = self.behind(self.reservoir(vertices, self.neighbours(adjacency)))
         return found
 
 
@@ -117,8 +133,6 @@ class ReservoirNetwork(Branched):
     reservoirs, layers, units, fan_in, rho, omega, iterations, tolerance, features, gain, penalties : as in
         `edgesim.nn.models.reservoirs.FDGNN`.
     """
-
-    scale: torch.Tensor
 
     def __init__(
         self,
@@ -139,7 +153,8 @@ class ReservoirNetwork(Branched):
         penalties: Sequence[float],
     ) -> None:
         super().__init__()
-        self.tolerance, self.penalties = tolerance, tuple(penalties)
+        self.tolerance, self.penalties, self.n_units = tolerance, tuple(penalties), units
+        self.iterations = (iterations,) * layers
 
         def layer(n_entering: int) -> ReservoirLayer:
             entering, recurrent = (
@@ -156,18 +171,34 @@ class ReservoirNetwork(Branched):
             for _ in range(reservoirs)
         ])  # fmt: skip
         self.head = nn.Linear(reservoirs * features, n_outputs)
-        self.register_buffer("scale", torch.tensor(1.0 / max(1, n_vertices - 1)))
+        self.neighbours = Neighbours(1.0 / max(1, n_vertices - 1))
 
     def forward(self, vertices: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
         """Return a number for each class, shape (n, classes)."""
-        neighbours = adjacency.to(torch.float32) * self.scale
+        neighbours = self.neighbours(adjacency)
         features = torch.cat([branch(vertices, neighbours) for branch in self.branches], dim=1)
         answers: torch.Tensor = self.head(features)
         return answers
 
     def alone(self, number: int, behind: nn.Module | None = None) -> nn.Module:
         """Return a reservoir, from the inputs, and what stands behind it."""
-        return _Alone(self.branches[number], self.scale, behind or nn.Identity())
+        return _Alone(self.neighbours, self.branches[number], behind or nn.Identity())
+
+    def layers(self) -> list[list[ReservoirLayer]]:
+        """Return the layers of each reservoir."""
+        return [
+            [layer for layer in reservoir.layers if isinstance(layer, ReservoirLayer)]
+            for reservoir in self.reservoirs()
+        ]
+
+    def reservoirs(self) -> list[Reservoir]:
+        """Return the branches, each a reservoir."""
+        return [branch for branch in self.branches if isinstance(branch, Reservoir)]
+
+    def n_weights(self) -> tuple[int, int]:
+        """Return how many numbers all layers have, and how many the rest."""
+        n_layers = sum(one.numel() for name, one in self.named_parameters() if ".layers." in name)
+        return n_layers, sum(one.numel() for one in self.parameters()) - n_layers
 
     def features_of(self, number: int, samples: Samples) -> NDArray[np.float32]:
         """Return the features that a reservoir gives to samples, shape (n, features)."""
@@ -182,7 +213,7 @@ class ReservoirNetwork(Branched):
             When the states have not settled, or the task is no classification.
         """
         degree = int(dataset.train.inputs["adjacency"].sum(axis=2, dtype=np.int64).max())
-        self.scale.fill_(1.0 / max(1, degree))
+        self.neighbours.scale.fill_(1.0 / max(1, degree))
         self._check_settled(dataset.train)
         train, validation = (
             np.concatenate([self.features_of(number, samples) for number in range(len(self.branches))], axis=1)
@@ -208,10 +239,10 @@ class ReservoirNetwork(Branched):
         largest = 0.0
         with torch.inference_mode():
             given = torch.from_numpy(samples.inputs["vertices"])
-            neighbours = torch.from_numpy(samples.inputs["adjacency"]).to(torch.float32) * self.scale
-            for reservoir in self.branches:
+            neighbours = self.neighbours(torch.from_numpy(samples.inputs["adjacency"]))
+            for layers in self.layers():
                 vertices = given
-                for layer in reservoir.layers:  # type: ignore[union-attr]
+                for layer in layers:
                     states = layer(vertices, neighbours)
                     again = layer.round(states, layer.entering(vertices), neighbours)
                     largest = max(largest, float((again - states).abs().max()))

@@ -15,7 +15,7 @@ from edgesim.interfaces import FilterGraph, ModelBuilder, Partitioner
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
-from edgesim.registry import Plugin
+from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.networks import (
     StudentDeployment,

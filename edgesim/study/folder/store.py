@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
 from edgesim.domain.metrics import Metric, metric_named
-from edgesim.errors import ResultError, UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.study.folder.contents import KINDS, faults, strange
 from edgesim.study.folder.manifest_file import read_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS

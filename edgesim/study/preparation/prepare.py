@@ -10,7 +10,7 @@ from edgesim.compute.roofline import Roofline
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
-from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
+from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy, needs_training
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -197,7 +197,7 @@ def _deploy(
 ) -> tuple[Deployment, Prepared]:
     place = show_point(point)
     try:
-        if not len(context.dataset.train) and getattr(strategy, "needs_training", True):
+        if not len(context.dataset.train) and needs_training(strategy):
             raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
         deployment = strategy.deploy(context)
         program = compile_plan(deployment.plan, context.topology, context.compute)

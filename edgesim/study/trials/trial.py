@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
-from edgesim.failures.sampling.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
+from edgesim.failures.sampling.draw import (
+    device_speeds,
+    draw_outages,
+    draw_renewals,
+    loss_models,
+    models_of,
+    slowdown_models,
+)
+from edgesim.interfaces import RenewalModel, SpeedModel
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import Outcomes, outcomes_of
@@ -94,7 +102,7 @@ def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], Req
     failures, topology = case.failures, case.topology
     program = shared.prepared[case.prepared].program
     losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
-    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
+    has_renewals = bool(models_of(failures, RenewalModel))
 
     def record_of(streams: ReplicationStreams) -> RequestRecord:
         outages = draw_outages(failures, topology, streams)
@@ -207,7 +215,7 @@ def trace_under_load(
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
     """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
-    slowing = tuple(model for model in case.failures.values() if hasattr(model, "speeds"))
+    slowing = tuple(models_of(case.failures, SpeedModel).values())
     key = (case.prepared, case.deadline_s, ordered, slowing)
     record = shared.memory.records.get(key)
     if record is None:
