@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.study.tables.statistics import mean
 
 if TYPE_CHECKING:
