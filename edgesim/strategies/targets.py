@@ -51,7 +51,7 @@ class PerTarget:
     copies : of each network, on different devices.
     important : numbers of the questions, from 0, whose networks have one copy more.
     unanswered : a question without an answer has the share of yes among the training samples as its answer, the same for every sample
-        (``guess``: ROC-AUC 0.5), or the scores leave it out (``leave-out``); the score `labels_answered` says how many questions count.
+        (``guess``: ROC-AUC 0.5), or the scores leave it out (``leave-out``); the score `labels_answered` then says how many questions count.
         With no answer at all the guesses stand.
 
     Formula
