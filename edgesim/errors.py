@@ -181,3 +181,17 @@ FOREIGN = (
     SyntaxError, SystemExit, TypeError, ValueError,
 )  # fmt: skip
 """What running somebody's code can raise."""
+
+
+def nearest_name(name: str, known: tuple[str, ...]) -> str | None:
+    """Return the most similar known name, or None when none is similar.
+
+    Examples
+    --------
+    >>> nearest_name("modn", ("modnn", "nonn", "single"))
+    'modnn'
+    """
+    import difflib  # only where something is wrong
+
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return found[0] if found else None

@@ -1,14 +1,17 @@
-"""What plug-ins of each seam must be able to do: method names and their parameters, checked when a plug-in is registered.
+"""What plug-ins must be able to do, checked when they are registered.
 
-A plug-in has one of the forms of its seam: all methods of it, each callable with the parameters that are named. The protocols that
-say what the methods mean are in `edgesim.interfaces` and `edgesim.domain`; a test holds both against each other.
+A plug-in has one of the forms of its seam: all methods and attributes of a protocol, each method callable with the protocol's
+parameters. It may have those of other protocols besides, which say what more it can. The protocols are in `edgesim.interfaces` and
+`edgesim.domain`; `edgesim.registry` says which belong to which seam.
 """
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from edgesim.errors import EdgesimError
@@ -16,53 +19,46 @@ from edgesim.errors import EdgesimError
 Form = Mapping[str, tuple[str, ...] | None]
 """Parameters by method; None for what may be an attribute or a property."""
 
-FORMS: Mapping[str, Sequence[Form]] = {
-    "strategies": ({"deploy": ("context",)},),
-    "failures": (
-        {"outages": ("topology", "streams"), "outcomes": ("topology",)},
-        {"renewals": ("topology", "streams")},
-        {"applies_to": ("link",), "is_lost": ("link", "n_packets", "streams")},
-        {"applies_to": ("link",), "losses": ("link", "streams")},
-        {"slows": ("device",), "factor": ("device", "streams")},
-        {"speeds": ("topology",)},
-    ),
-    "transports": (
-        {"cross": ("n_packets", "n_lost", "latency_s")},
-        {"bursts": ("n_packets", "round_trip_s")},
-    ),
-    "rates": ({"changes": ()},),
-    "arrivals": ({"releases_s": ("streams",)}, {"clients": None, "thinks_s": ("streams",)}),
-    "tasks": (
-        {
-            "scores": None, "output": None, "fault": ("targets",), "loss": ("answers", "targets"),
-            "imitation": ("answers", "wanted", "temperature"), "guess": ("targets",),
-        },
-    ),
-    "datasets": ({"load": ()},),
-    "models": ({"build": ("inputs", "output"), "filter_layer": ()},),
-    "partitioners": ({"partition": ("affinity", "n_parts", "rng", "activities")},),
-    "filter-graphs": ({"affinity": ("activities",)},),
-}  # fmt: skip
-OPTIONAL: Mapping[str, Form] = {
-    "strategies": {"check": ("topology",), "needs_training": None},
-    "failures": {
-        "check": ("topology",), "strikes": ("topology", "used", "duration_s"), "are_down": ("topology", "streams"),
-        "are_lost": ("link", "is_sent", "streams"), "loss_probability": ("link", "n_packets"),
-        "strike_probability": ("link", "n_packets"), "batch_losses": ("link", "streams"),
-        "factors": ("device", "is_begun", "streams"),
-    },
-    "transports": {"cross_batch": ("n_packets", "n_lost", "latency_s")},
-    "arrivals": {"is_finite": None},
-    "datasets": {"find": ()},
-    "models": {"find": (), "content": ()},
-}  # fmt: skip
-"""What plug-ins may have besides."""
+
 ALIKE = 0.85
 """A public method whose name is so like one that it is not is taken for misspelt."""
 
 
-def check_form(seam: str, kind: str, name: str, plugin: Any) -> None:
+@cache
+def form_of(protocol: type) -> Form:
+    """Return what has to be there for a protocol: its methods and properties, and those that it inherits.
+
+    Examples
+    --------
+    >>> from edgesim.interfaces import ClosedArrivals
+    >>> form_of(ClosedArrivals)
+    {'clients': None, 'thinks_s': ('streams',)}
+    """
+    return {
+        name: None if isinstance(member, property) else tuple(inspect.signature(member).parameters)[1:]
+        for one in protocol.__mro__
+        for name, member in vars(one).items()
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+    }
+
+
+def check_form(
+    subject: str,
+    plugin: Any,
+    protocols: Collection[type],
+    optional: Collection[type] = (),
+    *,
+    also: Collection[str] = (),
+) -> None:
     """Refuse a plug-in that has none of the forms of its seam, a part of one, or a method that is hardly spelt as meant.
+
+    Parameters
+    ----------
+    subject : how messages name it.
+    plugin : a class.
+    protocols : it must be one of these, and may be several.
+    optional : what it may be besides.
+    also : names that its instances have besides.
 
     Raises
     ------
@@ -71,81 +67,93 @@ def check_form(seam: str, kind: str, name: str, plugin: Any) -> None:
 
     Examples
     --------
+    >>> from edgesim.interfaces import OutageModel
     >>> class Misspelt:
     ...     def outage(self, topology, streams): ...
-    >>> check_form("failures", "failure model", "mine", Misspelt)
+    >>> check_form("failure model 'mine'", Misspelt, (OutageModel,))
     Traceback (most recent call last):
         ...
     edgesim.errors.EdgesimError: failure model 'mine' (Misspelt) has 'outage'; is 'outages' meant?
     """
-    subject = f"{kind} {name!r} ({getattr(plugin, '__qualname__', type(plugin).__name__)})"
     if not isinstance(plugin, type):
-        raise EdgesimError(f"{subject} is no class; a plug-in is a frozen dataclass whose fields are its options")
-    forms, optional = FORMS[seam], OPTIONAL.get(seam, {})
-    _check_spelling(subject, plugin, {*optional, *(method for form in forms for method in form)})
-    members = {**optional, **_met(subject, plugin, forms)}
-    for member in [name for name in members if name in _known(plugin)]:
-        _check_member(subject, plugin, member, members[member])
-
-
-def _met(subject: str, plugin: type, forms: Sequence[Form]) -> Form:
-    """Return the members of all forms that are there in full; a member of none of them would never be asked, and is refused."""
-    members = {name: found for form in forms if not _missing(plugin, form) for name, found in form.items()}
-    idle = {name for form in forms for name in form if name not in members} & _known(plugin)
-    if members and not idle:
-        return members
-    lacking = min((_missing(plugin, form) for form in forms if not idle or idle & {*form}), key=len)
-    beside = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
-    plural = "s" if len(lacking) > 1 else ""
-    raise EdgesimError(f"{subject} lacks the method{plural} {', '.join(map(repr, lacking))}{beside}; {_wanted(forms)}")
-
-
-def _check_spelling(subject: str, plugin: type, members: set[str]) -> None:
-    """Refuse a public method that is no member of the seam but is called almost like one that the plug-in lacks."""
-    lacking = members - _known(plugin)
-    fields = getattr(plugin, "__dataclass_fields__", {})
-    for own in _public(plugin):
-        near = difflib.get_close_matches(own, sorted(lacking), n=1, cutoff=ALIKE)
-        if near and own not in members and own not in fields:
-            raise EdgesimError(f"{subject} has {own!r}; is {near[0]!r} meant?")
-
-
-def _public(plugin: type) -> list[str]:
-    return [name for name in dir(plugin) if not name.startswith("_")]
-
-
-def _known(plugin: type) -> set[str]:
-    """Return the names that a plug-in has: methods, properties, and fields without a default, which are no attributes."""
-    return {*_public(plugin), *getattr(plugin, "__dataclass_fields__", {}), *getattr(plugin, "__annotations__", {})}
-
-
-def _missing(plugin: type, form: Form) -> list[str]:
-    known = _known(plugin)
-    return [method for method in form if method not in known]
-
-
-def _wanted(forms: Sequence[Form]) -> str:
-    return "it must have " + ", or ".join(" and ".join(form) for form in forms)
-
-
-def _check_member(subject: str, plugin: type, member: str, parameters: tuple[str, ...] | None) -> None:
-    """Refuse a method with other parameters than those that it is called with, and a method in place of a property."""
-    found = inspect.getattr_static(plugin, member, None)
-    if parameters is None:
-        if inspect.isfunction(found):
-            raise EdgesimError(f"{subject}: {member!r} must be an attribute or a property, not a method")
-        return
-    if not callable(getattr(plugin, member, None)):
-        raise EdgesimError(f"{subject} has {member!r}, which is no method")
-    taken = inspect.signature(getattr(plugin, member))
-    own = list(taken.parameters.values())
-    if not isinstance(found, (staticmethod, classmethod)):
-        own = own[1:]
-    named = [one.name.lstrip("_") for one in own if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}]
-    n_needed = sum(one.default is one.empty for one in own if one.kind is not one.VAR_POSITIONAL)
-    takes_any = any(one.kind is one.VAR_POSITIONAL for one in own)
-    if not takes_any and (tuple(named[: len(parameters)]) != parameters or n_needed > len(parameters)):
-        wanted = ", ".join(("self", *parameters))
+        kind = type(plugin).__name__
         raise EdgesimError(
-            f"{subject}: its method {member}{taken} must take the parameters of {member}({wanted}), in this order"
+            f"{subject} is a {kind}, no class; a plug-in is a frozen dataclass whose fields are its options"
         )
+    candidate = _Candidate(f"{subject} ({plugin.__qualname__})", plugin, frozenset(also))
+    forms = [form_of(protocol) for protocol in protocols]
+    besides = {name: found for protocol in optional for name, found in form_of(protocol).items()}
+    candidate.check_spelling({*besides, *(method for form in forms for method in form)})
+    members = {**besides, **candidate.met(forms)}
+    for member in [name for name in members if name in candidate.known]:
+        candidate.check_member(member, members[member])
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A class that wants to be a plug-in, and the names that its instances have besides."""
+
+    subject: str
+    plugin: type
+    also: frozenset[str]
+
+    @cached_property
+    def public(self) -> list[str]:
+        return [name for name in dir(self.plugin) if not name.startswith("_")]
+
+    @cached_property
+    def known(self) -> set[str]:
+        """The names that it has: methods, properties, and fields without a default, which are no attributes of the class."""
+        annotated = (name for one in self.plugin.__mro__ for name in vars(one).get("__annotations__", ()))
+        return {*self.public, *annotated, *self.also}
+
+    def met(self, forms: Sequence[Form]) -> Form:
+        """Return the members of all forms that are there in full; a member of none of them would never be asked, and is refused."""
+        members = {name: found for form in forms if not self.missing(form) for name, found in form.items()}
+        idle = {name for form in forms for name in form if name not in members} & self.known
+        if members and not idle:
+            return members
+        lacking = min((self.missing(form) for form in forms if not idle or idle & {*form}), key=len)
+        beside = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
+        plural = "s" if len(lacking) > 1 else ""
+        wanted = "it must have " + ", or ".join(" and ".join(form) for form in forms)
+        raise EdgesimError(f"{self.subject} lacks the method{plural} {', '.join(map(repr, lacking))}{beside}; {wanted}")
+
+    def missing(self, form: Form) -> list[str]:
+        return [method for method in form if method not in self.known]
+
+    def check_spelling(self, members: set[str]) -> None:
+        """Refuse a public method that is no member of the seam but is called almost like one that the plug-in lacks."""
+        lacking = sorted(members - self.known)
+        options = {field.name for field in fields(self.plugin)} if is_dataclass(self.plugin) else set()
+        for own in self.public:
+            near = difflib.get_close_matches(own, lacking, n=1, cutoff=ALIKE)
+            if near and own not in members and own not in options:
+                raise EdgesimError(f"{self.subject} has {own!r}; is {near[0]!r} meant?")
+
+    def check_member(self, member: str, parameters: tuple[str, ...] | None) -> None:
+        """Refuse a method with other parameters than those that it is called with, and a method in place of a property."""
+        found = inspect.getattr_static(self.plugin, member, None)
+        if parameters is None:
+            if inspect.isfunction(found):
+                raise EdgesimError(f"{self.subject}: {member!r} must be an attribute or a property, not a method")
+            return
+        is_bound = isinstance(found, (staticmethod, classmethod))
+        if not (is_bound or callable(found)):
+            raise EdgesimError(f"{self.subject} has {member!r}, which is no method")
+        taken = inspect.signature(getattr(self.plugin, member))
+        own = list(taken.parameters.values())[0 if is_bound else 1 :]
+        if not _takes(own, parameters):
+            wanted = ", ".join(("self", *parameters))
+            raise EdgesimError(
+                f"{self.subject}: its method {member}{taken} must take the parameters of {member}({wanted}), in this order"
+            )
+
+
+def _takes(own: Sequence[inspect.Parameter], parameters: tuple[str, ...]) -> bool:
+    """Say whether a method takes these parameters, in order; more that it has need defaults."""
+    if any(one.kind is one.VAR_POSITIONAL for one in own):
+        return True
+    named = [one.name.lstrip("_") for one in own if one.kind in {one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD}]
+    n_needed = sum(one.default is one.empty for one in own if one.kind is not one.VAR_KEYWORD)
+    return tuple(named[: len(parameters)]) == parameters and n_needed <= len(parameters)

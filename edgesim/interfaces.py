@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.attack import Against, Attack
 from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.partition import Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
 from edgesim.domain.networks.task import TensorSpec
+from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
@@ -25,8 +27,24 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+    from typing_extensions import TypeIs
 
     from edgesim.rng import BatchStreams, ReplicationStreams
+
+K = TypeVar("K")
+
+
+def is_kind(plugin: object, protocol: type[K]) -> TypeIs[K]:
+    """Return whether a plug-in has the methods of a protocol, as its class says; `isinstance` takes a hundred times as long.
+
+    Examples
+    --------
+    >>> from edgesim.network.transport import Datagram
+    >>> from edgesim.domain.system.transport import EndToEndTransport, LinkTransport
+    >>> is_kind(Datagram(), LinkTransport), is_kind(Datagram(), EndToEndTransport)
+    (True, False)
+    """
+    return issubclass(type(plugin), protocol)
 
 
 class Bar(Protocol):
@@ -69,6 +87,14 @@ class Findable(Protocol):
 
     def find(self) -> object:
         """Raise `DataError` when something is not there. It is called by `edgesim validate`."""
+
+
+@runtime_checkable
+class Sourced(Protocol):
+    """What a model may have besides: a fingerprint of what its options only name, so that a network is trained anew when it changes."""
+
+    def content(self) -> str:
+        """Return the hash of the file, in hex."""
 
 
 class DatasetSource(Protocol):
@@ -133,6 +159,7 @@ class ComputeModel(Protocol):
         """Return the time in s that `step` occupies a device of that profile."""
 
 
+@runtime_checkable
 class OutageModel(Protocol):
     """Seam ``failures``: takes devices or links down for intervals."""
 
@@ -159,6 +186,7 @@ class StrikingModel(Protocol):
         """Return what it can do to the devices and links `used` in a trial of that length; nothing where nothing is drawn."""
 
 
+@runtime_checkable
 class RenewalModel(Protocol):
     """Seam ``failures``: takes devices or links down again and again."""
 
@@ -166,6 +194,7 @@ class RenewalModel(Protocol):
         """Return the outages of each target in one replication: apart, in order of time, drawn as they are asked for."""
 
 
+@runtime_checkable
 class LossModel(Protocol):
     """Seam ``failures``: loses whole messages on links."""
 
@@ -193,6 +222,14 @@ class IndependentLossModel(Protocol):
 
 
 @runtime_checkable
+class WeightedLossModel(Protocol):
+    """What a model of independent losses may have besides: one that draws losses more often than they are, and weighs trials for it."""
+
+    def sampled_probability(self, link: Link, n_packets: int) -> float:
+        """Return `loss_probability` as it is drawn."""
+
+
+@runtime_checkable
 class BurstLossModel(Protocol):
     """What a model of losses may have besides where they are not independent, so that it is known how often it strikes."""
 
@@ -207,6 +244,7 @@ class LossProcess(Protocol):
         """Draw how many of the next `n_packets` packets are lost."""
 
 
+@runtime_checkable
 class PacketLossModel(Protocol):
     """Seam ``failures``: loses packets on links."""
 
@@ -232,6 +270,7 @@ class BatchPacketLossModel(Protocol):
         """Return what loses packets on this link in many replications."""
 
 
+@runtime_checkable
 class SlowdownModel(Protocol):
     """Seam ``failures``: makes computations take longer."""
 
@@ -253,6 +292,7 @@ class BatchSlowdownModel(Protocol):
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""
 
 
+@runtime_checkable
 class SpeedModel(Protocol):
     """Seam ``failures``: makes devices slower and faster at times that are known, the same in every replication."""
 
@@ -263,6 +303,7 @@ class SpeedModel(Protocol):
 FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
 
 
+@runtime_checkable
 class OpenArrivals(Protocol):
     """Seam ``arrivals``: requests come whether or not earlier ones are done."""
 
@@ -270,6 +311,7 @@ class OpenArrivals(Protocol):
         """Yield when requests are released, in s, never decreasing; it may go on for ever."""
 
 
+@runtime_checkable
 class ClosedArrivals(Protocol):
     """Seam ``arrivals``: each client asks again when its last request has ended."""
 
@@ -300,6 +342,7 @@ class DeploymentContext:
     compute : how long computations take.
     seed : seed for whatever is trained.
     progress : where long work reports.
+    attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
     """
 
     topology: Topology
@@ -313,6 +356,7 @@ class DeploymentContext:
     compute: ComputeModel
     seed: int
     progress: Progress
+    attack: Attack | None = None
 
 
 class Deployment(Protocol):
@@ -333,6 +377,7 @@ class Deployment(Protocol):
         """Return what a reader of the results should know: parameters per device, parts, dropped filters, accuracies."""
 
 
+@runtime_checkable
 class PartialDeployment(Deployment, Protocol):
     """What a deployment may be besides: one that uses messages of which only some packets arrived, where others take them as lost."""
 
@@ -341,8 +386,61 @@ class PartialDeployment(Deployment, Protocol):
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
 
 
+@runtime_checkable
+class AttackableDeployment(Deployment, Protocol):
+    """What a deployment may be besides: one that can be asked about attacked test samples."""
+
+    def predict_attacked(self, delivery: Delivery, against: Against) -> NDArray[np.float32]:
+        """Return the answers to the attacked test split, shape (n, *output), with exactly what arrived in time.
+
+        The attack, that of the context, goes through the networks with everything delivered (``transfer``) or through those that
+        arrived (``adaptive``). Raises `PlanError` as `predict` does.
+        """
+
+
 class Strategy(Protocol):
     """Seam ``strategies``: a method that distributes a network."""
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment. Raises `PlanError` when the topology does not allow it."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """What a strategy may be besides: one that says whether its deployments need networks that are trained. Others do."""
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether they do."""
+
+
+def needs_training(strategy: Strategy) -> bool:
+    """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
+    return not isinstance(strategy, Trainable) or strategy.needs_training
+
+
+@runtime_checkable
+class FilterDividing(Protocol):
+    """What a strategy may be besides: one that divides the filters of the network, which must have so many."""
+
+    @property
+    def n_parts(self) -> int:
+        """Into how many parts."""
+
+
+@runtime_checkable
+class StudentTeaching(Protocol):
+    """What a strategy may be besides: one that trains networks of its own, which must take the samples."""
+
+    @property
+    def student(self) -> ModelBuilder:
+        """Their architecture."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """What a strategy may be besides: one that says how it trains, so that a rehearsal can hurry."""
+
+    @property
+    def training(self) -> Training:
+        """How."""

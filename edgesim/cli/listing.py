@@ -10,8 +10,9 @@ from typing import Any
 import typer
 
 from edgesim.cli.exit_codes import DONE, INCOMPLETE
-from edgesim.errors import EdgesimError, UnknownNameError
-from edgesim.registry import REGISTRIES, Registry, nearest_name
+from edgesim.errors import EdgesimError, UnknownNameError, nearest_name
+from edgesim.plugins import Registry
+from edgesim.registry import REGISTRIES
 from edgesim.scenario.topology import catalog
 from edgesim.units import plain_name
 
@@ -66,7 +67,7 @@ def list_kind(kind: str, *, is_json: bool = False) -> int:
     return INCOMPLETE if any(entry["error"] for entry in entries) else DONE
 
 
-def _describe(registry: Registry, name: str) -> dict[str, Any]:
+def _describe(registry: Registry[Any], name: str) -> dict[str, Any]:
     try:
         plugin = registry.get(name)
         summary = registry.summary(name)

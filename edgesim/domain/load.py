@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from annotated_types import Ge
 
 from edgesim.domain.bounds import not_negative, positive, whole
 from edgesim.errors import PlanError
-from edgesim.registry import Plugin
+from edgesim.plugins import Plugin
 from edgesim.units import Quantity, Seconds
+
+
+@runtime_checkable
+class FiniteArrivals(Protocol):
+    """What an arrival model may be besides: one that knows whether its requests end."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether they do; of others it is not known, and the load must say when a trial ends."""
+
+
+def ends(arrivals: object) -> bool:
+    """Return whether an arrival model is known to release a last request."""
+    return isinstance(arrivals, FiniteArrivals) and arrivals.is_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ class Load:
         not_negative("the load", warm_up_s=self.warm_up_s)
         if self.horizon_s is not None:
             positive("the load", horizon_s=self.horizon_s)
-        if self.requests is None and self.horizon_s is None and not getattr(self.arrivals, "is_finite", False):
+        if self.requests is None and self.horizon_s is None and not ends(self.arrivals):
             raise PlanError("the load never ends; give it `requests`, `horizon`, or both")
         if self.horizon_s is not None and self.warm_up_s >= self.horizon_s:
             raise PlanError(f"the warm-up of {self.warm_up_s:g} s leaves nothing of a horizon of {self.horizon_s:g} s")

@@ -63,9 +63,9 @@ class Bernoulli:
         """
         return self.probability > 0 and is_selected(link.link_id, self.links)
 
-    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:  # noqa: ARG002 - the seam's form
+    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:
         """Draw whether a message is lost on this link."""
-        drawn_at = self.probability if self.sampled_at is None else self.sampled_at
+        drawn_at = self.sampled_probability(link, n_packets)
         is_lost = streams(f"link/{link.link_id}").uniform() < drawn_at
         if self.sampled_at is not None:
             streams.weigh(ratio_of(self.probability, self.sampled_at, int(is_lost), 1))
@@ -73,7 +73,7 @@ class Bernoulli:
 
     def are_lost(self, link: Link, is_sent: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.bool_]:
         """Draw which messages are lost on this link, in many replications."""
-        drawn_at = self.probability if self.sampled_at is None else self.sampled_at
+        drawn_at = self.sampled_probability(link, n_packets=1)
         are_lost = streams(f"link/{link.link_id}").uniforms(is_sent) < drawn_at
         if self.sampled_at is not None:
             streams.weigh(ratios_of(self.probability, self.sampled_at, are_lost & is_sent, is_sent))
@@ -89,3 +89,7 @@ class Bernoulli:
         0.1
         """
         return self.probability
+
+    def sampled_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
+        """Return the probability that it is drawn with."""
+        return self.probability if self.sampled_at is None else self.sampled_at

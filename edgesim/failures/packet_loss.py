@@ -72,6 +72,11 @@ class PacketBernoulli:
         """
         return 1.0 - (1.0 - self.probability) ** n_packets
 
+    def sampled_probability(self, link: Link, n_packets: int) -> float:  # noqa: ARG002 - the seam's form
+        """Return the probability that it is drawn with."""
+        drawn_at = self.probability if self.sampled_at is None else self.sampled_at
+        return 1.0 - (1.0 - drawn_at) ** n_packets
+
 
 class _Binomial:
     """Independent losses on one link."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 
-from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError
+from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError, nearest_name
 from edgesim.files.untrusted import read_json
-from edgesim.registry import nearest_name
 from edgesim.report.draw.costs import energy, latency, memory
 from edgesim.report.draw.figures import resilience, tradeoff
 from edgesim.report.draw.select import loss_factor, strategies_of

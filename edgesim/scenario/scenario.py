@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.scenario.check.variants import Variants
 from edgesim.scenario.check.whole import check
 from edgesim.scenario.form.paths import with_value

@@ -12,7 +12,7 @@ from edgesim.errors import PlanError
 from edgesim.interfaces import FilterGraph, Partitioner
 from edgesim.nn.parts.filters import CoActivation
 from edgesim.nn.parts.spectral import Fiedler
-from edgesim.registry import Plugin
+from edgesim.plugins import Plugin
 from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class Resilient(DistilledStudents):
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
+    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
+        see `edgesim.domain.networks.training.Distillation`.
+    attack : of these objectives.
     parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.

@@ -19,7 +19,6 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim": tuple(edgesim.__all__),
     "edgesim.interfaces": (),
     "edgesim.registry": (
-        "Plugin",
         "STRATEGIES",
         "FAILURES",
         "TRANSPORTS",
@@ -31,6 +30,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "PARTITIONERS",
         "FILTER_GRAPHS",
     ),
+    "edgesim.plugins": ("Plugin",),
     "edgesim.testing": ("check_failure_model", "check_strategy", "deployment_context"),
     "edgesim.errors": (
         "EdgesimError",
@@ -45,6 +45,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim.units": ("BitPerSecond", "BytePerSecond", "Bytes", "FlopPerSecond", "Hertz", "Metre", "Seconds", "Watt"),
     "edgesim.rng": ("Streams", "ReplicationStreams", "BatchStreams"),
     "edgesim.domain.plan": ("Compute", "LayerWork", "Plan", "Transfer"),
+    "edgesim.domain.delivery": ("Arrived", "Delivery"),
     "edgesim.domain.records": ("Outage",),
     "edgesim.domain.system.transport": (
         "LinkTransport",

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from edgesim.interfaces import Partitioner
-from edgesim.registry import PARTITIONERS, STRATEGIES, Plugin
+from edgesim.plugins import Plugin
+from edgesim.registry import PARTITIONERS, STRATEGIES
 from edgesim.scenario.form.options import PluginOf, find_plugin, names, read_options, write_options
 from edgesim.units import BitPerSecond, Bytes, Seconds
 

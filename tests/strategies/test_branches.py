@@ -73,3 +73,17 @@ def test_a_device_for_each_branch_is_asked_for(context: DeploymentContext) -> No
 def test_a_network_without_branches_is_refused(make_context: Callable[..., DeploymentContext]) -> None:
     with pytest.raises(PlanError, match="Sequential has none; take the model text-cnn"):
         BRANCHES.deploy(make_context())
+
+
+def test_the_mean_over_the_training_split_stands_in_for_a_lost_branch(context: DeploymentContext) -> None:
+    """The merger keeps four numbers of each branch."""
+    mean = Branches(devices="w*", merger="hub", deadline_s=0.1, lost="mean")
+    check_strategy(mean, context, tolerance=1e-6)
+    deployment = mean.deploy(context)
+    network, split = context.network, context.dataset
+    features = [network.alone(number)(torch.from_numpy(split.test.only)) for number in range(3)]
+    of_others = network.alone(2)(torch.from_numpy(split.train.only)).mean(dim=0)
+    features[2] = of_others.expand_as(features[2])
+    wanted = network.head(torch.cat(features, dim=1)).detach().numpy()
+    np.testing.assert_allclose(deployment.predict(Delivery(frozenset({"features w3->hub"}))), wanted, rtol=0, atol=1e-5)
+    assert deployment.plan.weight_byte["hub"] == 4 * 4 * (1 + 3)

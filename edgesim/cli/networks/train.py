@@ -95,8 +95,7 @@ def _trained(scenario: Scenario, labels: tuple[str, ...], progress: Progress) ->
     from dataclasses import replace
     from functools import partial
 
-    from edgesim.errors import UnknownNameError
-    from edgesim.registry import nearest_name
+    from edgesim.errors import UnknownNameError, nearest_name
     from edgesim.scenario.build import build
     from edgesim.study.preparation.prepare import OncePerKey, load_teacher, prepare
 

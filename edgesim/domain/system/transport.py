@@ -79,6 +79,7 @@ class Burst:
             )
 
 
+@runtime_checkable
 class LinkTransport(Protocol):
     """Seam ``transports``: how packets get across one link."""
 
@@ -99,6 +100,7 @@ class BatchLinkTransport(Protocol):
         """Send packets over a link in many replications, none where `n_packets` is 0; `n_lost` takes what is sent, and where."""
 
 
+@runtime_checkable
 class EndToEndTransport(Protocol):
     """Seam ``transports``: how sender and receiver of a message speak over all links between them."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from edgesim.interfaces import BatchPacketLossModel, is_kind
 from edgesim.network.transport import Datagram
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class DrawnLosses:
         if processes is None:
             processes = [
                 model.batch_losses(link, streams)
-                if hasattr(model, "batch_losses")
+                if is_kind(model, BatchPacketLossModel)
                 else _WholeMessages(cast("BatchLossModel", model), link, streams)
                 for model, streams in self._models
                 if model.applies_to(link)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import inf
-from typing import cast
 
+from edgesim.domain.load import ends
 from edgesim.engine.state.clock import Clock
 from edgesim.errors import SimulationError
 from edgesim.interfaces import ClosedArrivals, OpenArrivals
@@ -115,10 +115,9 @@ def plan_releases(
         return Releases(iter(ordered), 0, nothing, n_most)
     if streams is None:
         raise SimulationError("arrivals draw at random; pass the streams of the replication")
-    if n_most == horizon_s == inf and not getattr(arrivals, "is_finite", False):
+    if n_most == horizon_s == inf and not ends(arrivals):
         raise SimulationError("these arrivals never end; give a number of requests or a horizon")
     scope = streams.scope("arrivals")
-    if hasattr(arrivals, "clients"):
-        closed = cast("ClosedArrivals", arrivals)
-        return Releases(iter(()), closed.clients, closed.thinks_s(scope), n_most)
+    if isinstance(arrivals, ClosedArrivals):
+        return Releases(iter(()), arrivals.clients, arrivals.thinks_s(scope), n_most)
     return Releases(enumerate(arrivals.releases_s(scope)), 0, nothing, n_most)

@@ -9,7 +9,7 @@ from edgesim.domain.system.topology import Link
 from edgesim.domain.system.transport import LinkTransport
 from edgesim.engine.program.ways import Hop, Way
 from edgesim.engine.state.invariants import Checker
-from edgesim.interfaces import LossModel, LossProcess, PacketLossModel
+from edgesim.interfaces import LossModel, LossProcess, PacketLossModel, is_kind
 from edgesim.network.transport import Datagram
 from edgesim.rng import ReplicationStreams
 
@@ -48,7 +48,7 @@ class Losses:
 
     def __init__(self, models: Sequence[_Lossy], checker: Checker | None) -> None:
         self._models = models
-        self._is_by_packets = any(hasattr(model, "losses") for model, _ in models)
+        self._is_by_packets = any(is_kind(model, PacketLossModel) for model, _ in models)
         self._checker = checker
         self._on: dict[str, list[_Lossy]] = {}  # by link
         self._processes: dict[str, list[LossProcess]] = {}  # by link on which messages can come in part
@@ -80,7 +80,7 @@ class Losses:
         here = self._on[link.link_id] = [item for item in self._models if item[0].applies_to(link)]
         if self._is_by_packets or not (link.transport is None or isinstance(link.transport, Datagram)):
             self._processes[link.link_id] = [
-                model.losses(link, streams) if hasattr(model, "losses") else _WholeMessages(model, link, streams)
+                model.losses(link, streams) if is_kind(model, PacketLossModel) else _WholeMessages(model, link, streams)
                 for model, streams in here
             ]
         return here
@@ -111,7 +111,7 @@ class Losses:
             return n_sent - left
 
         transport = hop.link.transport
-        link_transport: LinkTransport = transport if hasattr(transport, "cross") else _DATAGRAM  # type: ignore[assignment]
+        link_transport = transport if is_kind(transport, LinkTransport) else _DATAGRAM
         crossing = link_transport.cross(n_packets, n_lost, hop.link.latency_s)
         request.n_retransmitted += crossing.n_sent - n_packets
         if self._checker is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import inf, prod
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,37 +23,36 @@ from edgesim.interfaces import (
     RenewalModel,
     SlowdownModel,
     SpeedModel,
+    is_kind,
 )
 from edgesim.rng import BatchStreams, ReplicationStreams
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+K = TypeVar("K")
 
-def outage_models(failures: Mapping[str, FailureModel]) -> dict[str, OutageModel]:
-    """Return the models that take devices or links down, by label."""
-    return {label: cast("OutageModel", model) for label, model in failures.items() if hasattr(model, "outages")}
+
+def models_of(failures: Mapping[str, FailureModel], *kinds: type[K]) -> dict[str, K]:
+    """Return the models of some kinds, by label."""
+    return {label: model for label, model in failures.items() for kind in kinds if is_kind(model, kind)}
 
 
 def loss_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, LossModel | PacketLossModel]:
     """Return the models that lose messages or packets on some link of the topology, by label."""
-    losses = {
-        label: cast("LossModel | PacketLossModel", model)
-        for label, model in failures.items()
-        if hasattr(model, "is_lost") or hasattr(model, "losses")
-    }
+    losses: dict[str, LossModel | PacketLossModel] = models_of(failures, LossModel, PacketLossModel)
     return {label: model for label, model in losses.items() if any(map(model.applies_to, topology.links))}
 
 
 def slowdown_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, SlowdownModel]:
     """Return the models that slow some device of the topology, by label."""
-    slowdowns = {label: cast("SlowdownModel", model) for label, model in failures.items() if hasattr(model, "factor")}
+    slowdowns = models_of(failures, SlowdownModel)
     return {label: model for label, model in slowdowns.items() if any(map(model.slows, topology.devices))}
 
 
 def device_speeds(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, list[tuple[float, float]]]:
     """Return by device when its speed changes, and to what; of several models the product."""
-    models = [cast("SpeedModel", model) for model in failures.values() if hasattr(model, "speeds")]
+    models = list(models_of(failures, SpeedModel).values())
     changes: dict[str, list[tuple[float, int, float]]] = {}
     for number, model in enumerate(models):
         for name, of in model.speeds(topology).items():
@@ -72,9 +71,7 @@ def draw_renewals(
 ) -> list[Mapping[str, Iterator[Outage]]]:
     """Return the outages that come again and again in one replication; each model has streams of its own."""
     return [
-        cast("RenewalModel", model).renewals(topology, streams.scope(label))
-        for label, model in failures.items()
-        if hasattr(model, "renewals")
+        model.renewals(topology, streams.scope(label)) for label, model in models_of(failures, RenewalModel).items()
     ]
 
 
@@ -82,7 +79,7 @@ def draw_outages(failures: Mapping[str, FailureModel], topology: Topology, strea
     """Draw the outages of one replication; each model has streams of its own, named by its label."""
     return [
         outage
-        for label, model in outage_models(failures).items()
+        for label, model in models_of(failures, OutageModel).items()
         for outage in model.outages(topology, streams.scope(label))
     ]
 
@@ -90,9 +87,9 @@ def draw_outages(failures: Mapping[str, FailureModel], topology: Topology, strea
 def batch_obstacle(failures: Mapping[str, FailureModel], topology: Topology) -> str:
     """Return what keeps failure models from being drawn for many replications at once, in words; empty when nothing does."""
     for label, model in failures.items():
-        if hasattr(model, "renewals"):
+        if is_kind(model, RenewalModel):
             return f"failure model {label!r} takes its targets down again and again"
-        if hasattr(model, "speeds"):
+        if is_kind(model, SpeedModel):
             return f"failure model {label!r} changes the speed of devices with time"
     for label, loss in loss_models(failures, topology).items():
         if not isinstance(loss, (BatchLossModel, BatchPacketLossModel)):
@@ -115,7 +112,7 @@ def draw_down(
     """
     down: dict[str, NDArray[np.bool_]] = {}
     is_whole = np.ones(streams.n, dtype=np.bool_)
-    for label, model in outage_models(failures).items():
+    for label, model in models_of(failures, OutageModel).items():
         if isinstance(model, BatchOutageModel):
             found = model.are_down(topology, streams.scope(label))
         else:
@@ -149,11 +146,11 @@ def enumerate_outages(
     outcomes
         None when there are more than `n_most`, or when a model's outcomes cannot be listed. Losses are left aside.
     """
-    if slowdown_models(failures, topology) or any(hasattr(model, "renewals") for model in failures.values()):
+    if slowdown_models(failures, topology) or models_of(failures, RenewalModel):
         return None
     per_model: list[list[tuple[float, Sequence[Outage]]]] = []
     n_outcomes = 1
-    for model in outage_models(failures).values():
+    for model in models_of(failures, OutageModel).values():
         outcomes = model.outcomes(topology)
         if outcomes is None:
             return None

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from math import expm1, fsum, log1p, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgesim.domain.strike import Strike
-from edgesim.failures.sampling.draw import loss_models, outage_models, slowdown_models
-from edgesim.interfaces import BurstLossModel, IndependentLossModel, StrikingModel
+from edgesim.failures.sampling.draw import loss_models, models_of, slowdown_models
+from edgesim.interfaces import (
+    BurstLossModel,
+    IndependentLossModel,
+    OutageModel,
+    RenewalModel,
+    StrikingModel,
+    WeightedLossModel,
+    is_kind,
+)
 
 if TYPE_CHECKING:
     from edgesim.domain.system.topology import Link, Topology
-    from edgesim.interfaces import FailureModel
+    from edgesim.interfaces import FailureModel, LossModel, PacketLossModel
 
 _MOST_LISTED = 2**10
 Crossing = tuple["Link", int]
@@ -43,9 +50,13 @@ def strikes_of(
     """
     found: dict[str, list[Strike]] = {}
     crossed = list(crossings)
-    for label, outage in {**outage_models(failures), **_renewing(failures)}.items():
-        is_known = isinstance(outage, StrikingModel)
-        found[label] = list(outage.strikes(topology, used, duration_s)) if is_known else _listed(outage, topology, used)
+    outages: dict[str, OutageModel | RenewalModel] = models_of(failures, OutageModel, RenewalModel)
+    for label, outage in outages.items():
+        found[label] = (
+            list(outage.strikes(topology, used, duration_s))
+            if isinstance(outage, StrikingModel)
+            else _listed(outage, topology, used)
+        )
     for label, model in loss_models(failures, topology).items():
         here = [(link, n_packets) for link, n_packets in crossed if model.applies_to(link)]
         found.setdefault(label, []).extend([_loss(model, here, n_requests)] if here else [])
@@ -55,13 +66,9 @@ def strikes_of(
     return {label: strikes for label, strikes in possible.items() if strikes}
 
 
-def _renewing(failures: Mapping[str, FailureModel]) -> dict[str, Any]:
-    return {label: model for label, model in failures.items() if hasattr(model, "renewals")}
-
-
-def _listed(model: Any, topology: Topology, used: frozenset[str]) -> list[Strike]:
+def _listed(model: OutageModel | RenewalModel, topology: Topology, used: frozenset[str]) -> list[Strike]:
     """Return that something used is lost, from the outcomes of a model; nothing when there is only one."""
-    outcomes = model.outcomes(topology) if hasattr(model, "outcomes") else None
+    outcomes = model.outcomes(topology) if is_kind(model, OutageModel) else None
     listed = [] if outcomes is None else list(islice(outcomes, _MOST_LISTED + 1))
     if not 0 < len(listed) <= _MOST_LISTED:
         return [_unknown()]
@@ -73,14 +80,12 @@ def _unknown() -> Strike:
     return Strike("something", 1.0, 1.0)
 
 
-def _loss(model: Any, here: list[Crossing], n_requests: int) -> Strike:
+def _loss(model: LossModel | PacketLossModel, here: list[Crossing], n_requests: int) -> Strike:
     """Return that any message or packet of a trial is lost."""
     what = "any message or packet lost"
     if isinstance(model, IndependentLossModel):
-        sampled_at = getattr(model, "sampled_at", None)
-        probability = _of_any(model, here, n_requests)
-        drawn = model if sampled_at is None else replace(model, probability=sampled_at)  # type: ignore[type-var]
-        return Strike(what, probability, _of_any(drawn, here, n_requests))
+        sampled = model.sampled_probability if isinstance(model, WeightedLossModel) else model.loss_probability
+        return Strike(what, _of_any(model.loss_probability, here, n_requests), _of_any(sampled, here, n_requests))
     if isinstance(model, BurstLossModel):
         n_packets: dict[str, int] = {}
         for link, n in here:
@@ -91,9 +96,9 @@ def _loss(model: Any, here: list[Crossing], n_requests: int) -> Strike:
     return _unknown()
 
 
-def _of_any(model: IndependentLossModel, here: list[Crossing], n_requests: int) -> float:
+def _of_any(probability: Callable[[Link, int], float], here: list[Crossing], n_requests: int) -> float:
     """Return the probability of any loss; exact where it is tiny."""
-    losses = [model.loss_probability(link, n_packets) for link, n_packets in here]
+    losses = [probability(link, n_packets) for link, n_packets in here]
     if max(losses) >= 1.0:
         return 1.0
     return -expm1(n_requests * fsum(log1p(-loss) for loss in losses))

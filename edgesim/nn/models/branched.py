@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
 
-class Branched(nn.Module):
+class Branched(nn.Module, ABC):
     """A network that can be divided by its branches, with a sum of what each adds to the answer.
 
     A subclass has `branches`, modules that each give `n_features` numbers to a sample, and `head`, a linear layer on all of them, branch
@@ -21,9 +23,12 @@ class Branched(nn.Module):
         """Numbers that a branch gives."""
         return self.head.in_features // len(self.branches)
 
-    def alone(self, number: int) -> nn.Module:
-        """Return what a device needs to compute the features of one branch from the input; weights are shared, not copied."""
-        return self.branches[number]
+    @abstractmethod
+    def alone(self, number: int, behind: nn.Module | None = None) -> nn.Module:
+        """Return what a device needs to compute from the inputs the features of one branch, and what stands behind them.
+
+        Weights are shared, not copied.
+        """
 
     def share(self, number: int) -> nn.Linear:
         """Return the head's columns of one branch, without bias: what its features add to the answer."""
@@ -34,13 +39,9 @@ class Branched(nn.Module):
         return share
 
     def adding(self, number: int) -> nn.Module:
-        """Return what computes from the input what one branch adds to the answer, in evaluation mode."""
-        return _Adding(self.alone(number), self.share(number)).eval()
+        """Return what computes from the inputs what one branch adds to the answer, in evaluation mode."""
+        return self.alone(number, self.share(number)).eval()
 
     def bias(self) -> torch.Tensor:
         """Return what the answer is without any branch, shape (*output)."""
         return self.head.bias.detach()
-
-
-class _Adding(nn.Sequential):
-    """Features of a branch, and what they add to the answer."""

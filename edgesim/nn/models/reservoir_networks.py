@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.networks.samples import Dataset, Samples
+
+
+ScaledBy = Literal["value", "radius"]
 
 
 def fixed(matrix: torch.Tensor) -> nn.Linear:
@@ -43,6 +46,25 @@ class Round(nn.Module):
     def forward(self, states: torch.Tensor, drive: torch.Tensor, neighbours: torch.Tensor) -> torch.Tensor:
         """Return tanh(drive + sum over neighbours V x), all of shape (n, vertices, units)."""
         return torch.tanh(drive + self.recurrent(neighbours @ states))
+
+
+class Neighbours(nn.Module):
+    """Sums over neighbours as a product with a matrix, scaled by one over the largest degree.
+
+    Parameters
+    ----------
+    scale : the factor; it is set when the read-out is solved for.
+    """
+
+    scale: torch.Tensor
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(scale))
+
+    def forward(self, adjacency: torch.Tensor) -> torch.Tensor:
+        """Return the matrices, float32 of shape (n, vertices, vertices)."""
+        return adjacency.to(torch.float32) * self.scale
 
 
 class ReservoirLayer(nn.Module):
@@ -92,18 +114,15 @@ class Reservoir(nn.Module):
 
 
 class _Alone(nn.Module):
-    """One reservoir with the scale of the sums over neighbours."""
+    """One reservoir with the sums over neighbours, and what stands behind it."""
 
-    scale: torch.Tensor
-
-    def __init__(self, reservoir: nn.Module, scale: torch.Tensor) -> None:
+    def __init__(self, neighbours: Neighbours, reservoir: nn.Module, behind: nn.Module) -> None:
         super().__init__()
-        self.reservoir = reservoir
-        self.register_buffer("scale", scale)
+        self.neighbours, self.reservoir, self.behind = neighbours, reservoir, behind
 
     def forward(self, vertices: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.reservoir(vertices, adjacency.to(torch.float32) * self.scale)
-        return features
+        found: torch.Tensor = self.behind(self.reservoir(vertices, self.neighbours(adjacency)))
+        return found
 
 
 class ReservoirNetwork(Branched):
@@ -114,11 +133,9 @@ class ReservoirNetwork(Branched):
     n_vertices : of the largest graph; the largest degree is taken as one less until the read-out is solved for.
     n_inputs : features of a vertex.
     n_outputs : classes.
-    reservoirs, layers, units, fan_in, rho, omega, iterations, tolerance, features, gain, penalties : as in
+    reservoirs, layers, units, fan_in, rho, scaled_by, omega, iterations, tolerance, features, gain, penalties, survival : as in
         `edgesim.nn.models.reservoirs.FDGNN`.
     """
-
-    scale: torch.Tensor
 
     def __init__(
         self,
@@ -131,20 +148,23 @@ class ReservoirNetwork(Branched):
         units: int,
         fan_in: int,
         rho: float,
+        scaled_by: ScaledBy,
         omega: float,
         iterations: int,
         tolerance: float,
         features: int,
         gain: float,
         penalties: Sequence[float],
+        survival: float,
     ) -> None:
         super().__init__()
-        self.tolerance, self.penalties = tolerance, tuple(penalties)
+        self.tolerance, self.penalties, self.n_units = tolerance, tuple(penalties), units
+        self.iterations, self.survival = (iterations,) * layers, survival
 
         def layer(n_entering: int) -> ReservoirLayer:
             entering, recurrent = (
                 sparse(n_entering, units, fan_in) * omega,
-                of_radius(sparse(units, units, fan_in), rho),
+                scaled(sparse(units, units, fan_in), rho, scaled_by),
             )
             return ReservoirLayer(entering, recurrent, iterations)
 
@@ -156,18 +176,34 @@ class ReservoirNetwork(Branched):
             for _ in range(reservoirs)
         ])  # fmt: skip
         self.head = nn.Linear(reservoirs * features, n_outputs)
-        self.register_buffer("scale", torch.tensor(1.0 / max(1, n_vertices - 1)))
+        self.neighbours = Neighbours(1.0 / max(1, n_vertices - 1))
 
     def forward(self, vertices: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
         """Return a number for each class, shape (n, classes)."""
-        neighbours = adjacency.to(torch.float32) * self.scale
+        neighbours = self.neighbours(adjacency)
         features = torch.cat([branch(vertices, neighbours) for branch in self.branches], dim=1)
         answers: torch.Tensor = self.head(features)
         return answers
 
-    def alone(self, number: int) -> nn.Module:
-        """Return a reservoir, from the inputs."""
-        return _Alone(self.branches[number], self.scale)
+    def alone(self, number: int, behind: nn.Module | None = None) -> nn.Module:
+        """Return a reservoir, from the inputs, and what stands behind it."""
+        return _Alone(self.neighbours, self.branches[number], behind or nn.Identity())
+
+    def layers(self) -> list[list[ReservoirLayer]]:
+        """Return the layers of each reservoir."""
+        return [
+            [layer for layer in reservoir.layers if isinstance(layer, ReservoirLayer)]
+            for reservoir in self.reservoirs()
+        ]
+
+    def reservoirs(self) -> list[Reservoir]:
+        """Return the branches, each a reservoir."""
+        return [branch for branch in self.branches if isinstance(branch, Reservoir)]
+
+    def n_weights(self) -> tuple[int, int]:
+        """Return how many numbers all layers have, and how many the rest."""
+        n_layers = sum(one.numel() for name, one in self.named_parameters() if ".layers." in name)
+        return n_layers, sum(one.numel() for one in self.parameters()) - n_layers
 
     def features_of(self, number: int, samples: Samples) -> NDArray[np.float32]:
         """Return the features that a reservoir gives to samples, shape (n, features)."""
@@ -182,14 +218,15 @@ class ReservoirNetwork(Branched):
             When the states have not settled, or the task is no classification.
         """
         degree = int(dataset.train.inputs["adjacency"].sum(axis=2, dtype=np.int64).max())
-        self.scale.fill_(1.0 / max(1, degree))
+        self.neighbours.scale.fill_(1.0 / max(1, degree))
         self._check_settled(dataset.train)
         train, validation = (
             np.concatenate([self.features_of(number, samples) for number in range(len(self.branches))], axis=1)
             for samples in (dataset.train, dataset.validation)
         )
+        known, asked = (train, dataset.train.targets), (validation, dataset.validation.targets)
         weights, bias = best_ridge(
-            dataset.task, (train, dataset.train.targets), (validation, dataset.validation.targets), self.penalties
+            dataset.task, known, asked, self.penalties, n_blocks=len(self.branches), survival=self.survival
         )
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))
@@ -208,10 +245,10 @@ class ReservoirNetwork(Branched):
         largest = 0.0
         with torch.inference_mode():
             given = torch.from_numpy(samples.inputs["vertices"])
-            neighbours = torch.from_numpy(samples.inputs["adjacency"]).to(torch.float32) * self.scale
-            for reservoir in self.branches:
+            neighbours = self.neighbours(torch.from_numpy(samples.inputs["adjacency"]))
+            for layers in self.layers():
                 vertices = given
-                for layer in reservoir.layers:  # type: ignore[union-attr]
+                for layer in layers:
                     states = layer(vertices, neighbours)
                     again = layer.round(states, layer.entering(vertices), neighbours)
                     largest = max(largest, float((again - states).abs().max()))
@@ -228,11 +265,18 @@ def sparse(n_inputs: int, n_units: int, fan_in: int) -> torch.Tensor:
     return matrix
 
 
-def of_radius(matrix: torch.Tensor, radius: float) -> torch.Tensor:
-    """Scale a square matrix to a spectral radius. Raises `DataError` when it has none, which is drawn with very few units only."""
-    found = float(np.abs(np.linalg.eigvals(matrix.numpy().astype(np.float64))).max())
+def scaled(matrix: torch.Tensor, rho: float, by: ScaledBy) -> torch.Tensor:
+    """Scale a square matrix so that its largest singular value, or its spectral radius, is `rho`.
+
+    Raises
+    ------
+    DataError
+        When its radius is 0, which is drawn with very few units only.
+    """
+    plain = matrix.numpy().astype(np.float64)
+    found = float(np.linalg.norm(plain, 2) if by == "value" else np.abs(np.linalg.eigvals(plain)).max())
     if found < 1e-6:
         raise DataError(
             "the states of a reservoir do not feed back: its random matrix is nilpotent; use more units, or a larger fan_in"
         )
-    return matrix * (radius / found)
+    return matrix * (rho / found)

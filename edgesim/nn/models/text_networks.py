@@ -55,9 +55,9 @@ class TextNetwork(Branched):
         logits: torch.Tensor = self.head(self.dropout(self.features(self.drop_branches(found))))
         return logits
 
-    def alone(self, number: int) -> nn.Module:
-        """Return the vectors of tokens and one branch."""
-        return nn.Sequential(self.embedding, _ChannelsFirst(), self.branches[number])
+    def alone(self, number: int, behind: nn.Module | None = None) -> nn.Module:
+        """Return the vectors of tokens, one branch, and what stands behind it."""
+        return nn.Sequential(self.embedding, _ChannelsFirst(), self.branches[number], behind or nn.Identity())
 
 
 class _ChannelsFirst(nn.Module):

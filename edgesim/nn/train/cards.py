@@ -18,6 +18,7 @@ from edgesim import __version__
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.errors import DataError, UnknownNameError
 from edgesim.files.untrusted import read_json
+from edgesim.interfaces import Sourced
 from edgesim.registry import MODELS
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _name(owner: type) -> dict[str, str]:
 def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        content = {"content": value.content()} if hasattr(value, "content") else {}
+        content = {"content": value.content()} if isinstance(value, Sourced) else {}
         return {**_name(type(value)), **fields, **content}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
+from edgesim.interfaces import FilterDividing, Solvable, StudentTeaching
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.cost.trace import show_inputs
@@ -16,10 +17,12 @@ from edgesim.nn.cost.units import unit_axis
 from edgesim.nn.tensors import ask, tensors_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
     from edgesim.domain.networks.samples import Dataset, Samples
-    from edgesim.interfaces import ModelBuilder
+    from edgesim.interfaces import ModelBuilder, Strategy
 
 
 def check_dataset(dataset: Dataset) -> None:
@@ -56,13 +59,13 @@ def _check_split(name: str, split: Samples, dataset: Dataset) -> None:
         raise DataError(f"{name}: {fault}")
 
 
-def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dataset) -> None:
+def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], dataset: Dataset) -> None:
     """Refuse networks that do not fit the data: the workload's and those that strategies train.
 
     Parameters
     ----------
     model : of the workload.
-    strategies : by label; one with a field ``student`` trains such networks, one with ``n_parts`` divides filters into so many.
+    strategies : by label; a `StudentTeaching` trains networks, a `FilterDividing` divides filters.
     dataset : sound, see `check_dataset`.
 
     Raises
@@ -71,24 +74,26 @@ def check_networks(model: ModelBuilder, strategies: dict[str, Any], dataset: Dat
         When a network cannot be built or traced, does not take a sample, gives no answer of the task's shape, has nothing to train,
         or has no such layer.
     PlanError
-        When there are more parts than filters.
+        When there are more parts than filters, or students cannot learn from a teacher.
     """
     network = checked_network(model, dataset, "the network of the workload")
     for label, strategy in strategies.items():
-        n_parts = getattr(strategy, "n_parts", None)
-        if n_parts is not None:
+        if isinstance(strategy, FilterDividing):
             n_filters = _n_filters(network, dataset, model.filter_layer(), "the network of the workload")
-            if n_parts > n_filters:
+            if strategy.n_parts > n_filters:
                 raise PlanError(
-                    f"strategy {label!r}: {n_filters} filters cannot be divided into {n_parts} parts; use fewer "
+                    f"strategy {label!r}: {n_filters} filters cannot be divided into {strategy.n_parts} parts; use fewer "
                     "students or parts, or a network with more filters"
                 )
-        student = getattr(strategy, "student", None)
-        if student is not None:
+        if isinstance(strategy, StudentTeaching):
             name = f"the student of strategy {label!r}"
-            small = checked_network(student, dataset, name)
-            if n_parts is not None:
-                _n_filters(small, dataset, student.filter_layer(), name)
+            small = checked_network(strategy.student, dataset, name)
+            if isinstance(small, Solvable):
+                raise PlanError(
+                    f"{name} is solved for, but students learn from a teacher step by step; choose another model"
+                )
+            if isinstance(strategy, FilterDividing):
+                _n_filters(small, dataset, strategy.student.filter_layer(), name)
 
 
 def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Module:

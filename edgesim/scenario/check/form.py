@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Checkable
+from edgesim.interfaces import Checkable, needs_training
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.form.problems import Problem, problems_of
 from edgesim.scenario.schema import ScenarioSpec
@@ -69,7 +69,7 @@ def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
     if not isinstance(scenario.workload.dataset, ShapeOnly):
         return
     for label, strategy in scenario.strategies.items():
-        if getattr(strategy, "needs_training", True):
+        if needs_training(strategy):
             yield Problem(
                 ("strategies", label), "it learns from samples, but the workload has none, only their shape",
                 remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",

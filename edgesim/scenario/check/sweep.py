@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.columns import RESERVED
-from edgesim.registry import nearest_name
+from edgesim.errors import nearest_name
 from edgesim.scenario.check.form import form_problems
 from edgesim.scenario.check.short_forms import complete
 from edgesim.scenario.form.options import describe

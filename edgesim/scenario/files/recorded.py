@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
-from edgesim.errors import DataError
+from edgesim.errors import DataError, nearest_name
 from edgesim.files.recorded import TIME, Column, Recorded, Start, read_recorded
-from edgesim.registry import nearest_name
 from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.topology.outline import outline
 from edgesim.scenario.topology.shapes import SHAPES
@@ -83,7 +82,7 @@ def with_failures(data: dict[str, Any], source: Source) -> tuple[dict[str, Any],
     ):
         return data, []
     known = outline(data.get("topology"), data.get("seed", 1))
-    ids = {*known.devices, *known.links} if known.is_complete and known.are_links_complete else None
+    ids = {*known.devices, *known.switches, *known.links} if known.is_complete and known.are_links_complete else None
     forms: dict[str, Form] = {
         "scripted": ("outages_at", (_TARGET, _END), _START, partial(_outages, ids), {"targets": "*"}),
         "slowdowns": (

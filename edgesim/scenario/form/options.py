@@ -20,7 +20,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import EdgesimError, UnknownNameError
-from edgesim.registry import REGISTRIES, Plugin
+from edgesim.plugins import Plugin
+from edgesim.registry import REGISTRIES
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.units import Quantity, parse, plain_name
 
@@ -211,7 +212,7 @@ def options_model(owner: type[Any]) -> type[BaseModel]:
         When it is no dataclass, or its annotations do not resolve at run time.
     """
     if not dataclasses.is_dataclass(owner):
-        raise TypeError(f"{getattr(owner, '__qualname__', owner)} is not a dataclass")
+        raise TypeError(f"{owner.__qualname__} is not a dataclass")
     definitions: dict[str, Any] = {}
     texts = read_docstring(owner.__doc__).parameters
     for name, hint in option_hints(owner).items():
@@ -256,7 +257,7 @@ def _marked_example(hint: Any) -> Any:
             return mark.example
         if isinstance(mark, Reference):
             return "hub->*" if mark.kind == "link" else "w*" if mark.is_pattern else "w1"
-        if isinstance(getattr(mark, "ge", None), int) and typing.get_args(hint)[0] is int:
+        if isinstance(mark, Ge) and isinstance(mark.ge, int) and typing.get_args(hint)[0] is int:
             return max(1, mark.ge)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgesim.registry import nearest_name
+from edgesim.errors import nearest_name
 from edgesim.scenario.form.options import describe
 from edgesim.scenario.form.paths import keys_at
 

@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails
 
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.stopping import Stopping, Target
-from edgesim.registry import nearest_name
+from edgesim.errors import nearest_name
 from edgesim.scenario.form.options import mistake
 from edgesim.scenario.form.spec import Spec
 from edgesim.tasks.scores import SCORES

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, Len
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
-from edgesim.registry import nearest_name
+from edgesim.errors import nearest_name
 from edgesim.scenario.form.options import mistake, mistake_at
 from edgesim.scenario.form.problems import Problem
 from edgesim.scenario.form.spec import Spec, without_defaults

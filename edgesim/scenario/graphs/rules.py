@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from edgesim.errors import nearest_name
 from edgesim.files.untrusted import hidden_in
-from edgesim.registry import nearest_name
 from edgesim.scenario.graphs.data import Edge, Fault, Graph, Node, kind_of
 from edgesim.scenario.graphs.node_link import decoded
 from edgesim.scenario.graphs.suspects import PLAIN_NUMBER, shown, suspects

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.system.routing import Routing, transfer_s
 from edgesim.errors import DataError, PlanError
-from edgesim.interfaces import Findable
+from edgesim.interfaces import (
+    Findable,
+    LossModel,
+    OpenArrivals,
+    OutageModel,
+    PacketLossModel,
+    SlowdownModel,
+    SpeedModel,
+    StudentTeaching,
+)
 from edgesim.rng import Streams
 from edgesim.scenario.build import System, build
 from edgesim.scenario.files.places import places
@@ -73,8 +82,9 @@ def _absent(system: System) -> Iterator[Problem]:
         (("workload", "model"), system.model),
     ]
     named += [
-        (("strategies", label, "student"), getattr(strategy, "student", None))
+        (("strategies", label, "student"), strategy.student)
         for label, strategy in system.strategies.items()
+        if isinstance(strategy, StudentTeaching)
     ]
     for path, one in named:
         if isinstance(one, Findable):
@@ -86,13 +96,13 @@ def _absent(system: System) -> Iterator[Problem]:
 
 def _has_effect(model: Any, topology: Topology) -> bool:
     """Say whether a failure model can do anything in this topology."""
-    if hasattr(model, "applies_to"):
+    if isinstance(model, (LossModel, PacketLossModel)):
         return any(model.applies_to(link) for link in topology.links)
-    if hasattr(model, "slows"):
+    if isinstance(model, SlowdownModel):
         return any(model.slows(device) for device in topology.devices)
-    if hasattr(model, "speeds"):
+    if isinstance(model, SpeedModel):
         return any(speed != 1.0 for changes in model.speeds(topology).values() for _, speed in changes)
-    outcomes = model.outcomes(topology) if hasattr(model, "outcomes") else None
+    outcomes = model.outcomes(topology) if isinstance(model, OutageModel) else None
     if outcomes is None:
         return True
     first = list(islice(outcomes, N_MOST_OUTCOMES + 1))
@@ -171,7 +181,7 @@ def _shown(route: tuple[Link, ...]) -> str:
 def _warm_up(scenario: ScenarioSpec, system: System) -> Iterator[Problem]:
     """Say when all requests of the first replication are released before the end of the warm-up."""
     load = system.load
-    if load is None or load.warm_up_s == 0.0 or not hasattr(load.arrivals, "releases_s"):
+    if load is None or load.warm_up_s == 0.0 or not isinstance(load.arrivals, OpenArrivals):
         return
     if any(factor.path.startswith("workload.load") for factor in scenario.sweep.values()):
         return

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgesim.errors import ScenarioError, UnknownNameError
-from edgesim.registry import STRATEGIES, nearest_name
+from edgesim.errors import ScenarioError, UnknownNameError, nearest_name
+from edgesim.registry import STRATEGIES
 from edgesim.scenario.form.options import options_model
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.scenario.topology.shapes import SHAPES

@@ -10,8 +10,9 @@ from typing import Any
 
 from edgesim import errors
 from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
-from edgesim.errors import UnknownNameError
-from edgesim.registry import REGISTRIES, Registry, nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
+from edgesim.plugins import Registry
+from edgesim.registry import REGISTRIES
 from edgesim.scenario.form.options import write_options
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.scenario.topology import catalog
@@ -147,7 +148,7 @@ def _explain(kind: str, name: str) -> Explanation:
     return Explanation(name, "writing scenarios", WRITING[name])
 
 
-def _plugin(registry: Registry, name: str) -> Explanation:
+def _plugin(registry: Registry[Any], name: str) -> Explanation:
     plugin = registry.get(name)
     text = read_docstring(plugin.__doc__)
     sections: dict[str, str] = {}

@@ -10,8 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.selection import is_selected
@@ -33,8 +33,8 @@ class Branches:
 
     It divides networks whose branches read the same input and whose last layer is linear: ``text-cnn``, a width on each device, and
     ``fdgnn``, a reservoir on each. The source sends the whole input to every device. A device computes its branch and that branch's
-    columns of the last layer, and sends 4 byte per number of an answer to the merger, which adds what arrived and the bias. What a lost branch adds is
-    missing, as if its features were zero. Nothing is trained besides the network; `branch_dropout` of a model prepares it for losses.
+    columns of the last layer, and sends 4 byte per number of an answer to the merger, which adds what arrived and the bias. Nothing is
+    trained besides the network; `branch_dropout` of ``text-cnn`` prepares it for losses.
 
     Parameters
     ----------
@@ -42,10 +42,13 @@ class Branches:
     merger : device that adds; the sink by default.
     deadline_s : how long the merger waits for branches, from the release of the request, or from the end of its own branch if it has one;
         without a deadline it waits until everything is there, for ever if something is lost.
+    lost : what stands in for what a lost branch adds: nothing, as if its features were ``zeros``, or its ``mean`` over the training split, which
+        the merger keeps.
 
     Formula
     -------
-    Answer = bias + sum over the branches b that arrived of W_b f_b, f_b the features of a branch and W_b its columns of the last layer.
+    Answer = bias + sum over the branches b that arrived of W_b f_b, f_b the features of a branch and W_b its columns of the last layer; with ``mean`` also
+    the sum over the others of the mean of W_b f_b.
     Traffic = branches x input + branches x 4 byte x numbers of an answer.
 
     Validity
@@ -61,8 +64,7 @@ class Branches:
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None
-
-    needs_training: ClassVar[bool] = True
+    lost: Literal["zeros", "mean"] = "zeros"
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Return the deployment; what each branch adds to the answers is computed here, once.
@@ -84,12 +86,17 @@ class Branches:
             (device_id, workload_of(one, context.dataset.inputs))
             for device_id, one in zip(device_ids, adding, strict=True)
         ]
-        n_numbers = context.dataset.task.output.size
-        plan, needs = student_plan(context, placed, merger_id, sum_of(len(adding), n_numbers), self.deadline_s)
+        n_kept = len(adding) if self.lost == "mean" else 0
+        head = sum_of(len(adding), context.dataset.task.output.size, n_kept)
+        plan, needs = student_plan(context, placed, merger_id, head, self.deadline_s)
+        added, bias = (np.stack([forward(one, context.dataset.test.inputs) for one in adding])), network.bias().numpy()
+        if self.lost == "mean":
+            means = np.stack([forward(one, context.dataset.train.inputs).mean(axis=0) for one in adding])
+            added, bias = added - means[:, None], bias + means.sum(axis=0)
         return StudentDeployment(
             plan=plan,
-            contributions=np.stack([forward(one, context.dataset.test.inputs) for one in adding]),
-            bias=network.bias().numpy(),
+            contributions=added,
+            bias=bias,
             part_of=tuple(range(len(adding))),
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
@@ -135,8 +142,8 @@ def branch_facts(networks: list[nn.Module], placed: list[tuple[str, Workload]]) 
     }
 
 
-def sum_of(n_parts: int, n_numbers: int) -> Workload:
-    """Count a sum: an addition per part and number of an answer, the bias being the first part; its numbers are the weights."""
+def sum_of(n_parts: int, n_numbers: int, n_kept: int) -> Workload:
+    """Count a sum of the bias and of a number from each part, whether that arrived or is one of `n_kept` that stand in for it."""
     moved_byte = 4.0 * (n_parts + 2) * n_numbers
     work = LayerWork("sum", "other", float(n_parts * n_numbers), moved_byte)
-    return Workload((work,), 4 * n_numbers, 4 * (n_parts + 1) * n_numbers, 4 * n_numbers)
+    return Workload((work,), 4 * (1 + n_kept) * n_numbers, 4 * (n_parts + 1) * n_numbers, 4 * n_numbers)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgesim.engine.arrays.program import obstacle
 from edgesim.failures.sampling.draw import down_of, enumerate_outages, loss_models
-from edgesim.interfaces import IndependentLossModel
+from edgesim.interfaces import IndependentLossModel, PacketLossModel, is_kind
 from edgesim.network.transport import Datagram
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _places(case: Case, program: Program, *, is_partial_used: bool) -> dict[Plac
             if not is_simple or not all(isinstance(model, IndependentLossModel) for model in here):
                 return None
             is_whole = hop.n_packets == 1 or (hop is hops[-1] and not is_partial_used)
-            if any(hasattr(model, "losses") for model in here) and not is_whole:
+            if any(is_kind(model, PacketLossModel) for model in here) and not is_whole:
                 return None  # what is counted depends on how many packets of a lost message came across
             if (index, hop.link.link_id) in places:
                 return None  # a message that crosses a link twice

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
 from edgesim.domain.metrics import Metric, metric_named
-from edgesim.errors import ResultError, UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.study.folder.contents import KINDS, faults, strange
 from edgesim.study.folder.manifest_file import read_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
@@ -168,6 +167,12 @@ class Result:
             )
         except ResultError as error:
             raise ResultError(f"{error}; {_AGAIN}") from error
+
+    def over(self, factors: Sequence[str]) -> pd.DataFrame:
+        """Return the mean of every metric over the values of some factors, as folds or seeds; see `edgesim.study.tables.over.over`."""
+        from edgesim.study.tables.over import over
+
+        return over(self.summary(), self.factors, factors)
 
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had, whether its targets were met, and what struck too rarely; no rows without a rule."""

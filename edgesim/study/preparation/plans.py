@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.plan import Compute, Plan, Transfer
-from edgesim.errors import UnknownNameError
-from edgesim.registry import nearest_name
+from edgesim.errors import UnknownNameError, nearest_name
+from edgesim.interfaces import needs_training
 from edgesim.scenario.build import build
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
@@ -85,7 +85,7 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
     chosen = {label: system.strategies[label] for label in labels or system.strategies}
     made = []
     for is_trained in (False, True):
-        wanted = {k: s for k, s in chosen.items() if bool(getattr(s, "needs_training", True)) == is_trained}
+        wanted = {k: s for k, s in chosen.items() if needs_training(s) == is_trained}
         if wanted:
             teacher = load_teacher(system, progress) if is_trained else _untaught(system)
             context = context_of(system, teacher, progress)

@@ -10,14 +10,15 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.networks.training import Training
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, InfeasiblePlanError
-from edgesim.interfaces import Silent
+from edgesim.interfaces import Learning, Silent
 from edgesim.scenario.build import build
 from edgesim.study.preparation.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.study.work.executor import clear_error
@@ -119,9 +120,8 @@ def _few(dataset: Dataset) -> Dataset:
 
 def _hurried(strategy: Any) -> Any:
     """Return the strategy with one epoch of training, if it trains."""
-    training = getattr(strategy, "training", None)
-    if is_dataclass(training) and any(one.name == "epochs" for one in fields(training)):
-        return replace(strategy, training=replace(training, epochs=1))  # type: ignore[type-var]
+    if isinstance(strategy, Learning) and isinstance(strategy.training, Training):
+        return replace(strategy, training=replace(strategy.training, epochs=1))  # type: ignore[type-var]
     return strategy
 
 

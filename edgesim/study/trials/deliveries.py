@@ -13,7 +13,8 @@ import numpy as np
 
 from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.plan import Plan, Transfer
-from edgesim.failures.sampling.draw import loss_models
+from edgesim.failures.sampling.draw import models_of
+from edgesim.interfaces import PacketLossModel, PartialDeployment
 from edgesim.study.trials.trials import bits_of, patterns_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def is_used(deployment: Deployment) -> bool:
     """Return whether a deployment uses messages of which only some packets arrived."""
-    return bool(getattr(deployment, "uses_partial", False))
+    return isinstance(deployment, PartialDeployment) and deployment.uses_partial
 
 
 def note(program: Program, case: Case, partial: tuple[tuple[int, float], ...]) -> str:
@@ -56,7 +57,7 @@ def _narrowest(hops: Sequence[Hop]) -> Hop:
 
 def _is_random(case: Case, hops: Sequence[Hop]) -> bool:
     """Return whether a model loses packets of the message at random somewhere."""
-    models = [model for model in loss_models(case.failures, case.topology).values() if hasattr(model, "losses")]
+    models = models_of(case.failures, PacketLossModel).values()
     return any(model.applies_to(hop.link) for model in models for hop in hops)
 
 

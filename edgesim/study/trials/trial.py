@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
-from edgesim.failures.sampling.draw import device_speeds, draw_outages, draw_renewals, loss_models, slowdown_models
+from edgesim.failures.sampling.draw import (
+    device_speeds,
+    draw_outages,
+    draw_renewals,
+    loss_models,
+    models_of,
+    slowdown_models,
+)
+from edgesim.interfaces import AttackableDeployment, RenewalModel, SpeedModel
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import Outcomes, outcomes_of
@@ -28,10 +36,15 @@ from edgesim.study.trials.load import by_column, reduce
 from edgesim.study.trials.trials import Question, Trials, columns
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.load import Load
+    from edgesim.domain.networks.attack import Against
     from edgesim.domain.records import Outage, RequestRecord, Trace
     from edgesim.engine.program.compiled import Program
+    from edgesim.interfaces import Deployment
     from edgesim.study.cases.design import Prepared
     from edgesim.study.trials.load import Reduced
 
@@ -94,7 +107,7 @@ def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], Req
     failures, topology = case.failures, case.topology
     program = shared.prepared[case.prepared].program
     losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
-    has_renewals = any(hasattr(model, "renewals") for model in failures.values())
+    has_renewals = bool(models_of(failures, RenewalModel))
 
     def record_of(streams: ReplicationStreams) -> RequestRecord:
         outages = draw_outages(failures, topology, streams)
@@ -207,7 +220,7 @@ def trace_under_load(
 def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
     """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
-    slowing = tuple(model for model in case.failures.values() if hasattr(model, "speeds"))
+    slowing = tuple(models_of(case.failures, SpeedModel).values())
     key = (case.prepared, case.deadline_s, ordered, slowing)
     record = shared.memory.records.get(key)
     if record is None:
@@ -239,5 +252,19 @@ def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
     """Return, for each delivery, the scores of what the networks answer to the test split."""
     prepared = shared.prepared[question.prepared]
     deployment = shared.deployments[question.prepared]
-    answers = map(deployment.predict, question.deliveries)
-    return [tuple(score.of(answer, prepared.targets) for score in prepared.scores) for answer in answers]
+    return [_scores(deployment, delivery, prepared) for delivery in question.deliveries]
+
+
+def _scores(deployment: Deployment, delivery: Delivery, prepared: Prepared) -> tuple[float, ...]:
+    answers = {
+        against: _asked(deployment, delivery, against) for against in {score.against for score in prepared.scores}
+    }
+    return tuple(score.of(answers[score.against], prepared.targets) for score in prepared.scores)
+
+
+def _asked(deployment: Deployment, delivery: Delivery, against: Against | None) -> NDArray[np.float32]:
+    if against is None:
+        return deployment.predict(delivery)
+    if not isinstance(deployment, AttackableDeployment):
+        raise SimulationError(f"a {type(deployment).__name__} cannot be attacked")
+    return deployment.predict_attacked(delivery, against)

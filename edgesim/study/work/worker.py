@@ -30,7 +30,7 @@ def begin_process(shared_file: str) -> None:
 
 def call(function: Callable[[Any, Any], Any], task: Any) -> Any:
     """Return ``function(shared, task)``."""
-    if not hasattr(_held, "shared"):
+    if "shared" not in vars(_held):
         _held.shared = pickle.loads(Path(_held.shared_file).read_bytes())  # noqa: S301 - written by the main process of this study
         _limit_loaded_libraries()
     return function(_held.shared, task)
