@@ -50,6 +50,9 @@ class Resilient(DistilledStudents):
     training : of students and head.
     missing : what stands in for the features of a part of which nothing arrived: ``zeros``, or their ``mean`` on the validation split, a
         constant of 4 byte per feature that the merger keeps; it costs no traffic.
+    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
+        see `edgesim.domain.networks.training.Distillation`.
+    attack : of these objectives.
     parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.

@@ -219,11 +219,18 @@ class StudentDeployment:
         n_students, n_samples = self.contributions.shape[:2]
         summed = weights @ self.contributions.reshape(n_students, -1)
         answers: NDArray[np.float32] = summed.reshape(n_samples, *self.bias.shape)
-        answers += self.bias
-        if self.stand_ins is not None:
-            absent = stand_in_weights(self.part_of, arrived, self.denominator)
-            answers += (np.array(absent, dtype=np.float32) @ self.stand_ins).reshape(self.bias.shape)
+        answers += self.constant(arrived)
         return answers
+
+    def constant(self, arrived: Sequence[bool]) -> NDArray[np.float32]:
+        """Return what is added to every answer: the bias of the head, and what stands in for lost parts."""
+        import numpy as np
+
+        if self.stand_ins is None:
+            return self.bias
+        absent = np.array(stand_in_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
+        constant: NDArray[np.float32] = self.bias + (absent @ self.stand_ins).reshape(self.bias.shape)
+        return constant
 
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each student, sizes of parts, dropped filters, and accuracies without losses."""
