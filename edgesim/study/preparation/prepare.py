@@ -14,6 +14,7 @@ from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
+from edgesim.study.preparation.deploy import deployed
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
@@ -199,7 +200,7 @@ def _deploy(
     try:
         if not len(context.dataset.train) and needs_training(strategy):
             raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
-        deployment = strategy.deploy(context)
+        deployment = deployed(strategy, context)
         program = compile_plan(deployment.plan, context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
