@@ -4,19 +4,21 @@
 
 Each network is trained on the training split; its epoch and, of two learning rates, the better one (with the first seed) are chosen on the
 validation split. Beside them stands a linear model on weighted counts of words (scikit-learn, its penalty chosen on validation too). Networks come from
-the cache where they are there, so that a killed run goes on. Writes text-lengths.csv, text-lengths.md and the figure to docs/results.
+the cache where they are there, so that a killed run goes on. Writes text-lengths.csv and the figure to docs/results, and the table between the marks of sentiment.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from over import mean
 
 from edgesim.domain.networks.training import Training
 from edgesim.interfaces import Silent
@@ -25,7 +27,6 @@ from edgesim.nn.models.text import TextCNN
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import train_teacher
 from edgesim.report.draw.style import house_style, save
-from edgesim.study.tables.statistics import mean
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset, Samples
@@ -48,6 +49,7 @@ VARIANTS = {
     "one, wide": TextCNN(channels=192),
     "two in a row": TextCNN(consecutive=2),
 }
+MARKS = ("<!-- begin: benchmarks/text_lengths.py -->", "<!-- end -->")
 RATES = (1e-3, 3e-3)
 
 
@@ -103,7 +105,7 @@ def linear(dataset: Dataset) -> dict[str, float]:
 def show(values: pd.Series) -> str:
     """Return a mean in per cent with its 95 % interval over seeds."""
     estimate = mean(values.to_numpy(float))
-    spread = "" if np.isnan(estimate.high) else f" ± {100 * (estimate.high - estimate.value):.1f}"
+    spread = "" if np.isnan(estimate.half_width) else f" ± {100 * estimate.half_width:.1f}"
     return f"{100 * estimate.value:.1f}{spread}"
 
 
@@ -133,7 +135,7 @@ def draw(frame: pd.DataFrame) -> None:
                 of = frame[frame["case"] == case].set_index(["network", "seed"])["test_accuracy"]
                 found = mean((of["two in a row"] - of[other]).to_numpy(float))
                 axes.errorbar(
-                    100 * found.value, place + offset, xerr=100 * np.array([[found.value - found.low], [found.high - found.value]]),
+                    100 * found.value, place + offset, xerr=100 * found.half_width,
                     fmt=marker, color="C0" if other == "one" else "C1", capsize=3, label=f"two - {other}" if place == 0 else None,
                 )  # fmt: skip
         axes.axvline(0.0, color="0.6", linewidth=0.8)
@@ -150,13 +152,9 @@ def main() -> None:
     options = parser.parse_args()
     frame = pd.DataFrame(itertools.chain.from_iterable(rows(case, options.seeds) for case in CASES))
     frame.to_csv(RESULTS / "text-lengths.csv", index=False, float_format="%.6g")
-    (RESULTS / "text-lengths.md").write_text(
-        "Made by `python benchmarks/text_lengths.py --seeds "
-        + " ".join(map(str, options.seeds))
-        + "`.\n\n"
-        + table(frame),
-        encoding="utf-8",
-    )
+    page = RESULTS / "sentiment.md"
+    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
+    page.write_text(between.sub(lambda _: f"\n{table(frame)}\n", page.read_text(encoding="utf-8")), encoding="utf-8")
     draw(frame)
 
 

@@ -180,7 +180,7 @@ def _draw_packets(model: Any, topology: Topology, streams: ReplicationStreams) -
 
 
 def _check_outages(outages: Sequence[Outage], topology: Topology) -> None:
-    targets = {*topology.device_of, *(link.link_id for link in topology.links)}
+    targets = {*topology.device_of, *topology.switch_of, *(link.link_id for link in topology.links)}
     for outage in outages:
         expect(
             outage.target_id in targets,

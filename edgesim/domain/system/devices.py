@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from edgesim.domain.bounds import finite, named, not_negative, one_of, positive, whole
 from edgesim.errors import PlanError
+from edgesim.units import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,32 @@ def _rates(subject: str, flop_per_s: Mapping[str, float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
+class HostOverhead:
+    """Time for which each message that a device sends or receives occupies it: a + b x bytes, as a computation does.
+
+    Parameters
+    ----------
+    per_message_s : a, in s.
+    per_byte_s : b, per byte of the message without headers, in s.
+
+    Examples
+    --------
+    >>> HostOverhead(0.001, 1e-6).time_s(500)
+    0.0015
+    """
+
+    per_message_s: Seconds = 0.0
+    per_byte_s: Seconds = 0.0
+
+    def __post_init__(self) -> None:
+        not_negative("a host_overhead", per_message_s=self.per_message_s, per_byte_s=self.per_byte_s)
+
+    def time_s(self, size_byte: float) -> float:
+        """Return the time that a message takes, in s."""
+        return self.per_message_s + self.per_byte_s * size_byte
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """A computing node.
 
@@ -103,6 +130,7 @@ class Device:
     sharing : ``fifo`` gives a core to each computation in order of arrival; ``fair`` lets all run at once, each at
         min(1, cores / computations) of its speed (processor sharing).
     on_outage : what becomes of computations when the device goes down.
+    host_overhead : what each message costs that it sends or receives at the end of its way; relaying costs nothing.
     """
 
     device_id: str
@@ -111,6 +139,7 @@ class Device:
     n_cores: int = 1
     sharing: Sharing = "fifo"
     on_outage: OnOutage = "lost"
+    host_overhead: HostOverhead = HostOverhead()
 
     def __post_init__(self) -> None:
         named("a device", device_id=self.device_id)

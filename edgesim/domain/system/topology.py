@@ -15,6 +15,7 @@ from edgesim.domain.system.devices import (
     DeviceGlob,
     DeviceId,
     DeviceProfile,
+    HostOverhead,
     LinkGlob,
     OnOutage,
     Reference,
@@ -23,14 +24,15 @@ from edgesim.domain.system.devices import (
 )  # fmt: skip
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.routing import Routing, ShortestRoutes
+from edgesim.domain.system.switches import Switch
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "Link", "LinkGlob", "Medium", "OnOutage",
-    "Reference", "Sharing", "TargetGlob", "Topology",
+    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "Medium", "OnOutage",
+    "Reference", "Sharing", "Switch", "TargetGlob", "Topology",
 ]  # fmt: skip
 
 Forwarding = Literal["store_and_forward", "cut_through"]
@@ -48,6 +50,7 @@ class Topology:
     media : the shared channels that links name.
     forwarding : how `fifo` links pass messages on; over `fair` links a message holds its whole way at once.
     routing : which routes messages take.
+    switches : what links join besides devices.
 
     Raises
     ------
@@ -61,12 +64,14 @@ class Topology:
     media: tuple[Medium, ...] = ()
     forwarding: Forwarding = "store_and_forward"
     routing: Routing = Routing()  # noqa: RUF009 - frozen
+    switches: tuple[Switch, ...] = ()
     _searches: dict[str, _Search | ShortestRoutes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         all_of("a topology", Device, devices=self.devices)
         all_of("a topology", Link, links=self.links)
         all_of("a topology", Medium, media=self.media)
+        all_of("a topology", Switch, switches=self.switches)
         one_of("a topology", Forwarding, forwarding=self.forwarding)
         self._check_ids()
         self._check_ends()
@@ -78,7 +83,7 @@ class Topology:
 
     def _check_ids(self) -> None:
         for kind, ids in (
-            ("device", [device.device_id for device in self.devices]),
+            ("device", [*(one.device_id for one in self.devices), *(one.switch_id for one in self.switches)]),
             ("link", [link.link_id for link in self.links]),
             ("medium", [medium.medium_id for medium in self.media]),
         ):
@@ -87,13 +92,22 @@ class Topology:
                 raise PlanError(f"{kind} id {twice[0]!r} is used twice; ids must be distinct")
 
     def _check_ends(self) -> None:
-        media = {medium.medium_id for medium in self.media}
+        media, ends = {medium.medium_id for medium in self.media}, {*self.device_of, *self.switch_of}
+        neighbours: dict[str, set[str]] = {name: set() for name in self.switch_of}
         for link in self.links:
             for end in (link.src_id, link.dst_id):
-                if end not in self.device_of:
+                if end not in ends:
                     raise PlanError(f"link {link.link_id!r} ends at {end!r}, which is not a device of the topology")
+            for end, other in ((link.src_id, link.dst_id), (link.dst_id, link.src_id)) if neighbours else ():
+                if end in neighbours:
+                    neighbours[end].add(other)
             if link.medium_id is not None and link.medium_id not in media:
                 raise PlanError(f"link {link.link_id!r} names medium {link.medium_id!r}, which is not in the topology")
+        for switch in self.switches:
+            if switch.n_ports is not None and len(neighbours[switch.switch_id]) > switch.n_ports:
+                raise PlanError(
+                    f"switch {switch.switch_id!r} has {switch.n_ports} ports, and links to {len(neighbours[switch.switch_id])} neighbours"
+                )
 
     @cached_property
     def device_of(self) -> dict[str, Device]:
@@ -101,9 +115,14 @@ class Topology:
         return {device.device_id: device for device in self.devices}
 
     @cached_property
+    def switch_of(self) -> dict[str, Switch]:
+        """The switches by id."""
+        return {switch.switch_id: switch for switch in self.switches}
+
+    @cached_property
     def links_from(self) -> dict[str, tuple[Link, ...]]:
-        """The links that leave each device, ordered by the id of the device they lead to."""
-        outgoing: dict[str, list[Link]] = {device.device_id: [] for device in self.devices}
+        """The links that leave each device or switch, ordered by the id of the device they lead to."""
+        outgoing: dict[str, list[Link]] = {name: [] for name in (*self.device_of, *self.switch_of)}
         for link in self.links:
             outgoing[link.src_id].append(link)
         return {

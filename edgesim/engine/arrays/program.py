@@ -77,6 +77,7 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
         if device.sharing == "fair":
             yield f"device {device.device_id!r} is shared by rates"
     hops = [hop for hops in program.steps.hops for hop in hops]
+    yield from (f"switch {hop.link.src_id!r} has queues with a limit" for hop in hops if hop.queue_byte is not None)
     for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):
         if channel.is_fair or channel.contention > 0:
             how = "shared by rates" if channel.is_fair else "slower the more devices wait"
@@ -84,6 +85,12 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
 
 
 def _obstacles_of_messages(program: Program) -> Iterator[str]:
+    for cost in program.steps.host_costs.values():
+        ends = (
+            (program.devices.device[cost.src], cost.sending_s),
+            (program.devices.device[cost.dst], cost.receiving_s(1.0)),
+        )
+        yield from (f"messages occupy device {device.device_id!r}" for device, time_s in ends if time_s > 0.0)
     for way in program.steps.ways:
         if way is not None and way.transport is not None:
             yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"

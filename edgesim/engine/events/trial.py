@@ -15,8 +15,8 @@ from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.events.releases import Releases
 from edgesim.engine.servers.devices import Devices
+from edgesim.engine.servers.hosts import Hosts
 from edgesim.engine.servers.losses import GivenLosses, Losses
-from edgesim.engine.servers.messages import Carrier
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
 from edgesim.engine.state.request import Request, Task, record
 from edgesim.engine.state.world import World
@@ -67,12 +67,14 @@ class Trial:
         self._first: Request | None = None  # the first that was released
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
-        self._no_time_s = [0.0] * len(world.program.devices.device)
+        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
         self.idle_share_j = 0.0
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
-        self._carrier = Carrier(world, becoming, self.message_came, self.message_broke)
+        self._hosts = hosts = Hosts(self._devices, world, becoming, self.message_came, self.message_broke)
+        self._carrier = hosts.carrier
+        self._send = hosts.send if hosts else self._carrier.send
         self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
 
     def run(self, releases: Releases) -> None:
@@ -229,7 +231,7 @@ class Trial:
         device = steps.device[index]
         if device < 0:
             request.n_open += 1
-            self._carrier.send((request, index))
+            self._send((request, index))
             return
         n_missing = request.missing[index]
         if n_missing < 0:
@@ -256,9 +258,12 @@ class Trial:
         return found
 
     def job_done(self, task: Task) -> None:
-        """Finish a computation."""
+        """Finish a computation, or what a device did for a message."""
         request, index = task
         steps = self._steps
+        if steps.device[index] < 0:
+            self._hosts.done(task)
+            return
         if index == steps.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
@@ -283,8 +288,10 @@ class Trial:
         return request.come.isdisjoint(self._steps.rivals[index])
 
     def job_lost(self, task: Task) -> None:
-        """Take note that a computation will never be done."""
-        request, _ = task
+        """Take note that a computation, or what a device does for a message, will never be done."""
+        request, index = task
+        if self._steps.device[index] < 0:
+            self._hosts.lost(task)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)

@@ -62,11 +62,13 @@ class Crossings:
         return ChannelTable(tuple(self.channels), tuple(self._medium_links), tuple(changing.values()))
 
     def _hop(self, link: Link, size_byte: int) -> Hop:
+        switch = self._topology.switch_of.get(link.src_id)
         time_s = link.occupation_s(size_byte)
         return Hop(
             link, self._channel(link), self._device_index[link.src_id], self._device_index[link.dst_id],
             self._times_s.setdefault(time_s, time_s), link.wire_byte(size_byte), link.n_packets(size_byte),
             self._medium_links.setdefault(link.link_id, len(self._medium_links)) if link.medium_id else -1,
+            None if switch is None else switch.queue_byte,
         )  # fmt: skip
 
     def _channel(self, link: Link) -> int:

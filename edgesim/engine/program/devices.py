@@ -12,12 +12,13 @@ from edgesim.errors import InfeasiblePlanError, PlanError
 
 @dataclass(frozen=True, slots=True)
 class DeviceTable:
-    """The devices of a plan and of its routes, in order of their ids; positions are the device indices of a program.
+    """The devices of a plan and of its routes, in order of their ids, and the switches behind them;
+    positions are the device indices of a program.
 
     Parameters
     ----------
     device_ids : ids.
-    device : the devices.
+    device : the devices; switches, which compute nothing and take no power, are none.
     idle_w, busy_w, transmit_w, receive_w : power, in W.
     power_w : idle power, and what computing, sending and receiving add to it, in W.
     peak_memory_byte : of the devices of the plan, by device id, in byte.
@@ -61,19 +62,23 @@ def device_table(
 ) -> DeviceTable:
     """Return the devices of a plan and of the routes of its messages."""
     on_routes = {end for route in routes for link in route for end in (link.src_id, link.dst_id)}
-    device_ids = tuple(sorted(on_routes | set(plan.device_ids)))
-    devices = tuple(topology.device_of[device_id] for device_id in device_ids)
-    profiles = [device.profile for device in devices]
+    used = on_routes | set(plan.device_ids)
+    switch_ids = sorted(used.intersection(topology.switch_of))
+    devices = tuple(topology.device_of[device_id] for device_id in sorted(used.difference(switch_ids)))
+    powers_w = [
+        (one.idle_w, one.busy_w, one.transmit_w, one.receive_w) for one in (device.profile for device in devices)
+    ]
+    powers_w += [(0.0, 0.0, 0.0, 0.0)] * len(switch_ids)
     return DeviceTable(
-        device_ids=device_ids,
+        device_ids=(*(device.device_id for device in devices), *switch_ids),
         device=devices,
-        idle_w=tuple(profile.idle_w for profile in profiles),
-        busy_w=tuple(profile.busy_w for profile in profiles),
-        transmit_w=tuple(profile.transmit_w for profile in profiles),
-        receive_w=tuple(profile.receive_w for profile in profiles),
+        idle_w=tuple(idle_w for idle_w, *_ in powers_w),
+        busy_w=tuple(busy_w for _, busy_w, *_ in powers_w),
+        transmit_w=tuple(transmit_w for *_, transmit_w, _ in powers_w),
+        receive_w=tuple(receive_w for *_, receive_w in powers_w),
         power_w=tuple(
-            (one.idle_w, one.busy_w - one.idle_w, one.transmit_w - one.idle_w, one.receive_w - one.idle_w)
-            for one in profiles
+            (idle_w, busy_w - idle_w, transmit_w - idle_w, receive_w - idle_w)
+            for idle_w, busy_w, transmit_w, receive_w in powers_w
         ),
         peak_memory_byte=peak_memory_byte,
     )

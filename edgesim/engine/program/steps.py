@@ -8,12 +8,32 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edgesim.domain.plan import TRAFFIC_KINDS, Compute, Plan, Transfer
-from edgesim.domain.system.topology import Topology
+from edgesim.domain.system.topology import HostOverhead, Topology
 from edgesim.engine.program.channels import Crossings
 from edgesim.engine.program.ways import Hop, Line, Way, line_of
 from edgesim.interfaces import ComputeModel
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class HostCost:
+    """For how long a message occupies the devices at its ends, and which these are; one message of the program."""
+
+    src: int
+    dst: int
+    size_byte: int
+    sender: HostOverhead
+    receiver: HostOverhead
+
+    @property
+    def sending_s(self) -> float:
+        """Time of the sender, in s."""
+        return self.sender.time_s(self.size_byte)
+
+    def receiving_s(self, share: float) -> float:
+        """Return the time of the receiver, to which a share of the message came, in s."""
+        return self.receiver.time_s(self.size_byte * share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,7 @@ class StepTable:
     answer : the step whose end is the answer.
     first : the steps without inputs.
     with_deadline : the computations whose deadline counts from the release: they wait for messages only.
+    host_costs : of the messages that occupy the devices at their ends.
     """
 
     step: tuple[Compute | Transfer, ...]
@@ -61,6 +82,7 @@ class StepTable:
     answer: int
     first: tuple[int, ...]
     with_deadline: tuple[int, ...]
+    host_costs: Mapping[int, HostCost]
 
 
 def step_table(
@@ -93,6 +115,7 @@ def step_table(
         answer=index[plan.answer_id],
         first=tuple(position for position, step in enumerate(plan.steps) if not step.inputs),
         with_deadline=_with_deadline(plan, n_local),
+        host_costs=_host_costs(plan, topology, device_index),
     )
 
 
@@ -103,6 +126,19 @@ def _users(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
         for name in step.inputs:
             users[index[name]].append(position)
     return tuple(tuple(some) for some in users)
+
+
+def _host_costs(plan: Plan, topology: Topology, device_index: Mapping[str, int]) -> dict[int, HostCost]:
+    """Return what messages cost the devices at their ends, by step, where that is something."""
+    costs = {
+        position: HostCost(
+            device_index[step.src_id], device_index[step.dst_id], step.size_byte,
+            topology.device_of[step.src_id].host_overhead, topology.device_of[step.dst_id].host_overhead,
+        )
+        for position, step in enumerate(plan.steps)
+        if isinstance(step, Transfer)
+    }  # fmt: skip
+    return {position: cost for position, cost in costs.items() if cost.sending_s > 0.0 or cost.receiving_s(1.0) > 0.0}
 
 
 def _rivals(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:

@@ -36,6 +36,7 @@ class Hop:
     wire_byte : bytes on the link, headers included.
     n_packets : packets of the message.
     medium_link : number of the link among those that share a medium, or -1.
+    queue_byte : most bytes that wait for the link, where it leaves a switch whose queues have a limit.
     """
 
     link: Link
@@ -46,6 +47,7 @@ class Hop:
     wire_byte: int
     n_packets: int
     medium_link: int
+    queue_byte: int | None = None
 
     def time_s(self, share: float) -> float:
         """Return the time on the channel when `share` of the packets are sent, in s; more than 1 with repetitions."""
@@ -183,6 +185,6 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
     hop = stage.hops[0]
     if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
         return None
-    if is_changing(hop, channels):
+    if is_changing(hop, channels) or hop.queue_byte is not None:
         return None
     return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link

@@ -32,7 +32,7 @@ class FifoStages:
     """
 
     __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_world")  # fmt: skip
+                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class FifoStages:
         self._on_whole = on_whole
         self._on_sent = on_sent
         self._free_s = [0.0] * len(world.program.channels.channel)
+        self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
         }
@@ -98,6 +99,9 @@ class FifoStages:
             share, received, waited_s = message.passages[stage.first_hop]
         free_s = self._free_s[hop.channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+        if hop.queue_byte is not None and not self._has_room(hop, hop.queue_byte, start_s):
+            self._drop(message, hop)
+            return
         end_s = start_s + (hop.occupation_s if share == 1.0 else hop.time_s(share)) * (1.0 - message.done)
         contention = 0.0
         if self._before and hop.channel in self._before:
@@ -126,6 +130,25 @@ class FifoStages:
             head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
             arrival_s = max(now_s, min(head_s, arrival_s))
         clock.after(arrival_s - now_s, self._on_arrival, message)
+
+    def _has_room(self, hop: Hop, limit_byte: int, start_s: float) -> bool:
+        """Queue a message that will be sent at `start_s` at its switch, and return whether it fits."""
+        now_s = self._clock.now_s
+        queued = self._queued.setdefault(hop.link.link_id, deque())
+        while queued and queued[0][0] <= now_s:
+            queued.popleft()
+        if start_s > now_s:
+            if sum(n_byte for _, n_byte in queued) + hop.wire_byte > limit_byte:
+                return False
+            queued.append((start_s, hop.wire_byte))
+        return True
+
+    def _drop(self, message: Message, hop: Hop) -> None:
+        """Lose a message that its switch has no room for."""
+        now_s = self._clock.now_s
+        self._stay(message, hop, now_s, now_s)
+        message.share = 0.0
+        self._clock.after(0.0, self._on_arrival, message)
 
     def _contention(self, hop: Hop, now_s: float) -> float:
         """Return by which share a message takes longer, since other devices wait for the channel too."""

@@ -48,7 +48,12 @@ class Carrier:
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
-        is_plain = self._losses is None and not world.has_outages and world.checker is None
+        is_plain = (
+            self._losses is None
+            and not world.has_outages
+            and world.checker is None
+            and not world.program.steps.host_costs
+        )
         self.lines = world.program.steps.lines if is_plain else (None,) * len(world.program.steps.step)
 
     def send(self, task: Task) -> None:

@@ -19,7 +19,7 @@ from edgesim.engine.state.request import Request
 def up_s(program: Program, downtimes: Downtimes, from_s: float, span_s: float) -> list[float]:
     """Return by device how long it is up in a time that begins at `from_s` and lasts `span_s`."""
     if not downtimes or span_s <= 0.0:
-        return [span_s] * len(program.devices.device)
+        return [span_s] * len(program.devices.device_ids)
     to_s = from_s + span_s
     return [span_s - downtimes.total_s(device_id, from_s, to_s) for device_id in program.devices.device_ids]
 
@@ -54,7 +54,15 @@ def largest_w(program: Program) -> float:
                     (hop.dst, program.devices.power_w[hop.dst][3]),
                 ):
                     added_w[device, hop.channel] = max(added, added_w.get((device, hop.channel), 0.0))
+            cost = program.steps.host_costs.get(index)
+            for device in () if cost is None else (cost.src, cost.dst):
+                added_w[device, -1] = _cores_w(program, device)
         elif program.steps.duration_s[index] > 0.0:
             device = program.steps.device[index]
-            added_w[device, -1] = max(0.0, program.devices.power_w[device][1]) * program.devices.device[device].n_cores
+            added_w[device, -1] = _cores_w(program, device)
     return sum(program.devices.idle_w) + sum(added_w.values())
+
+
+def _cores_w(program: Program, device: int) -> float:
+    """Return what all cores of a device add to its idle power, in W."""
+    return max(0.0, program.devices.power_w[device][1]) * program.devices.device[device].n_cores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.networks.samples import Dataset, Samples
+
+
+ScaledBy = Literal["value", "radius"]
 
 
 def fixed(matrix: torch.Tensor) -> nn.Linear:
@@ -130,7 +133,7 @@ class ReservoirNetwork(Branched):
     n_vertices : of the largest graph; the largest degree is taken as one less until the read-out is solved for.
     n_inputs : features of a vertex.
     n_outputs : classes.
-    reservoirs, layers, units, fan_in, rho, omega, iterations, tolerance, features, gain, penalties : as in
+    reservoirs, layers, units, fan_in, rho, scaled_by, omega, iterations, tolerance, features, gain, penalties, survival : as in
         `edgesim.nn.models.reservoirs.FDGNN`.
     """
 
@@ -145,21 +148,23 @@ class ReservoirNetwork(Branched):
         units: int,
         fan_in: int,
         rho: float,
+        scaled_by: ScaledBy,
         omega: float,
         iterations: int,
         tolerance: float,
         features: int,
         gain: float,
         penalties: Sequence[float],
+        survival: float,
     ) -> None:
         super().__init__()
         self.tolerance, self.penalties, self.n_units = tolerance, tuple(penalties), units
-        self.iterations = (iterations,) * layers
+        self.iterations, self.survival = (iterations,) * layers, survival
 
         def layer(n_entering: int) -> ReservoirLayer:
             entering, recurrent = (
                 sparse(n_entering, units, fan_in) * omega,
-                of_radius(sparse(units, units, fan_in), rho),
+                scaled(sparse(units, units, fan_in), rho, scaled_by),
             )
             return ReservoirLayer(entering, recurrent, iterations)
 
@@ -219,8 +224,9 @@ class ReservoirNetwork(Branched):
             np.concatenate([self.features_of(number, samples) for number in range(len(self.branches))], axis=1)
             for samples in (dataset.train, dataset.validation)
         )
+        known, asked = (train, dataset.train.targets), (validation, dataset.validation.targets)
         weights, bias = best_ridge(
-            dataset.task, (train, dataset.train.targets), (validation, dataset.validation.targets), self.penalties
+            dataset.task, known, asked, self.penalties, n_blocks=len(self.branches), survival=self.survival
         )
         with torch.no_grad():
             self.head.weight.copy_(torch.from_numpy(weights))
@@ -259,11 +265,18 @@ def sparse(n_inputs: int, n_units: int, fan_in: int) -> torch.Tensor:
     return matrix
 
 
-def of_radius(matrix: torch.Tensor, radius: float) -> torch.Tensor:
-    """Scale a square matrix to a spectral radius. Raises `DataError` when it has none, which is drawn with very few units only."""
-    found = float(np.abs(np.linalg.eigvals(matrix.numpy().astype(np.float64))).max())
+def scaled(matrix: torch.Tensor, rho: float, by: ScaledBy) -> torch.Tensor:
+    """Scale a square matrix so that its largest singular value, or its spectral radius, is `rho`.
+
+    Raises
+    ------
+    DataError
+        When its radius is 0, which is drawn with very few units only.
+    """
+    plain = matrix.numpy().astype(np.float64)
+    found = float(np.linalg.norm(plain, 2) if by == "value" else np.abs(np.linalg.eigvals(plain)).max())
     if found < 1e-6:
         raise DataError(
             "the states of a reservoir do not feed back: its random matrix is nilpotent; use more units, or a larger fan_in"
         )
-    return matrix * (radius / found)
+    return matrix * (rho / found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from annotated_types import Ge, Gt, Len
+from annotated_types import Ge, Gt, Le, Len
 
 from edgesim.nn.models.shapes import graph, vector
 
@@ -35,14 +35,17 @@ class FDGNN:
     layers : of each, one on top of the other.
     units : of a layer; the numbers of a state.
     fan_in : how many numbers of its input, and of the state, a unit reads.
-    rho : spectral radius of V times k, k the largest degree in the training split. Below 1 is necessary for one stable fixed point; sufficient is that the
-        largest singular value of V, times k, is below 1.
+    rho : what V is scaled to, times k, k the largest degree in the training split.
+    scaled_by : what of V is scaled: its largest singular ``value``, which makes the fixed point unique and stable where rho is below 1, or its spectral
+        ``radius``, as in the paper, for which a rho below 1 is necessary, but not enough.
     omega : entries of W are drawn from -omega to omega.
     iterations : of each layer. When it has not settled then, to `tolerance` on the training split, the network is refused.
     tolerance : largest change of a number in the last iteration.
     features : numbers that a reservoir gives.
     gain : entries of P are drawn from -gain to gain.
     penalties : of ridge regression, that are tried.
+    survival : probability with which a reservoir's features are there in the error that is made small, at their mean otherwise; below 1 this is
+        failout in closed form, which prepares the read-out for losses.
 
     References
     ----------
@@ -55,12 +58,14 @@ class FDGNN:
     units: Annotated[int, Ge(1)] = 50
     fan_in: Annotated[int, Ge(1)] = 1
     rho: Annotated[float, Gt(0)] = 0.9
+    scaled_by: Literal["value", "radius"] = "value"
     omega: Annotated[float, Gt(0)] = 1.0
     iterations: Annotated[int, Ge(1)] = 30
     tolerance: Annotated[float, Gt(0)] = 1e-3
     features: Annotated[int, Ge(1)] = 100
     gain: Annotated[float, Gt(0)] = 0.1
     penalties: Annotated[tuple[Annotated[float, Gt(0)], ...], Len(1)] = PENALTIES
+    survival: Annotated[float, Gt(0), Le(1)] = 1.0
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the network with its random weights, drawn from torch's global generator, and a read-out that is not solved for yet."""

@@ -85,9 +85,9 @@ def layout(topology: Topology) -> dict[str, tuple[float, float]]:
 
     given = {device.device_id: device.position_m for device in topology.devices if device.position_m is not None}
     graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(device.device_id for device in topology.devices)
+    graph.add_nodes_from((*topology.device_of, *topology.switch_of))
     graph.add_edges_from((link.src_id, link.dst_id) for link in topology.links)
-    if len(given) == len(topology.devices):
+    if len(given) == len(graph):
         return given
     if given:
         return given | _beside(graph, given)
@@ -153,6 +153,13 @@ def _draw_devices(ax: Axes, data: Topology, places: Mapping[str, tuple[float, fl
             markeredgewidth=0.6, zorder=3, label=f"{profile} ({count})",
         )  # fmt: skip
         handles.append(line)
+    if data.switches:
+        (line,) = ax.plot(
+            *zip(*(places[name] for name in data.switch_of), strict=True), linestyle="none", color="grey", marker="s",
+            markersize=_marker_pt(n_devices), markeredgecolor="white", markeredgewidth=0.6, zorder=3,
+            label=f"switch ({len(data.switches)})",
+        )  # fmt: skip
+        handles.append(line)
     return handles
 
 
@@ -207,7 +214,7 @@ def _names(
 ) -> list[Label]:
     return [
         Label("\n".join([name, *_wrapped(roles.get(name, ()))]), *places[name], TEXT, is_bold=only_roles)
-        for name in (device.device_id for device in data.devices)
+        for name in (*data.device_of, *data.switch_of)
         if bool(roles.get(name)) is only_roles
     ]
 

@@ -82,7 +82,7 @@ def with_failures(data: dict[str, Any], source: Source) -> tuple[dict[str, Any],
     ):
         return data, []
     known = outline(data.get("topology"), data.get("seed", 1))
-    ids = {*known.devices, *known.links} if known.is_complete and known.are_links_complete else None
+    ids = {*known.devices, *known.switches, *known.links} if known.is_complete and known.are_links_complete else None
     forms: dict[str, Form] = {
         "scripted": ("outages_at", (_TARGET, _END), _START, partial(_outages, ids), {"targets": "*"}),
         "slowdowns": (

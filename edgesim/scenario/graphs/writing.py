@@ -40,6 +40,8 @@ def topology_data(topology: Topology) -> dict[str, Any]:
     DataError
         When it has something that scenarios cannot say, e.g. a link whose id is not ``src->dst``.
     """
+    if topology.switches:
+        raise DataError("graph files have devices only; switches cannot be written into them")
     profiles = {
         device.profile.name: _profile_data(device.profile)
         for device in topology.devices

@@ -9,10 +9,10 @@ from edgesim.registry import REGISTRIES
 
 _FIRST = {
     "Scenario": "The file", "TopologySpec": "topology", "DeviceSpec": "topology.devices", "LinkSpec": "topology.links",
-    "MediumSpec": "topology.media", "Routing": "topology.routing", "FileSpec": "topology.file", "NamesSpec": "topology.file.names", "AttributeSpec": "topology.file.attributes",
+    "MediumSpec": "topology.media", "SwitchSpec": "topology.switches", "Routing": "topology.routing", "FileSpec": "topology.file", "NamesSpec": "topology.file.names", "AttributeSpec": "topology.file.attributes",
     "StarSpec": "topology.star", "LineSpec": "topology.line",
     "RingSpec": "topology.ring", "GridSpec": "topology.grid", "TreeSpec": "topology.tree", "MeshSpec": "topology.mesh",
-    "GeometricSpec": "topology.geometric", "RangeSpec": "topology.geometric.path_loss", "ServiceSpec": "service of a shape",
+    "GeometricSpec": "topology.geometric", "RangeSpec": "topology.geometric.path_loss", "ServiceSpec": "service of a shape", "HostOverhead": "host_overhead of a device",
     "ProfileSpec": "profiles", "RatesSpec": "compute_rate of a profile", "PowerSpec": "power of a profile",
     "WorkloadSpec": "workload", "Training": "workload.training", "Load": "workload.load", "Evaluation": "workload.evaluation",
     "ReplicationsSpec": "replications", "FactorSpec": "sweep",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgesim.domain.system.routing import Routing
-from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 
 if TYPE_CHECKING:
-    from edgesim.scenario.topology.hardware import ChannelSpec, MediumSpec, ProfileSpec
+    from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec, ProfileSpec
     from edgesim.scenario.topology.spec import TopologySpec
 
 
@@ -23,11 +23,10 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     entries = [(one.device_ids, one) for one in spec.devices]
     made = [((one.id,), one) for shape in spec.shapes.values() for one in shape.devices(seed)]
     devices = tuple(
-        Device(device_id, _of(entry.profile, made_of), entry.position, entry.cores, entry.sharing, entry.on_outage)
-        for ids, entry in (*made, *entries)
-        for device_id in ids
+        _device(device_id, _of(entry.profile, made_of), entry) for ids, entry in (*made, *entries) for device_id in ids
     )
-    ids = Ids(device.device_id for device in devices)
+    switches = tuple(Switch(name, one.ports, one.queue) for one in spec.switches for name in one.switch_ids)
+    ids = Ids((device.device_id for device in devices), [switch.switch_id for switch in switches])
     links = [
         _link(src, dst, rate, shape)
         for shape in spec.shapes.values()
@@ -43,7 +42,12 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     for shape in spec.shapes.values():
         if shape.medium is not None:
             media.setdefault(shape.medium, Medium(shape.medium))
-    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, spec.routing or Routing())
+    routing = spec.routing or Routing()
+    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, routing, switches)
+
+
+def _device(device_id: str, profile: DeviceProfile, entry: DeviceSpec) -> Device:
+    return Device(device_id, profile, entry.position, entry.cores, entry.sharing, entry.on_outage, entry.host_overhead)
 
 
 def _medium(entry: str | MediumSpec) -> Medium:

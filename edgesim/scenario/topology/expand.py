@@ -47,15 +47,20 @@ def expand_range(text: str) -> tuple[str, ...]:
 class Ids:
     """Distinct ids in their order, and which of them a pattern selects: only ids that begin as the pattern does are looked at.
 
+    `hidden` are further ids, which only their names and ranges select, and signs such as ``*`` do not.
+
     Examples
     --------
     >>> ids = Ids(["hub", "w1", "w2", "w3"])
     >>> ids.select("w*"), ids.select("w{2..3}"), ids.select("w4")
     (('w1', 'w2', 'w3'), ('w2', 'w3'), ())
+    >>> Ids(["hub"], ["switch"]).select("*"), Ids(["hub"], ["switch"]).select("switch")
+    (('hub',), ('switch',))
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._places = {name: place for place, name in enumerate(names)}
+    def __init__(self, names: Iterable[str], hidden: Iterable[str] = ()) -> None:
+        self._hidden = frozenset(hidden := tuple(hidden))
+        self._places = {name: place for place, name in enumerate((*names, *hidden))}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -84,8 +89,12 @@ class Ids:
         """Yield the ids that begin as a glob pattern does."""
         begin = re.split(r"[*?\[]", glob, maxsplit=1)[0]
         return takewhile(
-            lambda name: name.startswith(begin), islice(self._sorted, bisect_left(self._sorted, begin), None)
+            lambda name: name.startswith(begin), islice(self._shown, bisect_left(self._shown, begin), None)
         )
+
+    @cached_property
+    def _shown(self) -> list[str]:
+        return [name for name in self._sorted if name not in self._hidden] if self._hidden else self._sorted
 
     @cached_property
     def _sorted(self) -> list[str]:

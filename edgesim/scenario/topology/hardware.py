@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from edgesim.domain.system.topology import OnOutage, Sharing
+from edgesim.domain.system.topology import HostOverhead, OnOutage, Sharing
 from edgesim.errors import UnknownNameError
-from edgesim.scenario.form.options import PluginOf, mistake, mistake_at, unknown_name
+from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.scenario.form.spec import Spec, without_defaults
 from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import expand_range
@@ -98,10 +98,15 @@ class ServiceSpec(Spec):
     on_outage: OnOutage = Field(
         "lost", description="interrupted computations are lost, or go on after the outage", examples=["resume"]
     )
+    host_overhead: Annotated[Any, OptionsOf(HostOverhead)] = Field(
+        default_factory=HostOverhead,
+        description="time for which each message that it sends or receives occupies it; by default none",
+        examples=[{"per_message": "0.16 ms"}],
+    )
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"cores", "sharing", "on_outage"}))
+        return without_defaults(self, write(self), frozenset({"cores", "sharing", "on_outage", "host_overhead"}))
 
 
 class DeviceSpec(ServiceSpec):
@@ -186,6 +191,31 @@ class MediumSpec(Spec):
         if self.contention > 0 and self.sharing == "fair":
             raise mistake("contention goes with `sharing: fifo` only", remedy="leave one of the two out")
         return self
+
+
+class SwitchSpec(Spec):
+    """A switch, hub, router or access point: links join it, it passes messages on, and it computes nothing."""
+
+    id: str = Field(description="distinct name; `s{1..4}` makes four", examples=["switch"])
+    ports: Annotated[int, Ge(1)] | None = Field(
+        None, description="most neighbours; by default any number", examples=[8]
+    )
+    queue: Bytes | None = Field(
+        None,
+        description="most bytes that wait for one of its output links; what does not fit is lost; by default no limit",
+        examples=["128 KiB"],
+    )
+
+    @field_validator("id")
+    @classmethod
+    def _is_id(cls, text: str) -> str:
+        expand_range(text)
+        return text
+
+    @property
+    def switch_ids(self) -> tuple[str, ...]:
+        """The ids that this entry makes."""
+        return expand_range(self.id)
 
 
 def _medium_form(value: object) -> str:

@@ -13,6 +13,8 @@ from edgesim.scenario.topology.expand import Ids, expand_range, link_ends, link_
 from edgesim.scenario.topology.shapes import SHAPES, read_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgesim.scenario.text.source import DataPath
     from edgesim.scenario.topology.shapes import ShapeSpec
 
@@ -27,6 +29,7 @@ class Outline:
     links : path of the entry that makes each link, by link id.
     pairs : source and destination of each link, by link id.
     media : the shared channels.
+    switches : path of the entry that makes each switch, and its ports, by id.
     repeated_devices, repeated_links : ids that a later entry makes again, with the path of that entry.
     oversized : entries that would make more than `MAX_LINKS` links.
     is_complete : whether every device id could be read; otherwise nothing can be said about what is missing.
@@ -37,6 +40,7 @@ class Outline:
     links: dict[str, DataPath] = field(default_factory=dict)
     pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
     media: tuple[str, ...] = ()
+    switches: dict[str, tuple[DataPath, object]] = field(default_factory=dict)
     repeated_devices: list[tuple[str, DataPath]] = field(default_factory=list)
     repeated_links: list[tuple[str, DataPath]] = field(default_factory=list)
     oversized: list[DataPath] = field(default_factory=list)
@@ -47,6 +51,11 @@ class Outline:
     def device_ids(self) -> Ids:
         """The ids of the devices, once all are noted."""
         return Ids(self.devices)
+
+    @cached_property
+    def end_ids(self) -> Ids:
+        """The ids of what links join: of devices, and, which only their names select, of switches."""
+        return Ids(self.devices, self.switches)
 
     @cached_property
     def link_ids(self) -> Ids:
@@ -68,14 +77,25 @@ class Outline:
 
     def add_device(self, device: object, path: DataPath) -> None:
         """Note the ids that an entry of ``devices:`` makes."""
-        text = device.get("id") if isinstance(device, dict) else None
+        for name in self._ids_of(device):
+            self._add_id(name, path)
+
+    def add_switch(self, switch: object, path: DataPath) -> None:
+        """Note the ids that an entry of ``switches:`` makes."""
+        for name in self._ids_of(switch):
+            if name in self.devices or name in self.switches:
+                self.repeated_devices.append((name, path))
+            else:
+                self.switches[name] = (path, switch.get("ports") if isinstance(switch, dict) else None)
+
+    def _ids_of(self, entry: object) -> tuple[str, ...]:
+        text = entry.get("id") if isinstance(entry, dict) else None
         try:
             ids = expand_range(text) if isinstance(text, str) else ()
         except ValueError:
             ids = ()
         self.is_complete = self.is_complete and bool(ids)
-        for name in ids:
-            self._add_id(name, path)
+        return ids
 
     def _add_id(self, name: str, path: DataPath) -> None:
         if name in self.devices:
@@ -88,7 +108,7 @@ class Outline:
             self.are_links_complete = False
             return
         try:
-            pairs = tuple(link_pairs(link, self.device_ids))
+            pairs = tuple(link_pairs(link, self.end_ids))
         except ValueError:
             self.oversized.append(path)
             return
@@ -117,8 +137,15 @@ def outline(topology: object, seed: object = 1) -> Outline:
     result = Outline(media=tuple(name for name in entries if isinstance(name, str)), is_complete=is_read)
     for name in shapes:
         result.add_shape(read_shape(name, topology[name]), seed if isinstance(seed, int) else 1, ("topology", name))
-    for index, device in enumerate(devices if isinstance(devices, list) else ()):
+    for index, device in _listed(devices):
         result.add_device(device, ("topology", "devices", index, "id"))
-    for index, link in enumerate(links if isinstance(links, list) else ()):
+    for index, switch in _listed(topology.get("switches")):
+        result.add_switch(switch, ("topology", "switches", index, "id"))
+    for index, link in _listed(links):
         result.add_link(link, ("topology", "links", index))
     return result
+
+
+def _listed(entries: object) -> Iterator[tuple[int, object]]:
+    """Yield the entries of a list, and nothing of anything else."""
+    return iter(enumerate(entries if isinstance(entries, list) else ()))

@@ -38,6 +38,7 @@ def reference_problems(data: dict[str, Any], known: Outline | None = None) -> li
         problems += _devices(topology, data)
         problems += _media(known)
         problems += _links(topology, known)
+        problems += _ports(known)
         problems += _routes(topology.get("routing"), known)
     is_sound = not problems and known.are_links_complete
     workload = data.get("workload")
@@ -97,6 +98,19 @@ def named_profiles(topology: dict[str, Any]) -> Iterator[tuple[DataPath, str]]:
         name = entry.get(key) if isinstance(entry, dict) else None
         if isinstance(name, str):
             yield (*path, key), name
+
+
+def _ports(known: Outline) -> Iterator[Problem]:
+    """Check that switches have a port for every neighbour."""
+    neighbours: dict[str, set[str]] = {name: set() for name in known.switches}
+    for src, dst in known.pairs.values() if neighbours else ():
+        for end, other in ((src, dst), (dst, src)):
+            if end in neighbours:
+                neighbours[end].add(other)
+    for name, (path, n_ports) in known.switches.items():
+        if isinstance(n_ports, int) and len(neighbours[name]) > n_ports:
+            message = f"switch {name!r} has {n_ports} ports, and links to {len(neighbours[name])} neighbours"
+            yield Problem((*path[:-1], "ports"), message, "a port for each", "give it more ports, or leave `ports` out")
 
 
 def _media(known: Outline) -> Iterator[Problem]:
@@ -162,11 +176,13 @@ def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator
     )
     for place, end in places.items():
         if isinstance(end, str):
-            yield from _selection(place, end, "device", known.device_ids)
+            yield from _selection(place, end, "device", known.end_ids)
 
 
 def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
-    if name not in known.devices:
+    if name in known.switches and path[0] == "workload":
+        yield Problem(path, f"{name!r} is a switch, which computes nothing", "a device")
+    elif name not in known.end_ids:
         yield _no_such(path, "device", name, known.device_ids)
 
 
@@ -194,12 +210,13 @@ def _connected(known: Outline, ends: dict[str, str]) -> Iterator[Problem]:
     start = ends.get("source") or next(iter(known.devices))
     pairs = list(known.pairs.values())
     linked = _reached(start, [*pairs, *((dst, src) for src, dst in pairs)])
-    apart = [name for name in known.devices if name not in linked]
+    apart = [name for name in known.end_ids if name not in linked]
     if apart:
         names = ", ".join(repr(name) for name in apart[:4]) + (", ..." if len(apart) > 4 else "")
-        word = "device" if len(apart) == 1 else "devices"
+        one = "switch" if apart[0] in known.switches else "device"
+        word = one if len(apart) == 1 else "devices"
         message = f"no chain of links joins {word} {names} with {start!r}"
-        place = known.devices[apart[0]]
+        place = known.devices[apart[0]] if apart[0] in known.devices else known.switches[apart[0]][0]
         remedy = "add links under `topology.links`, or leave the device out"
         if place == ("topology", "geometric"):
             remedy = "lengthen `path_loss`, shrink the area, take another `seed`, or add links under `topology.links`"
@@ -249,10 +266,9 @@ def plugin_references(plugins: object, seam: str, known: Outline) -> Iterator[Pr
 def _check_reference(
     path: DataPath, text: str, reference: Reference, known: Outline, *, is_default: bool
 ) -> Iterator[Problem]:
-    kind = reference.kind
+    kind, ids = reference.kind, known.device_ids if reference.kind == "device" else known.link_ids
     if kind == "target":
-        kind = "link" if "->" in text else "device"
-    ids = known.device_ids if kind == "device" else known.link_ids
+        kind, ids = ("link", known.link_ids) if "->" in text else ("device", known.end_ids)
     if reference.is_pattern:
         found = [] if text == "*" else [*_selection(path, text, kind, ids)]
     else:

@@ -8,10 +8,12 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from edgesim.domain.system.routing import Routing
 from edgesim.domain.system.topology import Forwarding
+from edgesim.domain.system.transport import EndToEndTransport
+from edgesim.interfaces import is_kind
 from edgesim.scenario.form.options import OptionsOf, mistake
 from edgesim.scenario.form.spec import Spec, without_defaults
 from edgesim.scenario.topology.graph_file import FileSpec
-from edgesim.scenario.topology.hardware import DeviceSpec, LinkSpec, MediumEntry
+from edgesim.scenario.topology.hardware import DeviceSpec, LinkSpec, MediumEntry, SwitchSpec
 from edgesim.scenario.topology.shapes import (
     SHAPES,
     GeometricSpec,
@@ -46,6 +48,11 @@ class TopologySpec(Spec):
         description="channels that several links share; a name, or `id` and how it is shared",
         examples=[["cell"], [{"id": "cell", "contention": 0.065}]],
     )
+    switches: tuple[SwitchSpec, ...] = Field(
+        (),
+        description="what links join besides devices: switches, routers, access points",
+        examples=[[{"id": "switch", "ports": 8}]],
+    )
     forwarding: Forwarding = Field(
         "store_and_forward",
         description="`fifo` links pass a message on as a whole, or with `cut_through` each packet as it comes",
@@ -66,7 +73,7 @@ class TopologySpec(Spec):
     def _without_other_shapes(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
-        written = without_defaults(self, written, frozenset({"forwarding", "routing"}))
+        written = without_defaults(self, written, frozenset({"forwarding", "routing", "switches"}))
         return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
 
     @property
@@ -81,6 +88,20 @@ class TopologySpec(Spec):
         if self.forwarding == "cut_through" and any(rates):
             raise mistake(
                 "`forwarding: cut_through` needs rates that do not change", remedy="leave `rate_at` or `forwarding` out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_queues_of_whole_messages(self) -> TopologySpec:
+        links = (*self.links, *self.shapes.values())
+        is_fair = any(one.sharing == "fair" for one in (*links, *self.media) if not isinstance(one, str))
+        is_tcp = any(is_kind(one.transport, EndToEndTransport) for one in links)
+        if (is_fair or is_tcp or self.forwarding == "cut_through") and any(
+            switch.queue is not None for switch in self.switches
+        ):
+            raise mistake(
+                "`queue` of a switch needs whole messages over `fifo` links",
+                remedy="leave `queue` out, or `sharing: fair`, `transport: tcp` and `forwarding: cut_through`",
             )
         return self
 

@@ -95,6 +95,7 @@ class Reservoirs:
             tuple(tuple(network.features_of(number, split) for number in numbers) for split in splits),
             (dataset.train.targets, dataset.validation.targets),
             network.penalties,
+            (network.head.weight.detach().numpy(), network.head.bias.detach().numpy()),
             {**branch_facts(alone, placed), "readouts_byte": head.weight_byte},
         )
 
@@ -133,6 +134,7 @@ class SurvivorReadouts:
     features : on the training, validation and test split, of each reservoir, shape (n, features).
     targets : of the training and validation split.
     penalties : of ridge regression, that are tried.
+    whole : weights and bias of the network's own read-out, that of all reservoirs.
     facts : what `describe` returns.
     """
 
@@ -143,6 +145,7 @@ class SurvivorReadouts:
     features: tuple[tuple[NDArray[np.float32], ...], ...]
     targets: tuple[NDArray[np.int64], NDArray[np.int64]]
     penalties: tuple[float, ...]
+    whole: tuple[NDArray[np.float32], NDArray[np.float32]]
     facts: dict[str, Any]
     _answers: dict[tuple[int, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
@@ -169,7 +172,13 @@ class SurvivorReadouts:
             np.concatenate([split[0][:, :0], *(split[number] for number in survivors)], axis=1)
             for split in self.features
         )
-        weights, bias = best_ridge(self.task, (train, self.targets[0]), (validation, self.targets[1]), self.penalties)
+        weights: NDArray[Any]
+        bias: NDArray[Any]
+        if len(survivors) == len(self.needs):
+            weights, bias = self.whole
+        else:
+            known, asked = (train, self.targets[0]), (validation, self.targets[1])
+            weights, bias = best_ridge(self.task, known, asked, self.penalties)
         answers: NDArray[np.float32] = (test @ weights.T + bias).astype(np.float32)
         return answers
 

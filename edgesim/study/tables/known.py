@@ -113,8 +113,11 @@ def known_of(shared: Shared, case: Case) -> Known:
     n_requests = 1 if case.load is None else case.load.requests or 1
     crossings = [(hop.link, hop.n_packets) for hops in program.steps.hops for hop in hops]
     used = frozenset(program.devices.device_ids) | {link.link_id for link, _ in crossings}
-    duration_s = sum(program.steps.duration_s) + sum(
-        hop.occupation_s + hop.link.latency_s for hops in program.steps.hops for hop in hops
+    hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in program.steps.host_costs.values())
+    duration_s = (
+        sum(program.steps.duration_s)
+        + hosts_s
+        + sum(hop.occupation_s + hop.link.latency_s for hops in program.steps.hops for hop in hops)
     )
     strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
     scores = {score.name: (score.low, score.high) for score in shared.prepared[case.prepared].scores}
