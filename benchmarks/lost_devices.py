@@ -25,6 +25,7 @@ RESULTS = ROOT / "docs" / "results"
 LOST = "lost_devices"
 MARKS = ("<!-- begin: benchmarks/lost_devices.py -->", "<!-- end -->")
 COSTS = {"traffic_input": 1.0, "traffic_intermediate": 1.0, "traffic_result": 1.0, "latency": 1e3, "peak_memory": 1e-3}
+TITLES = {"roc_auc": "ROC-AUC"}
 HEADS = ("input byte", "between devices byte", "result byte", "latency ms", "largest memory kB")
 
 
@@ -56,7 +57,7 @@ def tables(frame: pd.DataFrame, score: str, over: str) -> str:
 
     n = int(frame["n"].max())
     lines = [
-        f"{score.capitalize()} in %, mean ± half the 95 % interval over {n} values of {over.replace('_', ' ')}:",
+        f"{TITLES.get(score, score.capitalize())} in %, mean ± half the 95 % interval over {n} values of {over.replace('_', ' ')}:",
         "",
     ]
     lines += [f"| strategy | {' | '.join(f'{k} lost' for k in lost)} |", "|---" * (len(lost) + 1) + "|"]
@@ -77,6 +78,7 @@ def draw(frame: pd.DataFrame, score: str, strategies: list[str], path: Path) -> 
 
     scores = frame[(frame["metric"] == score) & frame["strategy"].isin(strategies)]
     lowest = max(0.0, (scores["mean"] - scores["half_width"]).min())
+    highest = min(1.0, (scores["mean"] + scores["half_width"]).max() + 0.03)
     traffic = frame[(frame["metric"] == "traffic") & (frame["lost"] == 0)].set_index("strategy")["mean"]
     with house_style():
         figure = Figure(figsize=(7.6, 3.4), layout="constrained")
@@ -92,7 +94,11 @@ def draw(frame: pd.DataFrame, score: str, strategies: list[str], path: Path) -> 
                 right.plot(traffic[name], reached[4], color=colour, marker=marker, markerfacecolor="white")
             else:
                 right.axhline(reached[0], color=colour, linewidth=0.8, linestyle="--")
-        left.set(xlabel="lost devices, of 8", ylabel=f"{score}, mean over all sets", ylim=(lowest - 0.03, 1.0))
+        left.set(
+            xlabel="lost devices, of 8",
+            ylabel=f"{TITLES.get(score, score)}, mean over all sets",
+            ylim=(lowest - 0.03, highest),
+        )
         right.set(xlabel="traffic of an inference, byte; hollow: 4 lost", xscale="log")
         sent = traffic[strategies][traffic[strategies] > 0]
         right.set_xlim(10 ** np.floor(np.log10(sent.min())), 10 ** np.ceil(np.log10(sent.max())))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.attack import Against, Attack
 from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.partition import Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
@@ -338,6 +339,7 @@ class DeploymentContext:
     compute : how long computations take.
     seed : seed for whatever is trained.
     progress : where long work reports.
+    attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
     """
 
     topology: Topology
@@ -351,6 +353,7 @@ class DeploymentContext:
     compute: ComputeModel
     seed: int
     progress: Progress
+    attack: Attack | None = None
 
 
 class Deployment(Protocol):
@@ -378,6 +381,18 @@ class PartialDeployment(Deployment, Protocol):
     @property
     def uses_partial(self) -> bool:
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
+
+
+@runtime_checkable
+class AttackableDeployment(Deployment, Protocol):
+    """What a deployment may be besides: one that can be asked about attacked test samples."""
+
+    def predict_attacked(self, delivery: Delivery, against: Against) -> NDArray[np.float32]:
+        """Return the answers to the attacked test split, shape (n, *output), with exactly what arrived in time.
+
+        The attack, that of the context, goes through the networks with everything delivered (``transfer``) or through those that
+        arrived (``adaptive``). Raises `PlanError` as `predict` does.
+        """
 
 
 class Strategy(Protocol):

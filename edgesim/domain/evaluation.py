@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from edgesim.domain.bounds import whole
+from edgesim.domain.networks.attack import Attack
 from edgesim.errors import PlanError
 
 Engine = Literal["auto", "event", "array"]
@@ -26,12 +27,16 @@ class Evaluation:
         the stream ``evaluation/patterns``, the same for all strategies and factor points. The mean score is then over these; its
         number of values says so. There is no exact expectation of the scores when there are more possible outcomes.
     scores : names of the scores of the task that are computed; the first is the main one, with which strategies are compared. By default
-        the main one of the task alone.
+        the main one of the task alone, with an attack also both robust ones of it.
+    attack : what test samples are attacked by, for the scores ``robust_SCORE_transfer`` (attacked through all networks, whatever is lost
+        later) and ``robust_SCORE_adaptive`` (attacked anew through the networks of which something arrived). Of strategies that run
+        the whole network in one place, and of students.
     """
 
     samples: Annotated[int, Ge(1)] | None = None
     patterns: Annotated[int, Ge(1)] | None = None
     scores: tuple[str, ...] = ()
+    attack: Attack | None = None
 
     def __post_init__(self) -> None:
         given = {"samples": self.samples, "patterns": self.patterns}

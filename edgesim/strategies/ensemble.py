@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.training import Distillation, Training
+from edgesim.domain.networks.attack import Attack
+from edgesim.domain.networks.training import Distillation, Objective, Training
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
+from edgesim.strategies.students.attacked import attackable
+from edgesim.strategies.students.distilled import check_objective
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     Workload,
@@ -50,6 +53,9 @@ class Ensemble:
     temperature : T of the loss 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE, p the softmax of logits / T.
     alpha : weight of the teacher's answer in the loss against that of the label.
     training : of each.
+    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
+        see `edgesim.domain.networks.training.Distillation`.
+    attack : of these objectives.
 
     Formula
     -------
@@ -75,10 +81,13 @@ class Ensemble:
     temperature: Annotated[float, Gt(0)] = 4.0
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
+    objective: Objective = "distillation"
+    attack: Attack = Attack()  # noqa: RUF009 - frozen
 
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)
+        check_objective(self.objective, self.training)
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Train or load the networks, and place them.
@@ -90,6 +99,7 @@ class Ensemble:
         """
         import numpy as np
 
+        from edgesim.nn.distill.ensembles import MeanOfNetworks
         from edgesim.nn.distill.independent import train_whole_students
         from edgesim.nn.distill.student_training import StudentTraining
         from edgesim.nn.distill.teacher_outputs import Teacher
@@ -103,7 +113,7 @@ class Ensemble:
             builder=self.student,
             teacher=Teacher(context.network, context.network_key, context.filter_layer),
             dataset=dataset,
-            distillation=Distillation(self.temperature, self.alpha),
+            distillation=Distillation(self.temperature, self.alpha, objective=self.objective, attack=self.attack),
             training=self.training,
             seed=context.seed,
             progress=context.progress,
@@ -131,7 +141,7 @@ class Ensemble:
             f"test_{score.name}": score.of(answers.mean(axis=0), dataset.test.targets),
             "networks_keys": [key for _, key, _ in members],
         }
-        return StudentDeployment(
+        deployment = StudentDeployment(
             plan=plan,
             contributions=answers,
             bias=np.zeros(dataset.task.output.shape, dtype=np.float32),
@@ -139,6 +149,14 @@ class Ensemble:
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
+        )
+        numbers = tuple(range(self.students))
+        return attackable(
+            deployment,
+            context,
+            MeanOfNetworks(networks),
+            numbers,
+            lambda inputs: np.stack([forward(network, inputs) for network in networks]),
         )
 
 

@@ -48,6 +48,9 @@ class Resilient(DistilledStudents):
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
+    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
+        see `edgesim.domain.networks.training.Distillation`.
+    attack : of these objectives.
     parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.

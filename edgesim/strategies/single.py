@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgesim.domain.plan import Compute, Plan
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
+    from edgesim.domain.networks.attack import Against
     from edgesim.interfaces import Deployment, DeploymentContext
 
 
@@ -57,6 +59,7 @@ class Single:
         import numpy as np
 
         from edgesim.nn.cost.layers import graph_work
+        from edgesim.nn.tensors import ask
         from edgesim.nn.train.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
@@ -74,9 +77,14 @@ class Single:
         plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
         dataset = context.dataset
         empty = np.empty((0, *dataset.task.output.shape), np.float32)
-        return WholeNetwork(
-            plan, device_id, forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
-        )
+        answers = forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
+        if context.attack is None:
+            return WholeNetwork(plan, device_id, answers)
+        from edgesim.nn.attacks.projected_gradient import attacked_samples
+
+        answer = partial(ask, context.network)
+        moved = attacked_samples(answer, dataset.test, dataset.task, context.attack, context.seed)
+        return AttackedNetwork(plan, device_id, answers, forward(context.network, moved))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +116,21 @@ class WholeNetwork:
     def describe(self) -> dict[str, Any]:
         """Return the device and the bytes of its weights."""
         return {"device": self.device_id, "weight_byte": dict(self.plan.weight_byte)}
+
+
+@dataclass(frozen=True, slots=True)
+class AttackedNetwork(WholeNetwork):
+    """A network on one device whose test samples are attacked; there is one attack, since there is no answer without all of it.
+
+    Parameters
+    ----------
+    plan, device_id, answers : as in `WholeNetwork`.
+    attacked : answers to the attacked test split, shape (n, *output).
+    """
+
+    attacked: NDArray[np.float32]
+
+    def predict_attacked(self, delivery: Delivery, against: Against) -> NDArray[np.float32]:  # noqa: ARG002 - one attack
+        """Return the answers to the attacked test split. Raises `PlanError` as `predict` does."""
+        require_delivered(tuple(transfer.step_id for transfer in self.plan.transfers), delivery)
+        return self.attacked

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 class MultiLabel:
     """Answer several yes-or-no questions about each sample.
 
-    Answers are logits, shape (n, labels); targets are 1, 0 or NaN where nobody knows, shape (n, labels).
+    Answers are logits, shape (n, labels), NaN for a label that is not answered; targets are 1, 0 or NaN where nobody knows, shape
+    (n, labels).
 
     Parameters
     ----------
     labels : number of questions.
+    weight_of_yes : how much a yes counts in the loss against a no, by label; 1 where nothing is given. With the number of no over that of
+        yes both weigh the same in sum, so that a rare yes is said at all.
 
     Formula
     -------
-    Loss = mean over known targets of the binary cross-entropy. Imitation = mean over samples and labels of the binary
+    Loss = mean over known targets of the binary cross-entropy, times the weight where the target is 1. Imitation = mean over samples and labels of the binary
     p_T log(p_T / p_S) + (1 - p_T) log((1 - p_T) / (1 - p_S)), p the sigmoid of logits / T. Scores are means over the labels that can
     be judged: those of which both answers are known somewhere.
 
@@ -44,10 +47,11 @@ class MultiLabel:
     """
 
     labels: Annotated[int, Ge(1)] = 1
+    weight_of_yes: tuple[float, ...] = ()
 
     @property
     def scores(self) -> tuple[Score, ...]:
-        """ROC-AUC, Matthews' correlation coefficient, and accuracy."""
+        """ROC-AUC, Matthews' correlation coefficient, accuracy, and the share of the labels that have an answer."""
         return (
             Score(
                 "roc_auc", partial(over_labels, of=_roc_auc), label="ROC-AUC", low=0.0, high=1.0, without_answer=0.5,
@@ -64,6 +68,10 @@ class MultiLabel:
             Score(
                 "accuracy", partial(over_labels, of=_accuracy), low=0.0, high=1.0, is_share=True,
                 summary="share of right answers", formula="mean over labels with both answers of the share of [logit > 0] = target",
+            ),
+            Score(
+                "labels_answered", answered, label="Share of labels with an answer", low=0.0, high=1.0, is_share=True,
+                summary="share of the labels that can be judged and have an answer", formula="labels with both answers that have a logit / labels with both answers",
             ),
         )  # fmt: skip
 
@@ -89,8 +97,9 @@ class MultiLabel:
         import torch
 
         is_known = ~torch.isnan(targets)
+        weight = torch.tensor(self.weight_of_yes) if self.weight_of_yes else None
         each = torch.nn.functional.binary_cross_entropy_with_logits(
-            answers, torch.nan_to_num(targets), reduction="none"
+            answers, torch.nan_to_num(targets), reduction="none", pos_weight=weight
         )
         return (each * is_known).sum() / is_known.sum().clamp_min(1)
 
@@ -120,7 +129,7 @@ def over_labels(
     targets: NDArray[Any],
     of: Callable[[NDArray[np.float32], NDArray[np.bool_]], float],
 ) -> float:
-    """Return the mean over the labels of which both answers are known somewhere; NaN when there is none.
+    """Return the mean over the labels of which both answers are known somewhere and that have one; NaN when there is none.
 
     Examples
     --------
@@ -133,11 +142,26 @@ def over_labels(
 
     found = []
     for label in range(targets.shape[1]):
-        is_known = ~np.isnan(targets[:, label])
+        is_known = ~np.isnan(targets[:, label]) & ~np.isnan(answers[:, label])
         right = targets[is_known, label] > 0.5
         if right.any() and not right.all():
             found.append(of(answers[is_known, label], right))
     return float(np.mean(found)) if found else float("nan")
+
+
+def answered(answers: NDArray[np.float32], targets: NDArray[Any]) -> float:
+    """Return the share of the labels with both answers known that have a logit for every sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> answered(np.array([[2.0, np.nan], [1.0, np.nan]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
+    0.5
+    """
+    import numpy as np
+
+    judged = ((targets == 0).any(axis=0)) & ((targets == 1).any(axis=0))
+    return float((~np.isnan(answers[:, judged])).all(axis=0).mean())
 
 
 def _roc_auc(answers: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

@@ -105,6 +105,14 @@ def test_listed_shown_and_exported(
     ]
     assert results(monkeypatch, "show", str(folder), "--metric", "accuracy", "--json") == 0
     assert [row["exact"] for row in json.loads(capsys.readouterr().out)] == pytest.approx([2 / 3, 1 / 3])
+    assert results(monkeypatch, "show", str(folder), "--metric", "accuracy", "--over", "level", "--json") == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["mean"], row["n"]) == (pytest.approx(1 / 2), 2)
+    assert row["ci_high"] - row["mean"] == pytest.approx(
+        12.7062 * (1 / 6), rel=1e-4
+    )  # t(1) x sd / sqrt(2), sd = 1/3 / sqrt(2)
+    assert results(monkeypatch, "show", str(folder), "--over", "leve") == 2
+    assert "unknown factor 'leve'; expected one of level" in capsys.readouterr().err
     assert results(monkeypatch, "compare", str(folder), "--json") == 0
     assert json.loads(capsys.readouterr().out) == []  # one strategy has no other
     for name, read in (("all.csv", pd.read_csv), ("all.parquet", pd.read_parquet)):

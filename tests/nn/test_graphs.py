@@ -13,15 +13,16 @@ from rings import drawn
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
-from edgesim.errors import DataError
+from edgesim.errors import DataError, PlanError
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.data.packages.graphs import Cuneiform, Mutag, padded, read_graphs
 from edgesim.nn.models.reservoir_networks import ReservoirNetwork, scaled, sparse
 from edgesim.nn.models.reservoirs import FDGNN
 from edgesim.nn.models.ridge import best_ridge, failout_ridges, ridges
 from edgesim.nn.train.cache import NetworkCache
-from edgesim.nn.train.sound import check_dataset, checked_network
+from edgesim.nn.train.sound import check_dataset, check_networks, checked_network
 from edgesim.nn.train.training import forward, train_teacher
+from edgesim.strategies.ensemble import Ensemble
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.regression import Regression
 
@@ -291,3 +292,10 @@ def test_what_is_no_graph_or_no_class_is_refused() -> None:
     ]
     with pytest.raises(DataError, match="fitted to classes, but the task is Regression"):
         built(dataset).solve(Dataset("values", *values, Regression(("a", "b")), "none", "drawn"))
+
+
+def test_a_student_that_would_be_solved_for_is_refused() -> None:
+    """It would keep the scale of a network that was not solved for."""
+    model = FDGNN(units=5, features=3)
+    with pytest.raises(PlanError, match="the student of strategy 'small' is solved for"):
+        check_networks(model, {"small": Ensemble(students=3, student=model)}, drawn())

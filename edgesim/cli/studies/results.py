@@ -98,6 +98,12 @@ def list_(
 def show(
     folder: Folder,
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Mean, interval and spread over the values of this factor, e.g. of folds or seeds; may be given again."
+        ),
+    ] = None,
     is_json: Json = False,
 ) -> None:
     """Show the summary of a study: every metric of every strategy at every factor point, with its interval.
@@ -105,8 +111,11 @@ def show(
     \b
     Examples:
       edgesim results show results/wearables --metric accuracy
+      edgesim results show results/heart-models --metric accuracy --over fold --over seed
     """
-    _write(_rows(_finished(folder).summary(), metric), is_json=is_json)
+    result = _finished(folder)
+    table = result.over(over) if over else result.summary()
+    _write(_rows(table, metric), is_json=is_json)
 
 
 @app.command()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgesim.domain.metrics import Metric
+from edgesim.domain.networks.attack import Against, Attack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +67,7 @@ class Score:
     is_larger_better : whether it is.
     without_answer : what a request without an answer is worth: what guessing gives, or less. Accuracy 0, ROC-AUC 0.5, MCC 0.
     is_mean_of_samples : whether the score of many samples is the mean of the scores of each.
+    against : whom the samples that are asked were attacked through; None for samples as they are.
     summary, formula, source : what it is, in one line; how it is computed; where the definition comes from.
 
     Examples
@@ -88,6 +90,7 @@ class Score:
     summary: str = ""
     formula: str = ""
     source: str = "edgesim's own definition"
+    against: Against | None = None
 
     def worth(self, value: float) -> float:
         """Return a number that is larger for better values."""
@@ -110,6 +113,27 @@ class Score:
     def title(self) -> str:
         """The label, or the name."""
         return self.label or self.name
+
+
+def robust(score: Score, attack: Attack, against: Against) -> Score:
+    """Return a score of the answers to attacked samples.
+
+    Examples
+    --------
+    >>> found = robust(Score("accuracy", of=lambda answers, targets: 0.0), Attack(), "adaptive")
+    >>> found.name, found.against
+    ('robust_accuracy_adaptive', 'adaptive')
+    """
+    whom = "all networks" if against == "transfer" else "the networks that arrived"
+    return replace(
+        score,
+        name=f"robust_{score.name}_{against}",
+        label=f"Robust {score.title} ({against})",
+        summary=f"{score.name} on samples that are attacked through {whom} by {attack.title}",
+        formula=f"{score.formula}; samples x + d, d by projected gradient up the loss through {whom}",
+        source="A. Madry et al., ICLR 2018, arXiv 1706.06083",
+        against=against,
+    )
 
 
 class Task(Protocol):

@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
+from edgesim.domain.networks.attack import Attack
 
 Optimizer = Literal["sgd", "adamw"]
+Objective = Literal["distillation", "adversarial", "ard", "rslad"]
+"""What students learn, beside activities; see `Distillation`."""
 NormalisedOver = Literal["whole", "part"]
 
 
@@ -28,6 +31,8 @@ class Training:
         fills with zeros, and ``flip-and-shift``.
     views : number of variants of each sample that are seen in turn, one per epoch; what a teacher says about them is computed
         once for each. Without augmentation there is one.
+    attack : what samples of the network of the workload are attacked by before each step (adversarial training), and those by which its
+        epoch is selected; none by default. Students are attacked by their `objective`.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -38,6 +43,7 @@ class Training:
     weight_decay: Annotated[float, Ge(0)] = 5e-4
     augmentation: str = "none"
     views: Annotated[int, Ge(1)] = 8
+    attack: Attack | None = None
 
     def __post_init__(self) -> None:
         whole("a training", 1, epochs=self.epochs, batch_size=self.batch_size, views=self.views)
@@ -64,11 +70,18 @@ class Distillation:
         ``part``.
     survival : probability with which a student's features reach the head in a training step, one draw per student and batch; below
         1 this is failout, which prepares the head for losses.
+    objective : ``distillation``: L_KD as above. The others attack each batch through all students, x' = x + d, and their activities are
+        those at x': ``adversarial``: L(S(x')), labels alone; ``ard``: alpha T^2 n I_T(S(x'), T(x)) + (1 - alpha) L(S(x)), n the numbers of
+        an answer, so that n I_T is the Kullback-Leibler divergence of a classification; ``rslad``: n (5/6 I_1(S(x'), T(x)) + 1/6 I_1(S(x),
+        T(x))), x' against I_1. The epoch is selected on attacked validation samples.
+    attack : of these objectives.
 
     References
     ----------
     K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code. Failout: A. Yousefpour et al.,
     ResiliNet: Failure-Resilient Inference in Distributed Neural Networks, 2020, arXiv 2002.07386.
+    ``ard``: M. Goldblum et al., Adversarially Robust Distillation, AAAI 2020, arXiv 1905.09747. ``rslad``: B. Zi et al., Revisiting
+    Adversarial Robustness Distillation, ICCV 2021, arXiv 2108.07969.
     """
 
     temperature: Annotated[float, Gt(0)] = 4.0
@@ -76,9 +89,17 @@ class Distillation:
     beta: Annotated[float, Ge(0)] = 10000.0
     normalised_over: NormalisedOver = "whole"
     survival: Annotated[float, Gt(0), Le(1)] = 1.0
+    objective: Objective = "distillation"
+    attack: Attack = Attack()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
         positive("a distillation", temperature=self.temperature, survival=self.survival)
         share("a distillation", alpha=self.alpha, survival=self.survival)
         not_negative("a distillation", beta=self.beta)
         one_of("a distillation", NormalisedOver, normalised_over=self.normalised_over)
+        one_of("a distillation", Objective, objective=self.objective)
+
+    @property
+    def attacks(self) -> Attack | None:
+        """The attack, if the objective makes one."""
+        return None if self.objective == "distillation" else self.attack

@@ -8,10 +8,11 @@ import torch
 
 from edgesim.errors import DataError
 from edgesim.nn.distill.modules import StudentEnsemble, student
+from edgesim.nn.tensors import ask
 from edgesim.nn.train.training import forward
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -20,6 +21,27 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.partition import Denominator, Partition
     from edgesim.domain.networks.samples import Dataset
     from edgesim.interfaces import ModelBuilder
+
+
+class MeanOfNetworks:
+    """Networks for the whole task, whose answers are averaged.
+
+    Parameters
+    ----------
+    networks : in evaluation mode.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        self.networks = networks
+
+    def features(self, inputs: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
+        """Return the answer of each."""
+        return [ask(network, inputs) for network in self.networks]
+
+    def answers(self, features: Sequence[torch.Tensor], arrived: Sequence[bool] | None = None) -> torch.Tensor:
+        """Return the mean of the answers that arrived, zeros without any."""
+        kept = [one for position, one in enumerate(features) if arrived is None or arrived[position]]
+        return torch.stack(kept).mean(dim=0) if kept else torch.zeros_like(features[0])
 
 
 def build_ensemble(

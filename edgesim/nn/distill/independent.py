@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from edgesim.nn.distill.ensembles import build_student
-from edgesim.nn.distill.losses import imitation_loss, transfer_loss
+from edgesim.nn.distill.losses import imitation_loss, objective_loss, transfer_loss
 from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.processes import learn_alone
 from edgesim.nn.distill.student_training import trained
@@ -15,9 +16,12 @@ from edgesim.nn.tensors import ask
 from edgesim.nn.train.training import EVALUATION_BATCH, forward
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import nn
 
     from edgesim.domain.networks.partition import Partition
+    from edgesim.domain.networks.task import Task
     from edgesim.nn.distill.student_training import StudentTraining
 
 
@@ -99,16 +103,29 @@ def train_whole_students(setup: StudentTraining, *, n_students: int) -> list[tup
     return learn_alone(setup, _train_whole, [(index, n_students) for index in range(n_students)], "students")
 
 
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """A student that learns the whole task, without activities."""
+
+    task: Task
+    network: nn.Module
+
+    def answers(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        answers: torch.Tensor = ask(self.network, inputs)
+        return answers
+
+    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.answers(inputs), activities.new_zeros(())
+
+
 def _train_whole(setup: StudentTraining, index: int, n_students: int) -> tuple[nn.Module, str, dict[str, float]]:
     options = setup.distillation
 
     def train(network: nn.Module, draws: torch.Generator, key: str) -> int:
-        outputs = setup.outputs(has_filters=False)
+        outputs, learner = setup.outputs(has_filters=False), _Alone(setup.dataset.task, network)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            batch = outputs.batch(indices, epoch)
-            answers = ask(network, batch.inputs)
-            return imitation_loss(setup.dataset.task, answers, batch.answers, batch.targets, options)
+            return objective_loss(learner, outputs.batch(indices, epoch), options, draws)
 
         return setup.fit(network, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 

@@ -93,7 +93,7 @@ class StudentTraining:
             batch_loss,
             self.training,
             n_samples=len(self.dataset.train),
-            validate=lambda: validated(judged, self.dataset),
+            validate=lambda: validated(judged, self.dataset, self.distillation.attacks),
             draws=draws,
             label=f"{label} on {self.dataset.name}",
             progress=self.progress,

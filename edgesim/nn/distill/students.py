@@ -10,12 +10,16 @@ import torch
 
 from edgesim.nn.distill.ensembles import build_ensemble
 from edgesim.nn.distill.independent import fit_independent
-from edgesim.nn.distill.losses import imitation_loss, transfer_loss
+from edgesim.nn.distill.losses import objective_loss, transfer_loss
 from edgesim.nn.distill.parallel import ParallelFeatures
 from edgesim.nn.distill.student_training import trained
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edgesim.domain.networks.partition import Denominator, Partition
+    from edgesim.domain.networks.task import Task
+    from edgesim.domain.networks.training import Distillation
     from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.student_training import StudentTraining
 
@@ -86,19 +90,34 @@ def _fit_joint(
 ) -> int:
     outputs, options = setup.outputs(), setup.distillation
     wanted = [list(partition.parts[part]) for part in ensemble.part_of]
+    with closing(ParallelFeatures(ensemble.students, setup.n_at_once)) as parallel:
+        learner = _Together(setup.dataset.task, ensemble, parallel, wanted, options, draws)
 
-    def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        batch = outputs.batch(indices, epoch)
-        features = parallel(batch.inputs)
+        def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+            return objective_loss(learner, outputs.batch(indices, epoch), options, draws)
+
+        return setup.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """Students and head that learn as one network; `wanted` has the filters of each student's part."""
+
+    task: Task
+    ensemble: StudentEnsemble
+    parallel: ParallelFeatures
+    wanted: list[list[int]]
+    options: Distillation
+    draws: torch.Generator
+
+    def answers(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return self.ensemble.answers(self.ensemble.features(inputs))
+
+    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features, options = self.parallel(inputs), self.options
         arrived = None
         if options.survival < 1:
-            arrived = (torch.rand(len(features), generator=draws) < options.survival).tolist()
-        answers = ensemble.answers(features, arrived)
-        transfer = transfer_loss(
-            features, [batch.activities[:, part] for part in wanted], is_per_part=options.normalised_over == "part"
-        )
-        imitation = imitation_loss(setup.dataset.task, answers, batch.answers, batch.targets, options)
-        return imitation + options.beta * transfer
-
-    with closing(ParallelFeatures(ensemble.students, setup.n_at_once)) as parallel:
-        return setup.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)
+            arrived = (torch.rand(len(features), generator=self.draws) < options.survival).tolist()
+        targets = [activities[:, part] for part in self.wanted]
+        transfer = transfer_loss(features, targets, is_per_part=options.normalised_over == "part")
+        return self.ensemble.answers(features, arrived), options.beta * transfer

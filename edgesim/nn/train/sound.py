@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
-from edgesim.interfaces import FilterDividing, StudentTeaching
+from edgesim.interfaces import FilterDividing, Solvable, StudentTeaching
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.cost.trace import show_inputs
@@ -74,7 +74,7 @@ def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], data
         When a network cannot be built or traced, does not take a sample, gives no answer of the task's shape, has nothing to train,
         or has no such layer.
     PlanError
-        When there are more parts than filters.
+        When there are more parts than filters, or students cannot learn from a teacher.
     """
     network = checked_network(model, dataset, "the network of the workload")
     for label, strategy in strategies.items():
@@ -88,6 +88,10 @@ def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], data
         if isinstance(strategy, StudentTeaching):
             name = f"the student of strategy {label!r}"
             small = checked_network(strategy.student, dataset, name)
+            if isinstance(small, Solvable):
+                raise PlanError(
+                    f"{name} is solved for, but students learn from a teacher step by step; choose another model"
+                )
             if isinstance(strategy, FilterDividing):
                 _n_filters(small, dataset, strategy.student.filter_layer(), name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError
 from edgesim.interfaces import Solvable
+from edgesim.nn.attacks.projected_gradient import attacked, attacked_samples
 from edgesim.nn.data.views import Views
 from edgesim.nn.tensors import ask, tensors_of
 from edgesim.nn.train.cache import NetworkCache, fingerprint
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgesim.domain.networks.attack import Attack
     from edgesim.domain.networks.samples import Dataset, Samples
     from edgesim.domain.networks.task import Score, Task
     from edgesim.domain.networks.training import Training
@@ -112,6 +115,13 @@ def forward(network: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> NDArray[n
     inputs : named arrays whose first axis counts the samples.
     """
     network.eval()
+    return forward_of(partial(ask, network), inputs)
+
+
+def forward_of(
+    answer: Callable[[Mapping[str, torch.Tensor]], torch.Tensor], inputs: Mapping[str, NDArray[Any]]
+) -> NDArray[np.float32]:
+    """Return the answers to many samples as `forward` does, of anything that answers batches."""
     tensors = tensors_of(inputs)
     n_samples = len(next(iter(tensors.values())))
     n_threads = torch.get_num_threads()
@@ -122,7 +132,7 @@ def forward(network: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> NDArray[n
             batches = [
                 {name: all_[first : first + EVALUATION_BATCH] for name, all_ in tensors.items()} for first in starts
             ]
-            return torch.cat([ask(network, batch) for batch in batches]).numpy()
+            return torch.cat([answer(batch) for batch in batches]).numpy()
     finally:
         torch.set_num_threads(n_threads)
 
@@ -324,15 +334,18 @@ def _taught(
     targets = torch.from_numpy(dataset.train.targets)
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        answers = ask(network, views.batch(indices, views.of_epoch(epoch)))
-        return dataset.task.loss(answers, targets[indices])
+        inputs = views.batch(indices, views.of_epoch(epoch))
+        loss = partial(dataset.task.loss, targets=targets[indices])
+        if training.attack is not None:
+            inputs = attacked(partial(ask, network), inputs, loss, training.attack, draws)
+        return loss(ask(network, inputs))
 
     return fit(
         network,
         batch_loss,
         training,
         n_samples=len(targets),
-        validate=lambda: validated(network, dataset),
+        validate=lambda: validated(network, dataset, training.attack),
         draws=draws,
         label=f"teacher on {dataset.name}",
         progress=progress,
@@ -379,9 +392,12 @@ def _optimizer(network: nn.Module, training: Training) -> torch.optim.Optimizer:
     )
 
 
-def validated(network: nn.Module, dataset: Dataset) -> Reached:
-    """Return how good a network is on the validation split."""
+def validated(network: nn.Module, dataset: Dataset, attack: Attack | None = None) -> Reached:
+    """Return how good a network is on the validation split, attacked with the same random starts each time if need be."""
     split, task = dataset.validation, dataset.task
-    answers = forward(network, split.inputs)
+    inputs = split.inputs
+    if attack is not None:
+        inputs = attacked_samples(partial(ask, network.eval()), split, task, attack, 0)
+    answers = forward(network, inputs)
     loss = task.loss(torch.from_numpy(answers), torch.from_numpy(split.targets))
     return Reached(task.scores[0], task.scores[0].of(answers, split.targets), float(loss))

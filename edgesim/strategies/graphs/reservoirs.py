@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -63,8 +63,6 @@ class Reservoirs:
     deadline_s: Seconds | None = None
     readout: Literal["all", "per-survivors"] = "all"
     lost: Literal["zeros", "mean"] = "zeros"
-
-    needs_training: ClassVar[bool] = True
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.

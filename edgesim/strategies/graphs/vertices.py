@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -58,8 +58,6 @@ class Vertices:
     workers: DeviceGlob = "*"
     on_missing: Literal["wait", "degrade"] = "wait"
     step_deadline_s: Seconds | None = None
-
-    needs_training: ClassVar[bool] = True
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.selection import is_selected
@@ -65,8 +65,6 @@ class Branches:
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None
     lost: Literal["zeros", "mean"] = "zeros"
-
-    needs_training: ClassVar[bool] = True
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Return the deployment; what each branch adds to the answers is computed here, once.

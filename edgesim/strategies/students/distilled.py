@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.partition import Denominator
-from edgesim.domain.networks.training import Distillation, Training
+from edgesim.domain.networks.training import Distillation, Objective, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.interfaces import FilterGraph, ModelBuilder, Partitioner
@@ -17,6 +18,7 @@ from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
+from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     devices_of_students,
@@ -57,6 +59,8 @@ class DistilledStudents:
     survival: Annotated[float, Gt(0), Le(1)] = 1.0
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
+    objective: Objective = "distillation"
+    attack: Attack = Attack()  # noqa: RUF009 - frozen
 
     @property
     def n_parts(self) -> int:
@@ -66,10 +70,13 @@ class DistilledStudents:
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)
+        check_objective(self.objective, self.training, self.fitting)
 
     def distillation(self) -> Distillation:
         """Return the options of the loss."""
-        return Distillation(self.temperature, self.alpha, self.beta, self.normalised_over, self.survival)
+        return Distillation(
+            self.temperature, self.alpha, self.beta, self.normalised_over, self.survival, self.objective, self.attack
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ def deploy_students(
         **{name: value for name, value in trained.metrics.items() if name != "epoch"},
         "networks_key": trained.key,
     }
-    return StudentDeployment(
+    deployment = StudentDeployment(
         plan=plan,
         contributions=given[list(network_of)],
         bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
@@ -137,6 +144,31 @@ def deploy_students(
         facts=facts,
         denominator=replication.denominator,
     )
+    return attackable(
+        deployment,
+        context,
+        ensemble,
+        network_of,
+        lambda inputs: contributions(ensemble, inputs)[list(network_of)],
+    )
+
+
+def check_objective(objective: Objective, training: Training, fitting: str = "joint") -> None:
+    """Refuse students that would be attacked otherwise than it seems.
+
+    Raises
+    ------
+    PlanError
+        When the training has an attack, or students that learn each for itself, with a head that is fitted afterwards, an objective with one.
+    """
+    if training.attack is not None:
+        raise PlanError(
+            "training.attack is for the network of the workload; students are attacked by `objective` and `attack` of the strategy"
+        )
+    if objective != "distillation" and fitting == "independent":
+        raise PlanError(
+            f"objective {objective} attacks through all students and the head, which learn apart with fitting: independent; leave one of both out"
+        )
 
 
 def filter_layer(context: DeploymentContext) -> str:

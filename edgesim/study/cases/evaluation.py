@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from edgesim.domain.metrics import LOAD_METRICS, METRICS
+from edgesim.domain.networks.attack import Against
+from edgesim.domain.networks.task import robust
 from edgesim.errors import DataError
 from edgesim.rng import generator
 
@@ -50,10 +52,16 @@ def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
     """
     known = {score.name: score for score in task.scores}
     wanted = evaluation.scores or tuple(known)[:1]
+    if evaluation.attack is not None:
+        for against in get_args(Against):
+            attacked = [robust(score, evaluation.attack, against) for score in task.scores]
+            known |= {score.name: score for score in attacked}
+            wanted = evaluation.scores or (*wanted, attacked[0].name)
     for name in wanted:
         if name not in known:
+            remedy = "; robust ones need `evaluation.attack`" if name.startswith("robust_") else ""
             raise DataError(
-                f"evaluation.scores: the task of the data set has no score {name!r}; it has {', '.join(known)}"
+                f"evaluation.scores: the task of the data set has no score {name!r}; it has {', '.join(known)}{remedy}"
             )
         if name in METRICS or name in LOAD_METRICS:
             raise DataError(f"the task of the data set calls a score {name!r}, as another metric is called; rename it")

@@ -168,6 +168,12 @@ class Result:
         except ResultError as error:
             raise ResultError(f"{error}; {_AGAIN}") from error
 
+    def over(self, factors: Sequence[str]) -> pd.DataFrame:
+        """Return the mean of every metric over the values of some factors, as folds or seeds; see `edgesim.study.tables.over.over`."""
+        from edgesim.study.tables.over import over
+
+        return over(self.summary(), self.factors, factors)
+
     def stopping(self) -> pd.DataFrame:
         """Return how many replications each factor point had, whether its targets were met, and what struck too rarely; no rows without a rule."""
         import pandas as pd

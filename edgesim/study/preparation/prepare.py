@@ -10,7 +10,7 @@ from edgesim.compute.roofline import Roofline
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
-from edgesim.interfaces import Deployment, DeploymentContext, Progress, Strategy, needs_training
+from edgesim.interfaces import AttackableDeployment, Deployment, DeploymentContext, Progress, Strategy, needs_training
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -97,6 +97,7 @@ class Teacher:
 
 def load_teacher(system: System, progress: Progress) -> Teacher:
     """Load the data set and train the network, or take it from the cache."""
+    from edgesim.nn.attacks.projected_gradient import check_attackable
     from edgesim.nn.models.untrained import untrained
     from edgesim.nn.train.cache import NetworkCache
     from edgesim.nn.train.sound import check_dataset, check_networks
@@ -106,6 +107,8 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     if not len(dataset.train):
         return Teacher(dataset, untrained(system.model, dataset))
     check_dataset(dataset)
+    if system.evaluation.attack is not None or system.training.attack is not None:
+        check_attackable(dataset)
     asked_scores(dataset.task, system.evaluation)
     check_networks(system.model, system.strategies, dataset)
     cache = NetworkCache.default()
@@ -141,6 +144,7 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
         compute=Roofline(),
         seed=system.seed,
         progress=progress,
+        attack=system.evaluation.attack,
     )
 
 
@@ -201,6 +205,8 @@ def _deploy(
         if not len(context.dataset.train) and needs_training(strategy):
             raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
         deployment = deployed(strategy, context)
+        if context.attack is not None and not isinstance(deployment, AttackableDeployment):
+            raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
         program = compile_plan(deployment.plan, context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))

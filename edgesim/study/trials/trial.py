@@ -24,7 +24,7 @@ from edgesim.failures.sampling.draw import (
     models_of,
     slowdown_models,
 )
-from edgesim.interfaces import RenewalModel, SpeedModel
+from edgesim.interfaces import AttackableDeployment, RenewalModel, SpeedModel
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import Outcomes, outcomes_of
@@ -36,10 +36,15 @@ from edgesim.study.trials.load import by_column, reduce
 from edgesim.study.trials.trials import Question, Trials, columns
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.load import Load
+    from edgesim.domain.networks.attack import Against
     from edgesim.domain.records import Outage, RequestRecord, Trace
     from edgesim.engine.program.compiled import Program
+    from edgesim.interfaces import Deployment
     from edgesim.study.cases.design import Prepared
     from edgesim.study.trials.load import Reduced
 
@@ -247,5 +252,19 @@ def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
     """Return, for each delivery, the scores of what the networks answer to the test split."""
     prepared = shared.prepared[question.prepared]
     deployment = shared.deployments[question.prepared]
-    answers = map(deployment.predict, question.deliveries)
-    return [tuple(score.of(answer, prepared.targets) for score in prepared.scores) for answer in answers]
+    return [_scores(deployment, delivery, prepared) for delivery in question.deliveries]
+
+
+def _scores(deployment: Deployment, delivery: Delivery, prepared: Prepared) -> tuple[float, ...]:
+    answers = {
+        against: _asked(deployment, delivery, against) for against in {score.against for score in prepared.scores}
+    }
+    return tuple(score.of(answers[score.against], prepared.targets) for score in prepared.scores)
+
+
+def _asked(deployment: Deployment, delivery: Delivery, against: Against | None) -> NDArray[np.float32]:
+    if against is None:
+        return deployment.predict(delivery)
+    if not isinstance(deployment, AttackableDeployment):
+        raise SimulationError(f"a {type(deployment).__name__} cannot be attacked")
+    return deployment.predict_attacked(delivery, against)

@@ -1,0 +1,1 @@
+"""From a network and samples to samples that mislead it."""

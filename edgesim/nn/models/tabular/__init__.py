@@ -1,0 +1,1 @@
+"""Networks for tables and other rows of numbers: kernels, logistic regression, and one small network per question."""
