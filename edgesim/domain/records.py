@@ -118,6 +118,26 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """When one step of one request began and ended, in s.
+
+    Parameters
+    ----------
+    request : number of the request, counted from 0.
+    step : position of the step in the plan.
+    released_s : when the request was released.
+    began_s : when the computation or message was ready to be served.
+    ended_s : when it was done, or delivered in time; NaN where that never was.
+    """
+
+    request: int
+    step: int
+    released_s: float
+    began_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What one simulated trial left.
 
@@ -128,6 +148,7 @@ class Trace:
     from_s, to_s : the time over which resources were watched: end of the warm-up, end of the trial, in s.
     n_events : events of the simulation.
     stays : every computation and message at every resource, where they were asked for.
+    courses : of every step that began, where stays were asked for.
     idle_share_j : idle power from the first release to the last end of a request, for each request that was admitted, also of the
         warm-up, in J; it is part of the energy of every record.
     """
@@ -139,6 +160,7 @@ class Trace:
     n_events: int
     stays: tuple[Stay, ...] = ()
     idle_share_j: float = 0.0
+    courses: tuple[Course, ...] = ()
 
     @property
     def throughput_per_s(self) -> float:

@@ -23,6 +23,7 @@ from edgesim.study.folder.tables_on_disk import (
     DIFFERENCES,
     SCENARIO,
     SUMMARY,
+    write_budget,
     write_differences,
     write_json,
     write_queues,
@@ -33,6 +34,7 @@ from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import checked
+from edgesim.study.trials.budget import BUDGET, N_MOST, budgets
 from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
@@ -163,6 +165,7 @@ def run(
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
+        write_budget(folder / BUDGET, budgets(shared, scenario.rule if isinstance(scenario.rule, int) else N_MOST))
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)
         write_manifest(folder, about)
         if illustrate is not None:

@@ -170,7 +170,15 @@ def test_tables_figures_and_folder(
     }
     figures = {f"{name}.{kind}" for name in ("tradeoff", "resilience") for kind in ("png", "svg")}
     parts = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(3)}
-    tables = {"summary.csv", "differences.csv", "manifest.json", "scenario.yaml", "timeline.json", "report.html"}
+    tables = {
+        "summary.csv",
+        "differences.csv",
+        "manifest.json",
+        "scenario.yaml",
+        "timeline.json",
+        "budget.csv",
+        "report.html",
+    }
     assert names == tables | parts | figures
     manifest = json.loads(Path("results/halves/manifest.json").read_text())
     assert manifest["command"] == "edgesim run halves.yaml"

@@ -295,11 +295,11 @@ def test_the_teacher_is_asked_once_for_each_view(
         cache=NetworkCache(tmp_path),
     )
     train_students(setup, PARTITION, n_students=2)
-    kept = sorted(tmp_path.glob("lessons-*"))
+    kept = sorted(tmp_path.glob("teacher-outputs-*"))
     assert len(kept) == 2
     written = [path.stat().st_mtime_ns for path in kept]
     train_students(setup, PARTITION, n_students=3)
-    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("lessons-*"))] == written
+    assert [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("teacher-outputs-*"))] == written
     batch = setup.outputs().batch(torch.arange(5), 2)
     inputs = {"images": batch.inputs["images"].numpy()}
     np.testing.assert_allclose(batch.answers, forward(teacher.network, inputs), atol=1e-4)

@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
-from edgesim.domain.records import Outage, RequestRecord, Stay, Trace
+from edgesim.domain.records import Course, Outage, RequestRecord, Stay, Trace
 from edgesim.engine.events.releases import plan_releases
 from edgesim.engine.events.trial import Trial
 from edgesim.engine.program.compiled import Program
@@ -124,6 +124,7 @@ def trace(
             if note.arrived_s <= to_s
         ),
         idle_share_j=trial.idle_share_j,
+        courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ class Trial:
         self._first: Request | None = None  # the first that was released
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
+        self._courses = world.courses
         self._no_time_s = [0.0] * len(world.program.devices.device_ids)
         self.idle_share_j = 0.0
         self._devices = Devices(world, self)
@@ -223,6 +224,9 @@ class Trial:
 
     def _begin(self, request: Request, index: int) -> None:
         """Start a step with whatever of its inputs is there."""
+        if self._courses is not None:
+            begun = [request.released_s, self.clock.now_s, nan]
+            self._courses.setdefault((request.number, index), begun)
         line = self._lines[index]
         if line is not None and self._fifo.cross((request, index), line):
             request.n_open += 1
@@ -264,6 +268,8 @@ class Trial:
         if steps.device[index] < 0:
             self._hosts.done(task)
             return
+        if self._courses is not None:
+            self._courses[request.number, index][2] = self.clock.now_s
         if index == steps.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
@@ -310,6 +316,8 @@ class Trial:
                 break  # it has begun without the message
         else:
             request.delivered[index] = True
+            if self._courses is not None:
+                self._courses[request.number, index][2] = self.clock.now_s
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
                 if n_missing == 0:

@@ -27,7 +27,7 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("at_devices", "checker", "clock", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
+    __slots__ = ("at_devices", "checker", "clock", "courses", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
                  "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
 
     def __init__(
@@ -59,10 +59,12 @@ class World:
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium
         self.notes: list[Note] | None = None
+        self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
         """Measure every resource; with `has_notes` every stay at one is noted too."""
         self.notes = [] if has_notes else None
+        self.courses = {} if has_notes else None
         window_s = (from_s, self.horizon_s)
         program = self.program
         self.at_devices = Stays(program.devices.device_ids, window_s, self.notes)

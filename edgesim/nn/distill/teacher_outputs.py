@@ -102,7 +102,7 @@ class TeacherOutputs:
         if self.views.n_views > 1:
             where = " ".join((self._layer, *teacher.reading().values())) if self._layer else "answers only"
             text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
-            self._stem = f"lessons-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+            self._stem = f"teacher-outputs-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder
 
     def batch(self, indices: torch.Tensor, epoch: int) -> TaughtBatch:

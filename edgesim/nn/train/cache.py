@@ -183,7 +183,7 @@ class NetworkCache:
 
     def leftovers(self) -> list[Path]:
         """Return what is no network: states of unfinished trainings, and teachers' answers that are kept for students."""
-        return sorted([*self.folder.glob("*.checkpoint"), *self.folder.glob("lessons-*.npz")])
+        return sorted([*self.folder.glob("*.checkpoint"), *self.folder.glob("teacher-outputs-*.npz")])
 
     def key_of(self, prefix: str) -> str:
         """Return the whole key of a network, given its beginning.

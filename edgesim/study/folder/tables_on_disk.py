@@ -18,6 +18,7 @@ from edgesim.study.trials.load import unit_of
 if TYPE_CHECKING:
     from edgesim.study.tables.paired import Difference
     from edgesim.study.tables.statistics import Estimate
+    from edgesim.study.trials.budget import BudgetRow
 
 SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
 
@@ -46,6 +47,12 @@ def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | 
                 for strategy, resource, time_s, n_waiting, n_present in rows
             ],
         )
+
+
+def write_budget(path: Path, rows: Sequence[BudgetRow]) -> None:
+    """Write where the mean latency goes: a row per strategy and part."""
+    table = [[row.strategy, row.part, show_number(row.mean_s), show_number(row.share), str(row.n)] for row in rows]
+    _write_table(path, ["strategy", "part", "mean_s", "share", "n"], table)
 
 
 def write_differences(

@@ -194,9 +194,18 @@ def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
 
 
 def trace_under_load(
-    shared: Shared, case: Case, streams: ReplicationStreams, load: Load, *, has_stays: bool = False
+    shared: Shared, case: Case, streams: ReplicationStreams, load: Load | None, *, has_stays: bool = False
 ) -> Trace:
-    """Simulate one trial of many requests."""
+    """Simulate one trial of many requests by single events, or of one without a load."""
+    asked: dict[str, Any] = {}
+    if load is not None:
+        asked = {
+            "arrivals": load.arrivals,
+            "n_requests": load.requests,
+            "horizon_s": inf if load.horizon_s is None else load.horizon_s,
+            "warm_up_s": load.warm_up_s,
+            "admission_limit": load.admission_limit,
+        }
     failures, topology = case.failures, case.topology
     return trace(
         shared.prepared[case.prepared].program,
@@ -207,11 +216,7 @@ def trace_under_load(
         speeds=device_speeds(failures, topology),
         streams=streams,
         deadline_s=case.deadline_s,
-        arrivals=load.arrivals,
-        n_requests=load.requests,
-        horizon_s=inf if load.horizon_s is None else load.horizon_s,
-        warm_up_s=load.warm_up_s,
-        admission_limit=load.admission_limit,
+        **asked,
         is_checked=shared.is_checked,
         has_stays=has_stays,
     )
