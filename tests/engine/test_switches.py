@@ -64,6 +64,13 @@ def test_what_does_not_fit_into_the_queue_is_lost(queue_byte: int | None, n_lost
     assert record.outcome == ("failed" if n_lost else "completed")
 
 
+def test_framing_is_sent_with_every_message() -> None:
+    """1,500 byte make two packets of at most 1,000, each with a header of 50, and 250 of framing: 1,850 byte at 1 Mbit/s."""
+    link = Link("a->b", "a", "b", 1e6, mtu_byte=1000, header_byte=50, framing_byte=250)
+    assert (link.n_packets(1500), link.wire_byte(1500)) == (2, 1850)
+    assert link.occupation_s(1500) == pytest.approx(0.0148)
+
+
 def test_an_outage_of_a_switch_loses_what_it_should_pass_on() -> None:
     [record] = simulate(gathering(2), outages=[Outage("s")], is_checked=True)
     assert record.outcome == "failed"

@@ -65,3 +65,11 @@ def test_every_transfer_has_a_bottleneck(usages: list[dict[int, float]]) -> None
 def test_what_little_is_left_of_a_channel_is_all_that_is_left() -> None:
     """The first transfer, held at 1 by a channel of its own, leaves 0.0005 of the second channel: 1 for who takes 0.0005 each."""
     assert max_min_rates([{0: 1.0, 1: 0.9995}, {1: 0.0005}]) == pytest.approx([1.0, 1.0])
+
+
+def test_channels_that_fill_at_once_are_each_left_once() -> None:
+    """One transfer over two links of 2 bit/s with one of 11 bit/s beside it on each: 1 / (1/2 + 1/11) = 22/13, to rounding.
+
+    The second link fills a digit of rounding before the first; a transfer with its rate must not be counted again there.
+    """
+    assert max_min_rates([{0: 1 / 2, 1: 1 / 2}, {0: 1 / 11}, {1: 1 / 11}]) == pytest.approx([22 / 13] * 3)

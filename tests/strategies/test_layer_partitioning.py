@@ -121,6 +121,7 @@ def test_divided_matrices_send_what_their_entries_read(make_context, linear):
             assert work.moved_byte == 8 * len(rows) + 4 * len(set(columns)) + 4 * len(set(rows))
         assert n_entries == round(0.1 * shares.size)
         assert steps[f"{stage}/join"].work[0].work_flop == n_sums + len(shares)
+        assert steps[f"{stage}/join"].work[0].moved_byte == 4 * (n_sums + 2 * len(shares))
 
 
 def context_of(make_context, make_noise, name: str, n_devices: int):

@@ -200,3 +200,17 @@ def test_rounded_sums_of_probabilities_pass_over_no_outcome() -> None:
     outcomes, each = np.arange(1.0, 10.0), np.full(9, 1 / 9)
     assert [exact_quantile(outcomes, each, k / 9) for k in range(1, 10)] == outcomes.tolist()
     assert exact_mean(np.array([0.1, 0.1]), np.array([0.2, 0.8])) == 0.1
+
+
+def test_where_most_values_are_the_same_the_few_others_alone_make_the_interval() -> None:
+    """One failure in 100: Student's interval would go beyond 1, to 1.0098."""
+    found, expected = mean(np.array([0.0] + [1.0] * 99)), of_few_events(1.0, np.array([-1.0]), 100)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert found.high < 1.0
+
+
+def test_a_bound_that_misses_the_mean_by_rounding_leaves_the_mean_within() -> None:
+    """The bound may come from other sums than the values."""
+    value = float(np.nextafter(1.0, 0.0))
+    found = mean(np.array([value, value]), Prior(lowest=1.0, highest=2.0))
+    assert found.low <= found.value <= found.high

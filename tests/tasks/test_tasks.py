@@ -57,6 +57,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
                     roc_auc_score,
                     lambda y, z: matthews_corrcoef(y, z > 0),
                     lambda y, z: accuracy_score(y, z > 0),
+                    lambda _, z: np.isfinite(z).all(),
                 )
             ),
         ),

@@ -14,6 +14,10 @@ Denominator = Literal["arrived", "all"]
 """What the sum over the students of a part is divided by: the number that arrived, or the number that there are."""
 
 
+Missing = Literal["zeros", "mean"]
+"""What stands in for the features of a part of which nothing arrived: zeros, or their mean on the validation split."""
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """Disjoint, non-empty parts of the filters 0 ... n_filters - 1.
@@ -97,3 +101,23 @@ def replica_weights(part_of: Sequence[int], arrived: Sequence[bool], denominator
     """
     counted = [part for part, there in zip(part_of, arrived, strict=True) if there or denominator == "all"]
     return tuple(1 / counted.count(part) if there else 0.0 for part, there in zip(part_of, arrived, strict=True))
+
+
+def stand_in_weights(part_of: Sequence[int], arrived: Sequence[bool], denominator: Denominator) -> tuple[float, ...]:
+    """Return what the mean output of each student is multiplied by where it stands in for what did not arrive.
+
+    With the denominator ``arrived`` the others of a part stand in for a student, and means only for a whole part; with ``all`` the mean
+    of each lost student takes its place.
+
+    Examples
+    --------
+    >>> stand_in_weights((0, 1, 0, 1), (True, False, False, False), "arrived")
+    (0.0, 0.5, 0.0, 0.5)
+    >>> stand_in_weights((0, 1, 0, 1), (True, False, False, False), "all")
+    (0.0, 0.5, 0.5, 0.5)
+    """
+    there = {part for part, is_there in zip(part_of, arrived, strict=True) if is_there and denominator == "arrived"}
+    return tuple(
+        0.0 if is_there or part in there else 1 / part_of.count(part)
+        for part, is_there in zip(part_of, arrived, strict=True)
+    )

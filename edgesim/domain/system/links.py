@@ -69,6 +69,7 @@ class Link:
     transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
+    framing_byte : bytes per message besides its payload, besides the `mtu_byte` of its packets.
 
     Examples
     --------
@@ -92,6 +93,7 @@ class Link:
     transport: Transport | None = None
     on_outage: OnOutage = "lost"
     rate_at: ChangingRate | None = None
+    framing_byte: int = 0
 
     def __post_init__(self) -> None:
         named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
@@ -101,7 +103,7 @@ class Link:
         positive(subject, bandwidth_bit_per_s=self.bandwidth_bit_per_s)
         not_negative(subject, latency_s=self.latency_s, message_overhead_s=self.message_overhead_s)
         whole(subject, 1, mtu_byte=self.mtu_byte)
-        whole(subject, 0, header_byte=self.header_byte)
+        whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte)
         one_of(subject, Sharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
 
@@ -110,8 +112,8 @@ class Link:
         return max(1, -(-size_byte // self.mtu_byte))
 
     def wire_byte(self, size_byte: int) -> int:
-        """Return the bytes that a message puts on the link, headers included."""
-        return size_byte + self.n_packets(size_byte) * self.header_byte
+        """Return the bytes that a message puts on the link, framing and headers included."""
+        return size_byte + self.framing_byte + self.n_packets(size_byte) * self.header_byte
 
     def occupation_s(self, size_byte: int) -> float:
         """Return the time a message occupies the link: overhead + 8 wire bytes / bandwidth, in s."""

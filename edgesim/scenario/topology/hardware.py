@@ -143,6 +143,7 @@ class ChannelSpec(Spec):
         1472, description="payload of one packet", examples=["1472 B"]
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
+    framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
     sharing: Sharing = Field(
         "fifo",
         description="`fifo`: one message after another; `fair`: all at once, max-min fair; a medium has its own",
@@ -161,7 +162,7 @@ class ChannelSpec(Spec):
         examples=[RATES],
     )
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage", "rate_at"})
+    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage", "rate_at", "framing"})
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

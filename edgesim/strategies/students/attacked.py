@@ -68,6 +68,7 @@ class AttackedStudents(StudentDeployment):
     def _adaptive(self, there: list[bool]) -> NDArray[np.float32]:
         """Return the answers to samples that were attacked through the students that are there."""
         import numpy as np
+        import torch
 
         from edgesim.nn.attacks.projected_gradient import attacked_samples
         from edgesim.nn.train.training import forward_of
@@ -75,12 +76,13 @@ class AttackedStudents(StudentDeployment):
         merged, samples, task, attack = self.merged, self.samples, self.task, self.attack
         if merged is None or samples is None or task is None or attack is None:
             return np.empty((0, *self.bias.shape), np.float32)
+        stood_in = torch.from_numpy(self.constant(there) - self.bias)
         arrived = [False] * (max(self.network_of) + 1)
         for network, is_there in zip(self.network_of, there, strict=True):
             arrived[network] |= is_there
 
         def answer(inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-            return merged.answers(merged.features(inputs), arrived)
+            return merged.answers(merged.features(inputs), arrived) + stood_in
 
         return forward_of(answer, attacked_samples(answer, samples, task, attack, self.seed))
 

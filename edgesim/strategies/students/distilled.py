@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.networks.attack import Attack
-from edgesim.domain.networks.partition import Denominator
+from edgesim.domain.networks.partition import Denominator, Missing
 from edgesim.domain.networks.training import Distillation, Objective, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -59,6 +59,7 @@ class DistilledStudents:
     survival: Annotated[float, Gt(0), Le(1)] = 1.0
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
+    missing: Missing = "zeros"
     objective: Objective = "distillation"
     attack: Attack = Attack()  # noqa: RUF009 - frozen
 
@@ -127,6 +128,9 @@ def deploy_students(
         alternatives=copies if replication.is_identical else (),
     )
     given = contributions(ensemble, context.dataset.test.inputs)
+    stand_ins = None
+    if options.missing == "mean":
+        stand_ins = contributions(ensemble, context.dataset.validation.inputs).mean(axis=1)[list(network_of)]
     facts = {
         "students": _students(ensemble, placed, network_of),
         **_partition_facts(partition, options.graph.affinity(activities), activities),
@@ -143,6 +147,7 @@ def deploy_students(
         required=tuple(sorted(plan.transfer_ids.difference(*needs))),
         facts=facts,
         denominator=replication.denominator,
+        stand_ins=stand_ins,
     )
     return attackable(
         deployment,

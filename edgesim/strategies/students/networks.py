@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.networks.partition import Denominator, replica_weights
+from edgesim.domain.networks.partition import Denominator, replica_weights, stand_in_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.errors import PlanError
@@ -187,6 +187,8 @@ class StudentDeployment:
     required : the transfers without which there is no answer.
     facts : what `describe` returns.
     denominator : what the sum over the arrived students of a part is divided by.
+    stand_ins : what the mean output of each student adds to the answer when it stands in for its part, shape (students, numbers of an
+        answer); None for zeros.
     """
 
     plan: Plan
@@ -197,9 +199,10 @@ class StudentDeployment:
     required: tuple[str, ...]
     facts: dict[str, Any]
     denominator: Denominator = "arrived"
+    stand_ins: NDArray[np.float32] | None = None
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
-        """Return the answers to the test split: the mean over the students of each part, zero where none arrived.
+        """Return the answers to the test split: the mean over the students of each part; zeros or `stand_ins` where none arrived.
 
         A student counts if its input and its features arrived.
 
@@ -216,8 +219,18 @@ class StudentDeployment:
         n_students, n_samples = self.contributions.shape[:2]
         summed = weights @ self.contributions.reshape(n_students, -1)
         answers: NDArray[np.float32] = summed.reshape(n_samples, *self.bias.shape)
-        answers += self.bias
+        answers += self.constant(arrived)
         return answers
+
+    def constant(self, arrived: Sequence[bool]) -> NDArray[np.float32]:
+        """Return what is added to every answer: the bias of the head, and what stands in for lost parts."""
+        import numpy as np
+
+        if self.stand_ins is None:
+            return self.bias
+        absent = np.array(stand_in_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
+        constant: NDArray[np.float32] = self.bias + (absent @ self.stand_ins).reshape(self.bias.shape)
+        return constant
 
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each student, sizes of parts, dropped filters, and accuracies without losses."""
