@@ -124,8 +124,9 @@ def _plain(module: nn.Module) -> nn.Module:
     """Return a parametrised module as the class that it was before, which removing on a copy would take from the original."""
     plain: nn.Module = object.__new__(type(module).__bases__[0])
     plain.__dict__.update({name: copy.copy(value) for name, value in vars(module).items()})
-    parametrizations: Any = plain._modules.pop("parametrizations")
-    plain._load_state_dict_pre_hooks.clear()  # weight norm's, which cannot be pickled
+    parametrizations: Any = plain.get_submodule("parametrizations")
+    del plain.parametrizations
+    vars(plain)["_load_state_dict_pre_hooks"].clear()  # weight norm's, which cannot be pickled
     for name, parametrization in parametrizations.items():
         # in evaluation, since spectral norm changes its estimate when it is read in training
         weight = copy.deepcopy(parametrization).eval()().detach()
