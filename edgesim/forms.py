@@ -58,7 +58,7 @@ def check_form(
     plugin : a class.
     protocols : it must be one of these, and may be several.
     optional : what it may be besides.
-    also : names that its instances have besides.
+    also : names that an instance has, which are no options.
 
     Raises
     ------
@@ -85,13 +85,15 @@ def check_form(
     besides = {name: found for protocol in optional for name, found in form_of(protocol).items()}
     candidate.check_spelling({*besides, *(method for form in forms for method in form)})
     members = {**besides, **candidate.met(forms)}
+    for protocol in optional:
+        candidate.check_whole(protocol)
     for member in [name for name in members if name in candidate.known]:
         candidate.check_member(member, members[member])
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A class that wants to be a plug-in, and the names that its instances have besides."""
+    """A class that wants to be a plug-in, and the names that an instance has, which are no options."""
 
     subject: str
     plugin: type
@@ -108,16 +110,26 @@ class _Candidate:
         return {*self.public, *annotated, *self.also}
 
     def met(self, forms: Sequence[Form]) -> Form:
-        """Return the members of all forms that are there in full; a member of none of them would never be asked, and is refused."""
-        members = {name: found for form in forms if not self.missing(form) for name, found in form.items()}
+        """Return the members of the form that is there in full; one of another form might never be asked, and is refused."""
+        members = next((form for form in forms if not self.missing(form)), {})
         idle = {name for form in forms for name in form if name not in members} & self.known
-        if members and not idle:
+        wanted = "it must have " + ", or ".join(" and ".join(form) for form in forms)
+        if members and idle:
+            raise EdgesimError(
+                f"{self.subject} has {_listed(idle)} beside {_listed(members)}; make a plug-in of each kind: {wanted}"
+            )
+        if members:
             return members
         lacking = min((self.missing(form) for form in forms if not idle or idle & {*form}), key=len)
-        beside = f" beside {', '.join(map(repr, sorted(idle)))}" if idle else ""
+        beside = f" beside {_listed(idle)}" if idle else ""
         plural = "s" if len(lacking) > 1 else ""
-        wanted = "it must have " + ", or ".join(" and ".join(form) for form in forms)
         raise EdgesimError(f"{self.subject} lacks the method{plural} {', '.join(map(repr, lacking))}{beside}; {wanted}")
+
+    def check_whole(self, protocol: type) -> None:
+        """Refuse a part of what it may be besides: the rest would be missed when it is asked."""
+        own, lacking = {*vars(protocol)} & self.known & {*form_of(protocol)}, self.missing(form_of(protocol))
+        if own and lacking:
+            raise EdgesimError(f"{self.subject} has {_listed(own)}, but lacks {_listed(lacking)}, which goes with it")
 
     def missing(self, form: Form) -> list[str]:
         return [method for method in form if method not in self.known]
@@ -125,8 +137,8 @@ class _Candidate:
     def check_spelling(self, members: set[str]) -> None:
         """Refuse a public method that is no member of the seam but is called almost like one that the plug-in lacks."""
         lacking = sorted(members - self.known)
-        options = {field.name for field in fields(self.plugin)} if is_dataclass(self.plugin) else set()
-        for own in self.public:
+        options = ({field.name for field in fields(self.plugin)} if is_dataclass(self.plugin) else set()) - self.also
+        for own in (*self.public, *sorted(self.also - {*self.public})):
             near = difflib.get_close_matches(own, lacking, n=1, cutoff=ALIKE)
             if near and own not in members and own not in options:
                 raise EdgesimError(f"{self.subject} has {own!r}; is {near[0]!r} meant?")
@@ -148,6 +160,10 @@ class _Candidate:
             raise EdgesimError(
                 f"{self.subject}: its method {member}{taken} must take the parameters of {member}({wanted}), in this order"
             )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(map(repr, sorted(names)))
 
 
 def _takes(own: Sequence[inspect.Parameter], parameters: tuple[str, ...]) -> bool:

@@ -171,7 +171,7 @@ class OutageModel(Protocol):
 
 
 @runtime_checkable
-class BatchOutageModel(Protocol):
+class BatchOutageModel(OutageModel, Protocol):
     """What an outage model may have besides, to be drawn fast: the same draws for many replications at once."""
 
     def are_down(self, topology: Topology, streams: BatchStreams) -> Mapping[str, NDArray[np.bool_]]:
@@ -206,7 +206,7 @@ class LossModel(Protocol):
 
 
 @runtime_checkable
-class BatchLossModel(Protocol):
+class BatchLossModel(LossModel, Protocol):
     """What a model that loses messages may have besides, to be drawn by the array engine."""
 
     def are_lost(self, link: Link, is_sent: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.bool_]:
@@ -222,7 +222,7 @@ class IndependentLossModel(Protocol):
 
 
 @runtime_checkable
-class WeightedLossModel(Protocol):
+class WeightedLossModel(IndependentLossModel, Protocol):
     """What a model of independent losses may have besides: one that draws losses more often than they are, and weighs trials for it."""
 
     def sampled_probability(self, link: Link, n_packets: int) -> float:
@@ -263,7 +263,7 @@ class BatchLossProcess(Protocol):
 
 
 @runtime_checkable
-class BatchPacketLossModel(Protocol):
+class BatchPacketLossModel(PacketLossModel, Protocol):
     """What a model that loses packets may have besides, to be drawn by the array engine."""
 
     def batch_losses(self, link: Link, streams: BatchStreams) -> BatchLossProcess:
@@ -282,11 +282,8 @@ class SlowdownModel(Protocol):
 
 
 @runtime_checkable
-class BatchSlowdownModel(Protocol):
+class BatchSlowdownModel(SlowdownModel, Protocol):
     """What a model of slowdowns may have besides, to be drawn by the array engine."""
-
-    def slows(self, device: Device) -> bool:
-        """Return whether computations on this device can be slowed."""
 
     def factors(self, device: Device, is_begun: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.float64]:
         """Draw `factor` for the replications in which a computation begins, shape (n,)."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
+import edgesim
 from edgesim.cli.main import app
 from edgesim.errors import EdgesimError
 from edgesim.forms import check_form
 from edgesim.registry import REGISTRIES
+from edgesim.study.preparation.deploy import deployed
 
 SCENARIO = """
 name: mine
@@ -118,10 +121,28 @@ class HalfOfASecondKind(Losing):
     def outages(self, topology, streams): ...
 
 
-class WrongSecondKind(Losing):
-    def outages(self, topology): ...
+class TwoKinds(Losing):
+    def outages(self, topology, streams): ...
 
     def outcomes(self, topology): ...
+
+
+class WholeAndByPackets(Losing):
+    def losses(self, link, streams): ...
+
+
+class BatchAlone:
+    def outages(self, topology, streams): ...
+
+    def outcomes(self, topology): ...
+
+    def are_lost(self, link, is_sent, streams): ...
+
+
+class BothWays:
+    def cross(self, n_packets, n_lost, latency_s): ...
+
+    def bursts(self, n_packets, round_trip_s): ...
 
 
 class Swapped(Losing):
@@ -148,8 +169,19 @@ class MethodForAnAttribute(Asking):
     ("seam", "plugin", "message"),
     [
         ("failures", Misspelt, "has 'outage'; is 'outages' meant?"),
-        ("failures", HalfOfASecondKind, "lacks the method 'outcomes' beside 'outages'; it must have"),
-        ("failures", WrongSecondKind, "must take the parameters of outages(self, topology, streams), in this order"),
+        (
+            "failures",
+            HalfOfASecondKind,
+            "has 'outages' beside 'applies_to', 'is_lost'; make a plug-in of each kind: it must have",
+        ),
+        ("failures", TwoKinds, "has 'applies_to', 'is_lost' beside 'outages', 'outcomes'; make a plug-in of each kind"),
+        ("failures", WholeAndByPackets, "has 'losses' beside 'applies_to', 'is_lost'; make a plug-in of each kind"),
+        ("failures", BatchAlone, "has 'are_lost', but lacks 'applies_to', 'is_lost', which goes with it"),
+        (
+            "transports",
+            BothWays,
+            "has 'bursts' beside 'cross'; make a plug-in of each kind: it must have cross, or bursts",
+        ),
         ("failures", Swapped, "must take the parameters of is_lost(self, link, n_packets, streams), in this order"),
         ("failures", WrongBatch, "must take the parameters of are_lost(self, link, is_sent, streams), in this order"),
         ("strategies", MisspeltOption, "has 'need_training'; is 'needs_training' meant?"),
@@ -176,3 +208,64 @@ def test_parameters_without_use_and_with_defaults_are_fine() -> None:
         def strikes(self, *what): ...
 
     check("failures", Free)
+
+
+class Distributed:
+    """A deployment that is right as it is; its plan is no attribute of the class."""
+
+    def __init__(self, **more: bool) -> None:
+        self.plan = None
+        vars(self).update(more)
+
+    def predict(self, delivery): ...
+
+    def describe(self): ...
+
+
+class Earlier(Distributed):
+    def predict(self, delivered): ...
+
+
+class Deploying:
+    """A strategy that deploys what its context is."""
+
+    def deploy(self, context):
+        return context
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (Distributed(use_partial=True), "(Distributed) has 'use_partial'; is 'uses_partial' meant?"),
+        (Earlier(), "its method predict(self, delivered) must take the parameters of predict(self, delivery), in this order"),
+        (None, "(NoneType) lacks the methods 'plan', 'predict', 'describe'; it must have"),
+    ],
+)  # fmt: skip
+def test_a_deployment_is_checked_as_well(made: Any, message: str) -> None:
+    with pytest.raises(EdgesimError) as caught:
+        deployed(Deploying(), made)
+    assert f"the deployment of Deploying {message}".replace(" its", " (Earlier): its") in str(caught.value)
+    right: Any = Distributed(uses_partial=True)
+    assert deployed(Deploying(), right) is right
+
+
+FOREIGN_OBJECTS = {
+    "cli/main.py": "notes of an exception", "cli/scenarios/validate.py": "notes of an exception",
+    "files/recorded.py": "an error of the system", "scenario/text/yaml.py": "errors of the YAML reader",
+    "scenario/code/plugins.py": "modules", "processes.py": "what the system can do", "report/draw/labels.py": "a canvas of matplotlib",
+    "nn/cost/layers.py": "modules of torch", "nn/cost/rewrite.py": "modules of torch", "nn/cost/trace.py": "modules of torch",
+    "nn/cost/units.py": "what a module of torch gives", "nn/cut/readers.py": "modules of torch",
+}  # fmt: skip
+
+
+def test_nothing_is_asked_whether_it_happens_to_have_a_name() -> None:
+    """Of plug-ins that is declared; of others' objects it may be asked, in these files."""
+    root = Path(edgesim.__file__).parent
+    found = {
+        file.relative_to(root).as_posix()
+        for file in root.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.func.id == "hasattr" or (node.func.id == "getattr" and len(node.args) == 3)
+    }
+    assert found == set(FOREIGN_OBJECTS)

@@ -21,9 +21,14 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
+from edgesim.network.rates import RateStep, Steps
 from edgesim.nn.train.training import forward
+from edgesim.registry import RATES, TASKS
 from edgesim.tasks.classification import Classification
-from edgesim.testing import check_failure_model, check_strategy, deployment_context
+from edgesim.tasks.dense_classification import DenseClassification
+from edgesim.tasks.multi_label import MultiLabel
+from edgesim.tasks.regression import Regression
+from edgesim.testing import check_failure_model, check_rates, check_strategy, check_task, deployment_context
 
 PROFILE = DeviceProfile(
     "p", dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9), 1e9, 0, 1, 0, 0, 0, 0, "assumed"
@@ -247,10 +252,116 @@ class Backwards:
         (Overlapping(), "not in order and apart"),
         (TooMany(), "0 to 1, not 2"),
         (Backwards(), "at least 0"),
-        (object(), "neither `outages` nor `is_lost` nor `renewals`"),
+        (object(), "lacks the method .* it must have outages and outcomes, or renewals, or"),
     ],
 )
 def test_what_is_wrong_with_a_failure_model_is_said(model, message):
     """Each broken promise has its own text."""
     with pytest.raises(AssertionError, match=message):
         check_failure_model(model, TOPOLOGY)
+
+
+TASKS_AND_TARGETS = {
+    "classification": (Classification(3), np.array([0, 1, 2, 2, 1, 0])),
+    "multi-label": (
+        MultiLabel(2), np.array([[1, 0], [0, np.nan], [1, 1], [0, 0], [np.nan, 1], [1, 0]], np.float32)
+    ),
+    "regression": (Regression(2), np.array([[0.0, 1.0], [2.0, -1.0], [1.0, 0.5], [-2.0, 3.0]], np.float32)),
+    "dense-classification": (
+        DenseClassification(2, (2, 2)), np.array([[[0, 1], [1, -1]], [[1, 1], [0, 0]], [[0, 0], [1, 1]]])
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_built_in_tasks_keep_their_promises(name):
+    check_task(*TASKS_AND_TARGETS[name])
+
+
+@dataclass(frozen=True)
+class Changed(Classification):
+    """A task with one thing of another kind."""
+
+    change: str = ""
+
+    @property
+    def scores(self):
+        (first, *rest) = super().scores
+        changes = {
+            "smaller": {"is_larger_better": False},
+            "bounds": {"high": 0.01},
+            "order": {"of": first_alone, "is_mean_of_samples": False},
+            "mean": {"of": square_of_accuracy},
+            "name": {"name": "latency_s"},
+        }
+        return (replace(first, **changes.get(self.change, {})), *rest)
+
+    def fault(self, targets):
+        return "" if self.change == "fault" else super().fault(targets)
+
+    def guess(self, targets):
+        return super().guess(targets) if self.change != "guess" else np.zeros(7, np.float32)
+
+    def loss(self, answers, targets):
+        return -super().loss(answers, targets) if self.change == "loss" else super().loss(answers, targets)
+
+    def imitation(self, answers, wanted, temperature):
+        found = super().imitation(answers, wanted, temperature)
+        return -found if self.change == "imitation" else found
+
+
+def first_alone(answers, targets):
+    return float(1 / (1 + np.exp(-answers[0, 0])))
+
+
+def square_of_accuracy(answers, targets):
+    return float((answers.argmax(1) == targets).mean()) ** 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("smaller", "is larger better?"),
+        ("bounds", "it must be from 0.0 to 0.01"),
+        ("order", "in another order"),
+        ("mean", "the mean of accuracy over single samples"),
+        ("name", "a score is called latency_s"),
+        ("fault", "fault says nothing of texts"),
+        ("guess", r"guess gives float32 of shape \(7,\)"),
+        ("loss", "worse than guessing"),
+        ("imitation", "another one better"),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_said(change, message):
+    with pytest.raises(AssertionError, match=message):
+        check_task(Changed(3, change), np.array([0, 0, 1, 2, 2, 1, 0]))
+
+
+@dataclass(frozen=True)
+class Rates:
+    given: tuple = ()
+
+    def changes(self):
+        return iter(self.given)
+
+
+def test_a_changing_rate_keeps_its_promises():
+    """`steps` is the only one that is built in."""
+    assert RATES.names() == ("steps",)
+    check_rates(Steps((RateStep(0.0, 1e6), RateStep(0.5, 0.0)), period_s=1.0))
+    check_rates(Steps((RateStep(1.0, 2e6),)))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((), "gives nothing"),
+        (((-1.0, 1e6),), "changes at -1.0 s"),
+        (((0.0, -1.0),), "the rate is -1.0 bit/s"),
+        (((1.0, 1e6), (1.0, 2e6)), "must increase"),
+        (((0.0, 1e6), (1.0, 0.0)), "0 for ever"),
+    ],
+)
+def test_what_is_wrong_with_a_changing_rate_is_said(given, message):
+    with pytest.raises(AssertionError, match=message):
+        check_rates(Rates(given))

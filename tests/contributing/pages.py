@@ -31,7 +31,13 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "FILTER_GRAPHS",
     ),
     "edgesim.plugins": ("Plugin",),
-    "edgesim.testing": ("check_failure_model", "check_strategy", "deployment_context"),
+    "edgesim.testing": (
+        "check_failure_model",
+        "check_rates",
+        "check_strategy",
+        "check_task",
+        "deployment_context",
+    ),
     "edgesim.errors": (
         "EdgesimError",
         "ScenarioError",

@@ -19,6 +19,7 @@ from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.events.trial import Trial
 from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.engine.state.invariants import Checker
+from edgesim.engine.state.meters import Stays
 from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 
@@ -273,3 +274,9 @@ def test_releases_come_at_their_moments_to_the_last_digit() -> None:
     moments_s = [0.3864554260076642, 0.9195326479812301, 0.9195326479812301]
     assert moments_s[0] + (moments_s[1] - moments_s[0]) != moments_s[1]
     assert [record.released_s for record in run(server(), releases_s=moments_s).records] == moments_s
+
+
+def test_a_time_too_short_to_divide_by_has_no_means() -> None:
+    """1 / 5e-324 s is infinite, and 0 times it is no number."""
+    record = Stays(["hub"], (0.0, math.inf), None).record(0, "device", 1, to_s=5e-324)
+    assert (record.utilisation, record.n_waiting, record.n_present) == (0.0, 0.0, 0.0)

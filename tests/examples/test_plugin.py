@@ -19,7 +19,7 @@ from edgesim.nn.models.zoo import MLP
 from edgesim.nn.train.cache import FOLDER_VARIABLE
 from edgesim.nn.train.sound import check_dataset
 from edgesim.scenario.build import build
-from edgesim.testing import check_failure_model, check_strategy, deployment_context
+from edgesim.testing import check_failure_model, check_strategy, check_task, deployment_context
 
 FOLDER = Path(__file__).parents[2] / "examples" / "plugin"
 NAMES = {"strategies": "offload", "tasks": "balanced-classification"}
@@ -88,6 +88,7 @@ def test_its_strategy_and_data_set_pass_our_checks(topology: Topology, monkeypat
     monkeypatch.syspath_prepend(FOLDER)
     dataset = importlib.import_module("edgesim_example.wine").Wine().load()
     check_dataset(dataset)
+    check_task(dataset.task, dataset.test.targets)
     network = MLP((4,)).build(dataset.inputs, dataset.task.output).eval()
     context = deployment_context(network, dataset, topology, source_id="a", sink_id="a")
     check_strategy(importlib.import_module("edgesim_example.offload").Offload("b"), context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from edgesim.domain.system.topology import OPERATORS
 from edgesim.errors import DataError
 from edgesim.nn.cost.layers import graph_work, layer_work, measure
+from edgesim.nn.cost.trace import trace
 
 
 class Residual(nn.Module):
@@ -198,3 +201,31 @@ def test_two_inputs_are_refused():
 
     with pytest.raises(DataError, match="takes 2 inputs"):
         measure(Two(), (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "normalise", [torch.nn.utils.parametrizations.weight_norm, torch.nn.utils.parametrizations.spectral_norm]
+)
+def test_parametrised_modules_cost_what_plain_ones_do(normalise):
+    """Weights that are computed from others are folded before a network is used; the network itself stays as it is."""
+
+    def network(wrap):
+        return nn.Sequential(wrap(nn.Conv2d(4, 4, 3, groups=4)), nn.Flatten(), wrap(nn.Linear(16, 3)))
+
+    normalised = network(normalise)
+    assert measure(normalised, (4, 4, 4)) == measure(network(lambda module: module), (4, 4, 4))
+    names = [name for name, _ in normalised.named_parameters()]
+    assert any("parametrizations" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    "normalise", [torch.nn.utils.parametrizations.weight_norm, torch.nn.utils.parametrizations.spectral_norm]
+)
+def test_the_graph_of_a_parametrised_network_answers_as_the_network(normalise):
+    """The traced network has the effective weights, also when it is traced in training mode."""
+    torch.manual_seed(0)
+    network = nn.Sequential(normalise(nn.Conv2d(2, 4, 3)), nn.ReLU(), nn.Flatten(), normalise(nn.Linear(16, 3)))
+    traced = trace(network, (2, 4, 4)).eval()
+    assert pickle.dumps(traced)  # workers get cut networks so
+    samples = torch.randn(3, 2, 4, 4)
+    assert torch.allclose(traced(samples), network.eval()(samples), atol=1e-6)

@@ -646,3 +646,27 @@ def test_pruning_needs_weights(make_context, make_noise):
     context = make_context((1.0,), network=network, dataset=make_noise((1, 2, 2), 2))
     with pytest.raises(PlanError, match="needs weights; give the workload a data set"):
         MoDNN("hub", pruning=0.5).deploy(context)
+
+
+def test_an_exchange_waits_for_what_its_sender_computed(make_context) -> None:
+    """Halo rows are those of the phase before: nothing is sent before it is there."""
+    plan = MoDNN("hub", execution="halo").deploy(make_context((1.0, 0.4, 2.0), network=Residual())).plan
+    computed: dict[str, str] = {}
+    n_exchanges = 0
+    for step in plan.steps:
+        if step in plan.computes:
+            computed[step.device_id] = step.step_id
+        elif "/exchange" in step.step_id:
+            assert step.inputs == (computed[step.src_id],)
+            n_exchanges += 1
+    assert n_exchanges > 4
+
+
+def test_the_owner_of_divided_matrices_holds_biases_and_does_not_wake_up(make_context) -> None:
+    """13 biases of 4 byte when it computes nothing; with entries of its own it works on them without a wake-up, the others with one."""
+    context = make_context((1.0, 0.4))
+    assert MoDNN("hub", pruning=0.6, linear="mscc", **DEGRADE).deploy(context).plan.weight_byte["hub"] == 4 * (10 + 3)
+    options = {"pruning": 0.6, "linear": "mscc", "owner_computes": True, "wake_up_s": 0.002, **DEGRADE}
+    steps = MoDNN("hub", **options).deploy(context).plan.computes
+    own = {step.device_id: step.fixed_s for step in steps if step.step_id.startswith("7/compute")}
+    assert own == {"hub": 0.0, "w1": 0.002, "w2": 0.002}

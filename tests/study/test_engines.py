@@ -111,5 +111,7 @@ def test_tasks_of_large_plans_are_small(
     steps = study.prepared[0].program.steps
     program = replace(study.prepared[0].program, steps=replace(steps, step=(steps.step[0],) * n_steps))
     study = replace(study, prepared=(replace(study.prepared[0], program=program),))
-    monkeypatch.setattr("edgesim.study.work.execute.why_not", lambda case, _: "asked" if case.engine == "event" else "")
+    monkeypatch.setattr(
+        "edgesim.study.work.division.why_not", lambda case, _: "asked" if case.engine == "event" else ""
+    )
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected

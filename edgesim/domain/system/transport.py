@@ -88,7 +88,7 @@ class LinkTransport(Protocol):
 
 
 @runtime_checkable
-class BatchLinkTransport(Protocol):
+class BatchLinkTransport(LinkTransport, Protocol):
     """What a transport of links may have besides, to be used by the array engine."""
 
     def cross_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -88,7 +89,7 @@ class Stays:
             meter.load(to_s, 0.0, 0)
             busy_s, present_s, n_arrived = meter.busy_s, meter.present_s, meter.n_arrived
         span_s = to_s - self._from_s
-        share = 1 / span_s if span_s > 0 else 0.0
+        share = 1 / span_s if span_s >= sys.float_info.min else 0.0  # of a shorter time it is infinite
         return ResourceRecord(
             self.resource_ids[number],
             kind,

@@ -83,9 +83,12 @@ def _unknown() -> Strike:
 def _loss(model: LossModel | PacketLossModel, here: list[Crossing], n_requests: int) -> Strike:
     """Return that any message or packet of a trial is lost."""
     what = "any message or packet lost"
+    if isinstance(model, WeightedLossModel):
+        drawn = _of_any(model.sampled_probability, here, n_requests)
+        return Strike(what, _of_any(model.loss_probability, here, n_requests), drawn)
     if isinstance(model, IndependentLossModel):
-        sampled = model.sampled_probability if isinstance(model, WeightedLossModel) else model.loss_probability
-        return Strike(what, _of_any(model.loss_probability, here, n_requests), _of_any(sampled, here, n_requests))
+        probability = _of_any(model.loss_probability, here, n_requests)
+        return Strike(what, probability, probability)
     if isinstance(model, BurstLossModel):
         n_packets: dict[str, int] = {}
         for link, n in here:

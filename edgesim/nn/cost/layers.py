@@ -151,7 +151,7 @@ def weights_of(graph: fx.GraphModule, node: fx.Node) -> Iterator[torch.Tensor]:
     """Yield the parameters and buffers that a node reads, the weight first."""
     module = submodule(graph, node)
     if module is not None:
-        yield from module.parameters()
+        yield from sorted(module.parameters(), key=torch.Tensor.dim, reverse=True)
         yield from module.buffers()
     for source in (node, *node.all_input_nodes):
         if source.op == "get_attr":

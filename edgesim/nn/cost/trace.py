@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx, nn
 from torch.fx.proxy import TraceError
+from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgesim.domain.networks.samples import inputs_of
@@ -71,7 +72,8 @@ def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModul
 
     Parameters
     ----------
-    network : maps inputs of shape (n, *shape) to answers; its parameters are shared with the result, not copied.
+    network : maps inputs of shape (n, *shape) to answers; its parameters are shared with the result, not copied, but for those
+        of parametrised modules (weight and spectral norm): the result holds their weights as used, of now.
     inputs : the tensors of one sample; a plain shape stands for one float32 tensor.
 
     Raises
@@ -105,7 +107,31 @@ def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModul
                 f"{type(network).__name__} does not take {show_inputs(specs)}: {where}: "
                 f"{_first_line(error)}; give the network a data set of the shape it was built for"
             ) from error
-    return fx.GraphModule(network, graph)
+    traced = fx.GraphModule(network, graph)
+    _settle_weights(traced)
+    return traced
+
+
+def _settle_weights(traced: fx.GraphModule) -> None:
+    """Let plain copies with the weights as they are used stand for modules that compute theirs (weight and spectral norm)."""
+    for target in {str(node.target): None for node in traced.graph.nodes if node.op == "call_module"}:
+        module = traced.get_submodule(target)
+        if parametrize.is_parametrized(module):
+            traced.set_submodule(target, _plain(module))
+
+
+def _plain(module: nn.Module) -> nn.Module:
+    """Return a parametrised module as the class that it was before, which removing on a copy would take from the original."""
+    plain: nn.Module = object.__new__(type(module).__bases__[0])
+    plain.__dict__.update({name: copy.copy(value) for name, value in vars(module).items()})
+    parametrizations: Any = plain.get_submodule("parametrizations")
+    del plain.parametrizations
+    vars(plain)["_load_state_dict_pre_hooks"].clear()  # weight norm's, which cannot be pickled
+    for name, parametrization in parametrizations.items():
+        # in evaluation, since spectral norm changes its estimate when it is read in training
+        weight = copy.deepcopy(parametrization).eval()().detach()
+        plain.register_parameter(name, nn.Parameter(weight, requires_grad=False))
+    return plain
 
 
 def _given(graph: fx.Graph, specs: Inputs, name: str) -> Iterator[Any]:

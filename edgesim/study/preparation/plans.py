@@ -11,6 +11,7 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.interfaces import needs_training
 from edgesim.scenario.build import build
+from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
         if wanted:
             teacher = load_teacher(system, progress) if is_trained else _untaught(system)
             context = context_of(system, teacher, progress)
-            made += [_planned(label, strategy.deploy(context), context) for label, strategy in wanted.items()]
+            made += [_planned(label, deployed(strategy, context), context) for label, strategy in wanted.items()]
     return sorted(made, key=lambda planned: list(chosen).index(planned.label))
 
 

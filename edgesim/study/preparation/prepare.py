@@ -14,6 +14,7 @@ from edgesim.interfaces import AttackableDeployment, Deployment, DeploymentConte
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
+from edgesim.study.preparation.deploy import deployed
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
@@ -203,7 +204,7 @@ def _deploy(
     try:
         if not len(context.dataset.train) and needs_training(strategy):
             raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
-        deployment = strategy.deploy(context)
+        deployment = deployed(strategy, context)
         if context.attack is not None and not isinstance(deployment, AttackableDeployment):
             raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
         program = compile_plan(deployment.plan, context.topology, context.compute)

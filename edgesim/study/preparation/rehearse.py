@@ -20,6 +20,7 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import Learning, Silent
 from edgesim.scenario.build import build
+from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.study.work.executor import clear_error
 from edgesim.units import show
@@ -84,7 +85,7 @@ def rehearse(scenario: Scenario) -> list[Doubt]:
 
 def _doubts(label: str, strategy: Any, context: Any, system: System) -> Iterator[Doubt]:
     try:
-        deployment = strategy.deploy(context)
+        deployment = deployed(strategy, context)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, f"strategy {label!r}")
         if clear is error:

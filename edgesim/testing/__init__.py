@@ -1,0 +1,11 @@
+"""Conformance checks for plug-ins, also for those of third parties.
+
+A check raises `AssertionError` with what was expected and what was found; it returns nothing when all is well.
+"""
+
+from edgesim.testing.failures import check_failure_model
+from edgesim.testing.rates import check_rates
+from edgesim.testing.strategies import check_strategy, deployment_context
+from edgesim.testing.tasks import check_task
+
+__all__ = ["check_failure_model", "check_rates", "check_strategy", "check_task", "deployment_context"]

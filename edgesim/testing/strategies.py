@@ -1,0 +1,186 @@
+"""What a strategy and its deployment promise."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgesim.compute.roofline import Roofline
+from edgesim.domain.delivery import Arrived, Delivery
+from edgesim.domain.plan import TRAFFIC_KINDS, Plan
+from edgesim.errors import PlanError
+from edgesim.interfaces import DeploymentContext, PartialDeployment, Silent
+from edgesim.study.preparation.deploy import deployed
+from edgesim.testing.expect import expect
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from edgesim.domain.networks.samples import Dataset
+    from edgesim.domain.system.topology import Topology
+    from edgesim.interfaces import Deployment, Strategy
+
+
+def deployment_context(
+    network: torch.nn.Module,
+    dataset: Dataset,
+    topology: Topology,
+    *,
+    source_id: str,
+    sink_id: str,
+    filter_layer: str | None = None,
+    network_key: str = "test",
+    seed: int = 0,
+) -> DeploymentContext:
+    """Return a context to deploy a strategy in, as a study would make it, with the `Roofline` and no progress shown.
+
+    Parameters
+    ----------
+    network : a network that fits the data set, trained or not.
+    dataset, topology, source_id, sink_id, filter_layer, network_key, seed : as in `DeploymentContext`.
+    """
+    from edgesim.nn.cost.layers import measure
+
+    return DeploymentContext(
+        topology=topology,
+        source_id=source_id,
+        sink_id=sink_id,
+        network=network.eval(),
+        network_key=network_key,
+        filter_layer=filter_layer,
+        dataset=dataset,
+        graph=measure(network, dataset.inputs),
+        compute=Roofline(),
+        seed=seed,
+        progress=Silent(),
+    )
+
+
+def check_strategy(
+    strategy: Strategy, context: DeploymentContext, *, is_exact: bool = True, tolerance: float = 1e-5
+) -> None:
+    """Check what `edgesim.interfaces.Deployment` promises.
+
+    The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
+    same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
+    transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
+    uses messages that are not whole; `describe` gives what JSON can hold.
+
+    Parameters
+    ----------
+    strategy : an instance, with its options.
+    context : what it is deployed in; see `deployment_context`.
+    is_exact : whether the deployment computes the same function as the network. If not (students), the accuracy with
+        everything delivered must not be below chance.
+    tolerance : largest allowed difference of the logits, relative to the largest logit.
+
+    Raises
+    ------
+    AssertionError
+        When one of these does not hold.
+    """
+    deployment = deployed(strategy, context)
+    plan = deployment.plan
+    expect(isinstance(plan, Plan), f"deployment.plan must be a Plan, but is a {type(plan).__name__}")
+    _check_places(plan, context.topology)
+    whole = _checked_logits(deployment, Delivery(), context)
+    expect(whole is not None, "predict(Delivery()) raised PlanError; it must give the logits of the test split")
+    _check_against_network(whole, context, tolerance if is_exact else None)
+    copied: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - just pickled here
+    expect(copied.plan == plan, "the plan changes when the deployment is pickled")
+    one_lost = (Delivery(frozenset({transfer.step_id})) for transfer in plan.transfers)
+    deliveries = [Delivery(), Delivery(plan.transfer_ids), *one_lost]
+    if isinstance(deployment, PartialDeployment) and deployment.uses_partial:
+        deliveries += _in_part(plan)
+    answers = [_checked_logits(deployment, delivery, context) for delivery in deliveries]
+    # the copy is asked in the opposite order: what was asked before must not matter
+    again = [_checked_logits(copied, delivery, context) for delivery in reversed(deliveries)][::-1]
+    for delivery, first, second in zip(deliveries, answers, again, strict=True):
+        is_same = first is None if second is None else first is not None and np.array_equal(first, second)
+        expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
+    try:
+        json.dumps(deployment.describe())
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
+
+
+def _in_part(plan: Plan) -> list[Delivery]:
+    """Return deliveries in which one of two packets of a transfer arrived: the first, or any."""
+    return [
+        Delivery(partial=(Arrived(one.step_id, one.size_byte, -(-one.size_byte // 2), 1, is_first, seed=0),))
+        for one in plan.transfers
+        for is_first in (True, False)
+        if one.size_byte > 1
+    ]
+
+
+def _missing(delivery: Delivery) -> str:
+    """Return in words what is missing."""
+    lost = f"{', '.join(sorted(delivery.lost)) or 'nothing'} lost"
+    return lost + "".join(f" and {one.n_arrived} of {one.n_packets} packets of {one.name}" for one in delivery.partial)
+
+
+def _check_places(plan: Plan, topology: Topology) -> None:
+    """Check that the plan's devices exist and its messages have a way to go."""
+    unknown = [device_id for device_id in plan.device_ids if device_id not in topology.device_of]
+    expect(not unknown, f"the plan uses devices that the topology does not have: {', '.join(unknown)}")
+    for transfer in plan.transfers:
+        expect(
+            transfer.kind in TRAFFIC_KINDS,
+            f"transfer {transfer.step_id!r} is of kind {transfer.kind!r}; kinds are {', '.join(TRAFFIC_KINDS)}",
+        )
+        expect(transfer.size_byte >= 0, f"transfer {transfer.step_id!r} has {transfer.size_byte} byte")
+        try:
+            topology.route(transfer.src_id, transfer.dst_id)
+        except PlanError as error:
+            raise AssertionError(f"transfer {transfer.step_id!r} cannot be sent: {error}") from error
+
+
+def _checked_logits(deployment: Any, delivery: Delivery, context: DeploymentContext) -> NDArray[np.float32] | None:
+    """Return the logits, None when there is no answer; twice asked, twice the same."""
+    missing = _missing(delivery)
+    try:
+        answer: Any = deployment.predict(delivery)
+    except PlanError:
+        return None
+    shape = (len(context.dataset.test), *context.dataset.task.output.shape)
+    is_array = isinstance(answer, np.ndarray)
+    given = f"{answer.dtype} of shape {answer.shape}" if is_array else f"a {type(answer).__name__}"
+    is_right = is_array and answer.shape == shape and answer.dtype == np.float32
+    expect(is_right, f"with {missing}, predict gave {given}; it must give float32 of shape {shape}")
+    expect(bool(np.isfinite(answer).all()), f"with {missing}, predict gave answers that are not finite")
+    kept: NDArray[np.float32] = answer.copy()
+    expect(
+        np.array_equal(kept, deployment.predict(delivery)),
+        f"with {missing}, predict answers differently each time",
+    )
+    return kept
+
+
+def _check_against_network(
+    answer: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
+) -> None:
+    from edgesim.nn.train.training import forward
+
+    if answer is None:
+        return
+    if tolerance is None:
+        dataset, score = context.dataset, context.dataset.task.scores[0]
+        guess = np.broadcast_to(dataset.task.guess(dataset.train.targets), answer.shape)
+        reached, chance = (score.of(one, dataset.test.targets) for one in (answer, guess))
+        expect(
+            score.worth(reached) >= score.worth(chance),
+            f"with everything delivered the {score.name} is {reached:.3f}, worse than guessing ({chance:.3f})",
+        )
+        return
+    expected = forward(context.network, context.dataset.test.inputs)
+    difference = float(np.abs(answer - expected).max() / max(float(np.abs(expected).max()), np.finfo(np.float32).tiny))
+    expect(
+        difference <= tolerance,
+        f"with everything delivered the answers differ from the network's by {difference:.2g} of the largest number; "
+        f"allowed is {tolerance:.2g} (students: is_exact=False)",
+    )
