@@ -45,7 +45,8 @@ def check(source: Source, form: type[F], *, allow_code: bool = False) -> tuple[F
     data = _with_absolute_plugins(dict(source.data), source)
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
-    problems += _import_plugins(data, source.data.get("plugins"), {code.name for code in codes})
+    failed = list(_import_plugins(data, source.data.get("plugins"), {code.name for code in codes}))
+    problems += failed
     data, graph, unread = with_files(data, source)
     problems += unread
     data = with_absolute_places(form, complete(data), source)
@@ -53,7 +54,7 @@ def check(source: Source, form: type[F], *, allow_code: bool = False) -> tuple[F
     problems += wrong
     variants = None if result is None else Variants(result)
     problems += sweep_problems(data, form, wrong, None if problems else variants)
-    problems = excused(problems, codes)
+    problems = excused(problems, has_idle_plugin=bool(failed) or any(code.is_plugin for code in codes))
     elsewhere = [problem for problem in problems if not graph.holds(problem)]
     in_graph = graph.findings([problem for problem in problems if graph.holds(problem)])
     findings = {*source.findings, *(locate(problem, source) for problem in elsewhere), *in_graph}
@@ -78,7 +79,7 @@ def locate(problem: Problem, source: Source) -> Finding:
             return source.finding(("topology", "file"), problem.message, expected=problem.expected, remedy=remedy)
     label = source.marks.get(problem.path[:-1])
     if problem.path[-1:] == ("type",) and problem.path not in source.marks and label and not label.is_scalar:
-        remedy = f"{remedy}; without `type:` the label is the type"
+        remedy = "; ".join(filter(None, (remedy, "without `type:` the label is the type")))
     found = source.finding(
         problem.path, problem.message, expected=problem.expected, remedy=remedy, is_key=problem.is_key
     )

@@ -100,9 +100,9 @@ def withheld(data: dict[str, Any], *, allow_code: bool) -> list[Code]:
     return [code for code in found if not code.is_allowed()]
 
 
-def excused(problems: list[Problem], codes: Sequence[Code]) -> list[Problem]:
-    """Return the problems where this code has not run: names that it may register are not checked, rather than unknown."""
-    if not any(code.is_plugin for code in codes):
+def excused(problems: list[Problem], *, has_idle_plugin: bool) -> list[Problem]:
+    """Return the problems where a plug-in has not run, or not to its end: names that it may register are not checked, rather than unknown."""
+    if not has_idle_plugin:
         return problems
     unknown = [problem for problem in problems if problem.may_be_registered]
     plugins = {problem.path[:-1] if problem.path[-1:] == ("type",) else problem.path for problem in unknown}

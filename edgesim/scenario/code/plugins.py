@@ -112,4 +112,6 @@ def _where(error: BaseException, name: str) -> str:
         return f"{error.msg} ({Path(error.filename or name).name}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
     place = f" ({Path(name).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, EdgesimError):  # it says itself what is wrong
+        return f"{error}{place}"
     return f"{type(error).__name__}: {error}{place}"
