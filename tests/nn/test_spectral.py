@@ -322,3 +322,18 @@ def test_one_axis_is_not_scaled_to_unit_length(seed: int) -> None:
     affinity, _ = planted([8, 4], seed)
     wanted = MultiEigenvector().partition(affinity, 2, generator(1, "test"))
     assert MultiEigenvector(has_unit_rows=True).partition(affinity, 2, generator(1, "test")) == wanted
+
+
+def test_points_of_unit_length_are_divided_by_their_directions() -> None:
+    """Three parts of 15 filters: k-means on the rows of two eigenvectors, scaled to length 1 or not; they differ somewhere."""
+    n_different = 0
+    for seed in range(10):
+        affinity = noisy(15, seed, 0.5)
+        strength = affinity.sum(axis=1)
+        _, vectors = scipy.linalg.eigh(np.diag(strength) - affinity, np.diag(strength))
+        points = vectors[:, 1:3] * np.where((vectors[:, 1:3] ** 3).sum(0) < 0, -1, 1)
+        rows = points / np.linalg.norm(points, axis=1, keepdims=True)
+        found = MultiEigenvector(has_unit_rows=True).partition(affinity, 3, generator(1, "test"))
+        assert set(found.parts) == set(balanced_k_means(rows, 3).parts)
+        n_different += set(found.parts) != set(MultiEigenvector().partition(affinity, 3, generator(1, "test")).parts)
+    assert n_different > 0

@@ -670,3 +670,14 @@ def test_the_owner_of_divided_matrices_holds_biases_and_does_not_wake_up(make_co
     steps = MoDNN("hub", **options).deploy(context).plan.computes
     own = {step.device_id: step.fixed_s for step in steps if step.step_id.startswith("7/compute")}
     assert own == {"hub": 0.0, "w1": 0.002, "w2": 0.002}
+
+
+def test_the_owner_holds_what_it_runs_between_stages(make_context) -> None:
+    """A normalisation over the whole map is not cut: its 4 scales and 4 shifts of 4 byte lie on the owner, beside nothing else."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.GroupNorm(1, 4), nn.Flatten(), nn.Linear(256, 3)
+    )
+    deployment = MoDNN("hub").deploy(make_context((1.0, 1.0), network=network.eval()))
+    assert "2" in deployment.describe()["layers_of_owner"]
+    assert deployment.plan.weight_byte["hub"] == 4 * (4 + 4)
