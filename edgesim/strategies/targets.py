@@ -52,7 +52,7 @@ class PerTarget:
     important : numbers of the questions, from 0, whose networks have one copy more.
     unanswered : a question without an answer has the share of yes among the training samples as its answer, the same for every sample
         (``guess``: ROC-AUC 0.5), or the scores leave it out (``leave-out``); the score `labels_answered` then says how many questions count.
-        With no answer at all the guesses stand.
+        With no answer at all the scores are those of a request without an answer.
 
     Formula
     -------
@@ -165,9 +165,8 @@ class TargetDeployment:
                 for target in targets
             }
         )
-        is_guessing = self.is_guessing or not there
-        found: NDArray[np.float32] = np.tile(self.guess if is_guessing else np.float32("nan"), (len(self.answers), 1))
-        found = np.broadcast_to(found, self.answers.shape).copy()
+        missing = self.guess if self.is_guessing else np.full_like(self.guess, np.nan)
+        found: NDArray[np.float32] = np.tile(missing, (len(self.answers), 1))
         found[:, there] = self.answers[:, there]
         return found
 

@@ -54,7 +54,7 @@ class MultiLabel:
         """ROC-AUC, Matthews' correlation coefficient, accuracy, and the share of the labels that have an answer."""
         return (
             Score(
-                "roc_auc", partial(over_labels, of=_roc_auc), label="ROC-AUC", low=0.0, high=1.0, without_answer=0.5,
+                "roc_auc", partial(over_labels, of=_roc_auc, unanswered=0.5), label="ROC-AUC", low=0.0, high=1.0, without_answer=0.5,
                 summary="how well answers are ordered: probability that a random yes has a larger logit than a random no",
                 formula="mean over labels with both answers of the area under the ROC curve; 0.5 for a trial without an answer",
                 source="scikit-learn, roc_auc_score",
@@ -71,7 +71,7 @@ class MultiLabel:
             ),
             Score(
                 "labels_answered", answered, label="Share of labels with an answer", low=0.0, high=1.0, is_share=True,
-                summary="share of the labels that can be judged and have an answer", formula="labels with both answers that have a logit / labels with both answers",
+                summary="share of the labels that can be judged and have an answer, be it a guess", formula="labels with both answers that have a logit / labels with both answers",
             ),
         )  # fmt: skip
 
@@ -128,8 +128,11 @@ def over_labels(
     answers: NDArray[np.float32],
     targets: NDArray[Any],
     of: Callable[[NDArray[np.float32], NDArray[np.bool_]], float],
+    unanswered: float = 0.0,
 ) -> float:
-    """Return the mean over the labels of which both answers are known somewhere and that have one; NaN when there is none.
+    """Return the mean over the labels of which both answers are known somewhere and that have one; NaN when none is known.
+
+    With no answer to any label it is `unanswered`, what a request without an answer is worth.
 
     Examples
     --------
@@ -140,6 +143,8 @@ def over_labels(
     """
     import numpy as np
 
+    if np.isnan(answers).all():
+        return unanswered
     found = []
     for label in range(targets.shape[1]):
         is_known = ~np.isnan(targets[:, label]) & ~np.isnan(answers[:, label])

@@ -135,7 +135,7 @@ def test_more_centres_than_samples_are_refused() -> None:
 
 
 def write_heart(folder: Path, n: int = 30) -> None:
-    """Patients whose findings are numbered; the diagnosis alternates, and one finding of a test patient is huge."""
+    """Patients whose findings are numbered; the diagnosis alternates, and one finding of the first patient is missing."""
     names = [*NUMBERS, *KINDS, DIAGNOSIS]
     lines = ["\t".join(names), "\t".join("c" * len(names)), ""]
     for number in range(n):

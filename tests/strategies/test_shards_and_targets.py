@@ -113,6 +113,13 @@ def test_what_no_device_answers_is_guessed_or_left_out(questions: DeploymentCont
     scores = {score.name: score.of(left_out, questions.dataset.test.targets) for score in questions.dataset.task.scores}
     assert scores["labels_answered"] == pytest.approx(1 - len(lost) / N_TARGETS)
     assert np.isfinite(scores["roc_auc"])
+    nothing = (
+        replace(TARGETS, unanswered="leave-out")
+        .deploy(questions)
+        .predict(Delivery(frozenset(f"features w{number}->hub" for number in (1, 2, 3))))
+    )
+    scores = {score.name: score.of(nothing, questions.dataset.test.targets) for score in questions.dataset.task.scores}
+    assert scores == {"roc_auc": 0.5, "mcc": 0.0, "accuracy": 0.0, "labels_answered": 0.0}
     twice = replace(TARGETS, copies=2).deploy(questions)
     assert np.array_equal(twice.predict(delivery), twice.answers)
 

@@ -74,7 +74,7 @@ class HeartDisease:
         return found
 
     def load(self) -> Dataset:
-        """Return the three splits; inputs have shape (n, 25). Raises `DataError` when the file is missing or damaged."""
+        """Return the three splits; inputs have shape (n, 22). Raises `DataError` when the file is missing or damaged."""
         import numpy as np
 
         rows = _read(self.find())
