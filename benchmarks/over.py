@@ -1,21 +1,20 @@
-"""Means over seeds or folds with Student's interval: for tables of benchmarks, whose values may coincide by chance."""
+"""Means over seeds or folds with Student's interval, for tables of benchmarks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan
 from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy.stats import t
+from edgesim.study.tables.statistics import student
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean and half the width of its 95 % interval, t s / sqrt(n); NaN for a single value."""
+    """A mean and half the width of its 95 % interval; NaN for a single value."""
 
     value: float
     half_width: float
@@ -24,6 +23,5 @@ class Mean:
 
 def mean(values: NDArray[np.float64]) -> Mean:
     """Return the mean with its interval."""
-    n = len(values)
-    half_width = float(t.ppf(0.975, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else nan
-    return Mean(float(np.mean(values)), half_width, n)
+    found = student(values)
+    return Mean(found.value, found.high - found.value, found.n)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.delivery import Arrived, Delivery
@@ -681,3 +682,15 @@ def test_the_owner_holds_what_it_runs_between_stages(make_context) -> None:
     deployment = MoDNN("hub").deploy(make_context((1.0, 1.0), network=network.eval()))
     assert "2" in deployment.describe()["layers_of_owner"]
     assert deployment.plan.weight_byte["hub"] == 4 * (4 + 4)
+
+
+@pytest.mark.parametrize("norm", [weight_norm, spectral_norm])
+@pytest.mark.parametrize("options", [{}, {"execution": "halo"}, {"cut": "tiles"}, {"cut": "channels"}])
+def test_parametrised_weights_are_cut_as_they_are_used(make_context, norm, options) -> None:
+    """Convolutions and a linear layer whose weights are normalised."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        norm(nn.Conv2d(1, 4, 3, padding=1)), nn.ReLU(), nn.MaxPool2d(2), norm(nn.Conv2d(4, 6, 3, padding=1)), nn.ReLU(),
+        nn.Flatten(), norm(nn.Linear(96, 3)),
+    ).eval()  # fmt: skip
+    check_strategy(MoDNN("hub", **options, **DEGRADE), make_context((1.0, 0.4, 2.0), network=network))

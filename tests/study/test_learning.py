@@ -41,6 +41,12 @@ def test_chance_is_what_one_network_in_forty_exceeds_by_chance(one: Learnt, is_c
     assert ("no better than chance" in one.warning) is is_chance
 
 
+def test_what_is_above_chance_but_not_surely_is_told_with_the_number_of_samples() -> None:
+    """59 of 100 may be luck; 50 of 100 are nothing."""
+    assert "may be no better than chance, as far as 100 test samples tell: accuracy 59.0%" in learnt(0.59).warning
+    assert "is no better than chance: accuracy 50.0%" in learnt(0.5).warning
+
+
 def test_far_below_is_less_than_half_of_the_gain() -> None:
     """The teacher gains 0.4 over chance: 0.69 is less than half of that, 0.71 is not."""
     assert "far below its teacher: accuracy 69.0%, chance 50.0%, its teacher 90.0%" in learnt(0.69, 0.9).warning

@@ -88,7 +88,10 @@ class Learnt:
         if not (self.is_chance or self.is_far_below_teacher):
             return ""
         taught = "" if self.teacher is None else f", its teacher {self.score.show(self.teacher)}"
-        is_bad = "is no better than chance" if self.is_chance else "is far below its teacher"
+        is_bad = "is far below its teacher"
+        if self.is_chance:
+            few = f"may be no better than chance, as far as {self.n_samples} test samples tell"
+            is_bad = few if self._gain(self.reached) > 0 else "is no better than chance"
         remedy = _ALONE if self.teacher is None else _TAUGHT
         reached, chance = self.score.show(self.reached), self.score.show(self.chance)
         return f"{self.network} {is_bad}: {self.score.name} {reached}, chance {chance}{taught}; {remedy}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.errors import UnknownNameError, nearest_name
-from edgesim.study.tables.statistics import mean
+from edgesim.study.tables.statistics import student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def over(summary: pd.DataFrame, factors: Sequence[str], repeated: Sequence[str])
     rows = []
     for key, group in values.groupby(keys, sort=False, dropna=False):
         known = group["value"].dropna().to_numpy(float)
-        found = mean(known)
+        found = student(known)
         sd = float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
         rows.append([*key, found.value, found.low, found.high, sd, found.n])
     import pandas as pd

@@ -100,17 +100,31 @@ def _from_spread(values: NDArray[np.float64], *, has_rare: bool) -> Estimate:
     n_events = float(np.sum(np.abs(distances))) ** 2 / float(np.sum(distances**2))
     is_majority_equal = 2 * np.count_nonzero(is_event) < len(values)
     if n_events >= N_ENOUGH or not (is_majority_equal or has_rare):
-        return _student(values)
-    few, other = of_few_events(centre, distances[is_event], len(values)), _student(values)
+        return student(values)
+    few, other = of_few_events(centre, distances[is_event], len(values)), student(values)
     if is_majority_equal:
         return Estimate(other.value, few.low, few.high, few.n)
     # Student's allows for few values, as gamma distributions do not
     return Estimate(other.value, min(few.low, other.low), max(few.high, other.high), other.n)
 
 
-def _student(values: NDArray[np.float64]) -> Estimate:
+def student(values: NDArray[np.float64]) -> Estimate:
+    """Return the mean with Student's interval, m ± t s / sqrt(n), whatever the values: for few that are nearly normal, as means over folds.
+
+    One value has no interval.
+
+    Examples
+    --------
+    Four of five are equal, and the interval is that of any five values: s = 0.4472, t(4) = 2.7764.
+
+    >>> e = student(np.array([1.0, 1.0, 1.0, 1.0, 2.0]))
+    >>> f"{e.value} {e.high - e.value:.4f} {student(np.array([1.0])).high}"
+    '1.2 0.5553 nan'
+    """
     from scipy.special import stdtrit
 
+    if len(values) < 2:
+        return Estimate(float(np.mean(values)) if len(values) else nan, nan, nan, len(values))
     n, middle = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(values, ddof=1)) / sqrt(n)
     return Estimate(middle, middle - half, middle + half, n)

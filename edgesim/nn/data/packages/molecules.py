@@ -166,7 +166,7 @@ def rdkit() -> ModuleType:
         from rdkit import Chem, RDLogger
     except ImportError:
         raise DataError(
-            "molecules need the package rdkit, which is not installed; get it with: pip install 'edgesim[molecules]'"
+            "molecules need the package rdkit, which is not installed; get it with: pip install rdkit"
         ) from None
     RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
     return Chem
