@@ -125,6 +125,8 @@ def student(values: NDArray[np.float64]) -> Estimate:
 
     if len(values) < 2:
         return Estimate(float(np.mean(values)) if len(values) else nan, nan, nan, len(values))
+    if np.all(values == values[0]):  # keeps the rounding of the sum out of it
+        return Estimate(float(values[0]), float(values[0]), float(values[0]), len(values))
     n, middle = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(values, ddof=1)) / sqrt(n)
     return Estimate(middle, middle - half, middle + half, n)
