@@ -115,6 +115,17 @@ def test_a_common_cause_can_be_drawn_more_often(tmp_path: Path, engine: str) -> 
     assert accuracy.n_effective == pytest.approx(2000 * 0.6, rel=0.1)
 
 
+def test_an_interval_as_narrow_as_its_rounding_holds_the_exact_value() -> None:
+    """Lost with p, drawn with q, worth 0 or 1: the weights explain everything, and the estimate is 1 - p but for its last digits."""
+    for p, q in ((1e-4, 0.4), (1e-6, 0.3), (1e-3, 0.2), (3e-5, 0.25), (1e-5, 0.5)):
+        for seed in range(40):
+            is_lost = np.random.default_rng(seed).random(2000) < q
+            weights = np.where(is_lost, p / q, (1 - p) / (1 - q))
+            found = weighted_mean(np.where(is_lost, 0.0, 1.0), weights)
+            assert found.low <= 1 - p <= found.high
+            assert found.high - found.low < 1e-13
+
+
 def test_sampling_a_common_cause_moves_no_other_draw() -> None:
     """Who is lost alone is the same as without, in every replication; both engines draw and weigh alike."""
     plain, often = (shared([{"cc": CommonCause(0.3, 0.1, "w*", sampled_at=q)}], engine="array") for q in (None, 0.5))

@@ -7,7 +7,6 @@ spread gives its standard error, as a mean of independent values would have it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import nan, sqrt
 from typing import TYPE_CHECKING
 
@@ -76,7 +75,8 @@ def pseudo_values(values: NDArray[np.float64], weights: NDArray[np.float64]) -> 
     if is_known.all():
         products = weights * values
         deviations = weights - np.mean(weights)
-        slope = float(np.dot(deviations, products)) / max(float(np.dot(deviations, deviations)), np.finfo(float).tiny)
+        # sums, since a dot product may round otherwise wherever its arrays lie in memory
+        slope = float(np.sum(deviations * products)) / max(float(np.sum(deviations**2)), np.finfo(float).tiny)
         return products - slope * (weights - 1.0)
     here = np.where(is_known, weights, 0.0)
     filled = np.where(is_known, values, 0.0)
@@ -87,13 +87,24 @@ def pseudo_values(values: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64], prior: Prior = CERTAIN) -> Estimate:
     """Return the mean of weighted values with the interval of a mean of `pseudo_values`; gaps (NaN) count as no value.
 
+    Where the slope explains everything, the interval is as narrow as the rounding of the numbers, which is added to both ends.
+
     Examples
     --------
     >>> weighted_mean(np.array([1.0, 4.0, np.nan]), np.array([2.0, 1.0, 1.0])).value  # (2 x 1 + 1 x 4) / 3
     2.0
     """
     n_known = int(np.count_nonzero(~np.isnan(values)))
-    return replace(mean(pseudo_values(values, weights), prior), n=n_known) if n_known else NOTHING
+    if not n_known:
+        return NOTHING
+    numbers = pseudo_values(values, weights)
+    found = mean(numbers, prior)
+    if are_equal(weights) or np.all(numbers == numbers[0]):
+        return replace(found, n=n_known)
+    rounding = 16 * float(np.finfo(float).eps * np.max(np.abs(numbers)))
+    low = float(np.maximum(found.low - rounding, prior.lowest))
+    high = float(np.minimum(found.high + rounding, prior.highest))
+    return Estimate(found.value, low, high, n_known)
 
 
 def weighted_quantile(
