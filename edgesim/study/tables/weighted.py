@@ -7,6 +7,7 @@ spread gives its standard error, as a mean of independent values would have it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan, sqrt
 from typing import TYPE_CHECKING
 
