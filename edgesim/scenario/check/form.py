@@ -42,8 +42,9 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
         return
     topology = scenario.built
     labelled = {"strategies": scenario.strategies, "failures": scenario.failures}
-    named = {(seam, label): one for seam, plugins in labelled.items() for label, one in plugins.items()}
-    for place, plugin in {**named, ("compute",): scenario.compute}.items():
+    named: dict[tuple[str, ...], object] = {("compute",): scenario.compute}
+    named |= {(seam, label): one for seam, plugins in labelled.items() for label, one in plugins.items()}
+    for place, plugin in named.items():
         if isinstance(plugin, Checkable):
             try:
                 plugin.check(topology)

@@ -54,7 +54,7 @@ def read_layer_times(path: Path) -> list[dict[str, str]]:
     missing = [name for name in _NEEDED if name not in titles]
     if missing:
         raise DataError(f"{path}: no column {', '.join(missing)}; it has {', '.join(titles) or 'none'}")
-    made = []
+    made: list[dict[str, str]] = []
     for row in rows:
         for name, unit in _NEEDED.items():
             try:
