@@ -159,7 +159,7 @@ def _largest(result: Result) -> str:
     said = []
     for strategy in strategies_of(rows):
         here = rows[rows["strategy"] == strategy].set_index("part")["share"]
-        largest = "no answer" if here.isna().any() else f"{IN_WORDS[here.idxmax()]} {100 * here.max():.0f} %"
+        largest = "no answer" if here.isna().any() else f"{IN_WORDS[str(here.idxmax())]} {100 * here.max():.0f} %"
         said.append(f"{strategy} {largest}")
     return f"The largest part{f' at {place}' if place else ''}: {', '.join(said)}."
 

@@ -89,18 +89,16 @@ def variants(program: Program, topology: Topology, compute: ComputeModel) -> Ite
 
 def left_out(program: Program, topology: Topology, compute: ComputeModel, kept: Sequence[str]) -> Iterator[Variant]:
     """Yield the topologies without one of the devices that compute, but for those that are kept; of equally busy ones of a kind, one."""
-    busy_s, seen = _busy_devices(program), set()
+    busy_s = _busy_devices(program)
     alike: dict[tuple[object, ...], str] = {}
     for name in sorted(busy_s, key=lambda name: -busy_s[name]):
         alike.setdefault((topology.device_of[name].profile.name, f"{busy_s[name]:.6g}"), name)
-    for name in alike.values():
-        if name not in kept and len(seen) < N_MOST_LEFT_OUT:
-            seen.add(name)
-            links = tuple(link for link in topology.links if name not in {link.src_id, link.dst_id})
-            devices = tuple(device for device in topology.devices if device.device_id != name)
-            yield Variant(
-                "fewer", f"without {name}", (name,), True, replace(topology, devices=devices, links=links), compute
-            )
+    chosen = [name for name in alike.values() if name not in kept]
+    for name in chosen[:N_MOST_LEFT_OUT]:
+        links = tuple(link for link in topology.links if name not in {link.src_id, link.dst_id})
+        devices = tuple(device for device in topology.devices if device.device_id != name)
+        smaller = replace(topology, devices=devices, links=links)
+        yield Variant("fewer", f"without {name}", (name,), True, smaller, compute)
 
 
 def _ids(links: Sequence[Link]) -> tuple[str, ...]:
