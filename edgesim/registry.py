@@ -180,6 +180,7 @@ MODELS = Registry[ModelBuilder](
         "target-networks": "edgesim.nn.models.tabular.targets:TargetNetworks",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
         "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
+        "decoder": "edgesim.nn.models.brought.decoder:Decoder",
         "import": "edgesim.nn.models.zoo:Imported",
     },
     (ModelBuilder,),
