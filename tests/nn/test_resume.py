@@ -18,14 +18,12 @@ from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
 from edgesim.nn.distill.teacher_outputs import Teacher
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train import training as loop
 from edgesim.nn.train.cache import NetworkCache
-from edgesim.nn.train.training import train_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-ATTACK = Attack(0.1, 0.05, 2)
 
 
 class Stopping:
@@ -44,32 +42,31 @@ class Stopping:
             raise KeyboardInterrupt
 
 
-def test_students_under_attack_and_failout_go_on(tmp_path: Path) -> None:
-    """Random starts, failout, shuffling and views all draw; a second training takes all of them up where they were."""
+def test_students_under_attack_and_failout_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random starts, failout, shuffling and views all draw; a second training takes all of them up, so that its losses are those of one without a stop."""
     data = Digits(train_size=100).load()
-    taught = train_teacher(
-        SmallCNN((8,), 0), data, Training(epochs=4, batch_size=10), seed=1, progress=Silent(), cache=NetworkCache(tmp_path)
-    )
-    setup = StudentTraining(
-        SmallCNN((4,), 0),
-        Teacher(taught.network, taught.key, "relu1"),
-        data,
-        Distillation(beta=1.0, survival=0.7, objective="ard", alpha=0.8, attack=ATTACK),
-        Training(epochs=4, batch_size=10, augmentation="shift", views=2),
-        1,
-        Stopping(),
-        NetworkCache(tmp_path / "stopped"),
-        1,
-    )
+    teacher = Teacher(SmallCNN((8,), 0).build(data.inputs, data.task.output).eval(), "untrained", "relu1")
+    options = Distillation(survival=0.7, objective="ard", alpha=0.8, attack=Attack(0.1, 0.05, 2))
+    training = Training(epochs=4, augmentation="shift", views=2)
+    cache = NetworkCache(tmp_path / "stopped")
+    setup = StudentTraining(SmallCNN((4,), 0), teacher, data, options, training, 1, Stopping(), cache, 1)
+    losses: list[float] = []
+    step = loop._Run.step
+
+    def recorded(run: loop._Run, loss: torch.Tensor) -> None:
+        losses.append(loss.item())
+        step(run, loss)
+
+    monkeypatch.setattr(loop._Run, "step", recorded)
     parts = Partition(((0, 1, 2), (4, 5)), 8)
     with pytest.raises(KeyboardInterrupt):
         train_students(setup, parts, n_students=2)
-    assert list((tmp_path / "stopped").glob("*.checkpoint"))
+    assert list(cache.folder.glob("*.checkpoint"))
     resumed = train_students(replace(setup, progress=Silent()), parts, n_students=2)
-    whole = train_students(
-        replace(setup, progress=Silent(), cache=NetworkCache(tmp_path / "whole")), parts, n_students=2
-    )
+    in_two, losses[:] = losses.copy(), []
+    whole = train_students(replace(setup, progress=Silent(), cache=NetworkCache(tmp_path)), parts, n_students=2)
+    assert len(losses) == 4 * 2
+    assert in_two == losses
     assert resumed.metrics == whole.metrics
-    assert whole.metrics["epoch"] > 2  # else the weights would be those of before
     ours = resumed.ensemble.state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in whole.ensemble.state_dict().items())
