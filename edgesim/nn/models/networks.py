@@ -181,7 +181,8 @@ class _DecoderBlock(nn.Module):
         weights = (q * k).sum(3, keepdim=True).softmax(3)  # over one position
         x = x + self.o((weights * v).flatten(1))
         normal = self.before_units(x)
-        return x + self.w2(self.gate(self.w1(normal)) * self.w3(normal))
+        units: torch.Tensor = self.w2(self.gate(self.w1(normal)) * self.w3(normal))
+        return x + units
 
 
 def decoder_token(width: int, vocabulary: int, *, blocks: int, hidden: int, heads: int, kv_heads: int) -> nn.Sequential:
