@@ -63,7 +63,7 @@ class Layer:
         share = volume(box) / prod(self.shape)
         weight_byte = self.cost.weight_byte * len(box[0]) / self.shape[0]
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
-        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte)
+        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte, weight_byte)
 
 
 @dataclass(frozen=True, slots=True)
