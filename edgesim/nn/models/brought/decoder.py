@@ -151,12 +151,10 @@ def _faults(config: Mapping[str, Any]) -> Iterator[str]:
     kind = config.get("model_type")
     if kind not in KINDS:
         yield f"`model_type` is {kind!r}, not one of {', '.join(KINDS)}"
-    for name in _COUNTS:
+    optional = ("num_key_value_heads", "head_dim", "sliding_window", "max_position_embeddings")
+    for name in (*_COUNTS, *(name for name in optional if config.get(name) is not None)):
         if not _is_count(config.get(name)):
             yield f"`{name}` is {config.get(name, 'missing')!r}, not a whole number above 0"
-    for name in ("num_key_value_heads", "head_dim", "sliding_window", "max_position_embeddings"):
-        if config.get(name) is not None and not _is_count(config[name]):
-            yield f"`{name}` is {config[name]!r}, not a whole number above 0"
     if config.get("hidden_act", "silu") not in ACTIVATIONS:
         yield f"`hidden_act` is {config['hidden_act']!r}, not one of {', '.join(ACTIVATIONS)}"
     if _dtype(config) not in DTYPES:
@@ -164,8 +162,12 @@ def _faults(config: Mapping[str, Any]) -> Iterator[str]:
     for name in ("rope_theta", "rms_norm_eps"):
         if not (type(config.get(name, 1.0)) in {int, float} and config.get(name, 1.0) > 0):
             yield f"`{name}` is {config[name]!r}, not a number above 0"
-    if not all(_is_count(config.get(name)) for name in _COUNTS):
-        return
+    if all(_is_count(config.get(name)) for name in _COUNTS):
+        yield from _uneven(config)
+
+
+def _uneven(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which numbers do not go together."""
     n_heads, n_groups = config["num_attention_heads"], config.get("num_key_value_heads")
     if _is_count(n_groups) and n_heads % n_groups:
         yield f"{n_heads} heads (`num_attention_heads`) cannot share {n_groups} (`num_key_value_heads`) evenly"
