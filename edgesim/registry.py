@@ -32,6 +32,7 @@ from edgesim.interfaces import (
     BatchOutageModel,
     BatchPacketLossModel,
     BatchSlowdownModel,
+    Bringing,
     BurstLossModel,
     Checkable,
     ComputeModel,
@@ -186,7 +187,7 @@ MODELS = Registry[ModelBuilder](
         "import": "edgesim.nn.models.zoo:Imported",
     },
     (ModelBuilder,),
-    (Findable, Sourced),
+    (Findable, Sourced, Bringing),
 )
 TASKS = Registry[Task](
     "tasks",

@@ -12,6 +12,7 @@ from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import DataError
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.models.brought.decoder import Decoder
+from edgesim.nn.models.brought.decoder_config import read_shapes
 from edgesim.nn.models.untrained import ShapeOnly
 
 LLAMA: dict[str, Any] = {
@@ -136,7 +137,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"32 heads .* cannot share 5"):
         decoder(tmp_path, {**LLAMA, "num_key_value_heads": 5}).find()
     with pytest.raises(DataError, match="cannot be read"):
-        Decoder(str(tmp_path / "nowhere.json")).find()
+        read_shapes(tmp_path / "nowhere.json")
 
 
 def test_a_prompt_that_is_too_long_or_of_other_tokens_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from edgesim.nn.models.brought.decoder import Shapes
+    from edgesim.nn.models.brought.decoder_config import Shapes
 
 _ACTIVATIONS = {"silu": nn.SiLU, "gelu": nn.GELU, "relu": nn.ReLU}
 
