@@ -34,6 +34,7 @@ from edgesim.interfaces import (
     BatchSlowdownModel,
     BurstLossModel,
     Checkable,
+    ComputeModel,
     DatasetSource,
     FailureModel,
     FilterDividing,
@@ -97,6 +98,17 @@ FAILURES = Registry[FailureModel](
         BatchPacketLossModel,
         BatchSlowdownModel,
     ),
+)
+COMPUTE = Registry[ComputeModel](
+    "compute",
+    "compute model",
+    {
+        "roofline": "edgesim.compute.roofline:Roofline",
+        "multi-core": "edgesim.compute.multi_core:MultiCore",
+        "measured": "edgesim.compute.measured:Measured",
+    },
+    (ComputeModel,),
+    (Checkable,),
 )
 TRANSPORTS = Registry[Transport](
     "transports",
@@ -216,6 +228,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     for registry in (
         STRATEGIES,
         FAILURES,
+        COMPUTE,
         TRANSPORTS,
         RATES,
         ARRIVALS,

@@ -28,6 +28,7 @@ from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
 from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
+from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
@@ -89,6 +90,7 @@ app.command()(new)
 app.command()(show)
 app.command()(plan)
 app.command()(run)
+app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 
 

@@ -94,7 +94,7 @@ def layer_work(cost: LayerCost, share: float = 1.0) -> LayerWork:
     share : fraction of the output computed, 0 to 1. Input and output scale with it, the weights are read whole.
     """
     moved_byte = cost.weight_byte + share * (cost.input_byte + cost.output_byte)
-    return LayerWork(cost.layer_id, cost.operator, share * cost.work_flop, moved_byte)
+    return LayerWork(cost.layer_id, cost.operator, share * cost.work_flop, moved_byte, cost.weight_byte)
 
 
 def graph_work(graph: ModelGraph) -> tuple[LayerWork, ...]:

@@ -73,7 +73,7 @@ class Layer:
         n_parts, n_all = self._weights_share(box)
         weight_byte = self.cost.weight_byte * n_parts / n_all
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
-        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte)
+        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte, weight_byte)
 
 
 @dataclass(frozen=True, slots=True)

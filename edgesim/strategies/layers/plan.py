@@ -161,7 +161,9 @@ class PlanWriter:
                 scatter_id(stage, device_id), self.owner_id, device_id, input_byte,
                 f"input of {stage.name}, {count.n_inputs} features", "input" if is_first else "intermediate", (before_id,),
             ))  # fmt: skip
-            work = LayerWork(layer.layer_id, "linear", 2.0 * count.n_entries, stored_byte + input_byte + output_byte)
+            moved_byte = stored_byte + input_byte + output_byte
+            weight_byte = VALUE_BYTE * count.n_entries
+            work = LayerWork(layer.layer_id, "linear", 2.0 * count.n_entries, moved_byte, weight_byte)
             step = Compute(
                 f"{stage.name}/compute/{device_id}", device_id, (work,), (start,), input_byte + output_byte,
                 fixed_s=0.0 if is_own else self.wake_up_s,

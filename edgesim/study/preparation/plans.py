@@ -16,7 +16,7 @@ from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
-    from edgesim.interfaces import Progress
+    from edgesim.interfaces import Deployment, DeploymentContext, Progress
     from edgesim.scenario.build import System
     from edgesim.scenario.scenario import Scenario
 
@@ -78,7 +78,16 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
     DataError
         When the data set cannot be loaded.
     """
-    system = build(scenario)
+    return [_planned(label, made, context) for label, made, context in deploy(build(scenario), labels, progress)]
+
+
+def deploy(
+    system: System, labels: Sequence[str], progress: Progress
+) -> list[tuple[str, Deployment, DeploymentContext]]:
+    """Return the deployments of some strategies of a system, or of all, and what each was made from; raises as `plans`.
+
+    Networks are trained, or taken from the cache, only for strategies that need it; the others are given untrained ones.
+    """
     for label in labels:
         if label not in system.strategies:
             known = tuple(system.strategies)
@@ -90,8 +99,8 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
         if wanted:
             teacher = load_teacher(system, progress) if is_trained else _untaught(system)
             context = context_of(system, teacher, progress)
-            made += [_planned(label, deployed(strategy, context), context) for label, strategy in wanted.items()]
-    return sorted(made, key=lambda planned: list(chosen).index(planned.label))
+            made += [(label, deployed(strategy, context), context) for label, strategy in wanted.items()]
+    return sorted(made, key=lambda one: list(chosen).index(one[0]))
 
 
 def _untaught(system: System) -> Teacher:
