@@ -110,7 +110,8 @@ def _attend(writer: _Writer, module: nn.MultiheadAttention, options: dict[str, A
     """Write one attention on q, k and v of shape (n, positions, features)."""
     mask = options.get("attn_mask")
     mask = constant(writer.graph, mask) if isinstance(mask, fx.Node) else mask
-    is_plain = module.in_proj_weight is not None and module.bias_k is None and not module.add_zero_attn
+    projection: Any = module.in_proj_weight  # None when keys or values are of another size
+    is_plain = projection is not None and module.bias_k is None and not module.add_zero_attn
     if not is_plain or not module.batch_first or options.get("key_padding_mask") is not None:
         raise NotConstantError
     if isinstance(mask, torch.Tensor):

@@ -70,7 +70,8 @@ class _Evaluator:
             return torch.device("cpu")
         if node.op not in {"call_function", "call_method"}:
             raise NotConstantError
-        args, kwargs = (fx.node.map_arg(some, self.value) for some in (node.args, node.kwargs))
+        args: Any = fx.node.map_arg(node.args, self.value)
+        kwargs: Any = fx.node.map_arg(node.kwargs, self.value)
         is_trained = any(isinstance(one, nn.Parameter) or _is_part_of_weights(one) for one in _tensors((args, kwargs)))
         if is_trained and not is_view(self.graph, node):
             raise NotConstantError

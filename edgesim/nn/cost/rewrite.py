@@ -78,7 +78,7 @@ def _module(name: str, given: dict[str, Any], n_axes: int) -> nn.Module | None: 
         return _row_norm(name, given)
     weight: torch.Tensor = given["weight"]
     if name == "matmul":
-        if not isinstance(weight, torch.Tensor) or weight.dim() != 2:
+        if weight.dim() != 2:
             return None
         linear = nn.Linear(weight.shape[0], weight.shape[1], bias=False, device="meta")
         return _holding(linear, {"weight": weight.detach().t()})
