@@ -170,6 +170,8 @@ class Attention(nn.Module):
     mask : constant that is added to the products, or says by True what is seen; broadcast to (n, heads, queries, keys); or None.
     """
 
+    mask: torch.Tensor | None
+
     def __init__(
         self, scale: float | None = None, *, is_causal: bool = False, mask: torch.Tensor | None = None
     ) -> None:
