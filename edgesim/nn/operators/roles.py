@@ -71,14 +71,8 @@ def _roles(  # noqa: PLR0911 - one for each kind of node
         return features_last(rank)
     if name in {"matmul", "bmm"} and len(sources) == 2:
         return _of_product(rank, *(found[source] for source in sources))
-    if isinstance(module, Attention):
-        return _of_attention(rank, read)
-    if isinstance(module, Permuted) and read:
-        return "".join(read[axis] for axis in module.order)
-    if isinstance(module, Reshaped) and read:
-        return _of_shape(module, read)
-    if isinstance(module, Repeated):
-        return read
+    if read and isinstance(module, (Attention, Permuted, Reshaped, Repeated)):
+        return _of_move(module, read)
     return next((found[source] for source in sources if len(found[source]) == rank), "")
 
 
@@ -102,8 +96,11 @@ def _of_product(rank: int, first: str, second: str) -> str:
     return (first[:-2] or "").rjust(rank - 2, OTHER) + rows + (OTHER if column == POSITION else column)
 
 
-def _of_attention(rank: int, read: str) -> str:
-    return read or (UNIT + POSITION + OTHER).rjust(rank, OTHER)
+def _of_move(module: nn.Module, read: str) -> str:
+    """Of attention, the roles of the queries; of moved elements, those of the axes that they come from."""
+    if isinstance(module, Permuted):
+        return "".join(read[axis] for axis in module.order)
+    return _of_shape(module, read) if isinstance(module, Reshaped) else read
 
 
 def _of_shape(module: Reshaped, read: str) -> str:

@@ -66,7 +66,7 @@ def _argument(node: fx.Node, name: str) -> Any:
     return node.kwargs.get(name, node.args[1] if len(node.args) > 1 else None)
 
 
-def _rules(  # noqa: PLR0911 - one for each kind of node
+def _rules(
     graph: fx.GraphModule, node: fx.Node, inputs: Sequence[int], outputs: Sequence[int]
 ) -> tuple[AnyRule, ...] | None:
     """Return a rule for each axis of the input of a node that reads one tensor."""
@@ -79,6 +79,14 @@ def _rules(  # noqa: PLR0911 - one for each kind of node
         return tuple(Whole(n) if axis in whole else same[axis] for axis, n in enumerate(inputs))
     if isinstance(module, Joined):
         return tuple(Shift(0, n) if n == size else Whole(n) for n, size in zip(inputs, outputs, strict=True))
+    if function_name(node) in REDUCTIONS:
+        return _reduction(node, inputs)
+    return None if module is None else _moved(module, inputs, outputs)
+
+
+def _moved(module: nn.Module, inputs: Sequence[int], outputs: Sequence[int]) -> tuple[AnyRule, ...] | None:
+    """Return the rules of a module that puts elements elsewhere."""
+    same = [Shift(0, n) for n in inputs]
     if isinstance(module, Permuted):
         return tuple(Along(module.order.index(axis), Shift(0, n)) for axis, n in enumerate(inputs))
     if isinstance(module, Reshaped):
@@ -90,7 +98,7 @@ def _rules(  # noqa: PLR0911 - one for each kind of node
         return tuple(again if axis == module.axis else one for axis, one in enumerate(same))
     if isinstance(module, Sliced):
         return tuple(Window(1, one.step, -one.start, 1, n) for one, n in zip(module.slices, inputs, strict=True))
-    return _reduction(node, inputs) if function_name(node) in REDUCTIONS else None
+    return None
 
 
 def _regrouped(module: Reshaped) -> tuple[AnyRule, ...]:
