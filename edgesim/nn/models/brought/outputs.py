@@ -30,7 +30,7 @@ def use_output(network: nn.Module, output: str | int) -> nn.Module:
 
 
 @cache
-def _choosing(kind: type[nn.Module], output: str | int) -> type[nn.Module]:
+def _choosing(kind: Any, output: str | int) -> type[nn.Module]:
     forward: Any = kind.forward
 
     @wraps(forward)
