@@ -29,6 +29,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "MODELS",
         "PARTITIONERS",
         "FILTER_GRAPHS",
+        "OBJECTIVES",
     ),
     "edgesim.plugins": ("Plugin",),
     "edgesim.testing": (

@@ -72,7 +72,7 @@ def delivered(arrived: tuple[bool, ...]) -> Delivery:
         RESILIENT,
         dataclasses.replace(RESILIENT, denominator="all", partitioner=IndexOrder()),
         dataclasses.replace(RESILIENT, replicas="identical"),
-        dataclasses.replace(RESILIENT, fitting="independent", survival=0.8, normalised_over="part"),
+        dataclasses.replace(RESILIENT, fitting="independent", normalised_over="part"),
         ENSEMBLE,
     ],
     ids=["averaged", "all", "identical", "independent", "ensemble"],
