@@ -34,6 +34,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim.plugins": ("Plugin",),
     "edgesim.testing": (
         "check_failure_model",
+        "check_objective",
         "check_rates",
         "check_strategy",
         "check_task",
