@@ -248,9 +248,10 @@ def survivors_for(
     PlanError
         When failures cannot be listed.
     """
-    if not isinstance(options.objective, LossAware) or options.objective.learns_for(context.failures) is None:
+    failures = options.objective.learns_for(context.failures) if isinstance(options.objective, LossAware) else None
+    if failures is None:
         return None
-    found = survivors_of(context.failures, context.topology, device_ids, context.source_id, merger_id)
+    found = survivors_of(failures, context.topology, device_ids, context.source_id, merger_id)
     return found.of_copies(replication.n_parts) if replication.is_identical else found
 
 
