@@ -154,7 +154,7 @@ class FilterGraph(Protocol):
 
 
 class ComputeModel(Protocol):
-    """How long a device takes for a computation."""
+    """Seam ``compute``: how long a device takes for a computation."""
 
     def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
         """Return the time in s that `step` occupies a device of that profile."""

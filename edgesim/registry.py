@@ -35,6 +35,7 @@ from edgesim.interfaces import (
     BatchSlowdownModel,
     BurstLossModel,
     Checkable,
+    ComputeModel,
     DatasetSource,
     FailureModel,
     FilterDividing,
@@ -69,6 +70,7 @@ STRATEGIES = Registry[Strategy](
         "branches": "edgesim.strategies.students.branches:Branches",
         "vertices": "edgesim.strategies.graphs.vertices:Vertices",
         "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
+        "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
     (Checkable, Trainable, FilterDividing, StudentTeaching, Learning, LearningForLosses),
@@ -100,6 +102,17 @@ FAILURES = Registry[FailureModel](
         BatchPacketLossModel,
         BatchSlowdownModel,
     ),
+)
+COMPUTE = Registry[ComputeModel](
+    "compute",
+    "compute model",
+    {
+        "roofline": "edgesim.compute.roofline:Roofline",
+        "multi-core": "edgesim.compute.multi_core:MultiCore",
+        "measured": "edgesim.compute.measured:Measured",
+    },
+    (ComputeModel,),
+    (Checkable,),
 )
 TRANSPORTS = Registry[Transport](
     "transports",
@@ -164,6 +177,7 @@ MODELS = Registry[ModelBuilder](
         "wrn": "edgesim.nn.models.zoo:WideResNet",
         "vgg": "edgesim.nn.models.zoo:VGG",
         "vgg16": "edgesim.nn.models.untrained:VGG16",
+        "decoder-token": "edgesim.nn.models.untrained:DecoderToken",
         "mlp": "edgesim.nn.models.zoo:MLP",
         "logistic": "edgesim.nn.models.tabular.kernels:Logistic",
         "rbf": "edgesim.nn.models.tabular.kernels:RBF",
@@ -234,6 +248,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     for registry in (
         STRATEGIES,
         FAILURES,
+        COMPUTE,
         TRANSPORTS,
         RATES,
         ARRIVALS,

@@ -20,6 +20,7 @@ DEVICES = "devices"
 _KINDS = {
     "strategies": "methods that distribute a network over devices",
     "failures": "what takes devices and links down, loses messages and packets, or slows devices",
+    "compute": "how long devices compute",
     "transports": "how the packets of a message get across",
     "rates": "how rates of links and media change with time",
     "arrivals": "when requests are released",

@@ -22,12 +22,14 @@ from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
 from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
+from edgesim.cli.scenarios.bound import bound
 from edgesim.cli.scenarios.explain import explain
 from edgesim.cli.scenarios.new import new
 from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
 from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
+from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
@@ -88,7 +90,9 @@ _debug: list[bool] = []
 app.command()(new)
 app.command()(show)
 app.command()(plan)
+app.command()(bound)
 app.command()(run)
+app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 
 

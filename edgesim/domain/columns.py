@@ -1,4 +1,4 @@
-"""The columns of the tables that a study writes, each declared once: trials, outcomes, summary and differences."""
+"""The columns of the tables that a study writes, each declared once: trials, outcomes, summary, differences and budget."""
 
 from __future__ import annotations
 
@@ -80,8 +80,10 @@ SUMMARY_NUMBERS = ("mean", "ci_low", "ci_high", "n", "n_effective", "exact")
 DIFFERENCE_NUMBERS = (*SUMMARY_NUMBERS[:4], "correlation")
 """Columns of numbers of the differences; before them stand the factors, strategy, minus, metric and unit."""
 SUMMARY_NAMES, DIFFERENCE_NAMES = ("strategy", "metric", "unit"), ("strategy", "minus", "metric", "unit")
+BUDGET_NAMES, BUDGET_NUMBERS = ("strategy", "part"), ("mean_s", "share", "n")
+"""Columns of the parts of the mean latency, behind the factors."""
 RESERVED = frozenset({
     "accuracy", "replication", PROBABILITY, *(column.name for column in TRIAL_COLUMNS), *SUMMARY_NAMES, *SUMMARY_NUMBERS,
-    *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS,
+    *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS, *BUDGET_NAMES, *BUDGET_NUMBERS,
 })  # fmt: skip
 """Names of columns, which no factor may take."""

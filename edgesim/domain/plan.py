@@ -27,15 +27,22 @@ class LayerWork:
     operator : operator class, one of `edgesim.domain.system.topology.OPERATORS`.
     work_flop : arithmetic work, in FLOP.
     moved_byte : input, weights and output, each moved once, in byte.
+    weight_byte : the weights among them, as float32, in byte.
     """
 
     layer_id: str
     operator: str
     work_flop: float
     moved_byte: float
+    weight_byte: float = 0.0
 
     def __post_init__(self) -> None:
-        not_negative(f"layer {self.layer_id!r}", work_flop=self.work_flop, moved_byte=self.moved_byte)
+        subject = f"layer {self.layer_id!r}"
+        not_negative(subject, work_flop=self.work_flop, moved_byte=self.moved_byte, weight_byte=self.weight_byte)
+        if self.weight_byte > self.moved_byte:
+            raise PlanError(
+                f"{subject} has weight_byte {self.weight_byte:g} above moved_byte {self.moved_byte:g}, which includes it"
+            )
 
 
 @dataclass(frozen=True, slots=True)

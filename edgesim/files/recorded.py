@@ -168,7 +168,7 @@ class _Table:
 
 
 def _read_table(path: Path) -> _Table:
-    written = [(number, line.strip(" ")) for number, line in enumerate(_lines(path), start=1) if line.strip()]
+    written = [(number, line.strip(" ")) for number, line in enumerate(read_lines(path), start=1) if line.strip()]
     said = [(number, line) for number, line in written if not line.lstrip().startswith("#")]
     if not said:
         raise DataError(f"{path} holds no rows; write one per line, with the time first")
@@ -208,7 +208,7 @@ def _titles(lines: Sequence[str], separator: str | None, n: int) -> tuple[str, .
     return _divided(re.sub(r"\s+(?=[\[(])", "", lines[-1]) if separator is None else lines[-1], separator)
 
 
-def _lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file. Raises `DataError`."""
     try:
         if not path.is_file():

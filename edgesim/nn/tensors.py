@@ -20,5 +20,17 @@ def tensors_of(inputs: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
 
 
 def ask(network: nn.Module, inputs: Mapping[str, torch.Tensor]) -> Any:
-    """Call a network with its inputs: one whatever its name is, several by name."""
-    return network(*inputs.values()) if len(inputs) == 1 else network(**inputs)
+    """Call a network with its inputs, moved to where it lies: one whatever its name is, several by name."""
+    moved = on(device_of(network), inputs)
+    return network(*moved.values()) if len(moved) == 1 else network(**moved)
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where the weights of a network lie; the processor for one without any."""
+    first = next(network.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def on(device: torch.device, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return named tensors on a device; those that are there are not copied."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}

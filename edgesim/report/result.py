@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError, nearest_name
 from edgesim.files.untrusted import read_json
+from edgesim.report.draw.budget import budget
 from edgesim.report.draw.costs import energy, latency, memory
 from edgesim.report.draw.figures import resilience, tradeoff
 from edgesim.report.draw.select import loss_factor, strategies_of
@@ -22,7 +23,7 @@ from edgesim.study.trials.timeline import TIMELINE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KINDS = ("tradeoff", "resilience", "latency", "energy", "memory", "timeline", "topology")
+KINDS = ("tradeoff", "resilience", "latency", "budget", "energy", "memory", "timeline", "topology")
 """The figures: ``Result.plot_<kind>`` draws each."""
 
 
@@ -122,6 +123,10 @@ class Result(store.Result):
         trials = self.frame(columns=[*self.factors, "strategy", "latency_s"])
         factors = sorted(self.factors, key=lambda name: name != main)
         return latency(trials, _axes(ax), factors=factors, strategies=strategies_of(summary))
+
+    def plot_budget(self, ax: Axes | None = None) -> Axes:
+        """Draw where the mean latency of each strategy goes, at the first factor point."""
+        return budget(self.budget(), _axes(ax))
 
     def plot_energy(self, ax: Axes | None = None) -> Axes:
         """Draw the energy per inference by strategy, at the first factor point."""

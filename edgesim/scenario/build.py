@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.training import Training
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DatasetSource, FailureModel, ModelBuilder, Strategy
+    from edgesim.interfaces import ComputeModel, DatasetSource, FailureModel, ModelBuilder, Strategy
     from edgesim.scenario.schema import ScenarioSpec
 
 
@@ -31,6 +32,7 @@ class System:
     load : the requests of a trial; None: a single one.
     engine : which engine simulates.
     exact_up_to : most outcomes of the failures that are enumerated; None: the default.
+    compute : how long devices compute.
     """
 
     topology: Topology
@@ -47,6 +49,7 @@ class System:
     load: Load | None = None
     engine: Engine = "auto"
     exact_up_to: int | None = None
+    compute: ComputeModel = field(default_factory=Roofline)
 
 
 def build(scenario: ScenarioSpec) -> System:
@@ -67,4 +70,5 @@ def build(scenario: ScenarioSpec) -> System:
         load=workload.load,
         engine=scenario.engine,
         exact_up_to=scenario.exact_up_to,
+        compute=scenario.compute,
     )

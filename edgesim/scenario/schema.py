@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, Len
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 
+from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
 from edgesim.domain.networks.training import Training
@@ -96,6 +97,11 @@ class ScenarioSpec(Spec):
     )
     profiles: dict[Label, ProfileSpec] = Field(default_factory=dict, description="device profiles by name")
     topology: TopologySpec = Field(description="devices and links")
+    compute: Annotated[Any, PluginOf("compute")] = Field(
+        default_factory=Roofline,
+        description="how long devices compute; by default by the roofline of their profiles",
+        examples=[{"type": "roofline", "half_rate": "2 MFLOP"}],
+    )
     workload: WorkloadSpec = Field(description="network, data and requests")
     strategies: Annotated[dict[Label, Annotated[Any, PluginOf("strategies")]], Len(1)] = Field(
         description="methods to compare, by label", examples=[{"nonn": {"students": 8}}]
@@ -118,7 +124,7 @@ class ScenarioSpec(Spec):
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"skip", "engine", "exact_up_to"}))
+        return without_defaults(self, write(self), frozenset({"skip", "engine", "exact_up_to", "compute"}))
 
     @property
     def rule(self) -> int | Stopping:

@@ -165,7 +165,8 @@ def run(
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
-        write_budget(folder / BUDGET, budgets(shared, scenario.rule if isinstance(scenario.rule, int) else N_MOST))
+        n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
+        write_budget(folder / BUDGET, shared.cases, budgets(shared, n_divided))
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)
         write_manifest(folder, about)
         if illustrate is not None:

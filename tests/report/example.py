@@ -13,6 +13,7 @@ from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
+from edgesim.study.trials.budget import BUDGET, PARTS
 from edgesim.study.work.manifest import _score
 from edgesim.tasks.scores import SCORES
 
@@ -73,6 +74,20 @@ def example(folder: Path) -> Result:
             intact.append({"lost_devices": level, "strategy": name, "outcome": "completed", **whole})
     columns = ["lost_devices", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "n_effective", "exact"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "summary.csv", index=False)
+    shares = {
+        "single": (1, 0, 0, 0, 0, 0, 0),
+        "modnn": (0.1, 0.05, 0.3, 0.05, 0.35, 0.1, 0.05),
+        "nonn": (0.6, 0.1, 0.1, 0.1, 0, 0.1, 0),
+    }
+    parts = [
+        (level, name, part, share * latency_s * (1 + 0.3 * level), share, 20)
+        for level in LEVELS
+        for name, (_, latency_s, _) in STRATEGIES.items()
+        for part, share in zip(PARTS, shares[name], strict=True)
+    ]
+    pd.DataFrame(parts, columns=["lost_devices", "strategy", "part", "mean_s", "share", "n"]).to_csv(
+        folder / BUDGET, index=False
+    )
     about = {
         "format": FORMAT, "status": "complete", "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
         "replications": 50, "factors": ["lost_devices"], "command": "edgesim run example.yaml",

@@ -20,6 +20,7 @@ from edgesim.report.html.page import Picture, texts, write_page, written
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import MANIFEST, write_manifest
 from edgesim.study.folder.tables_on_disk import SUMMARY
+from edgesim.study.trials.budget import BUDGET
 from edgesim.study.trials.timeline import TIMELINE
 
 EVIL = "<script>alert(1)</script>\"' onload=x $\\frac{"
@@ -127,6 +128,40 @@ def test_tables_of_another_form_are_refused(
     """The message says what is wrong."""
     with pytest.raises(ResultError, match=message):
         with_table(result, change).summary()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.drop(columns="share"), "its columns are not"),
+        (lambda table: table.drop(index=3), "not every part of every strategy"),
+        (lambda table: table.assign(part="sending"), "not every part of every strategy"),
+        (lambda table: table.assign(part=table["part"].replace("host", "guest")), "not every part of every strategy"),
+        (
+            lambda table: table.assign(strategy=table["strategy"].replace("nonn", "none")),
+            "not every part of every strategy",
+        ),
+        (lambda table: table.assign(share="much"), "something else than numbers"),
+    ],
+)
+def test_budgets_of_another_form_are_refused(
+    change: Callable[[pd.DataFrame], pd.DataFrame], message: str, result: Example
+) -> None:
+    """A figure of them would lack a bar."""
+    path = result.folder / BUDGET
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    with pytest.raises(ResultError, match=message):
+        result.plot_budget()
+
+
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied")
+@pytest.mark.parametrize("share", [float("nan"), 0.0, -1.0, 1e50])
+def test_odd_shares_are_drawn(share: float, result: Example) -> None:
+    """A strategy without an answer has no shares."""
+    path = result.folder / BUDGET
+    pd.read_csv(path).assign(share=share, mean_s=share).to_csv(path, index=False)
+    result.plot_budget().get_figure().draw_without_rendering()
+    texts(result)
 
 
 @pytest.mark.filterwarnings("ignore:constrained_layout not applied")

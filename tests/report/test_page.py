@@ -117,7 +117,7 @@ def test_every_figure_has_a_text_alternative(text: str) -> None:
     reader = read(text)
     ids = {attributes["id"] for _, attributes in reader.elements if "id" in attributes}
     figures = [attributes for tag, attributes in reader.elements if tag == "svg"]
-    assert len(figures) == 8 + len(STRATEGIES)
+    assert len(figures) == 9 + len(STRATEGIES)
     for figure in figures:
         assert figure["role"] == "img"
         assert set(str(figure["aria-labelledby"]).split()) <= ids
@@ -243,6 +243,9 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
     far = summary.assign(mean=summary["mean"].where(summary["metric"] != "latency", 2 * summary["mean"]))
     both = pd.concat([summary.assign(place="near"), far.assign(place="far")])
     both[["place", *summary.columns]].to_csv(tmp_path / "summary.csv", index=False)
+    parts = result.budget()
+    both = pd.concat([parts.assign(place=place) for place in ("near", "far")])
+    both[["place", *parts.columns]].to_csv(tmp_path / "budget.csv", index=False)
     about = read_manifest(tmp_path)
     about["factors"] = ["place", "lost_devices"]
     about["scenario"]["sweep"] = {"place": {"path": "seed"}, **about["scenario"]["sweep"]}
@@ -254,7 +257,8 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
     finally:
         Example.frame = before
     assert names == [
-        "tradeoff", "resilience", "latency-by-lost_devices", "answered-by-lost_devices", "latency-by-place", "latency", "energy", "memory",
+        "tradeoff", "resilience", "latency-by-lost_devices", "answered-by-lost_devices", "latency-by-place", "latency", "budget", "energy",
+        "memory",
     ]  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from edgesim.scenario.scenario import Scenario
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 KNOWN = {
     "single", "modnn", "nonn", "exactly-k", "bernoulli", "scripted", "gilbert-elliott", "on-off", "digits", "shape-only", "small-cnn",
-    "louvain", "arq", "tcp", "poisson", "bursts", "trace",
+    "louvain", "arq", "tcp", "poisson", "bursts", "trace", "roofline",
 }  # fmt: skip
 """Plug-ins that approved messages know, so that a further one changes none of them."""
 

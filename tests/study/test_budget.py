@@ -124,3 +124,32 @@ def test_the_parts_of_a_result_sum_to_its_latency(tmp_path: Path, options: str) 
         assert sum(float(row["mean_s"]) for row in mine) == pytest.approx(mean_s, rel=1e-9)
         assert sum(float(row["share"]) for row in mine) == pytest.approx(1.0, rel=1e-9)
         assert min(float(row["mean_s"]) for row in mine) >= 0.0
+
+
+SWEPT = (
+    TEXT.replace("OPTIONS", "transport: arq")
+    + """
+sweep:
+  loss: {path: failures.loss.probability, values: [0, 0.2]}
+  rate: {path: topology.star.bandwidth, values: [1 Mbit/s, 10 Mbit/s]}
+"""
+)
+
+
+def test_every_factor_point_has_its_parts(tmp_path: Path) -> None:
+    """Each sums to the mean latency of its own trials; ten times the rate sends in a tenth of the time."""
+    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r")
+    parts, places = result.budget(), ["loss", "rate", "strategy"]
+    summed_s, measured_s = parts.groupby(places)["mean_s"].sum(), result.frame().groupby(places)["latency_s"].mean()
+    assert len(summed_s) == 8
+    assert summed_s.to_numpy() == pytest.approx(measured_s.loc[summed_s.index].to_numpy(), rel=1e-9)
+    sending_s = parts[parts["part"] == "sending"].set_index(places)["mean_s"]
+    slow, fast = (sending_s[0.0, rate, "modnn"] for rate in ("1 Mbit/s", "10 Mbit/s"))
+    assert slow == pytest.approx(10 * fast)
+
+
+def test_large_studies_divide_fewer_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At least one of each case."""
+    monkeypatch.setattr("edgesim.study.trials.budget.N_STEPS_ALL", 1)
+    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r")
+    assert set(result.budget()["n"]) == {1}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("tradeoff", "resilience", "latency", "energy", "memory", "timeline", "topology")
+KINDS = ("tradeoff", "resilience", "latency", "budget", "energy", "memory", "timeline", "topology")
 FORMATS = ("png", "svg", "pdf")
 
 

@@ -12,6 +12,7 @@ from edgesim.domain.networks.attack import Attack
 
 Optimizer = Literal["sgd", "adamw"]
 NormalisedOver = Literal["whole", "part"]
+Processor = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Training:
         once for each. Without augmentation there is one.
     attack : what samples of the network of the workload are attacked by before each step (adversarial training), and those by which its
         epoch is selected; none by default. Students are attacked by their `objective`.
+    device : what trains: the ``cpu``, one thread of it, or the ``gpu`` that torch finds. Weights differ in their last digits, so that the device is part of
+        what a network is found by; it stands on its card.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -42,12 +45,14 @@ class Training:
     augmentation: str = "none"
     views: Annotated[int, Ge(1)] = 8
     attack: Attack | None = None
+    device: Processor = "cpu"
 
     def __post_init__(self) -> None:
         whole("a training", 1, epochs=self.epochs, batch_size=self.batch_size, views=self.views)
         positive("a training", learning_rate=self.learning_rate)
         not_negative("a training", momentum=self.momentum, weight_decay=self.weight_decay)
         one_of("a training", Optimizer, optimizer=self.optimizer)
+        one_of("a training", Processor, device=self.device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def attacked_samples(
             attacked(
                 answer,
                 {name: tensor[first : first + BATCH] for name, tensor in tensors.items()},
-                lambda answers, first=first: task.loss(answers, targets[first : first + BATCH]),  # type: ignore[misc]
+                lambda answers, first=first: task.loss(answers, targets[first : first + BATCH].to(answers.device)),  # type: ignore[misc]
                 attack,
                 draws,
             )
@@ -112,7 +112,7 @@ def attacked_samples(
 
 
 def _uniform(tensor: torch.Tensor, radius: float, draws: torch.Generator) -> torch.Tensor:
-    return (2 * torch.rand(tensor.shape, generator=draws, dtype=tensor.dtype) - 1) * radius
+    return ((2 * torch.rand(tensor.shape, generator=draws, dtype=tensor.dtype) - 1) * radius).to(tensor.device)
 
 
 def _within(

@@ -14,6 +14,7 @@ from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.processes import learn_alone
 from edgesim.nn.distill.student_training import trained
 from edgesim.nn.tensors import ask
+from edgesim.nn.train.device import training_device
 from edgesim.nn.train.training import EVALUATION_BATCH, forward
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def fit_independent(
     students = [(partition.parts[part], index, n_students) for index, part in enumerate(ensemble.part_of)]
     for network, alone in zip(ensemble.students, learn_alone(setup, _train_alone, students, "students"), strict=True):
         network.load_state_dict(alone.students[0].state_dict())
-    ensemble.eval().requires_grad_(False)
+    ensemble.to(training_device(setup.training.device)).eval().requires_grad_(False)
     ensemble.head.requires_grad_(True)
     outputs, options = setup.outputs(), setup.distillation
     given: dict[int, torch.Tensor] = {}
@@ -57,13 +58,15 @@ def fit_independent(
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
         view = outputs.views.of_epoch(epoch)
-        answers = ensemble.shaped(ensemble.head(merged(view)[indices]))
-        wanted = outputs.answers(view)[0][indices]
-        return imitation_loss(setup.dataset.task, answers, wanted, outputs.targets[indices], options)
+        answers = ensemble.shaped(ask(ensemble.head, {"features": merged(view)[indices]}))
+        wanted, targets = outputs.answers(view)[0][indices], outputs.targets[indices]
+        return imitation_loss(
+            setup.dataset.task, answers, wanted.to(answers.device), targets.to(answers.device), options
+        )
 
     label = f"head of {len(ensemble.part_of)} students"
     epoch = setup.fit(ensemble.head, batch_loss, draws=draws, label=label, key=key, whole=ensemble)
-    ensemble.requires_grad_(True)
+    ensemble.cpu().requires_grad_(True)
     return epoch
 
 

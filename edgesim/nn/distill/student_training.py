@@ -59,10 +59,10 @@ class StudentTraining:
     seed: int
     progress: Progress
     cache: NetworkCache
+    n_at_once: int = field(default_factory=torch.get_num_threads)
     objective: Objective = JointDistillation()  # noqa: RUF009 - frozen
     survivors: Survivors | None = None
     missing: Missing = "zeros"
-    n_at_once: int = field(default_factory=torch.get_num_threads)
 
     def determinants(self, kind: str, **more: object) -> dict[str, Any]:
         """Return what determines the weights of a network that is trained here."""

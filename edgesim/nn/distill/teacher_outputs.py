@@ -15,7 +15,9 @@ import torch
 from edgesim.nn.cost.surgery import has_activation_behind
 from edgesim.nn.data.views import Views
 from edgesim.nn.parts.activations import answers_and_activities
+from edgesim.nn.tensors import on
 from edgesim.nn.train.cache import fingerprint, write_atomically
+from edgesim.nn.train.device import training_device
 from edgesim.nn.train.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class TeacherOutputs:
     ----------
     teacher : what is learnt from.
     dataset : its training split is taught.
-    training : which views there are.
+    training : which views there are, and on which device batches are wanted.
     seed : of the views.
     cache : keeps the answers.
     has_filters : whether the activities of filters are taught, too; else the teacher needs none.
@@ -97,6 +99,7 @@ class TeacherOutputs:
         self.views = Views(dataset, training, seed)
         self.targets = torch.from_numpy(dataset.train.targets)
         self._network, self._layer = teacher.network, teacher.layer if has_filters else None
+        self._device = training_device(training.device)
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
@@ -107,10 +110,13 @@ class TeacherOutputs:
 
     def batch(self, indices: torch.Tensor, epoch: int) -> TaughtBatch:
         """Return what is taught about some samples in an epoch's view."""
-        view = self.views.of_epoch(epoch)
+        view, device = self.views.of_epoch(epoch), self._device
         answers, activities = self.answers(view)
         return TaughtBatch(
-            self.views.batch(indices, view), self.targets[indices], answers[indices], activities[indices]
+            on(device, self.views.batch(indices, view)),
+            self.targets[indices].to(device),
+            answers[indices].to(device),
+            activities[indices].to(device),
         )
 
     def answers(self, view: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -154,3 +154,42 @@ def wide_resnet(n_inputs: int, depth: int, width: int, dropout: float, n_classes
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return network
+
+
+class _DecoderBlock(nn.Module):
+    """Attention of a token to itself, and a gated feed-forward part, both with a residual."""
+
+    def __init__(self, width: int, hidden: int, heads: int, kv_heads: int) -> None:
+        super().__init__()
+        self.heads, self.kv_heads, self.depth = heads, kv_heads, width // heads
+        kv_width = kv_heads * self.depth
+        self.before_attention, self.before_units = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.q = nn.Linear(width, width, bias=False)
+        self.k = nn.Linear(width, kv_width, bias=False)
+        self.v = nn.Linear(width, kv_width, bias=False)
+        self.o = nn.Linear(width, width, bias=False)
+        self.w1 = nn.Linear(width, hidden, bias=False)
+        self.w3 = nn.Linear(width, hidden, bias=False)
+        self.w2 = nn.Linear(hidden, width, bias=False)
+        self.gate = nn.SiLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normal = self.before_attention(x)
+        q = self.q(normal).unflatten(1, (self.kv_heads, -1, self.depth))
+        k = self.k(normal).unflatten(1, (self.kv_heads, 1, self.depth))
+        v = self.v(normal).unflatten(1, (self.kv_heads, 1, self.depth))
+        weights = (q * k).sum(3, keepdim=True).softmax(3)  # over one position
+        x = x + self.o((weights * v).flatten(1))
+        normal = self.before_units(x)
+        units: torch.Tensor = self.w2(self.gate(self.w1(normal)) * self.w3(normal))
+        return x + units
+
+
+def decoder_token(width: int, vocabulary: int, *, blocks: int, hidden: int, heads: int, kv_heads: int) -> nn.Sequential:
+    """Return a decoder for one embedded token; see `edgesim.nn.models.untrained.DecoderToken`."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    layers["flatten"] = nn.Flatten()
+    layers["blocks"] = nn.Sequential(*(_DecoderBlock(width, hidden, heads, kv_heads) for _ in range(blocks)))
+    layers["norm"] = nn.RMSNorm(width)
+    layers["classifier"] = nn.Linear(width, vocabulary, bias=False)
+    return nn.Sequential(layers)

@@ -82,6 +82,50 @@ class VGG16:
         return "relu5_3"
 
 
+@dataclass(frozen=True, slots=True)
+class DecoderToken:
+    """What a decoder of the Llama kind does for one token: matrix products, norms and attention to the token itself.
+
+    Only its cost matters: the input stands for an embedded token (give ``input: [1, 1, width]``), the classes are the vocabulary.
+    Layers of block i are called ``blocks.i.q``, ``k``, ``v``, ``o``, ``w1``, ``w2``, ``w3``; the last one is ``classifier``.
+
+    Parameters
+    ----------
+    blocks : decoder blocks.
+    hidden : units of the feed-forward part.
+    heads, kv_heads : heads of queries, and of keys and values.
+
+    Validity
+    --------
+    Short contexts: reading the keys and values of earlier tokens is left out.
+
+    References
+    ----------
+    H. Touvron et al., Llama 2, arXiv 2307.09288.
+    """
+
+    blocks: Extent
+    hidden: Extent
+    heads: Extent
+    kv_heads: Extent
+
+    def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
+        """Return the untrained network. Raises `DataError` when the width is not divisible by the heads."""
+        from edgesim.nn.models.networks import decoder_token
+
+        *_, width = image("decoder-token", inputs)
+        if width % self.heads or self.heads % self.kv_heads:
+            raise DataError(
+                f"decoder-token: a width of {width} is no multiple of {self.heads} heads, or they of {self.kv_heads} kv_heads"
+            )
+        n_tokens = vector("decoder-token", output)
+        options = {"blocks": self.blocks, "hidden": self.hidden, "heads": self.heads, "kv_heads": self.kv_heads}
+        return decoder_token(width, n_tokens, **options)
+
+    def filter_layer(self) -> None:
+        """Return None: no layer is divided into parts."""
+
+
 def untrained(builder: ModelBuilder, dataset: Dataset) -> TrainedNetwork:
     """Return a network whose weights are not allocated: enough for plans, which depend on shapes only."""
     import torch

@@ -16,10 +16,11 @@ from edgesim.errors import FOREIGN, DataError, EdgesimError
 from edgesim.interfaces import Solvable
 from edgesim.nn.attacks.projected_gradient import attacked, attacked_samples
 from edgesim.nn.data.views import Views
-from edgesim.nn.tensors import ask, tensors_of
+from edgesim.nn.tensors import ask, on, tensors_of
 from edgesim.nn.train.cache import NetworkCache, fingerprint
 from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.checkpoint import load_checkpoint, save_checkpoint
+from edgesim.nn.train.device import device_draws, set_device_draws, training_device
 from edgesim.rng import generator
 from edgesim.tasks.classification import Classification
 
@@ -132,7 +133,7 @@ def forward_of(
             batches = [
                 {name: all_[first : first + EVALUATION_BATCH] for name, all_ in tensors.items()} for first in starts
             ]
-            return torch.cat([answer(batch) for batch in batches]).numpy()
+            return torch.cat([answer(batch) for batch in batches]).cpu().numpy()
     finally:
         torch.set_num_threads(n_threads)
 
@@ -158,7 +159,7 @@ def fit(
 
     Parameters
     ----------
-    network : all its parameters are trained.
+    network : all its parameters are trained, on the device of the training; it is left on the processor.
     batch_loss : indices of samples of a batch, and the epoch from 1 -> loss, with gradients.
     training : options.
     n_samples : samples in the training split.
@@ -176,10 +177,12 @@ def fit(
     Raises
     ------
     DataError
-        When a step fails, or training diverges: the loss or the answers are not finite.
+        When a step fails, or training diverges: the loss or the answers are not finite; when there is no such device.
     """
+    device = training_device(training.device)
+    network.to(device)
     n_batches = math.ceil(n_samples / training.batch_size)
-    run = _Run(network, training, n_batches, draws)
+    run = _Run(network, training, n_batches, draws, device)
     with progress.task(label, training.epochs) as task:
         if checkpoint is not None and run.resume(checkpoint):
             task.advance(run.epoch, f"resumed behind epoch {run.epoch}")
@@ -200,7 +203,7 @@ def fit(
                 run.save(checkpoint)
             task.advance(1, f"loss {mean_loss:.4f}, {reached}")
     network.load_state_dict(run.best_state)
-    network.eval()
+    network.cpu().eval()
     return run.best_epoch
 
 
@@ -228,8 +231,10 @@ def _taken(
 class _Run:
     """A training under way: all that must be kept to go on with it."""
 
-    def __init__(self, network: nn.Module, training: Training, n_batches: int, draws: torch.Generator) -> None:
-        self.network, self.draws = network, draws
+    def __init__(
+        self, network: nn.Module, training: Training, n_batches: int, draws: torch.Generator, device: torch.device
+    ) -> None:
+        self.network, self.draws, self.device = network, draws, device
         self.optimizer = _optimizer(network, training)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=training.epochs * n_batches)
         self.epoch = 0
@@ -255,7 +260,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "draws": self.draws.get_state(),
-            "global_draws": torch.get_rng_state(),  # dropout draws from it
+            "global_draws": device_draws(self.device),  # dropout draws from it
             "best": self.best,
             "best_epoch": self.best_epoch,
             "best_state": self.best_state,
@@ -270,7 +275,7 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.draws.set_state(state["draws"])
-        torch.set_rng_state(state["global_draws"])
+        set_device_draws(self.device, state["global_draws"])
         self.epoch, self.best, self.best_epoch = state["epoch"], tuple(state["best"]), state["best_epoch"]
         self.best_state = state["best_state"]
         return True
@@ -331,10 +336,11 @@ def _taught(
     checkpoint: Path,
 ) -> int:
     """Train a network by the loss of its task; return the selected epoch."""
-    targets = torch.from_numpy(dataset.train.targets)
+    device = training_device(training.device)
+    targets = torch.from_numpy(dataset.train.targets).to(device)
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-        inputs = views.batch(indices, views.of_epoch(epoch))
+        inputs: Mapping[str, torch.Tensor] = on(device, views.batch(indices, views.of_epoch(epoch)))
         loss = partial(dataset.task.loss, targets=targets[indices])
         if training.attack is not None:
             inputs = attacked(partial(ask, network), inputs, loss, training.attack, draws)

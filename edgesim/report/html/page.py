@@ -21,6 +21,7 @@ from edgesim.report.html.assumptions import assumptions
 from edgesim.report.table import tables
 from edgesim.report.templates import render
 from edgesim.scenario.text.docstrings import plain, read_docstring
+from edgesim.study.trials.budget import IN_WORDS
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -147,7 +148,20 @@ def _figures(result: Result) -> list[Picture]:
         ("memory", "Memory of the fullest device", "peak_memory"),
     ):
         made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, _means(result.summary(), shown)))
+        if kind == "latency":
+            made.append(_picture("budget", result.plot_budget(), "Where the latency goes", _largest(result)))
     return made
+
+
+def _largest(result: Result) -> str:
+    """Say which part of the latency of each strategy is largest."""
+    rows, place = at_first(result.budget(), result.factors)
+    said = []
+    for strategy in strategies_of(rows):
+        here = rows[rows["strategy"] == strategy].set_index("part")["share"]
+        largest = "no answer" if here.isna().any() else f"{IN_WORDS[str(here.idxmax())]} {100 * here.max():.0f} %"
+        said.append(f"{strategy} {largest}")
+    return f"The largest part{f' at {place}' if place else ''}: {', '.join(said)}."
 
 
 def _tradeoff(result: Result) -> Picture:

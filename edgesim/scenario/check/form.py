@@ -41,14 +41,16 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
     if scenario.topology.file is not None:  # it could not be read as a whole
         return
     topology = scenario.built
-    for seam, plugins in (("strategies", scenario.strategies), ("failures", scenario.failures)):
-        for label, plugin in plugins.items():
-            if isinstance(plugin, Checkable):
-                try:
-                    plugin.check(topology)
-                except PlanError as error:
-                    message, _, remedy = str(error).partition("; ")
-                    yield Problem((seam, label), message, remedy=remedy)
+    labelled = {"strategies": scenario.strategies, "failures": scenario.failures}
+    named: dict[tuple[str, ...], object] = {("compute",): scenario.compute}
+    named |= {(seam, label): one for seam, plugins in labelled.items() for label, one in plugins.items()}
+    for place, plugin in named.items():
+        if isinstance(plugin, Checkable):
+            try:
+                plugin.check(topology)
+            except PlanError as error:
+                message, _, remedy = str(error).partition("; ")
+                yield Problem(place, message, remedy=remedy)
     yield from _untaught(scenario)
     if scenario.engine == "array":
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgesim.scenario.files.layer_times import with_layer_times
 from edgesim.scenario.files.recorded import with_failures, with_rates
 from edgesim.scenario.files.traces import with_trace
 from edgesim.scenario.graphs.files import GraphFile, with_graph_file
@@ -19,4 +20,5 @@ def with_files(data: dict[str, Any], source: Source) -> tuple[dict[str, Any], Gr
     data, graph, unreadable = with_graph_file(data, source)
     data, undone = with_failures(data, source)
     data, untimed = with_trace(data, source)
-    return data, graph, [*unread, *unreadable, *undone, *untimed]
+    data, unmeasured = with_layer_times(data, source)
+    return data, graph, [*unread, *unreadable, *undone, *untimed, *unmeasured]

@@ -10,6 +10,7 @@ from edgesim.domain.metrics import metric_named
 from edgesim.errors import ResultError
 from edgesim.files.untrusted import hidden_in
 from edgesim.study.tables.summary import UNITS
+from edgesim.study.trials.budget import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +53,8 @@ def read_table(
         raise ResultError(f"{path} is damaged: it is no table") from error
     columns = [*factors, *names, *numbers]
     faults = ["its columns are not " + ", ".join(columns)] if list(table.columns) != columns else []
-    faults = faults or [*_wrong_values(table, names, numbers), *_wrong_names(table, scores)]
+    has_metrics = "metric" in names
+    faults = faults or [*_wrong_values(table, names, numbers), *(_wrong_names(table, scores) if has_metrics else ())]
     if faults:
         raise ResultError(f"{path} is damaged: {'; '.join(faults)}")
     return table
@@ -108,3 +110,20 @@ def check_summary(
             faults.append("it has not every metric of every strategy of the scenario at each factor point")
     if faults:
         raise ResultError(f"{path} is damaged: {'; '.join(faults)}")
+
+
+def check_budget(table: pd.DataFrame, path: Path, factors: Sequence[str], strategies: Sequence[str]) -> None:
+    """Refuse parts of latencies of which some are missing or strange.
+
+    Raises
+    ------
+    ResultError
+        When there is not every part of every strategy of the scenario once at each factor point.
+    """
+    keys = [*factors, "strategy", "part"]
+    n_points = len(table[list(factors)].drop_duplicates()) if factors else 1
+    is_whole = len(table) == n_points * len(strategies) * len(PARTS) and not table.duplicated(keys).any()
+    if not is_whole or set(table["strategy"]) != set(strategies) or set(table["part"]) != set(PARTS):
+        raise ResultError(
+            f"{path} is damaged: it has not every part of every strategy of the scenario at each factor point"
+        )

@@ -9,16 +9,24 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
+from edgesim.domain.columns import (
+    BUDGET_NAMES,
+    BUDGET_NUMBERS,
+    DIFFERENCE_NAMES,
+    DIFFERENCE_NUMBERS,
+    SUMMARY_NAMES,
+    SUMMARY_NUMBERS,
+)
 from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.study.folder.contents import KINDS, faults, strange
 from edgesim.study.folder.manifest_file import read_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
-from edgesim.study.folder.reading import MOST_ROWS, check_summary, read_table
+from edgesim.study.folder.reading import MOST_ROWS, check_budget, check_summary, read_table
 from edgesim.study.folder.seal import is_whole
 from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY
 from edgesim.study.tables.summary import UNITS
+from edgesim.study.trials.budget import BUDGET
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,6 +150,12 @@ class Result:
     def differences(self) -> pd.DataFrame:
         """Return the paired differences between strategies, one row per factor point, pair and metric."""
         return self._table(DIFFERENCES, DIFFERENCE_NAMES, DIFFERENCE_NUMBERS)
+
+    def budget(self) -> pd.DataFrame:
+        """Return where the mean latency goes: one row per factor point, strategy and part, of which some first trials are divided."""
+        table = self._table(BUDGET, BUDGET_NAMES, BUDGET_NUMBERS)
+        check_budget(table, self.folder / BUDGET, self.factors, tuple(self.manifest["scenario"]["strategies"]))
+        return table
 
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""

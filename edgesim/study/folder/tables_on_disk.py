@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, SUMMARY_NAMES, SUMMARY_NUMBERS
+from edgesim.domain.columns import (
+    BUDGET_NAMES,
+    BUDGET_NUMBERS,
+    DIFFERENCE_NAMES,
+    DIFFERENCE_NUMBERS,
+    SUMMARY_NAMES,
+    SUMMARY_NUMBERS,
+)
 from edgesim.files.whole import write_text
 from edgesim.study.cases.design import Case, show_value
 from edgesim.study.folder.manifest_file import json_text
@@ -49,10 +56,14 @@ def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | 
         )
 
 
-def write_budget(path: Path, rows: Sequence[BudgetRow]) -> None:
-    """Write where the mean latency goes: a row per strategy and part."""
-    table = [[row.strategy, row.part, show_number(row.mean_s), show_number(row.share), str(row.n)] for row in rows]
-    _write_table(path, ["strategy", "part", "mean_s", "share", "n"], table)
+def write_budget(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[BudgetRow]]) -> None:
+    """Write where the mean latency goes: a row per case and part."""
+    table = [
+        [*map(show_value, case.point.values()), case.strategy, row.part, show_number(row.mean_s), show_number(row.share), str(row.n)]
+        for case, parts in zip(cases, rows, strict=True)
+        for row in parts
+    ]  # fmt: skip
+    _write_table(path, [*cases[0].point, *BUDGET_NAMES, *BUDGET_NUMBERS], table)
 
 
 def write_differences(

@@ -11,14 +11,16 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.interfaces import needs_training
 from edgesim.scenario.build import build
+from edgesim.study.preparation.bounds import bound_of
 from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
-    from edgesim.interfaces import Progress
+    from edgesim.interfaces import Deployment, DeploymentContext, Progress
     from edgesim.scenario.build import System
     from edgesim.scenario.scenario import Scenario
+    from edgesim.strategies.students.bound import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ class PlannedStrategy:
     plan : its steps.
     steps : the computations that take time or messages, in order.
     latency_s : end of the answer without contention, in s.
+    bound : what perfect students would keep; None where no filters are divided.
     """
 
     label: str
     plan: Plan
     steps: tuple[PlannedStep, ...]
     latency_s: float
+    bound: Bound | None = None
 
 
 def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list[PlannedStrategy]:
@@ -79,6 +83,19 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
         When the data set cannot be loaded.
     """
     system = build(scenario)
+    return [
+        replace(_planned(label, made, context), bound=bound_of(system.strategies[label], context))
+        for label, made, context in deploy(system, labels, progress)
+    ]
+
+
+def deploy(
+    system: System, labels: Sequence[str], progress: Progress
+) -> list[tuple[str, Deployment, DeploymentContext]]:
+    """Return the deployments of some strategies of a system, or of all, and what each was made from; raises as `plans`.
+
+    Networks are trained, or taken from the cache, only for strategies that need it; the others are given untrained ones.
+    """
     for label in labels:
         if label not in system.strategies:
             known = tuple(system.strategies)
@@ -90,8 +107,8 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
         if wanted:
             teacher = load_teacher(system, progress) if is_trained else _untaught(system)
             context = context_of(system, teacher, progress)
-            made += [_planned(label, deployed(strategy, context), context) for label, strategy in wanted.items()]
-    return sorted(made, key=lambda planned: list(chosen).index(planned.label))
+            made += [(label, deployed(strategy, context), context) for label, strategy in wanted.items()]
+    return sorted(made, key=lambda one: list(chosen).index(one[0]))
 
 
 def _untaught(system: System) -> Teacher:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgesim.compute.roofline import Roofline
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
@@ -150,7 +149,7 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
         filter_layer=system.model.filter_layer(),
         dataset=teacher.dataset,
         graph=measure(teacher.trained.network, teacher.dataset.inputs),
-        compute=Roofline(),
+        compute=system.compute,
         seed=system.seed,
         progress=progress,
         attack=system.evaluation.attack,
@@ -180,7 +179,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     for point, system in points:
         taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
         taught, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
-        where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id)
+        where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id, system.compute)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
             own = context_for(strategy, context, system.failures)

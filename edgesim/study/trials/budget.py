@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 
 BUDGET = "budget.csv"
 N_MOST = 20
-"""Replications that are divided, of plans of up to `N_STEPS` / `N_MOST` steps; fewer of larger ones."""
-N_STEPS = 20_000
-PARTS = ("compute", "host", "sending", "propagation", "queueing", "slowest", "repeated")
+"""Replications of a case that are divided, of plans of up to `N_STEPS` / `N_MOST` steps; fewer of larger ones, and of studies with many cases."""
+N_STEPS, N_STEPS_ALL = 20_000, 400_000
+IN_WORDS = {
+    "compute": "computing",
+    "host": "handling messages",
+    "sending": "sending messages",
+    "propagation": "propagation",
+    "queueing": "waiting for devices and channels",
+    "slowest": "waiting for the last of several messages",
+    "repeated": "what was lost, sent again or acknowledged",
+}
+PARTS = tuple(IN_WORDS)
 """Computing; handling messages; sending each once, alone; latency of links; waiting for devices and channels; for the last of several messages; for
 what was lost, sent again or acknowledged."""
 _COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(PARTS))
@@ -37,27 +46,29 @@ Split = list[float]
 
 
 class BudgetRow(NamedTuple):
-    """A part of the mean latency of a strategy, in s and as a share, over so many trials with an answer."""
+    """A part of the mean latency of a case, in s and as a share, over so many trials with an answer."""
 
-    strategy: str
     part: str
     mean_s: float
     share: float
     n: int
 
 
-def budgets(shared: Shared, n_replications: int = N_MOST) -> list[BudgetRow]:
-    """Return the rows of `BUDGET`: the first replications of every strategy at its first factor point, simulated once more by events."""
-    first: dict[str, Case] = {}
-    for case in shared.cases:
-        first.setdefault(case.strategy, case)
-    return [row for case in first.values() for row in _rows(shared, case, n_replications)]
+def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow]]:
+    """Return the rows of `BUDGET` of each case: its first replications, simulated once more by events."""
+    return [budget(shared, case, n_trials(shared, case, n_replications)) for case in shared.cases]
 
 
-def _rows(shared: Shared, case: Case, n_replications: int) -> list[BudgetRow]:
-    program = shared.prepared[case.prepared].program
+def n_trials(shared: Shared, case: Case, n_replications: int) -> int:
+    """Return how many trials of a case are divided: the smaller, the larger plans, loads and studies are; at least 1."""
     n_requests = 1 if case.load is None else case.load.requests or 1
-    n = max(1, min(n_replications, N_MOST, N_STEPS // (n_requests * len(program.steps.step))))
+    n_steps = n_requests * len(shared.prepared[case.prepared].program.steps.step)
+    return max(1, min(n_replications, N_MOST, N_STEPS // n_steps, N_STEPS_ALL // (n_steps * len(shared.cases))))
+
+
+def budget(shared: Shared, case: Case, n: int) -> list[BudgetRow]:
+    """Return the parts of the mean latency of the first trials of a case."""
+    program = shared.prepared[case.prepared].program
     trials: list[Split] = []
     weights: list[float] = []
     for number in range(n):
@@ -69,7 +80,7 @@ def _rows(shared: Shared, case: Case, n_replications: int) -> list[BudgetRow]:
     mean = _mean(trials, weights) if trials else [nan] * len(PARTS)
     total_s = sum(mean)
     return [
-        BudgetRow(case.strategy, part, part_s, part_s / total_s if total_s > 0 else nan, len(trials))
+        BudgetRow(part, part_s, part_s / total_s if total_s > 0 else nan, len(trials))
         for part, part_s in zip(PARTS, mean, strict=True)
     ]
 

@@ -1,0 +1,63 @@
+"""The parts of the latency of every published scenario, against its mean: a table of the largest part and of the distance.
+
+Networks are trained for one epoch: latency depends on their shapes only. CIFAR-100 is left out unless it is there.
+
+    python -m benchmarks.budgets
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import edgesim as es
+from edgesim.errors import DataError
+from edgesim.study.trials.budget import IN_WORDS
+
+N = 20
+
+
+def hurried(node: Any) -> Any:
+    """Return plain data of a scenario in which every training lasts one epoch."""
+    if isinstance(node, dict):
+        return {key: 1 if key == "epochs" else hurried(value) for key, value in node.items()}
+    return [hurried(one) for one in node] if isinstance(node, list) else node
+
+
+def main() -> None:
+    """Print the table."""
+    print("| scenario | strategy | largest part | share | parts - mean, relative |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["EDGESIM_CACHE_DIR"] = folder
+        for path in sorted(Path("scenarios").glob("*.yaml")):
+            data = {**es.Scenario.load(path, allow_code=True).resolved(), "replications": N}
+            data["sweep"] = {}
+            try:
+                result = es.run(es.Scenario.from_data(hurried(data)), output=f"{folder}/{path.stem}")
+            except DataError as error:
+                print(f"| {path.stem} | not run: {error} | | | |")
+                continue
+            _print(path.stem, result)
+
+
+def _print(name: str, result: es.Result) -> None:
+    measured = result.frame().groupby("strategy")
+    for strategy, parts in result.budget().groupby("strategy", sort=False):
+        n, mean_s = (
+            int(parts["n"].iloc[0]),
+            measured.get_group(strategy)["latency_s"].iloc[: int(parts["n"].iloc[0])].mean(),
+        )
+        largest = parts.loc[parts["share"].idxmax()] if n else None
+        if largest is None:
+            print(f"| {name} | {strategy} | no answer | | |")
+        else:
+            distance = abs(parts["mean_s"].sum() / mean_s - 1)
+            print(
+                f"| {name} | {strategy} | {IN_WORDS[largest['part']]} | {100 * largest['share']:.1f} % | {distance:.0e} |"
+            )
+
+
+if __name__ == "__main__":
+    main()

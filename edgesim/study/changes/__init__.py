@@ -1,0 +1,1 @@
+"""What changes of the devices and links would do to the latency."""
