@@ -13,7 +13,7 @@ from edgesim.domain.plan import Compute
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
-from edgesim.nn.cut.boxes import Box, cut
+from edgesim.nn.operators.boxes import Box, cut
 from edgesim.strategies.ends import known_device
 from edgesim.units import Seconds
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from edgesim.nn.cut.stages import Stage, StagedNetwork
     from edgesim.strategies.layers.partition import CutStage
 
-_CUTTABLE = (
-    "1- to 3-dimensional convolutions with zero padding and linear layers on vectors, written as modules or functions"
-)
+_CUTTABLE = "1- to 3-dimensional convolutions with zero padding, linear layers, matrix products and attention, written as modules or functions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class MoDNN:
 
     Each convolution is cut along the longer spatial axis of its output (height on ties) into strips, one per device, with
     heights proportional to how fast the device computes that layer (largest remainder; a device may get none). A device gets
-    the input rows that its strip reads, those of the halo included. Linear layers read their whole input and are cut by output.
+    the input rows that its strip reads, those of the halo included. Linear layers on vectors read their whole input and are cut by output, those on tokens and feature maps like convolutions of one pixel.
     What cannot be cut runs on the owner; a convolution or matrix product that cannot be cut is an error unless `uncut` is
     ``owner``. All bytes follow from the shapes of the tensors.
 
@@ -223,14 +221,16 @@ def stage_speeds(context: DeploymentContext, stage: Stage, device_ids: Sequence[
 
 def stage_boxes(stage: Stage, form: str, speeds: Sequence[float]) -> dict[str, tuple[Box, ...]]:
     """Cut the output of every layer of a stage; only devices with a share of the first layer take part in the others."""
-    first = cut(stage.layers[0].shape, form, speeds)
+    first = cut(stage.layers[0].shape, form, speeds, stage.layers[0].roles)
     taking_part = [position for position, box in enumerate(first) if all(box)]
     boxes: dict[str, tuple[Box, ...]] = {}
     for layer in stage.layers:
         nothing: Box = tuple(range(0) for _ in layer.shape)
         found = [nothing] * len(speeds)
         for position, box in zip(
-            taking_part, cut(layer.shape, form, [speeds[position] for position in taking_part]), strict=True
+            taking_part,
+            cut(layer.shape, form, [speeds[position] for position in taking_part], layer.roles),
+            strict=True,
         ):
             found[position] = box
         boxes[layer.name] = tuple(found)

@@ -12,7 +12,7 @@ from torch import nn
 
 from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
-from edgesim.nn.cut.boxes import apportion
+from edgesim.nn.operators.boxes import apportion
 from edgesim.nn.train.training import forward
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy

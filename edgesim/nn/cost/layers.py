@@ -11,8 +11,10 @@ from torch import nn
 from edgesim.domain.networks.costs import LayerCost, ModelGraph
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import DataError
+from edgesim.nn.cost.plain import Joined
 from edgesim.nn.cost.trace import (
     byte_of,
+    elements_of,
     entries,
     function_name,
     is_view,
@@ -35,7 +37,7 @@ _CONVOLUTION_MODULES = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
 )  # fmt: skip
 _NORMS = (
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm,
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm,
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 )  # fmt: skip
 
@@ -139,7 +141,7 @@ def operator_of(graph: fx.GraphModule, node: fx.Node) -> str:
     if node.meta["flop"]:
         return "linear"
     matrices = [parameter for parameter in module.parameters() if parameter.dim() > 1] if module is not None else []
-    if matrices and not isinstance(module, (nn.Embedding, *_NORMS)):
+    if matrices and not isinstance(module, (nn.Embedding, nn.EmbeddingBag, Joined, *_NORMS)):
         raise DataError(
             f"the work of module {str(node.target)!r} ({type(module).__name__}) cannot be counted; "
             "build it from convolutions, linear layers and elementwise operations"
@@ -163,7 +165,7 @@ def weights_of(graph: fx.GraphModule, node: fx.Node) -> Iterator[torch.Tensor]:
 
 def _elementwise_flop(graph: fx.GraphModule, node: fx.Node) -> int:
     """One operation per element, as described at `measure`."""
-    n_out = prod(shape_of(node))
+    n_out = elements_of(node)
     module = submodule(graph, node)
     if isinstance(module, _NORMS) or function_name(node).endswith("_norm"):
         return 2 * n_out
@@ -173,5 +175,5 @@ def _elementwise_flop(graph: fx.GraphModule, node: fx.Node) -> int:
     if window is not None:
         n_axes = len(shape_of(node)) - 1
         return n_out * (prod(window) if isinstance(window, tuple) else int(window) ** n_axes)
-    n_in = max((prod(shape_of(source)) for source in node.all_input_nodes if source.op != "get_attr"), default=0)
+    n_in = max((elements_of(source) for source in node.all_input_nodes if source.op != "get_attr"), default=0)
     return max(n_in, n_out)

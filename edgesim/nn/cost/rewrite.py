@@ -16,6 +16,9 @@ _ARGUMENTS = {
     "conv2d": _CONVOLUTION,
     "conv3d": _CONVOLUTION,
     "linear": ("input", "weight", "bias"),
+    "matmul": ("input", "weight"),
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+    "rms_norm": ("input", "normalized_shape", "weight", "eps"),
     "batch_norm": ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
 }
 _CONVOLUTIONS = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d, "conv3d": nn.Conv3d}
@@ -23,7 +26,7 @@ _NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNo
 
 
 def modules_for_functions(graph: fx.GraphModule) -> None:
-    """Let modules stand for the functions conv1d to conv3d, linear and batch_norm.
+    """Let modules stand for the functions conv1d to conv3d, linear, batch_norm, layer_norm and rms_norm, and products with a matrix of weights.
 
     The modules hold the very parameters and buffers that the functions read. A function stays when one of its weights is
     computed from others, or when it normalises by the statistics of the batch.
@@ -45,7 +48,7 @@ def modules_for_functions(graph: fx.GraphModule) -> None:
             module = _module(name, given, len(shape_of(node)))
             if module is None:
                 continue
-            made[key] = _free_name(graph, node.name)
+            made[key] = free_name(graph, node.name)
             graph.add_submodule(made[key], module.eval())
         node.op, node.target, node.args, node.kwargs = "call_module", made[key], (source,), {}
         for constant in dict.fromkeys(constants):
@@ -62,7 +65,7 @@ def _value(graph: fx.GraphModule, value: Any) -> Any:
     return getattr(graph.get_submodule(holder), name)
 
 
-def _module(name: str, given: dict[str, Any], n_axes: int) -> nn.Module | None:
+def _module(name: str, given: dict[str, Any], n_axes: int) -> nn.Module | None:  # noqa: PLR0911 - one for each function
     """Return the module that computes a function with these options; None when there is none."""
     if name == "batch_norm":
         if given.get("training") or given.get("running_mean") is None or given.get("running_var") is None:
@@ -71,7 +74,14 @@ def _module(name: str, given: dict[str, Any], n_axes: int) -> nn.Module | None:
         norm.running_mean, norm.running_var = given["running_mean"], given["running_var"]
         norm.num_batches_tracked = None  # no function has one
         return _holding(norm, given)
+    if name in {"layer_norm", "rms_norm"}:
+        return _row_norm(name, given)
     weight: torch.Tensor = given["weight"]
+    if name == "matmul":
+        if weight.dim() != 2:
+            return None
+        linear = nn.Linear(weight.shape[0], weight.shape[1], bias=False, device="meta")
+        return _holding(linear, {"weight": weight.detach().t()})
     has_bias = given.get("bias") is not None
     if name == "linear":
         return _holding(nn.Linear(weight.shape[1], weight.shape[0], has_bias, device="meta"), given)
@@ -80,6 +90,16 @@ def _module(name: str, given: dict[str, Any], n_axes: int) -> nn.Module | None:
     size = tuple(weight.shape[2:])
     make: Any = _CONVOLUTIONS[name]
     return _holding(make(n_inputs, weight.shape[0], size, **options, bias=has_bias, device="meta"), given)
+
+
+def _row_norm(name: str, given: dict[str, Any]) -> nn.Module:
+    shape, options = given["normalized_shape"], {"eps": given["eps"]} if "eps" in given else {}
+    norm: nn.Module = (
+        nn.LayerNorm(shape, **options, elementwise_affine=False, device="meta")
+        if name == "layer_norm"
+        else nn.RMSNorm(shape, **options, elementwise_affine=False, device="meta")
+    )
+    return _holding(norm, given)
 
 
 def _holding(module: nn.Module, given: dict[str, Any]) -> nn.Module:
@@ -92,7 +112,7 @@ def _holding(module: nn.Module, given: dict[str, Any]) -> nn.Module:
     return module
 
 
-def _free_name(graph: fx.GraphModule, name: str) -> str:
+def free_name(graph: fx.GraphModule, name: str) -> str:
     """Return a name that no attribute of the network has."""
     while hasattr(graph, name):
         name += "_"

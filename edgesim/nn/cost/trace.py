@@ -14,13 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgesim.domain.networks.samples import inputs_of
 from edgesim.errors import DataError
+from edgesim.nn.cost.plain import Move
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edgesim.domain.networks.samples import Inputs
 
-VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+VIEW_MODULES = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, Move)
 """Modules that neither compute nor copy when a network is evaluated."""
 VIEW_NAMES = frozenset({
     "flatten", "unflatten", "view", "view_as", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "t", "chunk",
@@ -36,6 +37,7 @@ _FORWARD_ERRORS = (TraceError, RuntimeError, TypeError, ValueError, AttributeErr
 class _Tracer(fx.Tracer):
     """Remembers the submodule in which tracing is, so that an error can name it."""
 
+    proxy_buffer_attributes = True  # so that a mask can be sliced by a length
     innermost = ""
 
     def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
@@ -60,6 +62,26 @@ class _Recorder(fx.Interpreter):
         result = super().run_node(n)
         n.meta["tensors"] = tuple((tuple(tensor.shape), tensor.element_size()) for tensor in _tensors(result))
         n.meta["flop"] = self.counter.get_total_flops() - before
+        n.meta["dtype"] = next((tensor.dtype for tensor in _tensors(result)), None)
+        n.meta["value"] = result if isinstance(result, (int, float, torch.dtype)) else None
+        return result
+
+
+class _Doubled(fx.Interpreter):
+    """Runs a graph on two samples and notes of every node whether its tensors have the batch on their first axis.
+
+    ``"is_sampled"``: they have it there. ``"is_fixed"``: neither its tensors nor its number depend on how many samples there are.
+    """
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        before = [shape for shape, _ in n.meta["tensors"]]
+        after = [tuple(tensor.shape) for tensor in _tensors(result)]
+        n.meta["is_sampled"] = bool(before) and all(
+            one and one[0] * 2 == two[0] and one[1:] == two[1:] for one, two in zip(before, after, strict=False)
+        )
+        value = result if isinstance(result, (int, float, torch.dtype)) else None
+        n.meta["is_fixed"] = before == after and n.meta["value"] == value
         return result
 
 
@@ -95,7 +117,34 @@ def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModul
     for node in graph.nodes:
         node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
     specs = inputs_of(inputs)
-    given = list(_given(graph, specs, type(network).__name__))
+    _record(blueprint, graph, specs, type(network).__name__)
+    traced = fx.GraphModule(network, graph)
+    _settle_weights(traced)
+    return traced
+
+
+def record(traced: fx.GraphModule, inputs: Inputs | tuple[int, ...]) -> None:
+    """Write the tensors and the arithmetic of every node of a traced network anew, and what depends on the number of samples.
+
+    See `trace` and `_Doubled`. A network that takes one sample at a time only has no node with a batch.
+    """
+    specs, name = inputs_of(inputs), type(traced).__name__
+    blueprint = _on_meta(traced)
+    _record(blueprint, traced.graph, specs, name)
+    for node in traced.graph.nodes:
+        node.meta["is_sampled"] = node.meta["is_fixed"] = False
+    try:
+        with torch.no_grad():
+            doubled = _Doubled(blueprint, graph=traced.graph)
+            doubled.run(*_given(traced.graph, specs, name, n_samples=2), enable_io_processing=False)
+    except _FORWARD_ERRORS:
+        for node in traced.graph.nodes:
+            node.meta["is_sampled"] = node.meta["is_fixed"] = False
+
+
+def _record(blueprint: nn.Module, graph: fx.Graph, specs: Inputs, name: str) -> None:
+    """Run a graph without data and write what its nodes return into them."""
+    given = list(_given(graph, specs, name))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         recorder = _Recorder(blueprint, graph, counter)
         try:
@@ -104,12 +153,9 @@ def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModul
             node = recorder.current
             where = f"at {str(node.target)!r} ({node.op})" if node is not None else "at its input"
             raise DataError(
-                f"{type(network).__name__} does not take {show_inputs(specs)}: {where}: "
+                f"{name} does not take {show_inputs(specs)}: {where}: "
                 f"{_first_line(error)}; give the network a data set of the shape it was built for"
             ) from error
-    traced = fx.GraphModule(network, graph)
-    _settle_weights(traced)
-    return traced
 
 
 def _settle_weights(traced: fx.GraphModule) -> None:
@@ -134,7 +180,7 @@ def _plain(module: nn.Module) -> nn.Module:
     return plain
 
 
-def _given(graph: fx.Graph, specs: Inputs, name: str) -> Iterator[Any]:
+def _given(graph: fx.Graph, specs: Inputs, name: str, n_samples: int = 1) -> Iterator[Any]:
     """Yield what a network is called with: tensors without data, and the defaults of its other parameters."""
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     wanted = [str(node.target) for node in placeholders if not node.args]
@@ -149,7 +195,7 @@ def _given(graph: fx.Graph, specs: Inputs, name: str) -> Iterator[Any]:
         if spec is None:
             yield node.args[0]
         else:
-            yield torch.empty((1, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
+            yield torch.empty((n_samples, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
 
 
 def show_inputs(specs: Inputs) -> str:
@@ -194,7 +240,13 @@ def function_name(node: fx.Node) -> str:
 
 def is_view(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Return whether a node only renames, reshapes or passes on its input."""
-    return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES
+    return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES or is_idle_cast(node)
+
+
+def is_idle_cast(node: fx.Node) -> bool:
+    """Return whether a node turns numbers into the type that they have."""
+    is_cast = function_name(node) in {"to", "type", "type_as", "float"}
+    return is_cast and bool(node.meta["tensors"]) and node.meta["dtype"] == node.all_input_nodes[0].meta["dtype"]
 
 
 def is_in_place(graph: fx.GraphModule, node: fx.Node) -> bool:
@@ -210,6 +262,12 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
     """Return the shape of the (first) tensor of a node, without the batch axis; empty when it returns no tensor."""
     tensors = node.meta["tensors"]
     return tuple(tensors[0][0][1:]) if tensors else ()
+
+
+def elements_of(node: fx.Node) -> int:
+    """Return how many elements the (first) tensor of a node has for one sample, wherever its batch axis is; 1 without a tensor."""
+    tensors = node.meta["tensors"]
+    return torch.Size(tensors[0][0]).numel() if tensors else 1
 
 
 def byte_of(node: fx.Node) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from edgesim.nn.cut.boxes import holds, index, overlap, relative, volume
-from edgesim.nn.cut.pieces import call, piece
-from edgesim.nn.cut.readers import operands
+from edgesim.nn.operators.boxes import holds, index, overlap, relative, volume
+from edgesim.nn.operators.calls import call
+from edgesim.nn.operators.pieces import piece
+from edgesim.nn.operators.readers import operands
 from edgesim.nn.tensors import tensors_of
 from edgesim.nn.train.training import EVALUATION_BATCH
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from edgesim.domain.delivery import Arrived
     from edgesim.domain.networks.samples import Samples
-    from edgesim.nn.cut.boxes import Box
     from edgesim.nn.cut.schedule import Schedule, Use
     from edgesim.nn.cut.stages import Layer, StagedNetwork
+    from edgesim.nn.operators.boxes import Box
 
 Values = dict[fx.Node, Any]
 """What nodes return for one batch."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.nn.cut.boxes import Box, holds, hull, overlap, volume
+from edgesim.nn.operators.boxes import Box, holds, hull, overlap, volume
 
 if TYPE_CHECKING:
     from edgesim.nn.cut.stages import Stage

@@ -9,8 +9,8 @@ from torch import fx
 
 from edgesim.domain.networks.costs import LayerCost
 from edgesim.domain.plan import LayerWork
-from edgesim.nn.cut.boxes import Box, Reader, volume, whole
-from edgesim.nn.cut.readers import Pool
+from edgesim.nn.operators.boxes import Box, Reader, volume, whole
+from edgesim.nn.operators.readers import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Layer:
     is_overwriting : whether its result takes the memory of its input.
     input_shapes : of its operands, without the batch axis.
     pool : what it pools, or None.
+    roles : what the axes of its output count, see `edgesim.nn.operators.roles`.
+    weight_axes : axes of its output whose positions divide its weights.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Layer:
     is_overwriting: bool
     input_shapes: tuple[tuple[int, ...], ...]
     pool: Pool | None
+    roles: str = ""
+    weight_axes: tuple[int, ...] = (0,)
 
     def byte_of(self, box: Box) -> int:
         """Return the size of a box of the output, in byte."""
@@ -54,25 +58,32 @@ class Layer:
 
     def weights_of(self, box: Box) -> dict[str, int]:
         """Return the bytes of the weights that a box needs, by module: those of its channels or features."""
-        return {name: size * len(box[0]) // self.shape[0] for name, size in self.weights.items()}
+        n_parts, n_all = self._weights_share(box)
+        return {name: size * n_parts // n_all for name, size in self.weights.items()}
+
+    def _weights_share(self, box: Box) -> tuple[int, int]:
+        """Return how many of how many parts of the weights a box needs."""
+        return prod(len(box[axis]) for axis in self.weight_axes), prod(self.shape[axis] for axis in self.weight_axes)
 
     def work(self, box: Box, input_byte: float) -> LayerWork | None:
         """Return what a device does for a box of the output; None when the layer computes nothing."""
         if self.cost is None:
             return None
         share = volume(box) / prod(self.shape)
-        weight_byte = self.cost.weight_byte * len(box[0]) / self.shape[0]
+        n_parts, n_all = self._weights_share(box)
+        weight_byte = self.cost.weight_byte * n_parts / n_all
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
         return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte, weight_byte)
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor that a stage reads: the node that makes it, its shape without the batch axis, its size in byte."""
+    """A tensor that a stage reads: the node that makes it, its shape without the batch axis, its size in byte, the roles of its axes."""
 
     name: str
     shape: tuple[int, ...]
     size_byte: int
+    roles: str = ""
 
     def byte_of(self, box: Box) -> int:
         """Return the size of a box, in byte."""

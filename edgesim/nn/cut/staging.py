@@ -13,18 +13,22 @@ from torch import fx, nn
 
 from edgesim.errors import DataError
 from edgesim.nn.cost.layers import is_layer, layer_cost, weights_of
-from edgesim.nn.cost.rewrite import let_readers_follow, modules_for_functions
-from edgesim.nn.cost.trace import byte_of, entries, is_in_place, is_view, layer_name, live_byte, shape_of, trace
-from edgesim.nn.cut.readers import (
-    is_convolution,
+from edgesim.nn.cost.moves import plain
+from edgesim.nn.cost.plain import Move
+from edgesim.nn.cost.trace import byte_of, entries, is_in_place, is_view, layer_name, live_byte, shape_of, submodule
+from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
+from edgesim.nn.operators.boxes import axes_of
+from edgesim.nn.operators.readers import (
     is_elementwise,
     is_linear,
+    is_main,
     operands,
     pool_of,
     reader_of,
     uncut_layer,
 )
-from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
+from edgesim.nn.operators.roles import roles_by_node
+from edgesim.nn.operators.rows import weight_axes
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Inputs
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 Execution = Literal["mapreduce", "halo"]
 """Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
 Form = Literal["strips", "tiles", "channels"]
-"""How the output of a convolution is cut; see `edgesim.nn.cut.boxes.cut`."""
+"""How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
 
 
 def staged(
@@ -45,7 +49,7 @@ def staged(
 ) -> StagedNetwork:
     """Divide a network into stages and segments.
 
-    What can be cut is said at `edgesim.nn.cut.readers.reader_of`. With ``mapreduce`` a stage is a convolution or linear layer and
+    What can be cut is said at `edgesim.nn.operators.readers.reader_of`. With ``mapreduce`` a stage is a convolution or linear layer and
     the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
     follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
     read all of their input, so they are stages as with ``mapreduce``.
@@ -62,9 +66,9 @@ def staged(
     DataError
         When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
     """
-    graph = trace(network, inputs)
-    modules_for_functions(graph)
-    let_readers_follow(graph)
+    graph = plain(network, inputs)
+    for node, roles in roles_by_node(graph).items():
+        node.meta["roles"] = roles
     nodes = list(graph.graph.nodes)
     answer = nodes.pop().args[0]
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
@@ -107,7 +111,7 @@ def _groups(
         elif execution == "halo":
             stage = _run(graph, nodes[position:], form)
         else:
-            stage = _chain(graph, node) if is_convolution(graph, node) else []
+            stage = _chain(graph, node) if is_main(graph, node) else []
         if stage:
             taken.update(stage)
             groups.append((stage, []))
@@ -129,15 +133,22 @@ def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
 
 
 def _run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form) -> list[fx.Node]:
-    """Return the nodes at the beginning that can stay at the devices; none when no convolution is among them."""
+    """Return the nodes at the beginning that can stay at the devices; none when there is no convolution or matrix product among them.
+
+    Moves of elements at either end stay with the owner.
+    """
     run: list[fx.Node] = []
     for node in nodes:
         shape = shape_of(node)
-        extents = shape[:1] if form == "channels" else shape[1:]
-        if len(shape) < 2 or max(extents) < 2 or reader_of(graph, node) is None:
+        axes = axes_of(form, node.meta.get("roles", ""))
+        if len(shape) < 2 or max((shape[axis] for axis in axes), default=0) < 2 or reader_of(graph, node) is None:
             break
         run.append(node)
-    return run if any(is_convolution(graph, node) for node in run) else []
+    while run and isinstance(submodule(graph, run[-1]), Move):
+        run.pop()
+    if run and isinstance(submodule(graph, run[0]), Move):
+        return []
+    return run if any(is_main(graph, node) for node in run) else []
 
 
 def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
@@ -147,7 +158,9 @@ def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
     for node in nodes:
         for source in node.all_input_nodes:
             if source not in members:
-                inputs[source.name] = Tensor(source.name, shape_of(source), byte_of(source))
+                inputs[source.name] = Tensor(
+                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", "")
+                )
     outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
     name = next(layer.layer_id for layer in layers if layer.is_main)
     return Stage(name, layers, tuple(inputs.values()), outputs)
@@ -167,10 +180,12 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         cost=layer_cost(graph, node, set()) if is_layer(graph, node) else None,
         weights=_weights(graph, [node]),
         is_matrix=is_linear(graph, node),
-        is_main=is_linear(graph, node) or is_convolution(graph, node),
+        is_main=is_main(graph, node),
         is_overwriting=is_in_place(graph, node) or is_view(graph, node),
         input_shapes=tuple(shape_of(source) for source in operands(node)),
         pool=pool_of(graph, node),
+        roles=node.meta.get("roles", ""),
+        weight_axes=weight_axes(graph, node),
     )
 
 

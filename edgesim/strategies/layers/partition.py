@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Plan
-from edgesim.nn.cut.boxes import show, volume
+from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, require_delivered
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class LayerPartition:
         first = {phase[0] for phase in stage.schedule.phases}
         return {
             layer.layer_id: {
-                device_id: show(box, layer.shape)
+                device_id: show(box, layer.shape, layer.roles)
                 for device_id, box in zip(self.device_ids, stage.schedule.boxes[layer.name], strict=True)
                 if volume(box)
             }

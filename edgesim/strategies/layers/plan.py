@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
-from edgesim.nn.cut.boxes import show, volume
+from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import answer_steps, input_transfers
 from edgesim.strategies.layers.partition import CutStage, exchange_id, gather_id, scatter_id
 
 if TYPE_CHECKING:
     from edgesim.interfaces import DeploymentContext
-    from edgesim.nn.cut.boxes import Box
     from edgesim.nn.cut.stages import Segment, StagedNetwork
+    from edgesim.nn.operators.boxes import Box
 
 VALUE_BYTE = 4
 """Size of a value that is sent (float32), and of an index of a stored nonzero entry."""
@@ -76,7 +76,7 @@ class PlanWriter:
             if device_id != self.owner_id:
                 tensors = [(stage.tensor(name), box) for name, box in needs.items()]
                 size_byte = sum(tensor.byte_of(box) for tensor, box in tensors)
-                text = "; ".join(show(box, tensor.shape) for tensor, box in tensors) or "only padding"
+                text = "; ".join(show(box, tensor.shape, tensor.roles) for tensor, box in tensors) or "only padding"
                 last[device] = self._send(Transfer(
                     scatter_id(stage, device_id), self.owner_id, device_id, size_byte, f"input of {stage.name}, {text}",
                     "input" if is_first else "intermediate", (before_id,),
@@ -101,7 +101,8 @@ class PlanWriter:
             size_byte = sum(cut.stage.tensor(name).byte_of(box) for name, box in message.parts)
             parts = [(cut.stage.tensor(name), box) for name, box in message.parts]
             text = "; ".join(
-                f"{name}, {show(box, t.shape)}" for (t, box), (name, _) in zip(parts, message.parts, strict=True)
+                f"{name}, {show(box, t.shape, t.roles)}"
+                for (t, box), (name, _) in zip(parts, message.parts, strict=True)
             )
             step_id = exchange_id(cut.stage, phase, src_id, dst_id)
             self._send(Transfer(step_id, src_id, dst_id, size_byte, text, "intermediate", (last[message.src],)))
@@ -137,7 +138,7 @@ class PlanWriter:
         size_byte = sum(tensor.byte_of(box) for tensor, box in outputs)
         if device_id == self.owner_id or not size_byte:
             return step_id if device_id == self.owner_id else ""
-        text = "; ".join(show(box, tensor.shape) for tensor, box in outputs if volume(box))
+        text = "; ".join(show(box, tensor.shape, tensor.roles) for tensor, box in outputs if volume(box))
         return self._send(Transfer(
             gather_id(stage, device_id), device_id, self.owner_id, size_byte, f"output of {stage.name}, {text}",
             "result" if is_last else "intermediate", (step_id,),

@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import fx, nn
 
-from edgesim.nn.cost.trace import function_name, is_in_place, submodule
-from edgesim.nn.cut.boxes import Box, index, relative
-from edgesim.nn.cut.readers import (
+from edgesim.nn.cost.trace import function_name, submodule
+from edgesim.nn.operators.boxes import Box, index, relative
+from edgesim.nn.operators.calls import call
+from edgesim.nn.operators.readers import (
     CONVOLUTIONS,
     NORMS,
+    Cuttable,
     Pool,
     is_concatenation,
     paddings,
 )
-
-if TYPE_CHECKING:
-    from edgesim.nn.cut.stages import Layer
+from edgesim.nn.operators.row_pieces import row_piece
 
 _CONVOLVE: tuple[Any, ...] = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)
 _MAXIMUM: tuple[Any, ...] = (nn.functional.max_pool1d, nn.functional.max_pool2d, nn.functional.max_pool3d)
 _MEAN: tuple[Any, ...] = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
-_OVERWRITING: dict[Any, Any] = {
-    operator.iadd: operator.add, operator.isub: operator.sub, operator.imul: operator.mul, operator.itruediv: operator.truediv,
-}  # fmt: skip
-
-
-def call(graph: fx.GraphModule, node: fx.Node, values: Sequence[Any]) -> Any:
-    """Run a node on values in place of its operands, in their order; no value is overwritten.
-
-    Parameters
-    ----------
-    graph : the traced network.
-    node : a call of a module, function or method, or the reading of a parameter.
-    values : one for each of `operands(node)`.
-    """
-    given = list(values)
-    if is_in_place(graph, node) and node.target not in _OVERWRITING and isinstance(given[0], torch.Tensor):
-        given[0] = given[0].clone()
-    remaining = iter(given)
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda _: next(remaining))
-    if node.op == "get_attr":
-        holder, _, name = str(node.target).rpartition(".")
-        return getattr(graph.get_submodule(holder), name)
-    if node.op == "call_module":
-        return graph.get_submodule(str(node.target))(*args, **kwargs)
-    if node.op == "call_method":
-        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-    function: Any = _OVERWRITING.get(node.target, node.target)
-    return function(*args, **kwargs)
 
 
 def piece(  # noqa: PLR0911 - one for each kind of layer
-    graph: fx.GraphModule, node: fx.Node, layer: Layer, box: Box, inputs: Sequence[torch.Tensor]
+    graph: fx.GraphModule, node: fx.Node, layer: Cuttable, box: Box, inputs: Sequence[torch.Tensor]
 ) -> torch.Tensor:
     """Compute a box of a layer's output.
 
@@ -73,10 +44,9 @@ def piece(  # noqa: PLR0911 - one for each kind of layer
     source_shape = layer.input_shapes[0]
     if isinstance(module, CONVOLUTIONS):
         return _convolve(module, box, reads[0], source_shape, inputs[0])
-    if isinstance(module, nn.Linear):
-        rows = slice(box[0].start, box[0].stop)
-        bias: torch.Tensor | None = module.bias
-        return nn.functional.linear(inputs[0], module.weight[rows], None if bias is None else bias[rows])
+    found = row_piece(graph, node, layer, box, inputs)
+    if found is not None:
+        return found
     if isinstance(module, NORMS):
         channels = slice(box[0].start, box[0].stop)
         constants = (module.running_mean, module.running_var, module.weight, module.bias)
@@ -155,7 +125,7 @@ def _pooled(pool: Pool, box: Box, there: Box, source_shape: Sequence[int], input
     return mean * (n_cells / counts)
 
 
-def _adaptive(graph: fx.GraphModule, node: fx.Node, layer: Layer, box: Box, inputs: torch.Tensor) -> torch.Tensor:
+def _adaptive(graph: fx.GraphModule, node: fx.Node, layer: Cuttable, box: Box, inputs: torch.Tensor) -> torch.Tensor:
     """Pool adaptively: each output position by itself, since bins of a part are not the bins of the whole."""
     name = function_name(node) or type(submodule(graph, node)).__name__
     reduce = torch.amax if "max" in name.lower() else torch.mean

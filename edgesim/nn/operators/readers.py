@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import fx, nn
 
 from edgesim.nn.cost.layers import is_layer, operator_of
+from edgesim.nn.cost.plain import Joined
 from edgesim.nn.cost.trace import function_name, layer_name, shape_of, submodule
-from edgesim.nn.cut.boxes import Bins, Groups, Reader, Rule, Shift, Whole, Window
+from edgesim.nn.operators.boxes import Bins, Groups, Reader, Rule, Shift, Whole, Window
+from edgesim.nn.operators.rows import is_product, row_reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +33,8 @@ _ACTIVATIONS = (
 _ACTIVATION_NAMES = frozenset({
     "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid", "mish", "relu",
     "relu6", "selu", "silu", "sigmoid", "softplus", "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
-    "dropout", "dropout1d", "dropout2d", "dropout3d", "neg", "abs", "exp", "square", "clamp",
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "neg", "abs", "exp", "square", "clamp", "pow", "sqrt", "rsqrt", "log",
+    "log1p", "sin", "cos", "reciprocal", "erf", "float",
 })  # fmt: skip
 _JOIN_NAMES = frozenset({"add", "sub", "mul", "div", "truediv", "maximum", "minimum"})
 _CONCATENATIONS = frozenset({"cat", "concat", "concatenate"})
@@ -58,24 +61,47 @@ class Pool:
     divisor: int | None
 
 
+class Cuttable(Protocol):
+    """What is known of a node that is computed box by box: what boxes read, shapes without the batch axis, and what it pools."""
+
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]: ...
+    @property
+    def pool(self) -> Pool | None: ...
+
+
 def reader_of(graph: fx.GraphModule, node: fx.Node) -> Reader | None:
     """Return what boxes of a node's output read, or None when the node cannot be cut.
 
-    Cut are convolutions with zero padding, linear layers on vectors, poolings (adaptive ones too), batch normalisation with
-    running statistics, activations, sums, differences, products and quotients of tensors, and concatenations.
+    Cut are convolutions with zero padding, linear layers, poolings (adaptive ones too), batch normalisation with
+    running statistics, activations, sums, differences, products and quotients of tensors and with constants, concatenations, layer and
+    root mean square normalisation, softmax, means and sums over axes, moves of elements within a sample, matrix products, and attention.
+
+    Parameters
+    ----------
+    graph : as `edgesim.nn.cost.moves.plain` returns it.
+    node : of it.
     """
     shape = shape_of(node)
     sources = operands(node)
-    if not shape or not sources or any(source.op == "get_attr" or not shape_of(source) for source in sources):
+    if not shape or not sources or any(not shape_of(source) or not _is_beside(source, node) for source in sources):
         return None
     if is_concatenation(node):
         return _concatenation(node, sources)
     if function_name(node) in _JOIN_NAMES:
         return _join(shape, sources)
-    if len(sources) != 1:
-        return None
-    rules = _rules(graph, node, shape_of(sources[0]), shape)
-    return None if rules is None else Reader(((sources[0].name, rules),))
+    rules = _rules(graph, node, shape_of(sources[0]), shape) if len(sources) == 1 else None
+    return row_reader(graph, node, sources) if rules is None else Reader(((sources[0].name, rules),))
+
+
+def _is_beside(source: fx.Node, node: fx.Node) -> bool:
+    """Return whether two nodes have the samples of a batch at the same places of their first axis."""
+    is_sampled: bool = source.meta["is_sampled"] and node.meta["is_sampled"]
+    return is_sampled and source.meta["tensors"][0][0][0] == node.meta["tensors"][0][0][0]
 
 
 def uncut_layer(graph: fx.GraphModule, node: fx.Node) -> str:
@@ -106,6 +132,8 @@ def is_elementwise(graph: fx.GraphModule, node: fx.Node) -> bool:
     module = submodule(graph, node)
     if isinstance(module, NORMS):  # without running statistics it would look at the whole batch
         return module.running_mean is not None and not module.training
+    if isinstance(module, Joined):
+        return shape_of(node) == shape_of(node.all_input_nodes[0])
     return isinstance(module, _ACTIVATIONS) or function_name(node) in _ACTIVATION_NAMES
 
 
@@ -118,6 +146,12 @@ def is_convolution(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Return whether a node is a convolution that can be cut."""
     module = submodule(graph, node)
     return isinstance(module, CONVOLUTIONS) and module.padding_mode == "zeros"
+
+
+def is_main(graph: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether a node is a convolution, linear layer, matrix product or attention that can be cut."""
+    is_one = is_convolution(graph, node) or isinstance(submodule(graph, node), nn.Linear) or is_product(graph, node)
+    return is_one and reader_of(graph, node) is not None
 
 
 def is_linear(graph: fx.GraphModule, node: fx.Node) -> bool:
@@ -179,8 +213,6 @@ def _rules(
 ) -> tuple[Rule, ...] | None:
     """Return a rule for each axis of a node that reads one tensor."""
     module = submodule(graph, node)
-    if is_linear(graph, node):
-        return (Whole(inputs[0]),)
     if isinstance(module, CONVOLUTIONS) and module.padding_mode == "zeros":
         channels = Groups(module.groups, inputs[0], outputs[0]) if module.groups > 1 else Whole(inputs[0])
         axes = zip(module.kernel_size, module.stride, paddings(module), module.dilation, inputs[1:], strict=True)

@@ -5,7 +5,7 @@ The batch axis is not counted. Importing this needs no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -94,19 +94,29 @@ def relative(inner: Box, outer: Box) -> Box:
 _AXES = {1: ("features",), 2: ("channels", "rows"), 3: ("channels", "rows", "columns")}
 
 
-def show(box: Box, shape: Sequence[int]) -> str:
+def show(box: Box, shape: Sequence[int], roles: str = "") -> str:
     """Return a box in words: the axes that are cut, e.g. ``"rows 0:5"``; ``"all"`` when none is.
 
     >>> show((range(3), range(5), range(8)), (3, 8, 8))
     'rows 0:5'
+    >>> show((range(5), range(3)), (8, 3), "pu")
+    'rows 0:5'
     """
     names = _AXES.get(len(box), tuple(f"axis{number}" for number in range(1, len(box) + 1)))
+    if roles and not roles.startswith("u"):
+        names = tuple(_names(roles))
     cut = [
         f"{name} {rows.start}:{rows.stop}"
         for name, rows, size in zip(names, box, shape, strict=True)
         if len(rows) != size
     ]
     return ", ".join(cut) or "all"
+
+
+def _names(roles: str) -> Iterator[str]:
+    positions = iter(("rows", "columns"))
+    for number, role in enumerate(roles, 1):
+        yield "features" if role == "u" else next(positions, f"axis{number}") if role == "p" else f"axis{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +243,70 @@ class Bins:
         return range(rows.start * self.n_inputs // self.n_outputs, -(-rows.stop * self.n_inputs // self.n_outputs))
 
 
+@dataclass(frozen=True, slots=True)
+class Along:
+    """An axis of the input that follows another axis of the output: permuted axes, or leading axes of matrix products.
+
+    Parameters
+    ----------
+    axis : of the output.
+    rule : which of its positions read which of the input's.
+    """
+
+    axis: int
+    rule: Window | Whole | Shift | Groups | Bins
+
+    def inputs_of(self, box: Box) -> range:
+        """Return the positions of the input that a box reads.
+
+        Examples
+        --------
+        >>> Along(1, Shift(0, 8)).inputs_of((range(2), range(3, 5)))
+        range(3, 5)
+        """
+        return self.rule.inputs(box[self.axis])
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouped:
+    """An axis of a tensor that is reshaped: it and others are counted through in order, and so are some axes of the output.
+
+    Parameters
+    ----------
+    axes, strides : axes of the output, and how many elements of the group one step along each is.
+    stride, n_inputs : the same of this axis of the input, and its extent.
+    """
+
+    axes: tuple[int, ...]
+    strides: tuple[int, ...]
+    stride: int
+    n_inputs: int
+
+    def inputs_of(self, box: Box) -> range:
+        """Return the positions between the first and the last element of a box; all, when the box goes round the axis.
+
+        Examples
+        --------
+        Six features as two heads of three: head 1 is features 3 to 5; and back, features 3 to 5 are head 1.
+
+        >>> Regrouped((0, 1), (3, 1), stride=1, n_inputs=6).inputs_of((range(1, 2), range(3)))
+        range(3, 6)
+        >>> Regrouped((0,), (1,), stride=3, n_inputs=2).inputs_of((range(3, 6),))
+        range(1, 2)
+        """
+        rows = [box[axis] for axis in self.axes]
+        if not all(rows):
+            return range(0)
+        first = sum(row.start * stride for row, stride in zip(rows, self.strides, strict=True)) // self.stride
+        last = sum((row.stop - 1) * stride for row, stride in zip(rows, self.strides, strict=True)) // self.stride
+        if first // self.n_inputs != last // self.n_inputs:
+            return range(self.n_inputs)
+        return range(first % self.n_inputs, last % self.n_inputs + 1)
+
+
 Rule = Window | Whole | Shift | Groups | Bins
+"""An axis of the input, read by the positions of the same axis of the output."""
+AnyRule = Rule | Along | Regrouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +318,7 @@ class Reader:
     sources : for each tensor that it reads, the name of its node and a rule for each of its axes.
     """
 
-    sources: tuple[tuple[str, tuple[Rule, ...]], ...]
+    sources: tuple[tuple[str, tuple[AnyRule, ...]], ...]
 
     def reads(self, box: Box) -> list[tuple[str, Box]]:
         """Return the boxes, in order of the sources; what is not read is an empty box.
@@ -257,9 +330,15 @@ class Reader:
         [('image', (range(0, 3), range(3, 8)))]
         """
         return [
-            (name, tuple(rule.inputs(rows) for rule, rows in zip(rules, box, strict=True)))
-            for name, rules in self.sources
+            (name, tuple(_inputs(rule, box, axis) for axis, rule in enumerate(rules))) for name, rules in self.sources
         ]
+
+
+def _inputs(rule: AnyRule, box: Box, axis: int) -> range:
+    """Return the positions of an axis of the input that a box reads."""
+    if isinstance(rule, (Along, Regrouped)):
+        return rule.inputs_of(box)
+    return range(rule.n_inputs) if isinstance(rule, Whole) else rule.inputs(box[axis])
 
 
 def apportion(n_rows: int, speeds: Sequence[float]) -> list[int]:
@@ -293,8 +372,8 @@ def strips(shape: Sequence[int], axis: int, speeds: Sequence[float]) -> list[Box
     return boxes
 
 
-def tiles(shape: Sequence[int], speeds: Sequence[float]) -> list[Box]:
-    """Cut the spatial axes of a tensor (all but the first) into one tile per speed, by halving the devices.
+def tiles(shape: Sequence[int], speeds: Sequence[float], axes: Sequence[int] = ()) -> list[Box]:
+    """Cut some axes of a tensor (without any: all but the first) into one tile per speed, by halving the devices.
 
     The devices are divided in the middle, the longer axis (the first on ties) in proportion to the speeds of the two halves,
     and so on. Two, four, eight, ... equal devices get a regular grid.
@@ -302,39 +381,57 @@ def tiles(shape: Sequence[int], speeds: Sequence[float]) -> list[Box]:
     >>> [box[1:] for box in tiles((3, 4, 4), [1.0] * 4)][3]
     (range(2, 4), range(2, 4))
     """
-    return _halved(whole(shape), list(speeds))
+    return _halved(whole(shape), list(speeds), axes or range(1, len(shape)))
 
 
-def _halved(box: Box, speeds: list[float]) -> list[Box]:
+def _halved(box: Box, speeds: list[float], axes: Sequence[int]) -> list[Box]:
     if len(speeds) == 1:
         return [box]
-    extents = [len(rows) for rows in box[1:]]
-    axis = 1 + extents.index(max(extents))
+    axis = max(axes, key=lambda one: len(box[one]))
     middle = (len(speeds) + 1) // 2
     n_first, _ = apportion(len(box[axis]), [sum(speeds[:middle]), sum(speeds[middle:])])
     at = box[axis].start + n_first
     first = (*box[:axis], range(box[axis].start, at), *box[axis + 1 :])
     second = (*box[:axis], range(at, box[axis].stop), *box[axis + 1 :])
-    return [*_halved(first, speeds[:middle]), *_halved(second, speeds[middle:])]
+    return [*_halved(first, speeds[:middle], axes), *_halved(second, speeds[middle:], axes)]
 
 
-def cut(shape: Sequence[int], form: str, speeds: Sequence[float]) -> list[Box]:
+def axes_of(form: str, roles: str) -> tuple[int, ...]:
+    """Return the axes along which a tensor may be cut.
+
+    Parameters
+    ----------
+    form : ``channels`` cuts the axis of units, the others those of positions; a tensor without positions is cut by units.
+    roles : of its axes, one letter each: ``u`` unit, ``p`` position, ``-`` neither.
+
+    Examples
+    --------
+    >>> axes_of("strips", "upp"), axes_of("channels", "upp"), axes_of("strips", "u")
+    ((1, 2), (0,), (0,))
+    """
+    positions = tuple(axis for axis, role in enumerate(roles) if role == "p")
+    units = tuple(axis for axis, role in enumerate(roles) if role == "u")
+    return units if form == "channels" or not positions else positions
+
+
+def cut(shape: Sequence[int], form: str, speeds: Sequence[float], roles: str = "") -> list[Box]:
     """Cut a tensor into one box per speed; a box may be empty.
 
     Parameters
     ----------
     shape : without the batch axis. A vector is cut by features, whatever the form.
-    form : ``strips`` along the longest spatial axis (the first on ties), ``tiles``, or ``channels``.
+    form : ``strips`` along the longest axis of positions (the first on ties), ``tiles``, or ``channels``.
     speeds : of the devices.
+    roles : what its axes count, see `axes_of`; without them the first counts units and the others positions.
 
     Examples
     --------
     >>> cut((2, 4, 8), "strips", [1.0, 3.0])  # the longer axis, 2 and 6 of its 8 positions
     [(range(0, 2), range(0, 4), range(0, 2)), (range(0, 2), range(0, 4), range(2, 8))]
+    >>> [box[1] for box in cut((4, 8), "channels", [1.0, 3.0], "pu")]
+    [range(0, 2), range(2, 8)]
     """
-    if len(shape) == 1 or form == "channels":
-        return strips(shape, 0, speeds)
-    if form == "tiles":
-        return tiles(shape, speeds)
-    extents = list(shape[1:])
-    return strips(shape, 1 + extents.index(max(extents)), speeds)
+    axes = axes_of(form, roles or "u" + "p" * (len(shape) - 1)) or (0,)
+    if form == "tiles" and len(axes) > 1:
+        return tiles(shape, speeds, axes)
+    return strips(shape, max(axes, key=lambda axis: shape[axis]), speeds)
