@@ -140,7 +140,9 @@ def test_it_uses_samples_without_labels(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_refused(some: Dataset) -> None:
-    with pytest.raises(DataError, match=r"labels_per_class is 500, but class 0 of digits.* has 1[0-9] training samples"):
+    with pytest.raises(
+        DataError, match=r"labels_per_class is 500, but class 0 of digits.* has 1[0-9] training samples"
+    ):
         ict.labelled_samples(some, 500, 1)
     whole = replace(some.train, inputs={"x": some.train.only.astype(np.int64)})
     with pytest.raises(DataError, match=r"'x' of digits.* holds int64, which cannot be mixed"):

@@ -141,7 +141,8 @@ def consistency_loss(pair: WithMean, inputs: Batch, options: Interpolation, draw
         else:
             wanted = share * said.softmax(dim=1) + (1 - share) * said[others].softmax(dim=1)
     answers = ask(pair.network, _mixed(inputs, share, others)).softmax(dim=1)
-    return (answers - wanted).square().mean()
+    loss: torch.Tensor = (answers - wanted).square().mean()
+    return loss
 
 
 def _mixed(inputs: Batch, share: float, others: torch.Tensor) -> dict[str, torch.Tensor]:
