@@ -26,8 +26,11 @@ from over import mean
 from resilience import Log
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Transfer
+from edgesim.nn.objectives.adversarial import Adversarial
+from edgesim.nn.objectives.ard import ARD
 from edgesim.report.draw.style import house_style, look, save
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
@@ -116,7 +119,7 @@ def single(system: System, seeds: list[int], width: int) -> pd.DataFrame:
         contexts[kind] = context_of(own, load_teacher(own, Log()), Log())
         row = reached(system.strategies["single"], contexts[kind])
         rows.append({"width": TEACHER_WIDTH, "learns": f"teacher, {kind}", "seed": seeds[0], **row})
-    plain = Ensemble(1, "w1", "hub", student=Width(width), training=Training(epochs=EPOCHS), attack=attack, alpha=0.0)
+    plain = Ensemble(1, "w1", "hub", student=Width(width), training=Training(epochs=EPOCHS), alpha=0.0)
 
     def add(learns: str, kind: str, strategy: Ensemble, seed: int) -> None:
         row = reached(strategy, replace(contexts[kind], seed=seed))
@@ -124,12 +127,12 @@ def single(system: System, seeds: list[int], width: int) -> pd.DataFrame:
         print(rows[-1], file=sys.stderr, flush=True)
 
     def ard(alpha: float, temperature: float, seed: int) -> None:
-        one = replace(plain, objective="ard", alpha=alpha, temperature=temperature)
+        one = replace(plain, objective=ARD(attack or Attack()), alpha=alpha, temperature=temperature)
         add(f"ard, alpha {alpha:g}, T {temperature:g}", "robust", one, seed)
 
     for seed in seeds:
         add("natural", "natural", plain, seed)
-        add("adversarial", "natural", replace(plain, objective="adversarial"), seed)
+        add("adversarial", "natural", replace(plain, objective=Adversarial(attack or Attack())), seed)
         add("distilled from natural", "natural", replace(plain, alpha=0.9), seed)
         add("distilled from robust", "robust", replace(plain, alpha=0.9), seed)
         ard(*PUBLISHED, seed)
