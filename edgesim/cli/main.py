@@ -22,6 +22,7 @@ from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
 from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
+from edgesim.cli.scenarios.bound import bound
 from edgesim.cli.scenarios.explain import explain
 from edgesim.cli.scenarios.new import new
 from edgesim.cli.scenarios.plan import plan
@@ -89,6 +90,7 @@ _debug: list[bool] = []
 app.command()(new)
 app.command()(show)
 app.command()(plan)
+app.command()(bound)
 app.command()(run)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")

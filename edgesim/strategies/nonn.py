@@ -9,6 +9,7 @@ from edgesim.strategies.students.distilled import DistilledStudents, Replication
 
 if TYPE_CHECKING:
     from edgesim.interfaces import DeploymentContext
+    from edgesim.strategies.students.heads import SurvivorHeads
     from edgesim.strategies.students.networks import StudentDeployment
 
 
@@ -38,15 +39,16 @@ class NoNN(DistilledStudents):
     alpha : weight of the teacher's answer in the loss against that of the label.
     beta : weight of L_act, the mean squared difference between the students' features and the activities of the teacher's filters.
     normalised_over : in L_act, features are scaled to length 1 over the ``whole`` of all students or over each ``part``.
-    survival : probability with which a student's features reach the head in a training step; below 1 this is failout.
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
     missing : what stands in for the features of a part of which nothing arrived: ``zeros``, or their ``mean`` on the validation split, a
         constant of 4 byte per feature that the merger keeps; it costs no traffic.
-    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
-        see `edgesim.domain.networks.training.Distillation`.
-    attack : of these objectives.
+    head : one head that learns with the students (``all``), or one for every set of students that may be left (``per-survivors``), solved
+        afterwards by least squares on what the students give for the training split: it costs no traffic, but 4 byte x numbers of an
+        answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
+    objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
+        ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
 
     Formula
     -------
@@ -70,7 +72,7 @@ class NoNN(DistilledStudents):
     Learning Inference on IoT, ACM TECS 18(5s), 2019, arXiv 1907.11804.
     """
 
-    def deploy(self, context: DeploymentContext) -> StudentDeployment:
+    def deploy(self, context: DeploymentContext) -> StudentDeployment | SurvivorHeads:
         """Divide the filters, train or load the students, and place them.
 
         Raises

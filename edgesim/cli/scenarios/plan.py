@@ -16,6 +16,7 @@ from edgesim.units import show as quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgesim.strategies.students.bound import Bound
     from edgesim.study.preparation.plans import PlannedStep, PlannedStrategy
 
 WIDE = 90
@@ -34,7 +35,8 @@ def plan(
 
     Nothing is simulated, and nothing is trained where only shapes matter. A swept value is the one that the scenario gives.
     A step is called after its first layer; +2 says that two more follow in it. Its memory is that of the tensors alive in it;
-    weights are in the table of devices. Times are without contention: in a simulation, messages that share a medium wait for
+    weights are in the table of devices. Where students divide a teacher's filters, a line says what perfect students would
+    keep; see edgesim bound. Times are without contention: in a simulation, messages that share a medium wait for
     each other.
 
     \b
@@ -68,6 +70,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
             for t in planned.plan.transfers
         ],
         "devices": totals(planned),
+        "bound": None if planned.bound is None else asdict(planned.bound),
     }
 
 
@@ -82,6 +85,7 @@ def _show(planned: PlannedStrategy) -> None:
         f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {len(planned.plan.transfers)} messages, "
         f"{quantity(n_byte, 'byte')}"
     )
+    note = "" if planned.bound is None else _kept(planned.bound)
     headers = ("layers", "device", "part", "FLOP", "in", "out", "memory", "time", "ends at")
     n_columns = len(headers) if console.width >= WIDE else len(headers) - 1
     rows = tuple(_row(step)[:n_columns] for step in planned.steps)
@@ -90,13 +94,21 @@ def _show(planned: PlannedStrategy) -> None:
     devices = tuple(
         (row["device"], *(quantity(row[key], unit) for key, unit in _TOTALS.items())) for row in totals(planned)
     )
-    draw_table(console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices))
+    draw_table(
+        console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices, note=note)
+    )
     console.print()
 
 
 _TOTALS = {
     "work_flop": "FLOP", "weight_byte": "byte", "peak_memory_byte": "byte", "sent_byte": "byte", "received_byte": "byte",
 }  # fmt: skip
+
+
+def _kept(bound: Bound) -> str:
+    """Say what perfect students would keep."""
+    values = ", ".join(f"{value:.3f}" for value in bound.by_lost)
+    return f"perfect students, {bound.score} with 0, 1, ... lost: {values} (teacher {bound.teacher:.3f})"
 
 
 def _row(step: PlannedStep) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, Literal
 
 from edgesim.errors import PlanError
@@ -121,3 +122,34 @@ def stand_in_weights(part_of: Sequence[int], arrived: Sequence[bool], denominato
         0.0 if is_there or part in there else 1 / part_of.count(part)
         for part, is_there in zip(part_of, arrived, strict=True)
     )
+
+
+def surviving_parts(part_of: Sequence[int], n_lost: int) -> dict[frozenset[int], float]:
+    """Return each set of parts that may be left when some students are lost at random, with its probability.
+
+    A part is left while one of its students is. Over students the sets are too many to be gone through; over parts they are 2^M.
+
+    Parameters
+    ----------
+    part_of : the part of each student.
+    n_lost : lost students, each set of that size equally likely.
+
+    Examples
+    --------
+    Four students on two parts: of the six pairs two are the students of one part.
+
+    >>> found = surviving_parts((0, 1, 0, 1), 2)
+    >>> {tuple(sorted(parts)): round(share, 3) for parts, share in found.items()}
+    {(1,): 0.167, (0,): 0.167, (0, 1): 0.667}
+    """
+    ways: dict[tuple[frozenset[int], int], int] = {(frozenset(), 0): 1}
+    for part in sorted(set(part_of)):
+        n = part_of.count(part)
+        more: dict[tuple[frozenset[int], int], int] = {}
+        for (left, lost), count in ways.items():
+            for gone in range(min(n, n_lost - lost) + 1):
+                key = (left if gone == n else left | {part}, lost + gone)
+                more[key] = more.get(key, 0) + count * comb(n, gone)
+        ways = more
+    every = comb(len(part_of), n_lost)
+    return {left: count / every for (left, lost), count in ways.items() if lost == n_lost}

@@ -65,6 +65,33 @@ def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
     return fx.GraphModule(network, graph)
 
 
+def around_filters(network: nn.Module, layer: str) -> tuple[fx.GraphModule, fx.GraphModule | None]:
+    """Return a network in two: up to what its filters say, read as in `with_filters`, and from there to its answer. Weights are shared.
+
+    The second is None where the answer depends on something besides the filters.
+
+    Parameters
+    ----------
+    network, layer : as in `up_to`; so are the errors.
+    """
+    front, rest = _traced(network, layer), _traced(network, layer)
+    read = _behind_activation(front, _last_call(front.graph, layer))
+    front.graph.erase_node(_output(front.graph))
+    front.graph.output(read)
+    front.graph.eliminate_dead_code()
+    read = _behind_activation(rest, _last_call(rest.graph, layer))
+    with rest.graph.inserting_before(next(iter(rest.graph.nodes))):
+        given = rest.graph.placeholder("filters")
+    read.replace_all_uses_with(given)
+    rest.graph.eliminate_dead_code()
+    inputs = [node for node in rest.graph.nodes if node.op == "placeholder" and node is not given]
+    if any(node.users for node in inputs):
+        return fx.GraphModule(network, front.graph), None
+    for node in inputs:
+        rest.graph.erase_node(node)
+    return fx.GraphModule(network, front.graph), fx.GraphModule(network, rest.graph)
+
+
 def _kept(value: Any) -> Any:
     """Copy what a layer gives, since what follows may work in place; what is no tensor is for the caller to refuse."""
     return value.clone() if isinstance(value, torch.Tensor) else value

@@ -11,6 +11,7 @@ from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.interfaces import needs_training
 from edgesim.scenario.build import build
+from edgesim.study.preparation.bounds import bound_of
 from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgesim.interfaces import Deployment, DeploymentContext, Progress
     from edgesim.scenario.build import System
     from edgesim.scenario.scenario import Scenario
+    from edgesim.strategies.students.bound import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,14 @@ class PlannedStrategy:
     plan : its steps.
     steps : the computations that take time or messages, in order.
     latency_s : end of the answer without contention, in s.
+    bound : what perfect students would keep; None where no filters are divided.
     """
 
     label: str
     plan: Plan
     steps: tuple[PlannedStep, ...]
     latency_s: float
+    bound: Bound | None = None
 
 
 def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list[PlannedStrategy]:
@@ -78,7 +82,11 @@ def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list
     DataError
         When the data set cannot be loaded.
     """
-    return [_planned(label, made, context) for label, made, context in deploy(build(scenario), labels, progress)]
+    system = build(scenario)
+    return [
+        replace(_planned(label, made, context), bound=bound_of(system.strategies[label], context))
+        for label, made, context in deploy(system, labels, progress)
+    ]
 
 
 def deploy(

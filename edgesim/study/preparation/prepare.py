@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
-from edgesim.interfaces import AttackableDeployment, Deployment, DeploymentContext, Progress, Strategy, needs_training
+from edgesim.interfaces import (
+    AttackableDeployment,
+    Deployment,
+    DeploymentContext,
+    FailureModel,
+    LearningForLosses,
+    Progress,
+    Strategy,
+    needs_training,
+)
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -173,9 +182,10 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id, system.compute)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
+            own = context_for(strategy, context, system.failures)
             position, (_, ready) = prepared.get(
-                (place, strategy),
-                lambda c=context, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
+                (place, strategy, tuple(own.failures.items())),
+                lambda c=own, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
                     c, s, e, text, p
                 ),  # type: ignore[misc]
             )
@@ -194,6 +204,14 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         if case.engine == "array" and reason:
             raise PlanError(f"{case}: the array engine cannot simulate it: {reason}; write `engine: auto`")
     return shared
+
+
+def context_for(
+    strategy: Strategy, context: DeploymentContext, failures: Mapping[str, FailureModel]
+) -> DeploymentContext:
+    """Return the context with the failure models that the strategy learns for; points that differ in others share a deployment."""
+    learnt_for = strategy.learns_for(failures) if isinstance(strategy, LearningForLosses) else {}
+    return replace(context, failures=learnt_for) if learnt_for else context
 
 
 def _deploy(
