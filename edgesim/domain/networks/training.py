@@ -9,6 +9,8 @@ from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
 from edgesim.domain.networks.attack import Attack
+from edgesim.domain.networks.interpolation import Interpolation
+from edgesim.errors import ScenarioError
 
 Optimizer = Literal["sgd", "adamw"]
 NormalisedOver = Literal["whole", "part"]
@@ -34,6 +36,7 @@ class Training:
         epoch is selected; none by default. Students are attacked by their `objective`.
     device : what trains: the ``cpu``, one thread of it, or the ``gpu`` that torch finds. Weights differ in their last digits, so that the device is part of
         what a network is found by; it stands on its card.
+    interpolation : trains the network of the workload with few labels; by default all are known. Students then see what it answers in place of the labels that are not known.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -46,6 +49,7 @@ class Training:
     views: Annotated[int, Ge(1)] = 8
     attack: Attack | None = None
     device: Processor = "cpu"
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
         whole("a training", 1, epochs=self.epochs, batch_size=self.batch_size, views=self.views)
@@ -53,6 +57,8 @@ class Training:
         not_negative("a training", momentum=self.momentum, weight_decay=self.weight_decay)
         one_of("a training", Optimizer, optimizer=self.optimizer)
         one_of("a training", Processor, device=self.device)
+        if self.attack is not None and self.interpolation is not None:
+            raise ScenarioError("a training has an attack and an interpolation; leave one of both out")
 
 
 @dataclass(frozen=True, slots=True)

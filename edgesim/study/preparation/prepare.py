@@ -123,7 +123,19 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
     reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]
     learnt = _learnt("the network of the workload", reached, dataset)
+    if system.training.interpolation is not None:
+        dataset = _as_known(dataset, trained, system)
     return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
+
+
+def _as_known(dataset: Dataset, trained: TrainedNetwork, system: System) -> Dataset:
+    """Return the data set as students see it where few labels are known: with the network's answers in place of the others."""
+    from edgesim.nn.train.interpolation import labelled_samples, with_answers_for_labels
+    from edgesim.nn.train.training import forward
+
+    n_labels = system.training.interpolation.labels_per_class if system.training.interpolation else 0
+    known = labelled_samples(dataset, n_labels, system.seed)
+    return with_answers_for_labels(dataset, forward(trained.network, dataset.train.inputs), known)
 
 
 def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | None = None) -> Learnt:
