@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import DataError
@@ -29,8 +29,17 @@ def use_output(network: nn.Module, output: str | int) -> nn.Module:
     return network
 
 
-@cache
+_MADE: dict[tuple[Any, str | int], type[nn.Module]] = {}
+
+
 def _choosing(kind: type[nn.Module], output: str | int) -> type[nn.Module]:
+    """Return the class whose networks give one of the things that those of `kind` give; one for each choice."""
+    if (kind, output) not in _MADE:
+        _MADE[kind, output] = _made(kind, output)
+    return _MADE[kind, output]
+
+
+def _made(kind: type[nn.Module], output: str | int) -> type[nn.Module]:
     forward: Any = kind.forward
 
     @wraps(forward)
