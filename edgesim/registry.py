@@ -187,6 +187,8 @@ MODELS = Registry[ModelBuilder](
         "text-cnn": "edgesim.nn.models.text:TextCNN",
         "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
         "decoder": "edgesim.nn.models.brought.decoder:Decoder",
+        "exported": "edgesim.nn.models.brought.files:Exported",
+        "onnx": "edgesim.nn.models.brought.files:Onnx",
         "import": "edgesim.nn.models.zoo:Imported",
     },
     (ModelBuilder,),
