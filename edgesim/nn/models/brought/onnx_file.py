@@ -160,21 +160,25 @@ class _Conversion:
         of = dict(zip(inputs, self.net.inputs, strict=True))
         for one in wanted:
             given = of[one.name] if len(wanted) > 1 else self.net.inputs[0]
-            dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in one.type.tensor_type.shape.dim]
-            fits = len(dims) == len(given.shape) and all(
-                a is None or a == b for a, b in zip(dims[1:], given.shape[1:], strict=True)
-            )
-            if dims and not fits:
-                shown = tuple("any" if dim is None else dim for dim in dims[1:])
-                raise NetworkFileError(
-                    f"{self.path} takes samples of shape {shown}, but the data set gives {given.shape[1:]}; give it the data it was made for"
-                )
-            if dims and dims[0] is not None and dims[0] > 1:
-                raise NetworkFileError(
-                    f"{self.path} was written for exactly {dims[0]} samples at a time; export it with a dynamic first axis (`dynamic_axes`, "
-                    "`dynamic_shapes`)"
-                )
+            self._check_shape(one, given)
             self.values[one.name] = self._as_declared(given, one.type.tensor_type.elem_type)
+
+    def _check_shape(self, one: Any, given: Traced) -> None:
+        """Refuse an input that is declared with another shape, or for more samples at a time."""
+        dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in one.type.tensor_type.shape.dim]
+        fits = len(dims) == len(given.shape) and all(
+            a is None or a == b for a, b in zip(dims[1:], given.shape[1:], strict=True)
+        )
+        if dims and not fits:
+            shown = tuple("any" if dim is None else dim for dim in dims[1:])
+            raise NetworkFileError(
+                f"{self.path} takes samples of shape {shown}, but the data set gives {given.shape[1:]}; give it the data it was made for"
+            )
+        if dims and dims[0] is not None and dims[0] > 1:
+            raise NetworkFileError(
+                f"{self.path} was written for exactly {dims[0]} samples at a time; export it with a dynamic first axis (`dynamic_axes`, "
+                "`dynamic_shapes`)"
+            )
 
     def _as_declared(self, given: Traced, number: int) -> Any:
         """Turn whole numbers into the type that the file declares."""
