@@ -15,8 +15,9 @@ from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.scenario.files.places import portable
 from edgesim.study.folder.contents import changed, file_entries, set_changed_aside
+from edgesim.study.folder.growth import put_earlier, remove_earlier
 from edgesim.study.folder.lock import check_free, locked
-from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, write_manifest
+from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, read_manifest, write_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
 from edgesim.study.folder.store import Result
 from edgesim.study.folder.tables_on_disk import (
@@ -39,6 +40,7 @@ from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.division import plan_work
+from edgesim.study.work.earlier import Earlier
 from edgesim.study.work.evaluation import evaluate
 from edgesim.study.work.execute import execute
 from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
@@ -139,7 +141,7 @@ def run(
     scenario = options.applied_to(scenario)
     folder = options.folder_of(scenario)
     made_by = identity(scenario, is_checked=options.check_invariants)
-    if _is_done(folder, check_target(folder, made_by, is_fresh=options.fresh)):
+    if _is_done(folder, check_target(folder, made_by, scenario, is_fresh=options.fresh)):
         return Result(folder)
     check_free(folder)  # before anything is trained
     points = scenario.points()
@@ -148,7 +150,7 @@ def run(
     work = plan_work(shared, scenario.rule)
     open_pool = _pool(options, scenario, len(work.blocks))
     with locked(folder):
-        state = check_target(folder, made_by, is_fresh=options.fresh, is_locked=True)
+        state = check_target(folder, made_by, scenario, is_fresh=options.fresh, is_locked=True)
         if _is_done(folder, state):
             return Result(folder)  # another process has finished it meanwhile
         about: dict[str, Any] = {**made_by, "status": "unfinished", "command": options.command_for(folder)}
@@ -156,7 +158,8 @@ def run(
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
-        work = execute(shared, work, parts, open_pool, options.progress)
+        earlier = Earlier.found_in(folder, scenario, shared.cases, parts.scores, is_checked=options.check_invariants)
+        work = execute(shared, work, parts, open_pool, options.progress, earlier=earlier)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
@@ -167,6 +170,7 @@ def run(
         write_queues(folder / QUEUES, queues(shared))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
         write_budget(folder / BUDGET, shared.cases, budgets(shared, n_divided))
+        remove_earlier(folder)
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)
         write_manifest(folder, about)
         if illustrate is not None:
@@ -186,6 +190,8 @@ def _make_room(folder: Path, state: str, about: Mapping[str, Any], *, is_fresh: 
         set_aside(folder, folder / MANIFEST, NOT_WHOLE)
     if state == "complete":
         set_changed_aside(folder)
+    if state == "smaller":
+        put_earlier(folder, read_manifest(folder))
     if is_fresh or state == EMPTIED:
         clear(folder, {name: value for name, value in about.items() if name != "status"})
 

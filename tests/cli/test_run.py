@@ -254,9 +254,9 @@ def test_another_scenario_under_the_name_is_refused(
 ) -> None:
     """Exit code 2 and what differs."""
     arguments = ["run", "halves.yaml", "-q", "--workers", "1"]
-    assert edgesim(monkeypatch, *arguments, "--replications", "2") == 0
-    assert edgesim(monkeypatch, *arguments, "--replications", "3") == 2
-    assert "(replications: 2 there, 3 here)" in capsys.readouterr().err
+    assert edgesim(monkeypatch, *arguments, "--replications", "3") == 0
+    assert edgesim(monkeypatch, *arguments, "--replications", "2") == 2
+    assert "(replications: 3 there, 2 here)" in capsys.readouterr().err
 
 
 def test_a_wrong_scenario_leaves_no_folder(

@@ -81,7 +81,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.study.run import RunOptions
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
-    was_there = finished_before(scenario, output)
+    was_there = finished_before(scenario.with_(replications=replications, seed=seed), output)
     farewell.append(f"what is finished is kept, go on with\n  {command}")
     progress = Silent() if quiet else progress_on_stderr()
     options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
@@ -119,7 +119,8 @@ def finished_before(scenario: Scenario, output: Path | None) -> bool:
 
     folder = output or Path("results") / scenario.name
     try:
-        return Result(folder).is_complete and not changed(folder)
+        found = Result(folder)
+        return found.is_complete and found.manifest["hash"] == scenario.hash() and not changed(folder)
     except ResultError:
         return False
 

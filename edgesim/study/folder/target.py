@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ResultError
 from edgesim.files.whole import TEMPORARY
 from edgesim.study.cases.design import show_value
+from edgesim.study.folder.growth import EARLIER, is_growth
 from edgesim.study.folder.lock import LOCK
 from edgesim.study.folder.manifest_file import (
     EMPTIED,
@@ -22,38 +23,45 @@ from edgesim.study.folder.manifest_file import (
 )
 from edgesim.study.folder.parts import ENUMERATED, TRIALS, studies_in
 
+if TYPE_CHECKING:
+    from edgesim.scenario.scenario import Scenario
+
 _ELSEWHERE = "choose another folder with --output"
 
 
-def check_target(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool = False, is_locked: bool = False) -> str:
+def check_target(
+    folder: Path, made_by: Mapping[str, Any], scenario: Scenario, *, is_fresh: bool = False, is_locked: bool = False
+) -> str:
     """Refuse a folder that holds something else than this study, or that cannot be written, before any work is done.
 
     Parameters
     ----------
     folder : the result folder.
     made_by : what determines the results; see `edgesim.study.work.manifest.identity`.
+    scenario : what is studied.
     is_fresh : whether a study that is there is to begin again.
     is_locked : whether the lock's file is there.
 
     Returns
     -------
     state
-        ``"new"``, ``"emptied"``, ``"unfinished"``, ``"complete"``, or ``"damaged"`` when the manifest is.
+        ``"new"``, ``"emptied"``, ``"unfinished"``, ``"complete"``, ``"smaller"`` when it holds a study that this one has grown from, or
+        ``"damaged"`` when the manifest is.
 
     Raises
     ------
     ResultError
         It says what differs, and how to write elsewhere.
     """
-    state = _state(folder, made_by, is_fresh=is_fresh, is_locked=is_locked)
+    state = _state(folder, made_by, scenario, is_fresh=is_fresh, is_locked=is_locked)
     parent = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if state != "complete" and not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise ResultError(f"{parent} cannot be written; {_ELSEWHERE}")
     return state
 
 
-def _state(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool, is_locked: bool) -> str:
-    """Return the state of a folder that holds nothing, or this study."""
+def _state(folder: Path, made_by: Mapping[str, Any], scenario: Scenario, *, is_fresh: bool, is_locked: bool) -> str:
+    """Return the state of a folder that holds nothing, this study, or a smaller one."""
     if folder.exists() and not folder.is_dir():
         raise ResultError(f"{folder} is a file; {_ELSEWHERE}")
     ours = {LOCK} if is_locked or not folder.is_dir() or (folder / LOCK).exists() else set()
@@ -69,11 +77,14 @@ def _state(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool, is_locke
                 f"{error}; no part in it is known to be of this scenario: remove it or {_ELSEWHERE}"
             ) from error
         return "new" if is_fresh else "damaged"
-    if other["hash"] != made_by["hash"]:
+    is_same = other["hash"] == made_by["hash"]
+    if not is_same and (is_fresh or not is_growth(other["scenario"], scenario)):
         differing = differences(other["scenario"], made_by["scenario"])
         raise ResultError(f"{folder} holds the results of another scenario ({differing}); remove it or {_ELSEWHERE}")
     if is_fresh:
         return "new"
+    if not is_same and other["status"] == "unfinished" and (folder / EARLIER).is_dir():
+        raise ResultError(f"{folder} holds a study that is growing already; go on with: {other['command']}")
     keys = ("format", "versions", "plugin_files", "invariants")
     before, now = ({key: about[key] for key in keys if key in about} for about in (other, made_by))
     if before != now:
@@ -81,7 +92,7 @@ def _state(folder: Path, made_by: Mapping[str, Any], *, is_fresh: bool, is_locke
             f"{folder} holds the results of the same scenario, made with something else ({differences(before, now)}); "
             f"begin again with --fresh, or {_ELSEWHERE}"
         )
-    return str(other["status"])
+    return str(other["status"]) if is_same or other["status"] == EMPTIED else "smaller"
 
 
 def clear(folder: Path, about: Mapping[str, Any]) -> None:
@@ -94,7 +105,7 @@ def clear(folder: Path, about: Mapping[str, Any]) -> None:
     """
     write_manifest(folder, {**about, "status": EMPTIED})
     for path in folder.iterdir():
-        if path.is_dir() and path.name in {TRIALS, ENUMERATED}:
+        if path.is_dir() and path.name in {TRIALS, ENUMERATED, EARLIER}:
             shutil.rmtree(path)
         elif path.is_file() and path.name not in {LOCK, MANIFEST}:
             path.unlink()

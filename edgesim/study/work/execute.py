@@ -20,6 +20,7 @@ from edgesim.study.cases.tasks import Block, Work
 from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.deliveries import in_order
 from edgesim.study.trials.trials import Question, Trials
+from edgesim.study.work.earlier import NOTHING, Earlier, joined
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.scoring import Key, asked_in, known_answers, scores_of_trials, wanted
 from edgesim.study.work.stopping import Batches
@@ -32,8 +33,12 @@ DELIVERIES_PER_TASK = 8
 """Few, so that workers end together."""
 
 
-def execute(shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress) -> Work:
+def execute(
+    shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress, *, earlier: Earlier = NOTHING
+) -> Work:
     """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
+
+    Of a task of which an earlier study has the first trials only the others are simulated.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def execute(shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progr
     missing = batches.first()
     if missing:
         answers = known_answers(shared, batches.there, parts)
+        if earlier.parts is not None:
+            answers |= known_answers(shared, earlier.blocks, earlier.parts)
         with (
             open_pool(shared) as pool,
             progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
@@ -52,7 +59,9 @@ def execute(shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progr
             n_there = sum(block.stop - block.start for block in batches.there)
             if n_there:
                 bar.advance(n_there, "from an earlier run")
-            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar).run(pool, missing)
+            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier).run(
+                pool, missing
+            )
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
@@ -68,9 +77,11 @@ class _Execution:
         answers: dict[Key, tuple[float, ...]],
         batches: Batches,
         bar: Bar,
+        earlier: Earlier,
     ) -> None:
         self.shared, self.work, self.parts, self.answers = shared, work, parts, answers
-        self.batches, self.bar = batches, bar
+        self.batches, self.bar, self.earlier = batches, bar, earlier
+        self.wholes: dict[Block, Block] = {}  # tasks of which only the end is simulated, by that end
         self.needed: list[Block] = []  # by what has just been written
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
@@ -78,7 +89,7 @@ class _Execution:
 
     def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
-        flow = Flow(pool, missing)
+        flow = Flow(pool, self._ends(missing))
         for task, answer in flow:
             if isinstance(task, Block):
                 for question in self._simulated(task, answer):
@@ -86,7 +97,24 @@ class _Execution:
             else:
                 self._answered(task, answer)
             while self.needed:
-                flow.add(self.needed.pop(0))
+                for block in self._ends([self.needed.pop(0)]):
+                    flow.add(block)
+
+    def _ends(self, blocks: Sequence[Block]) -> list[Block]:
+        """Return what is to be simulated of some tasks; those that an earlier study has wholly are written."""
+        left, queue = [], list(blocks)
+        while queue:
+            block = queue.pop(0)
+            n = self.earlier.n_of(block)
+            end = replace(block, start=block.start + n)
+            if end.start < block.stop:
+                self.wholes[end] = block
+                left.append(end)
+            else:
+                self._write(block, *self.earlier.of(block), "from an earlier study")
+                queue += self.needed
+                self.needed.clear()
+        return left
 
     def _simulated(self, block: Block, trials: Trials) -> Iterator[Question]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
@@ -121,9 +149,18 @@ class _Execution:
         case = self.shared.cases[block.case]
         chosen = wanted(case, trials, block, self.work, has_answer=None)
         scores = scores_of_trials(case, trials, chosen, self.answers, self.shared.scores)
+        note = self._note(block, trials, scores)
+        whole = self.wholes.pop(block)
+        found = (trials, scores) if whole == block else joined([self.earlier.of(whole), (trials, scores)])
+        self._write(whole, *found, note)
+
+    def _write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]], note: str) -> None:
+        """Write the part of a task, and find out which further ones are needed now."""
+        if any(prepared.uses_partial for prepared in self.shared.prepared) and not trials.partial:
+            trials = replace(trials, partial=("",) * len(trials))
         self.parts.write(block, trials, scores)
         self.needed += self.batches.after(block)
-        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), self._note(block, trials, scores))
+        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), note)
 
     def _note(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> str:
         """Return the present estimate of the case in which something has just ended, and how often there was no answer."""

@@ -30,7 +30,7 @@ def known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[
     """Return what the networks answered in parts that are there already."""
     answers: dict[Key, tuple[float, ...]] = {}
     for block in there:
-        case = shared.cases[block.case]
+        case = parts.cases[block.case]
         program = shared.prepared[case.prepared].program
         trials, scores = parts.read([block])
         if trials.load:
