@@ -43,7 +43,7 @@ class LayerTime:
 class Measured:
     """Each layer takes as long as it was measured; a piece of it takes its share of the time.
 
-    Measurements stand in the scenario, or in a table that is read with it, which `edgesim profile SCENARIO` writes.
+    Measurements stand in the scenario, or in a table that is read with it.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Measured:
                 "a table of layer times is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`"
             )
         if not self.times:
-            raise PlanError("measured computation needs `times` or a `file`; `edgesim profile SCENARIO` writes one")
+            raise PlanError("measured computation needs `times` of layers, or a `file` with the columns layer, work and time")
         one_of("measured computation", Otherwise, otherwise=self.otherwise)
         by_name: dict[tuple[str, str], list[LayerTime]] = {}
         for one in self.times:

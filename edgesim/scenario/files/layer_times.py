@@ -1,4 +1,4 @@
-"""Tables of layer times: what layers took on devices, as `edgesim profile` writes them."""
+"""Tables of layer times: what layers took on devices."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def read_layer_times(path: Path) -> list[dict[str, str]]:
                 raise DataError(f"{path}: row {len(made) + 1}, column {name}: {error}") from None
         made.append({name: row[name] for name in (*_NEEDED, "profile") if row.get(name)})
     if not made:
-        raise DataError(f"{path} holds no rows; `edgesim profile SCENARIO` writes one per layer")
+        raise DataError(f"{path} holds no rows; write one for each layer")
     return made

@@ -124,8 +124,8 @@ def _strategy(name: str, n_devices: int) -> str:
     """Return the entry of a strategy: its required options and those that a first study wants to see."""
     plugin = STRATEGIES.get(name)
     wanted: dict[str, Any] = {
-        "device": "hub", "owner": "hub", "merger": "hub", "workers": '"w*"', "devices": '"w*"', "students": n_devices, "parts": n_devices // 2,
-        "on_missing": "degrade", "step_deadline": "200 ms", "deadline": "500 ms",
+        "device": "hub", "owner": "hub", "merger": "hub", "root": "hub", "workers": '"w*"', "devices": '"w*"', "students": n_devices,
+        "parts": n_devices // 2, "on_missing": "degrade", "step_deadline": "200 ms", "deadline": "500 ms",
     }  # fmt: skip
     summary = plain(read_docstring(plugin.__doc__).summary)
     lines = [f"  {name}: # {summary[:1].lower()}{summary[1:].rstrip('.')}"]
