@@ -85,7 +85,9 @@ class Measured:
                 "a table of layer times is read with its scenario and cannot be swept; write one scenario for each file, with `extends:`"
             )
         if not self.times:
-            raise PlanError("measured computation needs `times` of layers, or a `file` with the columns layer, work and time")
+            raise PlanError(
+                "measured computation needs `times` of layers, or a `file` with the columns layer, work and time"
+            )
         one_of("measured computation", Otherwise, otherwise=self.otherwise)
         by_name: dict[tuple[str, str], list[LayerTime]] = {}
         for one in self.times:
