@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.networks.attack import Attack
-from edgesim.domain.networks.partition import Denominator, Missing
+from edgesim.domain.networks.partition import Denominator
 from edgesim.domain.networks.training import Distillation, Objective, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -19,6 +19,7 @@ from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.attacked import attackable
+from edgesim.strategies.students.learned import check_missing, learned, with_stand_ins
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     devices_of_students,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
     from edgesim.nn.distill.modules import StudentEnsemble
+    from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.students import TrainedStudents
 
 
@@ -59,7 +61,7 @@ class DistilledStudents:
     survival: Annotated[float, Gt(0), Le(1)] = 1.0
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
-    missing: Missing = "zeros"
+    missing: Literal["zeros", "mean", "learned"] = "zeros"
     objective: Objective = "distillation"
     attack: Attack = Attack()  # noqa: RUF009 - frozen
 
@@ -72,6 +74,11 @@ class DistilledStudents:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)
         check_objective(self.objective, self.training, self.fitting)
+        check_missing(self.missing, n_parts=self.n_parts)
+
+    def followed(self) -> DistilledStudents:
+        """Return the options with what a recipe stands for put in its place."""
+        return self
 
     def distillation(self) -> Distillation:
         """Return the options of the loss."""
@@ -107,16 +114,25 @@ def deploy_students(
         When devices and students do not match, or the teacher has fewer filters than there are parts.
     """
     from edgesim.nn.distill.ensembles import contributions
+    from edgesim.nn.distill.stand_ins import train_stand_ins
 
     merger_id = known_device(context, "merger", context.sink_id if options.merger is None else options.merger)
     device_ids = devices_of_students(context, options.devices, options.students, merger_id)
     partition, activities = divide(options, replication.n_parts, context)
-    trained = _train(options, replication, partition, context)
+    if options.missing == "learned" and context.attack is not None:
+        raise PlanError(
+            "students with missing: learned cannot be attacked yet; take missing: mean, or leave out evaluation.attack"
+        )
+    setup = _setup(options, context)
+    trained = _train(setup, options, replication, partition)
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
     counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
     head = workload_of(ensemble.head, (ensemble.head.in_features,))
+    stand_in = train_stand_ins(setup, trained) if options.missing == "learned" else None
+    if stand_in is not None:
+        head = with_stand_ins(head, stand_in)
     placed = [(device_id, counted[index]) for device_id, index in zip(device_ids, network_of, strict=True)]
     copies = tuple(tuple(range(first, options.students, replication.n_parts)) for first in range(replication.n_parts))
     plan, needs = student_plan(
@@ -149,6 +165,8 @@ def deploy_students(
         denominator=replication.denominator,
         stand_ins=stand_ins,
     )
+    if stand_in is not None:
+        return learned(deployment, stand_in, trained, network_of, context.dataset.test)
     return attackable(
         deployment,
         context,
@@ -205,15 +223,12 @@ def divide(
     return options.partitioner.partition(affinity, n_parts, rng, activities), activities
 
 
-def _train(
-    options: DistilledStudents, replication: Replication, partition: Partition, context: DeploymentContext
-) -> TrainedStudents:
+def _setup(options: DistilledStudents, context: DeploymentContext) -> StudentTraining:
     from edgesim.nn.distill.student_training import StudentTraining
-    from edgesim.nn.distill.students import train_students
     from edgesim.nn.distill.teacher_outputs import Teacher
     from edgesim.nn.train.cache import NetworkCache
 
-    setup = StudentTraining(
+    return StudentTraining(
         builder=options.student,
         teacher=Teacher(context.network, context.network_key, context.filter_layer),
         dataset=context.dataset,
@@ -223,6 +238,13 @@ def _train(
         progress=context.progress,
         cache=NetworkCache.default(),
     )
+
+
+def _train(
+    setup: StudentTraining, options: DistilledStudents, replication: Replication, partition: Partition
+) -> TrainedStudents:
+    from edgesim.nn.distill.students import train_students
+
     return train_students(
         setup,
         partition,
