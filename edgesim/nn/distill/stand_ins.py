@@ -108,7 +108,8 @@ def _fit(network: StandIns, setup: StudentTraining, students: TrainedStudents, d
     which = _drawn(len(judged), len(network.part_sizes), torch.Generator().manual_seed(setup.seed))
 
     def error(some: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        return (((network(some, there) - some) / network.scale) ** 2).mean()
+        predicted: torch.Tensor = network(some, there)
+        return (((predicted - some) / network.scale) ** 2).mean()
 
     def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:  # noqa: ARG001 - the form of fit
         return error(features[indices], _drawn(len(indices), len(network.part_sizes), draws))

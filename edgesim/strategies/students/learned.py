@@ -59,7 +59,7 @@ class LearnedStudents(StudentDeployment):
 
         def answer(batch: dict[str, torch.Tensor]) -> torch.Tensor:
             features = batch["features"]
-            filled = network(features, mask.expand(len(features), -1))
+            filled: torch.Tensor = network(features, mask.expand(len(features), -1))
             return (filled @ head.T).reshape(-1, *bias.shape) + bias
 
         return forward_of(answer, {"features": self._merged(arrived, network.part_sizes)})  # type: ignore[arg-type]

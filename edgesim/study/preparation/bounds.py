@@ -48,9 +48,9 @@ def bound_of(strategy: Strategy, context: DeploymentContext) -> Bound | None:
     if not isinstance(strategy, DistilledStudents) or not len(context.dataset.test):
         return None
     try:
-        strategy = strategy.followed()
-        partition, _ = divide(strategy, strategy.n_parts, context)
-        return perfect_student_bound(partition, strategy.students, filter_layer(context), context)
+        options = strategy.followed()
+        partition, _ = divide(options, options.n_parts, context)
+        return perfect_student_bound(partition, options.students, filter_layer(context), context)
     except EdgesimError:
         return None
 
