@@ -10,10 +10,10 @@ from torch import nn
 from edgesim.domain.networks.task import Score
 from edgesim.domain.networks.training import Training
 from edgesim.nn.train.cards import content_key, provenance
-from edgesim.nn.train.training import Reached, about, fit, forward, reproducible
+from edgesim.nn.train.training import Reached, about, fit, forward, forward_of, reproducible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -98,6 +98,17 @@ def merged_features(students: TrainedStudents, inputs: Mapping[str, NDArray[np.f
     """Return the features of all parts when everything arrives, shape (n, features)."""
     ensemble = students.ensemble
     return ensemble.merge([torch.from_numpy(forward(network, inputs)) for network in ensemble.students])
+
+
+def fill(network: StandIns, features: NDArray[np.float32], there: Collection[int]) -> NDArray[np.float32]:
+    """Return features, shape (n, features), with those of the parts that are not there predicted."""
+    mask = torch.tensor([[float(part in there) for part in range(len(network.part_sizes))]])
+
+    def answer(batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        filled: torch.Tensor = network(batch["features"], mask.expand(len(batch["features"]), -1))
+        return filled
+
+    return forward_of(answer, {"features": features})
 
 
 def _fit(network: StandIns, setup: StudentTraining, students: TrainedStudents, draws: torch.Generator, key: str) -> int:

@@ -11,7 +11,6 @@ from edgesim.strategies.students.networks import StudentDeployment, Workload, wo
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
@@ -44,9 +43,7 @@ class LearnedStudents(StudentDeployment):
         PlanError
             When the answer itself did not arrive at the sink.
         """
-        import torch
-
-        from edgesim.nn.train.training import forward_of
+        from edgesim.nn.distill.stand_ins import fill
 
         require_delivered(self.required, delivery)
         arrived = [delivery.are_whole(needed) for needed in self.needs]
@@ -54,15 +51,9 @@ class LearnedStudents(StudentDeployment):
         network, weight = self.stand_in, self.weight
         if network is None or weight is None or len(there) == len(network.part_sizes):
             return StudentDeployment.predict(self, delivery)
-        mask = torch.tensor([[float(part in there) for part in range(len(network.part_sizes))]])
-        head, bias = torch.from_numpy(weight), torch.from_numpy(self.bias)
-
-        def answer(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            features = batch["features"]
-            filled: torch.Tensor = network(features, mask.expand(len(features), -1))
-            return (filled @ head.T).reshape(-1, *bias.shape) + bias
-
-        return forward_of(answer, {"features": self._merged(arrived, network.part_sizes)})  # type: ignore[arg-type]
+        filled = fill(network, self._merged(arrived, network.part_sizes), there)
+        answers: NDArray[np.float32] = (filled @ weight.T).reshape(len(filled), *self.bias.shape) + self.bias
+        return answers
 
     def _merged(self, arrived: list[bool], part_sizes: tuple[int, ...]) -> NDArray[np.float32]:
         """Return the mean over what arrived of each part, side by side; zeros where nothing did."""
