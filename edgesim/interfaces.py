@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.attack import Against, Attack
 from edgesim.domain.networks.costs import ModelGraph
-from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.objective import Attacking, Objective
+from edgesim.domain.networks.partition import Missing, Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
@@ -301,6 +302,22 @@ FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | Slowdo
 
 
 @runtime_checkable
+class LossAware(Protocol):
+    """What an objective may be besides: one that learns for losses; its students must learn together."""
+
+    def learns_for(self, failures: Mapping[str, FailureModel]) -> Mapping[str, FailureModel] | None:
+        """Return the failure models, those of the scenario or others, whose sets of survivors a `Lesson` shall have; None for none."""
+
+    def stand_in(self, missing: Missing) -> Missing:
+        """Return what stands in for a lost part while students learn, given what does so later."""
+
+
+def attack_of(objective: Objective) -> Attack | None:
+    """Return how an objective attacks the samples; None where it does not."""
+    return objective.attack if isinstance(objective, Attacking) else None
+
+
+@runtime_checkable
 class OpenArrivals(Protocol):
     """Seam ``arrivals``: requests come whether or not earlier ones are done."""
 
@@ -340,6 +357,7 @@ class DeploymentContext:
     seed : seed for whatever is trained.
     progress : where long work reports.
     attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
+    failures : the failure models of the scenario that the strategy learns for; see `LearningForLosses`.
     """
 
     topology: Topology
@@ -354,6 +372,7 @@ class DeploymentContext:
     seed: int
     progress: Progress
     attack: Attack | None = None
+    failures: Mapping[str, FailureModel] = field(default_factory=dict)
 
 
 class Deployment(Protocol):
@@ -441,3 +460,11 @@ class Learning(Protocol):
     @property
     def training(self) -> Training:
         """How."""
+
+
+@runtime_checkable
+class LearningForLosses(Protocol):
+    """What a strategy may be besides: one whose networks learn for the failures of a scenario."""
+
+    def learns_for(self, failures: Mapping[str, FailureModel]) -> Mapping[str, FailureModel]:
+        """Return the failure models that its networks learn for, out of those of the scenario or others; empty for none."""

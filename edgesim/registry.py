@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from edgesim.domain.load import FiniteArrivals
+from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.transport import BatchLinkTransport, Transport
@@ -42,6 +43,8 @@ from edgesim.interfaces import (
     Findable,
     IndependentLossModel,
     Learning,
+    LearningForLosses,
+    LossAware,
     ModelBuilder,
     Partitioner,
     Sourced,
@@ -70,7 +73,7 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, StudentTeaching, Learning),
+    (Checkable, Trainable, FilterDividing, StudentTeaching, Learning, LearningForLosses),
 )
 FAILURES = Registry[FailureModel](
     "failures",
@@ -224,6 +227,21 @@ PARTITIONERS = Registry[Partitioner](
     },
     (Partitioner,),
 )
+OBJECTIVES = Registry[Objective](
+    "objectives",
+    "objective",
+    {
+        "distillation": "edgesim.nn.objectives.distillation:JointDistillation",
+        "failout": "edgesim.nn.objectives.failout:Failout",
+        "mel": "edgesim.nn.objectives.mel:MEL",
+        "expectation": "edgesim.nn.objectives.expectation:Expectation",
+        "adversarial": "edgesim.nn.objectives.adversarial:Adversarial",
+        "ard": "edgesim.nn.objectives.ard:ARD",
+        "rslad": "edgesim.nn.objectives.rslad:RSLAD",
+    },
+    (Objective,),
+    (Attacking, LossAware),
+)
 
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.seam: registry
@@ -239,5 +257,6 @@ REGISTRIES: dict[str, Registry[Any]] = {
         MODELS,
         PARTITIONERS,
         FILTER_GRAPHS,
+        OBJECTIVES,
     )
 }

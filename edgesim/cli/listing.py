@@ -29,6 +29,7 @@ _KINDS = {
     "models": "network architectures",
     "partitioners": "ways to divide the filters of a network into parts",
     "filter-graphs": "ways to say which filters of a network belong together",
+    "objectives": "what student networks learn",
     DEVICES: "device profiles of the catalog",
 }
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.attack import Attack
-from edgesim.domain.networks.training import Distillation, Objective, Training
+from edgesim.domain.networks.objective import Objective
+from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.attacked import attackable
@@ -27,6 +28,7 @@ from edgesim.strategies.students.networks import (
     teacher_facts,
     workload_of,
 )
+from edgesim.strategies.students.validation import validation_facts
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
@@ -53,9 +55,8 @@ class Ensemble:
     temperature : T of the loss 2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE, p the softmax of logits / T.
     alpha : weight of the teacher's answer in the loss against that of the label.
     training : of each.
-    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
-        see `edgesim.domain.networks.training.Distillation`.
-    attack : of these objectives.
+    objective : what each student learns from a batch: ``distillation``, or under attack ``adversarial``, ``ard`` or ``rslad``; see
+        `edgesim list objectives`.
 
     Formula
     -------
@@ -81,13 +82,12 @@ class Ensemble:
     temperature: Annotated[float, Gt(0)] = 4.0
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
-    objective: Objective = "distillation"
-    attack: Attack = Attack()  # noqa: RUF009 - frozen
+    objective: Annotated[Objective, Plugin("objectives")] = JointDistillation()  # noqa: RUF009 - frozen
 
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)
-        check_objective(self.objective, self.training)
+        check_objective(self.objective, self.training, "alone")
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Train or load the networks, and place them.
@@ -113,11 +113,12 @@ class Ensemble:
             builder=self.student,
             teacher=Teacher(context.network, context.network_key, context.filter_layer),
             dataset=dataset,
-            distillation=Distillation(self.temperature, self.alpha, objective=self.objective, attack=self.attack),
+            distillation=Distillation(self.temperature, self.alpha),
             training=self.training,
             seed=context.seed,
             progress=context.progress,
             cache=NetworkCache.default(),
+            objective=self.objective,
         )
         members = train_whole_students(setup, n_students=self.students)
         networks = [network for network, _, _ in members]
@@ -129,7 +130,7 @@ class Ensemble:
             context, placed, merger_id, _mean(self.students, dataset.task.output.size), self.deadline_s
         )
         answers = np.stack([forward(network, dataset.test.inputs) for network in networks])
-        chosen_on = np.mean([forward(network, dataset.validation.inputs) for network in networks], axis=0)
+        seen = np.stack([forward(network, dataset.validation.inputs) for network in networks])
         score = dataset.task.scores[0]
         facts = {
             "students": [
@@ -137,19 +138,21 @@ class Ensemble:
                 for (device_id, cost), (network, _, metrics) in zip(placed, members, strict=True)
             ],
             **teacher_facts(context),
-            f"validation_{score.name}": score.of(chosen_on, dataset.validation.targets),
+            f"validation_{score.name}": score.of(seen.mean(axis=0), dataset.validation.targets),
             f"test_{score.name}": score.of(answers.mean(axis=0), dataset.test.targets),
             "networks_keys": [key for _, key, _ in members],
         }
-        deployment = StudentDeployment(
+        on_validation = StudentDeployment(
             plan=plan,
-            contributions=answers,
+            contributions=seen,
             bias=np.zeros(dataset.task.output.shape, dtype=np.float32),
             part_of=(0,) * self.students,
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
         )
+        reached = validation_facts(on_validation.answers, self.students, dataset)
+        deployment = replace(on_validation, contributions=answers, facts={**facts, **reached})
         numbers = tuple(range(self.students))
         return attackable(
             deployment,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
@@ -44,6 +44,10 @@ class MoDNN:
     rows that the next layer reads beyond their own; additions, concatenations and poolings stay at the devices too. The owner
     scatters before a run and gathers behind it, where it has to act: flattening, linear layers, global pooling.
 
+    With ``tensor`` linear layers that follow one another are divided together, with what lies between them: the first by features, attention by
+    heads (those that share keys and values together), the last by its inputs, so that each device returns a partial sum and the owner sums up.
+    A transformer block has two gathers then. What is left is cut as with ``mapreduce``.
+
     With `on_missing` ``wait`` every step waits for its messages, for ever when one is lost for good. With ``degrade`` it goes on
     at its deadline with zeros exactly where a lost tensor would have been read. A device that did not get the input of a stage
     computes nothing in that stage. There is never an answer without the input at the owner and the logits at the sink.
@@ -53,7 +57,7 @@ class MoDNN:
     owner : id of the device that scatters and gathers.
     workers : pattern of the ids of the devices that compute; the owner is no worker.
     owner_computes : whether the owner computes a share too.
-    execution : ``mapreduce`` or ``halo``, see above.
+    execution : ``mapreduce``, ``halo`` or ``tensor``, see above.
     cut : ``strips``; ``tiles``, by halving the devices and the longer axis in proportion; or output ``channels``.
     on_missing : what a step does when a message does not come.
     step_deadline_s : how long a step waits for messages, counted from when its inputs on the same device are ready, in s; needed
@@ -93,7 +97,7 @@ class MoDNN:
     owner: DeviceId
     workers: DeviceGlob = "*"
     owner_computes: bool = False
-    execution: Literal["mapreduce", "halo"] = "mapreduce"
+    execution: Literal["mapreduce", "halo", "tensor"] = "mapreduce"
     cut: Literal["strips", "tiles", "channels"] = "strips"
     on_missing: Literal["wait", "degrade"] = "wait"
     step_deadline_s: Seconds | None = None
@@ -116,6 +120,10 @@ class MoDNN:
             raise PlanError(
                 "modnn: partial 'use' needs on_missing 'degrade', and neither pruning nor linear: who waits goes on with whole "
                 "messages only, and of partial sums there is no part"
+            )
+        if self.execution == "tensor" and self.needs_training:
+            raise PlanError(
+                "modnn: execution 'tensor' divides linear layers by itself; leave out pruning and linear, or take execution 'mapreduce'"
             )
         if not self._worker_ids(topology):
             raise PlanError(
@@ -146,8 +154,9 @@ class MoDNN:
         if self.owner_computes:
             device_ids = (self.owner, *device_ids)
         network = copy.deepcopy(context.network) if self.pruning else context.network
-        cut_up = self._staged(network, context.dataset.inputs)
+        cut_up = self._staged(network, context.dataset.inputs, len(device_ids))
         stages = tuple(self._cut_stage(context, cut_up, stage, device_ids) for stage in cut_up.stages)
+        cut_up = replace(cut_up, stages=tuple(cut.stage for cut in stages))
         deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
         plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
         return LayerPartition(
@@ -155,13 +164,13 @@ class MoDNN:
             context.dataset.test, self._notes(context, network), self.partial == "use",
         )  # fmt: skip
 
-    def _staged(self, network: torch.nn.Module, inputs: Inputs) -> StagedNetwork:
+    def _staged(self, network: torch.nn.Module, inputs: Inputs, n_devices: int) -> StagedNetwork:
         """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
         from edgesim.nn.cut.sparse_split import prune
         from edgesim.nn.cut.staging import staged
 
         is_divided = bool(self.pruning) or self.linear != "outputs"
-        cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided)
+        cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided, n_devices=n_devices)
         if cut_up.uncut and self.uncut == "refuse":
             raise PlanError(
                 f"modnn: cannot cut {', '.join(cut_up.uncut)}; set uncut: owner to leave that to the owner, or build the network "
@@ -182,11 +191,15 @@ class MoDNN:
     ) -> CutStage:
         """Cut a stage over the devices in proportion to their speeds for it."""
         from edgesim.nn.cut.schedule import schedule
+        from edgesim.nn.cut.sections import shared_out
         from edgesim.nn.cut.sparse_split import counts, divide
         from edgesim.strategies.layers.partition import CutStage
 
         speeds = stage_speeds(context, stage, device_ids)
-        boxes = stage_boxes(stage, self.cut, speeds)
+        if stage.n_granules:
+            stage, boxes = shared_out(cut_up.graph, stage, speeds)
+        else:
+            boxes = stage_boxes(stage, self.cut, speeds)
         shares = None
         if stage.is_matrix and (self.pruning or self.linear != "outputs"):
             weight: Any = cut_up.graph.get_submodule(stage.layers[0].module).weight

@@ -13,6 +13,7 @@ from edgesim.strategies.students.distilled import DistilledStudents, Replication
 if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
+    from edgesim.strategies.students.heads import SurvivorHeads
     from edgesim.strategies.students.networks import StudentDeployment
 
 
@@ -42,16 +43,17 @@ class NoNN(DistilledStudents):
     alpha : weight of the teacher's answer in the loss against that of the label.
     beta : weight of L_act, the mean squared difference between the students' features and the activities of the teacher's filters.
     normalised_over : in L_act, features are scaled to length 1 over the ``whole`` of all students or over each ``part``.
-    survival : probability with which a student's features reach the head in a training step; below 1 this is failout.
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
     missing : what stands in for the features of a part of which nothing arrived: ``zeros``; their ``mean`` on the validation split, a
         constant of 4 byte per feature that the merger keeps; or ``learned``: a small network at the merger predicts them from those that came, trained on
         what the students say of the training split. None costs traffic.
-    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
-        see `edgesim.domain.networks.training.Distillation`.
-    attack : of these objectives.
+    head : one head that learns with the students (``all``), or one for every set of students that may be left (``per-survivors``), solved
+        afterwards by least squares on what the students give for the training split: it costs no traffic, but 4 byte x numbers of an
+        answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
+    objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
+        ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
     recipe : how filters are divided: ``paper``: the dense graph of the paper, all communities kept, no filter dropped; ``code``: the thresholded graph of
         the authors' code, its largest community, the pool of weakly linked filters, dropped, communities of equal size merged; ``mixed``: by `graph` and
         `partitioner`, by default the graph of the paper with the dropped community of the code.
@@ -88,7 +90,7 @@ class NoNN(DistilledStudents):
                 f"recipe: {self.recipe} says which graph and partitioner there are; leave out recipe, or graph and partitioner"
             )
 
-    def deploy(self, context: DeploymentContext) -> StudentDeployment:
+    def deploy(self, context: DeploymentContext) -> StudentDeployment | SurvivorHeads:
         """Divide the filters, train or load the students, and place them.
 
         Raises

@@ -19,6 +19,7 @@ from edgesim.strategies.students.learned import check_missing
 if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
+    from edgesim.strategies.students.heads import SurvivorHeads
     from edgesim.strategies.students.networks import StudentDeployment
 
 
@@ -45,14 +46,15 @@ class Resilient(DistilledStudents):
     alpha : weight of the teacher's answer in the loss against that of the label.
     beta : weight of L_act, the mean squared difference between the students' features and the activities of the teacher's filters.
     normalised_over : in L_act, features are scaled to length 1 over the ``whole`` of all students or over each ``part``.
-    survival : probability with which a student's features reach the head in a training step; below 1 this is failout.
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
     missing : what stands in for the features of a part of which nothing arrived: ``zeros``, ``mean`` or ``learned``, as in ``nonn``.
-    objective : what students learn beside activities: ``distillation``, or with attacks on each batch ``adversarial``, ``ard`` or ``rslad``;
-        see `edgesim.domain.networks.training.Distillation`.
-    attack : of these objectives.
+    head : one head that learns with the students (``all``), or one for every set of students that may be left (``per-survivors``), solved
+        afterwards by least squares on what the students give for the training split: it costs no traffic, but 4 byte x numbers of an
+        answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
+    objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
+        ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
     parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.
@@ -108,7 +110,7 @@ class Resilient(DistilledStudents):
                 "of identical replicas the first is taken, none are averaged; leave out denominator: all, or replicas: identical"
             )
 
-    def deploy(self, context: DeploymentContext) -> StudentDeployment:
+    def deploy(self, context: DeploymentContext) -> StudentDeployment | SurvivorHeads:
         """Divide the filters, train or load the students, and place them.
 
         Raises

@@ -4,8 +4,16 @@ A check raises `AssertionError` with what was expected and what was found; it re
 """
 
 from edgesim.testing.failures import check_failure_model
+from edgesim.testing.objectives import check_objective
 from edgesim.testing.rates import check_rates
 from edgesim.testing.strategies import check_strategy, deployment_context
 from edgesim.testing.tasks import check_task
 
-__all__ = ["check_failure_model", "check_rates", "check_strategy", "check_task", "deployment_context"]
+__all__ = [
+    "check_failure_model",
+    "check_objective",
+    "check_rates",
+    "check_strategy",
+    "check_task",
+    "deployment_context",
+]

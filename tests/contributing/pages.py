@@ -29,10 +29,12 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "MODELS",
         "PARTITIONERS",
         "FILTER_GRAPHS",
+        "OBJECTIVES",
     ),
     "edgesim.plugins": ("Plugin",),
     "edgesim.testing": (
         "check_failure_model",
+        "check_objective",
         "check_rates",
         "check_strategy",
         "check_task",

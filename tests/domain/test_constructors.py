@@ -80,7 +80,7 @@ WRONG: dict[str, dict[str, tuple[Any, ...]]] = {
         "weight_decay": NEGATIVE, "optimizer": ("adam",),
     },
     "distillation": {
-        "temperature": NOT_POSITIVE, "alpha": (-0.1, 1.1, nan), "beta": NEGATIVE, "survival": (0, 1.5, nan), "normalised_over": ("all",),
+        "temperature": NOT_POSITIVE, "alpha": (-0.1, 1.1, nan), "beta": NEGATIVE, "normalised_over": ("all",),
     },
     "evaluation": {"samples": (0, 1.5), "patterns": (0, -1)},
     "load": {"requests": (0, 1.5), "horizon_s": (0.0, nan, inf), "warm_up_s": NEGATIVE, "admission_limit": (0,)},

@@ -139,8 +139,8 @@ def test_keys_are_those_of_published_networks() -> None:
 
     defaults = [Training(), Distillation(), SmallCNN(), StridedCNN(), WideResNet(), VGG()]
     assert [dataclasses.astuple(one) for one in defaults] == [
-        (20, 64, "adamw", 3e-3, 0.9, 5e-4, "none", 8, None, "cpu"),
-        (4.0, 0.9, 10000.0, "whole", 1.0, "distillation", (8 / 255, 2 / 255, 10, "random")),
+        (20, 64, "adamw", 3e-3, 0.9, 5e-4, "none", 8, None, "cpu", None),
+        (4.0, 0.9, 10000.0, "whole"),
         ((32, 32, 64), 2),
         ((24, 48, 96, 48), (2, 2, 2, 1)),
         (16, 1, 0.0),

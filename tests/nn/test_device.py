@@ -20,6 +20,10 @@ from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
 from edgesim.nn.distill.teacher_outputs import Teacher
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.ard import ARD
+from edgesim.nn.objectives.distillation import JointDistillation
+from edgesim.nn.objectives.failout import Failout
+from edgesim.nn.objectives.mel import MEL
 from edgesim.nn.train import device
 from edgesim.nn.train import training as loop
 from edgesim.nn.train.cache import NetworkCache
@@ -59,7 +63,19 @@ class FirstStepError(DataError):
     """Raised in place of the first step."""
 
 
-@pytest.mark.parametrize("who", ["teacher", "attacked teacher", "students", "students, ard", "whole students", "head"])
+@pytest.mark.parametrize(
+    "who",
+    [
+        "teacher",
+        "attacked teacher",
+        "students",
+        "students, ard",
+        "students, mel",
+        "students, failout",
+        "whole students",
+        "head",
+    ],
+)
 def test_all_of_a_step_is_on_the_device(
     who: str, monkeypatch: pytest.MonkeyPatch, some: Dataset, tmp_path: Path
 ) -> None:
@@ -67,8 +83,9 @@ def test_all_of_a_step_is_on_the_device(
     cache, plain = NetworkCache(tmp_path), Training(epochs=1, augmentation="shift")
     teacher = train_teacher(SmallCNN((8,), 0), some, plain, seed=1, progress=Silent(), cache=cache)
     taught_by = Teacher(teacher.network, teacher.key, "relu1")
-    learning = Distillation(objective="ard", alpha=0.5) if who == "students, ard" else Distillation()
-    setup = StudentTraining(TINY, taught_by, some, learning, ON_GPU, 1, Silent(), cache, 1)
+    objectives = {"students, ard": ARD(), "students, mel": MEL(), "students, failout": Failout(1.0)}
+    objective = objectives.get(who, JointDistillation())
+    setup = StudentTraining(TINY, taught_by, some, Distillation(alpha=0.5), ON_GPU, 1, Silent(), cache, 1, objective)
     parts = Partition(((0, 1, 2), (4, 5)), 8)
     seen: list[tuple[str, set[str]]] = []
 

@@ -18,12 +18,17 @@ from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
 from edgesim.nn.distill.teacher_outputs import Teacher
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.ard import ARD
+from edgesim.nn.objectives.failout import Failout
+from edgesim.nn.objectives.mel import MEL
 from edgesim.nn.train import training as loop
 from edgesim.nn.train.cache import NetworkCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from edgesim.domain.networks.objective import Objective
 
 
 class Stopping:
@@ -42,14 +47,17 @@ class Stopping:
             raise KeyboardInterrupt
 
 
-def test_students_under_attack_and_failout_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random starts, failout, shuffling and views all draw; a second training takes all of them up, so that its losses are those of one without a stop."""
+@pytest.mark.parametrize("objective", [ARD(Attack(0.1, 0.05, 2)), Failout(0.7), MEL(2)], ids=["ard", "failout", "mel"])
+def test_students_under_attack_and_failout_go_on(
+    objective: Objective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random starts, failout, sets of survivors, shuffling and views all draw; a second training takes all of them up, so that its losses are those of one without a stop."""
     data = Digits(train_size=100).load()
     teacher = Teacher(SmallCNN((8,), 0).build(data.inputs, data.task.output).eval(), "untrained", "relu1")
-    options = Distillation(survival=0.7, objective="ard", alpha=0.8, attack=Attack(0.1, 0.05, 2))
+    options = Distillation(alpha=0.8)
     training = Training(epochs=4, augmentation="shift", views=2)
     cache = NetworkCache(tmp_path / "stopped")
-    setup = StudentTraining(SmallCNN((4,), 0), teacher, data, options, training, 1, Stopping(), cache, 1)
+    setup = StudentTraining(SmallCNN((4,), 0), teacher, data, options, training, 1, Stopping(), cache, 1, objective)
     losses: list[float] = []
     step = loop._Run.step
 

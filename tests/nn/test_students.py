@@ -18,6 +18,8 @@ from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
 from edgesim.nn.distill.teacher_outputs import Teacher
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.distillation import JointDistillation
+from edgesim.nn.objectives.failout import Failout
 from edgesim.nn.tensors import tensors_of
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import forward
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from conftest import Silent
 
+    from edgesim.domain.networks.objective import Objective
     from edgesim.domain.networks.partition import Denominator
     from edgesim.domain.networks.samples import Dataset, Inputs
     from edgesim.domain.networks.task import TensorSpec
@@ -52,6 +55,7 @@ def trained(
     model: ModelBuilder = TINY,
     fitting: Fitting = "joint",
     denominator: Denominator = "arrived",
+    objective: Objective = JointDistillation(),  # noqa: B008 - frozen
 ) -> TrainedStudents:
     setup = StudentTraining(
         builder=model,
@@ -62,6 +66,7 @@ def trained(
         seed=1,
         progress=silent,
         cache=NetworkCache(folder),
+        objective=objective,
     )
     return train_students(setup, PARTITION, n_students=n_students, fitting=fitting, denominator=denominator)
 
@@ -205,7 +210,7 @@ def test_failout_loses_students_in_training(
 ) -> None:
     """With a survival of a half the ensemble is better when only one of two students arrives, on average."""
     left = []
-    for survival in (1.0, 0.5):
+    for objective in (JointDistillation(), Failout(0.5)):
         ensemble = trained(
             teacher,
             digits,
@@ -213,7 +218,7 @@ def test_failout_loses_students_in_training(
             tmp_path,
             n_students=2,
             epochs=10,
-            distillation=Distillation(survival=survival),
+            objective=objective,
             model=SmallCNN(channels=(8, 16), pool_after=1),
         ).ensemble
         shares = contributions(ensemble, digits.test.inputs)
@@ -228,12 +233,10 @@ def test_the_denominator_counts_where_failout_loses_replicas(
     """Only then does it change what is trained."""
     plain, halved = (
         [
-            trained(
-                teacher, digits, silent, tmp_path, distillation=Distillation(survival=survival), denominator=denominator
-            ).key
+            trained(teacher, digits, silent, tmp_path, objective=objective, denominator=denominator).key
             for denominator in ("arrived", "all")
         ]
-        for survival in (1.0, 0.5)
+        for objective in (JointDistillation(), Failout(0.5))
     )
     assert plain[0] == plain[1]
     assert halved[0] != halved[1]

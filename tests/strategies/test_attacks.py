@@ -20,11 +20,13 @@ from edgesim.domain.networks.training import Distillation, Training
 from edgesim.errors import DataError, PlanError
 from edgesim.interfaces import AttackableDeployment, Silent
 from edgesim.nn.attacks.projected_gradient import attacked, attacked_samples, check_attackable
-from edgesim.nn.distill.losses import objective_loss
+from edgesim.nn.distill.lessons import BatchLesson, GivenAnswers
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.ard import ARD
 from edgesim.nn.tensors import ask
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import forward, train_teacher
+from edgesim.registry import OBJECTIVES
 from edgesim.strategies.ensemble import Ensemble
 from edgesim.strategies.modnn import MoDNN
 from edgesim.strategies.nonn import NoNN
@@ -148,7 +150,7 @@ def test_a_network_in_one_place_is_attacked_once(context: DeploymentContext) -> 
 def test_an_attack_that_would_be_ignored_is_refused(context: DeploymentContext) -> None:
     for strategy in (
         NoNN(2, "w*", training=Training(attack=Attack())),
-        NoNN(2, "w*", objective="ard", fitting="independent"),
+        NoNN(2, "w*", objective=ARD(), fitting="independent"),
     ):
         with pytest.raises(PlanError, match="attack"):
             strategy.check(context.topology)
@@ -160,13 +162,14 @@ class Learner:
     def __init__(self) -> None:
         self.task = Classification(2)
         self.network = linear()
+        self.n_students = 1
 
     def answers(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         answers: torch.Tensor = ask(self.network, inputs)
         return answers
 
-    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.answers(inputs), torch.zeros(())
+    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> GivenAnswers:
+        return GivenAnswers(self.answers(inputs), torch.zeros(()))
 
 
 @pytest.mark.parametrize("objective", ["adversarial", "ard", "rslad"])
@@ -176,8 +179,8 @@ def test_losses_are_those_of_the_papers(objective: str) -> None:
 
     x, teacher = torch.tensor([[0.5, 0.5, 0.5]]), torch.tensor([[0.0, 4.0]])
     batch = TaughtBatch({"x": x}, torch.tensor([1]), teacher, torch.zeros(1, 0))
-    options = Distillation(2.0, 0.7, objective=objective, attack=Attack(0.1, 0.1, 3, "sample"))  # type: ignore[arg-type]
-    found = objective_loss(Learner(), batch, options, torch.Generator())
+    options = OBJECTIVES.get(objective)(attack=Attack(0.1, 0.1, 3, "sample"))
+    found = options.loss(BatchLesson(Learner(), batch, Distillation(2.0, 0.7), torch.Generator()))
     student, worst = linear(), torch.tensor([[0.4, 0.6, 0.5]])
 
     def divergence(at: torch.Tensor, temperature: float) -> torch.Tensor:

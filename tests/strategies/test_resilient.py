@@ -19,6 +19,7 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.expectation import Expectation
 from edgesim.nn.parts.baselines import IndexOrder
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.rng import Streams, generator
@@ -72,10 +73,13 @@ def delivered(arrived: tuple[bool, ...]) -> Delivery:
         RESILIENT,
         dataclasses.replace(RESILIENT, denominator="all", partitioner=IndexOrder()),
         dataclasses.replace(RESILIENT, replicas="identical"),
-        dataclasses.replace(RESILIENT, fitting="independent", survival=0.8, normalised_over="part"),
+        dataclasses.replace(RESILIENT, head="per-survivors"),
+        dataclasses.replace(RESILIENT, replicas="identical", head="per-survivors"),
+        dataclasses.replace(RESILIENT, objective=Expectation(ExactlyK(2, "w*")), missing="mean"),
+        dataclasses.replace(RESILIENT, fitting="independent", normalised_over="part"),
         ENSEMBLE,
     ],
-    ids=["averaged", "all", "identical", "independent", "ensemble"],
+    ids=["averaged", "all", "identical", "heads", "heads of copies", "expectation", "independent", "ensemble"],
 )
 def test_they_keep_the_promises_of_a_strategy(strategy: Strategy, context: DeploymentContext) -> None:
     """The conformance checks that third parties run too."""

@@ -9,10 +9,10 @@ from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.bounds import not_negative, one_of, positive, share, whole
 from edgesim.domain.networks.attack import Attack
+from edgesim.domain.networks.interpolation import Interpolation
+from edgesim.errors import ScenarioError
 
 Optimizer = Literal["sgd", "adamw"]
-Objective = Literal["distillation", "adversarial", "ard", "rslad"]
-"""What students learn, beside activities; see `Distillation`."""
 NormalisedOver = Literal["whole", "part"]
 Processor = Literal["cpu", "gpu"]
 
@@ -36,6 +36,7 @@ class Training:
         epoch is selected; none by default. Students are attacked by their `objective`.
     device : what trains: the ``cpu``, one thread of it, or the ``gpu`` that torch finds. Weights differ in their last digits, so that the device is part of
         what a network is found by; it stands on its card.
+    interpolation : trains the network of the workload with few labels; by default all are known. Students then see what it answers in place of the labels that are not known.
     """
 
     epochs: Annotated[int, Ge(1)] = 20
@@ -48,6 +49,7 @@ class Training:
     views: Annotated[int, Ge(1)] = 8
     attack: Attack | None = None
     device: Processor = "cpu"
+    interpolation: Interpolation | None = None
 
     def __post_init__(self) -> None:
         whole("a training", 1, epochs=self.epochs, batch_size=self.batch_size, views=self.views)
@@ -55,11 +57,13 @@ class Training:
         not_negative("a training", momentum=self.momentum, weight_decay=self.weight_decay)
         one_of("a training", Optimizer, optimizer=self.optimizer)
         one_of("a training", Processor, device=self.device)
+        if self.attack is not None and self.interpolation is not None:
+            raise ScenarioError("a training has an attack and an interpolation; leave one of both out")
 
 
 @dataclass(frozen=True, slots=True)
 class Distillation:
-    """The loss by which students learn from a teacher: beta L_act + L_KD.
+    """The loss by which students learn from a teacher: beta L_act + L_KD, or what the objective makes of it.
 
     L_KD = 2 alpha T^2 I_T + (1 - alpha) L, L the loss of the task and I_T its imitation at temperature T; in a classification
     2 alpha T^2 mean(p_T log(p_T / p_S)) + (1 - alpha) CE(z_S, y), p the softmax of logits / T, the mean over samples and
@@ -73,38 +77,19 @@ class Distillation:
     beta : weight of the activation transfer.
     normalised_over : whether features are scaled to length 1 over the ``whole`` of all students (NoNN's code) or over each
         ``part``.
-    survival : probability with which a student's features reach the head in a training step, one draw per student and batch; below
-        1 this is failout, which prepares the head for losses.
-    objective : ``distillation``: L_KD as above. The others attack each batch through all students, x' = x + d, and their activities are
-        those at x': ``adversarial``: L(S(x')), labels alone; ``ard``: alpha T^2 n I_T(S(x'), T(x)) + (1 - alpha) L(S(x)), n the numbers of
-        an answer, so that n I_T is the Kullback-Leibler divergence of a classification; ``rslad``: n (5/6 I_1(S(x'), T(x)) + 1/6 I_1(S(x),
-        T(x))), x' against I_1. The epoch is selected on attacked validation samples.
-    attack : of these objectives.
 
     References
     ----------
-    K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code. Failout: A. Yousefpour et al.,
-    ResiliNet: Failure-Resilient Inference in Distributed Neural Networks, 2020, arXiv 2002.07386.
-    ``ard``: M. Goldblum et al., Adversarially Robust Distillation, AAAI 2020, arXiv 1905.09747. ``rslad``: B. Zi et al., Revisiting
-    Adversarial Robustness Distillation, ICCV 2021, arXiv 2108.07969.
+    K. Bhardwaj et al., ACM TECS 18(5s), 2019, arXiv 1907.11804, and its published code.
     """
 
     temperature: Annotated[float, Gt(0)] = 4.0
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     beta: Annotated[float, Ge(0)] = 10000.0
     normalised_over: NormalisedOver = "whole"
-    survival: Annotated[float, Gt(0), Le(1)] = 1.0
-    objective: Objective = "distillation"
-    attack: Attack = Attack()  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
-        positive("a distillation", temperature=self.temperature, survival=self.survival)
-        share("a distillation", alpha=self.alpha, survival=self.survival)
+        positive("a distillation", temperature=self.temperature)
+        share("a distillation", alpha=self.alpha)
         not_negative("a distillation", beta=self.beta)
         one_of("a distillation", NormalisedOver, normalised_over=self.normalised_over)
-        one_of("a distillation", Objective, objective=self.objective)
-
-    @property
-    def attacks(self) -> Attack | None:
-        """The attack, if the objective makes one."""
-        return None if self.objective == "distillation" else self.attack

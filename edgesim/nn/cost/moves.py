@@ -14,6 +14,8 @@ from edgesim.nn.cost.rewrite import free_name, let_readers_follow, modules_for_f
 from edgesim.nn.cost.trace import function_name, is_idle_cast, is_in_place, record, submodule, trace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgesim.domain.networks.samples import Inputs
 
 _RESHAPING = frozenset({"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as"})
@@ -156,6 +158,8 @@ def _picked(node: fx.Node) -> Found:
     source, which = node.args
     if not isinstance(source, fx.Node):
         return None
+    if source.meta.get("tensors") and not source.meta["is_sampled"]:
+        return _picked_axis(node, source, which)
     if function_name(source) in _PARTS:
         return _part(node, source, which)
     if not source.meta["tensors"]:
@@ -170,6 +174,50 @@ def _picked(node: fx.Node) -> Found:
     if not is_plain or not picks or picks[0] != slice(None):
         return None
     return _sliced(node, source, [pick for pick in picks[1:] if pick is not None])
+
+
+def _picked_axis(node: fx.Node, source: fx.Node, which: Any) -> Found:
+    """Return one position of an axis that was put in front of the samples: a slice, and the other axes in their order."""
+    if function_name(source) == "unbind" and len(source.args) < 2 and not source.kwargs:
+        source = source.all_input_nodes[0]
+    number = numbers(which)
+    if function_name(source) != "permute" or not isinstance(number, int):
+        return None
+    origin = source.all_input_nodes[0]
+    given, _ = numbers((source.args[1:], source.kwargs))
+    order = [*(given[0] if given and isinstance(given[0], (tuple, list)) else given)]
+    shape = _shape(origin)
+    if not origin.meta["is_sampled"] or order[1:2] != [0] or any(axis < 0 for axis in order):
+        return None
+    front = order[0] - 1
+    number %= shape[front]
+    kept = [axis - 1 for axis in order[2:]]
+    left = sorted(kept)
+    slices = [slice(number, number + 1, 1) if axis == front else slice(0, n, 1) for axis, n in enumerate(shape)]
+    sizes = [1 if axis == front else n for axis, n in enumerate(shape)]
+    first = _written(node, f"{node.name}_slice", Sliced(slices), origin, sizes)
+    second = _written(
+        node,
+        f"{node.name}_shape",
+        Reshaped(sizes, [shape[axis] for axis in left]),
+        first,
+        [shape[axis] for axis in left],
+    )
+    return second, Permuted([left.index(axis) for axis in kept])
+
+
+def _written(node: fx.Node, label: str, module: nn.Module, source: fx.Node, shape: Sequence[int]) -> fx.Node:
+    """Write the call of a module in front of a node."""
+    graph = node.graph.owning_module
+    if graph is None:
+        raise TypeError(f"{node.name!r} is in no module")
+    name = free_name(graph, label)
+    graph.add_submodule(name, module.eval())
+    with node.graph.inserting_before(node):
+        made = node.graph.call_module(name, (source,))
+    (batch, *_), element_byte = source.meta["tensors"][0]
+    made.meta = {**source.meta, "tensors": (((batch, *shape), element_byte),), "flop": 0}
+    return made
 
 
 def _part(node: fx.Node, source: fx.Node, which: Any) -> Found:
@@ -204,16 +252,8 @@ def _sliced(node: fx.Node, source: fx.Node, picks: list[Any]) -> Found:
     module: nn.Module = Sliced([slice(one.start, one.stop, one.step) for one in found])
     if tuple(sizes) == _shape(node):
         return source, module
-    graph = node.graph.owning_module
-    if graph is None:
-        return None
-    name = free_name(graph, f"{node.name}_slice")
-    graph.add_submodule(name, module.eval())
-    with node.graph.inserting_before(node):
-        slice_node = node.graph.call_module(name, (source,))
+    slice_node = _written(node, f"{node.name}_slice", module, source, sizes)
     size = torch.Size(sizes).numel()
-    batch = source.meta["tensors"][0][0][0]
-    slice_node.meta = {**source.meta, "tensors": (((batch, *sizes), source.meta["tensors"][0][1]),), "flop": 0}
     return (slice_node, Reshaped(sizes, _shape(node))) if size == torch.Size(_shape(node)).numel() else None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,6 +195,46 @@ class Attention(nn.Module):
         )
 
 
-def tensors_among(node: fx.Node) -> list[fx.Node]:
-    """Return the operands of a node that are tensors, in order."""
-    return [source for source in node.all_input_nodes if source.meta.get("tensors")]
+class PartialSums(nn.Module):
+    """A linear layer divided by its inputs: what each share of them adds to the outputs, one behind the other.
+
+    Parameters
+    ----------
+    weight : of the linear layer.
+    starts : where the shares of the inputs begin, and the end of the last.
+    """
+
+    weight: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor, starts: Sequence[int]) -> None:
+        super().__init__()
+        self.weight, self.starts = weight, tuple(starts)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the sums, shape (n, shares, ..., outputs), given (n, ..., inputs)."""
+        shares = zip(self.starts, self.starts[1:], strict=False)
+        return torch.stack([self.part(x[..., first:stop], first, stop) for first, stop in shares], dim=1)
+
+    def part(self, x: torch.Tensor, first: int, stop: int) -> torch.Tensor:
+        """Return what some of the inputs add, shape (n, ..., outputs)."""
+        return nn.functional.linear(x, self.weight[:, first:stop])
+
+
+class SumOfParts(nn.Module):
+    """Partial sums put together, with the bias.
+
+    Parameters
+    ----------
+    bias : of the linear layer, or None.
+    """
+
+    bias: nn.Parameter | None
+
+    def __init__(self, bias: nn.Parameter | None) -> None:
+        super().__init__()
+        self.register_parameter("bias", bias)
+
+    def forward(self, parts: torch.Tensor) -> torch.Tensor:
+        """Return the outputs, shape (n, ..., outputs), given (n, shares, ..., outputs)."""
+        total = parts.sum(1)
+        return total if self.bias is None else total + self.bias

@@ -124,6 +124,8 @@ def _is_one_of(
 class _KeepingTracer(fx.Tracer):
     """Takes the wanted submodule as a whole, even if it is built of others."""
 
+    proxy_buffer_attributes = True  # as `edgesim.nn.cost.trace` does
+
     def __init__(self, layer: str = "") -> None:
         super().__init__()
         self._layer = layer  # empty where torch makes one anew, to unpickle a graph

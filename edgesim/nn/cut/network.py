@@ -166,7 +166,7 @@ class CutNetwork:
 
     def _run_boxes(self, node: fx.Node, layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         boxes = [box for box in self.schedules[self.stage_of[layer.name]].boxes[layer.name] if volume(box)]
-        result = inputs[0].new_empty((len(inputs[0]), *layer.shape))
+        result = inputs[0].new_zeros((len(inputs[0]), *layer.shape))  # devices without a share add nothing to a sum
         for box in boxes:
             result[index(box)] = self.run_box(node, layer, box, inputs)
         return result

@@ -34,6 +34,7 @@ class Layer:
     pool : what it pools, or None.
     roles : what the axes of its output count, see `edgesim.nn.operators.roles`.
     weight_axes : axes of its output whose positions divide its weights.
+    starts : of partial sums: where the shares of the inputs begin, and the end of the last.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Layer:
     pool: Pool | None
     roles: str = ""
     weight_axes: tuple[int, ...] = (0,)
+    starts: tuple[int, ...] = ()
 
     def byte_of(self, box: Box) -> int:
         """Return the size of a box of the output, in byte."""
@@ -63,6 +65,8 @@ class Layer:
 
     def _weights_share(self, box: Box) -> tuple[int, int]:
         """Return how many of how many parts of the weights a box needs."""
+        if self.starts:
+            return self.starts[box[0].stop] - self.starts[box[0].start], self.starts[-1]
         return prod(len(box[axis]) for axis in self.weight_axes), prod(self.shape[axis] for axis in self.weight_axes)
 
     def work(self, box: Box, input_byte: float) -> LayerWork | None:
@@ -73,7 +77,10 @@ class Layer:
         n_parts, n_all = self._weights_share(box)
         weight_byte = self.cost.weight_byte * n_parts / n_all
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
-        return LayerWork(self.cost.layer_id, self.cost.operator, share * self.cost.work_flop, moved_byte, weight_byte)
+        work_share = n_parts / n_all if self.starts else share
+        return LayerWork(
+            self.cost.layer_id, self.cost.operator, work_share * self.cost.work_flop, moved_byte, weight_byte
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +107,19 @@ class Stage:
     layers : in order of execution.
     inputs : the tensors from outside that its layers read.
     outputs : names of its layers whose results are read outside.
+    n_granules : of a section: equal shares that are dealt out, see `edgesim.nn.cut.sections`; else 0.
     """
 
     name: str
     layers: tuple[Layer, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[str, ...]
+    n_granules: int = 0
 
     @property
     def is_matrix(self) -> bool:
         """Whether it begins with a linear layer."""
-        return self.layers[0].is_matrix
+        return self.layers[0].is_matrix and not self.n_granules
 
     def tensor(self, name: str) -> Tensor | Layer:
         """Return an input or a layer of the stage by the name of its node."""

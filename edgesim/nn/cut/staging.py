@@ -15,7 +15,19 @@ from edgesim.errors import DataError
 from edgesim.nn.cost.layers import is_layer, layer_cost, weights_of
 from edgesim.nn.cost.moves import plain
 from edgesim.nn.cost.plain import Move
-from edgesim.nn.cost.trace import byte_of, entries, is_in_place, is_view, layer_name, live_byte, shape_of, submodule
+from edgesim.nn.cost.trace import (
+    byte_of,
+    entries,
+    is_in_place,
+    is_view,
+    layer_name,
+    live_byte,
+    record,
+    shape_of,
+    submodule,
+)
+from edgesim.nn.cut.fused import split_linears
+from edgesim.nn.cut.sections import Section, divide_sections
 from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
 from edgesim.nn.operators.boxes import axes_of
 from edgesim.nn.operators.readers import (
@@ -31,10 +43,13 @@ from edgesim.nn.operators.roles import roles_by_node
 from edgesim.nn.operators.rows import weight_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgesim.domain.networks.samples import Inputs
 
-Execution = Literal["mapreduce", "halo"]
-"""Whether a stage is one layer, scattered and gathered, or a run of layers whose outputs stay at the devices."""
+Execution = Literal["mapreduce", "halo", "tensor"]
+"""Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, or also a section of
+layers divided by features and heads (see `edgesim.nn.cut.sections`)."""
 Form = Literal["strips", "tiles", "channels"]
 """How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
 
@@ -46,13 +61,15 @@ def staged(
     form: Form = "strips",
     *,
     has_bare_matrices: bool = False,
+    n_devices: int = 1,
 ) -> StagedNetwork:
     """Divide a network into stages and segments.
 
     What can be cut is said at `edgesim.nn.operators.readers.reader_of`. With ``mapreduce`` a stage is a convolution or linear layer and
     the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
     follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
-    read all of their input, so they are stages as with ``mapreduce``.
+    read all of their input, so they are stages as with ``mapreduce``. With ``tensor`` linear layers that follow one another, with attention or elementwise
+    layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``.
 
     Parameters
     ----------
@@ -60,6 +77,7 @@ def staged(
     inputs : the tensors of one sample; see `edgesim.nn.cost.trace.trace`.
     execution, form : what stages are, and along which axes they are cut.
     has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
+    n_devices : how many compute; only ``tensor`` asks.
 
     Raises
     ------
@@ -67,6 +85,12 @@ def staged(
         When the network cannot be traced, returns anything but one tensor, or overwrites a tensor that is read later.
     """
     graph = plain(network, inputs)
+    sections: list[Section] = []
+    if execution == "tensor":
+        split_linears(graph)
+        record(graph, inputs)
+        sections = divide_sections(graph, n_devices)
+        record(graph, inputs)
     for node, roles in roles_by_node(graph).items():
         node.meta["roles"] = roles
     nodes = list(graph.graph.nodes)
@@ -74,12 +98,13 @@ def staged(
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
         raise DataError(f"{type(network).__name__} returns more than one tensor; a network must return its logits only")
     alive = live_byte(graph)
-    groups = _groups(graph, nodes, execution, form, has_bare_matrices=has_bare_matrices)
+    groups = _groups(graph, nodes, execution, form, sections, has_bare_matrices=has_bare_matrices)
     segments = [
         _segment(graph, group, max([alive[node] for node in group] + _held_byte(graph, cut_nodes, alive), default=0))
         for cut_nodes, group in groups
     ]
-    stages = tuple(_stage(graph, cut_nodes) for cut_nodes, _ in groups[1:])
+    granules = {section.nodes[0]: section.n_granules for section in sections}
+    stages = tuple(_stage(graph, cut_nodes, granules.get(cut_nodes[0], 0)) for cut_nodes, _ in groups[1:])
     entered = entries(graph)
     uncut = tuple(text for _, group in groups for node in group if (text := uncut_layer(graph, node)))
     return StagedNetwork(
@@ -99,14 +124,23 @@ Group = tuple[list[fx.Node], list[fx.Node]]
 
 
 def _groups(
-    graph: fx.GraphModule, nodes: list[fx.Node], execution: Execution, form: Form, *, has_bare_matrices: bool
+    graph: fx.GraphModule,
+    nodes: list[fx.Node],
+    execution: Execution,
+    form: Form,
+    sections: Sequence[Section],
+    *,
+    has_bare_matrices: bool,
 ) -> list[Group]:
     groups: list[Group] = [([], [])]
+    section_of = {section.nodes[0]: section for section in sections}
     taken: set[fx.Node] = set()
     for position, node in enumerate(nodes):
         if node in taken:
             continue
-        if is_linear(graph, node):
+        if node in section_of:
+            stage = list(section_of[node].nodes)
+        elif is_linear(graph, node):
             stage = [node] if has_bare_matrices else _chain(graph, node)
         elif execution == "halo":
             stage = _run(graph, nodes[position:], form)
@@ -151,7 +185,7 @@ def _run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form) -> list[fx.Nod
     return run if any(is_main(graph, node) for node in run) else []
 
 
-def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
+def _stage(graph: fx.GraphModule, nodes: list[fx.Node], n_granules: int) -> Stage:
     members = set(nodes)
     layers = tuple(_layer(graph, node) for node in nodes)
     inputs: dict[str, Tensor] = {}
@@ -163,7 +197,7 @@ def _stage(graph: fx.GraphModule, nodes: list[fx.Node]) -> Stage:
                 )
     outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
     name = next(layer.layer_id for layer in layers if layer.is_main)
-    return Stage(name, layers, tuple(inputs.values()), outputs)
+    return Stage(name, layers, tuple(inputs.values()), outputs, n_granules)
 
 
 def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:

@@ -40,7 +40,7 @@ class Views:
         self._specs = dataset.inputs
         self._n = len(dataset.train)
         self._augmentation = augmentation_of(dataset, training)
-        self._seed = seed
+        self.seed = seed
         self.n_views = 1 if self._augmentation is None else training.views
         self._drawn: tuple[int, tuple[torch.Tensor, ...]] | None = None
 
@@ -67,7 +67,7 @@ class Views:
 
     def _draws(self, view: int) -> tuple[torch.Tensor, ...]:
         if self._augmentation is not None and (self._drawn is None or self._drawn[0] != view):
-            rng = generator(self._seed, "views", view)
+            rng = generator(self.seed, "views", view)
             self._drawn = view, self._augmentation.draw(self._specs, self._n, rng)
         return () if self._drawn is None else self._drawn[1]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgesim.nn.distill.ensembles import build_student
-from edgesim.nn.distill.losses import imitation_loss, objective_loss, transfer_loss
+from edgesim.nn.distill.lessons import GivenAnswers
+from edgesim.nn.distill.losses import imitation_loss, transfer_loss
 from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.processes import learn_alone
 from edgesim.nn.distill.student_training import trained
@@ -100,7 +101,7 @@ def train_whole_students(setup: StudentTraining, *, n_students: int) -> list[tup
 
     Parameters
     ----------
-    setup : who learns from whom, and how; `beta`, `normalised_over` and `survival` do not count.
+    setup : who learns from whom, and how; `beta` and `normalised_over` do not count.
     n_students : they differ in initialisation and order of samples.
     """
     return learn_alone(setup, _train_whole, [(index, n_students) for index in range(n_students)], "students")
@@ -112,23 +113,22 @@ class _Alone:
 
     task: Task
     network: nn.Module
+    n_students: int = 1
 
     def answers(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         answers: torch.Tensor = ask(self.network, inputs)
         return answers
 
-    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.answers(inputs), activities.new_zeros(())
+    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> GivenAnswers:
+        return GivenAnswers(self.answers(inputs), activities.new_zeros(()))
 
 
 def _train_whole(setup: StudentTraining, index: int, n_students: int) -> tuple[nn.Module, str, dict[str, float]]:
-    options = setup.distillation
-
     def train(network: nn.Module, draws: torch.Generator, key: str) -> int:
         outputs, learner = setup.outputs(has_filters=False), _Alone(setup.dataset.task, network)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            return objective_loss(learner, outputs.batch(indices, epoch), options, draws)
+            return setup.objective.loss(setup.lesson(learner, outputs.batch(indices, epoch), draws))
 
         return setup.fit(network, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
+from edgesim.interfaces import attack_of
+from edgesim.nn.distill.lessons import BatchLesson
 from edgesim.nn.distill.teacher_outputs import Teacher, TeacherOutputs
+from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.train.cache import NetworkCache, fingerprint
 from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.training import about, fit, measured, reproducible, validated
@@ -16,9 +19,13 @@ from edgesim.nn.train.training import about, fit, measured, reproducible, valida
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edgesim.domain.networks.objective import Objective, Survivors
+    from edgesim.domain.networks.partition import Missing
     from edgesim.domain.networks.samples import Dataset
     from edgesim.domain.networks.training import Distillation, Training
     from edgesim.interfaces import ModelBuilder, Progress
+    from edgesim.nn.distill.lessons import Learner
+    from edgesim.nn.distill.teacher_outputs import TaughtBatch
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -32,11 +39,14 @@ class StudentTraining:
     builder : architecture of one student.
     teacher : what they learn from.
     dataset : trains on ``train``, selects the epoch on ``validation``; ``test`` is only measured, at the end.
-    distillation : the loss.
+    distillation : options of the loss.
     training : options.
     seed : of the initialisation, the order of samples and their views.
     progress : one unit per epoch; nothing is shown when the networks come from the cache.
     cache : where networks are looked up and kept; an unfinished training goes on from its last epoch.
+    objective : what they learn from a batch.
+    survivors : the sets of students that an objective learns for which asks for failures.
+    missing : what stands in for a part of which nothing is left while students learn for losses.
     n_at_once : students that are trained at the same time, in threads or, each for itself, in processes; by default as many as torch
         would use threads (OMP_NUM_THREADS). The weights do not depend on it.
     """
@@ -50,9 +60,19 @@ class StudentTraining:
     progress: Progress
     cache: NetworkCache
     n_at_once: int = field(default_factory=torch.get_num_threads)
+    objective: Objective = JointDistillation()  # noqa: RUF009 - frozen
+    survivors: Survivors | None = None
+    missing: Missing = "zeros"
 
     def determinants(self, kind: str, **more: object) -> dict[str, Any]:
         """Return what determines the weights of a network that is trained here."""
+        if self.objective != JointDistillation():
+            more["objective"] = self.objective
+        if self.survivors is not None:
+            sets = ["".join("x" if left else "-" for left in one) for one in self.survivors.sets]
+            more["survivors"] = [sets, self.survivors.probabilities]
+        if self.missing != "zeros":
+            more["missing"] = self.missing
         return provenance(
             kind,
             dataset=fingerprint(self.dataset),
@@ -68,6 +88,10 @@ class StudentTraining:
     def outputs(self, *, has_filters: bool = True) -> TeacherOutputs:
         """Return what the teacher says about the training split, with or without the activities of its filters."""
         return TeacherOutputs(self.teacher, self.dataset, self.training, self.seed, self.cache, has_filters=has_filters)
+
+    def lesson(self, learner: Learner, batch: TaughtBatch, draws: torch.Generator) -> BatchLesson:
+        """Return a batch as the objective sees it."""
+        return BatchLesson(learner, batch, self.distillation, draws, self.survivors, self.missing)
 
     def fit(
         self,
@@ -93,7 +117,7 @@ class StudentTraining:
             batch_loss,
             self.training,
             n_samples=len(self.dataset.train),
-            validate=lambda: validated(judged, self.dataset, self.distillation.attacks),
+            validate=lambda: validated(judged, self.dataset, attack_of(self.objective)),
             draws=draws,
             label=f"{label} on {self.dataset.name}",
             progress=self.progress,

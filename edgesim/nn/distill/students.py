@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from edgesim.interfaces import LossAware
 from edgesim.nn.distill.ensembles import build_ensemble
 from edgesim.nn.distill.independent import fit_independent
-from edgesim.nn.distill.losses import objective_loss, transfer_loss
+from edgesim.nn.distill.lessons import GivenFeatures
+from edgesim.nn.distill.losses import transfer_loss
 from edgesim.nn.distill.parallel import ParallelFeatures
 from edgesim.nn.distill.student_training import trained
 
@@ -63,13 +65,13 @@ def train_students(
     n_students : at least the number of parts.
     fitting : ``joint``: students and head are one network and one loss. ``independent``: each student learns its own
         part with a head of its own, which is thrown away; then the common head learns on the means of what they give.
-    denominator : how replicas are merged where failout takes some away; see `StudentEnsemble`.
+    denominator : how replicas are merged where some are lost while they learn; see `StudentEnsemble`.
     """
     reading = setup.teacher.reading()
     determinants = setup.determinants("students", parts=partition.parts, n_students=n_students, **reading)
     if fitting == "independent":
         determinants["fitting"] = fitting
-    if setup.distillation.survival < 1:
+    if isinstance(setup.objective, LossAware):
         determinants["denominator"] = denominator
     if fitting == "independent":
         make, name = fit_independent, "head"
@@ -91,10 +93,10 @@ def _fit_joint(
     outputs, options = setup.outputs(), setup.distillation
     wanted = [list(partition.parts[part]) for part in ensemble.part_of]
     with closing(ParallelFeatures(ensemble.students, setup.n_at_once)) as parallel:
-        learner = _Together(setup.dataset.task, ensemble, parallel, wanted, options, draws)
+        learner = _Together(setup.dataset.task, ensemble, parallel, wanted, options)
 
         def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
-            return objective_loss(learner, outputs.batch(indices, epoch), options, draws)
+            return setup.objective.loss(setup.lesson(learner, outputs.batch(indices, epoch), draws))
 
         return setup.fit(ensemble, batch_loss, draws=draws, label=f"{len(wanted)} students", key=key)
 
@@ -108,16 +110,16 @@ class _Together:
     parallel: ParallelFeatures
     wanted: list[list[int]]
     options: Distillation
-    draws: torch.Generator
+
+    @property
+    def n_students(self) -> int:
+        return len(self.wanted)
 
     def answers(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self.ensemble.answers(self.ensemble.features(inputs))
 
-    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def taught(self, inputs: Mapping[str, torch.Tensor], activities: torch.Tensor) -> GivenFeatures:
         features, options = self.parallel(inputs), self.options
-        arrived = None
-        if options.survival < 1:
-            arrived = (torch.rand(len(features), generator=self.draws) < options.survival).tolist()
         targets = [activities[:, part] for part in self.wanted]
         transfer = transfer_loss(features, targets, is_per_part=options.normalised_over == "part")
-        return self.ensemble.answers(features, arrived), options.beta * transfer
+        return GivenFeatures(self.ensemble, features, options.beta * transfer)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgesim.errors import DataError
 from edgesim.nn.cost.surgery import has_activation_behind
 from edgesim.nn.data.views import Views
 from edgesim.nn.parts.activations import answers_and_activities
@@ -96,6 +97,10 @@ class TeacherOutputs:
         *,
         has_filters: bool = True,
     ) -> None:
+        if training.interpolation is not None:
+            raise DataError(
+                "training.interpolation is for the network of the workload; students learn from its answers, so leave it out of theirs"
+            )
         self.views = Views(dataset, training, seed)
         self.targets = torch.from_numpy(dataset.train.targets)
         self._network, self._layer = teacher.network, teacher.layer if has_filters else None

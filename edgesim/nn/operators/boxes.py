@@ -304,9 +304,31 @@ class Regrouped:
         return range(first % self.n_inputs, last % self.n_inputs + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An axis of inputs in shares, each read by one position of the first axis of the output.
+
+    Parameters
+    ----------
+    starts : where the shares begin, and the end of the last.
+    """
+
+    starts: tuple[int, ...]
+
+    def inputs_of(self, box: Box) -> range:
+        """Return the inputs of the shares.
+
+        Examples
+        --------
+        >>> Bounds((0, 4, 6)).inputs_of((range(1, 2), range(3)))
+        range(4, 6)
+        """
+        return range(self.starts[box[0].start], self.starts[box[0].stop])
+
+
 Rule = Window | Whole | Shift | Groups | Bins
 """An axis of the input, read by the positions of the same axis of the output."""
-AnyRule = Rule | Along | Regrouped
+AnyRule = Rule | Along | Regrouped | Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +358,7 @@ class Reader:
 
 def _inputs(rule: AnyRule, box: Box, axis: int) -> range:
     """Return the positions of an axis of the input that a box reads."""
-    if isinstance(rule, (Along, Regrouped)):
+    if isinstance(rule, (Along, Regrouped, Bounds)):
         return rule.inputs_of(box)
     return range(rule.n_inputs) if isinstance(rule, Whole) else rule.inputs(box[axis])
 

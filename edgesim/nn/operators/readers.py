@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from torch import fx, nn
 
 from edgesim.nn.cost.layers import is_layer, operator_of
-from edgesim.nn.cost.plain import Joined
+from edgesim.nn.cost.plain import Joined, PartialSums
 from edgesim.nn.cost.trace import function_name, layer_name, shape_of, submodule
 from edgesim.nn.operators.boxes import Bins, Groups, Reader, Rule, Shift, Whole, Window
 from edgesim.nn.operators.rows import is_product, row_reader
@@ -150,7 +150,11 @@ def is_convolution(graph: fx.GraphModule, node: fx.Node) -> bool:
 
 def is_main(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Return whether a node is a convolution, linear layer, matrix product or attention that can be cut."""
-    is_one = is_convolution(graph, node) or isinstance(submodule(graph, node), nn.Linear) or is_product(graph, node)
+    is_one = (
+        is_convolution(graph, node)
+        or isinstance(submodule(graph, node), (nn.Linear, PartialSums))
+        or is_product(graph, node)
+    )
     return is_one and reader_of(graph, node) is not None
 
 

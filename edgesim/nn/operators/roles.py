@@ -9,7 +9,7 @@ from math import prod
 
 from torch import fx, nn
 
-from edgesim.nn.cost.plain import Attention, Permuted, Repeated, Reshaped
+from edgesim.nn.cost.plain import Attention, PartialSums, Permuted, Repeated, Reshaped, SumOfParts
 from edgesim.nn.cost.trace import function_name, shape_of, submodule
 from edgesim.nn.cost.units import CHANNEL_FIRST
 
@@ -65,13 +65,15 @@ def _roles(  # noqa: PLR0911 - one for each kind of node
         return (
             "".join(OTHER if role == OTHER else POSITION for role in read[: rank - 1]).ljust(rank - 1, POSITION) + UNIT
         )
+    if isinstance(module, PartialSums):
+        return OTHER + features_last(rank - 1)
     if isinstance(module, (nn.LayerNorm, nn.RMSNorm)) and len(module.normalized_shape) == 1:
         return read or features_last(rank)
     if isinstance(module, (nn.Embedding, nn.GRU, nn.LSTM, nn.RNN, nn.MultiheadAttention)):
         return features_last(rank)
     if name in {"matmul", "bmm"} and len(sources) == 2:
         return _of_product(rank, *(found[source] for source in sources))
-    if read and isinstance(module, (Attention, Permuted, Reshaped, Repeated)):
+    if read and isinstance(module, (Attention, Permuted, Reshaped, Repeated, SumOfParts)):
         return _of_move(module, read)
     return next((found[source] for source in sources if len(found[source]) == rank), "")
 
@@ -100,6 +102,8 @@ def _of_move(module: nn.Module, read: str) -> str:
     """Of attention, the roles of the queries; of moved elements, those of the axes that they come from."""
     if isinstance(module, Permuted):
         return "".join(read[axis] for axis in module.order)
+    if isinstance(module, SumOfParts):
+        return read[1:]
     return _of_shape(module, read) if isinstance(module, Reshaped) else read
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import fx, nn
 
-from edgesim.nn.cost.plain import Attention, Expanded, Joined, Permuted, Repeated, Reshaped, Sliced
+from edgesim.nn.cost.plain import Attention, Expanded, Joined, PartialSums, Permuted, Repeated, Reshaped, Sliced
 from edgesim.nn.cost.trace import submodule
 from edgesim.nn.operators.boxes import index
 from edgesim.nn.operators.calls import call
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgesim.nn.operators.readers import Cuttable
 
 
-def row_piece(
+def row_piece(  # noqa: PLR0911 - one for each kind of layer
     graph: fx.GraphModule, node: fx.Node, layer: Cuttable, box: Box, inputs: Sequence[torch.Tensor]
 ) -> torch.Tensor | None:
     """Return a box of the output of one of these operators; None when a node is none, or what it reads is all that it takes.
@@ -38,6 +38,10 @@ def row_piece(
         rows = slice(box[-1].start, box[-1].stop)
         bias: torch.Tensor | None = module.bias
         return nn.functional.linear(inputs[0], module.weight[rows], None if bias is None else bias[rows])
+    if isinstance(module, PartialSums):
+        bounds = zip(module.starts[box[0].start : box[0].stop], module.starts[box[0].start + 1 :], strict=False)
+        first = reads[0][-1].start
+        return torch.stack([module.part(inputs[0][..., a - first : b - first], a, b) for a, b in bounds], dim=1)
     if isinstance(module, Joined):
         return module.joined(inputs[0], [_part(constant, box) for constant in module.constants()])
     if isinstance(module, Attention):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import fx, nn
 
-from edgesim.nn.cost.plain import Attention, Expanded, Joined, Permuted, Repeated, Reshaped, Sliced
+from edgesim.nn.cost.plain import Attention, Expanded, Joined, PartialSums, Permuted, Repeated, Reshaped, Sliced
 from edgesim.nn.cost.trace import function_name, shape_of, submodule
-from edgesim.nn.operators.boxes import Along, AnyRule, Reader, Regrouped, Shift, Whole, Window
+from edgesim.nn.operators.boxes import Along, AnyRule, Bounds, Reader, Regrouped, Shift, Whole, Window
 from edgesim.nn.operators.roles import groups
 
 if TYPE_CHECKING:
@@ -28,8 +28,16 @@ def row_reader(graph: fx.GraphModule, node: fx.Node, sources: Sequence[fx.Node])
         return _product(node, sources)
     if isinstance(module, Attention):
         return _attention(sources)
+    if isinstance(module, PartialSums):
+        return partial_reader(sources[0].name, shape_of(sources[0]), module.starts)
     rules = _rules(graph, node, shape_of(sources[0]), shape_of(node)) if len(sources) == 1 else None
     return None if rules is None else Reader(((sources[0].name, rules),))
+
+
+def partial_reader(source: str, shape: Sequence[int], starts: Sequence[int]) -> Reader:
+    """Return what partial sums of a tensor of a shape read: the share of its last axis, the same positions of the others."""
+    rows = tuple(Along(axis + 1, Shift(0, n)) for axis, n in enumerate(shape[:-1]))
+    return Reader(((source, (*rows, Bounds(tuple(starts)))),))
 
 
 def is_product(graph: fx.GraphModule, node: fx.Node) -> bool:

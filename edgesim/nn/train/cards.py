@@ -10,16 +10,18 @@ import dataclasses
 import hashlib
 import json
 import math
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from edgesim import __version__
+from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.errors import DataError, UnknownNameError
 from edgesim.files.untrusted import read_json
 from edgesim.interfaces import Sourced
-from edgesim.registry import MODELS
+from edgesim.registry import MODELS, OBJECTIVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,8 +42,20 @@ _HASHED_AS = {
     "models/vgg": "edgesim.nn.zoo:VGG",
     "models/vgg16": "edgesim.nn.untrained:VGG16",
     "models/import": "edgesim.nn.zoo:Imported",
+    "objectives/distillation": "objectives/distillation",
+    "objectives/failout": "objectives/failout",
+    "objectives/mel": "objectives/mel",
+    "objectives/expectation": "objectives/expectation",
+    "objectives/adversarial": "objectives/adversarial",
+    "objectives/ard": "objectives/ard",
+    "objectives/rslad": "objectives/rslad",
 }
 """What stands for a name in the hash: keys of published networks were made of the places where classes once stood."""
+_ONCE_OPTIONS = frozenset(("failout", "adversarial", "ard", "rslad"))
+_TOLD_BY_SURVIVORS = frozenset(("failure",))
+"""Options of objectives that say who survives, which stands in the provenance itself."""
+_RETIRED = {"survival": 1.0, "objective": "distillation"}
+"""Options of the distillation in older cards that are objectives now, with what was their default."""
 
 
 def provenance(kind: str, **determinants: object) -> dict[str, Any]:
@@ -70,6 +84,7 @@ def content_key(determinants: Mapping[str, Any]) -> str:
     """
     recipe = determinants.get("versions", {}).get("recipe")
     content = {name: _hashed(value) for name, value in determinants.items() if name != "versions"}
+    _hash_as_distillation(content)
     return hashlib.sha256(json.dumps([recipe, content], sort_keys=True).encode()).hexdigest()
 
 
@@ -143,6 +158,21 @@ def _is_number(value: object) -> bool:
     return (type(value) is int and abs(value) < _MOST) or (type(value) is float and math.isfinite(value))
 
 
+def _hash_as_distillation(content: dict[str, Any]) -> None:
+    """Move the options of objectives that once were options of the distillation to where they stood, in what is hashed."""
+    objective = content.get("objective")
+    name = str(objective.get("class", "")).removeprefix("objectives/") if isinstance(objective, dict) else ""
+    if name not in _ONCE_OPTIONS:
+        return
+    once = {} if name == "failout" else {"objective": name}
+    content["distillation"] = {
+        **content["distillation"],
+        **content.pop("objective"),
+        **once,
+        "class": _HASHED_AS["distillation"],
+    }
+
+
 def _hashed(value: Any) -> Any:
     """Return a value as it is hashed: without options at their defaults, where edgesim knows these."""
     if isinstance(value, list):
@@ -154,14 +184,20 @@ def _hashed(value: Any) -> Any:
         return {key: _hashed(item) for key, item in value.items()}
     defaults = _defaults(name)
     options = {key: item for key, item in value.items() if key != "type"}
-    kept = {key: _hashed(item) for key, item in options.items() if key not in defaults or defaults[key] != item}
+    known = {
+        *(_TOLD_BY_SURVIVORS if name.startswith("objectives/") else ()),
+        *(key for key, item in options.items() if key in defaults and defaults[key] == item),
+    }
+    kept = {key: _hashed(item) for key, item in options.items() if key not in known}
     return {"class": _HASHED_AS[name], **kept}
 
 
 @cache
 def _defaults(name: str) -> dict[str, Any]:
-    owner: Any = _OPTIONS.get(name) or MODELS.get(name.removeprefix("models/"))
-    return {
+    seam, _, own = name.partition("/")
+    owner: Any = _OPTIONS.get(name) or (OBJECTIVES if seam == "objectives" else MODELS).get(own)
+    once = {**_RETIRED, "attack": _plain(Attack())} if name == "distillation" else {}
+    return once | {
         field.name: _plain(field.default)
         for field in dataclasses.fields(owner)
         if field.default is not dataclasses.MISSING
@@ -173,10 +209,10 @@ def _name(owner: type) -> dict[str, str]:
     for name, options in _OPTIONS.items():
         if owner is options:
             return {"type": name}
-    try:
-        name = f"models/{MODELS.name_of(owner)}"
-    except UnknownNameError:
-        name = ""
+    name = ""
+    for registry in (MODELS, OBJECTIVES):
+        with suppress(UnknownNameError):
+            name = f"{registry.seam}/{registry.name_of(owner)}"
     return {"type": name} if name in _HASHED_AS else {"class": f"{owner.__module__}:{owner.__qualname__}"}
 
 

@@ -21,6 +21,7 @@ from edgesim.nn.train.cache import NetworkCache, fingerprint
 from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.checkpoint import load_checkpoint, save_checkpoint
 from edgesim.nn.train.device import device_draws, set_device_draws, training_device
+from edgesim.nn.train.interpolation import WithMean, consistency_loss, labelled_loss, labelled_samples
 from edgesim.rng import generator
 from edgesim.tasks.classification import Classification
 
@@ -319,7 +320,8 @@ def train_teacher(
         else:
             checkpoint = cache.checkpoint_path(key)
             views = Views(dataset, training, seed)
-            epoch = _taught(network, views, dataset, training, draws=draws, progress=progress, checkpoint=checkpoint)
+            teach = _taught if training.interpolation is None else _taught_by_few
+            epoch = teach(network, views, dataset, training, draws=draws, progress=progress, checkpoint=checkpoint)
         metrics = measured(network, dataset, epoch)
     cache.store(key, network.state_dict(), determinants, metrics, about(dataset, network))
     return TrainedNetwork(network, key, metrics)
@@ -357,6 +359,59 @@ def _taught(
         progress=progress,
         checkpoint=checkpoint,
     )
+
+
+def _taught_by_few(
+    network: nn.Module,
+    views: Views,
+    dataset: Dataset,
+    training: Training,
+    *,
+    draws: torch.Generator,
+    progress: Progress,
+    checkpoint: Path,
+) -> int:
+    """Train a network by `Interpolation`, and leave it with the mean of its weights; return the selected epoch."""
+    options, task, device = training.interpolation, dataset.task, training_device(training.device)
+    if options is None:
+        return 0
+    known = torch.from_numpy(labelled_samples(dataset, options.labels_per_class, views.seed))
+    targets = torch.from_numpy(dataset.train.targets)
+    pair = WithMean(network, options.decay)
+    n_batches = math.ceil(len(targets) / training.batch_size)
+
+    def batch_loss(indices: torch.Tensor, epoch: int) -> torch.Tensor:
+        pair.begin_step()
+        view = views.of_epoch(epoch)
+        some = known[torch.randperm(len(known), generator=draws)[: training.batch_size]]
+        labelled = on(device, views.batch(some, view)), targets[some].to(device)
+        loss = labelled_loss(pair.network, task, labelled, options, draws)
+        weight = options.weight_at(int(pair.n_steps) / n_batches, training.epochs)
+        unlabelled = on(device, views.batch(indices, view))
+        if weight:
+            return loss + weight * consistency_loss(pair, unlabelled, options, draws)
+        with torch.no_grad():
+            ask(pair.mean, unlabelled)  # for its batch statistics
+        return loss
+
+    def validate() -> Reached:
+        pair.follow()
+        return validated(pair, dataset)
+
+    epoch = fit(
+        pair,
+        batch_loss,
+        training,
+        n_samples=len(targets),
+        validate=validate,
+        draws=draws,
+        label=f"teacher on {dataset.name} with {options.labels_per_class} labels per class",
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    network.load_state_dict(pair.mean.state_dict())
+    network.eval()
+    return epoch
 
 
 def task_determinants(task: Task) -> dict[str, object]:

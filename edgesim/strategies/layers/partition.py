@@ -151,7 +151,7 @@ class LayerPartition:
         return self._runner.answers(damage)
 
     def describe(self) -> dict[str, Any]:
-        """Return boxes by layer and device, the layers that the owner runs, traffic by kind and weights by device, in byte."""
+        """Return boxes by layer and device, what cannot be cut, the layers that the owner runs, traffic by kind and weights by device, in byte."""
         traffic_byte: dict[str, int] = {"input": 0, "intermediate": 0, "result": 0}
         for transfer in self.plan.transfers:
             traffic_byte[transfer.kind] += transfer.size_byte
@@ -161,6 +161,7 @@ class LayerPartition:
             "execution": self.execution,
             "cut": self.cut,
             "boxes": {layer_id: boxes for stage in self.stages for layer_id, boxes in self._boxes(stage).items()},
+            "uncut": list(self.network.uncut),
             "layers_of_owner": [layer.layer_id for segment in self.network.segments for layer in segment.layers],
             "traffic_byte": traffic_byte,
             "weight_byte": dict(self.plan.weight_byte),

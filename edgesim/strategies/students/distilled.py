@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.attack import Attack
+from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.partition import Denominator
-from edgesim.domain.networks.training import Distillation, Objective, Training
+from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
-from edgesim.interfaces import FilterGraph, ModelBuilder, Partitioner
+from edgesim.interfaces import FailureModel, FilterGraph, LossAware, ModelBuilder, Partitioner
 from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.attacked import attackable
+from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
 from edgesim.strategies.students.learned import check_missing, learned, with_stand_ins
 from edgesim.strategies.students.networks import (
     StudentDeployment,
@@ -29,12 +31,17 @@ from edgesim.strategies.students.networks import (
     teacher_facts,
     workload_of,
 )
+from edgesim.strategies.students.survivors import survivors_of
+from edgesim.strategies.students.validation import validation_facts
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.networks.objective import Survivors
     from edgesim.domain.networks.partition import Partition
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
@@ -58,12 +65,11 @@ class DistilledStudents:
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     beta: Annotated[float, Ge(0)] = 10000.0
     normalised_over: Literal["whole", "part"] = "whole"
-    survival: Annotated[float, Gt(0), Le(1)] = 1.0
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
     missing: Literal["zeros", "mean", "learned"] = "zeros"
-    objective: Objective = "distillation"
-    attack: Attack = Attack()  # noqa: RUF009 - frozen
+    objective: Annotated[Objective, Plugin("objectives")] = JointDistillation()  # noqa: RUF009 - frozen
+    head: HeadOf = "all"
 
     @property
     def n_parts(self) -> int:
@@ -75,6 +81,13 @@ class DistilledStudents:
         matching_devices(topology, self.devices, self.students)
         check_objective(self.objective, self.training, self.fitting)
         check_missing(self.missing, n_parts=self.n_parts)
+        if self.head == "per-survivors":
+            check_heads(self.students)
+            if self.missing != "zeros" and (self.missing == "learned" or not isinstance(self.objective, LossAware)):
+                raise PlanError(
+                    f"missing: {self.missing} has nothing to stand in for: with head: per-survivors each set of students has a head of its own; "
+                    "leave one of both out"
+                )
 
     def followed(self) -> DistilledStudents:
         """Return the options with what a recipe stands for put in its place."""
@@ -82,9 +95,11 @@ class DistilledStudents:
 
     def distillation(self) -> Distillation:
         """Return the options of the loss."""
-        return Distillation(
-            self.temperature, self.alpha, self.beta, self.normalised_over, self.survival, self.objective, self.attack
-        )
+        return Distillation(self.temperature, self.alpha, self.beta, self.normalised_over)
+
+    def learns_for(self, failures: Mapping[str, FailureModel]) -> Mapping[str, FailureModel]:
+        """Return the failure models that the students learn for."""
+        return (self.objective.learns_for(failures) or {}) if isinstance(self.objective, LossAware) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +120,7 @@ class Replication:
 
 def deploy_students(
     options: DistilledStudents, replication: Replication, context: DeploymentContext
-) -> StudentDeployment:
+) -> StudentDeployment | SurvivorHeads:
     """Divide the filters, train or load the students, and place them.
 
     Raises
@@ -123,13 +138,19 @@ def deploy_students(
         raise PlanError(
             "students with missing: learned cannot be attacked yet; take missing: mean, or leave out evaluation.attack"
         )
-    setup = _setup(options, context)
+    survivors = survivors_for(options, replication, context, device_ids, merger_id)
+    setup = _setup(options, context, survivors)
     trained = _train(setup, options, replication, partition)
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
     counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
-    head = workload_of(ensemble.head, (ensemble.head.in_features,))
+    is_per_set = options.head == "per-survivors"
+    if is_per_set:
+        sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
+        head = heads_of_sets(sizes, context.dataset.task.output.size)
+    else:
+        head = workload_of(ensemble.head, (ensemble.head.in_features,))
     stand_in = train_stand_ins(setup, trained) if options.missing == "learned" else None
     if stand_in is not None:
         head = with_stand_ins(head, stand_in)
@@ -143,10 +164,7 @@ def deploy_students(
         options.deadline_s,
         alternatives=copies if replication.is_identical else (),
     )
-    given = contributions(ensemble, context.dataset.test.inputs)
-    stand_ins = None
-    if options.missing == "mean":
-        stand_ins = contributions(ensemble, context.dataset.validation.inputs).mean(axis=1)[list(network_of)]
+    required = tuple(sorted(plan.transfer_ids.difference(*needs)))
     facts = {
         "students": _students(ensemble, placed, network_of),
         **_partition_facts(partition, options.graph.affinity(activities), activities),
@@ -154,19 +172,47 @@ def deploy_students(
         **{name: value for name, value in trained.metrics.items() if name != "epoch"},
         "networks_key": trained.key,
     }
-    deployment = StudentDeployment(
+    if is_per_set:
+        from edgesim.nn.distill.heads import features_of, survivor_heads
+
+        with_heads = SurvivorHeads(
+            plan=plan,
+            needs=needs,
+            required=required,
+            features=tuple(features_of(ensemble, context.dataset.validation.inputs)),
+            network_of=network_of,
+            heads=survivor_heads(ensemble, context.dataset),
+            output=ensemble.output,
+            facts=facts,
+        )
+        reached = validation_facts(with_heads.answers, options.students, context.dataset)
+        return replace(
+            with_heads,
+            features=tuple(features_of(ensemble, context.dataset.test.inputs)),
+            facts={**facts, **reached, "heads_byte": head.weight_byte},
+        )
+    given = contributions(ensemble, context.dataset.validation.inputs)[list(network_of)]
+    stand_ins = given.mean(axis=1) if options.missing == "mean" else None
+    seen = StudentDeployment(
         plan=plan,
-        contributions=given[list(network_of)],
+        contributions=given,
         bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
         part_of=tuple(ensemble.part_of[index] for index in network_of),
         needs=needs,
-        required=tuple(sorted(plan.transfer_ids.difference(*needs))),
+        required=required,
         facts=facts,
         denominator=replication.denominator,
         stand_ins=stand_ins,
     )
     if stand_in is not None:
-        return learned(deployment, stand_in, trained, network_of, context.dataset.test)
+        tested = replace(seen, contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)])
+        return learned(tested, stand_in, trained, network_of, context.dataset.test)
+    reached = validation_facts(seen.answers, options.students, context.dataset)
+    deployment = replace(
+        seen,
+        contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)],
+        facts={**facts, **reached},
+    )
     return attackable(
         deployment,
         context,
@@ -176,22 +222,56 @@ def deploy_students(
     )
 
 
-def check_objective(objective: Objective, training: Training, fitting: str = "joint") -> None:
-    """Refuse students that would be attacked otherwise than it seems.
+def check_objective(objective: Objective, training: Training, fitting: str) -> None:
+    """Refuse students that would learn otherwise than it seems.
+
+    Parameters
+    ----------
+    objective, training : of students.
+    fitting : ``joint``, ``independent``, or ``alone`` for students without a common head.
 
     Raises
     ------
     PlanError
-        When the training has an attack, or students that learn each for itself, with a head that is fitted afterwards, an objective with one.
+        When the training has an attack, or students learn each for itself with an objective that attacks or loses students.
     """
     if training.attack is not None:
         raise PlanError(
-            "training.attack is for the network of the workload; students are attacked by `objective` and `attack` of the strategy"
+            "training.attack is for the network of the workload; students are attacked by an `objective` of the strategy, such as "
+            "{type: ard, attack: {radius: 0.1}}"
         )
-    if objective != "distillation" and fitting == "independent":
+    name = type(objective).__name__
+    if fitting == "independent" and objective != JointDistillation():
+        what = "attacks" if isinstance(objective, Attacking) else "asks"
         raise PlanError(
-            f"objective {objective} attacks through all students and the head, which learn apart with fitting: independent; leave one of both out"
+            f"objective {name} {what} all students and the head at once, which learn apart with fitting: independent; leave one of both out"
         )
+    if fitting == "alone" and isinstance(objective, LossAware):
+        raise PlanError(
+            f"objective {name} learns for students that are lost, but those of an ensemble learn each for itself; leave it out, or take "
+            "nonn or resilient"
+        )
+
+
+def survivors_for(
+    options: DistilledStudents,
+    replication: Replication,
+    context: DeploymentContext,
+    device_ids: Sequence[str],
+    merger_id: str,
+) -> Survivors | None:
+    """Return the sets of students that the objective learns for; None if it asks for no failures.
+
+    Raises
+    ------
+    PlanError
+        When failures cannot be listed.
+    """
+    failures = options.objective.learns_for(context.failures) if isinstance(options.objective, LossAware) else None
+    if failures is None:
+        return None
+    found = survivors_of(failures, context.topology, device_ids, context.source_id, merger_id)
+    return found.of_copies(replication.n_parts) if replication.is_identical else found
 
 
 def filter_layer(context: DeploymentContext) -> str:
@@ -223,7 +303,7 @@ def divide(
     return options.partitioner.partition(affinity, n_parts, rng, activities), activities
 
 
-def _setup(options: DistilledStudents, context: DeploymentContext) -> StudentTraining:
+def _setup(options: DistilledStudents, context: DeploymentContext, survivors: Survivors | None) -> StudentTraining:
     from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.teacher_outputs import Teacher
     from edgesim.nn.train.cache import NetworkCache
@@ -237,6 +317,11 @@ def _setup(options: DistilledStudents, context: DeploymentContext) -> StudentTra
         seed=context.seed,
         progress=context.progress,
         cache=NetworkCache.default(),
+        objective=options.objective,
+        survivors=survivors,
+        missing=options.objective.stand_in("mean" if options.missing == "mean" else "zeros")
+        if isinstance(options.objective, LossAware)
+        else "zeros",
     )
 
 

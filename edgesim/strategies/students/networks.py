@@ -211,10 +211,13 @@ class StudentDeployment:
         PlanError
             When the answer itself did not arrive at the sink.
         """
+        require_delivered(self.required, delivery)
+        return self.answers([delivery.are_whole(needed) for needed in self.needs])
+
+    def answers(self, arrived: Sequence[bool]) -> NDArray[np.float32]:
+        """Return the answers of the students that arrived."""
         import numpy as np
 
-        require_delivered(self.required, delivery)
-        arrived = [delivery.are_whole(needed) for needed in self.needs]
         weights = np.array(replica_weights(self.part_of, arrived, self.denominator), dtype=np.float32)
         n_students, n_samples = self.contributions.shape[:2]
         summed = weights @ self.contributions.reshape(n_students, -1)

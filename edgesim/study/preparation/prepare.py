@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, PlanError
-from edgesim.interfaces import AttackableDeployment, Deployment, DeploymentContext, Progress, Strategy, needs_training
+from edgesim.interfaces import (
+    AttackableDeployment,
+    Deployment,
+    DeploymentContext,
+    FailureModel,
+    LearningForLosses,
+    Progress,
+    Strategy,
+    needs_training,
+)
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -114,7 +123,19 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
     reached = trained.metrics[f"test_{dataset.task.scores[0].name}"]
     learnt = _learnt("the network of the workload", reached, dataset)
+    if system.training.interpolation is not None:
+        dataset = _as_known(dataset, trained, system)
     return Teacher(replace(dataset, test=asked(dataset.test, system.evaluation, system.seed)), trained, learnt)
+
+
+def _as_known(dataset: Dataset, trained: TrainedNetwork, system: System) -> Dataset:
+    """Return the data set as students see it where few labels are known: with the network's answers in place of the others."""
+    from edgesim.nn.train.interpolation import labelled_samples, with_answers_for_labels
+    from edgesim.nn.train.training import forward
+
+    n_labels = system.training.interpolation.labels_per_class if system.training.interpolation else 0
+    known = labelled_samples(dataset, n_labels, system.seed)
+    return with_answers_for_labels(dataset, forward(trained.network, dataset.train.inputs), known)
 
 
 def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | None = None) -> Learnt:
@@ -173,9 +194,10 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id, system.compute)
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
+            own = context_for(strategy, context, system.failures)
             position, (_, ready) = prepared.get(
-                (place, strategy),
-                lambda c=context, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
+                (place, strategy, tuple(own.failures.items())),
+                lambda c=own, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
                     c, s, e, text, p
                 ),  # type: ignore[misc]
             )
@@ -194,6 +216,14 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         if case.engine == "array" and reason:
             raise PlanError(f"{case}: the array engine cannot simulate it: {reason}; write `engine: auto`")
     return shared
+
+
+def context_for(
+    strategy: Strategy, context: DeploymentContext, failures: Mapping[str, FailureModel]
+) -> DeploymentContext:
+    """Return the context with the failure models that the strategy learns for; points that differ in others share a deployment."""
+    learnt_for = strategy.learns_for(failures) if isinstance(strategy, LearningForLosses) else {}
+    return replace(context, failures=learnt_for) if learnt_for else context
 
 
 def _deploy(

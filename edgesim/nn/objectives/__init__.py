@@ -1,0 +1,1 @@
+"""What students learn from a batch: one file an objective; torch is loaded when a batch is there."""
