@@ -95,7 +95,7 @@ def report(dataset: str, cases: list[dict[str, Any]], command: str) -> str:
     half = summary.pivot_table(index="strategy", columns="lost", values="half_width", sort=False, dropna=False)
     first = {label: next(one for one in cases if one["label"] == label) for label in labels}
     lines = [
-        f"## {dataset}",
+        f"# What students learn, and which head merges what is left: {dataset}",
         "",
         f"Made by `{command}`. Seeds {', '.join(map(str, seeds))}; test accuracy in %, means over all sets of devices of a size; validation: the "
         f"same on the validation split with {LOST} lost. Intervals (95 %) are over "

@@ -167,6 +167,10 @@ class DataError(EdgesimError):
     """A data set or a stored network is missing or not what it should be."""
 
 
+class NetworkFileError(DataError):
+    """A file that a model names is missing, damaged, unsafe, or of another network; the scenario is to blame."""
+
+
 class ResultError(EdgesimError):
     """A result folder is missing, incomplete or belongs to another study."""
 

@@ -123,6 +123,19 @@ class ModelBuilder(Protocol):
 
 
 @runtime_checkable
+class Bringing(Protocol):
+    """What a model may have besides: weights that it brings along."""
+
+    def is_trained(self) -> bool:
+        """Return whether networks that it builds are asked as they are, not trained."""
+
+
+def is_trained(model: ModelBuilder) -> bool:
+    """Return whether networks of a model are asked as they are built, with weights that it brings along."""
+    return isinstance(model, Bringing) and model.is_trained()
+
+
+@runtime_checkable
 class Solvable(Protocol):
     """What the network of a model may be besides: one whose weights are solved for, in place of training by gradients."""
 

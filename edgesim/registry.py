@@ -33,6 +33,7 @@ from edgesim.interfaces import (
     BatchOutageModel,
     BatchPacketLossModel,
     BatchSlowdownModel,
+    Bringing,
     BurstLossModel,
     Checkable,
     ComputeModel,
@@ -185,10 +186,13 @@ MODELS = Registry[ModelBuilder](
         "target-networks": "edgesim.nn.models.tabular.targets:TargetNetworks",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
         "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
+        "decoder": "edgesim.nn.models.brought.decoder:Decoder",
+        "exported": "edgesim.nn.models.brought.files:Exported",
+        "onnx": "edgesim.nn.models.brought.files:Onnx",
         "import": "edgesim.nn.models.zoo:Imported",
     },
     (ModelBuilder,),
-    (Findable, Sourced),
+    (Findable, Sourced, Bringing),
 )
 TASKS = Registry[Task](
     "tasks",

@@ -11,9 +11,10 @@ import pytest
 import edgesim
 from edgesim.domain.columns import TRIAL_COLUMNS
 from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
-from edgesim.registry import FAILURES, RATES, STRATEGIES
+from edgesim.registry import FAILURES, OBJECTIVES, RATES, STRATEGIES
 from edgesim.scenario.help.json_schema import json_schema
 from edgesim.scenario.help.reference import markdown
+from edgesim.testing import check_objective
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -87,8 +88,8 @@ def test_the_tutorial_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_own_plugins_of_the_page_pass_our_checks(study: Path) -> None:
     """A failure model and a strategy, registered, checked and described by the schema; devices and networks are valid."""
-    failure, check, rate, strategy = blocks("extending.md", "python")
-    (study.parent / "my_plugins.py").write_text(f"{failure}\n\n{rate}\n\n{strategy}", encoding="utf-8")
+    failure, check, rate, strategy, objective = blocks("extending.md", "python")
+    (study.parent / "my_plugins.py").write_text(f"{failure}\n\n{rate}\n\n{strategy}\n\n{objective}", encoding="utf-8")
     text = study.read_text(encoding="utf-8").replace("modnn: {owner", "asked: {device: w1}\n  modnn: {owner")
     text = text.replace("device_loss: {", "batteries: {type: empty-batteries, probability: 0.2}\n  device_loss: {")
     plugins, _, own_device = blocks("extending.md", "yaml")
@@ -97,13 +98,19 @@ def test_own_plugins_of_the_page_pass_our_checks(study: Path) -> None:
     try:
         scenario = edgesim.Scenario.load(study.parent / "own.yaml", allow_code=True)
         assert list(islice(RATES.get("duty-cycle")(1e6).changes(), 3)) == [(0.0, 1e6), (0.05, 0.0), (0.1, 1e6)]
+        check_objective(OBJECTIVES.get("worst-device")())
         exec(check, {"EmptyBatteries": FAILURES.get("empty-batteries")})  # noqa: S102 - our own page
         result = edgesim.run(scenario, workers=1, replications=4, output="out")
         accuracy = result.summary().query("metric == 'accuracy' and strategy == 'asked'")["mean"]
         assert accuracy.max() > 0.5
         assert "strategies: asked" in json_schema()["$defs"]
     finally:
-        for registry, name in ((FAILURES, "empty-batteries"), (RATES, "duty-cycle"), (STRATEGIES, "asked")):
+        for registry, name in (
+            (FAILURES, "empty-batteries"),
+            (RATES, "duty-cycle"),
+            (STRATEGIES, "asked"),
+            (OBJECTIVES, "worst-device"),
+        ):
             if name in registry.names():
                 registry.remove(name)
 

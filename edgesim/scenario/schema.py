@@ -63,10 +63,10 @@ class WorkloadSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _name_shape(cls, data: Any) -> Any:
-        """Read ``input`` and ``classes`` without a data set as the data set ``shape-only``."""
+        """Read ``input``, ``classes`` and ``values`` without a data set as the data set ``shape-only``."""
         if not isinstance(data, dict) or "dataset" in data or "input" not in data:
             return data
-        shape = {key: data[key] for key in ("input", "classes") if key in data}
+        shape = {key: data[key] for key in ("input", "classes", "values") if key in data}
         rest = {key: value for key, value in data.items() if key not in shape}
         return {**rest, "dataset": {"type": "shape-only", **shape}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Len
 
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.errors import DataError
@@ -32,19 +32,25 @@ class ShapeOnly:
 
     Parameters
     ----------
-    input : channels, height and width of a sample.
+    input : of a sample: channels, height and width of an image, or any other axes; of a text its length in tokens, with `values`.
     classes : number of classes.
+    values : of an input of tokens: how many different ones there are. Without it, inputs are float numbers.
     """
 
-    input: tuple[Extent, Extent, Extent]
+    input: Annotated[tuple[Extent, ...], Len(1)]
     classes: Extent
+    values: Extent | None = None
 
     def load(self) -> Dataset:
         """Return three empty splits."""
         import numpy as np
 
-        split = Samples({"images": np.empty((0, *self.input), np.float32)}, np.empty(0, np.int64))
-        return Dataset("shape-only", split, split, split, Classification(self.classes), "none", "none")
+        name = "tokens" if self.values is not None else "images" if len(self.input) == 3 else "inputs"
+        dtype = np.float32 if self.values is None else np.int64
+        split = Samples({name: np.empty((0, *self.input), dtype)}, np.empty(0, np.int64))
+        n_values = {} if self.values is None else {name: self.values}
+        task = Classification(self.classes)
+        return Dataset("shape-only", split, split, split, task, "none", "none", n_values=n_values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Len, Lt
 
+from edgesim.domain.places import FileName
 from edgesim.errors import FOREIGN, DataError, ScenarioError
 from edgesim.nn.models.lookup import find_class
 from edgesim.nn.models.shapes import image, one_float, vector
@@ -217,15 +218,26 @@ class Imported:
         layer, or the ReLU behind it. What a convolution says is read behind the activation that follows it. Only strategies with
         student networks need it.
     options : keyword arguments of the target.
+    weights : file of trained weights, as safetensors or as a state dict of `torch.save`; training starts with them. Nothing in it is run.
+    training : ``none`` takes the weights as they are: nothing is trained, and `workload.training` is not used.
+    output : which of several things that the network gives is the answer: position in a tuple, from 0, or name in a mapping.
 
     Notes
     -----
-    The text of the file that defines the target is part of what determines the weights: after a change it is trained anew.
+    The text of the file that defines the target is part of what determines the weights, and so is the file of weights: after a change
+    it is trained anew.
     """
 
     target: str
     filters: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    weights: FileName | None = None
+    training: Literal["none"] | None = None
+    output: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if self.training == "none" and self.weights is None:
+            raise ScenarioError("`training: none` takes weights as they are; name their file with `weights`")
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network.
@@ -244,11 +256,24 @@ class Imported:
         if len(output.shape) == 1:
             (given["n_classes"],) = output.shape
         try:
-            return make(**self.options, **{name: value for name, value in given.items() if name in wanted})
+            network = make(**self.options, **{name: value for name, value in given.items() if name in wanted})
         except TypeError as error:
             raise DataError(f"model {self.target!r} cannot be made: {error}") from error
         except FOREIGN as error:
             raise DataError(f"model {self.target!r} fails while it is made: {type(error).__name__}: {error}") from error
+        if self.weights is not None:
+            from edgesim.nn.models.brought.weights import put_weights
+
+            put_weights(network, Path(self.weights))
+        if self.output is not None:
+            from edgesim.nn.models.brought.outputs import use_output
+
+            use_output(network, self.output)
+        return network
+
+    def is_trained(self) -> bool:
+        """Return whether the weights of the file are taken as they are."""
+        return self.training == "none"
 
     def filter_layer(self) -> str | None:
         """Return the name that the user gave."""
@@ -259,9 +284,10 @@ class Imported:
         find_class(self.target)
 
     def content(self) -> str:
-        """Return the SHA-256 of the file that defines the target, in hex."""
+        """Return the SHA-256 of the file that defines the target, in hex, and behind a space that of the weights, if any."""
         source = inspect.getsourcefile(self._made_by())
-        return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
+        files = [*([source] if source else []), *([self.weights] if self.weights is not None else [])]
+        return " ".join(hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files)
 
     def _made_by(self) -> type[torch.nn.Module]:
         from torch import nn

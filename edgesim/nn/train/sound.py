@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
-from edgesim.interfaces import FilterDividing, Solvable, StudentTeaching
+from edgesim.interfaces import FilterDividing, Solvable, StudentTeaching, is_trained
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.cost.surgery import up_to
 from edgesim.nn.cost.trace import show_inputs
@@ -87,6 +87,8 @@ def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], data
                 )
         if isinstance(strategy, StudentTeaching):
             name = f"the student of strategy {label!r}"
+            if is_trained(strategy.student):
+                raise PlanError(f"{name} has `training: none`, but students learn; leave it out there")
             small = checked_network(strategy.student, dataset, name)
             if isinstance(small, Solvable):
                 raise PlanError(
@@ -100,13 +102,16 @@ def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Mo
     """Return a network that answers two samples of a data set as it must; see `check_networks`."""
     with torch.random.fork_rng(devices=[]):
         network = builder.build(dataset.inputs, dataset.task.output).eval()
-        if not any(parameter.requires_grad for parameter in network.parameters()):
+        if not is_trained(builder) and not any(parameter.requires_grad for parameter in network.parameters()):
             raise DataError(f"{name} has no parameter that can be trained; is everything frozen?")
         measure(network, dataset.inputs)
         answers = _asked(network, dataset, name)
         again, alone = _asked(network, dataset, name), _asked(network, dataset, name, 1)
     if not isinstance(answers, torch.Tensor):
-        raise DataError(f"{name} gives a {type(answers).__name__}; its forward method must give one tensor")
+        raise DataError(
+            f"{name} gives a {type(answers).__name__}{_parts_of(answers)}; its forward method must give one tensor, or `output` of type: "
+            "import name which of them is the answer"
+        )
     if answers.dtype != torch.float32:
         raise DataError(f"{name} gives {answers.dtype}; its parameters must be torch.float32: call `.float()` on it")
     wanted = (2, *dataset.task.output.shape)
@@ -127,6 +132,13 @@ def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Mo
             "training mode, or a mean over the batch)"
         )
     return network
+
+
+def _parts_of(answers: Any) -> str:
+    """Return how the things are called that a network gives."""
+    if isinstance(answers, dict):
+        return f" of {', '.join(map(str, answers))}"
+    return f" of {len(answers)}" if isinstance(answers, (tuple, list)) else ""
 
 
 def _asked(network: nn.Module, dataset: Dataset, name: str, n_samples: int = 2) -> Any:

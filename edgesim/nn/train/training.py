@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgesim.errors import FOREIGN, DataError, EdgesimError
-from edgesim.interfaces import Solvable
+from edgesim.interfaces import Solvable, is_trained
 from edgesim.nn.attacks.projected_gradient import attacked, attacked_samples
 from edgesim.nn.data.views import Views
 from edgesim.nn.tensors import ask, on, tensors_of
@@ -314,9 +314,11 @@ def train_teacher(
         found = cache.restore(key, network, dataset.task.scores[0].name)
         if found is not None:
             return TrainedNetwork(network.eval(), key, found)
+        epoch = 0
         if isinstance(network, Solvable):
             network.solve(dataset)
-            epoch = 0
+        elif is_trained(builder):
+            network.eval()
         else:
             checkpoint = cache.checkpoint_path(key)
             views = Views(dataset, training, seed)

@@ -11,10 +11,11 @@ from edgesim.scenario.check.form import F, form_problems
 from edgesim.scenario.check.short_forms import complete
 from edgesim.scenario.check.sweep import sweep_problems
 from edgesim.scenario.check.variants import Variants
-from edgesim.scenario.code.permission import excused, withheld
+from edgesim.scenario.code.permission import code_in, excused, withheld
 from edgesim.scenario.code.plugins import PluginImportError, absolute, import_plugin
 from edgesim.scenario.files.contents import with_files
-from edgesim.scenario.files.places import with_absolute_places
+from edgesim.scenario.files.places import absolute_name, with_absolute_places
+from edgesim.scenario.form.paths import with_item
 from edgesim.scenario.form.problems import Problem
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def check(source: Source, form: type[F], *, allow_code: bool = False) -> tuple[F
     hidden = [*hidden_in(source.data)]
     if hidden:
         raise ScenarioError(tuple(source.finding(path, _HIDDEN, remedy="leave them out") for path in hidden))
-    data = _with_absolute_plugins(dict(source.data), source)
+    data = _with_absolute_programs(_with_absolute_plugins(dict(source.data), source), source)
     codes = withheld(data, allow_code=allow_code)
     problems = [code.problem(_at(source.data, code.path)) for code in codes]
     failed = list(_import_plugins(data, source.data.get("plugins"), {code.name for code in codes}))
@@ -84,6 +85,14 @@ def locate(problem: Problem, source: Source) -> Finding:
         problem.path, problem.message, expected=problem.expected, remedy=remedy, is_key=problem.is_key
     )
     return replace(found, is_unchecked=problem.is_unchecked)
+
+
+def _with_absolute_programs(data: dict[str, Any], source: Source) -> dict[str, Any]:
+    """Return the data with whole names of programs of `torch.export`, so that permission is for their content."""
+    for code in code_in(data):
+        if code.is_program and "\0" not in code.name:
+            data = with_item(data, code.path, absolute_name(code.name, source.folder_of(code.path)))
+    return data
 
 
 def _with_absolute_plugins(data: dict[str, Any], source: Source) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _allowed: set[str] = set()
 """Marks of what may run in this process."""
-_NAMES_CODE = ("target", "type", "model")
+_NAMES_CODE = ("target", "type", "model", "path")
 """Last keys of paths whose sweep may name code."""
 
 
@@ -37,7 +37,7 @@ class Code:
     Parameters
     ----------
     path : where.
-    name : a file, a module, or the target of a model of type ``import``.
+    name : a file, a module, the target of a model of type ``import``, or the file of one of type ``exported``.
     """
 
     path: DataPath
@@ -48,9 +48,14 @@ class Code:
         """Whether it may register names, rather than be a network."""
         return self.path[:1] == ("plugins",)
 
+    @property
+    def is_program(self) -> bool:
+        """Whether it is a program of `torch.export`, which may run code where it is read."""
+        return self.name.endswith(".pt2")
+
     def mark(self) -> str:
         """Return the SHA-256 of name, place and content, in hex."""
-        file = Path(self.name) if is_file(self.name) else _file_of(self.name.partition(":")[0])
+        file = Path(self.name) if self.is_program or is_file(self.name) else _file_of(self.name.partition(":")[0])
         digest = hashlib.sha256(f"{self.name}\0{file}\0".encode(errors="surrogatepass"))
         if file and file.is_file():  # what is none cannot be imported either, which is a finding of its own
             digest.update(file.read_bytes())
@@ -122,10 +127,12 @@ def excused(problems: list[Problem], *, has_idle_plugin: bool) -> list[Problem]:
 
 
 def _targets(data: Any, path: DataPath) -> Iterator[Code]:
-    """Yield the targets of imported models at any depth."""
+    """Yield the targets of imported models and the programs of exported ones at any depth."""
     if isinstance(data, dict):
         if data.get("type") == "import" and isinstance(data.get("target"), str):
             yield Code((*path, "target"), data["target"])
+        if data.get("type") == "exported" and isinstance(data.get("path"), str):
+            yield Code((*path, "path"), data["path"])
         for key, value in data.items():
             yield from _targets(value, (*path, key))
     elif isinstance(data, list):

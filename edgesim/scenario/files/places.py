@@ -60,11 +60,12 @@ def _mark(form: Any, data: Any) -> OnDisk | None:
 def with_absolute_places(form: type[BaseModel], data: dict[str, Any], source: Source) -> dict[str, Any]:
     """Return the data with whole names of folders and files, also where factors vary them, so that they are found from anywhere."""
     for path, _, name in [*places(form, data)]:
-        data = with_item(data, path, _absolute(name, source.folder_of(path)))
+        data = with_item(data, path, absolute_name(name, source.folder_of(path)))
     return data
 
 
-def _absolute(name: str, folder: Path) -> str:
+def absolute_name(name: str, folder: Path) -> str:
+    """Return a name of a folder or file that is found from anywhere."""
     return os.path.abspath(folder / Path(name).expanduser()) if name and "\0" not in name else name  # noqa: PTH100 - links stay
 
 

@@ -141,7 +141,7 @@ class _Writer:
         """Let a workload have ``input`` and ``classes`` in place of a data set."""
         workload = self.definitions["WorkloadSpec"]
         short = self.definitions["datasets: shape-only"]["properties"]
-        workload["properties"] |= {key: short[key] for key in ("input", "classes")}
+        workload["properties"] |= {key: short[key] for key in ("input", "classes", "values")}
         workload["required"] = [key for key in workload["required"] if key != "dataset"]
         workload["anyOf"] = [{"required": ["dataset"]}, {"required": ["input", "classes"]}]
 
