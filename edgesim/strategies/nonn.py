@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
+from edgesim.errors import PlanError
+from edgesim.nn.parts.filters import ActivationHubs, ActivationHubsCode
+from edgesim.nn.parts.partition import Louvain
 from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
 
 if TYPE_CHECKING:
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
     from edgesim.strategies.students.heads import SurvivorHeads
     from edgesim.strategies.students.networks import StudentDeployment
@@ -42,13 +46,17 @@ class NoNN(DistilledStudents):
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
-    missing : what stands in for the features of a part of which nothing arrived: ``zeros``, or their ``mean`` on the validation split, a
-        constant of 4 byte per feature that the merger keeps; it costs no traffic.
+    missing : what stands in for the features of a part of which nothing arrived: ``zeros``; their ``mean`` on the validation split, a
+        constant of 4 byte per feature that the merger keeps; or ``learned``: a small network at the merger predicts them from those that came, trained on
+        what the students say of the training split. None costs traffic.
     head : one head that learns with the students (``all``), or one for every set of students that may be left (``per-survivors``), solved
         afterwards by least squares on what the students give for the training split: it costs no traffic, but 4 byte x numbers of an
         answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
     objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
         ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
+    recipe : how filters are divided: ``paper``: the dense graph of the paper, all communities kept, no filter dropped; ``code``: the thresholded graph of
+        the authors' code, its largest community, the pool of weakly linked filters, dropped, communities of equal size merged; ``mixed``: by `graph` and
+        `partitioner`, by default the graph of the paper with the dropped community of the code.
 
     Formula
     -------
@@ -62,8 +70,8 @@ class NoNN(DistilledStudents):
     Notes
     -----
     Differs from the authors' code: epochs are selected on validation data instead of test data; AdamW with a falling learning
-    rate and few epochs instead of SGD for 200 epochs, which suits small data sets; the filter graph is the paper's, without the
-    code's thresholds (``graph: activation-hubs-code`` has them). Temperature 4, alpha 0.9 and beta 10,000 are the code's. What
+    rate and few epochs instead of SGD for 200 epochs, which suits small data sets; with `recipe` ``mixed`` the filter graph is the
+    paper's and the dropped community the code's. Temperature 4, alpha 0.9 and beta 10,000 are the code's. What
     happens when a student is lost is not in the paper; zeros in its place are the natural reading.
 
     References
@@ -71,6 +79,16 @@ class NoNN(DistilledStudents):
     K. Bhardwaj, C.-Y. Lin, A. Sartor, R. Marculescu, Memory- and Communication-Aware Model Compression for Distributed Deep
     Learning Inference on IoT, ACM TECS 18(5s), 2019, arXiv 1907.11804.
     """
+
+    recipe: Literal["mixed", "paper", "code"] = "mixed"
+
+    def check(self, topology: Topology) -> None:
+        """Refuse a number of devices that is not that of the students, and a recipe beside what it says itself."""
+        DistilledStudents.check(self, topology)
+        if self.recipe != "mixed" and (self.graph, self.partitioner) != (ActivationHubs(), Louvain()):
+            raise PlanError(
+                f"recipe: {self.recipe} says which graph and partitioner there are; leave out recipe, or graph and partitioner"
+            )
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment | SurvivorHeads:
         """Divide the filters, train or load the students, and place them.
@@ -80,4 +98,13 @@ class NoNN(DistilledStudents):
         PlanError
             When devices and students do not match, or the teacher has fewer filters than there are students.
         """
-        return deploy_students(self, Replication(self.students), context)
+        self.check(context.topology)
+        return deploy_students(self.followed(), Replication(self.students), context)
+
+    def followed(self) -> NoNN:
+        """Return these options with the graph and the partitioner of the recipe."""
+        if self.recipe == "paper":
+            return replace(self, recipe="mixed", partitioner=Louvain(is_largest_dropped=False))
+        if self.recipe == "code":
+            return replace(self, recipe="mixed", graph=ActivationHubsCode(), partitioner=Louvain(is_equal_merged=True))
+        return self

@@ -14,6 +14,7 @@ from edgesim.nn.parts.filters import CoActivation
 from edgesim.nn.parts.spectral import Fiedler
 from edgesim.plugins import Plugin
 from edgesim.strategies.students.distilled import DistilledStudents, Replication, deploy_students
+from edgesim.strategies.students.learned import check_missing
 
 if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
@@ -48,8 +49,7 @@ class Resilient(DistilledStudents):
     fitting : whether students and head are trained together (``joint``), or each student on its own and the head on what
         they give (``independent``).
     training : of students and head.
-    missing : what stands in for the features of a part of which nothing arrived: ``zeros``, or their ``mean`` on the validation split, a
-        constant of 4 byte per feature that the merger keeps; it costs no traffic.
+    missing : what stands in for the features of a part of which nothing arrived: ``zeros``, ``mean`` or ``learned``, as in ``nonn``.
     head : one head that learns with the students (``all``), or one for every set of students that may be left (``per-survivors``), solved
         afterwards by least squares on what the students give for the training split: it costs no traffic, but 4 byte x numbers of an
         answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
@@ -104,6 +104,7 @@ class Resilient(DistilledStudents):
                 f"{self.students} students cannot stand for {self.parts} parts; set parts to at most {self.students} "
                 f"(the method asks for at most half, {max(1, self.students // 2)})"
             )
+        check_missing(self.missing, n_parts=self.parts, denominator=self.denominator)
         if self.replicas == "identical" and self.denominator == "all":
             raise PlanError(
                 "of identical replicas the first is taken, none are averaged; leave out denominator: all, or replicas: identical"

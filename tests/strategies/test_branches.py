@@ -77,7 +77,7 @@ def test_a_network_without_branches_is_refused(make_context: Callable[..., Deplo
 
 def test_the_mean_over_the_training_split_stands_in_for_a_lost_branch(context: DeploymentContext) -> None:
     """The merger keeps four numbers of each branch."""
-    mean = Branches(devices="w*", merger="hub", deadline_s=0.1, lost="mean")
+    mean = Branches(devices="w*", merger="hub", deadline_s=0.1, missing="mean")
     check_strategy(mean, context, tolerance=1e-6)
     deployment = mean.deploy(context)
     network, split = context.network, context.dataset

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 N = 3
 ALL = Reservoirs(devices="w*", merger="hub", deadline_s=0.1)
-MEAN = Reservoirs(devices="w*", merger="hub", deadline_s=0.1, lost="mean")
+MEAN = Reservoirs(devices="w*", merger="hub", deadline_s=0.1, missing="mean")
 SURVIVORS = Reservoirs(devices="w*", merger="hub", deadline_s=0.1, readout="per-survivors")
 
 

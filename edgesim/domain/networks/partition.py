@@ -16,7 +16,7 @@ Denominator = Literal["arrived", "all"]
 
 
 Missing = Literal["zeros", "mean"]
-"""What stands in for the features of a part of which nothing arrived: zeros, or their mean on the validation split."""
+"""What stands in for what did not arrive: zeros, or its mean."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgesim.domain.networks.partition import Missing
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.task import Task
     from edgesim.domain.plan import Plan
+    from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
     from edgesim.nn.models.reservoir_networks import ReservoirNetwork
 
@@ -40,7 +42,7 @@ class Reservoirs:
     deadline_s : how long the merger waits for reservoirs, from the release of the request, or from the end of its own reservoir if it has one;
         without a deadline it waits until everything is there, for ever if something is lost.
     readout : ``all`` or ``per-survivors``, see above.
-    lost : with ``all``, what stands in for what a lost reservoir adds: nothing (``zeros``), or its ``mean`` over the training split.
+    missing : with ``all``, what stands in for what a lost reservoir adds: nothing (``zeros``), or its ``mean`` over the training split.
 
     Formula
     -------
@@ -62,7 +64,14 @@ class Reservoirs:
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None
     readout: Literal["all", "per-survivors"] = "all"
-    lost: Literal["zeros", "mean"] = "zeros"
+    missing: Missing = "zeros"
+
+    def check(self, topology: Topology) -> None:  # noqa: ARG002 - the protocol's form
+        """Refuse a stand-in where every set of reservoirs has a read-out of its own."""
+        if self.readout == "per-survivors" and self.missing != "zeros":
+            raise PlanError(
+                f"with readout: per-survivors nothing stands in for what is lost, since each set has a read-out of its own; leave out missing: {self.missing}, or readout"
+            )
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment.
@@ -72,9 +81,10 @@ class Reservoirs:
         PlanError
             When the network has no reservoirs, or devices and reservoirs do not match.
         """
+        self.check(context.topology)
         network = reservoir_network(context)
         if self.readout == "all":
-            return Branches(self.devices, self.merger, self.deadline_s, self.lost).deploy(context)
+            return Branches(self.devices, self.merger, self.deadline_s, self.missing).deploy(context)
         dataset, numbers = context.dataset, range(len(network.branches))
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_branches(context, self.devices, len(numbers), merger_id)

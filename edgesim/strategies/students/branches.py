@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.networks.partition import Missing
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -42,7 +43,7 @@ class Branches:
     merger : device that adds; the sink by default.
     deadline_s : how long the merger waits for branches, from the release of the request, or from the end of its own branch if it has one;
         without a deadline it waits until everything is there, for ever if something is lost.
-    lost : what stands in for what a lost branch adds: nothing, as if its features were ``zeros``, or its ``mean`` over the training split, which
+    missing : what stands in for what a lost branch adds: nothing, as if its features were ``zeros``, or its ``mean`` over the training split, which
         the merger keeps.
 
     Formula
@@ -64,7 +65,7 @@ class Branches:
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None
-    lost: Literal["zeros", "mean"] = "zeros"
+    missing: Missing = "zeros"
 
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Return the deployment; what each branch adds to the answers is computed here, once.
@@ -86,11 +87,11 @@ class Branches:
             (device_id, workload_of(one, context.dataset.inputs))
             for device_id, one in zip(device_ids, adding, strict=True)
         ]
-        n_kept = len(adding) if self.lost == "mean" else 0
+        n_kept = len(adding) if self.missing == "mean" else 0
         head = sum_of(len(adding), context.dataset.task.output.size, n_kept)
         plan, needs = student_plan(context, placed, merger_id, head, self.deadline_s)
         added, bias = (np.stack([forward(one, context.dataset.test.inputs) for one in adding])), network.bias().numpy()
-        if self.lost == "mean":
+        if self.missing == "mean":
             means = np.stack([forward(one, context.dataset.train.inputs).mean(axis=0) for one in adding])
             added, bias = added - means[:, None], bias + means.sum(axis=0)
         return StudentDeployment(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from edgesim.domain.networks.objective import Attacking, Objective
-from edgesim.domain.networks.partition import Denominator, Missing
+from edgesim.domain.networks.partition import Denominator
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -21,6 +21,7 @@ from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
+from edgesim.strategies.students.learned import check_missing, learned, with_stand_ins
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     devices_of_students,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext
     from edgesim.nn.distill.modules import StudentEnsemble
+    from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.students import TrainedStudents
 
 
@@ -65,7 +67,7 @@ class DistilledStudents:
     normalised_over: Literal["whole", "part"] = "whole"
     fitting: Literal["joint", "independent"] = "joint"
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
-    missing: Missing = "zeros"
+    missing: Literal["zeros", "mean", "learned"] = "zeros"
     objective: Annotated[Objective, Plugin("objectives")] = JointDistillation()  # noqa: RUF009 - frozen
     head: HeadOf = "all"
 
@@ -78,13 +80,18 @@ class DistilledStudents:
         """Refuse a number of devices that is not that of the students."""
         matching_devices(topology, self.devices, self.students)
         check_objective(self.objective, self.training, self.fitting)
+        check_missing(self.missing, n_parts=self.n_parts)
         if self.head == "per-survivors":
             check_heads(self.students)
-            if self.missing != "zeros" and not isinstance(self.objective, LossAware):
+            if self.missing != "zeros" and (self.missing == "learned" or not isinstance(self.objective, LossAware)):
                 raise PlanError(
                     f"missing: {self.missing} has nothing to stand in for: with head: per-survivors each set of students has a head of its own; "
                     "leave one of both out"
                 )
+
+    def followed(self) -> DistilledStudents:
+        """Return the options with what a recipe stands for put in its place."""
+        return self
 
     def distillation(self) -> Distillation:
         """Return the options of the loss."""
@@ -122,12 +129,18 @@ def deploy_students(
         When devices and students do not match, or the teacher has fewer filters than there are parts.
     """
     from edgesim.nn.distill.ensembles import contributions
+    from edgesim.nn.distill.stand_ins import train_stand_ins
 
     merger_id = known_device(context, "merger", context.sink_id if options.merger is None else options.merger)
     device_ids = devices_of_students(context, options.devices, options.students, merger_id)
     partition, activities = divide(options, replication.n_parts, context)
+    if options.missing == "learned" and context.attack is not None:
+        raise PlanError(
+            "students with missing: learned cannot be attacked yet; take missing: mean, or leave out evaluation.attack"
+        )
     survivors = survivors_for(options, replication, context, device_ids, merger_id)
-    trained = _train(options, replication, partition, context, survivors)
+    setup = _setup(options, context, survivors)
+    trained = _train(setup, options, replication, partition)
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
@@ -138,6 +151,9 @@ def deploy_students(
         head = heads_of_sets(sizes, context.dataset.task.output.size)
     else:
         head = workload_of(ensemble.head, (ensemble.head.in_features,))
+    stand_in = train_stand_ins(setup, trained) if options.missing == "learned" else None
+    if stand_in is not None:
+        head = with_stand_ins(head, stand_in)
     placed = [(device_id, counted[index]) for device_id, index in zip(device_ids, network_of, strict=True)]
     copies = tuple(tuple(range(first, options.students, replication.n_parts)) for first in range(replication.n_parts))
     plan, needs = student_plan(
@@ -188,6 +204,9 @@ def deploy_students(
         denominator=replication.denominator,
         stand_ins=stand_ins,
     )
+    if stand_in is not None:
+        tested = replace(seen, contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)])
+        return learned(tested, stand_in, trained, network_of, context.dataset.test)
     reached = validation_facts(seen.answers, options.students, context.dataset)
     deployment = replace(
         seen,
@@ -284,19 +303,12 @@ def divide(
     return options.partitioner.partition(affinity, n_parts, rng, activities), activities
 
 
-def _train(
-    options: DistilledStudents,
-    replication: Replication,
-    partition: Partition,
-    context: DeploymentContext,
-    survivors: Survivors | None,
-) -> TrainedStudents:
+def _setup(options: DistilledStudents, context: DeploymentContext, survivors: Survivors | None) -> StudentTraining:
     from edgesim.nn.distill.student_training import StudentTraining
-    from edgesim.nn.distill.students import train_students
     from edgesim.nn.distill.teacher_outputs import Teacher
     from edgesim.nn.train.cache import NetworkCache
 
-    setup = StudentTraining(
+    return StudentTraining(
         builder=options.student,
         teacher=Teacher(context.network, context.network_key, context.filter_layer),
         dataset=context.dataset,
@@ -307,8 +319,17 @@ def _train(
         cache=NetworkCache.default(),
         objective=options.objective,
         survivors=survivors,
-        missing=options.objective.stand_in(options.missing) if isinstance(options.objective, LossAware) else "zeros",
+        missing=options.objective.stand_in("mean" if options.missing == "mean" else "zeros")
+        if isinstance(options.objective, LossAware)
+        else "zeros",
     )
+
+
+def _train(
+    setup: StudentTraining, options: DistilledStudents, replication: Replication, partition: Partition
+) -> TrainedStudents:
+    from edgesim.nn.distill.students import train_students
+
     return train_students(
         setup,
         partition,

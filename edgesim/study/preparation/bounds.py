@@ -48,8 +48,9 @@ def bound_of(strategy: Strategy, context: DeploymentContext) -> Bound | None:
     if not isinstance(strategy, DistilledStudents) or not len(context.dataset.test):
         return None
     try:
-        partition, _ = divide(strategy, strategy.n_parts, context)
-        return perfect_student_bound(partition, strategy.students, filter_layer(context), context)
+        options = strategy.followed()
+        partition, _ = divide(options, options.n_parts, context)
+        return perfect_student_bound(partition, options.students, filter_layer(context), context)
     except EdgesimError:
         return None
 
@@ -92,10 +93,10 @@ def bounds(scenario: Scenario, labels: Sequence[str], graph: str, progress: Prog
     context = context_of(system, load_teacher(system, progress), progress)
     if not len(context.dataset.test):
         raise PlanError("the bound is measured on test samples, but the workload has none; give it a data set")
-    rows = [_row(label, one, one.n_parts, context) for label, one in chosen.items()]
+    rows = [_row(label, one.followed(), one.n_parts, context) for label, one in chosen.items()]
     first = next(iter(chosen.values()))
     for name in PARTITIONERS.names():
-        options = replace(first, graph=affinity_of, partitioner=PARTITIONERS.get(name)())
+        options = replace(first.followed(), graph=affinity_of, partitioner=PARTITIONERS.get(name)())
         rows += [_row("", options, parts, context) for parts in _halvings(first.students)]
     return rows
 
