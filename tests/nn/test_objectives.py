@@ -16,11 +16,11 @@ from edgesim.domain.networks.objective import Survivors
 from edgesim.domain.networks.partition import replica_weights, stand_in_weights
 from edgesim.domain.networks.training import Distillation
 from edgesim.errors import PlanError
-from edgesim.nn.distill.heads import GramMatrix
 from edgesim.nn.distill.lessons import BatchLesson, GivenFeatures, answers_of_sets, weights_of_sets
 from edgesim.nn.distill.losses import imitation_loss
 from edgesim.nn.distill.modules import StudentEnsemble
 from edgesim.nn.distill.teacher_outputs import TaughtBatch
+from edgesim.nn.merging.heads import GramMatrix
 from edgesim.nn.objectives.ard import ARD
 from edgesim.nn.objectives.expectation import Expectation
 from edgesim.nn.objectives.failout import Failout

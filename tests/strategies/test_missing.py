@@ -12,7 +12,7 @@ import torch
 
 from edgesim.domain.delivery import Delivery
 from edgesim.errors import DataError, PlanError
-from edgesim.nn.distill.stand_ins import StandIns
+from edgesim.nn.merging.stand_ins import StandIns
 from edgesim.nn.parts.filters import CoActivation
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.scenario.build import build

@@ -129,7 +129,7 @@ def deploy_students(
         When devices and students do not match, or the teacher has fewer filters than there are parts.
     """
     from edgesim.nn.distill.ensembles import contributions
-    from edgesim.nn.distill.stand_ins import train_stand_ins
+    from edgesim.nn.merging.stand_ins import train_stand_ins
 
     merger_id = known_device(context, "merger", context.sink_id if options.merger is None else options.merger)
     device_ids = devices_of_students(context, options.devices, options.students, merger_id)
@@ -173,7 +173,7 @@ def deploy_students(
         "networks_key": trained.key,
     }
     if is_per_set:
-        from edgesim.nn.distill.heads import features_of, survivor_heads
+        from edgesim.nn.merging.heads import features_of, survivor_heads
 
         with_heads = SurvivorHeads(
             plan=plan,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.plan import Plan
-    from edgesim.nn.distill.heads import Head
+    from edgesim.nn.merging.heads import Head
 
 HeadOf = Literal["all", "per-survivors"]
 """One head that learns with the students, or one for each set of them, solved afterwards."""
@@ -91,7 +91,7 @@ class SurvivorHeads:
 
     def answers(self, arrived: Sequence[bool]) -> NDArray[np.float32]:
         """Return the answers of the students that arrived."""
-        from edgesim.nn.distill.heads import answers_of
+        from edgesim.nn.merging.heads import answers_of
 
         left = [False] * len(self.features)
         for network, is_there in zip(self.network_of, arrived, strict=True):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.partition import Denominator
     from edgesim.domain.networks.samples import Samples
-    from edgesim.nn.distill.stand_ins import StandIns
     from edgesim.nn.distill.students import TrainedStudents
+    from edgesim.nn.merging.stand_ins import StandIns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class LearnedStudents(StudentDeployment):
         PlanError
             When the answer itself did not arrive at the sink.
         """
-        from edgesim.nn.distill.stand_ins import fill
+        from edgesim.nn.merging.stand_ins import fill
 
         require_delivered(self.required, delivery)
         arrived = [delivery.are_whole(needed) for needed in self.needs]

@@ -77,6 +77,13 @@ def _state(folder: Path, made_by: Mapping[str, Any], scenario: Scenario, *, is_f
                 f"{error}; no part in it is known to be of this scenario: remove it or {_ELSEWHERE}"
             ) from error
         return "new" if is_fresh else "damaged"
+    return _state_by(folder, other, made_by, scenario, is_fresh=is_fresh)
+
+
+def _state_by(
+    folder: Path, other: Mapping[str, Any], made_by: Mapping[str, Any], scenario: Scenario, *, is_fresh: bool
+) -> str:
+    """Return the state of a folder by the manifest that stands in it."""
     is_same = other["hash"] == made_by["hash"]
     if not is_same and (is_fresh or not is_growth(other["scenario"], scenario)):
         differing = differences(other["scenario"], made_by["scenario"])
