@@ -80,7 +80,9 @@ def test_a_change_is_worth_what_a_study_of_it_finds(tmp_path: Path) -> None:
 
 def test_the_sentence_names_what_dominates_and_the_best_change() -> None:
     found = explained(CELL.replace("COUNT", "4"))
-    assert found.sentence().startswith("modnn at loss = 0: waiting for devices and channels takes most of the ")
+    assert found.sentence().startswith(
+        "modnn at loss = 0: waiting for devices and channels is the largest part of the "
+    )
     assert "of single changes, medium cell at twice the rate would help most, to " in found.sentence()
     assert found.best.saved_share == max(effect.saved_share for effect in found.effects if effect.is_single)
     assert explained(CELL.replace("COUNT", "4"), loss=0.001).point == {"loss": 0.001}

@@ -101,7 +101,7 @@ class Explained:
         if isnan(self.latency_s):
             return f"{name}: no request has an answer."
         largest = max(self.budget, key=lambda row: row.mean_s)
-        found = f"{name}: {IN_WORDS[largest.part]} takes most of the {show(self.latency_s, 's')}, {_percent(largest.share)}; "
+        found = f"{name}: {IN_WORDS[largest.part]} is the largest part of the {show(self.latency_s, 's')}, {_percent(largest.share)}; "
         best, several = self.best, self.best_of_several
         if best is None and several is None:
             return found + f"no change that was tried saves {_percent(LITTLE)}."
