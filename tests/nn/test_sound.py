@@ -140,7 +140,7 @@ class Teaches:
     [
         (Longer, r"gives a tensor of shape \(2, 5\) for 2 samples; the task of noise wants \(2, 3\)"),
         (TwoInputs, "takes 2 inputs .inputs, others., but the data set gives 1"),
-        (Named, "gives a dict; its forward method must give one tensor"),
+        (Named, "gives a dict of logits; its forward method must give one tensor, or `output` of type: import name"),
         (Doubled, "gives torch.float64; its parameters must be torch.float32"),
         (AlwaysTraining, "answers a sample differently beside another one"),
         (AlwaysDropping, "answers differently when it is asked again"),

@@ -7,7 +7,7 @@ import operator
 import pickle
 import warnings
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import fx, nn
@@ -174,9 +174,9 @@ class _Conversion:
         )
 
     def _operator(self, name: str, function: Any, args: list[Any], options: dict[str, Any]) -> Any:
-        special: Callable[..., Any] | None = getattr(self, f"_on_{name.strip('_')}", None)
+        special = self._special.get(name.strip("_"))
         if special is not None:
-            made = special(*args, **options)
+            made = special(self, *args, **options)
             if made is not NotImplemented:
                 return made
         if name in _PASSED:
@@ -278,8 +278,6 @@ class _Conversion:
     def _on_view(self, x: Any, shape: Any) -> Any:
         return reshaped(self.net, x, list(shape))
 
-    _on_reshape = _on_unsafe_view = _on_view
-
     def _on_sym_size(self, x: Any, axis: int) -> Any:
         return x.shape[axis]
 
@@ -297,7 +295,12 @@ class _Conversion:
         wanted = next((one for one in args if isinstance(one, torch.dtype)), options.get("dtype"))
         return x if wanted in {None, (x.meta if isinstance(x, Traced) else x).dtype} else self.net.call("to", x, wanted)
 
-    _on_to_copy = _on_to
+    _special: ClassVar[dict[str, Callable[..., Any]]] = {
+        "linear": _on_linear, "conv1d": _on_conv1d, "conv2d": _on_conv2d, "conv3d": _on_conv3d, "batch_norm": _on_batch_norm,
+        "layer_norm": _on_layer_norm, "embedding": _on_embedding, "view": _on_view, "reshape": _on_view, "unsafe_view": _on_view,
+        "sym_size": _on_sym_size, "slice": _on_slice, "select": _on_select, "to": _on_to, "to_copy": _on_to,
+    }  # fmt: skip
+    """What is not called as torch calls it, by the name of the operator."""
 
     def _answering(self, output: int | None) -> fx.GraphModule:
         given = next(node for node in self.program.graph.nodes if node.op == "output").args[0]
