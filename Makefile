@@ -19,7 +19,7 @@ demo: .venv/installed
 	$(VENV_PYTHON) -m edgesim run scenarios/wearables.yaml
 
 test: .venv/installed-dev
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .
