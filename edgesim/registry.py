@@ -62,6 +62,7 @@ STRATEGIES = Registry[Strategy](
     "strategy",
     {
         "single": "edgesim.strategies.single:Single",
+        "chain": "edgesim.strategies.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
