@@ -17,6 +17,7 @@ import typer
 
 from edgesim import __version__
 from edgesim.cli.code import AllowCode
+from edgesim.cli.devices.calibrate import calibrate
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
@@ -92,6 +93,7 @@ app.command()(show)
 app.command()(plan)
 app.command()(bound)
 app.command()(run)
+app.command()(calibrate)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
     from edgesim.domain.networks.samples import Inputs
 
-Execution = Literal["mapreduce", "halo", "tensor"]
-"""Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, or also a section of
-layers divided by features and heads (see `edgesim.nn.cut.sections`)."""
+Execution = Literal["mapreduce", "halo", "tensor", "fused"]
+"""Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, also a section of
+layers divided by features and heads (see `edgesim.nn.cut.sections`), or the first run of layers only."""
 Form = Literal["strips", "tiles", "channels"]
 """How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
 
@@ -62,6 +62,7 @@ def staged(
     *,
     has_bare_matrices: bool = False,
     n_devices: int = 1,
+    until: str | None = None,
 ) -> StagedNetwork:
     """Divide a network into stages and segments.
 
@@ -69,7 +70,8 @@ def staged(
     the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
     follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
     read all of their input, so they are stages as with ``mapreduce``. With ``tensor`` linear layers that follow one another, with attention or elementwise
-    layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``.
+    layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``. With ``fused`` there is one stage,
+    the first run as with ``halo``, which ends behind the layer `until` if one is named.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def staged(
     execution, form : what stages are, and along which axes they are cut.
     has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
     n_devices : how many compute; only ``tensor`` asks.
+    until : the id of the last layer of the run; only ``fused`` asks.
 
     Raises
     ------
@@ -98,7 +101,10 @@ def staged(
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
         raise DataError(f"{type(network).__name__} returns more than one tensor; a network must return its logits only")
     alive = live_byte(graph)
-    groups = _groups(graph, nodes, execution, form, sections, has_bare_matrices=has_bare_matrices)
+    if execution == "fused":
+        groups = _first_run(graph, nodes, form, until)
+    else:
+        groups = _groups(graph, nodes, execution, form, sections, has_bare_matrices=has_bare_matrices)
     segments = [
         _segment(graph, group, max([alive[node] for node in group] + _held_byte(graph, cut_nodes, alive), default=0))
         for cut_nodes, group in groups
@@ -152,6 +158,17 @@ def _groups(
         else:
             groups[-1][1].append(node)
     return groups
+
+
+def _first_run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form, until: str | None) -> list[Group]:
+    """Return the first run of layers, up to one of a name, and what is in front of it and behind it; no run where there is none."""
+    for start in range(len(nodes)):
+        run = _run(graph, nodes[start:], form)
+        names = [layer_name(node) for node in run]
+        if run:
+            stop = start + (names.index(until) + 1 if until in names else len(run))
+            return [([], nodes[:start]), (nodes[start:stop], nodes[stop:])]
+    return [([], nodes)]
 
 
 def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:

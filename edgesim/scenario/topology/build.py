@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from edgesim.domain.system.routing import Routing
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
+from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
+from edgesim.scenario.topology.hardware import ProfileSpec
 
 if TYPE_CHECKING:
-    from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec, ProfileSpec
+    from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec
     from edgesim.scenario.topology.spec import TopologySpec
 
 
@@ -56,6 +58,11 @@ def _medium(entry: str | MediumSpec) -> Medium:
 
 def _of(profile: str | ProfileSpec, made: dict[str, DeviceProfile]) -> DeviceProfile:
     return made[profile] if isinstance(profile, str) else _profile("inline", profile)
+
+
+def catalog_profile(name: str) -> DeviceProfile:
+    """Return a profile of the catalog. Raises `UnknownNameError` when there is none of this name."""
+    return _profile(name, ProfileSpec.model_validate(catalog.entry(name)))
 
 
 def _profile(name: str, spec: ProfileSpec) -> DeviceProfile:

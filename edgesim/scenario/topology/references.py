@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
+from edgesim.domain.system.selection import parts_of
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.scenario.form.options import find_plugin, option_hints
@@ -181,9 +182,16 @@ def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator
 
 def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
     if name in known.switches and path[0] == "workload":
-        yield Problem(path, f"{name!r} is a switch, which computes nothing", "a device")
+        yield _is_switch(path, name, known)
     elif name not in known.end_ids:
         yield _no_such(path, "device", name, known.device_ids)
+
+
+def _is_switch(path: DataPath, name: str, known: Outline) -> Problem:
+    expected = UnknownNameError("device", name, known.device_ids.names, None).expected().removeprefix("expected ")
+    return Problem(
+        path, f"{name!r} is a switch, which computes nothing", expected, "name a device that is linked with it"
+    )
 
 
 def _selection(path: DataPath, pattern: str, kind: str, ids: Ids) -> Iterator[Problem]:
@@ -273,6 +281,9 @@ def _check_reference(
         found = [] if text == "*" else [*_selection(path, text, kind, ids)]
     else:
         found = [] if text in ids else [_no_such(path, kind, text, ids)]
+    switches = known.switches.keys() & parts_of(text)[0]
+    if found and kind == "device" and switches:
+        found = [_is_switch(path, min(switches), known)]
     for problem in found:
         default = f"; {path[-1]!r} is not given, and this is its default" if is_default else ""
         yield Problem(path, problem.message + default, problem.expected, problem.remedy)

@@ -126,7 +126,7 @@ class PlanWriter:
             device_id,
             stage.work(boxes),
             tuple(inputs),
-            _activation_byte(cut, device, boxes),
+            activation_byte(cut, device, boxes),
             "wait" if is_waiting else "degrade",
             None if is_waiting else phase * (self.deadline_s or 0.0),
             self.wake_up_s if is_asleep else 0.0,
@@ -231,7 +231,7 @@ class PlanWriter:
         return transfer.step_id
 
 
-def _activation_byte(cut: CutStage, device: int, boxes: dict[str, Box]) -> int:
+def activation_byte(cut: CutStage, device: int, boxes: dict[str, Box]) -> int:
     """Return the peak of the tensors alive on a device in a phase, in byte.
 
     Alive at a layer are: what it reads, its output, and the device's boxes of tensors that later layers or the owner need.
