@@ -119,7 +119,8 @@ class Messages:
         low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
         step = (high - low) / _N_STEPS
         levels = np.rint((flat - low) / np.where(step > 0, step, 1))
-        return (low + step * levels).astype(values.dtype).reshape(values.shape)
+        written: NDArray[Any] = (low + step * levels).astype(values.dtype).reshape(values.shape)
+        return written
 
     def received_inputs(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Return what the receiver of samples computes with; named arrays whose first axis counts the samples."""
