@@ -92,7 +92,7 @@ METRICS = {
         ),
         Metric(
             "peak_memory", "byte", "memory that the fullest device needs",
-            "max over devices of (resident weights + largest sum of activations alive at once)",
+            "max over devices of (resident weights + largest sum of activations alive at once); under load the largest `memory of` a device, mean over trials",
             "weights and activations in float32; buffers of the run time and of the operating system are not counted",
         ),
     )
@@ -101,6 +101,11 @@ METRICS = {
 
 _OUTCOME = "number of such requests / number of requests of the trial; mean over trials"
 _COUNTED = "requests that are released before the end of the warm-up do not count"
+_HELD = (
+    "a message is alive at its sender until it has arrived, at its receiver until the computation that needs it begins, activations while the "
+    "computation runs; a request that waits where its sample was taken, and what relaying devices hold, do not count; a device with less "
+    "memory is not stopped, so compare it with the memory of the profile"
+)
 _WATCHED = "over the time from the end of the warm-up to the end of the trial; mean over trials"
 _LITTLE = "J. D. C. Little, A Proof for the Queuing Formula L = lambda W, Operations Research 9(3), 1961"
 
@@ -141,6 +146,11 @@ RESOURCE_METRICS = {
             "waiting at", "1", "how much waits for one device, link or medium",
             f"time-weighted mean number of computations or messages that wait, {_WATCHED}",
             "zero for resources that are shared (`fair`), where nothing waits", _LITTLE,
+        ),
+        Metric(
+            "memory of", "byte", "most memory that one device needs at once, with all requests that are there",
+            f"largest value over time of weights + sum over requests of the largest of what is alive of each there, {_WATCHED}",
+            _HELD,
         ),
     )
 }  # fmt: skip
