@@ -278,7 +278,7 @@ class Trial:
         if index == steps.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        n_new = 1 if index not in steps.alternatives or self._is_first(request, index) else 0
+        n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0
         missing = request.missing
         only_user = steps.only_user[index]
         for user in steps.users[index] if only_user < 0 else (only_user,):
@@ -293,10 +293,12 @@ class Trial:
         if request.n_open == 0:
             self._close_request(request)
 
-    def _is_first(self, request: Request, index: int) -> bool:
-        """Take note that an alternative has come, and return whether it is the first of its group."""
-        request.come.add(index)
-        return request.come.isdisjoint(self._steps.rivals[index])
+    def _is_needed(self, request: Request, index: int) -> bool:
+        """Take note that an alternative has come in time, and return whether as many of its group as are enough had not come before."""
+        n_before = sum(rival in request.come for rival in self._steps.rivals[index])
+        if request.missing[self._steps.users[index][0]] >= 0:
+            request.come.add(index)
+        return n_before < self._steps.n_enough[index]
 
     def job_lost(self, task: Task) -> None:
         """Take note that a computation, or what a device does for a message, will never be done."""
@@ -316,7 +318,7 @@ class Trial:
         only_user = steps.only_user[index]
         users = steps.users[index] if only_user < 0 else (only_user,)
         missing = request.missing
-        if index in steps.alternatives and not self._is_first(request, index):
+        if index in steps.alternatives and not self._is_needed(request, index):
             users = ()  # it came, though nobody waits for it any more
         for user in users:
             if missing[user] < 0:

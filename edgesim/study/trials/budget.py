@@ -132,12 +132,12 @@ def _divided(
 
 
 def _inputs(step: object, position: Mapping[str, int], courses: Mapping[int, Course]) -> Iterable[int]:
-    """Return the inputs of a step, of alternatives the first that came."""
+    """Return the inputs of a step, of alternatives as many as are enough, the first that came."""
     inputs = [position[name] for name in step.inputs]  # type: ignore[attr-defined]
     for group in step.alternatives if isinstance(step, Compute) else ():
         came = [index for name in group if (index := position[name]) in courses and courses[index].ended_s >= 0.0]
-        first = min(came, key=lambda index: courses[index].ended_s, default=-1)
-        inputs = [index for index in inputs if index == first or all(index != position[name] for name in group)]
+        first = sorted(came, key=lambda index: courses[index].ended_s)[: step.n_enough]  # type: ignore[attr-defined]
+        inputs = [index for index in inputs if index in first or all(index != position[name] for name in group)]
     return inputs
 
 
