@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.costs import LayerCost
     from edgesim.interfaces import DeploymentContext
-    from edgesim.nn.vertices.divided_graphs import DividedGraphs
     from edgesim.nn.models.reservoir_networks import ReservoirNetwork
+    from edgesim.nn.vertices.divided_graphs import DividedGraphs
 
 VALUE_BYTE = 4
 """Size of a number that is sent (float32)."""
