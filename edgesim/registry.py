@@ -64,6 +64,7 @@ STRATEGIES = Registry[Strategy](
         "single": "edgesim.strategies.single:Single",
         "chain": "edgesim.strategies.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
+        "fused-tiles": "edgesim.strategies.fused_tiles:FusedTiles",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",

@@ -85,6 +85,7 @@ class ResourceRecord:
     n_waiting : time-weighted mean number of computations or messages that waited for it (`fifo`).
     n_present : time-weighted mean number that waited or were served.
     n_arrived : number that came in this time.
+    peak_memory_byte : of a device: the most that it held at once, weights and what all requests had there, in byte.
     """
 
     resource_id: str
@@ -93,6 +94,7 @@ class ResourceRecord:
     n_waiting: float
     n_present: float
     n_arrived: int
+    peak_memory_byte: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ class Devices:
     from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
-                 "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
+                 "_on_end", "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices.device
@@ -53,6 +53,7 @@ class Devices:
         self._owner = owner
         self._on_end = owner.job_done
         self._stays = world.at_devices
+        self._memory = world.memory
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.notes is not None
@@ -79,6 +80,9 @@ class Devices:
             return
         else:
             self._occupy(task, device, start_s, end_s)
+        if self._memory is not None:
+            self._memory.begins(task, start_s)
+            self._memory.ends(task, end_s)
         self._clock.after(end_s - now_s, self._on_end, task)
 
     def _occupy(self, task: Task, device: int, start_s: float, end_s: float) -> None:
@@ -108,12 +112,16 @@ class Devices:
         now_s = clock.now_s
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
+            if self._memory is not None:
+                self._memory.begins(task, start_s)
             pace = self._paces.get(device)
             left_s -= down_s - start_s if pace is None else pace.work_s(start_s, down_s)
         else:
             self._stay(task, device, down_s, down_s)
         up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
         if up_s == inf:
+            if self._memory is not None:
+                self._memory.ends(task, down_s)
             clock.after(down_s - now_s, self._owner.job_lost, task)
         else:
             clock.after(up_s - now_s, self._submit_again, (task, device, left_s))
@@ -158,7 +166,7 @@ class FairDevice:
     which ends next: the one whose mark is smallest. A change costs the logarithm of the number of computations.
     """
 
-    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter",
+    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_memory", "_meter",
                  "_n_taken", "_owner", "_position", "_since_s", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
@@ -168,6 +176,7 @@ class FairDevice:
         self._owner = owner
         self._downtime = downtime = world.device_downtimes.get(position)
         self._stays = world.at_devices
+        self._memory = world.memory
         self._meter = world.at_devices.meter(position) if world.at_devices is not None else None
         self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
@@ -187,6 +196,8 @@ class FairDevice:
             self._clock.after(0.0, self._owner.job_lost, task)
             return
         self._advance()
+        if self._memory is not None:
+            self._memory.begins(task, now_s)
         job = _Job(task, left_s, now_s, self._given_s + left_s)
         self._n_taken += 1
         heappush(self._jobs, (job.mark_s, self._n_taken, job))
@@ -255,6 +266,8 @@ class FairDevice:
 
     def _leave(self, job: _Job) -> None:
         """Account for a computation that is done or lost."""
+        if self._memory is not None:
+            self._memory.ends(job.task, self._clock.now_s)
         job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
         if self._stays is not None:
             self._stays.note(self._position, (job.arrived_s, job.arrived_s, self._clock.now_s), job.task)
