@@ -72,7 +72,7 @@ class Layers:
         """Elements of the tensor."""
         return self.channels * self.side**2
 
-    def _add(self, kind: str, work_flop: float, n_weights: int, channels: int, side: int, *, n_inputs: int = 1) -> None:  # noqa: PLR0917 - what a layer is
+    def _add(self, kind: str, work_flop: float, n_weights: int, channels: int, side: int, *, n_inputs: int = 1) -> None:
         n_moved = n_inputs * self.n + n_weights + channels * side**2
         name = f"{kind}-{len(self.made) + 1}"
         self.made.append(
@@ -111,7 +111,7 @@ def mobilenet() -> Layers:
     return net.mean().linear(1000).each()
 
 
-def inverted(  # noqa: PLR0917 - the columns of the tables of the papers
+def inverted(
     net: Layers,
     expanded: int,
     out: int,
