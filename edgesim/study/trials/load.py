@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +68,8 @@ def reduce(trace: Trace) -> Reduced:
         values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
         if resource.kind == "device":
             values[f"{PER_RESOURCE[2]} {resource.resource_id}"] = float(resource.peak_memory_byte)
+    for device_id, empty_s in trace.batteries:
+        values[f"{PER_RESOURCE[3]} {device_id}"] = empty_s if empty_s < inf else nan
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
