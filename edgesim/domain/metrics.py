@@ -99,6 +99,13 @@ METRICS = {
 }  # fmt: skip
 """All metrics but the scores of the task by name, in the order of the table, in which the scores come first."""
 
+MEMORY_AVAILABLE = Metric(
+    "memory_available", "byte", "memory of the device that a strategy does not fit",
+    "that of the device in whose row `peak_memory` is what the strategy needs there",
+    "only where a strategy does not fit: its other metrics are empty, and nothing was simulated",
+)  # fmt: skip
+"""What the summary has of a strategy that does not fit, besides the other metrics."""
+
 _OUTCOME = "number of such requests / number of requests of the trial; mean over trials"
 _COUNTED = "requests that are released before the end of the warm-up do not count"
 _HELD = (
@@ -171,4 +178,4 @@ def metric_named(name: str) -> Metric:
     ('1', 'J')
     """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
-    return (METRICS | LOAD_METRICS | RESOURCE_METRICS)[start]
+    return (METRICS | LOAD_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[start]

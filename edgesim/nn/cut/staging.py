@@ -210,7 +210,7 @@ def _stage(graph: fx.GraphModule, nodes: list[fx.Node], n_granules: int) -> Stag
         for source in node.all_input_nodes:
             if source not in members:
                 inputs[source.name] = Tensor(
-                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", "")
+                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", ""), _is_float(source)
                 )
     outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
     name = next(layer.layer_id for layer in layers if layer.is_main)
@@ -237,7 +237,13 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         pool=pool_of(graph, node),
         roles=node.meta.get("roles", ""),
         weight_axes=weight_axes(graph, node),
+        is_float=_is_float(node),
     )
+
+
+def _is_float(node: fx.Node) -> bool:
+    dtype = node.meta["dtype"]
+    return dtype is not None and bool(dtype.is_floating_point)
 
 
 def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node, int]) -> list[int]:

@@ -54,6 +54,10 @@ class BudgetRow(NamedTuple):
     n: int
 
 
+NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in PARTS]
+"""Of what is not simulated."""
+
+
 def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow]]:
     """Return the rows of `BUDGET` of each case: its first replications, simulated once more by events."""
     return [budget(shared, case, n_trials(shared, case, n_replications)) for case in shared.cases]
