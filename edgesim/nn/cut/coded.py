@@ -10,9 +10,15 @@ from torch import fx, nn
 
 from edgesim.nn.cost.trace import submodule
 from edgesim.nn.operators.readers import is_main
+from edgesim.nn.train.training import forward
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.networks.samples import Samples
 
 Codable = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
@@ -111,14 +117,29 @@ def _narrowed(layer: Codable, held: tuple[torch.Tensor, torch.Tensor | None]) ->
     return found
 
 
-def coded_network(graph: fx.GraphModule, parts: dict[str, list[range]]) -> tuple[fx.GraphModule, dict[str, CodedLayer]]:
-    """Return a copy of a traced network in which some layers are coded, and these, by the names of their modules."""
-    found = copy.deepcopy(graph)
-    layers: dict[str, CodedLayer] = {}
-    for name, rows in parts.items():
-        layer = found.get_submodule(name)
-        if not isinstance(layer, Codable):
-            raise TypeError(f"{name!r} cannot be coded")
-        layers[name] = CodedLayer(layer, rows)
-        found.set_submodule(name, layers[name])
-    return found.eval(), layers
+class CodedRunner:
+    """A network in which some layers are coded, ready to be asked.
+
+    Parameters
+    ----------
+    graph : the traced network; it is copied.
+    parts : outputs by device, by the name of the module that is coded.
+    samples : what it is asked about.
+    """
+
+    def __init__(self, graph: fx.GraphModule, parts: Mapping[str, Sequence[range]], samples: Samples) -> None:
+        self.graph = copy.deepcopy(graph)
+        self.samples = samples
+        self.layers: dict[str, CodedLayer] = {}
+        for name, rows in parts.items():
+            layer = self.graph.get_submodule(name)
+            if not isinstance(layer, Codable):
+                raise TypeError(f"{name!r} cannot be coded")
+            self.layers[name] = CodedLayer(layer, rows)
+            self.graph.set_submodule(name, self.layers[name])
+
+    def answers(self, missing: Mapping[str, frozenset[int]]) -> NDArray[np.float32]:
+        """Return the answers, shape (n, *output), when results of layers are missing, by the name of the module."""
+        for name, layer in self.layers.items():
+            layer.missing = missing[name]
+        return forward(self.graph, self.samples.inputs)

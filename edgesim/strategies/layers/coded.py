@@ -15,13 +15,12 @@ from edgesim.units import Seconds
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import fx
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
-    from edgesim.nn.cut.coded import CodedLayer
+    from edgesim.nn.cut.coded import CodedRunner
     from edgesim.nn.cut.stages import StagedNetwork
 
 Missing = tuple[frozenset[int], ...]
@@ -155,7 +154,7 @@ class CodedNetwork:
     parts: dict[str, list[range]]
     uncoded: dict[str, str]
     samples: Samples
-    _runner: tuple[fx.GraphModule, dict[str, CodedLayer]] | None = field(default=None, repr=False)
+    _runner: CodedRunner | None = field(default=None, repr=False)
     _answers: dict[Missing, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
@@ -166,7 +165,7 @@ class CodedNetwork:
         PlanError
             When the input did not reach the owner or the answer the sink; with ``wait`` when more than one result of a layer is missing.
         """
-        from edgesim.nn.train.training import forward
+        from edgesim.nn.cut.coded import CodedRunner
 
         lost = delivery.incomplete
         require_delivered(
@@ -183,10 +182,11 @@ class CodedNetwork:
         if key not in self._answers:
             if len(self._answers) >= _KEPT:
                 del self._answers[next(iter(self._answers))]
-            graph, layers = self._coded()
-            for stage, some in zip(self.network.stages, key, strict=True):
-                layers[stage.layers[0].module].missing = some
-            self._answers[key] = forward(graph, self.samples.inputs)
+            modules = {stage.name: stage.layers[0].module for stage in self.network.stages}
+            if self._runner is None:
+                parts = {modules[name]: parts for name, parts in self.parts.items()}
+                self._runner = CodedRunner(self.network.graph, parts, self.samples)
+            self._answers[key] = self._runner.answers(dict(zip(modules.values(), key, strict=True)))
         return self._answers[key]
 
     def _missing(self, stage: str, lost: frozenset[str]) -> frozenset[int]:
@@ -198,14 +198,6 @@ class CodedNetwork:
             for part, name in enumerate(devices)
             if scatter_id(stage, name) in lost or gather_id(stage, name) in lost
         )
-
-    def _coded(self) -> tuple[fx.GraphModule, dict[str, CodedLayer]]:
-        from edgesim.nn.cut.coded import coded_network
-
-        if self._runner is None:
-            parts = {stage.layers[0].module: self.parts[stage.name] for stage in self.network.stages}
-            self._runner = coded_network(self.network.graph, parts)
-        return self._runner
 
     def describe(self) -> dict[str, Any]:
         """Return outputs by device of each coded layer, layers that are not coded and why, and bytes of weights by device."""
