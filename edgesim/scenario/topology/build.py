@@ -49,7 +49,16 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
 
 
 def _device(device_id: str, profile: DeviceProfile, entry: DeviceSpec) -> Device:
-    return Device(device_id, profile, entry.position, entry.cores, entry.sharing, entry.on_outage, entry.host_overhead)
+    return Device(
+        device_id,
+        profile,
+        entry.position,
+        entry.cores,
+        entry.sharing,
+        entry.on_outage,
+        entry.host_overhead,
+        entry.battery,
+    )
 
 
 def _medium(entry: str | MediumSpec) -> Medium:
