@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgesim.domain.system.routing import Routing
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
+from edgesim.scenario.topology.wifi import MEDIUM
 
 if TYPE_CHECKING:
     from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec, ProfileSpec
@@ -26,6 +27,8 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         _device(device_id, _of(entry.profile, made_of), entry) for ids, entry in (*made, *entries) for device_id in ids
     )
     switches = tuple(Switch(name, one.ports, one.queue) for one in spec.switches for name in one.switch_ids)
+    if spec.wifi is not None and spec.wifi.access_point is None:
+        switches = (*switches, Switch(spec.wifi.point_id))
     ids = Ids((device.device_id for device in devices), [switch.switch_id for switch in switches])
     links = [
         _link(src, dst, rate, shape)
@@ -39,6 +42,9 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for src, dst in link_pairs({"between": entry.between, "from": entry.src, "to": entry.dst}, ids)
     ]
     media = {medium.medium_id: medium for medium in map(_medium, spec.media)}
+    if spec.wifi is not None:
+        links += spec.wifi.links(ids)
+        media[MEDIUM] = spec.wifi.medium()
     for shape in spec.shapes.values():
         if shape.medium is not None:
             media.setdefault(shape.medium, Medium(shape.medium))
