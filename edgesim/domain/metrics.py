@@ -159,6 +159,11 @@ RESOURCE_METRICS = {
             f"largest value over time of weights + sum over requests of the largest of what is alive of each there, {_WATCHED}",
             _HELD,
         ),
+        Metric(
+            "lifetime of", "s", "when the battery of one device is empty",
+            "time from the start of a trial to the moment at which idle power and work have used up the `battery`; mean over the trials in which that is",
+            "only of devices with a `battery`; its number of values says in how many trials it was empty, and no mean that it lasted in all of them",
+        ),
     )
 }  # fmt: skip
 """Metrics of every device, link and medium under load: their names go on with its id."""

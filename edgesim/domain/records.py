@@ -153,6 +153,7 @@ class Trace:
     courses : of every step that began, where stays were asked for.
     idle_share_j : idle power from the first release to the last end of a request, for each request that was admitted, also of the
         warm-up, in J; it is part of the energy of every record.
+    batteries : devices with a battery, and when it was empty, in s; inf where it lasted.
     """
 
     records: tuple[RequestRecord, ...]
@@ -163,6 +164,7 @@ class Trace:
     stays: tuple[Stay, ...] = ()
     idle_share_j: float = 0.0
     courses: tuple[Course, ...] = ()
+    batteries: tuple[tuple[str, float], ...] = ()
 
     @property
     def throughput_per_s(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import isnan, nan
+from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
@@ -65,6 +65,7 @@ class Trial:
         self._n_present = 0  # released and not ended
         self._n_released = 0
         self._first: Request | None = None  # the first that was released
+        self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
         self._courses = world.courses
@@ -140,7 +141,7 @@ class Trial:
             self._stop_if_over()
             return
         if self._n_released == 0:
-            self._first = request
+            self._first, self.first_s = request, now_s
         self._n_released += 1
         self._n_present += 1
         self._active[number] = request

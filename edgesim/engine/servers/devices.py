@@ -34,7 +34,7 @@ class Devices:
     """
 
     __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
-                 "_on_end", "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
+                 "_on_end", "_owner", "_paces", "_profiles", "_spending", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices.device
@@ -57,7 +57,9 @@ class Devices:
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.notes is not None
-        self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
+        self._spending = world.spending
+        is_told = has_notes or self._checker is not None or self._spending is not None
+        self._is_plain = not (self._cores_s or self._downtimes or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
@@ -96,6 +98,8 @@ class Devices:
             self._free_s[device] = end_s
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
         task[0].busy_s[device] += until_s - start_s
+        if self._spending is not None:
+            self._spending.computes(device, start_s, until_s, until_s - start_s)
         self._stay(task, device, start_s, end_s)
 
     def _stay(self, task: Task, device: int, start_s: float, end_s: float) -> None:
@@ -167,7 +171,7 @@ class FairDevice:
     """
 
     __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_memory", "_meter",
-                 "_n_taken", "_owner", "_position", "_since_s", "_stays")  # fmt: skip
+                 "_n_taken", "_owner", "_position", "_since_s", "_spending", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
@@ -176,7 +180,7 @@ class FairDevice:
         self._owner = owner
         self._downtime = downtime = world.device_downtimes.get(position)
         self._stays = world.at_devices
-        self._memory = world.memory
+        self._memory, self._spending = world.memory, world.spending
         self._meter = world.at_devices.meter(position) if world.at_devices is not None else None
         self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
@@ -268,7 +272,10 @@ class FairDevice:
         """Account for a computation that is done or lost."""
         if self._memory is not None:
             self._memory.ends(job.task, self._clock.now_s)
-        job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
+        busy_s = job.left_s - max(0.0, job.mark_s - self._given_s)
+        job.task[0].busy_s[self._position] += busy_s
+        if self._spending is not None:
+            self._spending.computes(self._position, job.arrived_s, self._clock.now_s, busy_s)
         if self._stays is not None:
             self._stays.note(self._position, (job.arrived_s, job.arrived_s, self._clock.now_s), job.task)
 

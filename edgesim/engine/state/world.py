@@ -15,6 +15,7 @@ from edgesim.engine.state.memory import Memory
 from edgesim.engine.state.meters import Meter, Note, Stays
 from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.pace import Pace, paces_of
+from edgesim.engine.state.spending import Spending
 
 
 class World:
@@ -30,7 +31,7 @@ class World:
     """
 
     __slots__ = ("at_devices", "checker", "clock", "courses", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
-                 "memory", "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
+                 "memory", "notes", "on_channels", "on_links", "paces", "program", "spending")  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class World:
             for position, device_id in enumerate(program.devices.device_ids if speeds else ())
             if device_id in speeds
         }
+        has_batteries = any(device.battery_j is not None for device in program.devices.device)
+        self.spending = Spending(program) if has_batteries else None
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium

@@ -149,7 +149,10 @@ def _figures(result: Result) -> list[Picture]:
         ("energy", "Energy per inference", "energy"),
         ("memory", "Memory of the fullest device", "peak_memory"),
     ):
-        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, _means(result.summary(), shown)))
+        said = _means(result.summary(), shown)
+        if kind == "energy":
+            said += _batteries(result.summary())
+        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, said))
         if kind == "latency":
             made.append(_picture("budget", result.plot_budget(), "Where the latency goes", _largest(result)))
     return made
@@ -233,6 +236,19 @@ def _means(summary: Any, metric: str) -> str:
         for row in summary[summary["metric"] == metric].to_dict(orient="records")
     ]
     return f"Means{f' at {place}' if place else ''}: {', '.join(parts)}."
+
+
+def _batteries(summary: Any) -> str:
+    """Say which batteries were empty, and when; nothing where no device has one."""
+    rows = summary[summary["metric"].str.startswith("lifetime of ")]
+    if rows.empty:
+        return ""
+    rows, place = at_first(rows, factors_of(summary))
+    parts = [
+        f"{row['metric'].removeprefix('lifetime of ')} with {row['strategy']} after {show(row['mean'], 's')} in {_count(int(row['n']), 'trial')}"
+        for row in rows[rows["n"] > 0].to_dict(orient="records")
+    ]
+    return f" Batteries that were empty{f' at {place}' if place else ''}: {', '.join(parts) or 'none'}."
 
 
 def _timelines(result: Result) -> list[Picture]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,15 +63,24 @@ def reduce(trace: Trace) -> Reduced:
         "utilisation": max((resource.utilisation for resource in trace.resources), default=0.0),
         "peak_memory": float(max((resource.peak_memory_byte for resource in trace.resources), default=0)),
     }
+    values |= _of_resources(trace)
+    record = _record_of(trace, latencies, outcomes)
+    is_answered = {id(record) for record in answered}
+    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
+    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+
+
+def _of_resources(trace: Trace) -> dict[str, float]:
+    """Return the metrics of each device, link and medium."""
+    values: dict[str, float] = {}
     for resource in trace.resources:
         values[f"{PER_RESOURCE[0]} {resource.resource_id}"] = resource.utilisation
         values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
         if resource.kind == "device":
             values[f"{PER_RESOURCE[2]} {resource.resource_id}"] = float(resource.peak_memory_byte)
-    record = _record_of(trace, latencies, outcomes)
-    is_answered = {id(record) for record in answered}
-    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
-    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+    for device_id, empty_s in trace.batteries:
+        values[f"{PER_RESOURCE[3]} {device_id}"] = empty_s if empty_s < inf else nan
+    return values
 
 
 def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[Outcome]) -> RequestRecord:
