@@ -75,6 +75,10 @@ class Slowdowns:
             if not matching(topology, pattern):
                 raise PlanError(f"failure model slowdowns: no device matches {pattern!r}")
         for name, changes in self.speeds(topology).items():
+            if name in topology.switch_of:
+                raise PlanError(
+                    f"failure model slowdowns: {name!r} is a switch, which computes nothing; name devices that are linked with it"
+                )
             if topology.device_of[name].sharing == "fair":
                 raise PlanError(
                     f"failure model slowdowns: device {name!r} has sharing 'fair'; only 'fifo' devices can be slowed"

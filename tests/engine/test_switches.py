@@ -121,10 +121,34 @@ def test_a_scenario_has_switches() -> None:
         ("header: 38 B", "transport: tcp", "needs whole messages over `fifo` links"),
         ("id: sw", "id: w1", "device id 'w1' is used twice"),
         ("ports: 4", "model: small-cnn", "unknown key 'model'"),
-        ("workers: w*", "workers: sw", "unknown device 'sw'"),
+        ("workers: w*", "workers: sw", "'sw' is a switch, which computes nothing"),
+        ("owner: hub", "owner: sw", "'sw' is a switch, which computes nothing"),
+        ("workers: w*", "workers: 'sw{1..2}'", "no device matches"),
+        (
+            "type: exactly-k, k: 1, targets: sw",
+            "type: slowdowns, steps: [{devices: sw, time: 1 s, factor: 2}]",
+            "'sw' is a switch",
+        ),
         ("switches: [", "switches: [{id: alone}, ", "no chain of links joins switch 'alone'"),
     ],
 )
 def test_nonsense_about_switches_is_found(old: str, new: str, text: str) -> None:
     with pytest.raises(ScenarioError, match=text):
         Scenario.from_text(TEXT.replace(old, new))
+
+
+def test_a_finding_about_a_switch_says_what_to_name() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        Scenario.from_text(TEXT.replace("source: hub", "source: sw"))
+    assert [(one.expected, one.help) for one in caught.value.findings] == [
+        ("one of hub, w1, w2, w3", "name a device that is linked with it")
+    ]
+
+
+def test_a_switch_is_drawn_as_an_empty_square() -> None:
+    pytest.importorskip("matplotlib")
+    from edgesim.report.draw.topology import topology
+
+    lines = {str(line.get_label()): line for line in topology(Scenario.from_text(TEXT).built).lines}
+    assert lines["switch (1)"].get_markerfacecolor() == "white"
+    assert [name for name, line in lines.items() if line.get_markerfacecolor() == "white"] == ["switch (1)"]

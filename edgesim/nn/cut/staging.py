@@ -26,6 +26,7 @@ from edgesim.nn.cost.trace import (
     shape_of,
     submodule,
 )
+from edgesim.nn.cut.coded import why_uncoded
 from edgesim.nn.cut.fused import split_linears
 from edgesim.nn.cut.sections import Section, divide_sections
 from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
 
     from edgesim.domain.networks.samples import Inputs
 
-Execution = Literal["mapreduce", "halo", "tensor"]
-"""Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, or also a section of
-layers divided by features and heads (see `edgesim.nn.cut.sections`)."""
+Execution = Literal["mapreduce", "halo", "tensor", "fused", "coded"]
+"""Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, also a section of
+layers divided by features and heads (see `edgesim.nn.cut.sections`), the first run of layers only, or one layer that can be coded."""
 Form = Literal["strips", "tiles", "channels"]
 """How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
 
@@ -62,6 +63,7 @@ def staged(
     *,
     has_bare_matrices: bool = False,
     n_devices: int = 1,
+    until: str | None = None,
 ) -> StagedNetwork:
     """Divide a network into stages and segments.
 
@@ -69,7 +71,9 @@ def staged(
     the elementwise layers behind it, as long as nothing else reads what lies between. With ``halo`` it is a run of layers that
     follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
     read all of their input, so they are stages as with ``mapreduce``. With ``tensor`` linear layers that follow one another, with attention or elementwise
-    layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``.
+    layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``. With ``fused`` there is one stage,
+    the first run as with ``halo``, which ends behind the layer `until` if one is named. With ``coded`` a stage is a layer that can be coded, see
+    `edgesim.nn.cut.coded`, without the layers behind it.
 
     Parameters
     ----------
@@ -78,6 +82,7 @@ def staged(
     execution, form : what stages are, and along which axes they are cut.
     has_bare_matrices : whether a linear layer is a stage without the elementwise layers behind it.
     n_devices : how many compute; only ``tensor`` asks.
+    until : the id of the last layer of the run; only ``fused`` asks.
 
     Raises
     ------
@@ -98,7 +103,10 @@ def staged(
     if not isinstance(answer, fx.Node) or len(answer.meta["tensors"]) != 1:
         raise DataError(f"{type(network).__name__} returns more than one tensor; a network must return its logits only")
     alive = live_byte(graph)
-    groups = _groups(graph, nodes, execution, form, sections, has_bare_matrices=has_bare_matrices)
+    if execution == "fused":
+        groups = _first_run(graph, nodes, form, until)
+    else:
+        groups = _groups(graph, nodes, execution, form, sections, has_bare_matrices=has_bare_matrices)
     segments = [
         _segment(graph, group, max([alive[node] for node in group] + _held_byte(graph, cut_nodes, alive), default=0))
         for cut_nodes, group in groups
@@ -140,6 +148,8 @@ def _groups(
             continue
         if node in section_of:
             stage = list(section_of[node].nodes)
+        elif execution == "coded":
+            stage = [] if why_uncoded(graph, node) else [node]
         elif is_linear(graph, node):
             stage = [node] if has_bare_matrices else _chain(graph, node)
         elif execution == "halo":
@@ -152,6 +162,17 @@ def _groups(
         else:
             groups[-1][1].append(node)
     return groups
+
+
+def _first_run(graph: fx.GraphModule, nodes: list[fx.Node], form: Form, until: str | None) -> list[Group]:
+    """Return the first run of layers, up to one of a name, and what is in front of it and behind it; no run where there is none."""
+    for start in range(len(nodes)):
+        run = _run(graph, nodes[start:], form)
+        names = [layer_name(node) for node in run]
+        if run:
+            stop = start + (names.index(until) + 1 if until in names else len(run))
+            return [([], nodes[:start]), (nodes[start:stop], nodes[stop:])]
+    return [([], nodes)]
 
 
 def _chain(graph: fx.GraphModule, node: fx.Node) -> list[fx.Node]:
@@ -193,7 +214,7 @@ def _stage(graph: fx.GraphModule, nodes: list[fx.Node], n_granules: int) -> Stag
         for source in node.all_input_nodes:
             if source not in members:
                 inputs[source.name] = Tensor(
-                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", "")
+                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", ""), _is_float(source)
                 )
     outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
     name = next(layer.layer_id for layer in layers if layer.is_main)
@@ -220,7 +241,13 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         pool=pool_of(graph, node),
         roles=node.meta.get("roles", ""),
         weight_axes=weight_axes(graph, node),
+        is_float=_is_float(node),
     )
+
+
+def _is_float(node: fx.Node) -> bool:
+    dtype = node.meta["dtype"]
+    return dtype is not None and bool(dtype.is_floating_point)
 
 
 def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node, int]) -> list[int]:

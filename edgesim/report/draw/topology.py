@@ -32,7 +32,7 @@ _WIDTHS = (2.4, 1.6, 1.0, 0.6)
 def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequence[str]] | None = None) -> Axes:
     """Draw devices and links.
 
-    A colour and a marker stand for a device profile, the width of a line for the rate of a link, dashes for a shared medium.
+    A colour and a marker stand for a device profile, an empty square for a switch, the width of a line for the rate of a link, dashes for a shared medium.
     Devices with a position stand there, others where the distances in the graph put them. Names that find no free place are
     left out, those of devices with roles last; the caption says how many.
 
@@ -155,8 +155,8 @@ def _draw_devices(ax: Axes, data: Topology, places: Mapping[str, tuple[float, fl
         handles.append(line)
     if data.switches:
         (line,) = ax.plot(
-            *zip(*(places[name] for name in data.switch_of), strict=True), linestyle="none", color="grey", marker="s",
-            markersize=_marker_pt(n_devices), markeredgecolor="white", markeredgewidth=0.6, zorder=3,
+            *zip(*(places[name] for name in data.switch_of), strict=True), linestyle="none", marker="s",
+            markersize=0.8 * _marker_pt(n_devices), markerfacecolor="white", markeredgecolor="0.3", markeredgewidth=1.2, zorder=3,
             label=f"switch ({len(data.switches)})",
         )  # fmt: skip
         handles.append(line)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic_core import PydanticCustomError
 
+from edgesim.domain.system.selection import parts_of
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import UnknownNameError
 from edgesim.scenario.form.options import find_plugin, option_hints
@@ -38,6 +39,7 @@ def reference_problems(data: dict[str, Any], known: Outline | None = None) -> li
         problems += _devices(topology, data)
         problems += _media(known)
         problems += _links(topology, known)
+        problems += _wifi(known)
         problems += _ports(known)
         problems += _routes(topology.get("routing"), known)
     is_sound = not problems and known.are_links_complete
@@ -136,6 +138,17 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
             yield from _medium((*path, "medium"), link.get("medium"), media_ids)
 
 
+def _wifi(known: Outline) -> Iterator[Problem]:
+    """Check that a Wi-Fi cell has an access point and stations."""
+    if known.wifi is None or not known.is_complete:
+        return
+    path: DataPath = ("topology", "wifi")
+    if known.wifi.point_id not in known.end_ids:
+        yield _no_such((*path, "access_point"), "device", known.wifi.point_id, known.device_ids)
+    elif not any(known.wifi.pairs(known.end_ids)):
+        yield _no_match((*path, "devices"), "device", known.wifi.devices, known.device_ids)
+
+
 def _ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:
     """Check that a link has two ends, and that they are there."""
     if {key for key in ("between", "from", "to") if link.get(key) is not None} not in ({"between"}, {"from", "to"}):
@@ -181,9 +194,16 @@ def _link_ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator
 
 def _device(path: DataPath, name: str, known: Outline) -> Iterator[Problem]:
     if name in known.switches and path[0] == "workload":
-        yield Problem(path, f"{name!r} is a switch, which computes nothing", "a device")
+        yield _is_switch(path, name, known)
     elif name not in known.end_ids:
         yield _no_such(path, "device", name, known.device_ids)
+
+
+def _is_switch(path: DataPath, name: str, known: Outline) -> Problem:
+    expected = UnknownNameError("device", name, known.device_ids.names, None).expected().removeprefix("expected ")
+    return Problem(
+        path, f"{name!r} is a switch, which computes nothing", expected, "name a device that is linked with it"
+    )
 
 
 def _selection(path: DataPath, pattern: str, kind: str, ids: Ids) -> Iterator[Problem]:
@@ -273,6 +293,9 @@ def _check_reference(
         found = [] if text == "*" else [*_selection(path, text, kind, ids)]
     else:
         found = [] if text in ids else [_no_such(path, kind, text, ids)]
+    switches = known.switches.keys() & parts_of(text)[0]
+    if found and kind == "device" and switches:
+        found = [_is_switch(path, min(switches), known)]
     for problem in found:
         default = f"; {path[-1]!r} is not given, and this is its default" if is_default else ""
         yield Problem(path, problem.message + default, problem.expected, problem.remedy)

@@ -1,0 +1,227 @@
+"""Tiles of fused layers after DeepThings: each tile goes through many layers on one device, with the overlap that it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+
+from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.system.selection import is_selected
+from edgesim.domain.system.topology import DeviceGlob, DeviceId
+from edgesim.errors import PlanError
+from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_delivered
+from edgesim.units import Seconds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.delivery import Delivery
+    from edgesim.domain.networks.samples import Samples
+    from edgesim.domain.system.topology import Topology
+    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.nn.cut.network import CutNetwork, Damage
+    from edgesim.nn.cut.schedule import Schedule
+    from edgesim.nn.cut.stages import StagedNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class FusedTiles:
+    """Cut the first layers of a network into tiles that devices compute from the input to the last of these layers.
+
+    The output of the last fused layer is cut into a grid. Each tile is one task: a device gets the part of the input that the tile reads,
+    backwards through all fused layers, computes what lies between, and sends the tile of the output back to the owner, which puts the
+    tiles together and computes the other layers. Neighbouring tiles overlap, more with each layer, so that work is done twice; with
+    reuse every second tile gets the overlap from those beside it and is computed after them.
+
+    Tiles are dealt out one after another to the device that would be done with its tiles first. Lost tiles leave zeros
+    with ``degrade``; with ``wait`` there is no answer without all of them.
+
+    Parameters
+    ----------
+    owner : id of the device that hands out and collects the tiles.
+    workers : pattern of the ids of the devices that compute; the owner is no worker.
+    owner_computes : whether the owner computes tiles too.
+    grid : rows and columns of tiles.
+    until : id of the last fused layer; by default the first run of layers that can be cut is fused, as far as it goes.
+    reuse : whether tiles get overlaps from those beside them.
+    on_missing : what happens when a tile does not come: ``wait``, or ``degrade`` and go on with zeros in its place.
+    deadline_s : how long the owner waits for tiles, from when it hands them out, in s; needed with ``degrade``. With reuse a tile that
+        waits for others waits half as long.
+
+    Formula
+    -------
+    A window of kernel k, stride s and padding p reads the rows s a - p to s (b - 1) - p + k - 1 of its input for the rows a to b - 1 of its
+    output, cut off at the border; layer by layer backwards. Traffic = sum over tiles of other devices of (input box + output tile, 4 byte a
+    number), and with reuse the overlaps between tiles of different devices.
+
+    Validity
+    --------
+    As ``modnn`` with halo: with everything delivered the answer is that of the whole network up to the order of float additions. Tiles
+    are dealt out before the request comes, from times without waiting: stealing of work while it runs is not modelled, nor is a lost tile
+    computed again.
+
+    References
+    ----------
+    Z. Zhao, K. M. Barijough, A. Gerstlauer, DeepThings: Distributed Adaptive Deep Learning Inference on Resource-Constrained IoT Edge
+    Clusters, IEEE TCAD 37(11):2348-2359, 2018, doi 10.1109/TCAD.2018.2858384. Ours: who computes which tile, zeros for lost tiles, overlaps
+    sent by those who have them and not through a gateway.
+    """
+
+    owner: DeviceId
+    workers: DeviceGlob = "*"
+    owner_computes: bool = False
+    grid: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (2, 2)
+    until: str | None = None
+    reuse: bool = False
+    on_missing: Literal["wait", "degrade"] = "wait"
+    deadline_s: Seconds | None = None
+
+    needs_training: ClassVar[bool] = False
+
+    def check(self, topology: Topology) -> None:
+        """Raise `PlanError` when no worker matches, or ``degrade`` has no deadline."""
+        if (self.on_missing == "degrade") != (self.deadline_s is not None):
+            raise PlanError(
+                "fused-tiles: a deadline goes with on_missing 'degrade', and only with it: how long the owner waits for tiles"
+            )
+        if not self._device_ids(topology):
+            raise PlanError(
+                f"fused-tiles.workers: {self.workers!r} matches no device but the owner; name at least one worker"
+            )
+
+    def _device_ids(self, topology: Topology) -> tuple[str, ...]:
+        own = (self.owner,) if self.owner_computes else ()
+        ids = (device.device_id for device in topology.devices)
+        return (*own, *(name for name in ids if is_selected(name, self.workers) and name != self.owner))
+
+    def deploy(self, context: DeploymentContext) -> Deployment:
+        """Return the deployment.
+
+        Raises
+        ------
+        PlanError
+            When the owner or the workers are not in the topology, no layers can be fused, or a tile would be empty.
+        DataError
+            When the network cannot be traced.
+        """
+        from edgesim.nn.cut.staging import staged
+        from edgesim.nn.cut.tiles import is_closed, places_of, tile_schedule
+        from edgesim.strategies.layers.tile_plan import TilePlanWriter
+
+        known_device(context, "fused-tiles.owner", self.owner)
+        self.check(context.topology)
+        network = staged(context.network, context.dataset.inputs, "fused", "tiles", until=self.until)
+        names = [layer.layer_id for stage in network.stages for layer in stage.layers]
+        if not names or (self.until is not None and names[-1] != self.until):
+            fused = f"the layers that can be are {', '.join(names)}" if names else "no layers can be"
+            raise PlanError(f"fused-tiles: cannot fuse layers until {self.until!r}; {fused}")
+        (stage,) = network.stages
+        if not is_closed(stage):
+            raise PlanError(
+                f"fused-tiles: layers behind {stage.layers[-1].layer_id!r} read more than its output, as with a shortcut past it; "
+                f"set until to a layer where all comes together, one of {', '.join(names)}"
+            )
+        schedule = tile_schedule(stage, self.grid, is_reusing=self.reuse)
+        places = tuple(f"{row},{column}" for row, column in places_of(self.grid))
+        device_of = self._dealt_out(context, network, schedule)
+        plan = TilePlanWriter(context, self.owner, network, schedule, places, device_of, self.deadline_s).write()
+        return TiledNetwork(plan, self, places, device_of, network, schedule, context.dataset.test)
+
+    def _dealt_out(self, context: DeploymentContext, network: StagedNetwork, schedule: Schedule) -> tuple[str, ...]:
+        """Return the device of each tile: one after another that which would be done first."""
+        (stage,) = network.stages
+        busy_s = dict.fromkeys(self._device_ids(context.topology), 0.0)
+        found = []
+        for tile in range(len(schedule.needs)):
+            work = stage.work(schedule.boxes_of(tile, schedule.phases[0]))
+            done_s = {
+                name: before_s
+                + context.compute.duration_s(Compute("tile", name, work), context.topology.device_of[name].profile)
+                for name, before_s in busy_s.items()
+            }
+            first = min(done_s, key=done_s.__getitem__)
+            busy_s[first] = done_s[first]
+            found.append(first)
+        return tuple(found)
+
+
+@dataclass
+class TiledNetwork:
+    """A network whose first layers are computed in tiles.
+
+    Parameters
+    ----------
+    plan : the steps of one inference.
+    options : of the strategy.
+    places : row and column of each tile in words.
+    device_of : device of each tile.
+    network : the network: one stage, which holds the weights.
+    schedule : what each tile computes, reads and gets from others.
+    samples : the test split.
+    """
+
+    plan: Plan
+    options: FusedTiles
+    places: tuple[str, ...]
+    device_of: tuple[str, ...]
+    network: StagedNetwork
+    schedule: Schedule
+    samples: Samples
+    _runner: CutNetwork | None = field(default=None, repr=False)
+    _answers: dict[Damage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def predict(self, delivery: Delivery) -> NDArray[np.float32]:
+        """Return the answers to the test split with what arrived, by running the network tile by tile.
+
+        Zeros stand for a tile that did not come, and in a tile for overlaps that did not come.
+
+        Raises
+        ------
+        PlanError
+            When the input did not reach the owner or the answer the sink, and with ``wait`` when any transfer is missing.
+        """
+        from edgesim.nn.cut.network import CutNetwork, Damage
+        from edgesim.strategies.layers.tile_plan import gather_id, overlap_id, scatter_id
+
+        names = tuple(transfer.step_id for transfer in self.plan.transfers)
+        ends = tuple(name for name in names if name in {INPUT_ID, ANSWER_ID})
+        require_delivered(names if self.options.on_missing == "wait" else ends, delivery)
+        lost = delivery.incomplete
+        idle = {tile for tile, place in enumerate(self.places) if scatter_id(place) in lost}
+        results = idle | {tile for tile, place in enumerate(self.places) if gather_id(place) in lost}
+        messages = frozenset(
+            position
+            for position, message in enumerate(self.schedule.messages)
+            if message.src in idle or overlap_id(self.places[message.dst], self.places[message.src]) in lost
+        )
+        damage = Damage(messages=messages, results=frozenset(results))
+        if damage not in self._answers:
+            if self._runner is None:
+                self._runner = CutNetwork(self.network, [self.schedule], self.samples)
+            if len(self._answers) >= _KEPT:
+                del self._answers[next(iter(self._answers))]
+            self._answers[damage] = self._runner.answers([damage])
+        return self._answers[damage]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fused layers, the device of each tile, what is computed more often than once, and bytes of weights by device."""
+        from edgesim.nn.cut.tiles import overhead
+
+        (stage,) = self.network.stages
+        return {
+            "owner": self.options.owner,
+            "fused": [layer.layer_id for layer in stage.layers],
+            "tiles": dict(zip(self.places, self.device_of, strict=True)),
+            "work_factor": overhead(stage, self.schedule),
+            "weight_byte": dict(self.plan.weight_byte),
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_runner": None, "_answers": {}}
+
+
+_KEPT = 64
+"""Answers kept by what was lost; a study meets the same again and again."""

@@ -1,0 +1,1 @@
+"""From measured latencies to a device profile that predicts others."""

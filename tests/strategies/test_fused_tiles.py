@@ -1,0 +1,180 @@
+"""Fused tiles: what is read backwards through layers, what is done twice, and what a lost tile leaves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from edgesim.domain.delivery import Delivery
+from edgesim.errors import PlanError
+from edgesim.nn.cut.staging import staged
+from edgesim.nn.cut.tiles import tile_schedule
+from edgesim.strategies.layers.fused_tiles import FusedTiles
+from edgesim.testing import check_strategy
+
+GRIDS = [(1, 1), (2, 2), (4, 2), (1, 4)]
+
+
+def yolo_v2_front() -> nn.Module:
+    """The first 16 layers of YOLOv2: eleven convolutions (3 x 3, and 1 x 1 where in brackets) and four poolings."""
+    modules: list[nn.Module] = []
+    n_channels = 3
+    for size in [32, "pool", 64, "pool", 128, (64,), 128, "pool", 256, (128,), 256, "pool", 512, (256,), 512, (256,)]:
+        if size == "pool":
+            modules.append(nn.MaxPool2d(2))
+            continue
+        n_outputs, kernel = (size[0], 1) if isinstance(size, tuple) else (size, 3)
+        modules.append(nn.Conv2d(n_channels, n_outputs, kernel, padding=kernel // 2, device="meta"))
+        n_channels = n_outputs
+    return nn.Sequential(*modules).eval()
+
+
+@pytest.mark.parametrize(
+    ("n", "work_factor", "input_mib", "peak_mib"),
+    [
+        (1, 1.000, 4.23, 56.4), (2, 1.247, 6.03, 20.0), (3, 1.529, 8.15, 16.0),
+        (4, 1.845, 10.59, 11.6), (5, 2.196, 13.35, 9.1), (6, 2.570, 16.12, 7.9),
+    ],
+)  # fmt: skip
+def test_yolo_v2_in_a_grid(n, work_factor, input_mib, peak_mib):
+    """Multiply-adds against the whole, bytes of all inputs, and the largest input and output of a layer of a tile, by another program's rules.
+
+    The figures follow from DeepThings' ftp.c (its traversal backwards), for 608 x 608 pixels, without reuse.
+    """
+    (stage,) = staged(yolo_v2_front(), (3, 608, 608), "fused", "tiles").stages
+    schedule = tile_schedule(stage, (n, n), is_reusing=False)
+    tiles = range(n * n)
+    done = sum(
+        work.work_flop
+        for tile in tiles
+        for work in stage.work(schedule.boxes_of(tile, schedule.phases[0]))
+        if work.operator == "conv"
+    )
+    whole = sum(layer.cost.work_flop for layer in stage.layers if layer.cost.operator == "conv")
+    input_byte = sum(stage.tensor(name).byte_of(box) for needs in schedule.needs for name, box in needs.items())
+    peak_byte = max(
+        layer.byte_of(box) + sum(stage.tensor(name).byte_of(read) for name, read in layer.reader.reads(box))
+        for layer in stage.layers
+        for box in schedule.boxes[layer.name]
+    )
+    assert round(done / whole, 3) == work_factor
+    assert round(input_byte / 2**20, 2) == input_mib
+    assert round(peak_byte / 2**20, 1) == peak_mib
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("deadline_s", [None, 1.0])
+def test_conforms(make_context, grid, reuse, deadline_s):
+    """With everything delivered the network's answers; with any transfer lost an answer, or with wait a refusal."""
+    on_missing = "wait" if deadline_s is None else "degrade"
+    strategy = FusedTiles("hub", grid=grid, reuse=reuse, on_missing=on_missing, deadline_s=deadline_s)
+    check_strategy(strategy, make_context())
+    check_strategy(
+        FusedTiles("hub", grid=grid, reuse=reuse, owner_computes=True), make_context(source_id="w1", sink_id="w2")
+    )
+
+
+def test_with_reuse_nothing_is_computed_that_a_tile_beside_has(make_context):
+    """Of two tiles side by side the second computes its own columns only, in every layer; of its input it reads what they need."""
+    context = make_context()
+    (stage,) = staged(context.network, context.dataset.inputs, "fused", "tiles").stages
+    schedule = tile_schedule(stage, (1, 2), is_reusing=True)
+    columns = {name: [box[2] for box in boxes] for name, boxes in schedule.boxes.items()}
+    first, *_, last = (layer.name for layer in stage.layers)
+    # the last convolution reads one column more; of the pooling in front of it two more of the first convolution
+    assert columns[last] == [range(2), range(2, 4)]
+    assert columns[first] == [range(6), range(6, 8)]
+    assert schedule.needs[0]["input_1"][2] == range(7)
+    assert schedule.needs[1]["input_1"][2] == range(5, 8)
+    assert sum(len(box) for boxes in columns.values() for box in boxes) == sum(layer.shape[2] for layer in stage.layers)
+
+
+def front_and_back(network: nn.Sequential) -> tuple[nn.Module, nn.Module]:
+    return network[:6], network[6:]
+
+
+@pytest.mark.parametrize("name", ["scatter", "gather"])
+def test_a_lost_tile_is_a_hole(make_context, name):
+    """Without it the rest of the network sees zeros where the tile would be, and nothing else changes."""
+    context = make_context()
+    strategy = FusedTiles("hub", grid=(2, 2), on_missing="degrade", deadline_s=1.0)
+    found = strategy.deploy(context).predict(Delivery(frozenset({f"tile 1,0/{name}"})))
+    front, back = front_and_back(context.network)
+    with torch.no_grad():
+        between = front(torch.from_numpy(context.dataset.test.inputs["images"]))
+        between[:, :, 2:, :2] = 0
+        expected = back(between).numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_lost_overlap_is_zeros_for_the_tile_that_waits(make_context):
+    """The tile on the right then computes from its own columns and zeros on the left of them, layer by layer."""
+    context = make_context()
+    strategy = FusedTiles("hub", "w[12]", grid=(1, 2), reuse=True, on_missing="degrade", deadline_s=1.0)
+    deployment = strategy.deploy(context)
+    assert [transfer.step_id for transfer in deployment.plan.transfers if "overlap" in transfer.step_id] == [
+        "tile 0,1/overlap/0,0"
+    ]
+    found = deployment.predict(Delivery(frozenset({"tile 0,1/overlap/0,0"})))
+    front, back = front_and_back(context.network)
+    with torch.no_grad():
+        images = torch.from_numpy(context.dataset.test.inputs["images"])
+        between = front(images)
+        own = front[:4](images)  # up to the pooling: columns 3 of 4 are the right tile's own, with what column 2 reads
+        own[..., :3] = 0
+        between[..., 2:] = front[4:](own)[..., 2:]
+        expected = back(between).numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_tiles_go_to_who_is_done_first(make_context):
+    """Six equal tiles over devices of speeds 1, 1 and 2: the fast one gets as many as both others together."""
+    strategy = FusedTiles("hub", grid=(4, 2))
+    tiles = list(strategy.deploy(make_context((1.0, 1.0, 2.0))).describe()["tiles"].values())
+    assert [tiles.count(name) for name in ("w1", "w2", "w3")] == [2, 2, 4]
+
+
+class Skipping(nn.Module):
+    """A shortcut past the second convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(256, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = self.one(images)
+        return self.head((self.two(first) + first).flatten(1))
+
+
+def test_a_shortcut_is_fused_whole_or_refused(make_context):
+    """The sum closes it; behind the second convolution, its input would be needed outside."""
+    context = make_context(network=Skipping())
+    check_strategy(FusedTiles("hub"), context)
+    with pytest.raises(PlanError, match="read more than its output"):
+        FusedTiles("hub", until="two").deploy(context)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"owner": "w9"}, "no device 'w9'"),
+        ({"owner": "hub", "workers": "x*"}, "matches no device"),
+        ({"owner": "hub", "on_missing": "degrade"}, "a deadline goes with"),
+        ({"owner": "hub", "deadline_s": 1.0}, "a deadline goes with"),
+        ({"owner": "hub", "grid": (4, 3)}, "a grid of 4 x 3 leaves a tile"),
+        ({"owner": "hub", "until": "nine"}, "cannot fuse layers until 'nine'; the layers that can be are 0, 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(make_context, options, message):
+    """Each with what is wrong."""
+    with pytest.raises(PlanError, match=message):
+        FusedTiles(**options).deploy(make_context())
+
+
+def test_nothing_to_fuse_is_refused(make_context, make_noise):
+    """A network of linear layers."""
+    context = make_context(network=nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), dataset=make_noise((1, 8, 8)))
+    with pytest.raises(PlanError, match="no layers can be"):
+        FusedTiles("hub").deploy(context)
