@@ -277,9 +277,9 @@ class _Recording(TorchFunctionMode):
         name = func.__name__
         if name == "__get__":
             return self._tracer.create_proxy("call_function", getattr, (args[0], func.__self__.__name__), kwargs)
-        if is_tensor_method_or_property(func) and not hasattr(operator, name):
+        if is_tensor_method_or_property(func) and name not in vars(operator):
             return self._tracer.create_proxy("call_method", name, args, kwargs)
-        func = getattr(operator, name) if is_tensor_method_or_property(func) else func
+        func = vars(operator)[name] if is_tensor_method_or_property(func) else func
         return self._tracer.create_proxy("call_function", func, args, kwargs)
 
 
