@@ -75,13 +75,14 @@ class Leaves(nn.Sequential):
 
 def test_each_layer_has_its_own_time(monkeypatch):
     """Of two layers that work 1 ms and 2 ms of processor time, whatever else runs; modules are leaves, as those of torch are."""
-    monkeypatch.setattr("edgesim.nn.cost.trace._Tracer.is_leaf_module", lambda self, module, name: isinstance(module, Slow))
+    leaf = "edgesim.nn.cost.trace._Tracer.is_leaf_module"
+    monkeypatch.setattr(leaf, lambda *of: isinstance(of[1], Slow))
     monkeypatch.setattr(timing, "FEWEST", 5)
     sample = {"x": torch.zeros(1, 4)}
     found = timing.time_network(Leaves(), {"x": TensorSpec((4,))}, sample, 0.0)
     first, second = (time.low_s for _, time in found.layers)
     assert 0.001 <= first < second
-    assert 0.002 <= second
+    assert second >= 0.002
     assert first + second == pytest.approx(found.whole.low_s, rel=0.5)
 
 
