@@ -143,20 +143,22 @@ class InfeasiblePlanError(PlanError):
 
     Parameters
     ----------
-    device_id : the device that is too small.
+    device_id : the device that is too small; of several together their ids.
     needed_byte : peak memory that the plan needs there, in byte.
     available_byte : memory of the device, in byte.
+    why : what does not fit and what to do about it, where that is not one device.
     """
 
-    def __init__(self, device_id: str, needed_byte: int, available_byte: int) -> None:
-        self.device_id, self.needed_byte, self.available_byte = device_id, needed_byte, available_byte
+    def __init__(self, device_id: str, needed_byte: int, available_byte: int, why: str = "") -> None:
+        self.device_id, self.needed_byte, self.available_byte, self.why = device_id, needed_byte, available_byte, why
         super().__init__(
-            f"device {device_id!r} needs {needed_byte} byte but has {available_byte} byte; "
+            why
+            or f"device {device_id!r} needs {needed_byte} byte but has {available_byte} byte; "
             "use a smaller model, more devices, or a device with more memory"
         )
 
-    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
-        return type(self), (self.device_id, self.needed_byte, self.available_byte)
+    def __reduce__(self) -> tuple[type, tuple[str, int, int, str]]:
+        return type(self), (self.device_id, self.needed_byte, self.available_byte, self.why)
 
 
 class SimulationError(EdgesimError):

@@ -62,9 +62,10 @@ STRATEGIES = Registry[Strategy](
     "strategy",
     {
         "single": "edgesim.strategies.single:Single",
-        "chain": "edgesim.strategies.chain:Chain",
+        "chain": "edgesim.strategies.layers.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
-        "fused-tiles": "edgesim.strategies.fused_tiles:FusedTiles",
+        "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
+        "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",

@@ -32,6 +32,7 @@ from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
 from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
+from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
@@ -93,6 +94,7 @@ app.command()(show)
 app.command()(plan)
 app.command()(bound)
 app.command()(run)
+app.command()(repeat)
 app.command()(calibrate)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")

@@ -61,8 +61,9 @@ class Compute:
     deadline_s : with ``degrade``: how long it waits for missing transfers, counted from the moment its inputs from the same
         device are ready (from the release of the request when it has none), in s.
     fixed_s : time besides the work, e.g. to wake up, in s; the device is busy in it.
-    alternatives : groups of inputs that all carry the same: the first of a group to come is enough, and the others are not
-        waited for. An input is in at most one group, and nothing else needs it.
+    alternatives : groups of inputs of which the first to come are enough, and the others are not waited for: copies of the same, or what
+        can be computed from one another. An input is in at most one group, and nothing else needs it.
+    n_enough : how many of each group of alternatives are enough, fewer than it has.
 
     Examples
     --------
@@ -81,6 +82,7 @@ class Compute:
     deadline_s: float | None = None
     fixed_s: float = 0.0
     alternatives: tuple[tuple[str, ...], ...] = ()
+    n_enough: int = 1
 
     def __post_init__(self) -> None:
         named("a step", step_id=self.step_id, device_id=self.device_id)
@@ -95,6 +97,11 @@ class Compute:
         grouped = [name for group in self.alternatives for name in group]
         if len(set(grouped)) < len(grouped) or not set(grouped) <= set(self.inputs):
             raise PlanError(f"step {self.step_id!r}: alternatives must be inputs of the step, each in one group")
+        whole(subject, 1, n_enough=self.n_enough)
+        if self.n_enough > 1 and any(len(group) <= self.n_enough for group in self.alternatives):
+            raise PlanError(
+                f"step {self.step_id!r}: {self.n_enough} of a group of alternatives are enough, so each has more"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from edgesim.study.cases.design import INFEASIBLE
+from edgesim.units import show
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -58,13 +61,28 @@ def report_uncounted(result: Result) -> None:
         )
 
 
+def report_infeasible(result: Result) -> list[str]:
+    """Warn on stderr about strategies that do not fit the memory, and return them."""
+    infeasible = result.infeasible()
+    for strategy, rows in infeasible.groupby("strategy", sort=False):
+        row = rows.iloc[0]
+        place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
+        where = f" at {place}" if place else ""
+        where += f", and at {len(rows) - 1} more factor points" if len(rows) > 1 else ""
+        sys.stderr.write(
+            f"warning: strategy {strategy!r} does not fit{where}: {row['device']!r} needs {show(row['needed_byte'], 'byte')} and has "
+            f"{show(row['available_byte'], 'byte')}; use a smaller model, more devices, or devices with more memory\n"
+        )
+    return [str(name) for name in infeasible["strategy"].unique()]
+
+
 def report_oddities(result: Result) -> list[str]:
     """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
     silent: list[str] = []
     warned: set[str] = set()
     for entry in result.manifest["intact"]:
         strategy, outcome = entry["strategy"], entry["outcome"]
-        if outcome == "completed" or strategy in warned:
+        if outcome in {"completed", INFEASIBLE} or strategy in warned:
             continue
         warned.add(strategy)
         place = ", ".join(f"{name} = {entry[name]}" for name in result.factors)

@@ -76,6 +76,9 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
     ):
         if device.sharing == "fair":
             yield f"device {device.device_id!r} is shared by rates"
+    yield from (
+        f"device {one.device_id!r} has a battery" for one in program.devices.device if one.battery_j is not None
+    )
     hops = [hop for hops in program.steps.hops for hop in hops]
     yield from (f"switch {hop.link.src_id!r} has queues with a limit" for hop in hops if hop.queue_byte is not None)
     for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):

@@ -188,11 +188,16 @@ class FifoStages:
             request.traffic_byte[kind] += hop.wire_byte
         else:
             message.count(hop, kind, share, done)
-        request.transmit_s[hop.src] += _sending_s(message, start_s, end_s)
+        sending_s = _sending_s(message, start_s, end_s)
+        request.transmit_s[hop.src] += sending_s
         heard_until_s = end_s
         if self._has_outages:
             heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
-        request.receive_s[hop.dst] += _sending_s(message, start_s, heard_until_s)
+        hearing_s = _sending_s(message, start_s, heard_until_s)
+        request.receive_s[hop.dst] += hearing_s
+        if self._world.spending is not None:
+            self._world.spending.sends(hop.src, start_s, end_s, sending_s)
+            self._world.spending.receives(hop.dst, start_s, heard_until_s, hearing_s)
         message.done = done
 
     def _stay(self, message: Message, hop: Hop, start_s: float, end_s: float) -> None:

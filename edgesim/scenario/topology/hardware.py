@@ -103,10 +103,17 @@ class ServiceSpec(Spec):
         description="time for which each message that it sends or receives occupies it; by default none",
         examples=[{"per_message": "0.16 ms"}],
     )
+    battery: Annotated[float, Quantity("J", is_minimum_excluded=True)] | None = Field(
+        None,
+        description="energy after which it is down for ever, from the first release of a trial on; by default no limit",
+        examples=["10 Wh"],
+    )
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"cores", "sharing", "on_outage", "host_overhead"}))
+        return without_defaults(
+            self, write(self), frozenset({"cores", "sharing", "on_outage", "host_overhead", "battery"})
+        )
 
 
 class DeviceSpec(ServiceSpec):
