@@ -67,7 +67,8 @@ class Lines:
         """Return, of shape (n, 4), all lines that pass through a box, and some beside it."""
         cells = [self._in_cell.get(row * self._n_columns + column) for column, row in _cells(box)]
         found = [self._everywhere, *(cell for cell in cells if cell is not None)]
-        return self._lines[np.unique(np.concatenate(found))]
+        lines: NDArray[np.float64] = self._lines[np.unique(np.concatenate(found))]
+        return lines
 
 
 def _cells(box: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
@@ -86,7 +87,8 @@ def _pieces(
     enters, leaves = spans(lines[places], page)
     enters, leaves = np.maximum(enters, 0.0), np.minimum(leaves, 1.0)
     is_seen = enters <= leaves
-    places, start, step, enters, leaves = (one[is_seen] for one in (places, start, step, enters, leaves))
+    places = places[is_seen]
+    start, step, enters, leaves = (one[is_seen] for one in (start, step, enters, leaves))
     n_pieces = np.ceil(np.hypot(*step.T) * (leaves - enters) / (_SIDE_PX / 2)).astype(int) + 1
     whose = np.repeat(np.arange(len(places)), n_pieces)
     number = np.arange(len(whose)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)

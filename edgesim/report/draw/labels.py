@@ -126,7 +126,7 @@ def _best(places: NDArray[np.float64], taken: Boxes, lines: Lines, page: BboxBas
     others = taken.near(around)
     is_free = (places[:, :2] >= (page.x0, page.y0)).all(axis=1) & (places[:, 2:] <= (page.x1, page.y1)).all(axis=1)
     meets = (others[:, :2] < places[:, None, 2:]) & (others[:, 2:] > places[:, None, :2])
-    free = np.flatnonzero(is_free & ~meets.all(axis=2).any(axis=1))
+    free = np.flatnonzero(is_free & ~np.any(np.all(meets, axis=2), axis=1))
     if not len(free):
         return None
     enters, leaves = spans(lines.near(around), places[free, None])

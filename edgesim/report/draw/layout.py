@@ -115,7 +115,7 @@ def _by_pivots(graph: Any) -> Places:
     columns = []
     pivot = 0
     for _ in range(N_PIVOTS):
-        hops = dijkstra(links, directed=False, indices=pivot, unweighted=True)
+        hops = dijkstra(links, directed=False, indices=[pivot], unweighted=True)[0]
         columns.append(hops)
         nearest = np.minimum(nearest, hops)
         pivot = int(np.argmax(nearest))
@@ -137,13 +137,16 @@ def _spread(points: NDArray[np.float64], linked: Sequence[frozenset[str]]) -> ND
     whose = np.array([number_of[others] for others in linked])
     counts = np.bincount(whose)
     middles = np.stack([np.bincount(whose, points[:, axis]) for axis in (0, 1)], axis=1) / counts[:, None]
-    room = cKDTree(middles).query(middles, k=2)[0][:, 1] if len(middles) > 1 else np.ones(1)
+    room = np.ones(1)
+    if len(middles) > 1:
+        room = np.asarray(cKDTree(middles).query(middles, k=2)[0])[:, 1]
     order = np.argsort(whose, kind="stable")
     number = np.empty(len(points))
     number[order] = np.arange(len(points)) - np.repeat(np.cumsum(counts) - counts, counts)
     radius = 0.45 * room[whose] * np.sqrt(number / counts[whose])
     angle = 2.0 * np.pi * _GOLDEN * number
-    return middles[whose] + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    around = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(middles[whose] + around, dtype=np.float64)
 
 
 def _upright(places: Places, edges: Sequence[tuple[str, str]]) -> Places:
