@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgesim.cli.exit_codes import DONE, INCOMPLETE, WRONG_INPUT
-from edgesim.errors import EdgesimError, Finding, NetworkFileError, ScenarioError, visible
+from edgesim.errors import EdgesimError, Finding, NetworkError, ScenarioError, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tup
         doubts = rehearse(scenario)
     except EdgesimError as error:
         message, _, remedy = "; ".join([str(error), *getattr(error, "__notes__", ())]).partition("; ")
-        place = ("workload", "model") if isinstance(error, NetworkFileError) else ("workload",)
+        place = error.place if isinstance(error, NetworkError) else ("workload",)
         return _located(path, [Problem(place, message, remedy=remedy, is_key=True)]), ()
     odd = [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
     return (), _located(path, odd)

@@ -84,7 +84,7 @@ WRITING = {
 _METRICS = SCORES | METRICS | LOAD_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
-    "SimulationError": "3", "DataError": "3", "NetworkFileError": "2", "EdgesimError": "3",
+    "SimulationError": "3", "DataError": "3", "NetworkError": "2", "EdgesimError": "3",
 }  # fmt: skip
 _REMEDIES = {
     "ScenarioError": "Each finding says where it stands, what was expected and what to do; `edgesim validate FILE` shows all.",
@@ -92,7 +92,7 @@ _REMEDIES = {
     "PlanError": "Change the topology or the options of the strategy; `edgesim show FILE` draws the topology.",
     "InfeasiblePlanError": "Use a smaller model, more devices, or a device profile with more memory.",
     "DataError": "The message says where edgesim looked and how to get the data.",
-    "NetworkFileError": "The message says which file, and what is wrong with it; `edgesim validate FILE --deep` looks before anything is trained.",
+    "NetworkError": "The message says which network, file or line, and what is wrong with it; `edgesim validate FILE --deep` looks before anything is trained.",
     "ResultError": "Choose another folder with --output, or remove the old one.",
     "SimulationError": "This should not happen; please report it with the scenario.",
     "EdgesimError": "The message says what to do.",
