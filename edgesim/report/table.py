@@ -12,7 +12,7 @@ from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import words
+from edgesim.report.draw.style import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,7 +148,7 @@ def too_large(infeasible: pd.DataFrame) -> Table:
     rows = infeasible.to_dict(orient="records")
     lines = [
         (
-            *(str(row[name]) for name in names),
+            *(short(row[name]) for name in names),
             *(units.show(row[key], "byte") for key in ("needed_byte", "available_byte")),
         )
         for row in rows[:N_ROWS]
@@ -195,18 +195,18 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     cell = cells(rows, [*keys, factor])
     cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)
     places = list(dict.fromkeys(key[:-1] for key in cell))
-    taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
+    taken = sum(max(len(short(place[position])) for place in places) + 1 for position in range(len(keys)))
     is_answered = metric.name == "answered"
     n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
     write = _share_between if is_answered else _share if metric.is_share else _number
     grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
     lines = [
-        (*map(str, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
+        (*map(short, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
     ]
     best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
     note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
-    headers = (*keys, *(str(value) for value in shown))
+    headers = (*keys, *shorts(shown))
     return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
 
 
