@@ -169,8 +169,18 @@ class DataError(EdgesimError):
     """A data set or a stored network is missing or not what it should be."""
 
 
-class NetworkFileError(DataError):
-    """A file that a model names is missing, damaged, unsafe, or of another network; the scenario is to blame."""
+class NetworkError(DataError):
+    """A network of a scenario does not fit, or its file is missing, damaged, unsafe, or of another network; the scenario is to blame.
+
+    Parameters
+    ----------
+    message : what is wrong, and what to do.
+    place : keys of the scenario that lead to what names the network.
+    """
+
+    def __init__(self, message: str, place: tuple[str, ...] = ("workload", "model")) -> None:
+        self.place = place
+        super().__init__(message)
 
 
 class ResultError(EdgesimError):

@@ -49,7 +49,8 @@ def answer_steps(
 
 def received_answers(plan: Plan, messages: Messages, answers: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the answers, shape (n, *output), as the sink has them: rounded if they are sent."""
-    return messages.received(answers) if ANSWER_ID in plan.transfer_ids else answers
+    is_sent = messages.is_rounding and ANSWER_ID in plan.transfer_ids
+    return messages.received(answers) if is_sent else answers
 
 
 def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:
@@ -77,3 +78,17 @@ def known_device(context: DeploymentContext, option: str, device_id: str) -> str
         known = ", ".join(sorted(context.topology.device_of))
         raise PlanError(f"{option}: there is no device {device_id!r} in the topology; its devices are {known}")
     return device_id
+
+
+def check_attack(context: DeploymentContext, messages: Messages) -> None:
+    """Refuse attacks on what is rounded, through which there are no gradients.
+
+    Raises
+    ------
+    PlanError
+        When there is an attack and messages are rounded.
+    """
+    if context.attack is not None and messages.is_rounding:
+        raise PlanError(
+            f"attacks go by gradients, which messages of dtype {messages.dtype} have none of; take dtype float32, or leave out evaluation.attack"
+        )

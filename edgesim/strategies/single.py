@@ -6,9 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.system.topology import DeviceId
-from edgesim.strategies.ends import answer_steps, input_transfers, known_device, require_delivered
+from edgesim.strategies.ends import (
+    AS_COMPUTED,
+    answer_steps,
+    check_attack,
+    input_transfers,
+    known_device,
+    received_answers,
+    require_delivered,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +38,11 @@ class Single:
     Parameters
     ----------
     device : id of the device; the sink when it is not given.
+    messages : how numbers of input and answer are written in messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
 
     Formula
     -------
-    Traffic = input + answer (4 byte a number), each only if it has a way to go. Latency = both messages + sum over layers
+    Traffic = input + answer (4 byte a number, unless `messages` says less), each only if it has a way to go. Latency = both messages + sum over layers
     of (max(work / rate, bytes / memory bandwidth) + overhead).
 
     Validity
@@ -45,6 +55,7 @@ class Single:
     """
 
     device: DeviceId | None = None
+    messages: Messages = AS_COMPUTED
 
     needs_training: ClassVar[bool] = False
 
@@ -63,8 +74,9 @@ class Single:
         from edgesim.nn.train.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
+        check_attack(context, self.messages)
         graph = context.graph
-        first = input_transfers(context, device_id, graph.input_byte)
+        first = input_transfers(context, device_id, graph.input_byte, self.messages)
         inference = Compute(
             "network",
             device_id,
@@ -72,12 +84,14 @@ class Single:
             tuple(transfer.step_id for transfer in first),
             graph.peak_activation_byte,
         )
-        last = answer_steps(context, inference, graph.layers[-1].output_byte)
+        last = answer_steps(context, inference, graph.layers[-1].output_byte, self.messages)
         steps = (*first, inference, *last)
         plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
         dataset = context.dataset
         empty = np.empty((0, *dataset.task.output.shape), np.float32)
-        answers = forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
+        inputs = self.messages.received_inputs(dataset.test.inputs) if first else dataset.test.inputs
+        answers = forward(context.network, inputs) if len(dataset.test) else empty
+        answers = received_answers(plan, self.messages, answers)
         if context.attack is None:
             return WholeNetwork(plan, device_id, answers)
         from edgesim.nn.attacks.projected_gradient import attacked_samples

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -13,11 +14,23 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.training import Training
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.nn.cut.rounded import RoundedNetwork
+from edgesim.nn.distill.ensembles import build_ensemble
+from edgesim.nn.models.zoo import SmallCNN
+from edgesim.nn.train.cache import NetworkCache
+from edgesim.nn.train.training import forward
+from edgesim.strategies.ensemble import Ensemble
 from edgesim.strategies.modnn import MoDNN
-from edgesim.testing import check_strategy
+from edgesim.strategies.nonn import NoNN
+from edgesim.strategies.resilient import Resilient
+from edgesim.strategies.single import Single
+from edgesim.testing import check_strategy, deployment_context
 
 INT8, FLOAT16 = Messages("int8"), Messages("float16")
 DEGRADE = {"on_missing": "degrade", "step_deadline_s": 0.05}
@@ -123,3 +136,84 @@ def test_what_does_not_go_together_is_refused(make_context, options):
         PlanError, match="messages of dtype int8 are whole tensors; leave out pruning, linear and partial"
     ):
         MoDNN("hub", messages=INT8, **options).deploy(make_context())
+
+
+@pytest.fixture(scope="module")
+def students(teacher, teacher_model, digits):
+    """Deploy students, one of them where the input is."""
+
+    def deploy(strategy, **changes):
+        context = deployment_context(
+            teacher.network, digits, star(4), source_id="w1", sink_id="w2", filter_layer=teacher_model.filter_layer(),
+            network_key=teacher.key, seed=1,
+        )  # fmt: skip
+        return strategy.deploy(replace(context, **changes))
+
+    return deploy
+
+
+def star(n_workers: int) -> Topology:
+    ids = [f"w{number}" for number in range(1, n_workers + 1)]
+    rates = dict.fromkeys(("conv", "depthwise", "linear", "other"), 1e9)
+    profile = DeviceProfile("test", rates, 1e9, 0.0, 10**9, 1, 2, 3, 3, "assumed")
+    links = [Link(f"{a}->{b}", a, b, 1e6) for i in ids for a, b in (("hub", i), (i, "hub"))]
+    return Topology(tuple(Device(name, profile) for name in ("hub", *ids)), tuple(links))
+
+
+SMALL = {"student": SmallCNN(channels=(4,), pool_after=0), "training": Training(epochs=2)}
+STUDENTS = NoNN(students=4, devices="w*", merger="hub", deadline_s=0.1, **SMALL)
+
+
+def test_students_by_hand(students, digits):
+    """The student at the source reads the input itself, the others 64 + 8 byte of it; features and the answer take a byte each and 8."""
+    deployment = students(replace(STUDENTS, messages=INT8))
+    sizes = deployment.describe()["part_sizes"]
+    sent = {step.step_id: step.size_byte for step in deployment.plan.transfers}
+    assert sent == {
+        **{f"input->w{number}": 64 + 8 for number in (2, 3, 4)},
+        **{f"features w{number}->hub": size + 8 for number, size in enumerate(sizes, 1)},
+        "answer": 10 + 8,
+    }
+    starts = np.cumsum([0, *sizes]).tolist()
+    partition = Partition(tuple(tuple(range(a, b)) for a, b in pairwise(starts)), starts[-1])
+    ensemble = build_ensemble(STUDENTS.student, partition, digits, 4)
+    found = NetworkCache.default().load(deployment.describe()["networks_key"])
+    assert found is not None
+    ensemble.load_state_dict(found[0])
+    images = digits.test.inputs
+    features = [
+        INT8.received(forward(network, images if number == 0 else INT8.received_inputs(images)))
+        for number, network in enumerate(ensemble.students)
+    ]
+    with torch.no_grad():
+        expected = INT8.received(ensemble.answers([torch.from_numpy(one) for one in features]).numpy())
+    assert np.abs(deployment.predict(Delivery()) - expected).max() < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        STUDENTS, replace(STUDENTS, head="per-survivors"), replace(STUDENTS, missing="learned"),
+        Resilient(students=4, parts=2, devices="w*", merger="hub", deadline_s=0.1, replicas="identical", **SMALL),
+        Ensemble(students=4, devices="w*", merger="hub", deadline_s=0.1, **SMALL),
+        Single("hub"),
+    ],
+)  # fmt: skip
+def test_all_of_them_compute_with_what_was_sent(students, strategy):
+    """With and without losses the answers change, the less so the more bytes there are; fewer bytes are sent."""
+    exact, halves, bytes_ = (students(replace(strategy, messages=one)) for one in (Messages(), FLOAT16, INT8))
+    traffic = [sum(step.size_byte for step in one.plan.transfers) for one in (bytes_, halves, exact)]
+    assert traffic == sorted(set(traffic))
+    lost = frozenset() if isinstance(strategy, Single) else frozenset({"features w3->hub"})
+    for delivery in {Delivery(), Delivery(lost)}:
+        off = [np.abs(one.predict(delivery) - exact.predict(delivery)).max() for one in (halves, bytes_)]
+        assert 0 < off[0] < off[1] < 0.2 * np.abs(exact.predict(delivery)).max()
+
+
+@pytest.mark.parametrize(
+    "strategy", [STUDENTS, Single("hub"), Ensemble(students=4, devices="w*", merger="hub", **SMALL)]
+)
+def test_attacks_need_gradients(students, strategy):
+    """Before anything is trained."""
+    with pytest.raises(PlanError, match="which messages of dtype int8 have none of"):
+        students(replace(strategy, messages=INT8), attack=Attack(radius=0.1))
