@@ -85,7 +85,12 @@ class Layer:
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
         work_share = n_parts / n_all if self.starts else share
         return LayerWork(
-            self.cost.layer_id, self.cost.operator, work_share * self.cost.work_flop, moved_byte, weight_byte
+            self.cost.layer_id,
+            self.cost.operator,
+            work_share * self.cost.work_flop,
+            moved_byte,
+            weight_byte,
+            self.cost.kind,
         )
 
 
