@@ -13,6 +13,7 @@ from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.interfaces import FailureModel, FilterGraph, LossAware, ModelBuilder, Partitioner
+from edgesim.nn.kernels.here import Here
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
@@ -21,6 +22,7 @@ from edgesim.plugins import Plugin
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.learned import check_missing, learned, with_stand_ins
 from edgesim.strategies.students.networks import (
     StudentDeployment,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.objective import Survivors
     from edgesim.domain.networks.partition import Partition
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.students import TrainedStudents
@@ -146,8 +148,8 @@ def deploy_students(
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
     counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
     is_per_set = options.head == "per-survivors"
+    sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
     if is_per_set:
-        sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
         head = heads_of_sets(sizes, context.dataset.task.output.size)
     else:
         head = workload_of(ensemble.head, (ensemble.head.in_features,))
@@ -165,6 +167,7 @@ def deploy_students(
         alternatives=copies if replication.is_identical else (),
     )
     required = tuple(sorted(plan.transfer_ids.difference(*needs)))
+    networks = [ensemble.students[index] for index in network_of]
     facts = {
         "students": _students(ensemble, placed, network_of),
         **_partition_facts(partition, options.graph.affinity(activities), activities),
@@ -173,7 +176,15 @@ def deploy_students(
         "networks_key": trained.key,
     }
     if is_per_set:
+        from edgesim.nn.kernels.students import HeadOfSetKernel
         from edgesim.nn.merging.heads import features_of, survivor_heads
+
+        heads = survivor_heads(ensemble, context.dataset)
+
+        def with_head_of_set(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+            return HeadOfSetKernel(
+                inputs, goals, network_of=network_of, sizes=sizes, heads=heads, output=ensemble.output
+            )
 
         with_heads = SurvivorHeads(
             plan=plan,
@@ -181,9 +192,10 @@ def deploy_students(
             required=required,
             features=tuple(features_of(ensemble, context.dataset.validation.inputs)),
             network_of=network_of,
-            heads=survivor_heads(ensemble, context.dataset),
+            heads=heads,
             output=ensemble.output,
             facts=facts,
+            here=Here(lambda: student_kernels(plan, networks, list(context.dataset.inputs), with_head_of_set)),
         )
         reached = validation_facts(with_heads.answers, options.students, context.dataset)
         return replace(
@@ -193,16 +205,28 @@ def deploy_students(
         )
     given = contributions(ensemble, context.dataset.validation.inputs)[list(network_of)]
     stand_ins = given.mean(axis=1) if options.missing == "mean" else None
+    bias = ensemble.head.bias.detach().numpy().reshape(ensemble.output)
+    part_of = tuple(ensemble.part_of[index] for index in network_of)
+
+    def merging(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+        from edgesim.nn.kernels.students import MergeKernel
+
+        return MergeKernel(
+            inputs, goals, part_of=part_of, part_sizes=ensemble.part_sizes, denominator=replication.denominator,
+            weight=ensemble.head.weight.detach().numpy(), bias=bias, means=stand_ins, stand_in=stand_in,
+        )  # fmt: skip
+
     seen = StudentDeployment(
         plan=plan,
         contributions=given,
-        bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
-        part_of=tuple(ensemble.part_of[index] for index in network_of),
+        bias=bias,
+        part_of=part_of,
         needs=needs,
         required=required,
         facts=facts,
         denominator=replication.denominator,
         stand_ins=stand_ins,
+        here=Here(lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)),
     )
     if stand_in is not None:
         tested = replace(seen, contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import require_delivered
 from edgesim.strategies.students.networks import Workload
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.plan import Plan
+    from edgesim.interfaces import Kernel
     from edgesim.nn.merging.heads import Head
 
 HeadOf = Literal["all", "per-survivors"]
@@ -67,6 +69,7 @@ class SurvivorHeads:
     heads : for each set of networks.
     output : shape of an answer.
     facts : what `describe` returns.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -77,6 +80,11 @@ class SurvivorHeads:
     heads: Mapping[tuple[bool, ...], Head]
     output: tuple[int, ...]
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers of the head for exactly the students that arrived.

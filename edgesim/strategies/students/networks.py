@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.networks.partition import Denominator, replica_weights, stand_in_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import answer_steps, require_delivered
+from edgesim.strategies.students.kernels import MERGE_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,7 @@ def student_plan(
         gathered.append(chain[-1].step_id)
         weights[device_id] = weights.get(device_id, 0) + student.weight_byte
     merge = Compute(
-        "merge",
+        MERGE_ID,
         merger_id,
         head.work,
         tuple(gathered),
@@ -189,6 +191,7 @@ class StudentDeployment:
     denominator : what the sum over the arrived students of a part is divided by.
     stand_ins : what the mean output of each student adds to the answer when it stands in for its part, shape (students, numbers of an
         answer); None for zeros.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -200,6 +203,11 @@ class StudentDeployment:
     facts: dict[str, Any]
     denominator: Denominator = "arrived"
     stand_ins: NDArray[np.float32] | None = None
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split: the mean over the students of each part; zeros or `stand_ins` where none arrived.
