@@ -8,7 +8,8 @@ ns-3 is no dependency of edgesim: it takes 650 MB and 20 s to load. In an enviro
 The wired cases: n senders with fast links of no latency to a router, one link from there to the receiver, message by message
 in packets of 1472 byte (UDP, paced at the rate of the slow link) or as TCP (segments of 1448 byte, first window 10, smallest
 retransmission timeout 1 s). The cell: n stations 5 m from an access point, 802.11n at 5 GHz, 20 MHz, one UDP message each to
-the access point, sent as fast as it is taken; addresses are known beforehand, so no time goes into resolving them.
+the access point, sent as fast as it is taken; addresses are known beforehand, so no time goes into resolving them. The same at other
+rates, and with 802.11ac (80 MHz, one stream): the cases behind the numbers of `wifi:` (benchmarks/wifi.py).
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ WIRED = [
     for rate, latency_s in ((10e6, 0.005), (50e6, 0.002), (2e6, 0.02))
 ]
 CELL = [(size_byte, n) for size_byte in (10_000, 30_000, 100_000) for n in (1, 2, 4, 8, 16)]
+
+STANDARDS = {
+    "802.11n": ("{36, 20, BAND_5GHZ, 0}", ns.WIFI_STANDARD_80211n, "HtMcs", "HtMcs0"),
+    "802.11ac": ("{42, 80, BAND_5GHZ, 0}", ns.WIFI_STANDARD_80211ac, "VhtMcs", "VhtMcs0"),
+}
+"""Channel, standard, name of the rates, rate of control frames."""
+RATES = [("802.11n", mcs) for mcs in (0, 3, 5, 7)] + [("802.11ac", mcs) for mcs in (0, 4, 7, 9)]
+RATE_SIZES = [(size_byte, n) for size_byte in (10_000, 100_000) for n in (1, 8)]
 
 ns.cppyy.cppdef("""
 #include <map>
@@ -125,8 +134,9 @@ def wired(kind: str, size_byte: int, rate: float, latency_s: float, n: int) -> l
     return finish(n, size_byte, 1.0)
 
 
-def cell(size_byte: int, n: int, seed: int) -> list[float]:
+def cell(size_byte: int, n: int, seed: int, standard: str = "802.11n", mcs: int = 7) -> list[float]:
     """Return the arrivals of one message of each of n stations at their access point."""
+    channel_settings, kind, mode, control = STANDARDS[standard]
     ns.RngSeedManager.SetSeed(seed)
     stations, access = ns.NodeContainer(), ns.NodeContainer()
     stations.Create(n)
@@ -134,11 +144,15 @@ def cell(size_byte: int, n: int, seed: int) -> list[float]:
     channel = ns.YansWifiChannelHelper.Default()
     phy = ns.YansWifiPhyHelper()
     phy.SetChannel(channel.Create())
-    phy.Set("ChannelSettings", ns.StringValue("{36, 20, BAND_5GHZ, 0}"))
+    phy.Set("ChannelSettings", ns.StringValue(channel_settings))
     wifi = ns.WifiHelper()
-    wifi.SetStandard(ns.WIFI_STANDARD_80211n)
+    wifi.SetStandard(kind)
     wifi.SetRemoteStationManager(
-        "ns3::ConstantRateWifiManager", "DataMode", ns.StringValue("HtMcs7"), "ControlMode", ns.StringValue("HtMcs0")
+        "ns3::ConstantRateWifiManager",
+        "DataMode",
+        ns.StringValue(f"{mode}{mcs}"),
+        "ControlMode",
+        ns.StringValue(control),
     )
     mac = ns.WifiMacHelper()
     ssid = ns.SsidValue(ns.Ssid("cell"))
@@ -174,7 +188,7 @@ def cell(size_byte: int, n: int, seed: int) -> list[float]:
 
 
 def main() -> None:
-    figures: dict[str, Any] = {"ns-3": "3.44", "wired": [], "cell": []}
+    figures: dict[str, Any] = {"ns-3": "3.44", "wired": [], "cell": [], "rates": []}
     for size_byte, rate, latency_s, n in WIRED:
         case = {"size_byte": size_byte, "bandwidth_bit_per_s": rate, "latency_s": latency_s, "n": n}
         for kind in ("Udp", "Tcp"):
@@ -186,6 +200,13 @@ def main() -> None:
         case = {"size_byte": size_byte, "n": n, "last_s": [max(run) for run in runs]}
         figures["cell"].append(case)
         print(case, [run.count(0.0) for run in runs], flush=True)
+    for standard, mcs in RATES:
+        for size_byte, n in RATE_SIZES:
+            runs = [cell(size_byte, n, seed, standard, mcs) for seed in range(1, 6)]
+            last_s = [round(max(run), 9) for run in runs if min(run) > 0.0]  # after 0.5 s a queue gives packets up
+            case = {"standard": standard, "mcs": mcs, "size_byte": size_byte, "n": n, "last_s": last_s}
+            figures["rates"] += [case] if last_s else []
+            print(case, flush=True)
     Path(sys.argv[1]).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

@@ -143,20 +143,22 @@ class InfeasiblePlanError(PlanError):
 
     Parameters
     ----------
-    device_id : the device that is too small.
+    device_id : the device that is too small; of several together their ids.
     needed_byte : peak memory that the plan needs there, in byte.
     available_byte : memory of the device, in byte.
+    why : what does not fit and what to do about it, where that is not one device.
     """
 
-    def __init__(self, device_id: str, needed_byte: int, available_byte: int) -> None:
-        self.device_id, self.needed_byte, self.available_byte = device_id, needed_byte, available_byte
+    def __init__(self, device_id: str, needed_byte: int, available_byte: int, why: str = "") -> None:
+        self.device_id, self.needed_byte, self.available_byte, self.why = device_id, needed_byte, available_byte, why
         super().__init__(
-            f"device {device_id!r} needs {needed_byte} byte but has {available_byte} byte; "
+            why
+            or f"device {device_id!r} needs {needed_byte} byte but has {available_byte} byte; "
             "use a smaller model, more devices, or a device with more memory"
         )
 
-    def __reduce__(self) -> tuple[type, tuple[str, int, int]]:
-        return type(self), (self.device_id, self.needed_byte, self.available_byte)
+    def __reduce__(self) -> tuple[type, tuple[str, int, int, str]]:
+        return type(self), (self.device_id, self.needed_byte, self.available_byte, self.why)
 
 
 class SimulationError(EdgesimError):
@@ -167,8 +169,18 @@ class DataError(EdgesimError):
     """A data set or a stored network is missing or not what it should be."""
 
 
-class NetworkFileError(DataError):
-    """A file that a model names is missing, damaged, unsafe, or of another network; the scenario is to blame."""
+class NetworkError(DataError):
+    """A network of a scenario does not fit, or its file is missing, damaged, unsafe, or of another network; the scenario is to blame.
+
+    Parameters
+    ----------
+    message : what is wrong, and what to do.
+    place : keys of the scenario that lead to what names the network.
+    """
+
+    def __init__(self, message: str, place: tuple[str, ...] = ("workload", "model")) -> None:
+        self.place = place
+        super().__init__(message)
 
 
 class ResultError(EdgesimError):

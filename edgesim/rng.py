@@ -207,6 +207,10 @@ class ReplicationStreams:
         """Return these streams with `label` put before every name."""
         return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws, self._ratios)
 
+    def again(self) -> ReplicationStreams:
+        """Return these streams from their beginning, with weights of their own."""
+        return ReplicationStreams(self._streams, self._index, self._prefix)
+
     def __call__(self, name: str) -> Draws:
         name = self._prefix + name
         draws = self._draws.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgesim.errors import EdgesimError, NetworkFileError, PlanError, ResultError, ScenarioError, UnknownNameError
+from edgesim.errors import EdgesimError, NetworkError, PlanError, ResultError, ScenarioError, UnknownNameError
 
 DONE = 0
 INCOMPLETE = 1
@@ -15,5 +15,5 @@ FAILED = 3
 
 def code_of(error: EdgesimError) -> int:
     """Return the exit code of an error that ended a command: the user's input is to blame, or it is not."""
-    is_of_input = isinstance(error, (ScenarioError, UnknownNameError, PlanError, ResultError, NetworkFileError))
+    is_of_input = isinstance(error, (ScenarioError, UnknownNameError, PlanError, ResultError, NetworkError))
     return WRONG_INPUT if is_of_input and not isinstance(error.__cause__, OSError) else FAILED

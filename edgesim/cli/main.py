@@ -18,6 +18,7 @@ import typer
 from edgesim import __version__
 from edgesim.cli.code import AllowCode
 from edgesim.cli.devices.calibrate import calibrate
+from edgesim.cli.devices.profile import profile
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
@@ -32,6 +33,7 @@ from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
 from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
+from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
@@ -93,7 +95,9 @@ app.command()(show)
 app.command()(plan)
 app.command()(bound)
 app.command()(run)
+app.command()(repeat)
 app.command()(calibrate)
+app.command()(profile)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 

@@ -19,14 +19,18 @@ class Forecast:
 
 
 def _ready_s(step: Step, found: dict[str, Forecast]) -> Iterator[float]:
-    """Give when each input of a step is there, and of each group of alternatives the first."""
+    """Give when each input of a step is there, and of each group of alternatives as many as are enough."""
     groups = step.alternatives if isinstance(step, Compute) else ()
     for group in groups:
-        yield min(found[name].ended_s for name in group)
+        yield sorted(found[name].ended_s for name in group)[_n_enough(step) - 1]
     grouped = {name for group in groups for name in group}
     for name in step.inputs:
         if name not in grouped:
             yield found[name].ended_s
+
+
+def _n_enough(step: Step) -> int:
+    return step.n_enough if isinstance(step, Compute) else 1
 
 
 def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str, Forecast]:

@@ -92,15 +92,27 @@ METRICS = {
         ),
         Metric(
             "peak_memory", "byte", "memory that the fullest device needs",
-            "max over devices of (resident weights + largest sum of activations alive at once)",
+            "max over devices of (resident weights + largest sum of activations alive at once); under load the largest `memory of` a device, mean over trials",
             "weights and activations in float32; buffers of the run time and of the operating system are not counted",
         ),
     )
 }  # fmt: skip
 """All metrics but the scores of the task by name, in the order of the table, in which the scores come first."""
 
+MEMORY_AVAILABLE = Metric(
+    "memory_available", "byte", "memory of the device that a strategy does not fit",
+    "that of the device in whose row `peak_memory` is what the strategy needs there",
+    "only where a strategy does not fit: its other metrics are empty, and nothing was simulated",
+)  # fmt: skip
+"""What the summary has of a strategy that does not fit, besides the other metrics."""
+
 _OUTCOME = "number of such requests / number of requests of the trial; mean over trials"
 _COUNTED = "requests that are released before the end of the warm-up do not count"
+_HELD = (
+    "a message is alive at its sender until it has arrived, at its receiver until the computation that needs it begins, activations while the "
+    "computation runs; a request that waits where its sample was taken, and what relaying devices hold, do not count; a device with less "
+    "memory is not stopped, so compare it with the memory of the profile"
+)
 _WATCHED = "over the time from the end of the warm-up to the end of the trial; mean over trials"
 _LITTLE = "J. D. C. Little, A Proof for the Queuing Formula L = lambda W, Operations Research 9(3), 1961"
 
@@ -142,6 +154,16 @@ RESOURCE_METRICS = {
             f"time-weighted mean number of computations or messages that wait, {_WATCHED}",
             "zero for resources that are shared (`fair`), where nothing waits", _LITTLE,
         ),
+        Metric(
+            "memory of", "byte", "most memory that one device needs at once, with all requests that are there",
+            f"largest value over time of weights + sum over requests of the largest of what is alive of each there, {_WATCHED}",
+            _HELD,
+        ),
+        Metric(
+            "lifetime of", "s", "when the battery of one device is empty",
+            "time from the start of a trial to the moment at which idle power and work have used up the `battery`; mean over the trials in which that is",
+            "only of devices with a `battery`; its number of values says in how many trials it was empty, and no mean that it lasted in all of them",
+        ),
     )
 }  # fmt: skip
 """Metrics of every device, link and medium under load: their names go on with its id."""
@@ -156,4 +178,4 @@ def metric_named(name: str) -> Metric:
     ('1', 'J')
     """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
-    return (METRICS | LOAD_METRICS | RESOURCE_METRICS)[start]
+    return (METRICS | LOAD_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[start]

@@ -28,6 +28,7 @@ class LayerWork:
     work_flop : arithmetic work, in FLOP.
     moved_byte : input, weights and output, each moved once, in byte.
     weight_byte : the weights among them, as float32, in byte.
+    kind : what it computes, more closely than its class, e.g. ``"conv2d 3x3"`` or ``"gelu"``; empty where nobody says.
     """
 
     layer_id: str
@@ -35,6 +36,7 @@ class LayerWork:
     work_flop: float
     moved_byte: float
     weight_byte: float = 0.0
+    kind: str = ""
 
     def __post_init__(self) -> None:
         subject = f"layer {self.layer_id!r}"
@@ -61,8 +63,9 @@ class Compute:
     deadline_s : with ``degrade``: how long it waits for missing transfers, counted from the moment its inputs from the same
         device are ready (from the release of the request when it has none), in s.
     fixed_s : time besides the work, e.g. to wake up, in s; the device is busy in it.
-    alternatives : groups of inputs that all carry the same: the first of a group to come is enough, and the others are not
-        waited for. An input is in at most one group, and nothing else needs it.
+    alternatives : groups of inputs of which the first to come are enough, and the others are not waited for: copies of the same, or what
+        can be computed from one another. An input is in at most one group, and nothing else needs it.
+    n_enough : how many of each group of alternatives are enough, fewer than it has.
 
     Examples
     --------
@@ -81,6 +84,7 @@ class Compute:
     deadline_s: float | None = None
     fixed_s: float = 0.0
     alternatives: tuple[tuple[str, ...], ...] = ()
+    n_enough: int = 1
 
     def __post_init__(self) -> None:
         named("a step", step_id=self.step_id, device_id=self.device_id)
@@ -95,6 +99,11 @@ class Compute:
         grouped = [name for group in self.alternatives for name in group]
         if len(set(grouped)) < len(grouped) or not set(grouped) <= set(self.inputs):
             raise PlanError(f"step {self.step_id!r}: alternatives must be inputs of the step, each in one group")
+        whole(subject, 1, n_enough=self.n_enough)
+        if self.n_enough > 1 and any(len(group) <= self.n_enough for group in self.alternatives):
+            raise PlanError(
+                f"step {self.step_id!r}: {self.n_enough} of a group of alternatives are enough, so each has more"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ class ResourceRecord:
     n_waiting : time-weighted mean number of computations or messages that waited for it (`fifo`).
     n_present : time-weighted mean number that waited or were served.
     n_arrived : number that came in this time.
+    peak_memory_byte : of a device: the most that it held at once, weights and what all requests had there, in byte.
     """
 
     resource_id: str
@@ -93,6 +94,7 @@ class ResourceRecord:
     n_waiting: float
     n_present: float
     n_arrived: int
+    peak_memory_byte: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ class Trace:
     courses : of every step that began, where stays were asked for.
     idle_share_j : idle power from the first release to the last end of a request, for each request that was admitted, also of the
         warm-up, in J; it is part of the energy of every record.
+    batteries : devices with a battery, and when it was empty, in s; inf where it lasted.
     """
 
     records: tuple[RequestRecord, ...]
@@ -161,6 +164,7 @@ class Trace:
     stays: tuple[Stay, ...] = ()
     idle_share_j: float = 0.0
     courses: tuple[Course, ...] = ()
+    batteries: tuple[tuple[str, float], ...] = ()
 
     @property
     def throughput_per_s(self) -> float:

@@ -78,6 +78,22 @@ class PacketBernoulli:
         return 1.0 - (1.0 - drawn_at) ** n_packets
 
 
+@dataclass(frozen=True, slots=True)
+class MediumLoss(PacketBernoulli):
+    """Lose each packet on the links of one medium: of a Wi-Fi cell.
+
+    Parameters
+    ----------
+    medium_id : the medium.
+    """
+
+    medium_id: str = ""
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether packets on this link can be lost."""
+        return self.probability > 0 and link.medium_id == self.medium_id
+
+
 class _Binomial:
     """Independent losses on one link."""
 

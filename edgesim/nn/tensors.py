@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edgesim.domain.networks.task import TensorSpec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgesim.domain.networks.samples import Inputs
+
 
 def tensors_of(inputs: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
     """Return named arrays as tensors, without copying what lies in one piece."""
     return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in inputs.items()}
+
+
+def specs_of(tensors: Mapping[str, torch.Tensor]) -> Inputs:
+    """Return of what shape and type one sample of named tensors is."""
+    return {
+        name: TensorSpec(tuple(one.shape[1:]), str(one.dtype).removeprefix("torch.")) for name, one in tensors.items()
+    }
 
 
 def ask(network: nn.Module, inputs: Mapping[str, torch.Tensor]) -> Any:

@@ -12,7 +12,7 @@ from edgesim.files.untrusted import read_json
 from edgesim.report.draw.budget import budget
 from edgesim.report.draw.costs import energy, latency, memory
 from edgesim.report.draw.figures import resilience, tradeoff
-from edgesim.report.draw.select import loss_factor, strategies_of
+from edgesim.report.draw.select import at_first, loss_factor, strategies_of, unfit_in
 from edgesim.report.draw.timeline import Timeline, read_timelines, timeline
 from edgesim.report.draw.topology import roles_of, topology
 from edgesim.report.notebook import result_html
@@ -126,7 +126,7 @@ class Result(store.Result):
 
     def plot_budget(self, ax: Axes | None = None) -> Axes:
         """Draw where the mean latency of each strategy goes, at the first factor point."""
-        return budget(self.budget(), _axes(ax))
+        return budget(self.budget(), _axes(ax), unfit=self._unfit_at_first())
 
     def plot_energy(self, ax: Axes | None = None) -> Axes:
         """Draw the energy per inference by strategy, at the first factor point."""
@@ -159,6 +159,9 @@ class Result(store.Result):
     def plot_topology(self, ax: Axes | None = None) -> Axes:
         """Draw devices and links, at the first factor point."""
         return _topology(self.folder, self.manifest["scenario"], _axes(ax))
+
+    def _unfit_at_first(self) -> dict[str, str]:
+        return unfit_in(at_first(self.summary(), self.factors)[0])
 
     def timelines(self) -> list[Timeline]:
         """Return one request of each strategy.

@@ -11,11 +11,11 @@ import numpy as np
 from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
-from edgesim.report.draw.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
 from edgesim.report.draw.style import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -46,11 +46,13 @@ class Table:
 
 
 def tables(result: Result) -> list[Table]:
-    """Return the tables of a result: what an inference costs, scores by loss, and who answered if not all did."""
+    """Return the tables of a result: what an inference costs, what does not fit, scores by loss, and who answered if not all did."""
     summary = result.summary()
     factor = loss_factor(result)
     asked = [metric for name, metric in result.scores.items() if (summary["metric"] == name).any()]
     made = [costs(summary, result.intact(), factor, asked)]
+    if len(result.infeasible()):
+        made.append(too_large(result.infeasible()))
     if factor is not None:
         made += [
             levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
@@ -83,6 +85,13 @@ class Cell:
 
 NOTHING = Cell(nan, nan, nan, "")
 """Stands where a study has no such factor point."""
+UNFIT = Cell(nan, nan, nan, NO_FIT)
+"""Stands where a strategy does not fit."""
+
+
+def _written(cell: Cell, write: Callable[[Cell], str]) -> str:
+    """Return a cell as a text."""
+    return "" if cell is NOTHING else "no fit" if cell is UNFIT else write(cell)
 
 
 def cells(summary: pd.DataFrame, keys: list[str]) -> dict[tuple[Any, ...], Cell]:
@@ -111,21 +120,41 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, score
         ("energy", "energy", _with_interval),
         ("peak_memory", "peak\nmemory", _byte),
     ]
-    grid = [[cell[name, metric] for metric, _, _ in columns] for name in names]
-    rows = [[name, *(write(cell[name, metric]) for metric, _, write in columns)] for name in names]
+    unfit = unfit_in(summary)
+    grid = [[UNFIT if name in unfit else cell[name, metric] for metric, _, _ in columns] for name in names]
+    rows = [
+        [name, *(_written(one, write) for one, (*_, write) in zip(line, columns, strict=True))]
+        for name, line in zip(names, grid, strict=True)
+    ]
     headers, highest = ["strategy", *(header for _, header, _ in columns)], set()
     for score in scores:
-        shown = [(f"{score.title},\nno loss", {name: _certain(whole[name][score.name], score) for name in names})]
+        fits = [name for name in names if name not in unfit]
+        shown = [(f"{score.title},\nno loss", {name: _certain(whole[name][score.name], score) for name in fits})]
         if factor is None:
-            shown.insert(0, (score.title, {name: cell[name, score.name] for name in names}))
+            shown.insert(0, (score.title, {name: cell[name, score.name] for name in fits}))
         for header, found in shown:
             highest |= {len(grid[0])} if score.is_larger_better else set()
             headers.append(header)
             for name, line, row in zip(names, grid, rows, strict=True):
-                line.append(found[name])
-                row.append(_value(found[name], score))
+                line.append(found.get(name, UNFIT))
+                row.append(_written(line[-1], lambda one, score=score: _value(one, score)))  # type: ignore[misc]
     title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
     return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
+
+
+def too_large(infeasible: pd.DataFrame) -> Table:
+    """Return which strategies do not fit the memory where, with the bytes needed and there."""
+    names = list(infeasible.columns[: list(infeasible.columns).index("needed_byte")])
+    rows = infeasible.to_dict(orient="records")
+    lines = [
+        (
+            *(str(row[name]) for name in names),
+            *(units.show(row[key], "byte") for key in ("needed_byte", "available_byte")),
+        )
+        for row in rows[:N_ROWS]
+    ]
+    note = f"{N_ROWS} of {len(rows)} lines shown; summary.csv has all" if len(rows) > N_ROWS else ""
+    return Table(f"What {NO_FIT}", (*names, "memory needed", "memory there"), tuple(lines), len(names), note)
 
 
 def _certain(value: float, metric: Metric) -> Cell:
@@ -164,6 +193,7 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     rows = summary[summary["metric"] == metric.name]
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
+    cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)
     places = list(dict.fromkeys(key[:-1] for key in cell))
     taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
     is_answered = metric.name == "answered"
@@ -172,8 +202,7 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     write = _share_between if is_answered else _share if metric.is_share else _number
     grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
     lines = [
-        (*map(str, place), *("" if one is NOTHING else write(one) for one in line))
-        for place, line in zip(places, grid, strict=True)
+        (*map(str, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
     ]
     best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
     note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
@@ -205,18 +234,22 @@ def _best_of_rivals(
 
 def _share(cell: Cell) -> str:
     """Return a share in %, with half its interval."""
-    half, mean = 100 * cell.half, f"{100 * cell.mean:.1f}"
-    if half == inf:
-        return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
+    return _with_half(f"{100 * cell.mean:.1f}", 100 * cell.half, 1)
 
 
 def _number(cell: Cell) -> str:
     """Return a number with half its interval."""
-    half, mean = cell.half, f"{cell.mean:.3f}"
+    return _with_half(f"{cell.mean:.3f}", cell.half, 3)
+
+
+def _with_half(mean: str, half: float, n_digits: int) -> str:
+    """Return a mean with half its interval: so many digits behind the point, or one that is not zero, down to a thousandth of that."""
     if half == inf:
         return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.3f}" if half >= 0.0005 else f" ±{half:.1g}" if half > 0 else "")
+    if half < 10 ** -(n_digits + 3) or isnan(half):
+        return mean if not half > 0 else f"{mean} ±0"
+    text = f"{half:.{n_digits}f}"
+    return f"{mean} ±{text if float(text) else f'{half:.{n_digits + 3}f}'.rstrip('0')}"
 
 
 def _share_between(cell: Cell) -> str:
@@ -227,7 +260,16 @@ def _share_between(cell: Cell) -> str:
 def _with_interval(cell: Cell) -> str:
     if cell.half == inf:
         return f"{_quantity(cell)} {OPEN}"
-    return _quantity(cell) + (f" ±{100 * cell.half / abs(cell.mean):.1g} %" if cell.half > 0 else "")
+    return _quantity(cell) + (f" ±{_percent(cell.half / abs(cell.mean))} %" if cell.half > 0 else "")
+
+
+def _percent(share: float) -> str:
+    """Return a share in % with one digit that counts, or whole; never with an exponent.
+
+    >>> _percent(0.174), _percent(0.0123), _percent(0.00042), _percent(1e-7)
+    ('17', '1', '0.04', '<0.01')
+    """
+    return "<0.01" if share < 1e-4 else f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1g}"
 
 
 def _quantity(cell: Cell) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
+from edgesim.failures.packet_loss import MediumLoss
+from edgesim.scenario.topology.wifi import MEDIUM
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
@@ -52,6 +54,14 @@ class System:
     compute: ComputeModel = field(default_factory=Roofline)
 
 
+def failure_models(scenario: ScenarioSpec) -> dict[str, FailureModel]:
+    """Return the failure models by label, with the losses of a Wi-Fi cell under a label that no scenario can give."""
+    wifi = scenario.topology.wifi
+    if wifi is None or wifi.loss == 0:
+        return dict(scenario.failures)
+    return {**scenario.failures, "topology.wifi": MediumLoss(wifi.loss, medium_id=MEDIUM)}
+
+
 def build(scenario: ScenarioSpec) -> System:
     """Return the system that a scenario describes; a sweep is not applied, see `Scenario.at`."""
     workload = scenario.workload
@@ -63,7 +73,7 @@ def build(scenario: ScenarioSpec) -> System:
         model=workload.model,
         training=workload.training,
         strategies=dict(scenario.strategies),
-        failures=dict(scenario.failures),
+        failures=failure_models(scenario),
         deadline_s=workload.deadline,
         seed=scenario.seed,
         evaluation=workload.evaluation,

@@ -4,35 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
+    from edgesim.domain.plan import Plan
     from edgesim.interfaces import DeploymentContext
+    from edgesim.nn.kernels.here import Kernels
 
 INPUT_ID, ANSWER_ID = "input", "answer"
 """Ids of the transfers of the whole input and of the answer."""
+AS_COMPUTED = Messages()
 
 
-def input_transfers(context: DeploymentContext, device_id: str, size_byte: int) -> tuple[Transfer, ...]:
+def input_transfers(
+    context: DeploymentContext, device_id: str, size_byte: int, messages: Messages = AS_COMPUTED
+) -> tuple[Transfer, ...]:
     """Return the transfer of the whole input from the source to a device; none when it is the source."""
     if context.source_id == device_id:
         return ()
+    size_byte = messages.byte_of_inputs(size_byte, context.dataset.inputs)
     return (Transfer(INPUT_ID, context.source_id, device_id, size_byte, "input", "input"),)
 
 
-def answer_steps(context: DeploymentContext, last: Compute, size_byte: int) -> tuple[Transfer | Compute, ...]:
+def answer_steps(
+    context: DeploymentContext, last: Compute, size_byte: int, messages: Messages = AS_COMPUTED
+) -> tuple[Transfer | Compute, ...]:
     """Return the transfer of the logits from the last computation to the sink, and their arrival; none when it is the sink.
 
     The answer's id is that of the last step returned, or of `last`.
     """
     if context.sink_id == last.device_id:
         return ()
-    answer = Transfer(ANSWER_ID, last.device_id, context.sink_id, size_byte, "logits", "result", (last.step_id,))
+    sent_byte = messages.byte_of(size_byte, context.dataset.task.output.size)
+    answer = Transfer(ANSWER_ID, last.device_id, context.sink_id, sent_byte, "logits", "result", (last.step_id,))
     return answer, Compute("arrival", context.sink_id, (), (ANSWER_ID,), size_byte)
+
+
+def received_answers(plan: Plan, messages: Messages, answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the answers, shape (n, *output), as the sink has them: rounded if they are sent."""
+    is_sent = messages.is_rounding and ANSWER_ID in plan.transfer_ids
+    return messages.received(answers) if is_sent else answers
+
+
+def kernels_here(messages: Messages, make: Callable[[], Kernels]) -> Here:
+    """Return what makes the kernels of a deployment, unless its messages round: kernels are given tensors as they were computed."""
+    if messages.is_rounding:
+        return Here(refused=f"messages of {messages.dtype} are simulated, but not executed; leave out messages")
+    return Here(make)
 
 
 def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:
@@ -60,3 +87,17 @@ def known_device(context: DeploymentContext, option: str, device_id: str) -> str
         known = ", ".join(sorted(context.topology.device_of))
         raise PlanError(f"{option}: there is no device {device_id!r} in the topology; its devices are {known}")
     return device_id
+
+
+def check_attack(context: DeploymentContext, messages: Messages) -> None:
+    """Refuse attacks on what is rounded, through which there are no gradients.
+
+    Raises
+    ------
+    PlanError
+        When there is an attack and messages are rounded.
+    """
+    if context.attack is not None and messages.is_rounding:
+        raise PlanError(
+            f"attacks go by gradients, which messages of dtype {messages.dtype} have none of; take dtype float32, or leave out evaluation.attack"
+        )

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.networks.objective import Objective
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.interfaces import ModelBuilder
-from edgesim.nn.kernels.here import Here
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import known_device
+from edgesim.strategies.ends import AS_COMPUTED, check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.distilled import check_objective
 from edgesim.strategies.students.kernels import student_kernels
@@ -30,6 +30,7 @@ from edgesim.strategies.students.networks import (
     teacher_facts,
     workload_of,
 )
+from edgesim.strategies.students.sent import SentStudents
 from edgesim.strategies.students.validation import validation_facts
 from edgesim.units import Seconds
 
@@ -61,6 +62,7 @@ class Ensemble:
     training : of each.
     objective : what each student learns from a batch: ``distillation``, or under attack ``adversarial``, ``ard`` or ``rslad``; see
         `edgesim list objectives`.
+    messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
 
     Formula
     -------
@@ -87,6 +89,7 @@ class Ensemble:
     alpha: Annotated[float, Ge(0), Le(1)] = 0.9
     training: Training = Training(epochs=40)  # noqa: RUF009 - frozen
     objective: Annotated[Objective, Plugin("objectives")] = JointDistillation()  # noqa: RUF009 - frozen
+    messages: Messages = AS_COMPUTED
 
     def check(self, topology: Topology) -> None:
         """Refuse a number of devices that is not that of the students."""
@@ -108,10 +111,10 @@ class Ensemble:
         from edgesim.nn.distill.student_training import StudentTraining
         from edgesim.nn.distill.teacher_outputs import Teacher
         from edgesim.nn.train.cache import NetworkCache
-        from edgesim.nn.train.training import forward
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_students(context, self.devices, self.students, merger_id)
+        check_attack(context, self.messages)
         dataset = context.dataset
         setup = StudentTraining(
             builder=self.student,
@@ -131,10 +134,13 @@ class Ensemble:
             for device_id, network in zip(device_ids, networks, strict=True)
         ]
         plan, needs = student_plan(
-            context, placed, merger_id, _mean(self.students, dataset.task.output.size), self.deadline_s
-        )
-        answers = np.stack([forward(network, dataset.test.inputs) for network in networks])
-        seen = np.stack([forward(network, dataset.validation.inputs) for network in networks])
+            context, placed, merger_id, _mean(self.students, dataset.task.output.size), self.deadline_s,
+            messages=self.messages,
+        )  # fmt: skip
+        numbers = tuple(range(self.students))
+        sent = SentStudents(networks, numbers, device_ids, context.source_id, merger_id, self.messages)
+        answers = np.stack(sent.features(dataset.test.inputs))
+        seen = np.stack(sent.features(dataset.validation.inputs))
         score = dataset.task.scores[0]
         facts = {
             "students": [
@@ -162,17 +168,13 @@ class Ensemble:
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
-            here=Here(lambda: student_kernels(plan, networks, list(dataset.inputs), merging)),
+            messages=self.messages,
+            here=kernels_here(self.messages, lambda: student_kernels(plan, networks, list(dataset.inputs), merging)),
         )
         reached = validation_facts(on_validation.answers, self.students, dataset)
         deployment = replace(on_validation, contributions=answers, facts={**facts, **reached})
-        numbers = tuple(range(self.students))
         return attackable(
-            deployment,
-            context,
-            MeanOfNetworks(networks),
-            numbers,
-            lambda inputs: np.stack([forward(network, inputs) for network in networks]),
+            deployment, context, MeanOfNetworks(networks), numbers, lambda inputs: np.stack(sent.features(inputs))
         )
 
 

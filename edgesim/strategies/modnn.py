@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.nn.operators.boxes import Box, cut
-from edgesim.strategies.ends import known_device
+from edgesim.strategies.ends import AS_COMPUTED, known_device
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
@@ -73,18 +74,19 @@ class MoDNN:
         Which packets arrived: see `edgesim.domain.delivery.Arrived`. A worker whose scattered input is not whole computes nothing
         either way.
     uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
+    messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; rounded without `pruning`, `linear` and `partial`.
 
     Formula
     -------
     Height of the strip of device i = rows x rate_i / (sum of rates), in whole rows. Traffic of a layer with
     mapreduce = sum over workers of (rows its strip reads + rows of its strip) x bytes of a row; with halo only the
-    rows beyond a device's own. Latency of a layer = slowest of (scatter + computing + gather); `edgesim plan` shows
+    rows beyond a device's own. Messages of ``float16`` and ``int8`` see `edgesim.domain.networks.messages.Messages`. Latency of a layer = slowest of (scatter + computing + gather); `edgesim plan` shows
     each.
 
     Validity
     --------
-    With everything delivered the logits are those of the whole network up to the order of float additions. What
-    degrade costs in accuracy is measured, not assumed. Times hold where one layer runs at a time; layers are not
+    With everything delivered the logits are those of the whole network up to the order of float additions, and to what
+    rounded messages change. What degrade costs in accuracy is measured, not assumed. Times hold where one layer runs at a time; layers are not
     pipelined.
 
     References
@@ -106,6 +108,7 @@ class MoDNN:
     linear: Literal["outputs", "mscc", "fgcp"] = "outputs"
     partial: Literal["discard", "use"] = "discard"
     uncut: Literal["refuse", "owner"] = "refuse"
+    messages: Messages = AS_COMPUTED
 
     @property
     def needs_training(self) -> bool:
@@ -124,6 +127,10 @@ class MoDNN:
         if self.execution == "tensor" and self.needs_training:
             raise PlanError(
                 "modnn: execution 'tensor' divides linear layers by itself; leave out pruning and linear, or take execution 'mapreduce'"
+            )
+        if self.messages.is_rounding and (self.needs_training or self.partial == "use"):
+            raise PlanError(
+                f"modnn: messages of dtype {self.messages.dtype} are whole tensors; leave out pruning, linear and partial, or take dtype float32"
             )
         if not self._worker_ids(topology):
             raise PlanError(
@@ -158,10 +165,12 @@ class MoDNN:
         stages = tuple(self._cut_stage(context, cut_up, stage, device_ids) for stage in cut_up.stages)
         cut_up = replace(cut_up, stages=tuple(cut.stage for cut in stages))
         deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
-        plan = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s).write()
+        writer = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s, self.messages)
+        plan = writer.write()
         return LayerPartition(
             plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
             context.dataset.test, self._notes(context, network), self.partial == "use",
+            self.messages,
         )  # fmt: skip
 
     def _staged(self, network: torch.nn.Module, inputs: Inputs, n_devices: int) -> StagedNetwork:

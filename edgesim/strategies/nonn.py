@@ -54,6 +54,7 @@ class NoNN(DistilledStudents):
         answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
     objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
         ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
+    messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
     recipe : how filters are divided: ``paper``: the dense graph of the paper, all communities kept, no filter dropped; ``code``: the thresholded graph of
         the authors' code, its largest community, the pool of weakly linked filters, dropped, communities of equal size merged; ``mixed``: by `graph` and
         `partitioner`, by default the graph of the paper with the dropped community of the code.

@@ -55,6 +55,7 @@ class Resilient(DistilledStudents):
         answer x (2^(S - 1) F + 2^S) at the merger, F the features of all S students.
     objective : what students learn from a batch: ``distillation`` with everything delivered; for losses ``failout``, ``mel``,
         ``expectation``; under attack ``adversarial``, ``ard``, ``rslad``; see `edgesim list objectives`.
+    messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
     parts : number of parts, M, at most the number of students; the paper keeps it to at most half of them.
     graph : which filters belong together.
     partitioner : divides the filters.

@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.system.topology import DeviceId
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import ANSWER_ID, answer_steps, input_transfers, known_device, require_delivered
+from edgesim.strategies.ends import (
+    ANSWER_ID,
+    AS_COMPUTED,
+    answer_steps,
+    check_attack,
+    input_transfers,
+    kernels_here,
+    known_device,
+    received_answers,
+    require_delivered,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +43,11 @@ class Single:
     Parameters
     ----------
     device : id of the device; the sink when it is not given.
+    messages : how numbers of input and answer are written in messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
 
     Formula
     -------
-    Traffic = input + answer (4 byte a number), each only if it has a way to go. Latency = both messages + sum over layers
+    Traffic = input + answer (4 byte a number, unless `messages` says less), each only if it has a way to go. Latency = both messages + sum over layers
     of (max(work / rate, bytes / memory bandwidth) + overhead).
 
     Validity
@@ -48,6 +60,7 @@ class Single:
     """
 
     device: DeviceId | None = None
+    messages: Messages = AS_COMPUTED
 
     needs_training: ClassVar[bool] = False
 
@@ -66,8 +79,9 @@ class Single:
         from edgesim.nn.train.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
+        check_attack(context, self.messages)
         graph = context.graph
-        first = input_transfers(context, device_id, graph.input_byte)
+        first = input_transfers(context, device_id, graph.input_byte, self.messages)
         inference = Compute(
             "network",
             device_id,
@@ -75,13 +89,15 @@ class Single:
             tuple(transfer.step_id for transfer in first),
             graph.peak_activation_byte,
         )
-        last = answer_steps(context, inference, graph.layers[-1].output_byte)
+        last = answer_steps(context, inference, graph.layers[-1].output_byte, self.messages)
         steps = (*first, inference, *last)
         plan = Plan(steps, steps[-1].step_id, {device_id: graph.weight_byte})
         dataset = context.dataset
         empty = np.empty((0, *dataset.task.output.shape), np.float32)
-        answers = forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
-        here = Here(partial(_kernels, plan, context.network, list(dataset.inputs)))
+        inputs = self.messages.received_inputs(dataset.test.inputs) if first else dataset.test.inputs
+        answers = forward(context.network, inputs) if len(dataset.test) else empty
+        answers = received_answers(plan, self.messages, answers)
+        here = kernels_here(self.messages, partial(_kernels, plan, context.network, list(dataset.inputs)))
         if context.attack is None:
             return WholeNetwork(plan, device_id, answers, here)
         from edgesim.nn.attacks.projected_gradient import attacked_samples

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
-from edgesim.errors import PlanError
+from edgesim.errors import InfeasiblePlanError, PlanError
 from edgesim.strategies.ends import known_device, require_delivered
 from edgesim.strategies.students.networks import (
     Workload,
@@ -200,7 +200,7 @@ def place(
 
     Raises
     ------
-    PlanError
+    InfeasiblePlanError
         When they do not fit.
     """
     profiles = [context.topology.device_of[device_id].profile for device_id in device_ids]
@@ -213,9 +213,13 @@ def place(
     found = _longest_first(times, sizes, rooms, copies) or _anyhow(sizes, rooms, copies)
     if found is None:
         needed = sum(size * n for size, n in zip(sizes, copies, strict=True))
-        raise PlanError(
-            f"{sum(copies)} networks of {needed:,} byte together do not fit on {len(device_ids)} devices with room for "
-            f"{sum(max(0, room) for room in rooms):,} byte, copies on different devices; match more devices, or ask for fewer copies"
+        room_byte = sum(max(0, room) for room in rooms)
+        raise InfeasiblePlanError(
+            ", ".join(device_ids),
+            needed,
+            room_byte,
+            f"{sum(copies)} networks of {needed:,} byte together do not fit on {len(device_ids)} devices with room for {room_byte:,} byte, "
+            "copies on different devices; match more devices, or ask for fewer copies",
         )
     return {device_id: tuple(sorted(targets)) for device_id, targets in zip(device_ids, found, strict=True)}
 

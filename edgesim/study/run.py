@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.metrics import MEMORY_AVAILABLE
 from edgesim.errors import EdgesimError, Finding, ScenarioError
 from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
@@ -33,9 +34,9 @@ from edgesim.study.folder.tables_on_disk import (
 from edgesim.study.folder.target import check_target, clear
 from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.paired import differences_of
-from edgesim.study.tables.summary import UNITS
+from edgesim.study.tables.summary import UNITS, summarise_unfit
 from edgesim.study.trials.batch import checked
-from edgesim.study.trials.budget import BUDGET, N_MOST, budgets
+from edgesim.study.trials.budget import BUDGET, N_MOST, NO_BUDGET, budgets
 from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
@@ -164,12 +165,13 @@ def run(
             path.unlink()
         found = evaluate(shared, work, parts)
         units = {**{score.name: score.unit for score in shared.scores}, **UNITS}
-        write_summary(folder / SUMMARY, shared.cases, found.rows, units)
+        summed_up = shared.with_unfit(found.rows, lambda one: summarise_unfit(one, found.metrics))
+        write_summary(folder / SUMMARY, *summed_up, {**units, MEMORY_AVAILABLE.name: MEMORY_AVAILABLE.unit})
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
-        write_budget(folder / BUDGET, shared.cases, budgets(shared, n_divided))
+        write_budget(folder / BUDGET, *shared.with_unfit(budgets(shared, n_divided), lambda _: NO_BUDGET))
         remove_earlier(folder)
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)
         write_manifest(folder, about)

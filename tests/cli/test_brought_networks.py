@@ -35,6 +35,33 @@ class Brought(nn.Module):
 class Pair(Brought):
     def forward(self, x):
         return {"logits": super().forward(x), "mean": x.mean((1, 2, 3))}
+
+
+class Careful(Brought):
+    def forward(self, x, mask=None, *, scale: float = 1.0):
+        assert x.shape[1] == 1, "grey images"
+        if mask is not None:
+            x = x * mask
+        for _ in range(x.shape[-1] // 8):
+            x = x * scale
+        return super().forward(x)
+
+
+class Choosing(Brought):
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        if x.mean() > 0:
+            x = torch.relu(x)
+        return self.last(x.mean((2, 3)))
+
+
+class Recurrent(nn.Module):
+    def __init__(self, n_classes: int = 10) -> None:
+        super().__init__()
+        self.gru, self.last = nn.GRU(8, 12, batch_first=True), nn.Linear(12, n_classes)
+
+    def forward(self, x):
+        return self.last(self.gru(x.squeeze(1))[0][:, -1])
 """
 
 
@@ -61,7 +88,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def scenario(folder: Path, model: dict[str, Any]) -> str:
+def scenario(folder: Path, model: dict[str, Any], strategies: dict[str, Any] | None = None) -> str:
     data = {
         "name": "brought",
         "replications": 2,
@@ -70,7 +97,7 @@ def scenario(folder: Path, model: dict[str, Any]) -> str:
             "links": [{"between": ["hub", "pi*"], "bandwidth": "1 Gbit/s", "latency": "1 ms"}],
         },
         "workload": {"dataset": "digits", "model": model, "source": "hub", "sink": "hub"},
-        "strategies": {"single": {"device": "hub"}},
+        "strategies": strategies or {"single": {"device": "hub"}},
     }
     buffer = io.StringIO()
     YAML().dump(data, buffer)
@@ -209,3 +236,40 @@ def test_one_of_several_outputs_is_the_answer(here: Path, capsys: pytest.Capture
     again = pickle.loads(pickle.dumps(chosen))  # noqa: S301 - its own
     assert torch.equal(chosen.eval()(some), alone.eval()(some))
     assert torch.equal(again.eval()(some), alone(some))
+
+
+def test_branches_on_shapes_are_decided_and_optional_arguments_take_their_defaults(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file(brought(), here / "w.safetensors")
+    careful = model(target="brought_network:Careful", weights="w.safetensors")
+    code, text = called(capsys, "validate", "--deep", scenario(here, careful), "--allow-code")
+    assert code == 0, text
+    cut = {"modnn": {"owner": "hub"}}
+    code, text = called(capsys, "run", scenario(here, careful, cut), "--allow-code")
+    assert code == 0, text
+
+
+@pytest.mark.parametrize(
+    ("name", "filters", "words"),
+    [
+        ("Choosing", None, (f"brought_network.py:{NETWORK[:NETWORK.index('if x.mean() > 0')].count(chr(10)) + 1}: `if x.mean() > 0:` depends on values", "rewrite it with tensor operations")),
+        ("Recurrent", "gru", ("layer 'gru' gives a tuple", "name a layer that gives one",)),
+    ],
+)  # fmt: skip
+def test_a_branch_on_values_and_filters_of_a_tuple_are_one_finding(
+    name: str, filters: str | None, words: tuple[str, ...], here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is trained: nothing is in the cache."""
+    student = {"type": "small-cnn", "channels": [4], "pool_after": 0}
+    divided = {"nonn": {"students": 3, "student": student}} if filters else None
+    given = {"type": "import", "target": f"brought_network:{name}", **({"filters": filters} if filters else {})}
+    file = scenario(here, given, divided)
+    for order in (("validate", "--deep", file), ("run", file)):
+        code, text = called(capsys, *order, "--allow-code")
+        flat = " ".join(text.split())
+        assert code == 2, text
+        for word in words:
+            assert word in flat
+        assert "Traceback" not in text
+    assert not list((here / "cache").rglob("*.safetensors"))

@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
+from edgesim.errors import ScenarioError
 from edgesim.scenario.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +58,7 @@ def test_each_layer_with_its_device_and_rows(scenario):
     lines = [line for line in text.splitlines() if line.startswith("conv1")]
     assert all("rows" in line and "160 B" in line for line in lines)
     assert [line.split()[:3] for line in lines] == [["conv1", "+2", "w1"], ["conv1", "+2", "w2"]]
-    assert "ends at" in text
+    assert "ends" in text
     assert max(map(len, text.splitlines())) <= 100
 
 
@@ -119,3 +120,21 @@ def test_an_unknown_label_is_named(scenario):
     """The nearest label is suggested."""
     with pytest.raises(LookupError, match="nearest 'modnn'"):
         CliRunner().invoke(app, ["plan", str(scenario), "--strategy", "modn"], catch_exceptions=False)
+
+
+def test_messages_of_eight_bits(scenario):
+    """In the plan as JSON, by hand: strips of 5 x 8 numbers in and 4 x 8 x 32 out, each with 8 byte of its range."""
+    scenario.write_text(SCENARIO.replace("modnn: {owner", "modnn: {messages: {dtype: int8}, owner"))
+    (plan,) = json.loads(run(scenario, "--strategy", "modnn", "--json").stdout)
+    sizes = {step["step_id"]: (step["in_byte"], step["out_byte"]) for step in plan["steps"]}
+    assert sizes["conv1/compute/w1"] == sizes["conv1/compute/w2"] == (5 * 8 + 8, 4 * 8 * 32 + 8)
+
+
+def test_messages_of_another_kind_are_a_finding(scenario):
+    """The value with its line, and what there is."""
+    scenario.write_text(SCENARIO.replace("modnn: {owner", "modnn: {messages: {dtype: int4}, owner"))
+    with pytest.raises(
+        ScenarioError,
+        match=r"small\.yaml:17:29: 'dtype' is the text 'int4'\n(.*\n)+ *expected: 'float32', 'float16' or 'int8'",
+    ):
+        Scenario.load(scenario)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -117,3 +118,36 @@ def test_an_alternative_that_others_need_is_refused() -> None:
     plan = race(("t1", "t2"))
     with pytest.raises(PlanError, match="'t1' is an alternative for step 'merge', but others need it too"):
         Plan((*plan.steps, Compute("more", "hub", (), ("t1",))), "merge", {})
+
+
+def test_who_comes_behind_another_that_is_late_is_late_too() -> None:
+    """The hub goes on after 5 ms with nothing: no copy that comes later is delivered, the first of its group or not."""
+    record = run(race(("t1", "t3"), ("t2", "t4"), deadline_s=0.005))
+    assert record.outcome == "degraded"
+    assert record.lost == 0b1111
+
+
+def test_who_comes_behind_another_in_time_is_not_lost() -> None:
+    """The hub goes on after 25 ms with the first of both groups; the others, 31 and 41 ms, came and were not waited for."""
+    record = run(race(("t1", "t3"), ("t2", "t4"), deadline_s=0.0305))
+    assert (record.lost, record.outcome) == (0, "completed")
+
+
+@pytest.mark.parametrize(("n", "latency_ms"), [(1, 11), (2, 21), (3, 31)])
+def test_several_of_a_group_may_be_enough(n: int, latency_ms: float) -> None:
+    """Of messages after 11, 21, 31 and 41 ms the n-th brings the answer; with the first lost, the one behind it."""
+    plan = race(("t1", "t2", "t3", "t4"))
+    (*steps, merge) = plan.steps
+    assert isinstance(merge, Compute)
+    plan = Plan((*steps, replace(merge, n_enough=n)), "merge", {})
+    assert run(plan).latency_s == pytest.approx(latency_ms / 1000)
+    assert run(plan).lost == 0
+    assert run(plan, *lost("w1")).latency_s == pytest.approx((latency_ms + 10) / 1000)
+    assert math.isclose(forecast(plan, TOPOLOGY, WorkIsTime())["merge"].ended_s, latency_ms / 1000)
+    few = run(plan, *lost("w1", "w2", "w3", "w4")[: 5 - n])
+    assert few.outcome == "failed"
+
+
+def test_not_all_of_a_group_can_be_enough() -> None:
+    with pytest.raises(PlanError, match="2 of a group of alternatives are enough, so each has more"):
+        Compute("merge", "hub", (), ("t1", "t2"), alternatives=(("t1", "t2"),), n_enough=2)

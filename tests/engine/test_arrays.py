@@ -197,6 +197,7 @@ def plans(draw, topology, times):
             options = {"on_missing": "degrade", "deadline_s": draw(st.integers(0, 8)) * times["tick_s"]}
         if len(sent) > 1 and draw(st.booleans()):
             options["alternatives"] = (tuple(sent),)
+            options["n_enough"] = draw(st.integers(1, len(sent) - 1))
         seconds = draw(st.integers(0, 4)) * times["tick_s"]
         steps.append(Compute(f"c{number}", here, work(seconds), tuple(inputs), **options))
         where[f"c{number}"] = here
@@ -272,17 +273,13 @@ def alternatives(ticks, deadline):
     return compile_plan(Plan((*sends, end), "end", {}), topology, WorkIsTime()), topology
 
 
-@pytest.mark.parametrize(("deadline", "is_valid"), [(2, False), (3, True)])
-def test_marks_alternatives_that_are_late_at_the_same_moment(deadline, is_valid):
-    """Which was first? It alone is lost."""
-    found, *others = both(*alternatives(0, deadline), {})
-    assert (found.is_valid == is_valid).all()
-    assert_equal(found, *others)
-
-
-@pytest.mark.parametrize(("deadline", "is_lost"), [(1, [True, False]), (3, [False, False])])
-def test_the_first_alternative_is_late_and_nobody_waits_for_the_second(deadline, is_lost):
-    found, *others = both(*alternatives(1, deadline), {})
+@pytest.mark.parametrize(
+    ("ticks", "deadline", "is_lost"),
+    [(0, 2, [True, True]), (0, 3, [False, False]), (1, 1, [True, True]), (1, 3, [False, False])],
+)
+def test_alternatives_are_late_together(ticks, deadline, is_lost):
+    """Both come behind the deadline, at once or one after the other: neither is used; or nobody waits for the second."""
+    found, *others = both(*alternatives(ticks, deadline), {})
     assert_equal(found, *others)
     assert found.is_valid.all()
     assert found.is_lost[:, 0].tolist() == is_lost

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_a_network_is_cut_behind_a_layer() -> None:
     """The part gives what the layer gives, shares its weights, and holds nothing of what follows."""
     model = SmallCNN(channels=(4, 6), pool_after=1)
     network = model.build(inputs_of((1, 8, 8)), TensorSpec((10,))).eval()
-    part = up_to(network, model.filter_layer())
+    part = up_to(network, inputs_of((1, 8, 8)), model.filter_layer())
     inputs = torch.rand(3, 1, 8, 8)
     wanted = inputs
     for name, layer in network.named_children():
@@ -65,7 +65,7 @@ def test_a_network_is_cut_behind_a_layer() -> None:
 def test_cutting_at_an_unknown_layer_lists_the_layers() -> None:
     """The message says what there is."""
     with pytest.raises(DataError, match="no layer 'relu9'; its layers are conv1, bn1"):
-        up_to(SmallCNN().build(inputs_of((1, 8, 8)), TensorSpec((10,))), "relu9")
+        up_to(SmallCNN().build(inputs_of((1, 8, 8)), TensorSpec((10,))), inputs_of((1, 8, 8)), "relu9")
 
 
 def test_a_student_gives_one_number_per_filter() -> None:
@@ -100,10 +100,10 @@ def test_a_layer_may_be_built_of_others() -> None:
     """The output of a whole block of a WideResNet, besides the network's own output, which does not change."""
     network = WideResNet(depth=16).build(inputs_of((3, 16, 16)), TensorSpec((5,))).eval()
     inputs = torch.rand(2, 3, 16, 16)
-    answers, maps = with_filters(network, "stage2_block1")(inputs)
+    answers, maps = with_filters(network, inputs_of((3, 16, 16)), "stage2_block1")(inputs)
     assert torch.equal(answers, network(inputs))
     assert maps.shape == (2, 32, 8, 8)
-    assert torch.equal(up_to(network, "stage2_block1")(inputs), maps)
+    assert torch.equal(up_to(network, inputs_of((3, 16, 16)), "stage2_block1")(inputs), maps)
 
 
 def test_a_lost_replica_counts_or_does_not() -> None:
@@ -161,16 +161,29 @@ def test_filters_are_read_behind_the_activation_that_follows(after: str, is_behi
     with torch.no_grad():
         maps = network.conv(inputs)
         wanted = torch.relu(network.norm(maps) if after == "normalised" else maps) if is_behind else maps
-        answers, read = with_filters(network, "conv")(inputs)
+        answers, read = with_filters(network, inputs_of((1, 6, 6)), "conv")(inputs)
         assert torch.equal(read, wanted)
         assert torch.equal(answers, network(inputs))
-    assert has_activation_behind(network, "conv") == is_behind
+    assert has_activation_behind(network, inputs_of((1, 6, 6)), "conv") == is_behind
 
 
 @pytest.mark.parametrize("model", [SmallCNN(), StridedCNN(), WideResNet(depth=10), VGG(width=4)], ids=repr)
 def test_filters_of_our_networks_are_read_where_they_were(model: SmallCNN | StridedCNN | WideResNet | VGG) -> None:
     """They name an activation themselves, so that nothing that was trained before changes its key."""
-    assert not has_activation_behind(model.build(inputs_of((3, 32, 32)), TensorSpec((5,))), model.filter_layer())
+    network = model.build(inputs_of((3, 32, 32)), TensorSpec((5,)))
+    assert not has_activation_behind(network, inputs_of((3, 32, 32)), model.filter_layer())
+
+
+def test_a_student_that_drops_by_a_function_answers_alike_when_it_is_asked_again() -> None:
+    """It is traced before it is trained, but as it is evaluated."""
+
+    class Dropping(nn.Sequential):
+        def forward(self, inputs: torch.Tensor) -> Any:
+            return nn.functional.dropout(super().forward(inputs), training=self.training)
+
+    network = student(nn.Sequential(Dropping(nn.Linear(4, 4)), nn.ReLU()), "1", inputs_of((4,)), 2).eval()
+    some = torch.randn(3, 4)
+    assert torch.equal(network(some), network(some))
 
 
 def test_a_student_survives_pickling_in_another_process(tmp_path: Path) -> None:

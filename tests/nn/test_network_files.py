@@ -10,7 +10,7 @@ from twelve_networks import TWELVE, made, samples
 
 from edgesim.domain.networks.samples import Inputs
 from edgesim.domain.networks.task import TensorSpec
-from edgesim.errors import NetworkFileError
+from edgesim.errors import NetworkError
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.models.brought.files import Exported, Onnx
 
@@ -76,7 +76,7 @@ def test_a_file_that_was_written_for_one_sample_answers_many(name: str, tmp_path
 def test_a_program_for_more_samples_at_a_time_is_refused(tmp_path: Path) -> None:
     network, shape = made("mlp")
     write_program(network, samples("mlp", shape, 2), tmp_path / "two.pt2", is_dynamic=False)
-    with pytest.raises(NetworkFileError, match=r"exactly 2 samples at a time; export it with a dynamic first axis"):
+    with pytest.raises(NetworkError, match=r"exactly 2 samples at a time; export it with a dynamic first axis"):
         Exported(str(tmp_path / "two.pt2")).build(inputs_of("mlp", shape), TensorSpec((10,)))
 
 
@@ -88,7 +88,7 @@ def onnx_file(folder: Path, name: str = "squeezing") -> tuple[Path, tuple[int, .
 
 
 def refused(path: Path, shape: tuple[int, ...]) -> str:
-    with pytest.raises(NetworkFileError) as caught:
+    with pytest.raises(NetworkError) as caught:
         Onnx(str(path)).build({"x": TensorSpec(shape)}, TensorSpec((10,)))
     assert str(path) in str(caught.value)
     return str(caught.value)
@@ -132,7 +132,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     content = (tmp_path / "net.pt2").read_bytes()
     for cut in (content[: len(content) // 2], b"", b"no archive"):
         (tmp_path / "net.pt2").write_bytes(cut)
-        with pytest.raises(NetworkFileError, match="damaged or cut short, or no program"):
+        with pytest.raises(NetworkError, match="damaged or cut short, or no program"):
             Exported(str(tmp_path / "net.pt2")).build(inputs_of("mlp", shape), TensorSpec((10,)))
 
 

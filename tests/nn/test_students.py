@@ -17,6 +17,7 @@ from edgesim.nn.distill.losses import imitation_loss, transfer_loss
 from edgesim.nn.distill.student_training import StudentTraining
 from edgesim.nn.distill.students import train_students
 from edgesim.nn.distill.teacher_outputs import Teacher
+from edgesim.nn.merging.heads import features_of
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.objectives.failout import Failout
@@ -87,7 +88,7 @@ def test_contributions_add_up_to_the_network_for_every_subset(
     """Bias plus the means over arrived students of each part equal merging the features and running the head, to 1e-5."""
     ensemble = trained(teacher, digits, silent, tmp_path).ensemble
     inputs = digits.test[:50].inputs
-    shares = contributions(ensemble, inputs)
+    shares = contributions(ensemble, features_of(ensemble, inputs), range(len(ensemble.students)))
     bias = ensemble.head.bias.detach().numpy()
     with torch.inference_mode():
         features = ensemble.features(tensors_of(inputs))
@@ -221,7 +222,7 @@ def test_failout_loses_students_in_training(
             objective=objective,
             model=SmallCNN(channels=(8, 16), pool_after=1),
         ).ensemble
-        shares = contributions(ensemble, digits.test.inputs)
+        shares = contributions(ensemble, features_of(ensemble, digits.test.inputs), range(len(ensemble.students)))
         bias = ensemble.head.bias.detach().numpy()
         left.append(np.mean([accuracy(share + bias, digits.test.targets) for share in shares]))
     assert left[1] > left[0] + 0.03

@@ -90,7 +90,7 @@ def test_every_model_takes_every_image(model: ModelBuilder, shape: tuple[int, in
     inputs = torch.rand(2, *shape)
     answers = network(inputs)
     assert answers.shape == (2, 7)
-    maps = up_to(network, model.filter_layer())(inputs)
+    maps = up_to(network, inputs_of(shape), model.filter_layer())(inputs)
     assert maps.ndim == 4
     assert maps.min() >= 0
 

@@ -10,7 +10,7 @@ from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
 from edgesim.nn.cut.staging import staged
 from edgesim.nn.cut.tiles import tile_schedule
-from edgesim.strategies.fused_tiles import FusedTiles
+from edgesim.strategies.layers.fused_tiles import FusedTiles
 from edgesim.testing import check_strategy
 
 GRIDS = [(1, 1), (2, 2), (4, 2), (1, 4)]

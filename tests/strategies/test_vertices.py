@@ -13,9 +13,9 @@ from rings import drawn
 from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.errors import PlanError
-from edgesim.nn.cut.divided_graphs import DividedGraphs, owners
 from edgesim.nn.models.reservoirs import FDGNN
 from edgesim.nn.train.training import forward
+from edgesim.nn.vertices.divided_graphs import DividedGraphs, owners
 from edgesim.strategies.graphs.rounds import exchange_id, gather_id, scatter_id
 from edgesim.strategies.graphs.vertices import Vertices
 from edgesim.tasks.classification import Classification

@@ -50,7 +50,10 @@ def test_requests_become_one_row() -> None:
     records = (
         record("completed", 1.0), record("degraded", 3.0, lost=2), record("failed", lost=1), record("unfinished"),
     )  # fmt: skip
-    resources = (ResourceRecord("w", "device", 0.25, 1.5, 2.0, 4), ResourceRecord("cell", "medium", 0.75, 0.0, 0.5, 9))
+    resources = (
+        ResourceRecord("w", "device", 0.25, 1.5, 2.0, 4, 700),
+        ResourceRecord("cell", "medium", 0.75, 0.0, 0.5, 9),
+    )
     row = reduce(Trace(records, resources, 0.0, 8.0, 1))
     assert (row.record.latency_s, row.record.input_byte, row.record.energy_j, row.record.lost) == (2.0, 10, 2.0, 3)
     assert row.patterns == (0, 2, None)
@@ -59,9 +62,14 @@ def test_requests_become_one_row() -> None:
     assert values == {
         "answered": 2 / 3, "throughput": 0.25, "requests": 4.0, "degraded": 0.25, "failed": 0.25, "timed_out": 0.0,
         "rejected": 0.0, "unfinished": 0.25, "utilisation": 0.75, "utilisation of w": 0.25, "waiting at w": 1.5,
-        "utilisation of cell": 0.75, "waiting at cell": 0.0,
+        "utilisation of cell": 0.75, "waiting at cell": 0.0, "memory of w": 700.0, "peak_memory": 700.0,
     }  # fmt: skip
-    assert [unit_of(name, UNITS) for name in ("latency", "throughput", "waiting at w")] == ["s", "/s", "1"]
+    assert [unit_of(name, UNITS) for name in ("latency", "throughput", "waiting at w", "memory of w")] == [
+        "s",
+        "/s",
+        "1",
+        "byte",
+    ]
 
 
 def test_a_trial_without_requests_has_no_values() -> None:

@@ -11,14 +11,15 @@ import pytest
 import torch
 from torch import nn
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.networks.training import Training
 from edgesim.errors import DataError, PlanError
 from edgesim.interfaces import KEPT
 from edgesim.nn.kernels.program import Given, Program, Runner, operator_of
 from edgesim.nn.kernels.tracing import traced
 from edgesim.nn.models.zoo import SmallCNN
-from edgesim.strategies.chain import Chain
 from edgesim.strategies.ensemble import Ensemble
+from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.strategies.resilient import Resilient
 from edgesim.strategies.single import Single
@@ -153,6 +154,9 @@ def test_what_says_nothing_of_kernels_is_refused():
 
     with pytest.raises(PlanError, match="does not say what runs where"):
         bundled(Silent(), made.dataset.test[:1].inputs)
+    rounding = Ensemble(messages=Messages("int8"), **FEW).deploy(made)
+    with pytest.raises(PlanError, match="messages of int8 are simulated, but not executed"):
+        bundled(rounding, made.dataset.test[:1].inputs)
     copied = pickle.loads(pickle.dumps(Single("w1").deploy(made)))  # noqa: S301 - just pickled here
     with pytest.raises(PlanError, match="deploy the strategy anew"):
         Execution.of_kernels(copied, made.dataset.test[:1].inputs)
@@ -166,7 +170,7 @@ def test_networks_of_students_survive_pickling():
     ]
     from edgesim.nn.cost.surgery import up_to
 
-    network = up_to(made.network, "4")
+    network = up_to(made.network, made.dataset.inputs, "4")
     copied = pickle.loads(pickle.dumps(network))  # noqa: S301 - just pickled here
     x = torch.from_numpy(made.dataset.test.only)
     assert len(students) == 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgesim.cli.exit_codes import DONE, INCOMPLETE, WRONG_INPUT
-from edgesim.errors import EdgesimError, Finding, NetworkFileError, ScenarioError, visible
+from edgesim.errors import EdgesimError, Finding, NetworkError, ScenarioError, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
 
     found: dict[str, tuple[Finding, ...]] = {}
     odd: dict[str, tuple[Finding, ...]] = {}
+    notes: dict[str, Sequence[str]] = {}
     for path in files:
         try:
             scenario = Scenario.load(path, allow_code=allow_code)
@@ -38,16 +39,17 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
                     )
         else:
             found[str(path)], odd[str(path)] = _rehearsed(path, scenario) if is_deep else ((), ())
+            notes[str(path)] = _notes(scenario)
             odd[str(path)] = (*odd_findings(path, scenario), *odd[str(path)])
             if not is_json:
                 is_valid = not found[str(path)]
                 shown = [f"{visible(str(path))}: valid, {_size(scenario)}"] if is_valid else map(str, found[str(path)])
-                typer.echo("\n".join(shown))
+                typer.echo("\n".join([*shown, *map("  {}".format, notes[str(path)])]))
                 for finding in odd[str(path)]:
                     typer.echo(f"warning: {finding}", err=True)
     if is_json:
         typer.echo(
-            json.dumps([_record(name, findings, odd.get(name, ())) for name, findings in found.items()], indent=2)
+            json.dumps([_record(name, found[name], odd.get(name, ()), notes.get(name, ())) for name in found], indent=2)
         )
     mistakes = {name: [one for one in findings if not one.is_unchecked] for name, findings in found.items()}
     n_mistakes = sum(len(findings) for findings in mistakes.values())
@@ -56,6 +58,11 @@ def validate(files: Sequence[Path], *, is_json: bool = False, is_deep: bool = Fa
         typer.echo(f"{_count(n_mistakes, 'finding')} in {_count(n_files, 'file')}", err=True)
         return WRONG_INPUT
     return INCOMPLETE if any(found.values()) else DONE
+
+
+def _notes(scenario: Scenario) -> list[str]:
+    """Return what short forms stand for."""
+    return [] if scenario.topology.wifi is None else [scenario.topology.wifi.told()]
 
 
 def odd_findings(path: Path, scenario: Scenario) -> tuple[Finding, ...]:
@@ -74,7 +81,7 @@ def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tup
         doubts = rehearse(scenario)
     except EdgesimError as error:
         message, _, remedy = "; ".join([str(error), *getattr(error, "__notes__", ())]).partition("; ")
-        place = ("workload", "model") if isinstance(error, NetworkFileError) else ("workload",)
+        place = error.place if isinstance(error, NetworkError) else ("workload",)
         return _located(path, [Problem(place, message, remedy=remedy, is_key=True)]), ()
     odd = [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
     return (), _located(path, odd)
@@ -107,8 +114,12 @@ def _count(n: int, singular: str, plural: str = "") -> str:
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
-def _record(name: str, findings: tuple[Finding, ...], odd: tuple[Finding, ...]) -> dict[str, object]:
-    return {"file": name, "is_valid": not findings, "findings": _plain(findings), "warnings": _plain(odd)}
+def _record(
+    name: str, findings: tuple[Finding, ...], odd: tuple[Finding, ...], notes: Sequence[str]
+) -> dict[str, object]:
+    return {
+        "file": name, "is_valid": not findings, "findings": _plain(findings), "warnings": _plain(odd), "notes": list(notes),
+    }  # fmt: skip
 
 
 def _plain(findings: tuple[Finding, ...]) -> list[dict[str, object]]:

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.code import AllowCode
+from edgesim.cli.exit_codes import INCOMPLETE
 from edgesim.cli.interrupts import farewell
 from edgesim.cli.scenarios.validate import odd_findings
-from edgesim.cli.studies.warnings import report_oddities, report_rare, report_targets, report_uncounted
+from edgesim.cli.studies.warnings import (
+    report_infeasible,
+    report_lost_messages,
+    report_oddities,
+    report_rare,
+    report_targets,
+    report_uncounted,
+)
 from edgesim.cli.tables import draw_table, table_console
 
 if TYPE_CHECKING:
@@ -58,7 +66,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
     """Run a scenario: train, simulate every trial, write tables and figures.
 
     The results are the same with any number of workers. A study that was interrupted goes on where it stopped; one that is
-    finished is shown. The exit code is 1 when a strategy gives no answer although nothing is lost.
+    finished is shown. The exit code is 1 when a strategy gives no answer although nothing is lost, or does not fit the memory somewhere; 2 when none
+    fits anywhere.
 
     \b
     Examples:
@@ -96,11 +105,12 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    if not quiet:
+        report_lost_messages(result, scenario)
     for warning in result.doubts():
         sys.stderr.write(f"warning: {warning}\n")
-    silent = report_oddities(result)
-    if silent:
-        raise typer.Exit(1)
+    if [*report_infeasible(result), *report_oddities(result)]:
+        raise typer.Exit(INCOMPLETE)
 
 
 def check_executor(executor: str, scheduler: str | None) -> None:
@@ -143,6 +153,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
+        "infeasible": result.manifest["infeasible"],
         "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
     }

@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from edgesim.study.cases.design import INFEASIBLE
+from edgesim.units import show
+
+ENOUGH_ANSWERS = 0.9
+"""Share of answers from which nobody needs a hint."""
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
 
 
@@ -58,13 +65,61 @@ def report_uncounted(result: Result) -> None:
         )
 
 
+def report_lost_messages(result: Result, scenario: Scenario) -> None:
+    """Hint on stderr at transports where datagrams leave many requests without an answer."""
+    from edgesim.failures.sampling.draw import loss_models
+    from edgesim.network.transport import Datagram
+    from edgesim.scenario.build import build
+
+    summary = result.summary()
+    answered = summary[summary["metric"] == "answered"]
+    for strategy, rows in answered.groupby("strategy", sort=False):
+        few = [
+            (point, row)
+            for point, row in zip(scenario.points(), rows.to_dict(orient="records"), strict=True)
+            if row["mean"] < ENOUGH_ANSWERS
+        ]
+        if not few:
+            continue
+        point, row = few[0]
+        system = build(scenario.at(point))
+        is_datagram = any(
+            link.transport is None or isinstance(link.transport, Datagram) for link in system.topology.links
+        )
+        if not (is_datagram and loss_models(system.failures, system.topology)):
+            continue
+        place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
+        remedy = "`transport: arq` or `transport: tcp` at the links repeats what is lost"
+        if getattr(system.strategies[str(strategy)], "partial", "use") != "use":
+            remedy += "; `on_missing: degrade` with `partial: use` goes on with what arrived"
+        sys.stderr.write(
+            f"hint: strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "
+            f"default, and a message that loses a packet is lost; {remedy}\n"
+        )
+
+
+def report_infeasible(result: Result) -> list[str]:
+    """Warn on stderr about strategies that do not fit the memory, and return them."""
+    infeasible = result.infeasible()
+    for strategy, rows in infeasible.groupby("strategy", sort=False):
+        row = rows.iloc[0]
+        place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
+        where = f" at {place}" if place else ""
+        where += f", and at {len(rows) - 1} more factor points" if len(rows) > 1 else ""
+        sys.stderr.write(
+            f"warning: strategy {strategy!r} does not fit{where}: {row['device']!r} needs {show(row['needed_byte'], 'byte')} and has "
+            f"{show(row['available_byte'], 'byte')}; use a smaller model, more devices, or devices with more memory\n"
+        )
+    return [str(name) for name in infeasible["strategy"].unique()]
+
+
 def report_oddities(result: Result) -> list[str]:
     """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
     silent: list[str] = []
     warned: set[str] = set()
     for entry in result.manifest["intact"]:
         strategy, outcome = entry["strategy"], entry["outcome"]
-        if outcome == "completed" or strategy in warned:
+        if outcome in {"completed", INFEASIBLE} or strategy in warned:
             continue
         warned.add(strategy)
         place = ", ".join(f"{name} = {entry[name]}" for name in result.factors)

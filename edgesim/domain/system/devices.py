@@ -131,6 +131,7 @@ class Device:
         min(1, cores / computations) of its speed (processor sharing).
     on_outage : what becomes of computations when the device goes down.
     host_overhead : what each message costs that it sends or receives at the end of its way; relaying costs nothing.
+    battery_j : energy after which it is down for ever, counted from the first release of a trial on, in J; None: no limit.
     """
 
     device_id: str
@@ -140,6 +141,7 @@ class Device:
     sharing: Sharing = "fifo"
     on_outage: OnOutage = "lost"
     host_overhead: HostOverhead = HostOverhead()
+    battery_j: float | None = None
 
     def __post_init__(self) -> None:
         named("a device", device_id=self.device_id)
@@ -147,6 +149,7 @@ class Device:
         whole(subject, 1, n_cores=self.n_cores)
         one_of(subject, Sharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
+        positive(subject, battery_j=1.0 if self.battery_j is None else self.battery_j)
         if self.position_m is not None:
             x_m, y_m = self.position_m
             finite(subject, **{"position_m x": x_m, "position_m y": y_m})

@@ -70,6 +70,8 @@ class Link:
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     framing_byte : bytes per message besides its payload, besides the `mtu_byte` of its packets.
+    burst_byte : size of its token bucket: so much of a message leaves at once after a pause, headers included. The bucket fills at
+        the rate of the link, up to its size, and is full at the start of a trial. For `fifo` links with a channel of their own.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Link:
     on_outage: OnOutage = "lost"
     rate_at: ChangingRate | None = None
     framing_byte: int = 0
+    burst_byte: int = 0
 
     def __post_init__(self) -> None:
         named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
@@ -103,9 +106,13 @@ class Link:
         positive(subject, bandwidth_bit_per_s=self.bandwidth_bit_per_s)
         not_negative(subject, latency_s=self.latency_s, message_overhead_s=self.message_overhead_s)
         whole(subject, 1, mtu_byte=self.mtu_byte)
-        whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte)
+        whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte, burst_byte=self.burst_byte)
         one_of(subject, Sharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
+        if self.burst_byte > 0 and (self.medium_id is not None or self.sharing == "fair" or self.rate_at is not None):
+            raise PlanError(
+                f"{subject} has a burst_byte; that goes with sharing 'fifo', no medium and a rate that does not change"
+            )
 
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""

@@ -13,8 +13,6 @@ only one task uses needs no state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
-from math import inf
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -88,19 +86,14 @@ class Batch:
         step = self.steps.step[index]
         inputs = self._inputs(index)
         needed = [self.came[one] for one in inputs]
-        groups: list[list[Moments]] = []
         if isinstance(step, Compute) and step.alternatives:
             groups = [[self.came[self.ready.position[name]] for name in group] for group in step.alternatives]
             grouped = {name for group in step.alternatives for name in group}
             needed = [self.came[self.ready.position[name]] for name in step.inputs if name not in grouped]
-            needed += [earliest(group) for group in groups]
+            needed += [earliest(group, step.n_enough) for group in groups]
         began = latest(needed)
         if isinstance(step, Compute) and step.deadline_s is not None and inputs:
             began = self._begin_at_deadline(index, step.deadline_s, inputs, began)
-            for one, other in (pair for group in groups for pair in combinations(group, 2)):
-                # late at the same moment: which was first? It alone is lost.
-                is_tie = np.equal(one.s, other.s) & np.less(one.s, inf)
-                self._leave(is_tie & np.greater_equal(one.s, self.until_s[index]))
         self.began[index] = began
 
     def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: Moments) -> Moments:

@@ -48,14 +48,19 @@ def latest(moments: Sequence[Moments]) -> Moments:
     return _of_all(np.maximum, moments, is_sure=all(one.happens is None for one in moments))
 
 
-def earliest(moments: Sequence[Moments]) -> Moments:
-    """Return the first of several moments; it happens where any does.
+def earliest(moments: Sequence[Moments], n: int = 1) -> Moments:
+    """Return the first of several moments, or that when n of them have come; it happens where so many do.
 
     Examples
     --------
     >>> float(earliest([Moments(1.0, None), Moments(3.0, None)]).s)
     1.0
+    >>> float(earliest([Moments(1.0, None), Moments(3.0, None), Moments(2.0, None)], 2).s)
+    2.0
     """
+    if n > 1:
+        nth_s = np.partition(np.stack(np.broadcast_arrays(*(one.s for one in moments))), n - 1, axis=0)[n - 1]
+        return Moments(nth_s, None if sum(one.happens is None for one in moments) >= n else np.less(nth_s, inf))
     return _of_all(np.minimum, moments, is_sure=any(one.happens is None for one in moments))
 
 

@@ -48,9 +48,13 @@ def lost(batch: Batch) -> NDArray[np.bool_]:
         came_s, row = batch.came[index].s, found[transfer]
         until_s = next((batch.until_s[user] for user in program.steps.users[index] if user in batch.until_s), inf)
         np.greater_equal(came_s, until_s, out=row)
-        if program.steps.rivals[index]:  # behind the first of a group it came, though nobody waits for it any more
-            first_s = earliest([batch.came[rival] for rival in program.steps.rivals[index]]).s
-            np.logical_and(row, np.logical_or(came_s <= first_s, came_s == inf), out=row)
+        if program.steps.rivals[
+            index
+        ]:  # behind as many of a group as are enough it came, though nobody waits for it any more
+            rivals = [batch.came[rival] for rival in program.steps.rivals[index]]
+            enough_s = earliest(rivals, program.steps.n_enough[index]).s
+            is_behind = np.less(enough_s, came_s) & np.less(enough_s, until_s) & np.less(came_s, inf)
+            np.logical_and(row, ~is_behind, out=row)
     return found
 
 

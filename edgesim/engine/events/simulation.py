@@ -23,6 +23,8 @@ inputs that wait in a device         nothing happens: memory survives         no
 the deadline of a step               passes as always                         passes as always
 ===================================  =======================================  ==========================================
 
+A battery that is empty is such an outage, which has no end (`edgesim.engine.events.batteries`).
+
 Packets that came across before a message was lost are the part of it that was delivered; see `RequestRecord.partial`. On a
 fair stage a message holds its links together, so the devices between them count as senders.
 """
@@ -33,6 +35,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
 from edgesim.domain.records import Course, Outage, RequestRecord, Stay, Trace
+from edgesim.engine.events.batteries import Hears, Renewals, until_they_last, with_batteries
 from edgesim.engine.events.releases import plan_releases
 from edgesim.engine.events.trial import Trial
 from edgesim.engine.program.compiled import Program
@@ -92,23 +95,23 @@ def trace(
     SimulationError
         As `simulate`.
     """
-    world = _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked)
-    world.measure(warm_up_s, has_notes=has_stays)
+
+    def attempt(empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None) -> Trial:
+        world = _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked)
+        world.measure(warm_up_s, has_notes=has_stays)
+        trial = Trial(
+            world, losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
+            admission_limit=admission_limit, on_record=hears,
+        )  # fmt: skip
+        trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
+        return trial
 
     def counts(number: int, record: RequestRecord) -> None:
         if on_record is not None and record.released_s >= warm_up_s:
             on_record(number, record)
 
-    trial = Trial(
-        world,
-        losses=losses if losses is not None else {},
-        slowdowns=slowdowns or {},
-        streams=streams,
-        deadline_s=deadline_s,
-        admission_limit=admission_limit,
-        on_record=None if on_record is None else counts,
-    )
-    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+    trial, empty = until_they_last(program, attempt, streams, renewals, None if on_record is None else counts)
+    world = trial.world
     to_s = max(warm_up_s, world.last_s)
     records = (trial.records[number] for number in sorted(trial.records))
     return Trace(
@@ -125,6 +128,7 @@ def trace(
         ),
         idle_share_j=trial.idle_share_j,
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
+        batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
     )  # fmt: skip
 
 
@@ -179,14 +183,15 @@ def simulate(
     SimulationError
         When something draws but there are no streams, or an invariant is broken.
     """
-    trial = Trial(
-        _world(program, outages, renewals, speeds, horizon_s, is_checked=is_checked),
-        losses=losses if losses is not None else {},
-        slowdowns=slowdowns or {},
-        streams=streams,
-        deadline_s=deadline_s,
-        admission_limit=admission_limit,
-        on_record=on_record,
-    )
-    trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, streams))
+
+    def attempt(empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None) -> Trial:
+        trial = Trial(
+            _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked),
+            losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
+            admission_limit=admission_limit, on_record=hears,
+        )  # fmt: skip
+        trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
+        return trial
+
+    trial, _ = until_they_last(program, attempt, streams, renewals, on_record)
     return [trial.records[number] for number in sorted(trial.records)]

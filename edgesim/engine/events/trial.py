@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import isnan, nan
+from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
@@ -65,9 +65,11 @@ class Trial:
         self._n_present = 0  # released and not ended
         self._n_released = 0
         self._first: Request | None = None  # the first that was released
+        self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
         self._courses = world.courses
+        self._memory = world.memory
         self._no_time_s = [0.0] * len(world.program.devices.device_ids)
         self.idle_share_j = 0.0
         self._devices = Devices(world, self)
@@ -139,7 +141,7 @@ class Trial:
             self._stop_if_over()
             return
         if self._n_released == 0:
-            self._first = request
+            self._first, self.first_s = request, now_s
         self._n_released += 1
         self._n_present += 1
         self._active[number] = request
@@ -183,6 +185,8 @@ class Trial:
     def _forget(self, request: Request) -> None:
         """Sum up a request of which nothing is under way any more."""
         if self._active.pop(request.number, None) is not None:
+            if self._memory is not None:
+                self._memory.forget(request, self.clock.now_s)
             self._record(request)
             self._stop_if_over()
 
@@ -227,6 +231,8 @@ class Trial:
         if self._courses is not None:
             begun = [request.released_s, self.clock.now_s, nan]
             self._courses.setdefault((request.number, index), begun)
+        if self._memory is not None and self._steps.device[index] < 0:
+            self._memory.sends((request, index), self.clock.now_s)
         line = self._lines[index]
         if line is not None and self._fifo.cross((request, index), line):
             request.n_open += 1
@@ -273,7 +279,7 @@ class Trial:
         if index == steps.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        n_new = 1 if index not in steps.alternatives or self._is_first(request, index) else 0
+        n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0
         missing = request.missing
         only_user = steps.only_user[index]
         for user in steps.users[index] if only_user < 0 else (only_user,):
@@ -288,10 +294,12 @@ class Trial:
         if request.n_open == 0:
             self._close_request(request)
 
-    def _is_first(self, request: Request, index: int) -> bool:
-        """Take note that an alternative has come, and return whether it is the first of its group."""
-        request.come.add(index)
-        return request.come.isdisjoint(self._steps.rivals[index])
+    def _is_needed(self, request: Request, index: int) -> bool:
+        """Take note that an alternative has come in time, and return whether as many of its group as are enough had not come before."""
+        n_before = sum(rival in request.come for rival in self._steps.rivals[index])
+        if request.missing[self._steps.users[index][0]] >= 0:
+            request.come.add(index)
+        return n_before < self._steps.n_enough[index]
 
     def job_lost(self, task: Task) -> None:
         """Take note that a computation, or what a device does for a message, will never be done."""
@@ -305,17 +313,21 @@ class Trial:
     def message_came(self, task: Task) -> None:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
         request, index = task
+        if self._memory is not None:
+            self._memory.gone(task, self.clock.now_s)
         steps = self._steps
         only_user = steps.only_user[index]
         users = steps.users[index] if only_user < 0 else (only_user,)
         missing = request.missing
-        if index in steps.alternatives and not self._is_first(request, index):
+        if index in steps.alternatives and not self._is_needed(request, index):
             users = ()  # it came, though nobody waits for it any more
         for user in users:
             if missing[user] < 0:
                 break  # it has begun without the message
         else:
             request.delivered[index] = True
+            if self._memory is not None and users:
+                self._memory.came(task, self.clock.now_s)
             if self._courses is not None:
                 self._courses[request.number, index][2] = self.clock.now_s
             for user in users:
@@ -330,6 +342,8 @@ class Trial:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""
         request, index = task
         steps = self._steps
+        if self._memory is not None:
+            self._memory.gone(task, self.clock.now_s)
         if share > 0.0 and not any(request.missing[user] < 0 for user in steps.users[index]):
             request.partial[steps.transfer_index[index]] = share
         request.n_open -= 1

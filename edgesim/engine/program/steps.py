@@ -50,12 +50,13 @@ class StepTable:
     lines : the only link of a transfer, where `Line` fits.
     transfer_index : position among the plan's transfers, or -1.
     kind : position of the transfer's kind in `TRAFFIC_KINDS`, or -1.
-    n_inputs : number of inputs, of which a group of alternatives is one.
+    n_inputs : number of inputs, of which a group of alternatives is as many as are enough.
     n_local : number of inputs that are computations on the same device.
     users : the steps that need it.
     only_user : the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow for what it
         must fetch from memory.
     rivals : the other steps of its group of alternatives, empty without one.
+    n_enough : how many of its group of alternatives are enough; 0 without one.
     delivered : 0 for a transfer, of which nothing has come, and 2 for a computation.
     alternatives : the steps with rivals.
     answer : the step whose end is the answer.
@@ -77,6 +78,7 @@ class StepTable:
     users: tuple[tuple[int, ...], ...]
     only_user: array[int]
     rivals: tuple[tuple[int, ...], ...]
+    n_enough: tuple[int, ...]
     delivered: bytes
     alternatives: frozenset[int]
     answer: int
@@ -110,6 +112,7 @@ def step_table(
         users=users,
         only_user=array("q", (some[0] if len(some) == 1 else -1 for some in users)),
         rivals=rivals,
+        n_enough=_n_enough(plan, index),
         delivered=bytes(2 * isinstance(step, Compute) for step in plan.steps),
         alternatives=frozenset(position for position, others in enumerate(rivals) if others),
         answer=index[plan.answer_id],
@@ -151,6 +154,15 @@ def _rivals(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]
     return tuple(found)
 
 
+def _n_enough(plan: Plan, index: Mapping[str, int]) -> tuple[int, ...]:
+    """Return for each step how many of its group of alternatives are enough; 0 without one."""
+    found = [0] * len(plan.steps)
+    for step in plan.computes:
+        for name in (name for group in step.alternatives for name in group):
+            found[index[name]] = step.n_enough
+    return tuple(found)
+
+
 def _duration_s(step: Compute | Transfer, topology: Topology, compute: ComputeModel) -> float:
     if isinstance(step, Transfer):
         return 0.0
@@ -170,8 +182,9 @@ def _n_local(step: Compute | Transfer, plan: Plan, index: Mapping[str, int]) -> 
 
 
 def _n_inputs(step: Compute | Transfer) -> int:
-    groups = step.alternatives if isinstance(step, Compute) else ()
-    return len(step.inputs) - sum(len(group) - 1 for group in groups)
+    if isinstance(step, Transfer):
+        return len(step.inputs)
+    return len(step.inputs) - sum(len(group) - step.n_enough for group in step.alternatives)
 
 
 def _lines(ways: Sequence[Way | None], kinds: Sequence[int], crossings: Crossings) -> tuple[Line | None, ...]:

@@ -33,8 +33,8 @@ class Devices:
     from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_on_end",
-                 "_owner", "_paces", "_profiles", "_stays")  # fmt: skip
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
+                 "_on_end", "_owner", "_paces", "_profiles", "_spending", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
         self._profiles = devices = world.program.devices.device
@@ -53,10 +53,13 @@ class Devices:
         self._owner = owner
         self._on_end = owner.job_done
         self._stays = world.at_devices
+        self._memory = world.memory
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.notes is not None
-        self._is_plain = not (self._cores_s or self._downtimes or has_notes) and self._checker is None
+        self._spending = world.spending
+        is_told = has_notes or self._checker is not None or self._spending is not None
+        self._is_plain = not (self._cores_s or self._downtimes or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
@@ -79,6 +82,9 @@ class Devices:
             return
         else:
             self._occupy(task, device, start_s, end_s)
+        if self._memory is not None:
+            self._memory.begins(task, start_s)
+            self._memory.ends(task, end_s)
         self._clock.after(end_s - now_s, self._on_end, task)
 
     def _occupy(self, task: Task, device: int, start_s: float, end_s: float) -> None:
@@ -92,6 +98,8 @@ class Devices:
             self._free_s[device] = end_s
         until_s = end_s if end_s <= self._horizon_s else max(start_s, self._horizon_s)
         task[0].busy_s[device] += until_s - start_s
+        if self._spending is not None:
+            self._spending.computes(device, start_s, until_s, until_s - start_s)
         self._stay(task, device, start_s, end_s)
 
     def _stay(self, task: Task, device: int, start_s: float, end_s: float) -> None:
@@ -108,12 +116,16 @@ class Devices:
         now_s = clock.now_s
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
+            if self._memory is not None:
+                self._memory.begins(task, start_s)
             pace = self._paces.get(device)
             left_s -= down_s - start_s if pace is None else pace.work_s(start_s, down_s)
         else:
             self._stay(task, device, down_s, down_s)
         up_s = _end_of_outage(self._profiles[device], self._downtimes[device], down_s)
         if up_s == inf:
+            if self._memory is not None:
+                self._memory.ends(task, down_s)
             clock.after(down_s - now_s, self._owner.job_lost, task)
         else:
             clock.after(up_s - now_s, self._submit_again, (task, device, left_s))
@@ -158,8 +170,8 @@ class FairDevice:
     which ends next: the one whose mark is smallest. A change costs the logarithm of the number of computations.
     """
 
-    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_meter",
-                 "_n_taken", "_owner", "_position", "_since_s", "_stays")  # fmt: skip
+    __slots__ = ("_change_s", "_clock", "_device", "_downtime", "_generation", "_given_s", "_is_down", "_jobs", "_memory", "_meter",
+                 "_n_taken", "_owner", "_position", "_since_s", "_spending", "_stays")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner, position: int) -> None:
         self._position = position
@@ -168,6 +180,7 @@ class FairDevice:
         self._owner = owner
         self._downtime = downtime = world.device_downtimes.get(position)
         self._stays = world.at_devices
+        self._memory, self._spending = world.memory, world.spending
         self._meter = world.at_devices.meter(position) if world.at_devices is not None else None
         self._jobs: list[tuple[float, int, _Job]] = []
         self._given_s = 0.0
@@ -187,6 +200,8 @@ class FairDevice:
             self._clock.after(0.0, self._owner.job_lost, task)
             return
         self._advance()
+        if self._memory is not None:
+            self._memory.begins(task, now_s)
         job = _Job(task, left_s, now_s, self._given_s + left_s)
         self._n_taken += 1
         heappush(self._jobs, (job.mark_s, self._n_taken, job))
@@ -255,7 +270,12 @@ class FairDevice:
 
     def _leave(self, job: _Job) -> None:
         """Account for a computation that is done or lost."""
-        job.task[0].busy_s[self._position] += job.left_s - max(0.0, job.mark_s - self._given_s)
+        if self._memory is not None:
+            self._memory.ends(job.task, self._clock.now_s)
+        busy_s = job.left_s - max(0.0, job.mark_s - self._given_s)
+        job.task[0].busy_s[self._position] += busy_s
+        if self._spending is not None:
+            self._spending.computes(self._position, job.arrived_s, self._clock.now_s, busy_s)
         if self._stays is not None:
             self._stays.note(self._position, (job.arrived_s, job.arrived_s, self._clock.now_s), job.task)
 

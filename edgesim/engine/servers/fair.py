@@ -118,7 +118,11 @@ class FairStages:
             if flow.course is not None:
                 time_s = self._air_s(flow)[position]
             request.transmit_s[hop.src] += time_s
-            request.receive_s[hop.dst] += time_s * (self._heard(hop, flow) if self._world.has_outages else 1.0)
+            hearing_s = time_s * (self._heard(hop, flow) if self._world.has_outages else 1.0)
+            request.receive_s[hop.dst] += hearing_s
+            if self._world.spending is not None:
+                self._world.spending.sends(hop.src, flow.joined_s, now_s, time_s)
+                self._world.spending.receives(hop.dst, flow.joined_s, now_s, hearing_s)
             if self._world.on_channels is not None:
                 moments_s = (flow.joined_s, flow.joined_s, now_s)
                 self._world.on_channels.note(hop.channel, moments_s, message.task, hop.link.link_id)

@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from edgesim.engine.program.ways import Hop, Line
+from edgesim.engine.servers.buckets import Buckets
 from edgesim.engine.state.pace import leg_of
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
@@ -31,7 +32,7 @@ class FifoStages:
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
                  "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
@@ -54,6 +55,7 @@ class FifoStages:
         self._on_whole = on_whole
         self._on_sent = on_sent
         self._free_s = [0.0] * len(world.program.channels.channel)
+        self._buckets = Buckets()
         self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
@@ -112,6 +114,9 @@ class FifoStages:
             if (pace := self._paces.get(hop.link.link_id)) is not None:
                 message.leg = leg_of(hop, pace, start_s, (share, message.done, 1.0 + contention))
                 end_s = message.leg.end_s
+        if hop.link.burst_byte > 0:
+            overhead_s = hop.link.message_overhead_s * (1.0 - message.done)
+            end_s = self._buckets.end_s(hop, start_s, end_s - start_s, overhead_s)
         if message.tail_s > -inf:
             sent_s = end_s - start_s
             end_s = max(end_s, message.tail_s + hop.packet_s)
@@ -174,6 +179,8 @@ class FifoStages:
         self._free_s[hop.channel] = end_s
         if self._before and hop.channel in self._before:
             self._before[hop.channel].append((end_s, hop.src))
+        if hop.link.burst_byte > 0:
+            self._buckets.take(hop, end_s)
         if message.started_s < 0.0:
             message.started_s = start_s
         self._stay(message, hop, start_s, end_s)
@@ -188,11 +195,16 @@ class FifoStages:
             request.traffic_byte[kind] += hop.wire_byte
         else:
             message.count(hop, kind, share, done)
-        request.transmit_s[hop.src] += _sending_s(message, start_s, end_s)
+        sending_s = _sending_s(message, start_s, end_s)
+        request.transmit_s[hop.src] += sending_s
         heard_until_s = end_s
         if self._has_outages:
             heard_until_s = min(end_s, self._world.downtimes.first_s(hop.link.dst_id, start_s, end_s))
-        request.receive_s[hop.dst] += _sending_s(message, start_s, heard_until_s)
+        hearing_s = _sending_s(message, start_s, heard_until_s)
+        request.receive_s[hop.dst] += hearing_s
+        if self._world.spending is not None:
+            self._world.spending.sends(hop.src, start_s, end_s, sending_s)
+            self._world.spending.receives(hop.dst, start_s, heard_until_s, hearing_s)
         message.done = done
 
     def _stay(self, message: Message, hop: Hop, start_s: float, end_s: float) -> None:

@@ -52,6 +52,7 @@ class Carrier:
             self._losses is None
             and not world.has_outages
             and world.checker is None
+            and world.spending is None
             and not world.program.steps.host_costs
         )
         self.lines = world.program.steps.lines if is_plain else (None,) * len(world.program.steps.step)

@@ -33,7 +33,7 @@ class Request:
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
         self.missing = list(steps.n_inputs)  # inputs that have not come; below 0 when the computation has begun
         self.missing_local = list(steps.n_local)
-        self.come: set[int] = set()  # alternatives whose end the step that needs them knows
+        self.come: set[int] = set()  # alternatives that came before the step that needs them began
         self.timed: set[int] = set()  # steps whose deadline was started
         self.is_degraded = False  # a step went on with less than its inputs
         self.delivered = bytearray(steps.delivered)  # by step: 1 for a message that came in time, 2 for computations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import inf
 
 from edgesim.domain.records import ResourceRecord
@@ -10,9 +11,11 @@ from edgesim.engine.program.compiled import Program
 from edgesim.engine.program.ways import Hop
 from edgesim.engine.state.clock import Clock
 from edgesim.engine.state.invariants import Checker
+from edgesim.engine.state.memory import Memory
 from edgesim.engine.state.meters import Meter, Note, Stays
 from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.pace import Pace, paces_of
+from edgesim.engine.state.spending import Spending
 
 
 class World:
@@ -28,7 +31,7 @@ class World:
     """
 
     __slots__ = ("at_devices", "checker", "clock", "courses", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
-                 "notes", "on_channels", "on_links", "paces", "program")  # fmt: skip
+                 "memory", "notes", "on_channels", "on_links", "paces", "program", "spending")  # fmt: skip
 
     def __init__(
         self,
@@ -55,15 +58,19 @@ class World:
             for position, device_id in enumerate(program.devices.device_ids if speeds else ())
             if device_id in speeds
         }
+        has_batteries = any(device.battery_j is not None for device in program.devices.device)
+        self.spending = Spending(program) if has_batteries else None
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium
         self.notes: list[Note] | None = None
+        self.memory: Memory | None = None
         self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
 
     def measure(self, from_s: float, *, has_notes: bool) -> None:
         """Measure every resource; with `has_notes` every stay at one is noted too."""
         self.notes = [] if has_notes else None
+        self.memory = Memory(self.program, from_s)
         self.courses = {} if has_notes else None
         window_s = (from_s, self.horizon_s)
         program = self.program
@@ -96,7 +103,8 @@ class World:
         if self.at_devices is None or self.on_channels is None or self.on_links is None:
             return
         for number, device in enumerate(self.program.devices.device):
-            yield self.at_devices.record(number, "device", device.n_cores, to_s)
+            peak_byte = 0 if self.memory is None else self.memory.peak_byte(number, to_s)
+            yield replace(self.at_devices.record(number, "device", device.n_cores, to_s), peak_memory_byte=peak_byte)
         for number, channel in enumerate(self.program.channels.channel):
             yield self.on_channels.record(number, "medium" if channel.is_medium else "link", 1, to_s)
         for number in range(len(self.program.channels.medium_links)):

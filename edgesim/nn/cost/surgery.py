@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
 
 from edgesim.errors import DataError
 from edgesim.nn.cost.trace import function_name
+from edgesim.nn.cost.tracer import graph_of
+
+if TYPE_CHECKING:
+    from edgesim.domain.networks.samples import Inputs
 
 _ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish,
@@ -20,12 +24,12 @@ _PASSED = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.Identity, nn.Drop
 _PASSED_NAMES = frozenset({"batch_norm", "instance_norm", "group_norm", "dropout", "dropout2d"})
 
 
-def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
+def up_to(network: nn.Module, inputs: Inputs, layer: str) -> fx.GraphModule:
     """Return the part of a network that ends with the output of one of its submodules. Weights are shared, not copied.
 
     Parameters
     ----------
-    network : traceable by `torch.fx`.
+    network, inputs : see `edgesim.nn.cost.tracer.graph_of`; so are the errors.
     layer : name of the submodule; its last call counts.
 
     Raises
@@ -33,7 +37,7 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
     DataError
         When the network never calls a submodule of that name.
     """
-    graph = _traced(network, layer).graph
+    graph = graph_of(network, inputs, layer).graph
     call = _last_call(graph, layer)
     graph.erase_node(_output(graph))
     graph.output(call)
@@ -43,7 +47,7 @@ def up_to(network: nn.Module, layer: str) -> fx.GraphModule:
     return module
 
 
-def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
+def with_filters(network: nn.Module, inputs: Inputs, layer: str) -> fx.GraphModule:
     """Return a network that gives its output and what its filters say, as a pair. Weights are shared, not copied.
 
     Filters are read where the network uses them: when the layer's output goes through normalisation to an activation and nowhere
@@ -52,9 +56,9 @@ def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
 
     Parameters
     ----------
-    network, layer : as in `up_to`; so are the errors.
+    network, inputs, layer : as in `up_to`; so are the errors.
     """
-    module = _traced(network, layer)
+    module = graph_of(network, inputs, layer)
     graph, output = module.graph, _output(module.graph)
     read = _behind_activation(module, _last_call(graph, layer))
     with graph.inserting_after(read):
@@ -65,16 +69,16 @@ def with_filters(network: nn.Module, layer: str) -> fx.GraphModule:
     return fx.GraphModule(network, graph)
 
 
-def around_filters(network: nn.Module, layer: str) -> tuple[fx.GraphModule, fx.GraphModule | None]:
+def around_filters(network: nn.Module, inputs: Inputs, layer: str) -> tuple[fx.GraphModule, fx.GraphModule | None]:
     """Return a network in two: up to what its filters say, read as in `with_filters`, and from there to its answer. Weights are shared.
 
     The second is None where the answer depends on something besides the filters.
 
     Parameters
     ----------
-    network, layer : as in `up_to`; so are the errors.
+    network, inputs, layer : as in `up_to`; so are the errors.
     """
-    front, rest = _traced(network, layer), _traced(network, layer)
+    front, rest = graph_of(network, inputs, layer), graph_of(network, inputs, layer)
     read = _behind_activation(front, _last_call(front.graph, layer))
     front.graph.erase_node(_output(front.graph))
     front.graph.output(read)
@@ -84,10 +88,10 @@ def around_filters(network: nn.Module, layer: str) -> tuple[fx.GraphModule, fx.G
         given = rest.graph.placeholder("filters")
     read.replace_all_uses_with(given)
     rest.graph.eliminate_dead_code()
-    inputs = [node for node in rest.graph.nodes if node.op == "placeholder" and node is not given]
-    if any(node.users for node in inputs):
+    entries = [node for node in rest.graph.nodes if node.op == "placeholder" and node is not given]
+    if any(node.users for node in entries):
         return fx.GraphModule(network, front.graph), None
-    for node in inputs:
+    for node in entries:
         rest.graph.erase_node(node)
     return fx.GraphModule(network, front.graph), fx.GraphModule(network, rest.graph)
 
@@ -97,9 +101,9 @@ def _kept(value: Any) -> Any:
     return value.clone() if isinstance(value, torch.Tensor) else value
 
 
-def has_activation_behind(network: nn.Module, layer: str) -> bool:
+def has_activation_behind(network: nn.Module, inputs: Inputs, layer: str) -> bool:
     """Return whether the filters of a layer are read behind an activation that follows it; else they are its own output."""
-    module = _traced(network, layer)
+    module = graph_of(network, inputs, layer)
     call = _last_call(module.graph, layer)
     return _behind_activation(module, call) is not call
 
@@ -119,26 +123,6 @@ def _is_one_of(
     if node.op == "call_module":
         return isinstance(module.get_submodule(str(node.target)), kinds)
     return function_name(node) in names
-
-
-class _KeepingTracer(fx.Tracer):
-    """Takes the wanted submodule as a whole, even if it is built of others."""
-
-    proxy_buffer_attributes = True  # as `edgesim.nn.cost.trace` does
-
-    def __init__(self, layer: str = "") -> None:
-        super().__init__()
-        self._layer = layer  # empty where torch makes one anew, to unpickle a graph
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return module_qualified_name == self._layer or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(network: nn.Module, layer: str) -> fx.GraphModule:
-    graph = _KeepingTracer(layer).trace(network)
-    for node in graph.nodes:
-        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
-    return fx.GraphModule(network, graph)
 
 
 def _last_call(graph: fx.Graph, layer: str) -> fx.Node:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
-from torch.fx.proxy import TraceError
 from torch.nn.utils import parametrize
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgesim.domain.networks.samples import inputs_of
-from edgesim.errors import DataError
+from edgesim.errors import FOREIGN, DataError
+from edgesim.nn.cost.known import on_meta, without_data
 from edgesim.nn.cost.plain import Move
+from edgesim.nn.cost.tracer import graph_of, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,22 +30,6 @@ VIEW_NAMES = frozenset({
     "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout",
 })  # fmt: skip
 """Functions and methods that neither compute nor copy when a network is evaluated."""
-
-# what a forward method raises when it is run with proxies in place of tensors, or with tensors that do not fit
-_FORWARD_ERRORS = (TraceError, RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError)
-
-
-class _Tracer(fx.Tracer):
-    """Remembers the submodule in which tracing is, so that an error can name it."""
-
-    proxy_buffer_attributes = True  # so that a mask can be sliced by a length
-    innermost = ""
-
-    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
-        outer, self.innermost = self.innermost, self.path_of_module(m)
-        result = super().call_module(m, forward, args, kwargs)
-        self.innermost = outer
-        return result
 
 
 class _Recorder(fx.Interpreter):
@@ -101,24 +86,10 @@ def trace(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> fx.GraphModul
     Raises
     ------
     DataError
-        When the network's forward method depends on values (``if`` or loops over tensors), or does not take the shape.
+        See `edgesim.nn.cost.tracer.graph_of`; and when the network does not take the shape.
     """
-    blueprint = _on_meta(network).eval()
-    tracer = _Tracer()
-    try:
-        graph = tracer.trace(blueprint)
-    except _FORWARD_ERRORS as error:
-        name = tracer.innermost
-        culprit = blueprint.get_submodule(name)
-        raise DataError(
-            f"{f'module {name!r}' if name else 'the network'} ({type(culprit).__name__}) cannot be traced: {_first_line(error)}; "
-            "its forward method must not branch or loop on the values of tensors; rewrite it with tensor operations"
-        ) from error
-    for node in graph.nodes:
-        node.type = None  # annotations that are texts, as with postponed evaluation, cannot be pickled
-    specs = inputs_of(inputs)
-    _record(blueprint, graph, specs, type(network).__name__)
-    traced = fx.GraphModule(network, graph)
+    traced = graph_of(network, inputs)
+    _record(on_meta(traced).eval(), traced.graph, inputs_of(inputs), type(network).__name__)
     _settle_weights(traced)
     return traced
 
@@ -129,15 +100,15 @@ def record(traced: fx.GraphModule, inputs: Inputs | tuple[int, ...]) -> None:
     See `trace` and `_Doubled`. A network that takes one sample at a time only has no node with a batch.
     """
     specs, name = inputs_of(inputs), type(traced).__name__
-    blueprint = _on_meta(traced)
+    blueprint = on_meta(traced).eval()
     _record(blueprint, traced.graph, specs, name)
     for node in traced.graph.nodes:
         node.meta["is_sampled"] = node.meta["is_fixed"] = False
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.device("meta"):
             doubled = _Doubled(blueprint, graph=traced.graph)
             doubled.run(*_given(traced.graph, specs, name, n_samples=2), enable_io_processing=False)
-    except _FORWARD_ERRORS:
+    except FOREIGN:
         for node in traced.graph.nodes:
             node.meta["is_sampled"] = node.meta["is_fixed"] = False
 
@@ -145,17 +116,14 @@ def record(traced: fx.GraphModule, inputs: Inputs | tuple[int, ...]) -> None:
 def _record(blueprint: nn.Module, graph: fx.Graph, specs: Inputs, name: str) -> None:
     """Run a graph without data and write what its nodes return into them."""
     given = list(_given(graph, specs, name))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
         recorder = _Recorder(blueprint, graph, counter)
         try:
             recorder.run(*given, enable_io_processing=False)
-        except _FORWARD_ERRORS as error:
+        except FOREIGN as error:
             node = recorder.current
             where = f"at {str(node.target)!r} ({node.op})" if node is not None else "at its input"
-            raise DataError(
-                f"{name} does not take {show_inputs(specs)}: {where}: "
-                f"{_first_line(error)}; give the network a data set of the shape it was built for"
-            ) from error
+            raise DataError(misfit(name, specs, where, error)) from error
 
 
 def _settle_weights(traced: fx.GraphModule) -> None:
@@ -195,15 +163,7 @@ def _given(graph: fx.Graph, specs: Inputs, name: str, n_samples: int = 1) -> Ite
         if spec is None:
             yield node.args[0]
         else:
-            yield torch.empty((n_samples, *spec.shape), dtype=getattr(torch, spec.dtype), device="meta")
-
-
-def show_inputs(specs: Inputs) -> str:
-    """Return inputs in words."""
-    if len(specs) == 1:
-        (spec,) = specs.values()
-        return f"an input of shape {tuple(spec.shape)}" + ("" if spec.dtype == "float32" else f" and type {spec.dtype}")
-    return "inputs of shape " + ", ".join(f"{name} {tuple(spec.shape)} {spec.dtype}" for name, spec in specs.items())
+            yield without_data(spec, n_samples)
 
 
 def submodule(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
@@ -309,18 +269,6 @@ _DISPATCHED: dict[Any, str] = {
 }  # fmt: skip
 
 
-def _on_meta(network: nn.Module) -> nn.Module:
-    """Copy a network without its data."""
-    memo: dict[int, Any] = {}
-    for module in network.modules():
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False), *vars(module).values()):
-            if isinstance(tensor, nn.Parameter):
-                memo[id(tensor)] = nn.Parameter(tensor.detach().to("meta"), requires_grad=tensor.requires_grad)
-            elif isinstance(tensor, torch.Tensor):
-                memo[id(tensor)] = tensor.detach().to("meta")
-    return copy.deepcopy(network, memo)
-
-
 def _earlier(node: fx.Node) -> Iterator[fx.Node]:
     """Yield the nodes before a node, the last first."""
     while node.prev.op != "root":
@@ -335,7 +283,3 @@ def _tensors(result: Any) -> Iterator[torch.Tensor]:
     elif isinstance(result, (tuple, list)):
         for part in result:
             yield from _tensors(part)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -56,7 +56,7 @@ NOTHING = Damage()
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
     """One batch of samples: its inputs by node, the number of the first, how many there are in all and here, and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
 
     inputs: dict[str, torch.Tensor]
@@ -109,13 +109,13 @@ class CutNetwork:
         ]
         self._whole: NDArray[np.float32] | None = None
 
-    def _batch(self, some: Samples, first: int, n_samples: int) -> _Batch:
+    def _batch(self, some: Samples, first: int, n_samples: int) -> Batch:
         tensors = tensors_of(some.inputs)
         names = self.network.input_names
         if len(names) > 1:
             target_of = {node.name: str(node.target) for node in self.nodes if node.name in names}
-            return _Batch({name: tensors[target_of[name]] for name in names}, first, n_samples, len(some))
-        return _Batch(dict(zip(names, tensors.values(), strict=True)), first, n_samples, len(some))
+            return Batch({name: tensors[target_of[name]] for name in names}, first, n_samples, len(some))
+        return Batch(dict(zip(names, tensors.values(), strict=True)), first, n_samples, len(some))
 
     def answers(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
         """Return the answers, shape (n, *output), when something is lost.
@@ -129,14 +129,14 @@ class CutNetwork:
         try:
             with torch.inference_mode():
                 if self._whole is None:
-                    self._whole = np.concatenate([self._run_whole(batch) for batch in self._batches])
+                    self._whole = np.concatenate([self.run_whole(batch) for batch in self._batches])
                 if not any(damage):
                     return self._whole
-                return np.concatenate([_Damaged(self, batch, damage).run() for batch in self._batches])
+                return np.concatenate([self.run_damaged(batch, damage) for batch in self._batches])
         finally:
             torch.set_num_threads(n_threads)
 
-    def _run_whole(self, batch: _Batch) -> NDArray[np.float32]:
+    def run_whole(self, batch: Batch) -> NDArray[np.float32]:
         """Run without losses, box by box, and keep what every node returns if there is memory for it."""
         values: Values = {}
         for node in self.nodes:
@@ -153,7 +153,11 @@ class CutNetwork:
             batch.whole = values
         return answer
 
-    def run_node(self, node: fx.Node, values: Values, batch: _Batch) -> Any:
+    def run_damaged(self, batch: Batch, damage: Sequence[Damage]) -> NDArray[np.float32]:
+        """Run with losses."""
+        return _Damaged(self, batch, damage).run()
+
+    def run_node(self, node: fx.Node, values: Values, batch: Batch) -> Any:
         """Run a node that is not cut, or a cut one at once."""
         if node.op == "placeholder":
             return batch.inputs[node.name] if node.name in batch.inputs else node.args[0]
@@ -184,7 +188,7 @@ class CutNetwork:
 class _Damaged:
     """One run of one batch with losses: only what differs from the run without losses is computed."""
 
-    def __init__(self, cut: CutNetwork, batch: _Batch, damage: Sequence[Damage]) -> None:
+    def __init__(self, cut: CutNetwork, batch: Batch, damage: Sequence[Damage]) -> None:
         self.cut = cut
         self.batch = batch
         self.damage = damage

@@ -35,6 +35,7 @@ class Layer:
     roles : what the axes of its output count, see `edgesim.nn.operators.roles`.
     weight_axes : axes of its output whose positions divide its weights.
     starts : of partial sums: where the shares of the inputs begin, and the end of the last.
+    is_float : whether its output holds floating-point numbers.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Layer:
     roles: str = ""
     weight_axes: tuple[int, ...] = (0,)
     starts: tuple[int, ...] = ()
+    is_float: bool = True
 
     def byte_of(self, box: Box) -> int:
         """Return the size of a box of the output, in byte."""
@@ -79,18 +81,24 @@ class Layer:
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
         work_share = n_parts / n_all if self.starts else share
         return LayerWork(
-            self.cost.layer_id, self.cost.operator, work_share * self.cost.work_flop, moved_byte, weight_byte
+            self.cost.layer_id,
+            self.cost.operator,
+            work_share * self.cost.work_flop,
+            moved_byte,
+            weight_byte,
+            self.cost.kind,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor that a stage reads: the node that makes it, its shape without the batch axis, its size in byte, the roles of its axes."""
+    """A tensor that a stage reads: the node that makes it, its shape without the batch axis, its size in byte, the roles of its axes, and whether it holds floating-point numbers."""
 
     name: str
     shape: tuple[int, ...]
     size_byte: int
     roles: str = ""
+    is_float: bool = True
 
     def byte_of(self, box: Box) -> int:
         """Return the size of a box, in byte."""

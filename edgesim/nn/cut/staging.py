@@ -26,6 +26,7 @@ from edgesim.nn.cost.trace import (
     shape_of,
     submodule,
 )
+from edgesim.nn.cut.coded import why_uncoded
 from edgesim.nn.cut.fused import split_linears
 from edgesim.nn.cut.sections import Section, divide_sections
 from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
@@ -47,9 +48,9 @@ if TYPE_CHECKING:
 
     from edgesim.domain.networks.samples import Inputs
 
-Execution = Literal["mapreduce", "halo", "tensor", "fused"]
+Execution = Literal["mapreduce", "halo", "tensor", "fused", "coded"]
 """Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, also a section of
-layers divided by features and heads (see `edgesim.nn.cut.sections`), or the first run of layers only."""
+layers divided by features and heads (see `edgesim.nn.cut.sections`), the first run of layers only, or one layer that can be coded."""
 Form = Literal["strips", "tiles", "channels"]
 """How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
 
@@ -71,7 +72,8 @@ def staged(
     follow each other and hold a convolution; a layer whose output has less than two positions to cut ends it. Linear layers
     read all of their input, so they are stages as with ``mapreduce``. With ``tensor`` linear layers that follow one another, with attention or elementwise
     layers between them, are one stage, divided by features and heads; what is left is as with ``mapreduce``. With ``fused`` there is one stage,
-    the first run as with ``halo``, which ends behind the layer `until` if one is named.
+    the first run as with ``halo``, which ends behind the layer `until` if one is named. With ``coded`` a stage is a layer that can be coded, see
+    `edgesim.nn.cut.coded`, without the layers behind it.
 
     Parameters
     ----------
@@ -146,6 +148,8 @@ def _groups(
             continue
         if node in section_of:
             stage = list(section_of[node].nodes)
+        elif execution == "coded":
+            stage = [] if why_uncoded(graph, node) else [node]
         elif is_linear(graph, node):
             stage = [node] if has_bare_matrices else _chain(graph, node)
         elif execution == "halo":
@@ -210,7 +214,7 @@ def _stage(graph: fx.GraphModule, nodes: list[fx.Node], n_granules: int) -> Stag
         for source in node.all_input_nodes:
             if source not in members:
                 inputs[source.name] = Tensor(
-                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", "")
+                    source.name, shape_of(source), byte_of(source), source.meta.get("roles", ""), _is_float(source)
                 )
     outputs = tuple(node.name for node in nodes if any(user not in members for user in node.users))
     name = next(layer.layer_id for layer in layers if layer.is_main)
@@ -237,7 +241,13 @@ def _layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         pool=pool_of(graph, node),
         roles=node.meta.get("roles", ""),
         weight_axes=weight_axes(graph, node),
+        is_float=_is_float(node),
     )
+
+
+def _is_float(node: fx.Node) -> bool:
+    dtype = node.meta["dtype"]
+    return dtype is not None and bool(dtype.is_floating_point)
 
 
 def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node, int]) -> list[int]:

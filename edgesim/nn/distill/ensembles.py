@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from edgesim.errors import DataError
 from edgesim.nn.distill.modules import StudentEnsemble, student
 from edgesim.nn.tensors import ask
-from edgesim.nn.train.training import forward
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +67,9 @@ def build_student(builder: ModelBuilder, dataset: Dataset, n_features: int) -> n
     return student(network, layer, dataset.inputs, n_features)
 
 
-def contributions(ensemble: StudentEnsemble, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+def contributions(
+    ensemble: StudentEnsemble, features: Sequence[NDArray[np.float32]], network_of: Sequence[int]
+) -> NDArray[np.float32]:
     """Return what each student adds to the answer when it is the only one of its part that arrives.
 
     The head is linear, so the answer for any set of arrived students are its bias plus, for each part, the mean of these over the
@@ -77,7 +78,8 @@ def contributions(ensemble: StudentEnsemble, inputs: Mapping[str, NDArray[Any]])
     Parameters
     ----------
     ensemble : trained.
-    inputs : named arrays whose first axis counts the samples.
+    features : what the merger has of each student, shape (n, features of its part).
+    network_of : which network of the ensemble each student is a copy of.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def contributions(ensemble: StudentEnsemble, inputs: Mapping[str, NDArray[Any]])
     weight = ensemble.head.weight.detach()
     chunks = torch.split(weight, list(ensemble.part_sizes), dim=1)
     outputs = [
-        torch.from_numpy(forward(network, inputs)) @ chunks[part].T
-        for network, part in zip(ensemble.students, ensemble.part_of, strict=True)
+        torch.from_numpy(own) @ chunks[ensemble.part_of[network]].T
+        for own, network in zip(features, network_of, strict=True)
     ]
     return torch.stack(outputs).numpy()

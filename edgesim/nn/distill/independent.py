@@ -90,7 +90,7 @@ def _train_alone(setup: StudentTraining, part: tuple[int, ...], index: int, n_st
 
         return setup.fit(alone, batch_loss, draws=draws, label=f"student {index + 1} of {n_students}", key=key)
 
-    determinants = setup.determinants("student", part=part, index=index, **setup.teacher.reading())
+    determinants = setup.determinants("student", part=part, index=index, **setup.teacher.reading(setup.dataset.inputs))
     return trained(setup, determinants, f"student {index}", build, train)[0]
 
 

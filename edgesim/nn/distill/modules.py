@@ -34,7 +34,7 @@ def student(network: nn.Module, layer: str, inputs: Inputs, n_features: int) -> 
     inputs : the tensors of one sample.
     n_features : filters of the part.
     """
-    body = up_to(network, layer).eval()
+    body = up_to(network, inputs, layer).eval()
     with torch.no_grad():
         given = {name: torch.zeros(1, *spec.shape, dtype=getattr(torch, spec.dtype)) for name, spec in inputs.items()}
         outputs = ask(body, given)

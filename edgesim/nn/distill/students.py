@@ -67,7 +67,7 @@ def train_students(
         part with a head of its own, which is thrown away; then the common head learns on the means of what they give.
     denominator : how replicas are merged where some are lost while they learn; see `StudentEnsemble`.
     """
-    reading = setup.teacher.reading()
+    reading = setup.teacher.reading(setup.dataset.inputs)
     determinants = setup.determinants("students", parts=partition.parts, n_students=n_students, **reading)
     if fitting == "independent":
         determinants["fitting"] = fitting

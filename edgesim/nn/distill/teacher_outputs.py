@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from edgesim.domain.networks.samples import Dataset
+    from edgesim.domain.networks.samples import Dataset, Inputs
     from edgesim.domain.networks.training import Training
     from edgesim.nn.train.cache import NetworkCache
 
@@ -47,11 +47,10 @@ class Teacher:
     key: str
     layer: str | None
 
-    def reading(self) -> dict[str, str]:
-        """Return what, besides the layer, determines what its filters say; empty where they are the layer's own output."""
-        return (
-            {"filters": "behind activation"} if self.layer and has_activation_behind(self.network, self.layer) else {}
-        )
+    def reading(self, inputs: Inputs) -> dict[str, str]:
+        """Return what, besides the layer, determines what its filters say of such inputs; empty where they are the layer's own output."""
+        is_behind = self.layer and has_activation_behind(self.network, inputs, self.layer)
+        return {"filters": "behind activation"} if is_behind else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,9 @@ class TeacherOutputs:
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._stem = ""
         if self.views.n_views > 1:
-            where = " ".join((self._layer, *teacher.reading().values())) if self._layer else "answers only"
+            where = (
+                " ".join((self._layer, *teacher.reading(dataset.inputs).values())) if self._layer else "answers only"
+            )
             text = f"{teacher.key} {where} {fingerprint(dataset)} {training.augmentation} {seed}"
             self._stem = f"teacher-outputs-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
         self._folder = cache.folder

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Kernels = Mapping[str, Kernel]
 
+_SENT = "a deployment that was sent to another process has no networks, so it cannot say what runs where; deploy the strategy anew"
+
 
 class Here:
     """Makes the kernels of a deployment; a pickled copy cannot.
@@ -19,6 +21,7 @@ class Here:
     Parameters
     ----------
     make : returns the kernels by the ids of the computations; None makes none.
+    refused : why there are none.
 
     Examples
     --------
@@ -31,16 +34,15 @@ class Here:
     edgesim.errors.PlanError: a deployment that was sent to another process has no networks, so it cannot say what runs where; deploy the strategy anew
     """
 
-    def __init__(self, make: Callable[[], Kernels] | None = None) -> None:
+    def __init__(self, make: Callable[[], Kernels] | None = None, refused: str = _SENT) -> None:
         self._make = make
+        self._refused = refused
 
     def kernels(self) -> Kernels:
-        """Return them. Raises `PlanError` in a copy that was pickled."""
+        """Return them. Raises `PlanError` where there are none, as in a copy that was pickled."""
         if self._make is None:
-            raise PlanError(
-                "a deployment that was sent to another process has no networks, so it cannot say what runs where; deploy the strategy anew"
-            )
+            raise PlanError(self._refused)
         return self._make()
 
-    def __reduce__(self) -> tuple[type[Here], tuple[()]]:
-        return Here, ()
+    def __reduce__(self) -> tuple[type[Here], tuple[None, str]]:
+        return Here, (None, _SENT if self._make else self._refused)

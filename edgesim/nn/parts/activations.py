@@ -8,7 +8,7 @@ import torch
 
 from edgesim.nn.cost.surgery import with_filters
 from edgesim.nn.cost.units import unit_axis
-from edgesim.nn.tensors import ask, tensors_of
+from edgesim.nn.tensors import ask, specs_of, tensors_of
 from edgesim.nn.train.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import fx, nn
 
     Run = Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, torch.Tensor]]
 
@@ -85,9 +85,12 @@ def _without_layer(network: nn.Module) -> Run:
 
 
 def _with_activities(network: nn.Module, layer: str) -> Run:
-    both = with_filters(network, layer)
+    made: list[fx.GraphModule] = []
 
     def run(batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        if not made:
+            made.append(with_filters(network, specs_of(batch), layer))
+        (both,) = made
         answers, outputs = ask(both, batch)
         axis = unit_axis(both, layer, outputs)
         others = [other for other in range(1, outputs.ndim) if other != axis]

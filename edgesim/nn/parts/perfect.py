@@ -9,7 +9,7 @@ import torch
 from edgesim.errors import DataError
 from edgesim.nn.cost.surgery import around_filters
 from edgesim.nn.cost.units import unit_axis
-from edgesim.nn.tensors import ask
+from edgesim.nn.tensors import ask, specs_of, tensors_of
 from edgesim.nn.train.training import forward_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def answers_of_survivors(
         When the answer depends on something besides these filters.
     """
     network.eval()
-    front, rest = around_filters(network, layer)
+    front, rest = around_filters(network, specs_of(tensors_of(inputs)), layer)
     if rest is None:
         raise DataError(
             f"the answers do not come of the filters of layer {layer!r} alone, so that they are no perfect students; name the last layer of filters"

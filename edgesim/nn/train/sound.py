@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from edgesim.errors import FOREIGN, DataError, EdgesimError, PlanError
+from edgesim.errors import FOREIGN, DataError, EdgesimError, NetworkError, PlanError
 from edgesim.interfaces import FilterDividing, Solvable, StudentTeaching, is_trained
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.cost.surgery import up_to
-from edgesim.nn.cost.trace import show_inputs
 from edgesim.nn.cost.units import unit_axis
 from edgesim.nn.tensors import ask, tensors_of
+from edgesim.nn.words import show_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import nn
 
@@ -70,16 +71,18 @@ def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], data
 
     Raises
     ------
-    DataError
+    NetworkError
         When a network cannot be built or traced, does not take a sample, gives no answer of the task's shape, has nothing to train,
         or has no such layer.
     PlanError
         When there are more parts than filters, or students cannot learn from a teacher.
     """
-    network = checked_network(model, dataset, "the network of the workload")
+    with _told_at("workload", "model"):
+        network = checked_network(model, dataset, "the network of the workload")
     for label, strategy in strategies.items():
         if isinstance(strategy, FilterDividing):
-            n_filters = _n_filters(network, dataset, model.filter_layer(), "the network of the workload")
+            with _told_at("workload", "model"):
+                n_filters = _n_filters(network, dataset, model.filter_layer(), "the network of the workload")
             if strategy.n_parts > n_filters:
                 raise PlanError(
                     f"strategy {label!r}: {n_filters} filters cannot be divided into {strategy.n_parts} parts; use fewer "
@@ -89,13 +92,24 @@ def check_networks(model: ModelBuilder, strategies: Mapping[str, Strategy], data
             name = f"the student of strategy {label!r}"
             if is_trained(strategy.student):
                 raise PlanError(f"{name} has `training: none`, but students learn; leave it out there")
-            small = checked_network(strategy.student, dataset, name)
+            with _told_at("strategies", label):
+                small = checked_network(strategy.student, dataset, name)
             if isinstance(small, Solvable):
                 raise PlanError(
                     f"{name} is solved for, but students learn from a teacher step by step; choose another model"
                 )
             if isinstance(strategy, FilterDividing):
-                _n_filters(small, dataset, strategy.student.filter_layer(), name)
+                with _told_at("strategies", label):
+                    _n_filters(small, dataset, strategy.student.filter_layer(), name)
+
+
+@contextmanager
+def _told_at(*place: str) -> Iterator[None]:
+    """Say where in the scenario a network is named that is of no use."""
+    try:
+        yield
+    except DataError as error:
+        raise NetworkError(str(error), place) from error.__cause__
 
 
 def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Module:
@@ -163,7 +177,7 @@ def _n_filters(network: nn.Module, dataset: Dataset, layer: str | None, name: st
             "none (single, modnn, ensemble)"
         )
     try:
-        part = up_to(network, layer)
+        part = up_to(network, dataset.inputs, layer)
         outputs = _asked(part, dataset, name)
         axis = unit_axis(part, layer, outputs)
         return int(outputs.shape[axis])

@@ -9,12 +9,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from edgesim.report.draw.figures import N_LETTERS
-from edgesim.report.draw.select import at_first, factors_of, strategies_of
+from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of
 from edgesim.report.draw.style import COLOURS, HEIGHT_IN, WIDTH_IN, fold, house_style, new_axes
 from edgesim.study.trials.budget import PARTS
 from edgesim.units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -31,13 +33,14 @@ _LOOK = {
 N_LETTERS_NAME = 16
 
 
-def budget(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def budget(data: pd.DataFrame, ax: Axes | None = None, *, unfit: Collection[str] = ()) -> Axes:
     """Draw which shares of the mean latency of each strategy its parts have, at the first factor point.
 
     Parameters
     ----------
     data : the table of parts, see `edgesim.report.result.Result.budget`.
     ax : where to draw; by default a figure of its own.
+    unfit : strategies that do not fit the memory there.
     """
     with house_style():
         rows, fixed = at_first(data, factors_of(data))
@@ -69,7 +72,7 @@ def budget(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for position, strategy in enumerate(strategies):
             total_s = float(totals_s[strategy])
             ax.annotate(
-                show(total_s, "s") if isfinite(total_s) else "no answer", (min(left[strategy], 1.0), position), xytext=(3, 0),
+                show(total_s, "s") if isfinite(total_s) else NO_FIT if strategy in unfit else "no answer", (min(left[strategy], 1.0), position), xytext=(3, 0),
                 textcoords="offset points", fontsize=7, verticalalignment="center",
             )  # fmt: skip
         ax.set_yticks(range(len(strategies)), names)

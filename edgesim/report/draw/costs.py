@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgesim.report.draw.figures import N_LETTERS, WIDE, half_widths, legend_above
-from edgesim.report.draw.select import at_first, factors_of, strategies_of
-from edgesim.report.draw.style import HEIGHT_IN, WIDTH_IN, fold, house_style, look, new_axes, words
+from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in
+from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, fold, house_style, look, new_axes, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ def latency(
         for position, (strategy, (colour, marker)) in enumerate(colours.items()):
             answered, n = curves[strategy]
             shown = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
+            if not n:
+                ax.plot(
+                    [], [], color=colour, linestyle="none", marker=marker, markersize=4, label=f"{strategy}: {NO_FIT}"
+                )
+                continue
             x = np.concatenate([[low], answered[shown], [high]])
             y = np.concatenate([[0], shown + 1, [len(answered)]]) / max(n, 1)
             ax.plot(
@@ -104,11 +109,13 @@ def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, la
         names = [fold(name, N_LETTERS_NAME) for name in strategies]
         rows_in = sum(0.2 + 0.1 * (name.count("\n") + 1) for name in names)
         ax = new_axes(WIDTH_IN, max(1.2, min(0.55 + rows_in, 2 * HEIGHT_IN))) if ax is None else ax
-        rows, fixed = at_first(data[data["metric"] == metric], factors_of(data))
+        rows, fixed = at_first(data, factors_of(data))
+        unfit = unfit_in(rows)
+        rows = rows[(rows["metric"] == metric) & ~rows["strategy"].isin(unfit)]
         colours = look(strategies)
         values = rows.set_index("strategy")["mean"].reindex(strategies)
         highest, positive = float(max(values.dropna(), default=0.0)), values[values > 0]
-        is_log = len(positive) == len(values) and highest / float(positive.min()) > WIDE
+        is_log = 0 < len(positive) == len(values) - len(unfit) and highest / float(positive.min()) > WIDE
         for position, (strategy, (colour, marker)) in enumerate(colours.items()):
             here = rows[rows["strategy"] == strategy]
             ax.errorbar(
@@ -116,6 +123,11 @@ def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, la
                 markersize=6, linestyle="none",
             )  # fmt: skip
             value = float(values[strategy])
+            if strategy in unfit:
+                ax.annotate(
+                    unfit[strategy], (0.02, position), xycoords=("axes fraction", "data"), fontsize=7, verticalalignment="center",
+                    bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
+                )  # fmt: skip
             if np.isfinite(value):
                 ax.annotate(
                     show(value, unit), (value, position), xytext=(7, 0), textcoords="offset points", fontsize=7,

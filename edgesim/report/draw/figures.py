@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from edgesim.report.draw.labels import Label, place_labels
-from edgesim.report.draw.select import at_first, factors_of, strategies_of
+from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in, unfit_rows
 from edgesim.report.draw.style import figure_of, fold, house_style, look, new_axes, positions, words
 from edgesim.units import show
 
@@ -71,14 +71,13 @@ def tradeoff(
         whole = {} if intact is None else _intact_points(at_first(intact, others)[0], metric.name)
         for name, (colour, marker) in looks.items():
             _draw_path(ax, paths[name], whole.get(name), colour, marker)
-        best = {name: whole.get(name) or _points(rows)[0] for name, rows in paths.items()}
+        best = {name: whole.get(name) or _points(rows)[0] for name, rows in paths.items() if name not in unfit_in(data)}
         steps = _draw_front(ax, list(best.values()), is_highest=metric.is_larger_better)
-        points = {name: [best[name], *_points(rows)] for name, rows in paths.items()}
+        points = {name: [best[name], *_points(paths[name])] for name in best}
         _traffic_axis(ax, [x for path in points.values() for x, _ in path])
         _value_axis(ax, data[data["metric"] == metric.name], metric, share_limits=(-0.05, 1.1))
         marks = _marks(data, factor, points) if whole else _hollow(data, factor) if factor else ""
-        lines = (marks, ", ".join(filter(None, ("dashed: Pareto front" if steps else "", fixed))))
-        key = "\n".join(fold(line, N_LETTERS) for line in lines if line)
+        key = _key(marks, "dashed: Pareto front" if steps else "", fixed, unfit_in(data))
         drawn = [*steps, *(line for path in points.values() for line in pairwise(path[1:]))]
         _name_strategies(ax, key, looks, points, drawn, may_grow=is_own)
     return ax
@@ -86,7 +85,7 @@ def tradeoff(
 
 def _intact_points(intact: pd.DataFrame, metric: str) -> dict[str, tuple[float, float]]:
     """Return traffic and a metric when nothing is lost, by strategy."""
-    rows = intact.drop_duplicates("strategy").to_dict(orient="records")
+    rows = intact.dropna(subset="traffic").drop_duplicates("strategy").to_dict(orient="records")
     return {str(row["strategy"]): (float(row["traffic"]), float(row[metric])) for row in rows}
 
 
@@ -100,6 +99,12 @@ def _draw_path(ax: Axes, rows: pd.DataFrame, whole: tuple[float, float] | None, 
         ax.plot(*whole, color=colour, marker=marker, markersize=7, linestyle="none", zorder=3)
 
 
+def _key(marks: str, front: str, fixed: str, unfit: Mapping[str, str]) -> str:
+    """Return what stands above the axes."""
+    lines = (marks, ", ".join(filter(None, (front, fixed))), *(f"{name} {text}" for name, text in unfit.items()))
+    return "\n".join(fold(line, N_LETTERS) for line in lines if line)
+
+
 def _marks(data: pd.DataFrame, factor: str | None, points: Mapping[str, list[tuple[float, float]]]) -> str:
     """Return what filled markers mean, and hollow ones where any are beside them."""
     is_alone = all(np.allclose(path, path[0], equal_nan=True) for path in points.values())
@@ -109,7 +114,8 @@ def _marks(data: pd.DataFrame, factor: str | None, points: Mapping[str, list[tup
 def _path(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the rows of a metric of one strategy, with the traffic at the same factor points."""
     here, traffic = rows[rows["metric"] == metric], rows[rows["metric"] == "traffic"]
-    return here.assign(traffic=traffic["mean"].to_numpy())
+    found = here.assign(traffic=traffic["mean"].to_numpy())
+    return found[found["traffic"].notna()]  # where it fits
 
 
 def _points(rows: pd.DataFrame) -> list[tuple[float, float]]:
@@ -166,7 +172,7 @@ def _name_strategies(
     """Write the key above the axes and names beside the first point of each, or all in a legend where one finds no place."""
     title = ax.set_title(key, loc="left")
     placed = place_labels(
-        ax, [Label(name, *points[name][0], colour) for name, (colour, _) in looks.items()],
+        ax, [Label(name, *path[0], looks[name][0]) for name, path in points.items()],
         avoid=[point for path in points.values() for point in path], radius_pt=MARKER_PT, lines=lines, size_pt=7.5, is_inside=True,
     )  # fmt: skip
     if None in placed:
@@ -174,7 +180,7 @@ def _name_strategies(
             if note is not None:
                 note.remove()
         title.set_text("")
-        for name, (colour, marker) in looks.items():
+        for name, (colour, marker) in ((name, looks[name]) for name in points):
             ax.plot([], [], color=colour, marker=marker, markersize=5, linestyle="none", label=name)
         legend_above(ax, key, may_grow=may_grow)
 
@@ -207,6 +213,10 @@ _OPEN: Any = {"markersize": 4, "markerfacecolor": "white", "linestyle": "none"}
 """How a mean is drawn whose interval has no bound."""
 
 
+_UNFIT: Any = {"marker": "x", "markersize": 5, "linestyle": "none"}
+"""How it is drawn that a strategy does not fit, at the foot of the axes."""
+
+
 def are_open(rows: pd.DataFrame) -> Any:
     """Return of which means of several values the interval has no bound on some side, shape (n,)."""
     is_open = rows["mean"].notna() & (rows["ci_low"].isna() | rows["ci_high"].isna()) & (rows["n"] > 1)
@@ -235,17 +245,27 @@ def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, fa
         factors = factors_of(data)
         factor = factor or factors[0]
         data, fixed = at_first(data, [name for name in factors if name != factor])
+        unfit, order = unfit_rows(data), strategies_of(data)
         data = data[data["metric"] == metric.name]
         values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
         at, unit, is_number = positions(values)
         is_log = is_number and min(at) > 0 and max(at) / min(at) > WIDE
         at = [log10(value) for value in at] if is_log else at
         place = dict(zip(values, at, strict=True))
-        colours = look(strategies_of(data))
+        colours = look(order)
         apart = _distance_apart(at, len(colours)) if is_number else 0.6 / len(colours)
         for index, (strategy, (colour, marker)) in enumerate(colours.items()):
-            rows = data[data["strategy"] == strategy]
-            x = np.array([place[value] for value in rows[factor]]) + apart * (index - (len(colours) - 1) / 2)
+            aside = apart * (index - (len(colours) - 1) / 2)
+            too_large = unfit.loc[unfit["strategy"] == strategy, factor].tolist()
+            ax.plot(
+                [place[value] + aside for value in too_large],
+                [0.03] * len(too_large),
+                **_UNFIT,
+                color=colour,
+                transform=ax.get_xaxis_transform(),
+            )
+            rows = data[(data["strategy"] == strategy) & ~data[factor].isin(too_large)]
+            x = np.array([place[value] for value in rows[factor]]) + aside
             is_joined = is_number and not rows["exact"].notna().all()
             ax.errorbar(
                 x, rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=4,
@@ -258,6 +278,8 @@ def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, fa
                 ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
         if are_open(data).any():
             ax.plot([], [], **_OPEN, color="#555555", marker="o", label="no bound: too little was met")
+        if len(unfit):
+            ax.plot([], [], **_UNFIT, color="#555555", label=NO_FIT)
         if data["exact"].notna().any():
             ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
         _factor_axis(ax, factor, values, at, unit, is_log=is_log, is_number=is_number)
@@ -283,7 +305,7 @@ def legend_above(ax: Axes, title: str, *, may_grow: bool) -> None:
 
     `may_grow` says whether the figure may become higher by what the legend needs beyond three lines.
     """
-    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == EXACT)
+    entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] in {EXACT, NO_FIT})
     handles, labels = [handle for handle, _ in entries], [fold(str(label), N_LETTERS - 6) for _, label in entries]
     n_letters = max(len(line) for label in labels for line in label.split("\n")) + 4
     n_columns = max(1, (N_LETTERS - 2) // n_letters)
@@ -333,7 +355,7 @@ def _value_axis(
         ax.yaxis.set_major_formatter(FuncFormatter(_show_power))
         ax.yaxis.set_minor_formatter(NullFormatter())
     elif not len(values) or values.min() >= 0:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, max(ax.get_ylim()[1], 1.08 * float(values.max())) if len(values) else None)
     if unit != "1":
         ax.set_ylabel(name)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), unit)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.metrics import MEMORY_AVAILABLE
 from edgesim.report.draw.style import words
+from edgesim.units import show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,3 +40,28 @@ def at_first(summary: pd.DataFrame, factors: Sequence[str]) -> tuple[pd.DataFram
         summary = summary[summary[name] == first]
         chosen.append(f"{words(name)} = {first}")
     return summary, ", ".join(chosen)
+
+
+NO_FIT = "does not fit"
+
+
+def unfit_in(summary: pd.DataFrame) -> dict[str, str]:
+    """Return the strategies that do not fit the memory at any of these factor points, with what they need and what is there, in words."""
+    rows = summary[summary["metric"].isin([MEMORY_AVAILABLE.name, "peak_memory"])]
+    found = {}
+    for strategy in strategies_of(summary):
+        here = rows[rows["strategy"] == strategy]
+        there, needed = (
+            here[here["metric"] == MEMORY_AVAILABLE.name]["mean"],
+            here[here["metric"] == "peak_memory"]["mean"],
+        )
+        if len(there) and len(there) == len(needed):
+            found[strategy] = (
+                f"{NO_FIT}: needs {show(float(needed.iloc[0]), 'byte')}, has {show(float(there.iloc[0]), 'byte')}"
+            )
+    return found
+
+
+def unfit_rows(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that say where strategies do not fit."""
+    return summary[summary["metric"] == MEMORY_AVAILABLE.name]

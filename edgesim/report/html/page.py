@@ -13,7 +13,7 @@ from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
 from edgesim.registry import REGISTRIES
-from edgesim.report.draw.select import at_first, factors_of, loss_factor, strategies_of
+from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
 from edgesim.report.draw.style import figure_of, words
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
@@ -21,6 +21,7 @@ from edgesim.report.html.assumptions import assumptions
 from edgesim.report.table import tables
 from edgesim.report.templates import render
 from edgesim.scenario.text.docstrings import plain, read_docstring
+from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
 from edgesim.units import show
 
@@ -89,7 +90,7 @@ def texts(result: Result) -> dict[str, Any]:
     return {
         "name": about["name"],
         "question": about["question"],
-        "facts": _facts(about),
+        "facts": facts(about),
         "doubts": result.doubts(),
         "tables": shown,
         "rare": list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
@@ -123,7 +124,8 @@ def _picture(name: str, ax: Axes, title: str, description: str, caption: str = "
     )
 
 
-def _facts(about: dict[str, Any]) -> str:
+def facts(about: dict[str, Any]) -> str:
+    """Return in one line how large a study is, what simulated it, and when."""
     strategies = list(about["scenario"]["strategies"])
     trials = f"{_count(about['replications'], 'replication')} of {_count(len(strategies), 'strategy', 'strategies')}"
     by = f", by {', '.join(words(name) for name in about['factors'])}" if about["factors"] else ""
@@ -147,7 +149,10 @@ def _figures(result: Result) -> list[Picture]:
         ("energy", "Energy per inference", "energy"),
         ("memory", "Memory of the fullest device", "peak_memory"),
     ):
-        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, _means(result.summary(), shown)))
+        said = _means(result.summary(), shown)
+        if kind == "energy":
+            said += _batteries(result.summary())
+        made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, said))
         if kind == "latency":
             made.append(_picture("budget", result.plot_budget(), "Where the latency goes", _largest(result)))
     return made
@@ -156,10 +161,12 @@ def _figures(result: Result) -> list[Picture]:
 def _largest(result: Result) -> str:
     """Say which part of the latency of each strategy is largest."""
     rows, place = at_first(result.budget(), result.factors)
+    unfit = unfit_in(at_first(result.summary(), result.factors)[0])
     said = []
     for strategy in strategies_of(rows):
         here = rows[rows["strategy"] == strategy].set_index("part")["share"]
-        largest = "no answer" if here.isna().any() else f"{IN_WORDS[str(here.idxmax())]} {100 * here.max():.0f} %"
+        missing = NO_FIT if strategy in unfit else "no answer"
+        largest = missing if here.isna().any() else f"{IN_WORDS[str(here.idxmax())]} {100 * here.max():.0f} %"
         said.append(f"{strategy} {largest}")
     return f"The largest part{f' at {place}' if place else ''}: {', '.join(said)}."
 
@@ -167,6 +174,7 @@ def _largest(result: Result) -> str:
 def _tradeoff(result: Result) -> Picture:
     metric = result.metric(result.main_metric)
     best = at_first(result.intact(), result.factors)[0]
+    best = best[best["outcome"] != INFEASIBLE]
     points = "; ".join(
         f"{row['strategy']}: {show(row['traffic'], 'byte')}, {metric.name} {_value(row[metric.name], metric)}"
         for row in best.to_dict(orient="records")
@@ -205,12 +213,15 @@ def _value(value: float, metric: Metric) -> str:
 
 def _ends(summary: Any, factor: str, metric: Metric) -> str:
     """Say where each strategy begins and ends."""
-    rows = at_first(
-        summary[summary["metric"] == metric.name], [name for name in factors_of(summary) if name != factor]
-    )[0]
-    parts = []
+    summary = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
+    rows = summary[summary["metric"] == metric.name]
+    unfit, parts = unfit_rows(summary), []
     for strategy in strategies_of(rows):
-        here = rows[rows["strategy"] == strategy]
+        too_large = unfit.loc[unfit["strategy"] == strategy, factor]
+        here = rows[(rows["strategy"] == strategy) & ~rows[factor].isin(too_large)]
+        if not len(here):
+            parts.append(f"{strategy} {NO_FIT}")
+            continue
         first, last = here.iloc[0], here.iloc[-1]
         parts.append(f"{strategy} from {_value(first['mean'], metric)} to {_value(last['mean'], metric)}")
     first, last = rows[factor].iloc[0], rows[factor].iloc[-1]
@@ -218,9 +229,26 @@ def _ends(summary: Any, factor: str, metric: Metric) -> str:
 
 
 def _means(summary: Any, metric: str) -> str:
-    rows, place = at_first(summary[summary["metric"] == metric], factors_of(summary))
-    parts = [f"{row['strategy']} {_value(row['mean'], metric_named(metric))}" for row in rows.to_dict(orient="records")]
+    summary, place = at_first(summary, factors_of(summary))
+    unfit = unfit_in(summary)
+    parts = [
+        f"{row['strategy']} {NO_FIT if row['strategy'] in unfit else _value(row['mean'], metric_named(metric))}"
+        for row in summary[summary["metric"] == metric].to_dict(orient="records")
+    ]
     return f"Means{f' at {place}' if place else ''}: {', '.join(parts)}."
+
+
+def _batteries(summary: Any) -> str:
+    """Say which batteries were empty, and when; nothing where no device has one."""
+    rows = summary[summary["metric"].str.startswith("lifetime of ")]
+    if rows.empty:
+        return ""
+    rows, place = at_first(rows, factors_of(summary))
+    parts = [
+        f"{row['metric'].removeprefix('lifetime of ')} with {row['strategy']} after {show(row['mean'], 's')} in {_count(int(row['n']), 'trial')}"
+        for row in rows[rows["n"] > 0].to_dict(orient="records")
+    ]
+    return f" Batteries that were empty{f' at {place}' if place else ''}: {', '.join(parts) or 'none'}."
 
 
 def _timelines(result: Result) -> list[Picture]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from edgesim.errors import PlanError
 from edgesim.interfaces import Checkable, needs_training
 from edgesim.nn.models.untrained import ShapeOnly
+from edgesim.scenario.build import failure_models
 from edgesim.scenario.form.problems import Problem, problems_of
 from edgesim.scenario.schema import ScenarioSpec
 from edgesim.scenario.topology.references import reference_problems
@@ -56,7 +57,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
 
         reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
-        reason = reason or batch_obstacle(dict(scenario.failures), topology)
+        reason = reason or batch_obstacle(failure_models(scenario), topology)
         rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
         if any(rate is not None for rate in rates):
             reason = reason or "the rates of links change with time"

@@ -9,7 +9,7 @@ from edgesim.registry import REGISTRIES
 
 _FIRST = {
     "Scenario": "The file", "TopologySpec": "topology", "DeviceSpec": "topology.devices", "LinkSpec": "topology.links",
-    "MediumSpec": "topology.media", "SwitchSpec": "topology.switches", "Routing": "topology.routing", "FileSpec": "topology.file", "NamesSpec": "topology.file.names", "AttributeSpec": "topology.file.attributes",
+    "MediumSpec": "topology.media", "SwitchSpec": "topology.switches", "WifiSpec": "topology.wifi", "Routing": "topology.routing", "FileSpec": "topology.file", "NamesSpec": "topology.file.names", "AttributeSpec": "topology.file.attributes",
     "StarSpec": "topology.star", "LineSpec": "topology.line",
     "RingSpec": "topology.ring", "GridSpec": "topology.grid", "TreeSpec": "topology.tree", "MeshSpec": "topology.mesh",
     "GeometricSpec": "topology.geometric", "RangeSpec": "topology.geometric.path_loss", "ServiceSpec": "service of a shape", "HostOverhead": "host_overhead of a device",

@@ -15,8 +15,9 @@ from edgesim.plugins import Registry
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.form.options import write_options
 from edgesim.scenario.text.docstrings import plain, read_docstring
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.topology import catalog, radio
 from edgesim.scenario.topology.shapes import SHAPES
+from edgesim.scenario.topology.wifi import WifiSpec
 from edgesim.tasks.scores import SCORES
 from edgesim.units import plain_name
 
@@ -83,7 +84,7 @@ WRITING = {
 _METRICS = SCORES | METRICS | LOAD_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
-    "SimulationError": "3", "DataError": "3", "NetworkFileError": "2", "EdgesimError": "3",
+    "SimulationError": "3", "DataError": "3", "NetworkError": "2", "EdgesimError": "3",
 }  # fmt: skip
 _REMEDIES = {
     "ScenarioError": "Each finding says where it stands, what was expected and what to do; `edgesim validate FILE` shows all.",
@@ -91,7 +92,7 @@ _REMEDIES = {
     "PlanError": "Change the topology or the options of the strategy; `edgesim show FILE` draws the topology.",
     "InfeasiblePlanError": "Use a smaller model, more devices, or a device profile with more memory.",
     "DataError": "The message says where edgesim looked and how to get the data.",
-    "NetworkFileError": "The message says which file, and what is wrong with it; `edgesim validate FILE --deep` looks before anything is trained.",
+    "NetworkError": "The message says which network, file or line, and what is wrong with it; `edgesim validate FILE --deep` looks before anything is trained.",
     "ResultError": "Choose another folder with --output, or remove the old one.",
     "SimulationError": "This should not happen; please report it with the scenario.",
     "EdgesimError": "The message says what to do.",
@@ -103,7 +104,7 @@ def topics() -> dict[str, tuple[str, ...]]:
     return {
         **{seam: registry.names() for seam, registry in REGISTRIES.items()},
         "devices": catalog.names(),
-        "topologies": tuple(SHAPES),
+        "topologies": (*SHAPES, "wifi"),
         "metrics": tuple(_METRICS),
         "errors": tuple(_EXIT_CODES),
         "writing scenarios": tuple(WRITING),
@@ -215,7 +216,7 @@ def _device(name: str) -> Explanation:
 
 
 def _shape(name: str) -> Explanation:
-    shape = SHAPES[name]
+    shape = WifiSpec if name == "wifi" else SHAPES[name]
     text = read_docstring(shape.__doc__)
     lines = []
     for key, info in shape.model_fields.items():
@@ -223,7 +224,25 @@ def _shape(name: str) -> Explanation:
         example = f", e.g. {json.dumps(info.examples[0])}" if info.examples else ""
         lines.append(f"- {info.alias or key} ({standard}): {info.description}{example}")
     said = plain(f"{text.summary}\n\n{text.description}".strip())
-    return Explanation(name, "topology", said, {"Keys": "\n".join(lines), "Source": "edgesim's own definition"})
+    sections = {"Keys": "\n".join(lines)}
+    if name == "wifi":
+        sections |= _radios()
+    return Explanation(name, "topology", said, sections | {"Source": "edgesim's own definition"})
+
+
+def _radios() -> dict[str, str]:
+    """Say how a rate follows from a distance, and the numbers of each standard with their references."""
+    text = read_docstring(radio.Radio.__doc__)
+    sections = {"Rate by distance": plain(text.description)}
+    for standard in radio.STANDARDS:
+        known, references = radio.radio(standard), radio.references(standard)
+        lines = [
+            f"- {one.name}: {json.dumps(getattr(known, one.name))} ({references[one.name]})"
+            for one in dataclasses.fields(known)
+        ]
+        title = f"{standard}: {radio.summary(standard)}, reach {known.reach_m:.1f} m"
+        sections[title] = "\n".join(lines)
+    return sections
 
 
 def _error(name: str) -> Explanation:

@@ -9,6 +9,7 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, 
 from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 from edgesim.scenario.topology.hardware import ProfileSpec
+from edgesim.scenario.topology.wifi import ACCESS_POINT, MEDIUM
 
 if TYPE_CHECKING:
     from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec
@@ -27,7 +28,7 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
     devices = tuple(
         _device(device_id, _of(entry.profile, made_of), entry) for ids, entry in (*made, *entries) for device_id in ids
     )
-    switches = tuple(Switch(name, one.ports, one.queue) for one in spec.switches for name in one.switch_ids)
+    switches = _switches(spec)
     ids = Ids((device.device_id for device in devices), [switch.switch_id for switch in switches])
     links = [
         _link(src, dst, rate, shape)
@@ -40,16 +41,40 @@ def build_topology(spec: TopologySpec, profiles: dict[str, ProfileSpec], seed: i
         for entry in spec.links
         for src, dst in link_pairs({"between": entry.between, "from": entry.src, "to": entry.dst}, ids)
     ]
+    links += [] if spec.wifi is None else spec.wifi.links(ids)
+    routing = spec.routing or Routing()
+    return Topology(devices, tuple(links), _media(spec), spec.forwarding, routing, switches)
+
+
+def _switches(spec: TopologySpec) -> tuple[Switch, ...]:
+    """Return the switches that are listed, and the access point of a Wi-Fi cell."""
+    switches = tuple(Switch(name, one.ports, one.queue) for one in spec.switches for name in one.switch_ids)
+    has_own = spec.wifi is not None and spec.wifi.access_point is None
+    return (*switches, Switch(ACCESS_POINT)) if has_own else switches
+
+
+def _media(spec: TopologySpec) -> tuple[Medium, ...]:
+    """Return the media that are listed, that of a Wi-Fi cell, and those that shapes name."""
     media = {medium.medium_id: medium for medium in map(_medium, spec.media)}
+    if spec.wifi is not None:
+        media[MEDIUM] = spec.wifi.medium()
     for shape in spec.shapes.values():
         if shape.medium is not None:
             media.setdefault(shape.medium, Medium(shape.medium))
-    routing = spec.routing or Routing()
-    return Topology(devices, tuple(links), tuple(media.values()), spec.forwarding, routing, switches)
+    return tuple(media.values())
 
 
 def _device(device_id: str, profile: DeviceProfile, entry: DeviceSpec) -> Device:
-    return Device(device_id, profile, entry.position, entry.cores, entry.sharing, entry.on_outage, entry.host_overhead)
+    return Device(
+        device_id,
+        profile,
+        entry.position,
+        entry.cores,
+        entry.sharing,
+        entry.on_outage,
+        entry.host_overhead,
+        entry.battery,
+    )
 
 
 def _medium(entry: str | MediumSpec) -> Medium:
@@ -96,4 +121,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         on_outage=entry.on_outage,
         rate_at=entry.rate_at,
         framing_byte=entry.framing,
+        burst_byte=entry.burst,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.scenario.topology.expand import Ids, expand_range, link_ends, link_id, link_pairs
 from edgesim.scenario.topology.shapes import SHAPES, read_shape
+from edgesim.scenario.topology.wifi import MEDIUM, WifiSpec, read_wifi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ class Outline:
     pairs : source and destination of each link, by link id.
     media : the shared channels.
     switches : path of the entry that makes each switch, and its ports, by id.
+    wifi : the Wi-Fi cell.
     repeated_devices, repeated_links : ids that a later entry makes again, with the path of that entry.
     oversized : entries that would make more than `MAX_LINKS` links.
     is_complete : whether every device id could be read; otherwise nothing can be said about what is missing.
@@ -41,6 +43,7 @@ class Outline:
     pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
     media: tuple[str, ...] = ()
     switches: dict[str, tuple[DataPath, object]] = field(default_factory=dict)
+    wifi: WifiSpec | None = None
     repeated_devices: list[tuple[str, DataPath]] = field(default_factory=list)
     repeated_links: list[tuple[str, DataPath]] = field(default_factory=list)
     oversized: list[DataPath] = field(default_factory=list)
@@ -87,6 +90,20 @@ class Outline:
                 self.repeated_devices.append((name, path))
             else:
                 self.switches[name] = (path, switch.get("ports") if isinstance(switch, dict) else None)
+
+    def add_wifi(self, wifi: WifiSpec | None, media: list[object]) -> None:
+        """Note access point, links and medium of a Wi-Fi cell; None is one whose form is wrong. `media` are those that are listed."""
+        self.wifi = wifi
+        if wifi is None:
+            self.is_complete = self.are_links_complete = False
+            return
+        path: DataPath = ("topology", "wifi")
+        if wifi.access_point is None:
+            self.add_switch({"id": wifi.point_id}, path)
+        for src, dst in wifi.pairs(self.end_ids) if wifi.point_id in self.end_ids else ():
+            self._add_link(src, dst, path)
+        if MEDIUM not in self.media or MEDIUM in media:  # a shape may join it
+            self.media = (*self.media, MEDIUM)
 
     def _ids_of(self, entry: object) -> tuple[str, ...]:
         text = entry.get("id") if isinstance(entry, dict) else None
@@ -141,6 +158,8 @@ def outline(topology: object, seed: object = 1) -> Outline:
         result.add_device(device, ("topology", "devices", index, "id"))
     for index, switch in _listed(topology.get("switches")):
         result.add_switch(switch, ("topology", "switches", index, "id"))
+    if topology.get("wifi") is not None:
+        result.add_wifi(read_wifi(topology["wifi"]), entries)
     for index, link in _listed(links):
         result.add_link(link, ("topology", "links", index))
     return result

@@ -39,6 +39,7 @@ def reference_problems(data: dict[str, Any], known: Outline | None = None) -> li
         problems += _devices(topology, data)
         problems += _media(known)
         problems += _links(topology, known)
+        problems += _wifi(known)
         problems += _ports(known)
         problems += _routes(topology.get("routing"), known)
     is_sound = not problems and known.are_links_complete
@@ -135,6 +136,17 @@ def _links(topology: dict[str, Any], known: Outline) -> Iterator[Problem]:
             yield Problem(path, "this makes no link: both ends are the same device", "two different devices")
         if media is None or isinstance(media, list):
             yield from _medium((*path, "medium"), link.get("medium"), media_ids)
+
+
+def _wifi(known: Outline) -> Iterator[Problem]:
+    """Check that a Wi-Fi cell has an access point and stations."""
+    if known.wifi is None or not known.is_complete:
+        return
+    path: DataPath = ("topology", "wifi")
+    if known.wifi.point_id not in known.end_ids:
+        yield _no_such((*path, "access_point"), "device", known.wifi.point_id, known.device_ids)
+    elif not any(known.wifi.pairs(known.end_ids)):
+        yield _no_match((*path, "devices"), "device", known.wifi.devices, known.device_ids)
 
 
 def _ends(path: DataPath, link: dict[str, Any], known: Outline) -> Iterator[Problem]:

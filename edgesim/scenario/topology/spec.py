@@ -25,6 +25,7 @@ from edgesim.scenario.topology.shapes import (
     StarSpec,
     TreeSpec,
 )
+from edgesim.scenario.topology.wifi import WifiSpec
 
 
 class TopologySpec(Spec):
@@ -53,6 +54,11 @@ class TopologySpec(Spec):
         description="what links join besides devices: switches, routers, access points",
         examples=[[{"id": "switch", "ports": 8}]],
     )
+    wifi: WifiSpec | None = Field(
+        None,
+        description="a Wi-Fi cell in one line: medium, access point, links, losses",
+        examples=[{"standard": "802.11n", "distance": "15 m", "loss": "1 %"}],
+    )
     forwarding: Forwarding = Field(
         "store_and_forward",
         description="`fifo` links pass a message on as a whole, or with `cut_through` each packet as it comes",
@@ -74,7 +80,9 @@ class TopologySpec(Spec):
         """Leave out the shapes that the topology has not, so that a further shape changes no hash."""
         written: dict[str, Any] = write(self)
         written = without_defaults(self, written, frozenset({"forwarding", "routing", "switches"}))
-        return {key: value for key, value in written.items() if key not in {*SHAPES, "file"} or value is not None}
+        return {
+            key: value for key, value in written.items() if key not in {*SHAPES, "file", "wifi"} or value is not None
+        }
 
     @property
     def shapes(self) -> dict[str, ShapeSpec]:
@@ -89,6 +97,8 @@ class TopologySpec(Spec):
             raise mistake(
                 "`forwarding: cut_through` needs rates that do not change", remedy="leave `rate_at` or `forwarding` out"
             )
+        if self.forwarding == "cut_through" and any(one.burst for one in (*self.links, *self.shapes.values())):
+            raise mistake("`forwarding: cut_through` needs links without `burst`", remedy="leave one of the two out")
         return self
 
     @model_validator(mode="after")

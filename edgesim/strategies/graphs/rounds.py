@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.costs import LayerCost
     from edgesim.interfaces import DeploymentContext
-    from edgesim.nn.cut.divided_graphs import DividedGraphs
     from edgesim.nn.models.reservoir_networks import ReservoirNetwork
+    from edgesim.nn.vertices.divided_graphs import DividedGraphs
 
 VALUE_BYTE = 4
 """Size of a number that is sent (float32)."""
@@ -62,7 +62,7 @@ class Rounds:
 
     def plan(self) -> Plan:
         """Return the plan."""
-        from edgesim.nn.cut.round_costs import phases
+        from edgesim.nn.vertices.round_costs import phases
 
         transfers = input_transfers(self.context, self.owner_id, self.context.graph.input_byte)
         start = Compute("division", self.owner_id, (), tuple(transfer.step_id for transfer in transfers))
@@ -126,7 +126,7 @@ class Rounds:
     def _merge(self, start_id: str, last: list[str]) -> Compute:
         """Add the transfers of the sums; return the read-out of their sum at the owner."""
         from edgesim.nn.cost.layers import layer_work
-        from edgesim.nn.cut.round_costs import readout
+        from edgesim.nn.vertices.round_costs import readout
 
         size_byte = VALUE_BYTE * self._n_numbers()
         for device_id, step_id in zip(self.device_ids, last, strict=True):

@@ -74,7 +74,7 @@ class Vertices:
         PlanError
             When the network has no reservoirs, no worker is there, or devices that must talk have no route.
         """
-        from edgesim.nn.cut.divided_graphs import DividedGraphs
+        from edgesim.nn.vertices.divided_graphs import DividedGraphs
         from edgesim.strategies.graphs.rounds import Rounds, VertexDivision
 
         self.check(context.topology)

@@ -1,1 +1,1 @@
-"""What strategies that cut layers share."""
+"""Strategies that divide layers over devices, and what they share."""

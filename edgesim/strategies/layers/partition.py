@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
 from edgesim.nn.operators.boxes import show, volume
-from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, require_delivered
+from edgesim.strategies.ends import ANSWER_ID, AS_COMPUTED, INPUT_ID, kernels_here, received_answers, require_delivered
 from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
 from edgesim.strategies.layers.kernels import cut_kernels
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Arrived, Delivery
-    from edgesim.domain.networks.samples import Samples
     from edgesim.interfaces import Kernel
     from edgesim.nn.cut.network import CutNetwork, Damage
     from edgesim.nn.cut.schedule import Schedule
@@ -60,6 +61,7 @@ class LayerPartition:
     samples : the test split.
     notes : what else a reader should know.
     uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
+    messages : how numbers are written in them.
     """
 
     plan: Plan
@@ -73,6 +75,7 @@ class LayerPartition:
     samples: Samples
     notes: dict[str, Any] = field(default_factory=dict)
     uses_partial: bool = False
+    messages: Messages = AS_COMPUTED
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
@@ -103,6 +106,9 @@ class LayerPartition:
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return kernels_here(self.messages, self._kernels).kernels()
+
+    def _kernels(self) -> Mapping[str, Kernel]:
         cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
         names = list(self.samples.inputs)
         return cut_kernels(self.plan, self.owner_id, self.device_ids, network=self.network, cuts=cuts, names=names)
@@ -137,12 +143,23 @@ class LayerPartition:
 
     def _run(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
         if self._runner is None:
-            from edgesim.nn.cut.network import CutNetwork
+            self._runner = self._made_runner()
+        return received_answers(self.plan, self.messages, self._runner.answers(damage))
 
-            schedules = [stage.schedule for stage in self.stages]
+    def _made_runner(self) -> CutNetwork:
+        from edgesim.nn.cut.network import CutNetwork
+
+        schedules = [stage.schedule for stage in self.stages]
+        if not self.messages.is_rounding:
             shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
-            self._runner = CutNetwork(self.network, schedules, self.samples, shares)
-        return self._runner.answers(damage)
+            return CutNetwork(self.network, schedules, self.samples, shares)
+        from edgesim.nn.cut.rounded import RoundedNetwork
+
+        samples = self.samples
+        if INPUT_ID in self.plan.transfer_ids:
+            samples = Samples(self.messages.received_inputs(samples.inputs), samples.targets)
+        owner = self.device_ids.index(self.owner_id) if self.owner_id in self.device_ids else None
+        return RoundedNetwork(self.network, schedules, samples, self.messages, owner)
 
     def describe(self) -> dict[str, Any]:
         """Return boxes by layer and device, what cannot be cut, the layers that the owner runs, traffic by kind and weights by device, in byte."""

@@ -13,8 +13,9 @@ from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
 from edgesim.strategies.layers.partition import CutStage
 
 if TYPE_CHECKING:
+    from edgesim.domain.networks.messages import Messages
     from edgesim.interfaces import DeploymentContext
-    from edgesim.nn.cut.stages import Segment, StagedNetwork
+    from edgesim.nn.cut.stages import Layer, Segment, StagedNetwork, Tensor
     from edgesim.nn.operators.boxes import Box
 
 VALUE_BYTE = 4
@@ -34,6 +35,7 @@ class PlanWriter:
     stages : how each stage is cut.
     deadline_s : how long a step waits for messages, or None to wait for ever, in s.
     wake_up_s : what a device needs to wake up when a scattered message finds it asleep, in s.
+    messages : how numbers are written in them.
     """
 
     context: DeploymentContext
@@ -43,13 +45,14 @@ class PlanWriter:
     stages: Sequence[CutStage]
     deadline_s: float | None
     wake_up_s: float
+    messages: Messages
     steps: list[Step] = field(default_factory=list)
     weights: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def write(self) -> Plan:
         """Return the plan."""
         self.weights[self.owner_id] = {}
-        transfers = input_transfers(self.context, self.owner_id, self.network.input_byte)
+        transfers = input_transfers(self.context, self.owner_id, self.network.input_byte, self.messages)
         self.steps.extend(transfers)
         before = self._owner("start", self.network.segments[0], [transfer.step_id for transfer in transfers], None)
         for number, cut in enumerate(self.stages):
@@ -59,7 +62,7 @@ class PlanWriter:
             segment = self.network.segments[number + 1]
             inputs = [before.step_id, *gathered]
             before = self._owner(f"{cut.stage.name}/join", segment, inputs, wait_s, extra)
-        self.steps.extend(answer_steps(self.context, before, self.network.output_byte))
+        self.steps.extend(answer_steps(self.context, before, self.network.output_byte, self.messages))
         weight_byte = {device_id: sum(sizes.values()) for device_id, sizes in self.weights.items()}
         return Plan(tuple(self.steps), self.steps[-1].step_id, weight_byte)
 
@@ -76,7 +79,7 @@ class PlanWriter:
             last[device] = before_id
             if device_id != self.owner_id:
                 tensors = [(stage.tensor(name), box) for name, box in needs.items()]
-                size_byte = sum(tensor.byte_of(box) for tensor, box in tensors)
+                size_byte = self._sent_byte(tensors)
                 text = "; ".join(show(box, tensor.shape, tensor.roles) for tensor, box in tensors) or "only padding"
                 last[device] = self._send(Transfer(
                     scatter_id(stage, device_id), self.owner_id, device_id, size_byte, f"input of {stage.name}, {text}",
@@ -99,8 +102,8 @@ class PlanWriter:
             if message.phase != phase:
                 continue
             src_id, dst_id = self.device_ids[message.src], self.device_ids[message.dst]
-            size_byte = sum(cut.stage.tensor(name).byte_of(box) for name, box in message.parts)
             parts = [(cut.stage.tensor(name), box) for name, box in message.parts]
+            size_byte = self._sent_byte(parts)
             text = "; ".join(
                 f"{name}, {show(box, t.shape, t.roles)}"
                 for (t, box), (name, _) in zip(parts, message.parts, strict=True)
@@ -136,7 +139,7 @@ class PlanWriter:
         """Add the transfer of a device's results; return what brings them to the owner, nothing when there are none."""
         stage, device_id = cut.stage, self.device_ids[device]
         outputs = [(stage.tensor(name), cut.schedule.boxes[name][device]) for name in stage.outputs]
-        size_byte = sum(tensor.byte_of(box) for tensor, box in outputs)
+        size_byte = self._sent_byte(outputs)
         if device_id == self.owner_id or not size_byte:
             return step_id if device_id == self.owner_id else ""
         text = "; ".join(show(box, tensor.shape, tensor.roles) for tensor, box in outputs if volume(box))
@@ -217,6 +220,12 @@ class PlanWriter:
         )
         self.steps.append(join)
         return join
+
+    def _sent_byte(self, tensors: Sequence[tuple[Tensor | Layer, Box]]) -> int:
+        """Return the size of a message of these boxes, each a tensor of its own, in byte."""
+        return sum(
+            self.messages.byte_of(tensor.byte_of(box), volume(box) if tensor.is_float else 0) for tensor, box in tensors
+        )
 
     def _send(self, transfer: Transfer) -> str:
         self.steps.append(transfer)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from edgesim.domain.networks.messages import Messages
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.partition import Denominator
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.interfaces import FailureModel, FilterGraph, LossAware, ModelBuilder, Partitioner
-from edgesim.nn.kernels.here import Here
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import known_device
+from edgesim.strategies.ends import AS_COMPUTED, check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
 from edgesim.strategies.students.kernels import student_kernels
@@ -33,6 +33,7 @@ from edgesim.strategies.students.networks import (
     teacher_facts,
     workload_of,
 )
+from edgesim.strategies.students.sent import SentStudents
 from edgesim.strategies.students.survivors import survivors_of
 from edgesim.strategies.students.validation import validation_facts
 from edgesim.units import Seconds
@@ -72,6 +73,7 @@ class DistilledStudents:
     missing: Literal["zeros", "mean", "learned"] = "zeros"
     objective: Annotated[Objective, Plugin("objectives")] = JointDistillation()  # noqa: RUF009 - frozen
     head: HeadOf = "all"
+    messages: Messages = AS_COMPUTED
 
     @property
     def n_parts(self) -> int:
@@ -140,12 +142,14 @@ def deploy_students(
         raise PlanError(
             "students with missing: learned cannot be attacked yet; take missing: mean, or leave out evaluation.attack"
         )
+    check_attack(context, options.messages)
     survivors = survivors_for(options, replication, context, device_ids, merger_id)
     setup = _setup(options, context, survivors)
     trained = _train(setup, options, replication, partition)
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
     network_of = tuple(index % len(ensemble.students) for index in range(options.students))
+    sent = SentStudents(list(ensemble.students), network_of, device_ids, context.source_id, merger_id, options.messages)
     counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
     is_per_set = options.head == "per-survivors"
     sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
@@ -165,6 +169,7 @@ def deploy_students(
         head,
         options.deadline_s,
         alternatives=copies if replication.is_identical else (),
+        messages=options.messages,
     )
     required = tuple(sorted(plan.transfer_ids.difference(*needs)))
     networks = [ensemble.students[index] for index in network_of]
@@ -177,7 +182,7 @@ def deploy_students(
     }
     if is_per_set:
         from edgesim.nn.kernels.students import HeadOfSetKernel
-        from edgesim.nn.merging.heads import features_of, survivor_heads
+        from edgesim.nn.merging.heads import survivor_heads
 
         heads = survivor_heads(ensemble, context.dataset)
 
@@ -190,60 +195,64 @@ def deploy_students(
             plan=plan,
             needs=needs,
             required=required,
-            features=tuple(features_of(ensemble, context.dataset.validation.inputs)),
+            features=tuple(sent.features(context.dataset.validation.inputs)),
             network_of=network_of,
             heads=heads,
             output=ensemble.output,
             facts=facts,
-            here=Here(lambda: student_kernels(plan, networks, list(context.dataset.inputs), with_head_of_set)),
+            messages=options.messages,
+            here=kernels_here(
+                options.messages,
+                lambda: student_kernels(plan, networks, list(context.dataset.inputs), with_head_of_set),
+            ),
         )
         reached = validation_facts(with_heads.answers, options.students, context.dataset)
         return replace(
             with_heads,
-            features=tuple(features_of(ensemble, context.dataset.test.inputs)),
+            features=tuple(sent.features(context.dataset.test.inputs)),
             facts={**facts, **reached, "heads_byte": head.weight_byte},
         )
-    given = contributions(ensemble, context.dataset.validation.inputs)[list(network_of)]
+
+    def contribute(inputs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        return contributions(ensemble, sent.features(inputs), network_of)
+
+    given = contribute(context.dataset.validation.inputs)
     stand_ins = given.mean(axis=1) if options.missing == "mean" else None
-    bias = ensemble.head.bias.detach().numpy().reshape(ensemble.output)
-    part_of = tuple(ensemble.part_of[index] for index in network_of)
 
     def merging(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
         from edgesim.nn.kernels.students import MergeKernel
 
         return MergeKernel(
-            inputs, goals, part_of=part_of, part_sizes=ensemble.part_sizes, denominator=replication.denominator,
-            weight=ensemble.head.weight.detach().numpy(), bias=bias, means=stand_ins, stand_in=stand_in,
+            inputs, goals, part_of=seen.part_of, part_sizes=ensemble.part_sizes, denominator=replication.denominator,
+            weight=ensemble.head.weight.detach().numpy(), bias=seen.bias, means=stand_ins, stand_in=stand_in,
         )  # fmt: skip
 
     seen = StudentDeployment(
         plan=plan,
         contributions=given,
-        bias=bias,
-        part_of=part_of,
+        bias=ensemble.head.bias.detach().numpy().reshape(ensemble.output),
+        part_of=tuple(ensemble.part_of[index] for index in network_of),
         needs=needs,
         required=required,
         facts=facts,
         denominator=replication.denominator,
         stand_ins=stand_ins,
-        here=Here(lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)),
+        messages=options.messages,
+        here=kernels_here(
+            options.messages, lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)
+        ),
     )
     if stand_in is not None:
-        tested = replace(seen, contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)])
-        return learned(tested, stand_in, trained, network_of, context.dataset.test)
+        outputs = sent.features(context.dataset.test.inputs)
+        tested = replace(seen, contributions=contributions(ensemble, outputs, network_of))
+        return learned(tested, stand_in, trained, outputs)
     reached = validation_facts(seen.answers, options.students, context.dataset)
     deployment = replace(
         seen,
-        contributions=contributions(ensemble, context.dataset.test.inputs)[list(network_of)],
+        contributions=contribute(context.dataset.test.inputs),
         facts={**facts, **reached},
     )
-    return attackable(
-        deployment,
-        context,
-        ensemble,
-        network_of,
-        lambda inputs: contributions(ensemble, inputs)[list(network_of)],
-    )
+    return attackable(deployment, context, ensemble, network_of, contribute)
 
 
 def check_objective(objective: Objective, training: Training, fitting: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import require_delivered
+from edgesim.strategies.ends import AS_COMPUTED, received_answers, require_delivered
 from edgesim.strategies.students.networks import Workload
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
+    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.plan import Plan
     from edgesim.interfaces import Kernel
     from edgesim.nn.merging.heads import Head
@@ -64,11 +65,12 @@ class SurvivorHeads:
     plan : the steps of one inference.
     needs : the transfers without which a student does not count.
     required : the transfers without which there is no answer.
-    features : of each network on the test split, shape (n, features).
+    features : what the merger has of each student on the test split, shape (n, features).
     network_of : which network each student is a copy of.
     heads : for each set of networks.
     output : shape of an answer.
     facts : what `describe` returns.
+    messages : how numbers are written in them; what they hold is in the features.
     here : makes the kernels.
     """
 
@@ -80,6 +82,7 @@ class SurvivorHeads:
     heads: Mapping[tuple[bool, ...], Head]
     output: tuple[int, ...]
     facts: dict[str, Any]
+    messages: Messages = AS_COMPUTED
     here: Here = field(default_factory=Here)
 
     def kernels(self) -> Mapping[str, Kernel]:
@@ -101,12 +104,13 @@ class SurvivorHeads:
         """Return the answers of the students that arrived."""
         from edgesim.nn.merging.heads import answers_of
 
-        left = [False] * len(self.features)
-        for network, is_there in zip(self.network_of, arrived, strict=True):
-            left[network] |= is_there
-        kept = [own for own, is_left in zip(self.features, left, strict=True) if is_left]
-        answers = answers_of(self.heads[tuple(left)], kept, len(self.features[0]))
-        return answers.reshape(-1, *self.output)
+        kept: dict[int, NDArray[np.float32]] = {}
+        for network, own, is_there in zip(self.network_of, self.features, arrived, strict=True):
+            if is_there:
+                kept.setdefault(network, own)
+        left = tuple(network in kept for network in range(max(self.network_of) + 1))
+        answers = answers_of(self.heads[left], [kept[network] for network in sorted(kept)], len(self.features[0]))
+        return received_answers(self.plan, self.messages, answers.reshape(-1, *self.output))
 
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each student, sizes of parts, dropped filters, and what the heads take."""

@@ -6,16 +6,17 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import require_delivered
+from edgesim.strategies.ends import received_answers, require_delivered
 from edgesim.strategies.students.networks import StudentDeployment, Workload, workload_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.partition import Denominator
-    from edgesim.domain.networks.samples import Samples
     from edgesim.nn.distill.students import TrainedStudents
     from edgesim.nn.merging.stand_ins import StandIns
 
@@ -26,7 +27,7 @@ class LearnedStudents(StudentDeployment):
 
     Parameters
     ----------
-    outputs : what each student gives for each test sample, shape (n, features of its part) each.
+    outputs : what the merger has of each student for each test sample, shape (n, features of its part) each.
     stand_in : fills in lost parts; None only as a default.
     weight : of the head, shape (numbers of an answer, features).
     """
@@ -53,7 +54,7 @@ class LearnedStudents(StudentDeployment):
             return StudentDeployment.predict(self, delivery)
         filled = fill(network, self._merged(arrived, network.part_sizes), there)
         answers: NDArray[np.float32] = (filled @ weight.T).reshape(len(filled), *self.bias.shape) + self.bias
-        return answers
+        return received_answers(self.plan, self.messages, answers)
 
     def _merged(self, arrived: list[bool], part_sizes: tuple[int, ...]) -> NDArray[np.float32]:
         """Return the mean over what arrived of each part, side by side; zeros where nothing did."""
@@ -87,17 +88,13 @@ def learned(
     deployment: StudentDeployment,
     network: StandIns,
     students: TrainedStudents,
-    network_of: tuple[int, ...],
-    test: Samples,
+    outputs: Sequence[NDArray[np.float32]],
 ) -> LearnedStudents:
     """Return the deployment with a network that stands in for lost parts."""
-    from edgesim.nn.train.training import forward
-
-    given = [forward(one, test.inputs) for one in students.ensemble.students]
     known = {field.name: getattr(deployment, field.name) for field in fields(StudentDeployment)}
     return LearnedStudents(
         **known,
-        outputs=tuple(given[index] for index in network_of),
+        outputs=tuple(outputs),
         stand_in=network,
         weight=students.ensemble.head.weight.detach().numpy(),
     )

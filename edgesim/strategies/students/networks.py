@@ -10,7 +10,7 @@ from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import answer_steps, require_delivered
+from edgesim.strategies.ends import AS_COMPUTED, answer_steps, received_answers, require_delivered
 from edgesim.strategies.students.kernels import MERGE_ID
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgesim.domain.delivery import Delivery
+    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext, Kernel
@@ -117,6 +118,7 @@ def student_plan(
     deadline_s: float | None,
     *,
     alternatives: Sequence[Sequence[int]] = (),
+    messages: Messages = AS_COMPUTED,
 ) -> tuple[Plan, tuple[frozenset[str], ...]]:
     """Return the plan of one inference, and for each student the transfers without which it does not count.
 
@@ -131,13 +133,14 @@ def student_plan(
     head : workload of the linear head.
     deadline_s : how long the merger waits, see `edgesim.domain.plan.Compute`; None: until everything is there.
     alternatives : groups of students, by number, that give the same: the merger waits for the first of each.
+    messages : how numbers are written in them.
     """
     steps: list[Step] = []
     needs: list[frozenset[str]] = []
     weights = {merger_id: head.weight_byte}
     gathered: list[str] = []
     for number, (device_id, student) in enumerate(placed):
-        chain = _student_steps(context, number, device_id, student, merger_id)
+        chain = _student_steps(context, number, (device_id, student), merger_id, messages)
         steps += chain
         needs.append(frozenset(step.step_id for step in chain if isinstance(step, Transfer)))
         gathered.append(chain[-1].step_id)
@@ -152,25 +155,28 @@ def student_plan(
         deadline_s=deadline_s,
         alternatives=tuple(tuple(gathered[number] for number in group) for group in alternatives),
     )
-    steps += [merge, *answer_steps(context, merge, head.output_byte)]
+    steps += [merge, *answer_steps(context, merge, head.output_byte, messages)]
     return Plan(tuple(steps), steps[-1].step_id, weights), tuple(needs)
 
 
 def _student_steps(
-    context: DeploymentContext, number: int, device_id: str, student: Workload, merger_id: str
+    context: DeploymentContext, number: int, placed: tuple[str, Workload], merger_id: str, messages: Messages
 ) -> list[Step]:
     """Return input, computation and features of one student, without transfers that stay on a device."""
+    device_id, student = placed
     compute_id, input_id = f"student {number} on {device_id}", f"input->{device_id}"
     has_input = device_id == context.source_id
     steps: list[Step] = []
     if not has_input:
-        steps.append(Transfer(input_id, context.source_id, device_id, context.graph.input_byte, "input", "input"))
+        size_byte = messages.byte_of_inputs(context.graph.input_byte, context.dataset.inputs)
+        steps.append(Transfer(input_id, context.source_id, device_id, size_byte, "input", "input"))
     inputs = () if has_input else (input_id,)
     steps.append(Compute(compute_id, device_id, student.work, inputs, activation_byte=student.activation_byte))
     if device_id != merger_id:
         tensor = f"features of student {number}"
         features_id = f"features {device_id}->{merger_id}"
-        steps.append(Transfer(features_id, device_id, merger_id, student.output_byte, tensor, "result", (compute_id,)))
+        size_byte = messages.byte_of(student.output_byte, student.output_byte // 4)
+        steps.append(Transfer(features_id, device_id, merger_id, size_byte, tensor, "result", (compute_id,)))
     return steps
 
 
@@ -191,6 +197,7 @@ class StudentDeployment:
     denominator : what the sum over the arrived students of a part is divided by.
     stand_ins : what the mean output of each student adds to the answer when it stands in for its part, shape (students, numbers of an
         answer); None for zeros.
+    messages : how numbers are written in them; what they hold is in the contributions, but for the answer.
     here : makes the kernels.
     """
 
@@ -203,6 +210,7 @@ class StudentDeployment:
     facts: dict[str, Any]
     denominator: Denominator = "arrived"
     stand_ins: NDArray[np.float32] | None = None
+    messages: Messages = AS_COMPUTED
     here: Here = field(default_factory=Here)
 
     def kernels(self) -> Mapping[str, Kernel]:
@@ -231,7 +239,7 @@ class StudentDeployment:
         summed = weights @ self.contributions.reshape(n_students, -1)
         answers: NDArray[np.float32] = summed.reshape(n_samples, *self.bias.shape)
         answers += self.constant(arrived)
-        return answers
+        return received_answers(self.plan, self.messages, answers)
 
     def constant(self, arrived: Sequence[bool]) -> NDArray[np.float32]:
         """Return what is added to every answer: the bias of the head, and what stands in for lost parts."""

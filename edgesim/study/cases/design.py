@@ -101,6 +101,31 @@ class Case:
         return f"strategy {self.strategy!r}" + (f" at {place}" if place else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """One strategy at one factor point at which it does not fit the memory; nothing of it is simulated.
+
+    Parameters
+    ----------
+    point : value of each factor.
+    strategy : label of the strategy.
+    before : number of cases that stand before it in the scenario's order.
+    device_id : the device that is too small, or a pattern of several.
+    needed_byte, available_byte : what the strategy needs there, and what is there, in byte.
+    """
+
+    point: Mapping[str, Any]
+    strategy: str
+    before: int
+    device_id: str
+    needed_byte: int
+    available_byte: int
+
+
+INFEASIBLE = "infeasible"
+"""Outcome of what does not fit."""
+
+
 def same_point(cases: Sequence[Case]) -> list[tuple[int, ...]]:
     """Return the positions of the cases at each factor point, in order of their first."""
     together: dict[str, list[int]] = {}

@@ -13,7 +13,7 @@ from edgesim.study.folder.parts import DAMAGED, ENUMERATED, TRIALS, set_aside
 
 KINDS = (TRIALS, ENUMERATED)
 """Folders of parts."""
-_VIEWS = (".png", ".svg", ".html")
+VIEWS = (".png", ".svg", ".html")
 """Endings of figures and the report."""
 
 
@@ -44,7 +44,7 @@ def faults(
     found = {}
     for entry in entries:
         path = folder / entry["name"]
-        if path.suffix in _VIEWS:
+        if path.suffix in VIEWS:
             continue
         if not path.is_file():
             found[entry["name"]] = "it is missing"

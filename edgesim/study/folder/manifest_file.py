@@ -131,6 +131,13 @@ class _Rare(_Form):
     what: str
 
 
+class _Infeasible(_Form):
+    strategy: str
+    device: str
+    needed_byte: Annotated[int, Ge(0), Le(10**30)]
+    available_byte: Annotated[int, Ge(0), Le(10**30)]
+
+
 class _Started(_Form):
     """What readers rely on in the manifest of any study."""
 
@@ -174,6 +181,7 @@ class _Complete(_Started):
     scenario: _Scenario  # type: ignore[assignment]
     stopping: list[_Stop] = []
     rare: list[_Rare] = []
+    infeasible: list[_Infeasible] = []
 
     @model_validator(mode="after")
     def _factors_are_swept(self) -> Self:

@@ -202,6 +202,13 @@ class Result:
         columns = [*self.factors, "replications", "what"]
         return pd.DataFrame(self.manifest.get("rare", []), columns=columns)
 
+    def infeasible(self) -> pd.DataFrame:
+        """Return which strategies do not fit the memory at which factor points: the device, and the bytes needed and there."""
+        import pandas as pd
+
+        columns = [*self.factors, "strategy", "device", "needed_byte", "available_byte"]
+        return pd.DataFrame(self.manifest.get("infeasible", []), columns=columns)
+
     def engines(self) -> pd.DataFrame:
         """Return which engine simulated the trials of each strategy, how many were left to events, and why."""
         import pandas as pd

@@ -17,7 +17,7 @@ from edgesim.domain.columns import (
     SUMMARY_NUMBERS,
 )
 from edgesim.files.whole import write_text
-from edgesim.study.cases.design import Case, show_value
+from edgesim.study.cases.design import Case, Unfit, show_value
 from edgesim.study.folder.manifest_file import json_text
 from edgesim.study.tables.summary import Row, show_number
 from edgesim.study.trials.load import unit_of
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
 
 
-def write_summary(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[Row]], units: Mapping[str, str]) -> None:
+def write_summary(
+    path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Sequence[Row]], units: Mapping[str, str]
+) -> None:
     """Write the tidy table: a row per case and metric."""
     table: list[list[str]] = []
     for case, metrics in zip(cases, rows, strict=True):
@@ -56,7 +58,7 @@ def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | 
         )
 
 
-def write_budget(path: Path, cases: Sequence[Case], rows: Sequence[Sequence[BudgetRow]]) -> None:
+def write_budget(path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Sequence[BudgetRow]]) -> None:
     """Write where the mean latency goes: a row per case and part."""
     table = [
         [*map(show_value, case.point.values()), case.strategy, row.part, show_number(row.mean_s), show_number(row.share), str(row.n)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.domain.networks.learning import Learnt
 from edgesim.engine.program.compiled import compile_plan
-from edgesim.errors import EdgesimError, PlanError
+from edgesim.errors import EdgesimError, InfeasiblePlanError, PlanError
 from edgesim.interfaces import (
     AttackableDeployment,
     Deployment,
@@ -19,7 +19,7 @@ from edgesim.interfaces import (
     Strategy,
     needs_training,
 )
-from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
+from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
 from edgesim.study.preparation.deploy import deployed
@@ -171,6 +171,8 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
 def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progress) -> Shared:
     """Make all cases of a study, and the deployments they use.
 
+    A strategy that does not fit the memory at a factor point is no case, but is told of.
+
     Parameters
     ----------
     points : each factor point and the system there.
@@ -179,7 +181,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     Raises
     ------
     PlanError
-        When a strategy does not fit the topology; a note says which, and at which point.
+        When a strategy does not fit the topology; a note says which, and at which point. When none fits the memory anywhere.
     DataError
         When the data set cannot be loaded.
     """
@@ -188,6 +190,9 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     prepared = OncePerKey()
     topologies = _Topologies()
     cases: list[Case] = []
+    unfit: list[Unfit] = []
+    fit: list[tuple[Deployment, Prepared]] = []
+    places: dict[int, int] = {}  # in `fit`, by position in `prepared`
     for point, system in points:
         taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
         taught, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
@@ -195,20 +200,29 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
         place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
         for label, strategy in system.strategies.items():
             own = context_for(strategy, context, system.failures)
-            position, (_, ready) = prepared.get(
+            position, made = prepared.get(
                 (place, strategy, tuple(own.failures.items())),
                 lambda c=own, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
                     c, s, e, text, p
                 ),  # type: ignore[misc]
             )
-            asked_of = (len(ready.targets), system.evaluation, system.load)
+            if isinstance(made, InfeasiblePlanError):
+                unfit.append(Unfit(point, label, len(cases), made.device_id, made.needed_byte, made.available_byte))
+                continue
+            if places.setdefault(position, len(fit)) == len(fit):
+                fit.append(made)
+            asked_of = (len(made[1].targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to)
-            cases.append(Case(point, label, position, topology, failures, deadline_s, system.seed, *asked_of, *how))
-    made = [thing for _, thing in prepared.made]
+            cases.append(
+                Case(point, label, places[position], topology, failures, deadline_s, system.seed, *asked_of, *how)
+            )
+    if not cases:
+        raise next(one for _, one in prepared.made)
     teachers_learnt = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
-    learnt = (*teachers_learnt, *(one for _, ready in made for one in ready.learnt))
-    shared = Shared(tuple(ready for _, ready in made), tuple(cases), Deployments([one for one, _ in made]), learnt)
+    learnt = (*teachers_learnt, *(one for _, ready in fit for one in ready.learnt))
+    ready, deployments = tuple(ready for _, ready in fit), Deployments([one for one, _ in fit])
+    shared = Shared(ready, tuple(cases), deployments, learnt, unfit=tuple(unfit))
     if len({tuple(score.name for score in ready.scores) for ready in shared.prepared}) > 1:
         raise PlanError("factor points ask for different scores; a study compares by one task, make a study for each")
     for case in shared.cases:
@@ -228,7 +242,8 @@ def context_for(
 
 def _deploy(
     context: DeploymentContext, strategy: Strategy, evaluation: Evaluation, subject: str, point: Mapping[str, Any]
-) -> tuple[Deployment, Prepared]:
+) -> tuple[Deployment, Prepared] | InfeasiblePlanError:
+    """Return a deployment, ready to be simulated, or why it does not fit."""
     place = show_point(point)
     try:
         if not len(context.dataset.train) and needs_training(strategy):
@@ -239,6 +254,8 @@ def _deploy(
         program = compile_plan(deployment.plan, context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
+        if isinstance(error, InfeasiblePlanError):
+            return error
         if clear is error:
             raise
         raise clear from error

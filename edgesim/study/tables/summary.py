@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import METRICS
-from edgesim.study.tables.statistics import Estimate, exact_mean, exact_quantile, share
+from edgesim.domain.metrics import MEMORY_AVAILABLE, METRICS
+from edgesim.study.tables.statistics import NOTHING, Estimate, exact_mean, exact_quantile, share
 from edgesim.study.tables.weighted import are_equal, n_effective, weighted_mean, weighted_quantile
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edgesim.study.cases.design import Unfit
     from edgesim.study.tables.known import Known
     from edgesim.study.trials.trials import Trials
 
@@ -108,6 +109,17 @@ def summarise(
         is_known = ~np.isnan(values) if metric != "peak_memory" else slice(None)
         rows.append(Row(metric, estimate, exact, n_effective(weights[is_known])))
     return rows
+
+
+def summarise_unfit(unfit: Unfit, metrics: Sequence[str]) -> list[Row]:
+    """Return the rows of a strategy that does not fit: nothing of these metrics but the memory it needs, and what is there."""
+    known = {"peak_memory": float(unfit.needed_byte), MEMORY_AVAILABLE.name: float(unfit.available_byte)}
+    return [
+        Row(metric, Estimate(known[metric], known[metric], known[metric], 0), known[metric], 0.0)
+        if metric in known
+        else Row(metric, NOTHING, nan, 0.0)
+        for metric in (*metrics, MEMORY_AVAILABLE.name)
+    ]
 
 
 def show_number(value: float) -> str:

@@ -54,6 +54,10 @@ class BudgetRow(NamedTuple):
     n: int
 
 
+NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in PARTS]
+"""Of what is not simulated."""
+
+
 def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow]]:
     """Return the rows of `BUDGET` of each case: its first replications, simulated once more by events."""
     return [budget(shared, case, n_trials(shared, case, n_replications)) for case in shared.cases]
@@ -132,12 +136,12 @@ def _divided(
 
 
 def _inputs(step: object, position: Mapping[str, int], courses: Mapping[int, Course]) -> Iterable[int]:
-    """Return the inputs of a step, of alternatives the first that came."""
+    """Return the inputs of a step, of alternatives as many as are enough, the first that came."""
     inputs = [position[name] for name in step.inputs]  # type: ignore[attr-defined]
     for group in step.alternatives if isinstance(step, Compute) else ():
         came = [index for name in group if (index := position[name]) in courses and courses[index].ended_s >= 0.0]
-        first = min(came, key=lambda index: courses[index].ended_s, default=-1)
-        inputs = [index for index in inputs if index == first or all(index != position[name] for name in group)]
+        first = sorted(came, key=lambda index: courses[index].ended_s)[: step.n_enough]  # type: ignore[attr-defined]
+        inputs = [index for index in inputs if index in first or all(index != position[name] for name in group)]
     return inputs
 
 
@@ -175,6 +179,8 @@ def _sending(program: Program, index: int, span_s: float, stays: Sequence[Stay],
     if way is None:
         return
     alone_s = sum(max(hop.occupation_s for hop in stage.hops) for stage in way.stages)
+    if any(hop.link.burst_byte > 0 for hop in hops):  # of which a part may leave at once
+        alone_s = min(alone_s, _served_s(stays))
     parts = (
         (_HOST, 0.0 if cost is None else cost.sending_s + cost.receiving_s(1.0)),
         (_SENDING, alone_s),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,14 +61,26 @@ def reduce(trace: Trace) -> Reduced:
         "requests": float(len(records)),
         **{name: outcomes[name] * share for name in ("degraded", "failed", "timed_out", "rejected", "unfinished")},
         "utilisation": max((resource.utilisation for resource in trace.resources), default=0.0),
+        "peak_memory": float(max((resource.peak_memory_byte for resource in trace.resources), default=0)),
     }
-    for resource in trace.resources:
-        values[f"{PER_RESOURCE[0]} {resource.resource_id}"] = resource.utilisation
-        values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
+    values |= _of_resources(trace)
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
     return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+
+
+def _of_resources(trace: Trace) -> dict[str, float]:
+    """Return the metrics of each device, link and medium."""
+    values: dict[str, float] = {}
+    for resource in trace.resources:
+        values[f"{PER_RESOURCE[0]} {resource.resource_id}"] = resource.utilisation
+        values[f"{PER_RESOURCE[1]} {resource.resource_id}"] = resource.n_waiting
+        if resource.kind == "device":
+            values[f"{PER_RESOURCE[2]} {resource.resource_id}"] = float(resource.peak_memory_byte)
+    for device_id, empty_s in trace.batteries:
+        values[f"{PER_RESOURCE[3]} {device_id}"] = empty_s if empty_s < inf else nan
+    return values
 
 
 def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[Outcome]) -> RequestRecord:
@@ -96,7 +108,8 @@ def _mean(values: Sequence[int]) -> int:
 
 def unit_of(metric: str, units: Mapping[str, str]) -> str:
     """Return the unit of a metric; `units` has those of a single request."""
-    return "1" if metric.startswith(PER_RESOURCE) else units.get(metric) or METRICS[metric]
+    own = next((one.unit for start, one in RESOURCE_METRICS.items() if metric.startswith(f"{start} ")), None)
+    return own or units.get(metric) or METRICS[metric]
 
 
 def by_column(rows: Sequence[Reduced]) -> dict[str, NDArray[np.float64]]:

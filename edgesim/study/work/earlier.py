@@ -55,7 +55,8 @@ class Earlier:
             return NOTHING
         old = type(scenario).from_data(read_manifest(folder / EARLIER)["scenario"])
         place = {(show_point(case.point), case.strategy): position for position, case in enumerate(cases)}
-        order = [place[show_point(point), label] for point in old.points() for label in old.strategies]
+        named = [(show_point(point), label) for point in old.points() for label in old.strategies]
+        order = [place[name] for name in named if name in place]  # but those that do not fit
         study = digest_of(identity(old, is_checked=is_checked))
         parts = Parts(folder / EARLIER, [cases[position] for position in order], study, scores=scores)
         blocks: dict[tuple[int, bool], list[Block]] = {}

@@ -9,12 +9,12 @@ import numpy as np
 
 from edgesim.domain.columns import ENGINES
 from edgesim.domain.delivery import Delivery
-from edgesim.study.cases.design import Case
+from edgesim.study.cases.design import INFEASIBLE, Case, Unfit
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Work
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import CERTAIN, known_of
-from edgesim.study.tables.summary import Row, summarise, values_of
+from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
 from edgesim.study.trials.deliveries import lost_in
 from edgesim.study.trials.trial import scores_of, simulate_outages
 from edgesim.study.trials.trials import Question, Trials, columns
@@ -31,11 +31,13 @@ class Evaluated:
     Parameters
     ----------
     rows : the summary rows of each case.
-    intact : every metric of each case when nothing is lost.
+    metrics : names of the metrics that any study has, with the scores that were asked.
+    intact : every metric of each case when nothing is lost, in the scenario's order; of those that do not fit none.
     n_by_events : of each case: drawn trials that the event engine simulated.
     """
 
     rows: list[list[Row]]
+    metrics: list[str]
     intact: list[dict[str, Any]]
     n_by_events: list[int]
 
@@ -75,7 +77,12 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
                 **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
             }
         )
-    return Evaluated(rows, intact, n_by_events)
+    metrics = [row.metric for row in rows[0] if row.metric in {*parts.scores, *UNITS}]
+
+    def nothing(unfit: Unfit) -> dict[str, Any]:
+        return {**unfit.point, "strategy": unfit.strategy, "outcome": INFEASIBLE, **dict.fromkeys(metrics)}
+
+    return Evaluated(rows, metrics, shared.with_unfit(intact, nothing)[1], n_by_events)
 
 
 def _intact_scores(

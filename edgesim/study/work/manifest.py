@@ -72,6 +72,16 @@ def facts(
         "threads_per_worker": dict.fromkeys(THREAD_VARIABLES, 1),
         **_stops(shared, work),
         "rare": _rare(shared, work),
+        "infeasible": [
+            {
+                **one.point,
+                "strategy": one.strategy,
+                "device": one.device_id,
+                "needed_byte": one.needed_byte,
+                "available_byte": one.available_byte,
+            }
+            for one in shared.unfit
+        ],
         "deployments": [_deployment(shared, case) for case in _first_of_each(shared.cases)],
         "learnt": [one.as_data() for one in shared.learnt],
         "engines": _engines(shared, work, found),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.domain.places import FileName
-from edgesim.errors import NetworkFileError
+from edgesim.errors import NetworkError
 from edgesim.nn.models.brought.decoder_config import read_shapes
 from edgesim.nn.models.shapes import tokens, vector
 
@@ -61,13 +61,13 @@ class Decoder:
             ("numbers of an answer, `classes`", vector("decoder", output)),
         ):
             if given != shapes.n_tokens:
-                raise NetworkFileError(
+                raise NetworkError(
                     f"model decoder: {self.config} has a vocabulary of {shapes.n_tokens} tokens, but the workload has {given} {name}; give it "
                     f"`values: {shapes.n_tokens}` and `classes: {shapes.n_tokens}`"
                 )
         for name, most in (("max_position_embeddings", shapes.length), ("sliding_window", shapes.window)):
             if most is not None and length > most:
-                raise NetworkFileError(
+                raise NetworkError(
                     f"model decoder: the prompt has {length} tokens, but {name} of {self.config} is {most}; shorten `input`"
                 )
         return DecoderNetwork(shapes, length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgesim.errors import DataError, NetworkFileError
+from edgesim.errors import DataError, NetworkError
 from edgesim.files.untrusted import read_json
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def read_shapes(path: Path) -> Shapes:
     try:
         config = read_json(path, most_byte=MOST_BYTE)
     except DataError as error:
-        raise NetworkFileError(f"model decoder: {path}: {error}; expected the config.json of a decoder") from None
+        raise NetworkError(f"model decoder: {path}: {error}; expected the config.json of a decoder") from None
     if not isinstance(config, dict):
-        raise NetworkFileError(f"model decoder: {path} is no mapping; expected the config.json of a decoder")
+        raise NetworkError(f"model decoder: {path} is no mapping; expected the config.json of a decoder")
     faults = list(_faults(config))
     if faults:
-        raise NetworkFileError(
+        raise NetworkError(
             f"model decoder: {path}: {'; '.join(faults)}; expected the config.json of a decoder like Llama"
         )
     return _shapes(config)

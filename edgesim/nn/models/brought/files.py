@@ -37,7 +37,7 @@ class Onnx:
     output: str | None = None
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:  # noqa: ARG002 - the seam's form
-        """Return the network with its weights. Raises `NetworkFileError` with all that cannot be converted."""
+        """Return the network with its weights. Raises `NetworkError` with all that cannot be converted."""
         from edgesim.nn.models.brought.onnx_file import network_of
 
         return network_of(Path(self.path), inputs, self.output)
@@ -81,7 +81,7 @@ class Exported:
             raise ScenarioError(f"path is {self.path!r}; a program of torch.export is a file called .pt2")
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:  # noqa: ARG002 - the seam's form
-        """Return the network with its weights. Raises `NetworkFileError` when the file is damaged or has other inputs."""
+        """Return the network with its weights. Raises `NetworkError` when the file is damaged or has other inputs."""
         from edgesim.nn.models.brought.program_file import network_of
 
         return network_of(Path(self.path), inputs, self.output)

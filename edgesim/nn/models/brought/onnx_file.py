@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edgesim.errors import DataError, NetworkFileError, visible
+from edgesim.errors import DataError, NetworkError, visible
 from edgesim.nn.models.brought.assembly import SAMPLES, Assembly, Traced
 from edgesim.nn.models.brought.onnx_operators import OPERATORS, CannotConvertError, linear
 
@@ -44,7 +44,7 @@ def network_of(path: Path, inputs: Inputs, output: str | None) -> fx.GraphModule
 
     Raises
     ------
-    NetworkFileError
+    NetworkError
         When it is missing or damaged, lacks external data, has other inputs, or holds what cannot be converted: all such nodes are named.
     """
     model = _read(path)
@@ -55,7 +55,7 @@ def network_of(path: Path, inputs: Inputs, output: str | None) -> fx.GraphModule
     ]
     if faults:
         more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path}: operators of these nodes are not known here: {visible(', '.join(faults[:_MOST_NAMED]))}{more}; write the network "
             "with other operators, or bring it with type: import"
         )
@@ -77,13 +77,13 @@ def _parsed(path: Path) -> Any:
     try:
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
-        raise NetworkFileError(f"{path} cannot be read: {error.strerror or error}; name a file that is there") from None
+        raise NetworkError(f"{path} cannot be read: {error.strerror or error}; name a file that is there") from None
     except (DecodeError, ValueError) as error:
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} is damaged or cut short, or no ONNX: {error}; copy it again, or export it again"
         ) from error
     if not model.graph.node:
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} is damaged or cut short, or no ONNX: it has no node; copy it again, or export it again"
         )
     return model
@@ -101,12 +101,12 @@ def _read(path: Path) -> Any:
     names = sorted(set(_external(model)))
     outside = [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]
     if outside:
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} keeps weights outside its folder: {visible(', '.join(outside))}; such files are not read, put them beside it"
         )
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} keeps its weights in files that are not there: {visible(', '.join(missing))}; put them into {path.parent}, under these names"
         )
     if names:
@@ -116,7 +116,7 @@ def _read(path: Path) -> Any:
             onnx.load_external_data_for_model(model, os.fspath(path.parent))
         except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
             first = (str(error).strip().splitlines() or ["no reason given"])[0]
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{path}: the weights in {visible(', '.join(names))} cannot be read: {visible(first)}; copy the files again"
             ) from None
     return model
@@ -140,7 +140,7 @@ class _Conversion:
             for tensor in model.graph.initializer:
                 self.values[tensor.name] = torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
         except (ValueError, TypeError, RuntimeError) as error:
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{path} is damaged or cut short: weight {tensor.name!r}: {error}; export it again"
             ) from error
         self.users: dict[str, list[Any]] = {}
@@ -153,7 +153,7 @@ class _Conversion:
         wanted = [one for one in self.graph.input if one.name not in self.values]
         names = [one.name for one in wanted]
         if len(wanted) != len(inputs) or (len(wanted) > 1 and sorted(names) != sorted(inputs)):
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path} takes {len(wanted)} inputs ({visible(', '.join(names)) or 'none'}), but the data set gives {len(inputs)} "
                 f"({', '.join(inputs)}); several are matched by name"
             )
@@ -171,11 +171,11 @@ class _Conversion:
         )
         if dims and not fits:
             shown = tuple("any" if dim is None else dim for dim in dims[1:])
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path} takes samples of shape {shown}, but the data set gives {given.shape[1:]}; give it the data it was made for"
             )
         if dims and dims[0] is not None and dims[0] > 1:
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path} was written for exactly {dims[0]} samples at a time; export it with a dynamic first axis (`dynamic_axes`, "
                 "`dynamic_shapes`)"
             )
@@ -196,7 +196,7 @@ class _Conversion:
                 self._convert(node)
             except _ERRORS as error:
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise NetworkFileError(
+                raise NetworkError(
                     f"{self.path}: node {visible(_name(node))!r} ({node.op_type}) cannot be converted: {visible(first)}; export the "
                     "network with a dynamic first axis, with other options, or bring it with type: import"
                 ) from error
@@ -250,12 +250,12 @@ class _Conversion:
     def _answering(self, output: str | None) -> fx.GraphModule:
         names = [one.name for one in self.graph.output]
         if (output is None and len(names) > 1) or (output is not None and output not in names):
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path} gives {visible(', '.join(names))}; name the one that is the answer with `output`"
             )
         answer = self.values[output or names[0]]
         if not isinstance(answer, Traced) or not answer.shape or answer.shape[0] != SAMPLES:
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path}: the first axis of its answer does not count samples; export it with a dynamic first axis"
             )
         return self.net.network(answer, "OnnxNetwork")

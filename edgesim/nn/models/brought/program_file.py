@@ -13,7 +13,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from edgesim.errors import NetworkFileError, visible
+from edgesim.errors import NetworkError, visible
 from edgesim.nn.models.brought.assembly import SAMPLES, Assembly, Traced
 from edgesim.nn.models.brought.onnx_operators import reshaped
 
@@ -72,7 +72,7 @@ def network_of(path: Path, inputs: Inputs, output: int | None) -> fx.GraphModule
 
     Raises
     ------
-    NetworkFileError
+    NetworkError
         When it is missing or damaged, has other inputs, or was exported for a fixed number of samples.
     """
     with torch.device("cpu"):
@@ -81,9 +81,9 @@ def network_of(path: Path, inputs: Inputs, output: int | None) -> fx.GraphModule
 
 def _read(path: Path) -> fx.GraphModule:
     if not path.is_file():
-        raise NetworkFileError(f"{path} cannot be read: there is no such file; name a file that is there")
+        raise NetworkError(f"{path} cannot be read: there is no such file; name a file that is there")
     if not zipfile.is_zipfile(path):
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} is damaged or cut short, or no program of torch.export; copy it again, or write it with `torch.export.save`"
         )
     try:
@@ -92,12 +92,12 @@ def _read(path: Path) -> fx.GraphModule:
             module = torch.export.load(path).module()
     except (*_ERRORS, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} is damaged or cut short, or no program of torch.export: {visible(first)}; copy it again, or write it with "
             "`torch.export.save` of this version of torch"
         ) from None
     if not isinstance(module, fx.GraphModule):
-        raise NetworkFileError(f"{path} holds no graph; write it with `torch.export.save`")
+        raise NetworkError(f"{path} holds no graph; write it with `torch.export.save`")
     return module
 
 
@@ -112,7 +112,7 @@ class _Conversion:
         wanted = [node for node in program.graph.nodes if node.op == "placeholder"]
         names = [str(node.target) for node in wanted]
         if len(wanted) != len(inputs) or (len(wanted) > 1 and sorted(names) != sorted(inputs)):
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{path} takes {len(wanted)} inputs ({', '.join(names) or 'none'}), but the data set gives {len(inputs)} "
                 f"({', '.join(inputs)}); several are matched by name"
             )
@@ -123,12 +123,12 @@ class _Conversion:
                 len(declared) != len(taken.shape)
                 or any(isinstance(a, int) and a != b for a, b in zip(declared[1:], taken.shape[1:], strict=True))
             ):
-                raise NetworkFileError(
+                raise NetworkError(
                     f"{path} takes samples of shape {tuple(map(str, declared[1:]))}, but the data set gives {taken.shape[1:]}; give it the data "
                     "it was made for"
                 )
             if declared and isinstance(declared[0], int) and declared[0] > 1:
-                raise NetworkFileError(
+                raise NetworkError(
                     f"{path} was exported for exactly {declared[0]} samples at a time; export it with a dynamic first axis: "
                     'dynamic_shapes=({0: torch.export.Dim("samples")},)'
                 )
@@ -144,7 +144,7 @@ class _Conversion:
                     self.values[node] = self._called(node)
                 except _ERRORS as error:
                     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                    raise NetworkFileError(
+                    raise NetworkError(
                         f"{self.path}: node {node.name!r} ({node.target}) cannot be converted: {visible(first)}; export the network with a "
                         'dynamic first axis, dynamic_shapes=({0: torch.export.Dim("samples")},), or bring it with type: import'
                     ) from error
@@ -310,12 +310,12 @@ class _Conversion:
             else [self.values.get(given)]
         )
         if (output is None and len(results) > 1) or (output is not None and not 0 <= output < len(results)):
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path} gives {len(results)} things; name the one that is the answer with `output`, 0 to {len(results) - 1}"
             )
         answer = results[output or 0]
         if not isinstance(answer, Traced) or not answer.shape or answer.shape[0] != SAMPLES:
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{self.path}: the first axis of its answer does not count samples; export it with a dynamic first axis: "
                 'dynamic_shapes=({0: torch.export.Dim("samples")},)'
             )

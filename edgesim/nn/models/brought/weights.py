@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgesim.errors import NetworkFileError, visible
+from edgesim.errors import NetworkError, visible
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,7 +32,7 @@ def put_weights(network: nn.Module, path: Path) -> None:
 
     Raises
     ------
-    NetworkFileError
+    NetworkError
         When the file is missing or damaged, holds anything but numbers, or is of another architecture; the message has the first
         names of each fault.
     """
@@ -40,13 +40,13 @@ def put_weights(network: nn.Module, path: Path) -> None:
     wanted = network.state_dict()
     faults = list(_faults(wanted, given))
     if faults:
-        raise NetworkFileError(
+        raise NetworkError(
             f"{path} holds weights of another architecture than {type(network).__name__}: {'; '.join(faults)}; give the options "
             "with which the network was made that was trained, or its weights"
         )
     for name, tensor in wanted.items():
         if name in given and not torch.isfinite(given[name]).all():
-            raise NetworkFileError(
+            raise NetworkError(
                 f"{path}: weight {name!r} has values that are not finite; training diverged, take other weights"
             )
         if name in given and tensor.device.type != "meta":
@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         found = _safe(path) if path.suffix == ".safetensors" else _unpickled(path)
     except OSError as error:
-        raise NetworkFileError(
+        raise NetworkError(
             f"weights {path} cannot be read: {error.strerror or 'there is no such file'}; name a file that is there"
         ) from None
     for inside in _INSIDE:
@@ -66,9 +66,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             found = found[inside]
     is_state = isinstance(found, Mapping) and all(isinstance(value, torch.Tensor) for value in found.values())
     if not (is_state and isinstance(found, Mapping) and found):
-        raise NetworkFileError(
-            f"weights {path} hold a {type(found).__name__} that is no state dict of tensors; {_SAVE}"
-        )
+        raise NetworkError(f"weights {path} hold a {type(found).__name__} that is no state dict of tensors; {_SAVE}")
     is_parallel = all(str(name).startswith("module.") for name in found)
     return {str(name).removeprefix("module.") if is_parallel else str(name): value for name, value in found.items()}
 
@@ -80,7 +78,7 @@ def _safe(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise NetworkFileError(
+        raise NetworkError(
             f"weights {path} are damaged or cut short: {visible(str(error))}; copy the file again, or {_SAVE}"
         ) from error
 
@@ -94,7 +92,7 @@ def _unpickled(path: Path) -> object:
         if path.stat().st_size == 0 or "pickle data was truncated" in str(error):
             raise _cut_short(path, error) from error
         what = next((line for line in str(error).splitlines() if "GLOBAL" in line or "nsupported" in line), "")
-        raise NetworkFileError(
+        raise NetworkError(
             f"weights {path} hold more than numbers, or are no weights at all; nothing in them was run"
             f"{': ' + visible(what.strip()) if what else ''}; {_SAVE}"
         ) from error
@@ -104,11 +102,9 @@ def _unpickled(path: Path) -> object:
         raise _cut_short(path, error) from error
 
 
-def _cut_short(path: Path, error: Exception) -> NetworkFileError:
+def _cut_short(path: Path, error: Exception) -> NetworkError:
     first = (str(error).strip().splitlines() or ["it ends too early"])[0]
-    return NetworkFileError(
-        f"weights {path} are damaged or cut short: {visible(first)}; copy the file again, or {_SAVE}"
-    )
+    return NetworkError(f"weights {path} are damaged or cut short: {visible(first)}; copy the file again, or {_SAVE}")
 
 
 def _faults(wanted: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> list[str]:
