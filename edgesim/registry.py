@@ -165,6 +165,7 @@ DATASETS = Registry[DatasetSource](
         "movie-sentences": "edgesim.nn.data.packages.texts:MovieSentences",
         "reuters-r8": "edgesim.nn.data.packages.texts:ReutersR8",
         "20newsgroups": "edgesim.nn.data.packages.texts:Newsgroups",
+        "grimm-tales": "edgesim.nn.data.packages.tales:GrimmTales",
         "mutag": "edgesim.nn.data.packages.graphs:Mutag",
         "cuneiform": "edgesim.nn.data.packages.graphs:Cuneiform",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
@@ -188,6 +189,7 @@ MODELS = Registry[ModelBuilder](
         "grnn": "edgesim.nn.models.tabular.kernels:GRNN",
         "target-networks": "edgesim.nn.models.tabular.targets:TargetNetworks",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
+        "gpt": "edgesim.nn.models.decoders.gpt:GPT",
         "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
         "decoder": "edgesim.nn.models.brought.decoder:Decoder",
         "exported": "edgesim.nn.models.brought.files:Exported",
@@ -205,6 +207,7 @@ TASKS = Registry[Task](
         "multi-label": "edgesim.tasks.multi_label:MultiLabel",
         "regression": "edgesim.tasks.regression:Regression",
         "dense-classification": "edgesim.tasks.dense_classification:DenseClassification",
+        "next-character": "edgesim.tasks.next_character:NextCharacter",
     },
     (Task,),
 )

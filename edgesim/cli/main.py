@@ -18,6 +18,7 @@ import typer
 from edgesim import __version__
 from edgesim.cli.code import AllowCode
 from edgesim.cli.devices.calibrate import calibrate
+from edgesim.cli.devices.profile import profile
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
@@ -96,6 +97,7 @@ app.command()(bound)
 app.command()(run)
 app.command()(repeat)
 app.command()(calibrate)
+app.command()(profile)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 

@@ -234,18 +234,22 @@ def _best_of_rivals(
 
 def _share(cell: Cell) -> str:
     """Return a share in %, with half its interval."""
-    half, mean = 100 * cell.half, f"{100 * cell.mean:.1f}"
-    if half == inf:
-        return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
+    return _with_half(f"{100 * cell.mean:.1f}", 100 * cell.half, 1)
 
 
 def _number(cell: Cell) -> str:
     """Return a number with half its interval."""
-    half, mean = cell.half, f"{cell.mean:.3f}"
+    return _with_half(f"{cell.mean:.3f}", cell.half, 3)
+
+
+def _with_half(mean: str, half: float, n_digits: int) -> str:
+    """Return a mean with half its interval: so many digits behind the point, or one that is not zero, down to a thousandth of that."""
     if half == inf:
         return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.3f}" if half >= 0.0005 else f" ±{half:.1g}" if half > 0 else "")
+    if half < 10 ** -(n_digits + 3) or isnan(half):
+        return mean if not half > 0 else f"{mean} ±0"
+    text = f"{half:.{n_digits}f}"
+    return f"{mean} ±{text if float(text) else f'{half:.{n_digits + 3}f}'.rstrip('0')}"
 
 
 def _share_between(cell: Cell) -> str:
@@ -256,7 +260,16 @@ def _share_between(cell: Cell) -> str:
 def _with_interval(cell: Cell) -> str:
     if cell.half == inf:
         return f"{_quantity(cell)} {OPEN}"
-    return _quantity(cell) + (f" ±{100 * cell.half / abs(cell.mean):.1g} %" if cell.half > 0 else "")
+    return _quantity(cell) + (f" ±{_percent(cell.half / abs(cell.mean))} %" if cell.half > 0 else "")
+
+
+def _percent(share: float) -> str:
+    """Return a share in % with one digit that counts, or whole; never with an exponent.
+
+    >>> _percent(0.174), _percent(0.0123), _percent(0.00042), _percent(1e-7)
+    ('17', '1', '0.04', '<0.01')
+    """
+    return "<0.01" if share < 1e-4 else f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1g}"
 
 
 def _quantity(cell: Cell) -> str:

@@ -7,7 +7,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, f1_score, jaccard_score, matthews_corrcoef, r2_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    jaccard_score,
+    log_loss,
+    matthews_corrcoef,
+    r2_score,
+    roc_auc_score,
+)
 from sklearn.metrics import root_mean_squared_error as rmse
 
 from edgesim.domain.evaluation import Evaluation
@@ -17,6 +25,7 @@ from edgesim.study.cases.evaluation import asked_scores
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.dense_classification import DenseClassification
 from edgesim.tasks.multi_label import MultiLabel
+from edgesim.tasks.next_character import NextCharacter
 from edgesim.tasks.regression import Regression
 from edgesim.tasks.scores import SCORES
 
@@ -25,11 +34,13 @@ LABELS = RNG.integers(3, size=60)
 YES = np.where(RNG.random((60, 2)) < 0.2, np.nan, RNG.integers(2, size=(60, 2))).astype(np.float32)
 NUMBERS = RNG.standard_normal((60, 2)).astype(np.float32)
 MAPS = RNG.integers(-1, 3, size=(10, 4, 5))
+TEXTS = np.random.default_rng(1).integers(3, size=(10, 6))
 TASKS_AND_TARGETS = [
     (Classification(3), LABELS),
     (MultiLabel(2), YES),
     (Regression(2), NUMBERS),
     (DenseClassification(3, (4, 5)), MAPS),
+    (NextCharacter(3, 6), TEXTS),
 ]
 BY_TASK = pytest.mark.parametrize(("task", "targets"), TASKS_AND_TARGETS, ids=lambda one: type(one).__name__)
 
@@ -68,6 +79,13 @@ def test_scores_are_those_of_scikit_learn() -> None:
                 accuracy_score(t[t >= 0], a.argmax(1)[t >= 0]), jaccard_score(t[t >= 0], a.argmax(1)[t >= 0], average="macro"),
             ),
         ),
+        (
+            NextCharacter(3, 6), TEXTS,
+            lambda a, t: (
+                log_loss(t.ravel(), torch.from_numpy(a).double().softmax(1).numpy().transpose(0, 2, 1).reshape(-1, 3)) / np.log(2),
+                accuracy_score(t.ravel(), a.argmax(1).ravel()),
+            ),
+        ),
     ):  # fmt: skip
         answers = answers_to(task, targets)
         assert [score.of(answers, targets) for score in task.scores] == pytest.approx(wanted(answers, targets))
@@ -97,6 +115,7 @@ def test_guessing_is_never_better_than_what_it_is_worth_without_an_answer_plus_c
         "Classification": {"accuracy": np.bincount(LABELS).max() / 60},
         "MultiLabel": {"roc_auc": 0.5, "mcc": 0.0},
         "Regression": {"rmse": NUMBERS.std(axis=0).mean(), "r2": 0.0},
+        "NextCharacter": {"bits_per_character": -sum(p * np.log2(p) for p in np.bincount(TEXTS.ravel()) / TEXTS.size)},
         "DenseClassification": {"pixel_accuracy": np.bincount(MAPS[MAPS >= 0]).max() / (MAPS >= 0).sum()},
     }[type(task).__name__]
     assert {name: found[name] for name in known} == pytest.approx(known, abs=1e-6)

@@ -48,14 +48,17 @@ def _finished(folder: Path) -> Result:
     return result
 
 
-def _write(rows: list[dict[str, Any]], *, is_json: bool) -> None:
-    """Write rows as JSON or as a plain table."""
+def _write(rows: list[dict[str, Any]], *, is_json: bool, is_csv: bool = False) -> None:
+    """Write rows as JSON, as CSV or as a plain table."""
     if is_json:
         clean = [{key: None if value != value else value for key, value in row.items()} for row in rows]  # noqa: PLR0124
         sys.stdout.write(json.dumps(clean, indent=2, allow_nan=False, default=str) + "\n")
     elif rows:
         import pandas as pd
 
+        if is_csv:
+            sys.stdout.write(pd.DataFrame(rows).to_csv(index=False, lineterminator="\n"))
+            return
         typer.echo(visible(pd.DataFrame(rows).to_string(index=False, na_rep="")))
 
 
@@ -119,18 +122,54 @@ def show(
 
 
 @app.command()
-def compare(
+def compare(  # noqa: PLR0917 - typer passes options by name
     folder: Folder,
+    other: Annotated[Path | None, typer.Argument(metavar="[OTHER]", help="A second result, to compare with.")] = None,
     metric: Annotated[str | None, typer.Option(help="Only this metric, e.g. accuracy.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="FACTOR", help="Of two results: by this factor only; others stay at their first value."),
+    ] = None,
+    is_csv: Annotated[bool, typer.Option("--csv", help="Write all metrics to stdout as CSV.")] = False,
     is_json: Json = False,
 ) -> None:
-    """Compare strategies pair by pair: they met the same failures, so the interval is of the differences of each replication.
+    """Compare the strategies of one result, or two results.
+
+    Strategies of one result met the same failures, so the interval is of the differences of each replication. So is that of two results of
+    the same seed; of other seeds it is made of those of both. Tables show the main score, latency and traffic of two results; --metric, --csv and
+    --json have the others. `edgesim report A B` writes a page.
 
     \b
     Examples:
       edgesim results compare results/wearables --metric accuracy
+      edgesim results compare results/wearables results/quick --by lost_devices
     """
-    _write(_rows(_finished(folder).differences(), metric), is_json=is_json)
+    if other is None:
+        if by is not None:
+            raise typer.BadParameter("only two results are compared by a factor; name a second one", param_hint="--by")
+        _write(_rows(_finished(folder).differences(), metric), is_json=is_json, is_csv=is_csv)
+        return
+    from edgesim.errors import UnknownNameError, nearest_name
+    from edgesim.report.compare import compare as work
+    from edgesim.report.compare import comparison_tables, main_metrics, what_differs
+
+    first, second = _finished(folder), _finished(other)
+    found = work(first, second, by=by)
+    known = tuple(found["metric"].unique())
+    if metric is not None and metric not in known:
+        raise UnknownNameError("metric of both results", metric, known, nearest_name(metric, known))
+    if is_json or is_csv:
+        _write(_rows(found, metric), is_json=is_json, is_csv=is_csv)
+        return
+    from edgesim.cli.tables import draw_table, table_console
+
+    console = table_console()
+    console.print(
+        f"A is {first.folder}, B is {second.folder}: {what_differs(first, second)}", markup=False, soft_wrap=True
+    )
+    for table in comparison_tables(found, first, main_metrics(found, first) if metric is None else [metric]):
+        draw_table(console, table)
+        console.print()
 
 
 @app.command()

@@ -90,7 +90,7 @@ def texts(result: Result) -> dict[str, Any]:
     return {
         "name": about["name"],
         "question": about["question"],
-        "facts": _facts(about),
+        "facts": facts(about),
         "doubts": result.doubts(),
         "tables": shown,
         "rare": list(dict.fromkeys(result.rare()["what"]))[:N_RARE],
@@ -124,7 +124,8 @@ def _picture(name: str, ax: Axes, title: str, description: str, caption: str = "
     )
 
 
-def _facts(about: dict[str, Any]) -> str:
+def facts(about: dict[str, Any]) -> str:
+    """Return in one line how large a study is, what simulated it, and when."""
     strategies = list(about["scenario"]["strategies"])
     trials = f"{_count(about['replications'], 'replication')} of {_count(len(strategies), 'strategy', 'strategies')}"
     by = f", by {', '.join(words(name) for name in about['factors'])}" if about["factors"] else ""

@@ -118,13 +118,18 @@ def clear(folder: Path, about: Mapping[str, Any]) -> None:
             path.unlink()
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], n_most: int = 3) -> str:
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], n_most: int = 3, names: tuple[str, str] = ("there", "here")
+) -> str:
     """Return in one line where two scenarios differ, e.g. ``"seed: 1 there, 2 here"``."""
     before, after = _flat(old), _flat(new)
     keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     shown = [
-        f"{key}: {_short(before[key]) if key in before else 'nothing'} there, "
-        f"{_short(after[key]) if key in after else 'nothing'} here"
+        f"{key}: "
+        + ", ".join(
+            f"{_short(of[key]) if key in of else 'nothing'} {name}"
+            for of, name in zip((before, after), names, strict=True)
+        )
         for key in keys[:n_most]
     ]
     more = f"and {len(keys) - n_most} more" if len(keys) > n_most else ""

@@ -62,7 +62,7 @@ def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
                     second,
                     first,
                     metric,
-                    *_compare(
+                    *compared(
                         (values[second][metric], weights[second]),
                         (values[first][metric], weights[first]),
                         _prior(shared, (second, first), known, metric, len(weights[first])),
@@ -87,7 +87,7 @@ def _prior(shared: Shared, pair: tuple[int, int], known: dict[int, Known], metri
     return CERTAIN if is_same else of_difference(metric, known[one], known[other], n)
 
 
-def _compare(one: Weighted, other: Weighted, prior: Prior) -> tuple[Estimate, float]:
+def compared(one: Weighted, other: Weighted, prior: Prior) -> tuple[Estimate, float]:
     """Return the mean of the differences of weighted values, and the correlation.
 
     With importance sampling a value that is missing in one strategy only still counts for the other.

@@ -1,0 +1,1 @@
+"""Decoders of language that are trained here."""
