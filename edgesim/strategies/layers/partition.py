@@ -62,6 +62,7 @@ class LayerPartition:
     notes : what else a reader should know.
     uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
     messages : how numbers are written in them.
+    fills : what stands for a lost part of a layer, by the layer's name; zeros without them.
     """
 
     plan: Plan
@@ -76,6 +77,7 @@ class LayerPartition:
     notes: dict[str, Any] = field(default_factory=dict)
     uses_partial: bool = False
     messages: Messages = AS_COMPUTED
+    fills: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
@@ -152,14 +154,14 @@ class LayerPartition:
         schedules = [stage.schedule for stage in self.stages]
         if not self.messages.is_rounding:
             shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
-            return CutNetwork(self.network, schedules, self.samples, shares)
+            return CutNetwork(self.network, schedules, self.samples, shares, fills=self.fills)
         from edgesim.nn.cut.rounded import RoundedNetwork
 
         samples = self.samples
         if INPUT_ID in self.plan.transfer_ids:
             samples = Samples(self.messages.received_inputs(samples.inputs), samples.targets)
         owner = self.device_ids.index(self.owner_id) if self.owner_id in self.device_ids else None
-        return RoundedNetwork(self.network, schedules, samples, self.messages, owner)
+        return RoundedNetwork(self.network, schedules, samples, self.messages, owner=owner, fills=self.fills)
 
     def describe(self) -> dict[str, Any]:
         """Return boxes by layer and device, what cannot be cut, the layers that the owner runs, traffic by kind and weights by device, in byte."""
