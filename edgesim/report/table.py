@@ -52,7 +52,8 @@ def tables(result: Result) -> list[Table]:
     asked = [metric for name, metric in result.scores.items() if (summary["metric"] == name).any()]
     made = [costs(summary, result.intact(), factor, asked)]
     if len(result.infeasible()):
-        made.append(too_large(result.infeasible()))
+        n_points = len(summary[factors_of(summary)].drop_duplicates()) if factors_of(summary) else 1
+        made.append(too_large(result.infeasible(), n_points))
     if factor is not None:
         made += [
             levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
@@ -142,10 +143,15 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, score
     return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
 
 
-def too_large(infeasible: pd.DataFrame) -> Table:
-    """Return which strategies do not fit the memory where, with the bytes needed and there."""
+def too_large(infeasible: pd.DataFrame, n_points: int) -> Table:
+    """Return which strategies do not fit the memory where, with the bytes needed and there; one line for what is alike at all `n_points` factor points."""
     names = list(infeasible.columns[: list(infeasible.columns).index("needed_byte")])
-    rows = infeasible.to_dict(orient="records")
+    factors = [name for name in names if name not in {"strategy", "device"}]
+    alike = ["strategy", "device", "needed_byte", "available_byte"]
+    is_everywhere = infeasible.groupby(alike)["strategy"].transform("size") == n_points
+    infeasible = infeasible.astype(dict.fromkeys(factors, object))
+    infeasible.loc[is_everywhere, factors] = "all"
+    rows = infeasible.drop_duplicates().to_dict(orient="records")
     lines = [
         (
             *(short(row[name]) for name in names),

@@ -33,6 +33,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "edgesim.plugins": ("Plugin",),
     "edgesim.testing": (
+        "check_bundle",
         "check_failure_model",
         "check_objective",
         "check_rates",

@@ -85,6 +85,11 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
 def _obstacles_of_links(program: Program) -> Iterator[str]:
     hops = [hop for hops in program.steps.hops for hop in hops]
     yield from (f"link {hop.link.link_id!r} lends a burst" for hop in hops if hop.link.burst_byte > 0)
+    yield from (
+        f"the first message over link {hop.link.link_id!r} takes longer"
+        for hop in hops
+        if hop.link.first_message_s > 0.0
+    )
     yield from (f"switch {hop.link.src_id!r} has queues with a limit" for hop in hops if hop.queue_byte is not None)
     for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):
         if channel.is_fair or channel.contention > 0:

@@ -187,4 +187,6 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
         return None
     if is_changing(hop, channels) or hop.queue_byte is not None or hop.link.burst_byte > 0:
         return None
+    if hop.link.first_message_s > 0.0:
+        return None
     return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link

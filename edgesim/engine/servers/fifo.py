@@ -117,6 +117,8 @@ class FifoStages:
         if hop.link.burst_byte > 0:
             overhead_s = hop.link.message_overhead_s * (1.0 - message.done)
             end_s = self._buckets.end_s(hop, start_s, end_s - start_s, overhead_s)
+        first_s = self._first_s(hop)
+        end_s += first_s
         if message.tail_s > -inf:
             sent_s = end_s - start_s
             end_s = max(end_s, message.tail_s + hop.packet_s)
@@ -132,9 +134,14 @@ class FifoStages:
             self._on_sent(message, message.started_s, end_s)
         if stage.forwards_packets and message.share > 0.0:
             message.tail_s = arrival_s
-            head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
+            head_s = start_s + first_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
             arrival_s = max(now_s, min(head_s, arrival_s))
         clock.after(arrival_s - now_s, self._on_arrival, message)
+
+    def _first_s(self, hop: Hop) -> float:
+        """Return by how much a message takes longer on a link that none has crossed before."""
+        link = hop.link
+        return link.first_message_s if link.first_message_s > 0.0 and link.link_id not in self._world.met else 0.0
 
     def _has_room(self, hop: Hop, limit_byte: int, start_s: float) -> bool:
         """Queue a message that will be sent at `start_s` at its switch, and return whether it fits."""
@@ -181,6 +188,8 @@ class FifoStages:
             self._before[hop.channel].append((end_s, hop.src))
         if hop.link.burst_byte > 0:
             self._buckets.take(hop, end_s)
+        if hop.link.first_message_s > 0.0:
+            self._world.met.add(hop.link.link_id)
         if message.started_s < 0.0:
             message.started_s = start_s
         self._stay(message, hop, start_s, end_s)

@@ -122,4 +122,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         rate_at=entry.rate_at,
         framing_byte=entry.framing,
         burst_byte=entry.burst,
+        first_message_s=entry.first_message,
     )

@@ -151,6 +151,9 @@ class ChannelSpec(Spec):
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
+    first_message: Seconds = Field(
+        0.0, description="time by which the first message over it takes longer (addresses)", examples=["6 ms"]
+    )
     burst: Bytes = Field(
         0, description="size of a token bucket: so much leaves at once after a pause", examples=["1600 B"]
     )
@@ -173,7 +176,7 @@ class ChannelSpec(Spec):
     )
 
     later_keys: ClassVar[frozenset[str]] = frozenset(
-        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst"}
+        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message"}
     )
 
     @model_serializer(mode="wrap")
