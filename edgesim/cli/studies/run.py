@@ -16,6 +16,7 @@ from edgesim.cli.interrupts import farewell
 from edgesim.cli.scenarios.validate import odd_findings
 from edgesim.cli.studies.warnings import (
     report_infeasible,
+    report_lost_messages,
     report_oddities,
     report_rare,
     report_targets,
@@ -104,6 +105,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    if not quiet:
+        report_lost_messages(result, scenario)
     for warning in result.doubts():
         sys.stderr.write(f"warning: {warning}\n")
     if [*report_infeasible(result), *report_oddities(result)]:

@@ -70,6 +70,10 @@ class Link:
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     framing_byte : bytes per message besides its payload, besides the `mtu_byte` of its packets.
+    first_message_s : time by which the first message over it in a trial takes longer, e.g. to resolve an address, in s; over `fair` links
+        that message waits for so long before it joins.
+    burst_byte : size of its token bucket: so much of a message leaves at once after a pause, headers included. The bucket fills at
+        the rate of the link, up to its size, and is full at the start of a trial. For `fifo` links with a channel of their own.
 
     Examples
     --------
@@ -94,6 +98,8 @@ class Link:
     on_outage: OnOutage = "lost"
     rate_at: ChangingRate | None = None
     framing_byte: int = 0
+    burst_byte: int = 0
+    first_message_s: float = 0.0
 
     def __post_init__(self) -> None:
         named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
@@ -101,11 +107,20 @@ class Link:
         if self.src_id == self.dst_id:
             raise PlanError(f"{subject} goes from {self.src_id!r} to itself; its ends must differ")
         positive(subject, bandwidth_bit_per_s=self.bandwidth_bit_per_s)
-        not_negative(subject, latency_s=self.latency_s, message_overhead_s=self.message_overhead_s)
+        not_negative(
+            subject,
+            latency_s=self.latency_s,
+            message_overhead_s=self.message_overhead_s,
+            first_message_s=self.first_message_s,
+        )
         whole(subject, 1, mtu_byte=self.mtu_byte)
-        whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte)
+        whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte, burst_byte=self.burst_byte)
         one_of(subject, Sharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
+        if self.burst_byte > 0 and (self.medium_id is not None or self.sharing == "fair" or self.rate_at is not None):
+            raise PlanError(
+                f"{subject} has a burst_byte; that goes with sharing 'fifo', no medium and a rate that does not change"
+            )
 
     def n_packets(self, size_byte: int) -> int:
         """Return the number of packets of a message: ceil(size / mtu), at least 1."""

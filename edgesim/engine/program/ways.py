@@ -185,6 +185,8 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
     hop = stage.hops[0]
     if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
         return None
-    if is_changing(hop, channels) or hop.queue_byte is not None:
+    if is_changing(hop, channels) or hop.queue_byte is not None or hop.link.burst_byte > 0:
+        return None
+    if hop.link.first_message_s > 0.0:
         return None
     return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link

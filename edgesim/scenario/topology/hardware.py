@@ -151,6 +151,12 @@ class ChannelSpec(Spec):
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
+    first_message: Seconds = Field(
+        0.0, description="time by which the first message over it takes longer (addresses)", examples=["6 ms"]
+    )
+    burst: Bytes = Field(
+        0, description="size of a token bucket: so much leaves at once after a pause", examples=["1600 B"]
+    )
     sharing: Sharing = Field(
         "fifo",
         description="`fifo`: one message after another; `fair`: all at once, max-min fair; a medium has its own",
@@ -169,11 +175,22 @@ class ChannelSpec(Spec):
         examples=[RATES],
     )
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"sharing", "transport", "on_outage", "rate_at", "framing"})
+    later_keys: ClassVar[frozenset[str]] = frozenset(
+        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message"}
+    )
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return without_defaults(self, write(self), self.later_keys)
+
+    @model_validator(mode="after")
+    def _fits(self) -> ChannelSpec:
+        if self.burst > 0 and (self.medium is not None or self.sharing == "fair" or self.rate_at is not None):
+            raise mistake(
+                "`burst` goes with `sharing: fifo`, no `medium` and no `rate_at`",
+                remedy="leave `burst` or the other out",
+            )
+        return self
 
 
 class MediumSpec(Spec):
