@@ -78,6 +78,8 @@ def convolution_byte(model: Any, shape: tuple[int, ...], n_classes: int, executi
 ROWS = (
     *((f"accuracy, `degrade`, {n} workers", "accuracy", "datagram", f"degrade-{n}") for n in N_DEVICES),
     ("accuracy, `degrade`, 8 workers, halo", "accuracy", "datagram", "degrade-halo-8"),
+    *((f"accuracy, `degrade` with means, {n} workers", "accuracy", "datagram", f"mean-{n}") for n in N_DEVICES),
+    ("accuracy, `degrade` with means, 8 workers, halo", "accuracy", "datagram", "mean-halo-8"),
     ("accuracy, NoNN", "accuracy", "datagram", "nonn"),
     ("accuracy, resilient, 4 parts", "accuracy", "datagram", "resilient"),
     ("answered, `wait`, 8 workers, nothing repeated", "answered", "datagram", "wait-8"),

@@ -415,6 +415,38 @@ class PartialDeployment(Deployment, Protocol):
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
 
 
+SAMPLE, KEPT = "<sample>", "<kept>"
+"""Where tensors of a kernel come from and go to besides transfers: the input of the network; the device itself, for its later computations."""
+
+
+class Kernel(Protocol):
+    """What one computation of a plan does with tensors whose first axis counts samples. It does not branch on their values."""
+
+    def __call__(
+        self, given: Mapping[str, Sequence[torch.Tensor]], there: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, Sequence[torch.Tensor]]:
+        """Return the tensors of each transfer that waits for it, and under `KEPT` those for later computations on the device.
+
+        Parameters
+        ----------
+        given : by input of the step: what a transfer brought, what a computation on the same device kept; zeros where it is absent. A step
+            without inputs is given the sample, under `SAMPLE`, and so is who gets a transfer without inputs.
+        there : 1 for each input that came, 0 for one that is absent.
+        """
+
+
+@runtime_checkable
+class Bundled(Deployment, Protocol):
+    """What a deployment may be besides: one that says what runs where, so that its plan can be executed."""
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each computation of the plan does; what the answer's keeps is the answer. For every transfer the bytes are its size.
+
+        Executed step by step, with whatever was lost, the plan gives what `predict` gives, or comes to no end. Raises `PlanError` when
+        that cannot be said, as of a copy that was pickled.
+        """
+
+
 @runtime_checkable
 class AttackableDeployment(Deployment, Protocol):
     """What a deployment may be besides: one that can be asked about attacked test samples."""

@@ -18,6 +18,7 @@ import typer
 from edgesim import __version__
 from edgesim.cli.code import AllowCode
 from edgesim.cli.devices.calibrate import calibrate
+from edgesim.cli.devices.profile import profile
 from edgesim.cli.exit_codes import DONE, FAILED, INCOMPLETE, WRONG_INPUT, code_of
 from edgesim.cli.interrupts import INTERRUPTED, leave, noted
 from edgesim.cli.networks.models import models
@@ -25,6 +26,7 @@ from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
 from edgesim.cli.scenarios.bound import bound
 from edgesim.cli.scenarios.explain import explain
+from edgesim.cli.scenarios.export import export
 from edgesim.cli.scenarios.new import new
 from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
@@ -92,10 +94,12 @@ _debug: list[bool] = []
 app.command()(new)
 app.command()(show)
 app.command()(plan)
+app.command()(export)
 app.command()(bound)
 app.command()(run)
 app.command()(repeat)
 app.command()(calibrate)
+app.command()(profile)
 app.command("explain-latency")(explain_latency)
 app.add_typer(results.app, name="results")
 

@@ -28,6 +28,7 @@ class LayerWork:
     work_flop : arithmetic work, in FLOP.
     moved_byte : input, weights and output, each moved once, in byte.
     weight_byte : the weights among them, as float32, in byte.
+    kind : what it computes, more closely than its class, e.g. ``"conv2d 3x3"`` or ``"gelu"``; empty where nobody says.
     """
 
     layer_id: str
@@ -35,6 +36,7 @@ class LayerWork:
     work_flop: float
     moved_byte: float
     weight_byte: float = 0.0
+    kind: str = ""
 
     def __post_init__(self) -> None:
         subject = f"layer {self.layer_id!r}"

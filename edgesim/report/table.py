@@ -12,7 +12,7 @@ from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import words
+from edgesim.report.draw.style import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,8 @@ def tables(result: Result) -> list[Table]:
     asked = [metric for name, metric in result.scores.items() if (summary["metric"] == name).any()]
     made = [costs(summary, result.intact(), factor, asked)]
     if len(result.infeasible()):
-        made.append(too_large(result.infeasible()))
+        n_points = len(summary[factors_of(summary)].drop_duplicates()) if factors_of(summary) else 1
+        made.append(too_large(result.infeasible(), n_points))
     if factor is not None:
         made += [
             levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
@@ -142,13 +143,18 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, score
     return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
 
 
-def too_large(infeasible: pd.DataFrame) -> Table:
-    """Return which strategies do not fit the memory where, with the bytes needed and there."""
+def too_large(infeasible: pd.DataFrame, n_points: int) -> Table:
+    """Return which strategies do not fit the memory where, with the bytes needed and there; one line for what is alike at all `n_points` factor points."""
     names = list(infeasible.columns[: list(infeasible.columns).index("needed_byte")])
-    rows = infeasible.to_dict(orient="records")
+    factors = [name for name in names if name not in {"strategy", "device"}]
+    alike = ["strategy", "device", "needed_byte", "available_byte"]
+    is_everywhere = infeasible.groupby(alike)["strategy"].transform("size") == n_points
+    infeasible = infeasible.astype(dict.fromkeys(factors, object))
+    infeasible.loc[is_everywhere, factors] = "all"
+    rows = infeasible.drop_duplicates().to_dict(orient="records")
     lines = [
         (
-            *(str(row[name]) for name in names),
+            *(short(row[name]) for name in names),
             *(units.show(row[key], "byte") for key in ("needed_byte", "available_byte")),
         )
         for row in rows[:N_ROWS]
@@ -195,18 +201,18 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     cell = cells(rows, [*keys, factor])
     cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)
     places = list(dict.fromkeys(key[:-1] for key in cell))
-    taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
+    taken = sum(max(len(short(place[position])) for place in places) + 1 for position in range(len(keys)))
     is_answered = metric.name == "answered"
     n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
     write = _share_between if is_answered else _share if metric.is_share else _number
     grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
     lines = [
-        (*map(str, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
+        (*map(short, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
     ]
     best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
     note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
-    headers = (*keys, *(str(value) for value in shown))
+    headers = (*keys, *shorts(shown))
     return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
 
 
@@ -234,18 +240,22 @@ def _best_of_rivals(
 
 def _share(cell: Cell) -> str:
     """Return a share in %, with half its interval."""
-    half, mean = 100 * cell.half, f"{100 * cell.mean:.1f}"
-    if half == inf:
-        return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.1f}" if half >= 0.05 else f" ±{half:.1g}" if half > 0 else "")
+    return _with_half(f"{100 * cell.mean:.1f}", 100 * cell.half, 1)
 
 
 def _number(cell: Cell) -> str:
     """Return a number with half its interval."""
-    half, mean = cell.half, f"{cell.mean:.3f}"
+    return _with_half(f"{cell.mean:.3f}", cell.half, 3)
+
+
+def _with_half(mean: str, half: float, n_digits: int) -> str:
+    """Return a mean with half its interval: so many digits behind the point, or one that is not zero, down to a thousandth of that."""
     if half == inf:
         return f"{mean} {OPEN}"
-    return mean + (f" ±{half:.3f}" if half >= 0.0005 else f" ±{half:.1g}" if half > 0 else "")
+    if half < 10 ** -(n_digits + 3) or isnan(half):
+        return mean if not half > 0 else f"{mean} ±0"
+    text = f"{half:.{n_digits}f}"
+    return f"{mean} ±{text if float(text) else f'{half:.{n_digits + 3}f}'.rstrip('0')}"
 
 
 def _share_between(cell: Cell) -> str:
@@ -256,7 +266,16 @@ def _share_between(cell: Cell) -> str:
 def _with_interval(cell: Cell) -> str:
     if cell.half == inf:
         return f"{_quantity(cell)} {OPEN}"
-    return _quantity(cell) + (f" ±{100 * cell.half / abs(cell.mean):.1g} %" if cell.half > 0 else "")
+    return _quantity(cell) + (f" ±{_percent(cell.half / abs(cell.mean))} %" if cell.half > 0 else "")
+
+
+def _percent(share: float) -> str:
+    """Return a share in % with one digit that counts, or whole; never with an exponent.
+
+    >>> _percent(0.174), _percent(0.0123), _percent(0.00042), _percent(1e-7)
+    ('17', '1', '0.04', '<0.01')
+    """
+    return "<0.01" if share < 1e-4 else f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1g}"
 
 
 def _quantity(cell: Cell) -> str:

@@ -19,9 +19,11 @@ from edgesim.strategies.ends import AS_COMPUTED, known_device
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
-    from edgesim.domain.networks.samples import Inputs
+    from edgesim.domain.networks.samples import Inputs, Samples
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext
     from edgesim.nn.cut.stages import Stage, StagedNetwork
@@ -73,6 +75,8 @@ class MoDNN:
         the values that arrived, with zeros in place of the others only; with ``degrade``, and without `pruning` and `linear`.
         Which packets arrived: see `edgesim.domain.delivery.Arrived`. A worker whose scattered input is not whole computes nothing
         either way.
+    missing : with ``degrade``: what stands for a tensor that did not come: ``zeros``, or its ``mean`` over the validation split, which whoever would
+        receive it holds in memory; without `pruning` and `linear`.
     uncut : ``refuse`` networks with a convolution or matrix product that cannot be cut, or leave these to the ``owner``.
     messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; rounded without `pruning`, `linear` and `partial`.
 
@@ -109,6 +113,7 @@ class MoDNN:
     partial: Literal["discard", "use"] = "discard"
     uncut: Literal["refuse", "owner"] = "refuse"
     messages: Messages = AS_COMPUTED
+    missing: Literal["zeros", "mean"] = "zeros"
 
     @property
     def needs_training(self) -> bool:
@@ -127,6 +132,11 @@ class MoDNN:
         if self.execution == "tensor" and self.needs_training:
             raise PlanError(
                 "modnn: execution 'tensor' divides linear layers by itself; leave out pruning and linear, or take execution 'mapreduce'"
+            )
+        if self.missing == "mean" and (self.on_missing == "wait" or self.needs_training):
+            raise PlanError(
+                "modnn: missing 'mean' needs on_missing 'degrade', and neither pruning nor linear: who waits misses nothing, and a partial sum "
+                "that is lost adds nothing"
             )
         if self.messages.is_rounding and (self.needs_training or self.partial == "use"):
             raise PlanError(
@@ -165,12 +175,15 @@ class MoDNN:
         stages = tuple(self._cut_stage(context, cut_up, stage, device_ids) for stage in cut_up.stages)
         cut_up = replace(cut_up, stages=tuple(cut.stage for cut in stages))
         deadline_s = self.step_deadline_s if self.on_missing == "degrade" else None
-        writer = PlanWriter(context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s, self.messages)
+        has_means = self.missing == "mean"
+        writer = PlanWriter(
+            context, self.owner, device_ids, cut_up, stages, deadline_s, self.wake_up_s, self.messages, has_means
+        )
         plan = writer.write()
         return LayerPartition(
             plan, self.owner, device_ids, self.on_missing, self.execution, self.cut, cut_up, stages,
             context.dataset.test, self._notes(context, network), self.partial == "use",
-            self.messages,
+            self.messages, _means(cut_up, context.dataset.validation) if has_means else {},
         )  # fmt: skip
 
     def _staged(self, network: torch.nn.Module, inputs: Inputs, n_devices: int) -> StagedNetwork:
@@ -228,6 +241,13 @@ class MoDNN:
         before, after = (scored(one, dataset.validation, dataset.task) for one in (context.network, network))
         score = dataset.task.scores[0]
         return {"pruning": self.pruning, f"validation_{score.name}": {"as trained": before, "pruned": after}}
+
+
+def _means(network: StagedNetwork, validation: Samples) -> dict[str, NDArray[np.float32]]:
+    """Return what stands for lost parts of each layer; nothing where there are no samples to ask about."""
+    from edgesim.nn.cut.network import CutNetwork
+
+    return CutNetwork(network, (), validation).means() if len(validation) else {}
 
 
 def stage_speeds(context: DeploymentContext, stage: Stage, device_ids: Sequence[str]) -> list[float]:

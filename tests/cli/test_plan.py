@@ -58,7 +58,7 @@ def test_each_layer_with_its_device_and_rows(scenario):
     lines = [line for line in text.splitlines() if line.startswith("conv1")]
     assert all("rows" in line and "160 B" in line for line in lines)
     assert [line.split()[:3] for line in lines] == [["conv1", "+2", "w1"], ["conv1", "+2", "w2"]]
-    assert "ends at" in text
+    assert "ends" in text
     assert max(map(len, text.splitlines())) <= 100
 
 

@@ -52,7 +52,7 @@ class Looping(nn.Module):
         state = torch.zeros(n_samples, 6, device=x.device, dtype=x.dtype)
         if mask is not None:
             x = x * mask
-        x = x + self.table(torch.arange(n_steps, device=x.device)) * self.scales[:n_features]
+        x = x + self.table(torch.arange(n_steps, device=x.device)) * self.scales.add(1.0, alpha=2)[:n_features]
         x = x.masked_fill(torch.ones(n_steps, n_features).tril().bool().logical_not(), torch.finfo(x.dtype).min / 1e38)
         for step in reversed(range(n_steps)) if is_reversed else range(n_steps):
             state = self.cell(x[:, step], state)
@@ -128,6 +128,24 @@ def test_a_shape_that_does_not_fit_is_told_before_the_branch_behind_it():
         DataError, match=r"Net does not take an input of shape \(9,\): at '0' \(call_module\): .*; give the network"
     ):
         measure(Net(nn.Linear(8, 8)), (9,))
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_types_are_those_of_what_modules_give(kind):
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.last = kind(3, 5, num_layers=3, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x):
+            _, states = self.rnn(x)
+            hidden = states[0] if isinstance(states, tuple) else states
+            assert isinstance(x.size(0), int) and not isinstance(hidden, (tuple, list))  # noqa: PT018
+            return self.last(hidden[-1])
+
+    network, some = Last().eval(), torch.randn(2, 4, 3)
+    assert torch.allclose(graph_of(network, (4, 3))(some), network(some))
+    assert measure(network, (4, 3)).layers[-1].work_flop == 2 * 5 * 2
 
 
 def positive(x: torch.Tensor) -> torch.Tensor:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from twelve_networks import TWELVE, made, samples
 
+from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.samples import Inputs
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import NetworkError
@@ -19,12 +21,17 @@ onnx = pytest.importorskip("onnx")
 
 def write_onnx(network: torch.nn.Module, some: torch.Tensor, path: Path, **options: Any) -> None:
     """Write a network as it is: batch normalisation is not folded into convolutions."""
-    given: dict[str, Any] = {"dynamic_axes": {"x": {0: "n"}}, "opset_version": 20, **options}
+    given: dict[str, Any] = {
+        "dynamic_axes": {"x": {0: "n"}},
+        "opset_version": 20,
+        "do_constant_folding": False,
+        **options,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network, (some,), path, dynamo=False, input_names=["x"], training=torch.onnx.TrainingMode.PRESERVE,
-            do_constant_folding=False, **given,
+            **given,
         )  # fmt: skip
 
 
@@ -37,6 +44,14 @@ def write_program(network: torch.nn.Module, some: torch.Tensor, path: Path, *, i
 
 def inputs_of(name: str, shape: tuple[int, ...]) -> Inputs:
     return {"x": TensorSpec(shape, "int64", 20) if name == "text-cnn" else TensorSpec(shape)}
+
+
+def work_of(graph: ModelGraph) -> dict[str, float]:
+    """Return the work by class of operator."""
+    work: dict[str, float] = {}
+    for layer in graph.layers:
+        work[layer.operator] = work.get(layer.operator, 0) + layer.work_flop
+    return work
 
 
 @pytest.mark.parametrize("name", TWELVE)
@@ -53,12 +68,131 @@ def test_a_file_answers_as_the_network_and_works_as_much(kind: str, name: str, t
     assert found.shape == wanted.shape
     assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
     of_network, of_file = (measure(one, inputs_of(name, shape)) for one in (network, read))
-    for operator in ("conv", "depthwise", "linear", "other"):
-        work = [
-            sum(layer.work_flop for layer in graph.layers if layer.operator == operator)
-            for graph in (of_network, of_file)
-        ]
-        assert work[0] == work[1], operator
+    assert work_of(of_file) == work_of(of_network)
+
+
+class Recurrent(nn.Module):
+    """The answer is of the last step, or of the last states."""
+
+    def __init__(self, kind: Any, *, of_states: bool = False, **options: Any) -> None:
+        super().__init__()
+        self.rnn = kind(3, 5, **options)
+        self.fc = nn.Linear(5 * (2 if options.get("bidirectional") and not of_states else 1), 4)
+        self.of_states, self.is_first = of_states, options.get("batch_first", False)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        steps, states = self.rnn(x if self.is_first else x.transpose(0, 1))
+        if self.of_states:
+            return self.fc((states[0] if isinstance(states, tuple) else states)[-1])
+        return self.fc(steps[:, -1] if self.is_first else steps.mean(0))
+
+
+class Summing(nn.Module):
+    """Attention and a projection as Einstein sums."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.fc = nn.Parameter(torch.randn(3, 2, 4)), nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        heads = torch.einsum("bti,ihj->bhtj", x, self.wide)
+        weights = torch.einsum("bhtj, bhsj -> bhts", heads, heads).softmax(-1)
+        return self.fc(torch.einsum("bhts,bhsj->btj", weights, heads).amax(1))
+
+
+RECURRENT: dict[str, Any] = {
+    "gru": lambda: Recurrent(nn.GRU, batch_first=True),
+    "gru, two layers in both directions": lambda: Recurrent(nn.GRU, num_layers=2, bidirectional=True, batch_first=True),
+    "gru without bias, states": lambda: Recurrent(nn.GRU, of_states=True, bias=False, batch_first=True),
+    "lstm, steps first": lambda: Recurrent(nn.LSTM),
+    "lstm in both directions, states": lambda: Recurrent(nn.LSTM, of_states=True, bidirectional=True),
+    "rnn": lambda: Recurrent(nn.RNN, batch_first=True),
+    "einsum": Summing,
+}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"do_constant_folding": True}, {"dynamic_axes": None}], ids=["as it is", "folded", "of one"]
+)
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_operators_and_einstein_sums_of_onnx(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network, path = RECURRENT[name]().eval(), tmp_path / "net.onnx"
+    write_onnx(network, torch.randn(1 if "dynamic_axes" in options else 2, 6, 3), path, **options)
+    read, some = Onnx(str(path)).build({"x": TensorSpec((6, 3))}, TensorSpec((4,))), torch.randn(5, 6, 3)
+    with torch.no_grad():
+        assert torch.allclose(read(some), network(some), rtol=1e-4, atol=1e-6)
+    of_network, of_file = (measure(one, (6, 3)) for one in (network, read))
+    assert work_of(of_file) == work_of(of_network)
+    assert of_file.weight_byte == of_network.weight_byte
+
+
+def rnn_file(folder: Path, kind: str, gates: int, **attributes: Any) -> tuple[Path, list[Any]]:
+    """Write one recurrent operator with first states that are not zeros, and return its weights too."""
+    draws = torch.Generator().manual_seed(3)
+    shapes = {"w": (1, gates * 5, 3), "r": (1, gates * 5, 5), "b": (1, 2 * gates * 5), "h": (1, 1, 5), "c": (1, 1, 5)}
+    weights = {
+        name: torch.randn(shape, generator=draws) for name, shape in shapes.items() if name != "c" or kind == "LSTM"
+    }
+    make = onnx.helper
+    nodes = [
+        make.make_node("Transpose", ["x"], ["steps"], perm=[1, 0, 2]),
+        make.make_node(
+            kind,
+            ["steps", "w", "r", "b", "", *[one for one in ("h", "c") if one in weights]],
+            ["y", "last"],
+            "/rnn/" + kind,
+            hidden_size=5,
+            **attributes,
+        ),
+        make.make_node("Squeeze", ["last", "first"], ["answer"]),
+    ]
+    known = [onnx.numpy_helper.from_array(one.numpy(), name) for name, one in weights.items()]
+    known.append(onnx.numpy_helper.from_array(torch.tensor([0]).numpy(), "first"))
+    graph = make.make_graph(
+        nodes,
+        kind,
+        [make.make_tensor_value_info("x", 1, ["n", 6, 3])],
+        [make.make_tensor_value_info("answer", 1, ["n", 5])],
+        known,
+    )
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 20)]), folder / "rnn.onnx")
+    return folder / "rnn.onnx", [one[0].double() for one in weights.values()]
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse"])
+def test_a_recurrent_operator_by_the_formulas_of_onnx(direction: str, tmp_path: Path) -> None:
+    """Gates in the order of ONNX: update, reset, hidden; input, output, forget, cell."""
+    path, (w, r, b, h) = rnn_file(tmp_path, "GRU", 3, direction=direction, linear_before_reset=1)
+    some = torch.randn(4, 6, 3)
+    steps = some.double().unbind(1)
+    for x in steps if direction == "forward" else steps[::-1]:
+        z, reset, _ = ((x @ w.T + h @ r.T + b[:15] + b[15:]).sigmoid()).chunk(3, 1)
+        hidden = torch.tanh(x @ w[10:].T + b[10:15] + reset * (h @ r[10:].T + b[25:]))
+        h = (1 - z) * hidden + z * h
+    answer = Onnx(str(path)).build({"x": TensorSpec((6, 3))}, TensorSpec((5,)))
+    assert "rnn" in dict(answer.named_children())
+    assert torch.allclose(answer(some).double(), h, atol=1e-5)
+    path, (w, r, b, h, c) = rnn_file(tmp_path, "LSTM", 4, direction=direction)
+    for x in steps if direction == "forward" else steps[::-1]:
+        i, o, f, g = (x @ w.T + h @ r.T + b[:20] + b[20:]).chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+    answer = Onnx(str(path)).build({"x": TensorSpec((6, 3))}, TensorSpec((5,)))
+    assert torch.allclose(answer(some).double(), h, atol=1e-5)
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({}, "it resets before the product, and torch behind it; set linear_before_reset to 1"),
+    ({"linear_before_reset": 1, "activations": ["Sigmoid", "Relu"]}, "its activations are not those of torch"),
+    ({"linear_before_reset": 1, "clip": 1.0}, "its activations"), ({"linear_before_reset": 1, "layout": 1}, "it has layout 1"),
+])  # fmt: skip
+def test_recurrent_operators_that_torch_has_not_are_refused(
+    options: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path, _ = rnn_file(tmp_path, "GRU", 3, **options)
+    with pytest.raises(NetworkError, match=rf"node '/rnn/GRU' \(GRU\) cannot be converted: {words}"):
+        Onnx(str(path)).build({"x": TensorSpec((6, 3))}, TensorSpec((5,)))
 
 
 @pytest.mark.parametrize("name", ["residual", "shuffling", "vit", "mlp"])

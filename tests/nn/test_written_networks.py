@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import networks as page
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from written.published import PUBLISHED
 from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
 from edgesim.nn.cost.layers import measure
+from edgesim.nn.cut.staging import staged
 
 CASES = [
     (name, list(page.WAYS)[number % len(page.WAYS)], page.DEVICES[number % len(page.DEVICES)])
@@ -112,3 +115,12 @@ def test_work_of_published_architectures(name):
         assert gigaflop == pytest.approx(2 * (6.738415616 - 0.131072), rel=1e-3)
     else:
         assert gigaflop == pytest.approx(published.gigaflop, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["ViT", "Swin", "GPT", "MobileNet v3"])
+def test_workers_know_the_layers_by_the_same_names(name):
+    """A network that was pickled has the nodes that its stages name, in order: else losses in it would be lost on another process."""
+    network, inputs, _ = made(name)
+    cut_up = staged(network, inputs, "tensor", n_devices=4)
+    copied = pickle.loads(pickle.dumps(cut_up))  # noqa: S301 - our own
+    assert [node.name for node in copied.graph.graph.nodes] == [node.name for node in cut_up.graph.graph.nodes]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
-from edgesim.report.table import WIDTH, Cell, _best, _share_between, costs, levels
+from edgesim.report.table import WIDTH, Cell, _best, _number, _share, _share_between, _with_interval, costs, levels
 from edgesim.tasks.scores import SCORES
 
 COLUMNS = ["lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
@@ -81,3 +82,14 @@ def test_intervals_of_shares_have_both_ends() -> None:
     assert _share_between(Cell(1.0, 1.0, 1.0, "1")) == "100.0"
     assert _best([[whole], [half], [less]], 1, {0}) == {(0, 1), (2, 1)}
     assert _best([[whole], [half], [less]], 1, set()) == {(1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("half", "shown"),
+    [(2.4, "±240 %"), (0.174, "±17 %"), (0.012, "±1 %"), (0.00042, "±0.04 %"), (1e-7, "±<0.01 %"), (0.0, "")],
+)
+def test_half_an_interval_has_no_exponent(half: float, shown: str) -> None:
+    """Relative to a mean of one second."""
+    assert _with_interval(Cell(1.0, 1.0 - half, 1.0 + half, "s")) == f"1 s {shown}".strip()
+    assert "e" not in _share(Cell(0.5, 0.5 - half / 10, 0.5 + half / 10, "1"))
+    assert "e" not in _number(Cell(0.5, 0.5 - half, 0.5 + half, "1"))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
+from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
 from edgesim.domain.system.topology import Topology
+from edgesim.report.draw.layout import N_PIVOTS, layout
 from edgesim.report.draw.style import figure_of
-from edgesim.report.draw.topology import layout, topology
+from edgesim.report.draw.topology import topology
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
 
@@ -31,12 +35,23 @@ SHAPES: dict[str, dict[str, Any]] = {
     "mesh of 12": {"mesh": {"count": 12, **WIRED}},
     "tree of 40": {"tree": {"branching": 3, "depth": 3, **WIRED}},
     "line of 30": {"line": {"count": 30, **WIRED}},
+    "star of 201": {"star": {"count": 200, **WIRED}},
+    "tree of 364": {"tree": {"branching": 3, "depth": 5, **WIRED}},
+    "grid of 286": {"grid": {"rows": 22, "columns": 13, **WIRED}},
+    "cells in a ring": {
+        "devices": [{"id": "hub{1..8}", "profile": "phone"}, {"id": "w{1..8}_{1..20}", "profile": "wearable"}],
+        "links": [
+            *({"between": [f"hub{n}", f"w{n}_*"], "bandwidth": "20 Mbit/s"} for n in range(1, 9)),
+            *({"between": [f"hub{n}", f"hub{n % 8 + 1}"], "bandwidth": "50 Mbit/s"} for n in range(1, 9)),
+        ],
+    },
 }  # fmt: skip
 
 
 def built(shape: str) -> Topology:
     """Build the topology of a scenario with this shape."""
-    start = {"star of 9": "hub", "grid of 25": "w1_1", "crowd of 90": "wearable1"}.get(shape, "w1")
+    starts = {"star": "hub", "grid": "w1_1", "crowd": "wearable1", "cells": "hub1"}
+    start = starts.get(shape.split(maxsplit=1)[0], "w1")
     data = {
         "name": "drawn",
         "topology": SHAPES[shape],
@@ -52,7 +67,11 @@ def labels(ax: Axes) -> list[Annotation]:
     return [text for text in ax.texts if isinstance(text, Annotation)]
 
 
-@pytest.mark.parametrize("shape", list(SHAPES))
+SMALL = [shape for shape in SHAPES if not shape.startswith(("star of 201", "tree of 364", "grid of 286", "cells"))]
+"""Those whose names all find a place, or nearly all."""
+
+
+@pytest.mark.parametrize("shape", SMALL)
 def test_no_label_covers_another_or_leaves_the_picture(shape: str) -> None:
     """And what does not fit is counted in the caption."""
     data = built(shape)
@@ -90,6 +109,45 @@ def test_a_grid_stands_upright() -> None:
     for link in data.links:
         across, up = (abs(places[link.src_id][axis] - places[link.dst_id][axis]) for axis in (0, 1))
         assert min(across, up) < 0.1 * max(across, up)
+
+
+def test_a_large_grid_stands_in_rows_and_columns() -> None:
+    """Each link is one step long, level or upright, and the longer side lies across."""
+    data = built("grid of 286")
+    places = layout(data)
+    assert len({*places.values()}) == 286
+    for link in data.links:
+        steps = sorted(abs(places[link.src_id][axis] - places[link.dst_id][axis]) for axis in (0, 1))
+        assert steps == [0, 1]
+    assert [max(axis) - min(axis) for axis in zip(*places.values(), strict=True)] == [21, 12]
+
+
+def test_the_levels_of_a_large_tree_are_circles_around_its_root() -> None:
+    """A device is as far from the root as it has links to it."""
+    places = layout(built("tree of 364"))
+    for number, level in ((1, 0), (2, 1), (4, 1), (5, 2), (40, 3), (41, 4), (121, 4), (122, 5), (364, 5)):
+        x, y = places[f"w{number}"]
+        assert x * x + y * y == pytest.approx(level**2, abs=1e-9)
+
+
+@pytest.mark.parametrize("shape", ["star of 201", "tree of 364", "grid of 286", "cells in a ring"])
+def test_many_devices_stand_apart_and_cost_no_distances_of_all_pairs(
+    shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither springs nor all distances, which cost time with the square or cube of their number."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for name in ("spring_layout", "kamada_kawai_layout"):
+        monkeypatch.setattr(f"networkx.{name}", never)
+    calls: list[object] = []
+    monkeypatch.setattr("scipy.sparse.csgraph.dijkstra", lambda *args, **kw: calls.append(kw) or dijkstra(*args, **kw))
+    data = built(shape)
+    points = np.array([*layout(data).values()])
+    assert len(points) == len(data.devices)
+    assert cKDTree(points).query(points, k=2)[0][:, 1].min() > 1e-3 * np.ptp(points, axis=0).max()
+    assert len(calls) == (N_PIVOTS if shape == "cells in a ring" else 0)
 
 
 def test_the_legend_names_profiles_and_rates() -> None:

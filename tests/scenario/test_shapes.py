@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import dist
 from typing import Any
 
@@ -12,6 +13,8 @@ from edgesim.domain.system.topology import Topology
 from edgesim.errors import ScenarioError
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
+from edgesim.scenario.topology import shapes
+from edgesim.scenario.topology.shapes import _near_pairs, _places
 
 WIRED = {"profile": "wearable", "bandwidth": "20 Mbit/s", "latency": "2 ms"}
 AREA = {"profile": "wearable", "width": "100 m", "height": "50 m"}
@@ -57,6 +60,40 @@ def test_shapes_are_the_graphs_of_networkx(shape: dict[str, Any], start: str, sa
     assert nx.is_isomorphic(graph(built).to_undirected(reciprocal=True), same)
     assert len(built.links) == 2 * same.number_of_edges()
     assert {(link.bandwidth_bit_per_s, link.latency_s) for link in built.links} == {(2e7, 0.002)}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "farthest"), [(100.0, 50.0, 25.0), (100.0, 50.0, 300.0), (40.0, 0.0, 7.0), (9.0, 90.0, 0.5)]
+)
+def test_near_devices_are_found_as_if_all_were_compared(width: float, height: float, farthest: float) -> None:
+    """In the order of the devices, whatever the area and the reach."""
+    ranges = ((farthest / 3, 50e6), (farthest, 10e6))
+    ids = tuple(f"w{number}" for number in range(1, 121))
+    places = _places(ids, width, height, 7)
+    expected = [
+        (left, right, rate)
+        for (left, here), (right, there) in combinations(places.items(), 2)
+        if (rate := next((rate for far, rate in ranges if dist(here, there) <= far), None)) is not None
+    ]
+    assert expected
+    assert [*_near_pairs(ids, width, height, 7, ranges)] == expected
+
+
+def test_the_distances_that_are_computed_grow_with_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an area that grows with them; and they are computed once, however often a scenario is checked and built."""
+    calls: list[object] = []
+    monkeypatch.setattr(shapes, "dist", lambda *ends: calls.append(ends) or dist(*ends))
+
+    def n_distances(count: int) -> int:
+        calls.clear()
+        area = {"profile": "wearable", "width": "50 m", "height": f"{count} m"}
+        shape = {"geometric": {"count": count, **area, "path_loss": [{"distance": "20 m", "bandwidth": "1 Mbit/s"}]}}
+        topology(shape, seed=4711)
+        return len(calls)
+
+    few = n_distances(150)
+    assert few < 150 * 149 / 4
+    assert n_distances(300) < 2.3 * few
 
 
 def test_rates_of_a_random_geometric_graph_follow_the_table() -> None:

@@ -109,7 +109,7 @@ def test_without_rounding_every_loss_means_what_it_meant(make_context, execution
     deployment = MoDNN("hub", **options).deploy(make_context((1.0, 0.4, 2.0)))
     owner = 0 if owner_computes else None
     schedules = [stage.schedule for stage in deployment.stages]
-    followed = RoundedNetwork(deployment.network, schedules, deployment.samples, Messages(), owner)
+    followed = RoundedNetwork(deployment.network, schedules, deployment.samples, Messages(), owner=owner)
     names = sorted(deployment.plan.transfer_ids)
     for lost in [(), *combinations(names, 1), *list(combinations(names, 2))[::7], tuple(names)]:
         damage = [deployment._damage(stage, frozenset(lost), {}) for stage in deployment.stages]

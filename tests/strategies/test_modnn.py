@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.messages import Messages
+from edgesim.domain.system.topology import Link, Topology
 from edgesim.errors import PlanError
 from edgesim.nn.operators.boxes import apportion
 from edgesim.nn.train.training import forward
@@ -144,7 +147,16 @@ def test_the_owner_waits_from_its_previous_step(make_context):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, DEGRADE, {"owner_computes": True}, {"owner_computes": True, **DEGRADE}, {"partial": "use", **DEGRADE}],
+    [
+        {},
+        DEGRADE,
+        {"owner_computes": True},
+        {"owner_computes": True, **DEGRADE},
+        {"partial": "use", **DEGRADE},
+        {"execution": "tensor"},
+        {"missing": "mean", **DEGRADE},
+        {"missing": "mean", "partial": "use", "owner_computes": True, **DEGRADE},
+    ],
 )
 @pytest.mark.parametrize(("source_id", "sink_id"), [("hub", "hub"), ("w1", "w2")])
 def test_conforms(make_context, options, source_id, sink_id):
@@ -172,6 +184,56 @@ def test_a_lost_worker_leaves_zeros_in_every_layer(make_context):
     assert np.abs(found - x.numpy()).max() < 1e-5 * np.abs(x.numpy()).max()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_means_over_the_validation_split_stand_for_a_lost_worker(make_context, dtype):
+    """As above, with the mean of what each layer gives to validation samples in place of zeros; the owner holds the means of all that it gathers."""
+    context = make_context((1.0, 1.0))
+    options = {**DEGRADE, "messages": Messages(dtype)}
+    deployment = MoDNN("hub", missing="mean", **options).deploy(context)
+    network = context.network
+    with torch.no_grad():
+        images, x = (torch.from_numpy(some.only) for some in (context.dataset.validation, context.dataset.test))
+        means = {stop: network[:stop](images).mean(0) for stop in (3, 6, 9, 10)}
+        x = network[:3](x)
+        x[:, :, :4] = means[3][:, :4]
+        x = network[4:6](network[3](x))
+        x[:, :, :2] = means[6][:, :2]
+        x = network[7:9](x.flatten(1))
+        x[:, :5] = means[9][:5]
+        x = network[9](x)
+        x[:, :2] = means[10][:2]
+    lost = frozenset(name for name in deployment.plan.transfer_ids if name.endswith("/w1"))
+    found = deployment.predict(Delivery(lost))
+    tolerance = 1e-5 if dtype == "float32" else 2e-3
+    assert np.abs(found - x.numpy()).max() < tolerance * np.abs(x.numpy()).max()
+    zeros = MoDNN("hub", **options).deploy(context)
+    held_byte = deployment.plan.weight_byte["hub"] - zeros.plan.weight_byte["hub"]
+    assert held_byte == 4 * (4 * 8 * 8 + 6 * 4 * 4 + 10 + 3)
+    assert not np.allclose(found, zeros.predict(Delivery(lost)), rtol=0.01)
+
+
+def test_means_stand_for_lost_halos(make_context):
+    """The second convolution of w2 reads one row of w1 that did not come: the mean of that row, held by w2."""
+    context = make_context((1.0, 1.0))
+    links = tuple(Link(f"{a}->{b}", a, b, 1e7) for a, b in permutations(("hub", "w1", "w2"), 2))
+    context = replace(context, topology=Topology(context.topology.devices, links))
+    options = {"execution": "halo", **DEGRADE}
+    deployment = MoDNN("hub", missing="mean", **options).deploy(context)
+    (halo,) = [name for name in deployment.plan.transfer_ids if "/exchange" in name and name.endswith("/w1/w2")]
+    network = context.network
+    with torch.no_grad():
+        images, x = (torch.from_numpy(some.only) for some in (context.dataset.validation, context.dataset.test))
+        pooled, mean = network[:4](x), network[:4](images).mean(0)
+        whole = network[4:6](pooled)
+        pooled[:, :, 1] = mean[:, 1]
+        whole[:, :, 2:] = network[4:6](pooled)[:, :, 2:]
+        expected = network[6:](whole).numpy()
+    found = deployment.predict(Delivery(frozenset({halo})))
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    held_byte = deployment.plan.weight_byte["w2"] - MoDNN("hub", **options).deploy(context).plan.weight_byte["w2"]
+    assert held_byte == 4 * 4 * 4  # one row of four channels and four columns
+
+
 def test_a_slice_is_lost_on_the_way_there_or_back_alike(make_context):
     """The same slice missing for either reason, or both, gives the same answer."""
     deployment = MoDNN("hub", **DEGRADE).deploy(make_context((1.0, 1.0)))
@@ -197,6 +259,11 @@ def test_who_waits_has_no_answer_without_everything(make_context):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"owner": "hub", "missing": "mean"}, "missing 'mean' needs on_missing 'degrade'"),
+        (
+            {"owner": "hub", "missing": "mean", "pruning": 0.5, **DEGRADE},
+            "missing 'mean' needs on_missing 'degrade', and neither pruning",
+        ),
         ({"owner": "nobody"}, r"modnn\.owner: there is no device 'nobody'"),
         ({"owner": "hub", "workers": "x*"}, r"modnn\.workers: 'x\*' matches no device"),
         ({"owner": "hub", "workers": "hub"}, r"modnn\.workers: 'hub' matches no device but the owner"),

@@ -279,9 +279,9 @@ def test_progress_tells_the_estimate_and_how_often_there_is_no_answer(tmp_path: 
         heard,
     )
     told = re.fullmatch(
-        r"toy at level = 0: accuracy (0\.\d{3}) ±0\.017, (\d+\.\d) % without an answer", heard.notes[-1]
+        r"toy at level = 0: accuracy (\d\d\.\d) ±1\.7 %, (\d+\.\d) % without an answer", heard.notes[-1]
     )
     assert told is not None
-    share, failed = float(told[1]), float(told[2]) / 100
+    share, failed = float(told[1]) / 100, float(told[2]) / 100
     assert abs(share + failed - 1) < 0.001
     assert abs(failed - 1 / 3) < 0.03

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 import edgesim as es
 from edgesim.errors import ResultError
+from edgesim.interfaces import Silent
 from edgesim.study.folder.growth import EARLIER
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest
 from edgesim.study.folder.store import Result
@@ -203,3 +206,37 @@ def test_patterns_are_chosen_anew(tmp_path: Path, simulated: list[int]) -> None:
     assert sum(simulated) == 2 * 60
     study(limited | {"replications": 60}, tmp_path / "large")
     assert content(tmp_path / "r") == content(tmp_path / "large")
+
+
+class Heard(Silent):
+    """Notes what is done and how much of how much."""
+
+    def __init__(self) -> None:
+        self.bars: list[list[Any]] = []
+
+    @contextmanager
+    def task(self, label: str, n_total: int) -> Iterator[Heard]:
+        self.bars.append([label, n_total, 0, ""])
+        yield self
+
+    def advance(self, n_done: int = 1, note: str = "") -> None:
+        self.bars[-1][2] += n_done
+        self.bars[-1][3] = note
+
+
+def test_progress_counts_what_is_simulated_and_shows_the_interval_of_the_table(tmp_path: Path) -> None:
+    """Of a grown study only the rest; the interval counts what was kept; with a rule, what was not needed is not counted."""
+    heard = Heard()
+    study(SCORED, tmp_path / "r")
+    result = study({**SCORED, "replications": 60}, tmp_path / "r", progress=heard)
+    label, n_total, n_done, note = heard.bars[-1]
+    assert (label, n_total, n_done) == ("trials (80 kept)", 40, 40)
+    row = result.summary().query("metric == 'accuracy'").iloc[-1]
+    half = 100 * (row["ci_high"] - row["ci_low"]) / 2
+    assert note.startswith(f"modnn at loss = 0.3: accuracy {100 * row['mean']:.1f} ±{half:.1f} %")
+    ruled = {**BASE, "replications": {"min": 100, "max": 3000, "until": {"latency": "50 %"}}}
+    study(ruled, tmp_path / "ruled", progress=heard)
+    label, n_total, n_done, _ = heard.bars[-1]
+    n_simulated = len(Result(tmp_path / "ruled").frame())
+    assert (label, n_total) == ("trials, at most", 6000)
+    assert n_done == n_simulated < 6000

@@ -117,7 +117,6 @@ def test_strategies_of_a_point_stop_together(tmp_path: Path) -> None:
     assert len(parts) == 2 * 19
     batches = Batches(study, plan_work(study, RULE).blocks, Parts(tmp_path, study.cases, scores=["accuracy"]), RULE)
     assert batches.first() == []
-    assert batches.n_spared(work.blocks[0]) == 2 * (3000 - 1900)  # of both
 
 
 def test_a_relative_target_is_a_share_of_the_estimate() -> None:

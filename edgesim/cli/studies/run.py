@@ -16,6 +16,7 @@ from edgesim.cli.interrupts import farewell
 from edgesim.cli.scenarios.validate import odd_findings
 from edgesim.cli.studies.warnings import (
     report_infeasible,
+    report_lost_messages,
     report_oddities,
     report_rare,
     report_targets,
@@ -104,6 +105,8 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    if not quiet:
+        report_lost_messages(result, scenario)
     for warning in result.doubts():
         sys.stderr.write(f"warning: {warning}\n")
     if [*report_infeasible(result), *report_oddities(result)]:
@@ -143,6 +146,9 @@ def command_line(
 
 def document(result: Result) -> dict[str, Any]:
     """Return what ``--json`` writes: the paths, and the rows of the summary table with null where there is no number."""
+    from edgesim.report.answer import answer
+    from edgesim.report.result import Result
+
     rows = result.summary().to_dict(orient="records")
     return {
         "name": result.manifest["name"],
@@ -150,6 +156,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
+        "answer": answer(Result(result.folder)),
         "infeasible": result.manifest["infeasible"],
         "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
@@ -158,13 +165,18 @@ def document(result: Result) -> dict[str, Any]:
 
 def show(result: Result) -> None:
     """Write the tables and where everything lies."""
+    from edgesim.report.answer import answer
     from edgesim.report.html.page import REPORT
+    from edgesim.report.result import Result
     from edgesim.report.table import tables
 
     console = table_console()
     question = result.manifest["question"]
     if question:
         console.print(question, style="italic", markup=False)
+    answered = answer(Result(result.folder))
+    if answered:
+        console.print(answered, markup=False)
     for table in tables(result):
         console.print()
         draw_table(console, table)

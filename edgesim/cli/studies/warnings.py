@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.units import show
 
+ENOUGH_ANSWERS = 0.9
+"""Share of answers from which nobody needs a hint."""
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
 
 
@@ -58,6 +62,39 @@ def report_uncounted(result: Result) -> None:
         sys.stderr.write(
             f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
             "shorten `workload.load.warm_up`, or ask for more requests\n"
+        )
+
+
+def report_lost_messages(result: Result, scenario: Scenario) -> None:
+    """Hint on stderr at transports where datagrams leave many requests without an answer."""
+    from edgesim.failures.sampling.draw import loss_models
+    from edgesim.network.transport import Datagram
+    from edgesim.scenario.build import build
+
+    summary = result.summary()
+    answered = summary[summary["metric"] == "answered"]
+    for strategy, rows in answered.groupby("strategy", sort=False):
+        few = [
+            (point, row)
+            for point, row in zip(scenario.points(), rows.to_dict(orient="records"), strict=True)
+            if row["mean"] < ENOUGH_ANSWERS
+        ]
+        if not few:
+            continue
+        point, row = few[0]
+        system = build(scenario.at(point))
+        is_datagram = any(
+            link.transport is None or isinstance(link.transport, Datagram) for link in system.topology.links
+        )
+        if not (is_datagram and loss_models(system.failures, system.topology)):
+            continue
+        place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
+        remedy = "`transport: arq` or `transport: tcp` at the links repeats what is lost"
+        if getattr(system.strategies[str(strategy)], "partial", "use") != "use":
+            remedy += "; `on_missing: degrade` with `partial: use` goes on with what arrived"
+        sys.stderr.write(
+            f"hint: strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "
+            f"default, and a message that loses a packet is lost; {remedy}\n"
         )
 
 

@@ -19,6 +19,7 @@ class LayerCost:
     work_flop : arithmetic work, in FLOP (a multiply-add is two).
     weight_byte : parameters and buffers, in byte.
     input_byte, output_byte : tensors read and written, in byte.
+    kind : what it computes, more closely than its class, e.g. ``"conv2d 3x3"`` or ``"gelu"``; empty where nobody says.
     """
 
     layer_id: str
@@ -28,6 +29,7 @@ class LayerCost:
     weight_byte: int
     input_byte: int
     output_byte: int
+    kind: str = ""
 
     def __post_init__(self) -> None:
         named("a layer", layer_id=self.layer_id, operator=self.operator)

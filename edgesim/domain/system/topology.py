@@ -17,6 +17,7 @@ from edgesim.domain.system.devices import (
     DeviceProfile,
     HostOverhead,
     LinkGlob,
+    LinkSharing,
     OnOutage,
     Reference,
     Sharing,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "Medium", "OnOutage",
+    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "LinkSharing", "Medium", "OnOutage",
     "Reference", "Sharing", "Switch", "TargetGlob", "Topology",
 ]  # fmt: skip
 
@@ -78,6 +79,8 @@ class Topology:
         rates = (*(link.rate_at for link in self.links), *(medium.rate_at for medium in self.media))
         if self.forwarding == "cut_through" and any(rate is not None for rate in rates):
             raise PlanError("forwarding 'cut_through' needs rates that do not change; use 'store_and_forward'")
+        if self.forwarding == "cut_through" and any(link.burst_byte > 0 for link in self.links):
+            raise PlanError("forwarding 'cut_through' needs links without a burst_byte; use 'store_and_forward'")
         for route in self.routing.routes:
             self._along(route)
 

@@ -64,6 +64,7 @@ def obstacle(program: Program) -> str:
 
 def _obstacles(program: Program) -> Iterator[str]:
     yield from _obstacles_of_servers(program)
+    yield from _obstacles_of_links(program)
     yield from _obstacles_of_messages(program)
     for index, users in enumerate(program.steps.users):
         if len(users) > 1 and program.steps.device[index] < 0 and any(_has_deadline(program, user) for user in users):
@@ -79,8 +80,22 @@ def _obstacles_of_servers(program: Program) -> Iterator[str]:
     yield from (
         f"device {one.device_id!r} has a battery" for one in program.devices.device if one.battery_j is not None
     )
+
+
+def _obstacles_of_links(program: Program) -> Iterator[str]:
     hops = [hop for hops in program.steps.hops for hop in hops]
+    yield from (f"link {hop.link.link_id!r} lends a burst" for hop in hops if hop.link.burst_byte > 0)
+    yield from (
+        f"the first message over link {hop.link.link_id!r} takes longer"
+        for hop in hops
+        if hop.link.first_message_s > 0.0
+    )
     yield from (f"switch {hop.link.src_id!r} has queues with a limit" for hop in hops if hop.queue_byte is not None)
+    yield from (
+        f"link {hop.link.link_id!r} serves single packets"
+        for hop in hops
+        if program.channels.channel[hop.channel].is_by_packets
+    )
     for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):
         if channel.is_fair or channel.contention > 0:
             how = "shared by rates" if channel.is_fair else "slower the more devices wait"

@@ -35,8 +35,18 @@ class FairStages:
 
     def enter(self, message: Message) -> None:
         """Let a message wait for the latency of its stage."""
-        self._clock.after(max(0.0, message.stage.latency_s - message.lead_s), self._on_join, message)
+        wait_s = message.stage.latency_s + self._first_s(message.stage)
+        self._clock.after(max(0.0, wait_s - message.lead_s), self._on_join, message)
         message.lead_s = 0.0
+
+    def _first_s(self, stage: Stage) -> float:
+        """Return what the first message over links waits for, in s, and take note that they were met."""
+        met, wait_s = self._world.met, 0.0
+        for link in (hop.link for hop in stage.hops if hop.link.first_message_s > 0.0):
+            if link.link_id not in met:
+                met.add(link.link_id)
+                wait_s += link.first_message_s
+        return wait_s
 
     def close(self) -> None:
         """End the trial: count what was sent."""

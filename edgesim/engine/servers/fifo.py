@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from edgesim.engine.program.ways import Hop, Line
+from edgesim.engine.servers.buckets import Buckets
 from edgesim.engine.state.pace import leg_of
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
@@ -31,7 +32,7 @@ class FifoStages:
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
     """
 
-    __slots__ = ("_before", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
                  "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
@@ -54,6 +55,7 @@ class FifoStages:
         self._on_whole = on_whole
         self._on_sent = on_sent
         self._free_s = [0.0] * len(world.program.channels.channel)
+        self._buckets = Buckets()
         self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
         self._before: dict[int, deque[tuple[float, int]]] = {
             index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
@@ -112,6 +114,11 @@ class FifoStages:
             if (pace := self._paces.get(hop.link.link_id)) is not None:
                 message.leg = leg_of(hop, pace, start_s, (share, message.done, 1.0 + contention))
                 end_s = message.leg.end_s
+        if hop.link.burst_byte > 0:
+            overhead_s = hop.link.message_overhead_s * (1.0 - message.done)
+            end_s = self._buckets.end_s(hop, start_s, end_s - start_s, overhead_s)
+        first_s = self._first_s(hop)
+        end_s += first_s
         if message.tail_s > -inf:
             sent_s = end_s - start_s
             end_s = max(end_s, message.tail_s + hop.packet_s)
@@ -127,9 +134,14 @@ class FifoStages:
             self._on_sent(message, message.started_s, end_s)
         if stage.forwards_packets and message.share > 0.0:
             message.tail_s = arrival_s
-            head_s = start_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
+            head_s = start_s + first_s + hop.link.message_overhead_s + hop.packet_s + hop.link.latency_s
             arrival_s = max(now_s, min(head_s, arrival_s))
         clock.after(arrival_s - now_s, self._on_arrival, message)
+
+    def _first_s(self, hop: Hop) -> float:
+        """Return by how much a message takes longer on a link that none has crossed before."""
+        link = hop.link
+        return link.first_message_s if link.first_message_s > 0.0 and link.link_id not in self._world.met else 0.0
 
     def _has_room(self, hop: Hop, limit_byte: int, start_s: float) -> bool:
         """Queue a message that will be sent at `start_s` at its switch, and return whether it fits."""
@@ -174,6 +186,10 @@ class FifoStages:
         self._free_s[hop.channel] = end_s
         if self._before and hop.channel in self._before:
             self._before[hop.channel].append((end_s, hop.src))
+        if hop.link.burst_byte > 0:
+            self._buckets.take(hop, end_s)
+        if hop.link.first_message_s > 0.0:
+            self._world.met.add(hop.link.link_id)
         if message.started_s < 0.0:
             message.started_s = start_s
         self._stay(message, hop, start_s, end_s)

@@ -31,7 +31,7 @@ class World:
     """
 
     __slots__ = ("at_devices", "checker", "clock", "courses", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
-                 "memory", "notes", "on_channels", "on_links", "paces", "program", "spending")  # fmt: skip
+                 "memory", "met", "notes", "on_channels", "on_links", "paces", "program", "spending")  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class World:
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium
+        self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
         self.notes: list[Note] | None = None
         self.memory: Memory | None = None
         self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended

@@ -94,7 +94,7 @@ def layer_work(cost: LayerCost, share: float = 1.0) -> LayerWork:
     share : fraction of the output computed, 0 to 1. Input and output scale with it, the weights are read whole.
     """
     moved_byte = cost.weight_byte + share * (cost.input_byte + cost.output_byte)
-    return LayerWork(cost.layer_id, cost.operator, share * cost.work_flop, moved_byte, cost.weight_byte)
+    return LayerWork(cost.layer_id, cost.operator, share * cost.work_flop, moved_byte, cost.weight_byte, cost.kind)
 
 
 def graph_work(graph: ModelGraph) -> tuple[LayerWork, ...]:
@@ -128,7 +128,19 @@ def layer_cost(graph: fx.GraphModule, node: fx.Node, seen: set[int]) -> LayerCos
         weight_byte=weight_byte,
         input_byte=again_byte + sum(byte_of(source) for source in sources),
         output_byte=byte_of(node),
+        kind=kind_of(graph, node),
     )
+
+
+def kind_of(graph: fx.GraphModule, node: fx.Node) -> str:
+    """Return what a node computes: the name of its module or function; of a convolution with kernel and stride, ``"conv2d 3x3/2"``."""
+    module = submodule(graph, node)
+    name = type(module).__name__.lower() if module is not None else function_name(node)
+    weight = next(weights_of(graph, node), None) if "conv" in name else None
+    if weight is None:
+        return name
+    stride = getattr(module, "stride", (1,))
+    return f"{name} {'x'.join(map(str, weight.shape[2:]))}{f'/{stride[0]}' if stride[0] > 1 else ''}"
 
 
 def operator_of(graph: fx.GraphModule, node: fx.Node) -> str:

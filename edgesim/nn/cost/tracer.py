@@ -116,9 +116,9 @@ class _Proxy(fx.Proxy):
     tracer: ShapeTracer
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:  # so that `isinstance` takes it for a tensor
+    def __class__(self) -> Any:  # so that `isinstance` takes it for what it stands for
         values = self.tracer.known.of.get(self.node)
-        return torch.Tensor if values and isinstance(values[0], torch.Tensor) else _Proxy
+        return type(values[0]) if values else _Proxy
 
     def __getattr__(self, k: str) -> Any:
         return self.tracer.attribute(self, k)
@@ -277,10 +277,14 @@ class _Recording(TorchFunctionMode):
         name = func.__name__
         if name == "__get__":
             return self._tracer.create_proxy("call_function", getattr, (args[0], func.__self__.__name__), kwargs)
-        if is_tensor_method_or_property(func) and name not in vars(operator):
+        if is_tensor_method_or_property(func) and not _is_operator(name):
             return self._tracer.create_proxy("call_method", name, args, kwargs)
-        func = vars(operator)[name] if is_tensor_method_or_property(func) else func
+        func = vars(operator)[name] if _is_operator(name) else func
         return self._tracer.create_proxy("call_function", func, args, kwargs)
+
+
+def _is_operator(name: str) -> bool:
+    return name.startswith("__") and name in vars(operator)
 
 
 def _leaves(values: Any) -> Iterator[Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,7 @@ class CutNetwork:
     samples : what the network is asked about.
     shares : for a linear layer whose matrix is divided by entries: by node name, the position of the device that computes each
         entry, shape of the weight; -1 for entries that are zero.
+    fills : what stands for a lost part of a layer, by the layer's name, shape of its output; zeros without them.
     kept_byte : memory for what is kept of the run without losses; batches that find no room are computed anew each time.
     """
 
@@ -91,10 +93,13 @@ class CutNetwork:
         schedules: Sequence[Schedule],
         samples: Samples,
         shares: Mapping[str, NDArray[np.int8]] | None = None,
+        *,
+        fills: Mapping[str, NDArray[np.float32]] | None = None,
         kept_byte: int = 2**29,
     ) -> None:
         self.network = network
         self.shares = shares or {}
+        self.fills = {name: torch.from_numpy(values) for name, values in (fills or {}).items()}
         self._free_byte = kept_byte
         self.layers: dict[str, Layer] = {layer.name: layer for stage in network.stages for layer in stage.layers}
         self.stage_of: dict[str, int] = {
@@ -124,17 +129,26 @@ class CutNetwork:
         ----------
         damage : for each stage, what was lost in it.
         """
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # more threads would change the order of sums, and wait for each other's cores
-        try:
-            with torch.inference_mode():
-                if self._whole is None:
-                    self._whole = np.concatenate([self.run_whole(batch) for batch in self._batches])
-                if not any(damage):
-                    return self._whole
-                return np.concatenate([self.run_damaged(batch, damage) for batch in self._batches])
-        finally:
-            torch.set_num_threads(n_threads)
+        with _on_one_thread():
+            if self._whole is None:
+                self._whole = np.concatenate([self.run_whole(batch) for batch in self._batches])
+            if not any(damage):
+                return self._whole
+            return np.concatenate([self.run_damaged(batch, damage) for batch in self._batches])
+
+    def means(self) -> dict[str, NDArray[np.float32]]:
+        """Return the mean over the samples of what each layer of a stage gives when nothing is lost or cut, by its name."""
+        sums: dict[str, torch.Tensor] = {}
+        with _on_one_thread():
+            for batch in self._batches:
+                values: Values = {}
+                for node in self.nodes:
+                    values[node] = self.run_node(node, values, batch)
+                    if node.name in self.layers:
+                        total = values[node].sum(0, dtype=torch.float64)
+                        sums[node.name] = sums[node.name] + total if node.name in sums else total
+        n_samples = self._batches[0].n_samples
+        return {name: (total / n_samples).float().numpy() for name, total in sums.items()}
 
     def run_whole(self, batch: Batch) -> NDArray[np.float32]:
         """Run without losses, box by box, and keep what every node returns if there is memory for it."""
@@ -156,6 +170,10 @@ class CutNetwork:
     def run_damaged(self, batch: Batch, damage: Sequence[Damage]) -> NDArray[np.float32]:
         """Run with losses."""
         return _Damaged(self, batch, damage).run()
+
+    def fill(self, name: str, box: Box) -> torch.Tensor | float:
+        """Return what stands for a box of a layer that is lost."""
+        return self.fills[name][index(box)[1:]] if name in self.fills else 0.0
 
     def run_node(self, node: fx.Node, values: Values, batch: Batch) -> Any:
         """Run a node that is not cut, or a cut one at once."""
@@ -231,7 +249,7 @@ class _Damaged:
         if any(volume(boxes[device]) for device in lost.idle):
             result = self.batch.whole[node].clone() if result is None else result
             for device in lost.idle:
-                result[index(boxes[device])] = 0
+                result[index(boxes[device])] = cut.fill(layer.name, boxes[device])
         if result is not None:
             self.inside[node] = result
         self._leave(node, layer, number)
@@ -248,7 +266,8 @@ class _Damaged:
             some = dict(self.damage[number].some_results)
             for device in lost:
                 parts = [(name, schedule.boxes[name][device]) for name in self.cut.network.stages[number].outputs]
-                _lose(whole, boxes[device], self._arrived(number, parts, layer.name, boxes[device], some.get(device)))
+                arrived = self._arrived(number, parts, layer.name, boxes[device], some.get(device))
+                _lose(whole, boxes[device], arrived, self.cut.fill(layer.name, boxes[device]))
             self.outside[node] = whole
         elif node in self.inside:
             self.outside[node] = self.inside[node]
@@ -276,6 +295,7 @@ class _Damaged:
                             self._arrived(
                                 number, messages[use.message].parts, use.tensor, use.box, some.get(use.message)
                             ),
+                            self.cut.fill(use.tensor, use.box),
                         )
                         for use in lacking
                         if use.tensor == source.name
@@ -311,25 +331,40 @@ class _Damaged:
         return changed[node] if node in changed else self.batch.whole[node]
 
 
-def _without(tensor: torch.Tensor, part: Box, lost: Sequence[tuple[Box, torch.Tensor | None]]) -> torch.Tensor:
-    """Return a part of a tensor, zeros in place of what was lost of it; of each box lost, which elements arrived all the same."""
+def _without(
+    tensor: torch.Tensor, part: Box, lost: Sequence[tuple[Box, torch.Tensor | None, torch.Tensor | float]]
+) -> torch.Tensor:
+    """Return a part of a tensor without what was lost of it; of each box lost, which elements arrived all the same, and what stands for the others."""
     piece_ = tensor[index(part)]
-    shared = [(box, common, some) for box, some in lost if (common := overlap(box, part)) is not None]
+    shared = [(box, common, some, fill) for box, some, fill in lost if (common := overlap(box, part)) is not None]
     if not shared:
         return piece_
     piece_ = piece_.clone()
-    for box, common, some in shared:
-        arrived = None if some is None else some[index(relative(common, box))]
-        _lose(piece_, relative(common, part), arrived)
+    for box, common, some, fill in shared:
+        here = index(relative(common, box))
+        arrived = None if some is None else some[here]
+        _lose(piece_, relative(common, part), arrived, fill[here[1:]] if isinstance(fill, torch.Tensor) else fill)
     return piece_
 
 
-def _lose(tensor: torch.Tensor, box: Box, arrived: torch.Tensor | None) -> None:
-    """Put zeros into a box, but where elements arrived."""
+def _lose(tensor: torch.Tensor, box: Box, arrived: torch.Tensor | None, fill: torch.Tensor | float) -> None:
+    """Put what stands for a box into it, but where elements arrived."""
     if arrived is None:
-        tensor[index(box)] = 0
+        tensor[index(box)] = fill
     else:
-        tensor[index(box)].masked_fill_(~arrived, 0)
+        tensor[index(box)] = torch.where(arrived, tensor[index(box)], torch.as_tensor(fill, dtype=tensor.dtype))
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Infer on one thread: more would change the order of sums, and wait for each other's cores."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _byte_of(value: Any) -> int:

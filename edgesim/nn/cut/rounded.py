@@ -12,7 +12,7 @@ from edgesim.nn.operators.pieces import piece
 from edgesim.nn.operators.readers import operands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class RoundedNetwork(CutNetwork):
     ----------
     network, schedules, samples : as in `CutNetwork`.
     messages : how numbers are written.
+    fills : as in `CutNetwork`.
     owner : position of the owner among the devices, which needs no messages; None when it computes nothing.
     """
 
@@ -45,9 +46,11 @@ class RoundedNetwork(CutNetwork):
         schedules: Sequence[Schedule],
         samples: Samples,
         messages: Messages,
+        *,
         owner: int | None,
+        fills: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> None:
-        CutNetwork.__init__(self, network, schedules, samples)
+        CutNetwork.__init__(self, network, schedules, samples, fills=fills)
         self.messages = messages
         self.owner = owner
 
@@ -90,7 +93,7 @@ class _Rounded:
         return answer
 
     def _computed(self, node: fx.Node, layer: Layer, number: int) -> torch.Tensor:
-        """Compute the box of each device that got the input of the stage; zeros in those of the others."""
+        """Compute the box of each device that got the input of the stage; what stands for them in those of the others."""
         result: torch.Tensor | None = None
         for device, box in enumerate(self.cut.schedules[number].boxes[layer.name]):
             if not volume(box) or device in self.damage[number].idle:
@@ -98,15 +101,19 @@ class _Rounded:
             part = piece(self.cut.network.graph, node, layer, box, self._reads(node, layer, number, device, box))
             result = part.new_zeros((len(part), *layer.shape)) if result is None else result
             result[index(box)] = part
-        return torch.zeros((self.batch.size, *layer.shape)) if result is None else result
+        result = torch.zeros((self.batch.size, *layer.shape)) if result is None else result
+        for device in self.damage[number].idle:
+            box = self.cut.schedules[number].boxes[layer.name][device]
+            result[index(box)] = self.cut.fill(layer.name, box)
+        return result
 
     def _gathered(self, node: fx.Node, layer: Layer, number: int) -> torch.Tensor:
-        """Return what the owner has of a layer, zeros in place of results that were lost."""
+        """Return what the owner has of a layer, and what stands for results that were lost."""
         whole: torch.Tensor = self.made[node].clone()
         for device, box in enumerate(self.cut.schedules[number].boxes[layer.name]):
             if volume(box) and device in self.damage[number].results:
-                whole[index(box)] = 0
-            elif volume(box) and device != self.cut.owner:
+                whole[index(box)] = self.cut.fill(layer.name, box)
+            elif volume(box) and device != self.cut.owner and device not in self.damage[number].idle:
                 whole[index(box)] = self.cut.received(whole, box)
         return whole
 
@@ -126,16 +133,16 @@ class _Rounded:
         return found
 
     def _exchanged(self, tensor: torch.Tensor, part: Box, uses: Sequence[Use], number: int) -> torch.Tensor:
-        """Return a part of a tensor of the stage: the device's own elements, and what others sent of it; zeros where a message was lost."""
+        """Return a part of a tensor of the stage: the device's own elements, and what others sent of it, and what stands for what was lost."""
         read = tensor[index(part)].clone()
         for use in uses:
             common = overlap(use.box, part)
             if common is None:
                 continue
-            if use.message in self.damage[number].messages:
-                read[index(relative(common, part))] = 0
+            message = self.cut.schedules[number].messages[use.message]
+            if use.message in self.damage[number].messages or message.src in self.damage[number].idle:
+                read[index(relative(common, part))] = self.cut.fill(use.tensor, common)
                 continue
-            parts = self.cut.schedules[number].messages[use.message].parts
-            sent = next(other for name, other in parts if name == use.tensor and holds(other, use.box))
+            sent = next(other for name, other in message.parts if name == use.tensor and holds(other, use.box))
             read[index(relative(common, part))] = self.cut.received(tensor, sent)[index(relative(common, sent))]
         return read

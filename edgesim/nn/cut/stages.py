@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import prod
+from typing import TYPE_CHECKING, Any
 
 from torch import fx
 
@@ -11,6 +12,9 @@ from edgesim.domain.networks.costs import LayerCost
 from edgesim.domain.plan import LayerWork
 from edgesim.nn.operators.boxes import Box, Reader, volume, whole
 from edgesim.nn.operators.readers import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,12 @@ class Layer:
         moved_byte = weight_byte + input_byte + share * self.cost.output_byte
         work_share = n_parts / n_all if self.starts else share
         return LayerWork(
-            self.cost.layer_id, self.cost.operator, work_share * self.cost.work_flop, moved_byte, weight_byte
+            self.cost.layer_id,
+            self.cost.operator,
+            work_share * self.cost.work_flop,
+            moved_byte,
+            weight_byte,
+            self.cost.kind,
         )
 
 
@@ -184,3 +193,14 @@ class StagedNetwork:
     input_byte: int
     output_byte: int
     uncut: tuple[str, ...]
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Keep the names of the nodes, by which stages and schedules know them; torch gives others when it reads a graph back."""
+        names = tuple(node.name for node in self.graph.graph.nodes)
+        return _with_names, (names, *(getattr(self, one.name) for one in fields(self)))
+
+
+def _with_names(names: Sequence[str], graph: fx.GraphModule, *others: Any) -> StagedNetwork:
+    for node, name in zip(graph.graph.nodes, names, strict=True):
+        node.name = name
+    return StagedNetwork(graph, *others)

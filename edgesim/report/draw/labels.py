@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
+from edgesim.report.draw.cells import Boxes, Lines, spans
 from edgesim.report.draw.style import PAPER
 
 if TYPE_CHECKING:
@@ -68,12 +69,19 @@ def place_labels(
         FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     scale = figure.dpi / 72.0
-    centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
-    taken = np.hstack([centres - radius_pt * scale, centres + radius_pt * scale])
-    taken = np.vstack([taken, *(np.array(box.extents)[None] for box in boxes)])
-    ends = ax.transData.transform(np.array(lines, dtype=float).reshape(-1, 2)).reshape(-1, 4)
     page = ax.get_window_extent() if is_inside else figure.bbox
+    centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
+    taken = Boxes()
+    for box in (
+        *np.hstack([centres - radius_pt * scale, centres + radius_pt * scale]),
+        *(box.extents for box in boxes),
+    ):
+        taken.add(box)
+    ends = Lines(
+        ax.transData.transform(np.array(lines, dtype=float).reshape(-1, 2)).reshape(-1, 4), np.array(page.extents)
+    )
     made: list[Annotation | None] = []
+    written: list[NDArray[np.float64]] = []
     leads: list[tuple[NDArray[np.float64], NDArray[np.float64], str]] = []
     for label in labels:
         note = ax.annotate(
@@ -84,18 +92,19 @@ def place_labels(
         size = note.get_window_extent()
         here = ax.transData.transform((label.x, label.y))
         half = np.array([size.width, size.height]) / 2 + 0.5 * scale
-        free = []
-        for offset in _offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside):
-            box = np.concatenate([here + offset - half, here + offset + half])
-            fits = page.x0 <= box[0] and box[2] <= page.x1 and page.y0 <= box[1] and box[3] <= page.y1
-            if fits and not np.any(np.all((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2]), axis=1)):
-                free.append((_n_crossing(ends, box), offset, box))
-        if not free:
+        offsets = np.array([*_offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside)])
+        places = np.hstack([here + offsets - half, here + offsets + half])
+        if is_inside:
+            is_clear = _are_clear(here, places, written, leads)
+            offsets, places = offsets[is_clear], places[is_clear]
+        best = _best(places, taken, ends, page)
+        if best is None:
             note.remove()
             made.append(None)
         else:
-            _, chosen, box = min(free, key=lambda one: one[0])
-            taken = np.vstack([taken, box])
+            chosen, box = offsets[best], places[best]
+            taken.add(box)
+            written.append(box)
             note.set_position((chosen[0] / scale, chosen[1] / scale))
             note.set_in_layout(False)
             made.append(note)
@@ -114,16 +123,38 @@ def _lead(ax: Axes, here: NDArray[np.float64], there: NDArray[np.float64], colou
         ax.plot(*ends.T, color=colour, linewidth=0.5, zorder=2, scalex=False, scaley=False)
 
 
-def _n_crossing(lines: NDArray[np.float64], box: NDArray[np.float64]) -> int:
-    """Return how many lines, of shape (n, 4) with both ends, pass through a box (x0, y0, x1, y1)."""
-    if not len(lines):
-        return 0
-    start, step = lines[:, :2], lines[:, 2:] - lines[:, :2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = (box[:2] - start) / step, (box[2:] - start) / step
-    enters = np.nan_to_num(np.minimum(first, second), nan=-np.inf).max(axis=1)
-    leaves = np.nan_to_num(np.maximum(first, second), nan=np.inf).min(axis=1)
-    return int(np.sum((enters <= leaves) & (leaves >= 0) & (enters <= 1)))
+def _are_clear(
+    here: NDArray[np.float64],
+    places: NDArray[np.float64],
+    written: Sequence[NDArray[np.float64]],
+    leads: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]],
+) -> NDArray[np.bool_]:
+    """Return of which boxes, of shape (n, 4), the line to the point crosses no label, and which no other label's line crosses."""
+    own = np.hstack([np.broadcast_to(here, (len(places), 2)), np.clip(here, places[:, :2], places[:, 2:])])
+    others = np.array([np.concatenate([start, end]) for start, end, _ in leads]).reshape(-1, 4)
+    boxes = np.array(written).reshape(-1, 4)
+    pairs = (spans(own, boxes[:, None]), spans(others, places[:, None]))
+    met = [(enters <= leaves) & (leaves >= 0) & (enters <= 1) for enters, leaves in pairs]
+    is_clear: NDArray[np.bool_] = ~(np.any(met[0], axis=0) | np.any(met[1], axis=1))
+    return is_clear
+
+
+def _best(places: NDArray[np.float64], taken: Boxes, lines: Lines, page: BboxBase) -> int | None:
+    """Return which of the boxes, of shape (n, 4), is free and meets fewest lines, the first of those; None: none is free."""
+    if not len(places):
+        return None
+    around = np.concatenate([places[:, :2].min(axis=0), places[:, 2:].max(axis=0)])
+    if not np.isfinite(around).all():
+        return None
+    others = taken.near(around)
+    is_free = (places[:, :2] >= (page.x0, page.y0)).all(axis=1) & (places[:, 2:] <= (page.x1, page.y1)).all(axis=1)
+    meets = (others[:, :2] < places[:, None, 2:]) & (others[:, 2:] > places[:, None, :2])
+    free = np.flatnonzero(is_free & ~np.any(np.all(meets, axis=2), axis=1))
+    if not len(free):
+        return None
+    enters, leaves = spans(lines.near(around), places[free, None])
+    n_met = np.sum((enters <= leaves) & (leaves >= 0) & (enters <= 1), axis=1)
+    return int(free[np.argmin(n_met)])
 
 
 def _offsets(

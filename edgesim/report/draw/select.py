@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import MEMORY_AVAILABLE
-from edgesim.report.draw.style import words
+from edgesim.report.draw.style import short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def at_first(summary: pd.DataFrame, factors: Sequence[str]) -> tuple[pd.DataFram
     for name in factors:
         first = summary[name].iloc[0]
         summary = summary[summary[name] == first]
-        chosen.append(f"{words(name)} = {first}")
+        chosen.append(f"{words(name)} = {short(first)}")
     return summary, ", ".join(chosen)
 
 

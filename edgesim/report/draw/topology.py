@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from edgesim.report.draw.labels import Label, place_labels
+from edgesim.report.draw.layout import layout
 from edgesim.report.draw.style import COLOURS, MARKERS, TEXT, figure_of, house_style, new_axes
 from edgesim.units import show
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 
 N_MOST_RATE_LABELS = 16
 """Links up to this number carry their rates; beyond, or when all are equal, the legend has them."""
-N_MOST_EXACT = 120
-"""Devices up to this number are placed by the distances in the graph, which costs time with the cube of their number."""
-ALIGNED = 0.8
-"""How much links must agree in their directions, quarter turns apart, to be drawn level and upright; 1: all do."""
 _WIDTHS = (2.4, 1.6, 1.0, 0.6)
 
 
@@ -77,65 +74,6 @@ def size_in(n_devices: int) -> tuple[float, float]:
     """Return width and height of a figure in which so many devices are readable, in inches."""
     side = float(np.clip(1.2 * np.sqrt(n_devices), 3.5, 14.0))
     return side, side * 0.9
-
-
-def layout(topology: Topology) -> dict[str, tuple[float, float]]:
-    """Return where each device is drawn: its position, or a place that follows from the graph."""
-    import networkx as nx
-
-    given = {device.device_id: device.position_m for device in topology.devices if device.position_m is not None}
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from((*topology.device_of, *topology.switch_of))
-    graph.add_edges_from((link.src_id, link.dst_id) for link in topology.links)
-    if len(given) == len(graph):
-        return given
-    if given:
-        return given | _beside(graph, given)
-    if len(graph) <= N_MOST_EXACT and nx.is_connected(graph):
-        found = nx.kamada_kawai_layout(graph)
-    else:
-        found = nx.spring_layout(graph, seed=1, iterations=200)
-    return _upright({name: (float(x), float(y)) for name, (x, y) in found.items()}, list(graph.edges))
-
-
-def _upright(
-    places: dict[str, tuple[float, float]], edges: Sequence[tuple[str, str]]
-) -> dict[str, tuple[float, float]]:
-    """Turn the picture so that most links are level or upright, as of a grid; else so that it is widest across, for the names."""
-    points = np.array(list(places.values()))
-    if len(points) < 3:
-        return places
-    points = points - points.mean(axis=0)
-    lengths = np.array([complex(*np.subtract(places[dst], places[src])) for src, dst in edges])
-    mean = np.sum(np.abs(lengths) * np.exp(4j * np.angle(lengths))) / max(float(np.abs(lengths).sum()), 1e-12)
-    if abs(mean) > ALIGNED:  # four times the angle is the same for a direction and its quarter turns
-        angle = np.angle(mean) / 4
-        turned = points @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        return _named(places, turned if np.ptp(turned[:, 0]) >= np.ptp(turned[:, 1]) else turned[:, ::-1])
-    _, _, axes = np.linalg.svd(points, full_matrices=False)
-    spread = np.ptp(points @ axes.T, axis=0)
-    if spread[1] > 0.8 * spread[0]:  # as wide as high: leave it as it is
-        return places
-    return _named(places, points @ axes.T)
-
-
-def _named(places: dict[str, tuple[float, float]], points: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    return {name: (float(x), float(y)) for name, (x, y) in zip(places, points, strict=True)}
-
-
-def _beside(graph: Any, given: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Place devices without position below those with one, under what they are linked with."""
-    points = np.array(list(given.values()))
-    low, width = points[:, 1].min(), max(float(np.ptp(points[:, 0])), 1.0)
-    rest = [name for name in graph if name not in given]
-    made: dict[str, tuple[float, float]] = {}
-    for name in rest:
-        near = [given[other][0] for other in graph[name] if other in given] or [float(points[:, 0].mean())]
-        x = float(np.mean(near))
-        while any(abs(x - other) < 0.08 * width for other, _ in made.values()):
-            x += 0.08 * width
-        made[name] = (x, float(low - 0.12 * width))
-    return made
 
 
 def _marker_pt(n_devices: int) -> float:

@@ -121,4 +121,6 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         on_outage=entry.on_outage,
         rate_at=entry.rate_at,
         framing_byte=entry.framing,
+        burst_byte=entry.burst,
+        first_message_s=entry.first_message,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations, pairwise
 from math import dist
 from typing import Annotated, Any, ClassVar
@@ -247,19 +248,43 @@ class GeometricSpec(ShapeSpec):
         return self.count
 
     def places(self, seed: int) -> dict[str, tuple[float, float]]:
-        seed = seed if self.seed is None else self.seed
-        return {
-            name: (self.width * _uniform(seed, f"{name}/x"), self.height * _uniform(seed, f"{name}/y"))
-            for name in self.ids()
-        }
+        return dict(_places(self.ids(), self.width, self.height, seed if self.seed is None else self.seed))
 
     def pairs(self, seed: int) -> Iterator[Pair]:
-        places = self.places(seed)
-        for (left, here), (right, there) in combinations(places.items(), 2):
-            distance_m = dist(here, there)
-            rate = next((row.bandwidth for row in self.path_loss if distance_m <= row.distance), None)
+        seed = seed if self.seed is None else self.seed
+        ranges = tuple((row.distance, row.bandwidth) for row in self.path_loss)
+        yield from _near_pairs(self.ids(), self.width, self.height, seed, ranges)
+
+
+@lru_cache(maxsize=4)
+def _places(ids: tuple[str, ...], width_m: float, height_m: float, seed: int) -> dict[str, tuple[float, float]]:
+    """Return uniformly random places; a scenario asks for them whenever it is checked and built."""
+    return {name: (width_m * _uniform(seed, f"{name}/x"), height_m * _uniform(seed, f"{name}/y")) for name in ids}
+
+
+@lru_cache(maxsize=4)
+def _near_pairs(
+    ids: tuple[str, ...], width_m: float, height_m: float, seed: int, ranges: tuple[tuple[float, float], ...]
+) -> tuple[Pair, ...]:
+    """Return who is near whom, in the order of the devices, with the rate; only devices in cells that touch are compared."""
+    places = [*_places(ids, width_m, height_m, seed).values()]
+    extent_m = max(abs(width_m), abs(height_m))
+    side_m = (
+        max(ranges[-1][0] * (1.0 + 1e-9), extent_m * 1e-6) or 1.0
+    )  # a little more than the last distance, for rounding
+    cells: dict[tuple[int, int], list[int]] = {}
+    for number, (x, y) in enumerate(places):
+        cells.setdefault((int(x // side_m), int(y // side_m)), []).append(number)
+    found: list[Pair] = []
+    for number, here in enumerate(places):
+        column, row = (int(coordinate // side_m) for coordinate in here)
+        around = (cells.get((column + across, row + up), ()) for across in (-1, 0, 1) for up in (-1, 0, 1))
+        for other in sorted(one for cell in around for one in cell if one > number):
+            distance_m = dist(here, places[other])
+            rate = next((rate for farthest_m, rate in ranges if distance_m <= farthest_m), None)
             if rate is not None:
-                yield left, right, rate
+                found.append((ids[number], ids[other], rate))
+    return tuple(found)
 
 
 def _uniform(seed: int, name: str) -> float:

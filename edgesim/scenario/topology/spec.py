@@ -97,6 +97,8 @@ class TopologySpec(Spec):
             raise mistake(
                 "`forwarding: cut_through` needs rates that do not change", remedy="leave `rate_at` or `forwarding` out"
             )
+        if self.forwarding == "cut_through" and any(one.burst for one in (*self.links, *self.shapes.values())):
+            raise mistake("`forwarding: cut_through` needs links without `burst`", remedy="leave one of the two out")
         return self
 
     @model_validator(mode="after")

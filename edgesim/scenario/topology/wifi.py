@@ -14,7 +14,7 @@ from edgesim.scenario.form.options import Share, mistake, mistake_at
 from edgesim.scenario.form.spec import Spec
 from edgesim.scenario.topology.expand import link_id
 from edgesim.scenario.topology.radio import Standard, radio
-from edgesim.units import BitPerSecond, Quantity, show
+from edgesim.units import BitPerSecond, Quantity, Seconds, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,9 @@ class WifiSpec(Spec):
         7,
         description="how often a lost packet is sent again; 0: never, and a message that lost one is lost",
         examples=[7],
+    )
+    first_message: Seconds = Field(
+        0.0, description="time by which the first message over each link takes longer (addresses)", examples=["6 ms"]
     )
     devices: str = Field("*", description="which devices are stations", examples=["w*"])
     access_point: str | None = Field(
@@ -93,7 +96,7 @@ class WifiSpec(Spec):
         for src, dst in self.pairs(ids):
             yield Link(
                 link_id(src, dst), src, dst, self.bandwidth_bit_per_s, medium_id=MEDIUM, transport=transport,
-                message_overhead_s=radio(self.standard).message_overhead_s,
+                message_overhead_s=radio(self.standard).message_overhead_s, first_message_s=self.first_message,
             )  # fmt: skip
 
     def told(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Len
@@ -11,15 +11,18 @@ from annotated_types import Len
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import answer_steps, input_transfers, require_delivered
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
+    from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.cut.line import Line
     from edgesim.strategies.layers.placement import ChainTimes, Run
 
@@ -110,7 +113,10 @@ class Chain:
         answers = forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
         names = [layer.layer_id for layer in line.layers]
         layers = {self.devices[run.device]: names[run.start : run.stop] for run in runs}
-        return ChainedNetwork(self._plan(context, line, runs), layers, answers)
+        plan = self._plan(context, line, runs)
+        starts = [run.start for run in runs]
+        here = Here(lambda: _kernels(plan, context.network, dataset.inputs, starts))
+        return ChainedNetwork(plan, layers, answers, here)
 
     def _runs(self, context: DeploymentContext, line: Line) -> tuple[Run, ...]:
         """Return who computes what."""
@@ -242,6 +248,18 @@ def _places(cuts: Sequence[str], line: Line) -> list[int]:
     return places
 
 
+def _kernels(plan: Plan, network: torch.nn.Module, inputs: Inputs, starts: Sequence[int]) -> Mapping[str, Kernel]:
+    """Return what each device computes."""
+    from edgesim.nn.kernels.pieces import pieces
+    from edgesim.nn.kernels.whole import arrival
+
+    computes = [step for step in plan.computes if step.work]
+    goals = [[t.step_id for t in plan.transfers if step.step_id in t.inputs] for step in computes]
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    made = pieces(network, inputs, starts, goals)
+    return {**found, **{step.step_id: piece for step, piece in zip(computes, made, strict=True)}}
+
+
 @dataclass(frozen=True, slots=True)
 class ChainedNetwork:
     """A network on a chain of devices.
@@ -251,11 +269,17 @@ class ChainedNetwork:
     plan : the steps of one inference.
     layers : ids of the layers by device.
     answers : to the test split, shape (n, *output).
+    here : makes the kernels.
     """
 
     plan: Plan
     layers: dict[str, list[str]]
     answers: NDArray[np.float32]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split. Raises `PlanError` when a message was lost: nothing can stand in for what it carries."""

@@ -10,13 +10,16 @@ from edgesim.domain.networks.messages import Messages
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
 from edgesim.nn.operators.boxes import show, volume
-from edgesim.strategies.ends import ANSWER_ID, AS_COMPUTED, INPUT_ID, received_answers, require_delivered
+from edgesim.strategies.ends import ANSWER_ID, AS_COMPUTED, INPUT_ID, kernels_here, received_answers, require_delivered
+from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.kernels import cut_kernels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Arrived, Delivery
+    from edgesim.interfaces import Kernel
     from edgesim.nn.cut.network import CutNetwork, Damage
     from edgesim.nn.cut.schedule import Schedule
     from edgesim.nn.cut.sparse_split import EntryCounts
@@ -43,21 +46,6 @@ class CutStage:
     counts: tuple[EntryCounts, ...] = ()
 
 
-def scatter_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of what a device needs for a stage."""
-    return f"{stage.name}/scatter/{device_id}"
-
-
-def exchange_id(stage: Stage, phase: int, src_id: str, dst_id: str) -> str:
-    """Return the id of a transfer between two devices of a stage."""
-    return f"{stage.name}/exchange{phase}/{src_id}/{dst_id}"
-
-
-def gather_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of what a device computed in a stage."""
-    return f"{stage.name}/gather/{device_id}"
-
-
 @dataclass
 class LayerPartition:
     """A network whose layers are cut over devices.
@@ -74,6 +62,7 @@ class LayerPartition:
     notes : what else a reader should know.
     uses_partial : whether it uses what arrived of results and messages between devices that lost some packets.
     messages : how numbers are written in them.
+    fills : what stands for a lost part of a layer, by the layer's name; zeros without them.
     """
 
     plan: Plan
@@ -88,6 +77,7 @@ class LayerPartition:
     notes: dict[str, Any] = field(default_factory=dict)
     uses_partial: bool = False
     messages: Messages = AS_COMPUTED
+    fills: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[tuple[Damage, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
@@ -115,6 +105,15 @@ class LayerPartition:
                 del self._answers[next(iter(self._answers))]
             self._answers[damage] = answer
         return answer
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return kernels_here(self.messages, self._kernels).kernels()
+
+    def _kernels(self) -> Mapping[str, Kernel]:
+        cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
+        names = list(self.samples.inputs)
+        return cut_kernels(self.plan, self.owner_id, self.device_ids, network=self.network, cuts=cuts, names=names)
 
     def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
         from edgesim.nn.cut.network import NOTHING, Damage
@@ -155,14 +154,14 @@ class LayerPartition:
         schedules = [stage.schedule for stage in self.stages]
         if not self.messages.is_rounding:
             shares = {stage.stage.layers[0].name: stage.shares for stage in self.stages if stage.shares is not None}
-            return CutNetwork(self.network, schedules, self.samples, shares)
+            return CutNetwork(self.network, schedules, self.samples, shares, fills=self.fills)
         from edgesim.nn.cut.rounded import RoundedNetwork
 
         samples = self.samples
         if INPUT_ID in self.plan.transfer_ids:
             samples = Samples(self.messages.received_inputs(samples.inputs), samples.targets)
         owner = self.device_ids.index(self.owner_id) if self.owner_id in self.device_ids else None
-        return RoundedNetwork(self.network, schedules, samples, self.messages, owner)
+        return RoundedNetwork(self.network, schedules, samples, self.messages, owner=owner, fills=self.fills)
 
     def describe(self) -> dict[str, Any]:
         """Return boxes by layer and device, what cannot be cut, the layers that the owner runs, traffic by kind and weights by device, in byte."""

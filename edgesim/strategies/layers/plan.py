@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import answer_steps, input_transfers
-from edgesim.strategies.layers.partition import CutStage, exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.partition import CutStage
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.messages import Messages
@@ -35,6 +36,7 @@ class PlanWriter:
     deadline_s : how long a step waits for messages, or None to wait for ever, in s.
     wake_up_s : what a device needs to wake up when a scattered message finds it asleep, in s.
     messages : how numbers are written in them.
+    has_means : whether who receives a tensor holds its mean as float32, in case that it does not come.
     """
 
     context: DeploymentContext
@@ -45,6 +47,7 @@ class PlanWriter:
     deadline_s: float | None
     wake_up_s: float
     messages: Messages
+    has_means: bool = False
     steps: list[Step] = field(default_factory=list)
     weights: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -108,6 +111,7 @@ class PlanWriter:
                 for (t, box), (name, _) in zip(parts, message.parts, strict=True)
             )
             step_id = exchange_id(cut.stage, phase, src_id, dst_id)
+            self._hold_means(dst_id, step_id, parts)
             self._send(Transfer(step_id, src_id, dst_id, size_byte, text, "intermediate", (last[message.src],)))
             arrived.setdefault(message.dst, []).append(step_id)
         return arrived
@@ -142,10 +146,17 @@ class PlanWriter:
         if device_id == self.owner_id or not size_byte:
             return step_id if device_id == self.owner_id else ""
         text = "; ".join(show(box, tensor.shape, tensor.roles) for tensor, box in outputs if volume(box))
+        self._hold_means(self.owner_id, gather_id(stage, device_id), outputs)
         return self._send(Transfer(
             gather_id(stage, device_id), device_id, self.owner_id, size_byte, f"output of {stage.name}, {text}",
             "result" if is_last else "intermediate", (step_id,),
         ))  # fmt: skip
+
+    def _hold_means(self, device_id: str, step_id: str, parts: Sequence[tuple[Tensor | Layer, Box]]) -> None:
+        """Let a device hold what stands for the parts of a message."""
+        if self.has_means:
+            held = self.weights.setdefault(device_id, {})
+            held[f"{step_id} (means)"] = VALUE_BYTE * sum(volume(box) for _, box in parts)
 
     def _entries(
         self, cut: CutStage, before_id: str, *, is_first: bool, is_last: bool

@@ -179,6 +179,11 @@ def _sending(program: Program, index: int, span_s: float, stays: Sequence[Stay],
     if way is None:
         return
     alone_s = sum(max(hop.occupation_s for hop in stage.hops) for stage in way.stages)
+    if any(hop.link.burst_byte > 0 for hop in hops):  # of which a part may leave at once
+        alone_s = min(alone_s, _served_s(stays))
+    first_s = sum(hop.link.first_message_s for hop in hops)
+    if first_s > 0.0:
+        alone_s = max(alone_s, min(alone_s + first_s, _served_s(stays)))
     parts = (
         (_HOST, 0.0 if cost is None else cost.sending_s + cost.receiving_s(1.0)),
         (_SENDING, alone_s),

@@ -8,7 +8,7 @@ the parts on the disk, so an interrupted study and one that ran through have the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,8 @@ from edgesim.study.cases.design import show_point
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Block, Work
 from edgesim.study.folder.parts import Parts
+from edgesim.study.tables.known import known_of
+from edgesim.study.tables.weighted import weighted_mean
 from edgesim.study.trials.deliveries import in_order
 from edgesim.study.trials.trials import Question, Trials
 from edgesim.study.work.earlier import NOTHING, Earlier, joined
@@ -28,6 +30,8 @@ from edgesim.study.work.stopping import Batches
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.metrics import Metric
+    from edgesim.study.tables.known import Known
 
 DELIVERIES_PER_TASK = 8
 """Few, so that workers end together."""
@@ -52,17 +56,20 @@ def execute(
         answers = known_answers(shared, batches.there, parts)
         if earlier.parts is not None:
             answers |= known_answers(shared, earlier.blocks, earlier.parts)
-        with (
-            open_pool(shared) as pool,
-            progress.task("trials", sum(block.stop - block.start for block in work.blocks)) as bar,
-        ):
-            n_there = sum(block.stop - block.start for block in batches.there)
-            if n_there:
-                bar.advance(n_there, "from an earlier run")
+        needed = set(work.blocks).difference(batches.there)
+        n_left = sum(block.stop - block.start - earlier.n_of(block) for block in needed)
+        with open_pool(shared) as pool, progress.task(_label(work, n_left), n_left) as bar:
             _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier).run(
                 pool, missing
             )
     return replace(work, blocks=batches.used(), stops=batches.stops())
+
+
+def _label(work: Work, n_left: int) -> str:
+    """Return what is simulated, and how much of the study is there already."""
+    n_kept = sum(block.stop - block.start for block in work.blocks) - n_left
+    what = "trials and outcomes" if any(block.is_enumeration for block in work.blocks) else "trials"
+    return what + (", at most" if work.stopping is not None else "") + (f" ({n_kept:,} kept)" if n_kept else "")
 
 
 class _Execution:
@@ -85,7 +92,7 @@ class _Execution:
         self.needed: list[Block] = []  # by what has just been written
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
-        self.sums: dict[int, _Sums] = {}
+        self.so_far: dict[int, _SoFar] = {}
 
     def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
@@ -111,7 +118,8 @@ class _Execution:
                 self.wholes[end] = block
                 left.append(end)
             else:
-                self._write(block, *self.earlier.of(block), "from an earlier study")
+                found = self.earlier.of(block)
+                self._write(block, *found, self._note(block, *found))
                 queue += self.needed
                 self.needed.clear()
         return left
@@ -149,10 +157,9 @@ class _Execution:
         case = self.shared.cases[block.case]
         chosen = wanted(case, trials, block, self.work, has_answer=None)
         scores = scores_of_trials(case, trials, chosen, self.answers, self.shared.scores)
-        note = self._note(block, trials, scores)
         whole = self.wholes.pop(block)
         found = (trials, scores) if whole == block else joined([self.earlier.of(whole), (trials, scores)])
-        self._write(whole, *found, note)
+        self._write(whole, *found, self._note(whole, *found))
 
     def _write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]], note: str) -> None:
         """Write the part of a task, and find out which further ones are needed now."""
@@ -160,46 +167,58 @@ class _Execution:
             trials = replace(trials, partial=("",) * len(trials))
         self.parts.write(block, trials, scores)
         self.needed += self.batches.after(block)
-        self.bar.advance(block.stop - block.start + self.batches.n_spared(block), note)
+        self.bar.advance(block.stop - block.start - self.earlier.n_of(block), note)
 
     def _note(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> str:
         """Return the present estimate of the case in which something has just ended, and how often there was no answer."""
         case = self.shared.cases[block.case]
-        if not block.is_enumeration:
-            main = self.shared.scores[0].name
-            self.sums.setdefault(block.case, _Sums(main)).add(trials, scores[main])
+        if block.case not in self.so_far:
+            about = known_of(self.shared, case), self.shared.scores[0].metric(), self.work.n_outcomes[block.case]
+            self.so_far[block.case] = _SoFar(*about)
+            there = [one for one in self.batches.there if one.case == block.case and not one.is_enumeration]
+            if there:
+                self.so_far[block.case].add(*self.parts.read(there), is_enumeration=False)
+        so_far = self.so_far[block.case]
+        so_far.add(trials, scores, is_enumeration=block.is_enumeration)
         place = show_point(case.point)
-        found = str(self.sums.get(block.case, ""))
+        found = str(so_far)
         return f"{case.strategy}{' at ' + place if place else ''}{': ' + found if found else ''}"
 
 
-@dataclass(slots=True)
-class _Sums:
-    """What progress shows of a case: counts of trials, of those without an answer, and of those whose main score is known."""
+class _SoFar:
+    """What progress shows of a case: its main score with the interval that the table would have now, and the share without an answer."""
 
-    score: str
-    n: int = 0
-    n_failed: int = 0
-    n_known: int = 0
-    total: float = 0.0
-    squares: float = 0.0
+    def __init__(self, known: Known, score: Metric, n_outcomes: int) -> None:
+        self._known, self._score, self._n_outcomes = known, score, n_outcomes
+        self._drawn: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._enumerated: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self._n_failed = 0
 
-    def add(self, trials: Trials, values: NDArray[np.float64]) -> None:
-        """Count some drawn trials."""
-        is_known = ~np.isnan(values)
-        self.n += len(trials)
-        self.n_failed += int(np.isnan(trials.latency_s).sum())
-        self.n_known += int(is_known.sum())
-        weighted = (values * trials.weight)[is_known]
-        self.total += float(weighted.sum())
-        self.squares += float((weighted**2).sum())
+    def add(self, trials: Trials, scores: Mapping[str, NDArray[np.float64]], *, is_enumeration: bool) -> None:
+        """Count some drawn trials, or take in enumerated outcomes, which bound the interval when all are there."""
+        (self._enumerated if is_enumeration else self._drawn).append((scores[self._score.name], trials.weight))
+        self._n_failed += 0 if is_enumeration else int(np.isnan(trials.latency_s).sum())
 
     def __str__(self) -> str:
-        texts = []
-        if self.n_known:
-            mean = self.total / self.n_known
-            half = 1.96 * (max(0.0, self.squares / self.n_known - mean**2) / self.n_known) ** 0.5
-            texts.append(f"{self.score} {mean:.3f} ±{half:.3f}")
-        if self.n_failed:
-            texts.append(f"{100 * self.n_failed / self.n:.1f} % without an answer")
+        if not self._drawn:
+            return ""
+        (values, weights), known, texts = _joined(self._drawn), self._known, []
+        if self._n_outcomes and sum(len(weight) for _, weight in self._enumerated) == self._n_outcomes:
+            outcomes, probabilities = _joined(self._enumerated)
+            known = known.within({self._score.name: outcomes}, probabilities)
+        found = weighted_mean(values, weights, known.prior(self._score.name, len(values)))
+        if found.n:
+            half = (found.high - found.low) / 2
+            scale, unit = (100, " %") if self._score.is_share else (1, "")
+            digits = 1 if self._score.is_share else 3
+            interval = f" ±{scale * half:.{digits}f}" if not np.isnan(half) else " ±?" if found.n > 1 else ""
+            texts.append(f"{self._score.name} {scale * found.value:.{digits}f}{interval}{unit}")
+        if self._n_failed:
+            texts.append(f"{100 * self._n_failed / len(values):.1f} % without an answer")
         return ", ".join(texts)
+
+
+def _joined(
+    pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return np.concatenate([one for one, _ in pairs]), np.concatenate([other for _, other in pairs])

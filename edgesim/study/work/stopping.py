@@ -80,13 +80,6 @@ class Batches:
         """Return where each factor point stopped; nothing without a rule."""
         return tuple(point.stop for point in self._distinct() if point.stop is not None)
 
-    def n_spared(self, block: Block) -> int:
-        """Return how many replications of its strategies a factor point that has stopped did not need."""
-        point = self._points.get(block.case)
-        if point is None or point.stop is None or self._stopping is None or block.is_enumeration:
-            return 0
-        return (self._stopping.ceiling - point.n) * len(point.cases)
-
     def _distinct(self) -> list[_Point]:
         return [point for case, point in self._points.items() if case == point.cases[0]]
 

@@ -92,7 +92,8 @@ class Assembly:
     def _result(self, node: fx.Node, meta: Any) -> Any:
         if isinstance(meta, (tuple, list)):
             return [
-                Traced(self.graph.call_function(operator.getitem, (node, place)), one) for place, one in enumerate(meta)
+                self._result(self.graph.call_function(operator.getitem, (node, place)), one)
+                for place, one in enumerate(meta)
             ]
         return Traced(node, meta)
 
@@ -135,6 +136,8 @@ class Assembly:
             if part
         )
         wanted = wanted or "layer"
+        if "." in wanted and _is_in_a_layer(self.root, wanted):
+            wanted = wanted.replace(".", "_")
         tried, number = wanted, 0
         while _is_taken(self.root, tried):
             number += 1
@@ -149,6 +152,14 @@ class Assembly:
                 holder.add_module(part, nn.Module())
             holder = holder.get_submodule(part)
         holder.add_module(last, module)
+
+
+def _is_in_a_layer(root: nn.Module, place: str) -> bool:
+    """Return whether a part of a name in front of a dot is a layer, in which nothing can lie."""
+    parts = place.split(".")[:-1]
+    outer = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+    holders = dict(root.named_modules())
+    return any(type(holders.get(one, root)) is not nn.Module for one in outer)
 
 
 def _is_taken(root: nn.Module, place: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,9 @@ import torch
 
 from edgesim.errors import DataError, NetworkError, visible
 from edgesim.nn.models.brought.assembly import SAMPLES, Assembly, Traced
-from edgesim.nn.models.brought.onnx_operators import OPERATORS, CannotConvertError, linear
+from edgesim.nn.models.brought.onnx_operators.given import CannotConvertError
+from edgesim.nn.models.brought.onnx_operators.layers import linear
+from edgesim.nn.models.brought.onnx_operators.table import OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -224,12 +227,13 @@ class _Conversion:
         )
 
     def _layer(self, node: Any) -> str:
-        """Return the name of the layer whose weights a node reads, else its own."""
+        """Return the name of the layer whose weights a node reads, else its own without the operator that exporters put behind it."""
         weight = next(
             (name for name in node.input if name.endswith(".weight") and isinstance(self.values[name], torch.Tensor)),
             "",
         )
-        return weight.removesuffix(".weight") or _name(node).strip("/").replace("/", ".")
+        own = _name(node).strip("/").replace("/", ".")
+        return weight.removesuffix(".weight") or re.sub(rf"\.{node.op_type}(_\d+)?$", "", own)
 
     def _with_bias(self, node: Any, name: str, inputs: Sequence[Any]) -> bool:
         """Convert a product with weights together with the addition of a bias, as one linear layer; return whether there is one."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from edgesim.errors import NetworkError, visible
 from edgesim.nn.models.brought.assembly import SAMPLES, Assembly, Traced
-from edgesim.nn.models.brought.onnx_operators import reshaped
+from edgesim.nn.models.brought.onnx_operators.moves import reshaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""How long layers and operators take on the machine that runs this."""

@@ -1,0 +1,37 @@
+"""What `edgesim run` hints at where a default misleads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesim as es
+from edgesim.cli.studies.warnings import report_lost_messages
+
+SCENARIO: dict[str, Any] = {
+    "name": "hinted",
+    "replications": 100,
+    "topology": {"star": {"count": 4, "profile": "wearable", "bandwidth": "1 Mbit/s", "latency": "2 ms"}},
+    "workload": {"input": [1, 8, 8], "classes": 10, "model": "small-cnn", "source": "hub", "sink": "hub"},
+    "strategies": {"modnn": {"owner": "hub", "workers": "w*"}, "single": {"device": "hub"}},
+    "failures": {"loss": {"type": "packet-loss", "probability": 0}},
+    "sweep": {"p": {"path": "failures.loss.probability", "values": [0, 0.01, 0.1]}},
+}
+
+
+@pytest.mark.parametrize(("transport", "n_hints"), [({}, 1), ({"transport": "arq"}, 0)])
+def test_datagrams_that_leave_requests_without_an_answer_are_a_hint(
+    transport: dict[str, str], n_hints: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MoDNN waits for each of its messages: at 1 % loss four in ten requests have no answer. Where messages are repeated, nothing is said."""
+    star = {**SCENARIO["topology"]["star"], **transport}
+    scenario = es.Scenario.from_data({**SCENARIO, "topology": {"star": star}})
+    report_lost_messages(es.run(scenario, workers=1, output=tmp_path / "r"), scenario)
+    shown = capsys.readouterr().err
+    assert shown.count("hint: ") == n_hints
+    if n_hints:
+        assert "strategy 'modnn' answers" in shown
+        assert "at p = 0.01" in shown
+        assert all(remedy in shown for remedy in ("`transport: arq`", "`transport: tcp`", "`partial: use`"))
