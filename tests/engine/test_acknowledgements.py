@@ -63,7 +63,7 @@ def test_tcp_in_bursts_has_as_many() -> None:
 
 
 @pytest.mark.parametrize("is_medium", [True, False])
-def test_arrays_give_the_same(is_medium: bool) -> None:
+def test_arrays_give_the_same(*, is_medium: bool) -> None:
     program = over(is_medium=is_medium)
     assert obstacle(program) == ""
     found = simulate_batch(array_program(program), 2, down={})
