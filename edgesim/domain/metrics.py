@@ -43,7 +43,7 @@ class Metric:
         return self.label or self.name
 
 
-_TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way; acknowledgements do not"
+_TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way, and acknowledgements where a link says what they are"
 _LATENCY = (
     "of the trials with an answer only; see `answered` for how many those are, and compare strategies at equal shares"
 )
