@@ -115,6 +115,7 @@ COMPUTE = Registry[ComputeModel](
         "roofline": "edgesim.compute.roofline:Roofline",
         "multi-core": "edgesim.compute.multi_core:MultiCore",
         "measured": "edgesim.compute.measured:Measured",
+        "profiled": "edgesim.compute.profiled:Profiled",
     },
     (ComputeModel,),
     (Checkable,),

@@ -106,7 +106,7 @@ def _list_devices(*, is_json: bool) -> int:
             "memory": data["memory"],
             "power.busy": data["power"]["busy"],
         }
-        marked = [text + (" *" if references[key] == "assumed" else "") for key, text in shown.items()]
+        marked = [text + (" *" if references[key].startswith("assumed") else "") for key, text in shown.items()]
         rows.append([name, *marked, catalog.summary(name)])
     _show_table(rows)
     typer.echo("\n* assumed; all numbers and their references: edgesim list devices --json", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import PlanError
 from edgesim.interfaces import KEPT, SAMPLE, Bundled
+from edgesim.testbed.devices import begins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,26 +163,10 @@ class Execution:
                 carried = sent.get(step.step_id) if step.inputs else tensors
                 if carried is not None and step.step_id not in lost:
                     values[step.step_id] = carried
-            elif begins(self.plan, step, values):
+            elif begins(step, values, self.plan.transfer_ids, is_late=step.on_missing == "degrade"):
                 given = {name: values[name] for name in step.inputs if name in values}
                 results = self.runners[step.step_id].run(given if step.inputs else {SAMPLE: tensors})
                 values |= {step.step_id: results[KEPT]} if KEPT in results else {step.step_id: ()}
                 sent |= results
         found = values.get(self.plan.answer_id)
         return None if found is None else found[0].numpy()
-
-
-def begins(plan: Plan, step: Compute, there: Collection[str]) -> bool:
-    """Return whether a computation ever begins, given which of its inputs ever come.
-
-    It needs all that the same device computes. Of messages it needs, unless it degrades, all; of alternatives one.
-    """
-    alternatives = {name: group for group in step.alternatives for name in group}
-    for name in step.inputs:
-        if name in there:
-            continue
-        is_message = name in plan.transfer_ids
-        is_replaced = any(other in there for other in alternatives.get(name, ()))
-        if not is_replaced and (step.on_missing == "wait" or not is_message):
-            return False
-    return True

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import edgesim
+from edgesim.scenario.topology import catalog
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
@@ -135,6 +136,29 @@ def rooms() -> str:
     return "\n".join(rows) + "\n"
 
 
+def devices() -> str:
+    """Return a table of the device profiles, and a table of the numbers of each with their references."""
+    rows = [
+        "| profile | what it is |",
+        "|---|---|",
+        *(f"| `{name}` | {catalog.summary(name)} |" for name in catalog.names()),
+    ]
+    parts = ["\n".join(rows)]
+    for name in catalog.names():
+        numbers, references = _flat(catalog.entry(name)), catalog.references(name)
+        lines = [f"| `{key}` | {numbers[key]} | {text} |" for key, text in references.items()]
+        parts.append("\n".join([f"### {name}\n", "| number | value | from |", "|---|---|---|", *lines]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the numbers of nested mappings by dotted name."""
+    flat: dict[str, str] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return flat
+
+
 def made(page: Path, make: Callable[[], str]) -> str:
     """Return the text of a page with its list as the code is now."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
@@ -144,4 +168,5 @@ def made(page: Path, make: Callable[[], str]) -> str:
 PAGES = {
     ROOT / "docs" / "contributing" / "stability.md": public_names,
     ROOT / "docs" / "contributing" / "architecture.md": rooms,
+    ROOT / "docs" / "reference" / "catalog.md": devices,
 }

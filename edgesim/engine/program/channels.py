@@ -81,6 +81,6 @@ class Crossings:
 
     def _made_channel(self, link: Link) -> Channel:
         if not link.medium_id:
-            return Channel(link.link_id, False, link.sharing == "fair")
+            return Channel(link.link_id, False, link.sharing == "fair", is_by_packets=link.sharing == "fifo_packets")
         medium = self._topology.medium_of[link.medium_id]
         return Channel(medium.medium_id, True, medium.sharing == "fair", medium.contention, medium.rate_at)

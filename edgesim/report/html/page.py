@@ -13,6 +13,7 @@ from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
 from edgesim.registry import REGISTRIES
+from edgesim.report.answer import answer
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
 from edgesim.report.draw.style import figure_of, words
 from edgesim.report.draw.svg import inline_svg
@@ -90,6 +91,7 @@ def texts(result: Result) -> dict[str, Any]:
     return {
         "name": about["name"],
         "question": about["question"],
+        "answer": answer(result),
         "facts": facts(about),
         "doubts": result.doubts(),
         "tables": shown,

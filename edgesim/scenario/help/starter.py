@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,8 @@ def _strategy(name: str, n_devices: int) -> str:
         key = str(info.alias)
         if key in wanted or info.is_required():
             value = wanted.get(key) or (info.examples or [""])[0]
+            if key == "devices" and typing.get_origin(info.annotation) is tuple:  # a list, where others take a pattern
+                value = "[hub]"
             comment = re.split(r"; |, (?:for ever|from|counted)", str(info.description or ""))[0]
             comment = "" if comment.startswith("as for") else comment
             lines.append(f"    {key}: {value} # {comment}" if comment else f"    {key}: {value}")
