@@ -194,8 +194,10 @@ def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[
 
 
 def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Table:
-    """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
-    keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
+    """Return a metric at the values of a factor, a line per strategy and value of the other factors that do not move with it."""
+    per_value = summary.groupby(factor, sort=False)
+    crossed = [name for name in factors_of(summary) if name != factor and per_value[name].nunique().max() > 1]
+    keys = [*crossed, "strategy"]
     rows = summary[summary["metric"] == metric.name]
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
