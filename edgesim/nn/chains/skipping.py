@@ -63,11 +63,11 @@ class SkippingChain(nn.Module):
         self.shapes = [segment.input_shape for segment in segments]
         self.join, self.survival = join, survival
 
-    def train(self, mode: bool = True) -> SkippingChain:
+    def train(self, mode: bool = True) -> SkippingChain:  # noqa: FBT001, FBT002 - the form of torch
         """Set the mode; normalisations by batch keep their statistics, which batches with and without failures would mix."""
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
                 module.eval()
         return self
 
