@@ -94,6 +94,7 @@ FAILURES = Registry[FailureModel](
         "common-cause": "edgesim.failures.common_cause:CommonCause",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
+        "jitter": "edgesim.failures.jitter:Jitter",
         "slowdowns": "edgesim.failures.slowdowns:Slowdowns",
     },
     get_args(FailureModel),

@@ -23,7 +23,7 @@ SCENARIO: dict[str, Any] = {
     "failures": {"loss": {"type": "packet-loss", "probability": 0}},
     "sweep": {"p": {"path": "failures.loss.probability", "values": [0, 0.02, 0.5]}},
 }
-GOALS = {"latency": "<= 150 ms", "answered": ">= 80 %"}
+GOALS = {"latency": "<= 200 ms", "answered": ">= 80 %"}
 
 
 def test_verdicts_follow_from_the_intervals(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_verdicts_follow_from_the_intervals(tmp_path: Path) -> None:
     table = all_tables(result)[0]
     assert (table.title, table.headers) == (
         "Goals",
-        ("p", "strategy", "latency\n<= 150 ms", "answered\n>= 80 %", "all"),
+        ("p", "strategy", "latency\n<= 200 ms", "answered\n>= 80 %", "all"),
     )
     found = {line[:2]: line[-1] for line in table.rows}
     assert [found[p, "single"] for p in ("0", "0.02", "0.5")] == ["met"] * 3
@@ -47,7 +47,7 @@ def test_verdicts_follow_from_the_intervals(tmp_path: Path) -> None:
     assert found["0.5", "modnn"] == "not met"
     text = answer(result)
     assert (
-        "Of the goals (latency <= 150 ms, answered >= 80 %): single meets all everywhere; modnn meets all at p 0, "
+        "Of the goals (latency <= 200 ms, answered >= 80 %): single meets all everywhere; modnn meets all at p 0, "
         in text
     )
     assert "misses some at p" in text
