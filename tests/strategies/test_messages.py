@@ -288,5 +288,7 @@ def test_neighbours_with_halo_by_hand(make_context, make_noise):
         expected = torch.cat([received(result) for result in results], 2).flatten(1).numpy()
     found = MoDNN("hub", execution="halo", messages=INT8).deploy(context).predict(Delivery())
     steps = [(result.amax((1, 2, 3)) - result.amin((1, 2, 3))).max() / 255 for result in results]
-    assert np.abs(found - expected).max() < 1.01 * float(max(steps)), "a sum at the edge of two levels may fall to either"
+    assert np.abs(found - expected).max() < 1.01 * float(max(steps)), (
+        "a sum at the edge of two levels may fall to either"
+    )
     assert np.mean(np.abs(found - expected) > 1e-5) < 0.01
