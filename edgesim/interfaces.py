@@ -490,6 +490,15 @@ class FilterDividing(Protocol):
 
 
 @runtime_checkable
+class Generating(Protocol):
+    """What a strategy may be besides: one that gives several tokens behind a prompt, if the model asks for several."""
+
+    @property
+    def is_generating(self) -> bool:
+        """Whether it does."""
+
+
+@runtime_checkable
 class StudentTeaching(Protocol):
     """What a strategy may be besides: one that trains networks of its own, which must take the samples."""
 

@@ -42,6 +42,7 @@ from edgesim.interfaces import (
     FilterDividing,
     FilterGraph,
     Findable,
+    Generating,
     IndependentLossModel,
     Learning,
     LearningForLosses,
@@ -77,7 +78,7 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, StudentTeaching, Learning, LearningForLosses),
+    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
 )
 FAILURES = Registry[FailureModel](
     "failures",

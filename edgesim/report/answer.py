@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.report.draw.select import NO_FIT, at_first, loss_factor, strategies_of, unfit_rows
 from edgesim.report.draw.style import short, words
+from edgesim.report.goals import goals_sentence
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def answer(result: Result) -> str:
         sentences += [
             _least(summary, result.metric(name), factor) for name in ("latency", "traffic") if name != metric.name
         ]
-    sentences += [_unanswered(summary, factor), _too_large(summary, factor)]
+    sentences += [goals_sentence(result), _unanswered(summary, factor), _too_large(summary, factor)]
     text = " ".join(sentence for sentence in sentences if sentence)
     return f"At {place}: {text}" if place and text else text
 

@@ -166,9 +166,9 @@ def document(result: Result) -> dict[str, Any]:
 def show(result: Result) -> None:
     """Write the tables and where everything lies."""
     from edgesim.report.answer import answer
+    from edgesim.report.goals import all_tables
     from edgesim.report.html.page import REPORT
     from edgesim.report.result import Result
-    from edgesim.report.table import tables
 
     console = table_console()
     question = result.manifest["question"]
@@ -177,7 +177,7 @@ def show(result: Result) -> None:
     answered = answer(Result(result.folder))
     if answered:
         console.print(answered, markup=False)
-    for table in tables(result):
+    for table in all_tables(result):
         console.print()
         draw_table(console, table)
     names = [entry["name"] for entry in result.manifest["files"]]

@@ -71,6 +71,8 @@ class Link:
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     framing_byte : bytes per message besides its payload, besides the `mtu_byte` of its packets.
+    acknowledgement_byte : bytes that go back for each packet. They count as traffic, and on a medium they take its time, right behind the
+        message; a link with a channel of its own has another one for the way back, on which they are not seen.
     first_message_s : time by which the first message over it in a trial takes longer, e.g. to resolve an address, in s; over `fair` links
         that message waits for so long before it joins.
     burst_byte : size of its token bucket: so much of a message leaves at once after a pause, headers included. The bucket fills at
@@ -101,6 +103,7 @@ class Link:
     framing_byte: int = 0
     burst_byte: int = 0
     first_message_s: float = 0.0
+    acknowledgement_byte: int = 0
 
     def __post_init__(self) -> None:
         named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
@@ -116,6 +119,7 @@ class Link:
         )
         whole(subject, 1, mtu_byte=self.mtu_byte)
         whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte, burst_byte=self.burst_byte)
+        whole(subject, 0, acknowledgement_byte=self.acknowledgement_byte)
         one_of(subject, LinkSharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
         is_plain = self.medium_id is None and self.rate_at is None
@@ -136,6 +140,11 @@ class Link:
         """Return the bytes that a message puts on the link, framing and headers included."""
         return size_byte + self.framing_byte + self.n_packets(size_byte) * self.header_byte
 
+    def back_byte(self, size_byte: int) -> int:
+        """Return the bytes of the acknowledgements of a message."""
+        return self.n_packets(size_byte) * self.acknowledgement_byte
+
     def occupation_s(self, size_byte: int) -> float:
-        """Return the time a message occupies the link: overhead + 8 wire bytes / bandwidth, in s."""
-        return self.message_overhead_s + 8.0 * self.wire_byte(size_byte) / self.bandwidth_bit_per_s
+        """Return the time a message occupies the link: overhead + 8 wire bytes / bandwidth, in s; on a medium with what goes back."""
+        n_byte = self.wire_byte(size_byte) + (0 if self.medium_id is None else self.back_byte(size_byte))
+        return self.message_overhead_s + 8.0 * n_byte / self.bandwidth_bit_per_s

@@ -37,6 +37,7 @@ class Hop:
     wire_byte : bytes on the link, headers included.
     n_packets : packets of the message.
     medium_link : number of the link among those that share a medium, or -1.
+    back_byte : bytes of its acknowledgements, which count as traffic.
     queue_byte : most bytes that wait for the link, where it leaves a switch whose queues have a limit.
     """
 
@@ -49,6 +50,12 @@ class Hop:
     n_packets: int
     medium_link: int
     queue_byte: int | None = None
+    back_byte: int = 0
+
+    @property
+    def traffic_byte(self) -> int:
+        """Bytes that count as traffic."""
+        return self.wire_byte + self.back_byte
 
     def time_s(self, share: float) -> float:
         """Return the time on the channel when `share` of the packets are sent, in s; more than 1 with repetitions."""
@@ -121,7 +128,7 @@ Line = tuple[int, int, int, float, float, int, int, int]
 """The only link of a message that needs nothing but the moment at which the link's channel is next free.
 
 One `fifo` link without contention, and no end-to-end transport. Flat, since it is read for each message: channel, src, dst,
-and occupation_s of its `Hop`, the link's latency in s, wire_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
+and occupation_s of its `Hop`, the link's latency in s, traffic_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
 medium_link.
 """
 
@@ -205,4 +212,4 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
         return None
     if hop.link.first_message_s > 0.0:
         return None
-    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link
+    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.traffic_byte, kind, hop.medium_link

@@ -67,7 +67,7 @@ class Message:
 
     def count(self, hop: Hop, kind: int, share: float, done: float) -> None:
         """Count the bytes that it puts on a link between `self.done` and `done` of the hop, `share` of the packets being all."""
-        whole_byte = hop.wire_byte * share
+        whole_byte = hop.traffic_byte * share
         n_byte = int(whole_byte * done + BYTE_ROUNDING) - int(whole_byte * self.done + BYTE_ROUNDING)
         self.request.traffic_byte[kind] += n_byte
 

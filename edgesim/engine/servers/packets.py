@@ -160,7 +160,8 @@ class PacketStages:
         until_s = max(start_s, min(end_s, world.horizon_s))
         done = (until_s - start_s) / (planned_s - start_s)
         request = message.request
-        request.traffic_byte[self._kind[message.index]] += int(n_byte * done + BYTE_ROUNDING)
+        counted_byte = n_byte + hop.link.acknowledgement_byte
+        request.traffic_byte[self._kind[message.index]] += int(counted_byte * done + BYTE_ROUNDING)
         heard_s = max(0.0, min(until_s, heard_until_s) - start_s)
         request.transmit_s[hop.src] += until_s - start_s
         request.receive_s[hop.dst] += heard_s

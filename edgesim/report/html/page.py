@@ -18,8 +18,8 @@ from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor
 from edgesim.report.draw.style import figure_of, words
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
+from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
-from edgesim.report.table import tables
 from edgesim.report.templates import render
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.study.cases.design import INFEASIBLE
@@ -86,7 +86,7 @@ def texts(result: Result) -> dict[str, Any]:
     """Return all that the page says in words and numbers."""
     about = result.manifest
     sources = _sources(about["scenario"])
-    shown = tables(result)
+    shown = all_tables(result)
     named = dict.fromkeys(result.metric(name) for name in result.summary()["metric"].unique())
     return {
         "name": about["name"],

@@ -158,6 +158,7 @@ class ChannelSpec(Spec):
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
+    acknowledgement: Bytes = Field(0, description="bytes that go back for each packet", examples=["33 B"])
     first_message: Seconds = Field(
         0.0, description="time by which the first message over it takes longer (addresses)", examples=["6 ms"]
     )
@@ -193,7 +194,7 @@ class ChannelSpec(Spec):
             raise unknown_name(error, "link classes", "edgesim list links") from None
 
     later_keys: ClassVar[frozenset[str]] = frozenset(
-        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message"}
+        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message", "acknowledgement"}
     )
 
     @model_serializer(mode="wrap")
