@@ -66,6 +66,7 @@ STRATEGIES = Registry[Strategy](
         "chain": "edgesim.strategies.layers.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
         "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
+        "resilinet": "edgesim.strategies.layers.resilinet:ResiliNet",
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
