@@ -311,7 +311,20 @@ class SpeedModel(Protocol):
         """Return by device when its speed changes, in s, in order, and to what: above 0, 1 is that of the compute model."""
 
 
-FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
+@runtime_checkable
+class DelayModel(Protocol):
+    """Seam ``failures``: makes messages arrive later."""
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether messages on this link can be delayed."""
+
+    def delay_s(self, link: Link, streams: ReplicationStreams) -> float:
+        """Draw by how much one message is delayed on this link, at least 0, in s."""
+
+
+LinkModel = LossModel | PacketLossModel | DelayModel
+"""What happens to messages on links."""
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | DelayModel | SlowdownModel | SpeedModel
 
 
 @runtime_checkable
@@ -415,6 +428,38 @@ class PartialDeployment(Deployment, Protocol):
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
 
 
+SAMPLE, KEPT = "<sample>", "<kept>"
+"""Where tensors of a kernel come from and go to besides transfers: the input of the network; the device itself, for its later computations."""
+
+
+class Kernel(Protocol):
+    """What one computation of a plan does with tensors whose first axis counts samples. It does not branch on their values."""
+
+    def __call__(
+        self, given: Mapping[str, Sequence[torch.Tensor]], there: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, Sequence[torch.Tensor]]:
+        """Return the tensors of each transfer that waits for it, and under `KEPT` those for later computations on the device.
+
+        Parameters
+        ----------
+        given : by input of the step: what a transfer brought, what a computation on the same device kept; zeros where it is absent. A step
+            without inputs is given the sample, under `SAMPLE`, and so is who gets a transfer without inputs.
+        there : 1 for each input that came, 0 for one that is absent.
+        """
+
+
+@runtime_checkable
+class Bundled(Deployment, Protocol):
+    """What a deployment may be besides: one that says what runs where, so that its plan can be executed."""
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each computation of the plan does; what the answer's keeps is the answer. For every transfer the bytes are its size.
+
+        Executed step by step, with whatever was lost, the plan gives what `predict` gives, or comes to no end. Raises `PlanError` when
+        that cannot be said, as of a copy that was pickled.
+        """
+
+
 @runtime_checkable
 class AttackableDeployment(Deployment, Protocol):
     """What a deployment may be besides: one that can be asked about attacked test samples."""
@@ -455,6 +500,15 @@ class FilterDividing(Protocol):
     @property
     def n_parts(self) -> int:
         """Into how many parts."""
+
+
+@runtime_checkable
+class Generating(Protocol):
+    """What a strategy may be besides: one that gives several tokens behind a prompt, if the model asks for several."""
+
+    @property
+    def is_generating(self) -> bool:
+        """Whether it does."""
 
 
 @runtime_checkable

@@ -222,9 +222,13 @@ def show(value: float, unit: str) -> str:
     --------
     >>> show(2e7, "bit/s"), show(0.0231, "s")
     ('20 Mbit/s', '23.1 ms')
+    >>> show(0.056, "/s"), show(12345.6, "/s")
+    ('0.056 /s', '12346 /s')
     """
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
+    if unit == "/s":  # with a prefix it would read as metres or kilometres per second
+        return f"{value:.3g} /s" if abs(value) < 999.5 else f"{value:.0f} /s"
     scale = 1.0
     prefix = ""
     sensible = ("", *_UNITS[unit].prefixes) if unit in _UNITS else tuple(_DECIMAL)

@@ -26,6 +26,7 @@ from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
 from edgesim.cli.scenarios.bound import bound
 from edgesim.cli.scenarios.explain import explain
+from edgesim.cli.scenarios.export import export
 from edgesim.cli.scenarios.new import new
 from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
@@ -36,6 +37,7 @@ from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
+from edgesim.cli.studies.testbed import execute
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
@@ -93,6 +95,8 @@ _debug: list[bool] = []
 app.command()(new)
 app.command()(show)
 app.command()(plan)
+app.command()(export)
+app.command("testbed")(execute)
 app.command()(bound)
 app.command()(run)
 app.command()(repeat)

@@ -94,6 +94,7 @@ class Result(store.Result):
             _axes(ax),
             intact=whole,
             factor=self._factor(factor),
+            types=self._types(),
         )
 
     def plot_resilience(self, ax: Axes | None = None, *, factor: str | None = None, metric: str | None = None) -> Axes:
@@ -115,14 +116,14 @@ class Result(store.Result):
         summary = self.summary()
         known = [str(name) for name in summary["metric"].unique()]
         shown = self.metric(self._metric(metric, known))
-        return resilience(summary, shown, _axes(ax), factor=self._factor(factor))
+        return resilience(summary, shown, _axes(ax), factor=self._factor(factor), types=self._types())
 
     def plot_latency(self, ax: Axes | None = None) -> Axes:
-        """Draw the distribution of the latency by strategy."""
+        """Draw the distribution of the latency by strategy, at the first and last value of the first factor that changes failures."""
         summary, main = self.summary(), loss_factor(self)
         trials = self.frame(columns=[*self.factors, "strategy", "latency_s"])
         factors = sorted(self.factors, key=lambda name: name != main)
-        return latency(trials, _axes(ax), factors=factors, strategies=strategies_of(summary))
+        return latency(trials, _axes(ax), factors=factors, strategies=strategies_of(summary), types=self._types())
 
     def plot_budget(self, ax: Axes | None = None) -> Axes:
         """Draw where the mean latency of each strategy goes, at the first factor point."""
@@ -130,11 +131,11 @@ class Result(store.Result):
 
     def plot_energy(self, ax: Axes | None = None) -> Axes:
         """Draw the energy per inference by strategy, at the first factor point."""
-        return energy(self.summary(), _axes(ax))
+        return energy(self.summary(), _axes(ax), types=self._types())
 
     def plot_memory(self, ax: Axes | None = None) -> Axes:
         """Draw the peak memory of the fullest device by strategy, at the first factor point."""
-        return memory(self.summary(), _axes(ax))
+        return memory(self.summary(), _axes(ax), types=self._types())
 
     def plot_timeline(self, ax: Axes | None = None, *, strategy: str | None = None) -> Axes:
         """Draw one request with nothing lost: what each device and channel does when.
@@ -159,6 +160,9 @@ class Result(store.Result):
     def plot_topology(self, ax: Axes | None = None) -> Axes:
         """Draw devices and links, at the first factor point."""
         return _topology(self.folder, self.manifest["scenario"], _axes(ax))
+
+    def _types(self) -> dict[str, str]:
+        return {label: str(options["type"]) for label, options in self.manifest["scenario"]["strategies"].items()}
 
     def _unfit_at_first(self) -> dict[str, str]:
         return unfit_in(at_first(self.summary(), self.factors)[0])

@@ -11,8 +11,17 @@ import numpy as np
 from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
-from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import words
+from edgesim.report.draw.select import (
+    NO_FIT,
+    at_first,
+    crossed_factors,
+    factors_of,
+    loss_factor,
+    strategies_of,
+    unfit_in,
+    unfit_rows,
+)
+from edgesim.report.draw.style import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +61,8 @@ def tables(result: Result) -> list[Table]:
     asked = [metric for name, metric in result.scores.items() if (summary["metric"] == name).any()]
     made = [costs(summary, result.intact(), factor, asked)]
     if len(result.infeasible()):
-        made.append(too_large(result.infeasible()))
+        n_points = len(summary[factors_of(summary)].drop_duplicates()) if factors_of(summary) else 1
+        made.append(too_large(result.infeasible(), n_points))
     if factor is not None:
         made += [
             levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
@@ -142,13 +152,18 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, score
     return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
 
 
-def too_large(infeasible: pd.DataFrame) -> Table:
-    """Return which strategies do not fit the memory where, with the bytes needed and there."""
+def too_large(infeasible: pd.DataFrame, n_points: int) -> Table:
+    """Return which strategies do not fit the memory where, with the bytes needed and there; one line for what is alike at all `n_points` factor points."""
     names = list(infeasible.columns[: list(infeasible.columns).index("needed_byte")])
-    rows = infeasible.to_dict(orient="records")
+    factors = [name for name in names if name not in {"strategy", "device"}]
+    alike = ["strategy", "device", "needed_byte", "available_byte"]
+    is_everywhere = infeasible.groupby(alike)["strategy"].transform("size") == n_points
+    infeasible = infeasible.astype(dict.fromkeys(factors, object))
+    infeasible.loc[is_everywhere, factors] = "all"
+    rows = infeasible.drop_duplicates().to_dict(orient="records")
     lines = [
         (
-            *(str(row[name]) for name in names),
+            *(short(row[name]) for name in names),
             *(units.show(row[key], "byte") for key in ("needed_byte", "available_byte")),
         )
         for row in rows[:N_ROWS]
@@ -188,25 +203,25 @@ def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[
 
 
 def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Table:
-    """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
-    keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
+    """Return a metric at the values of a factor, a line per strategy and value of the other factors that do not move with it."""
+    keys = [*crossed_factors(summary, factor), "strategy"]
     rows = summary[summary["metric"] == metric.name]
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
     cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)
     places = list(dict.fromkeys(key[:-1] for key in cell))
-    taken = sum(max(len(str(place[position])) for place in places) + 1 for position in range(len(keys)))
+    taken = sum(max(len(short(place[position])) for place in places) + 1 for position in range(len(keys)))
     is_answered = metric.name == "answered"
     n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
     write = _share_between if is_answered else _share if metric.is_share else _number
     grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
     lines = [
-        (*map(str, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
+        (*map(short, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
     ]
     best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
     note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
-    headers = (*keys, *(str(value) for value in shown))
+    headers = (*keys, *shorts(shown))
     return Table(f"{title}, by {words(factor)}", headers, tuple(lines[:N_ROWS]), len(keys), note, best)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.plan import Plan
     from edgesim.interfaces import DeploymentContext
+    from edgesim.nn.kernels.here import Kernels
 
 INPUT_ID, ANSWER_ID = "input", "answer"
 """Ids of the transfers of the whole input and of the answer."""
-AS_COMPUTED = Messages()
 
 
 def input_transfers(
@@ -51,6 +52,13 @@ def received_answers(plan: Plan, messages: Messages, answers: NDArray[np.float32
     """Return the answers, shape (n, *output), as the sink has them: rounded if they are sent."""
     is_sent = messages.is_rounding and ANSWER_ID in plan.transfer_ids
     return messages.received(answers) if is_sent else answers
+
+
+def kernels_here(messages: Messages, make: Callable[[], Kernels]) -> Here:
+    """Return what makes the kernels of a deployment, unless its messages round: kernels are given tensors as they were computed."""
+    if messages.is_rounding:
+        return Here(refused=f"messages of {messages.dtype} are simulated, but not executed; leave out messages")
+    return Here(make)
 
 
 def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:

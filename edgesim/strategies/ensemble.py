@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.objective import Objective
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import LayerWork
@@ -16,9 +16,10 @@ from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import AS_COMPUTED, check_attack, known_device
+from edgesim.strategies.ends import check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.distilled import check_objective
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     Workload,
@@ -34,8 +35,10 @@ from edgesim.strategies.students.validation import validation_facts
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +152,24 @@ class Ensemble:
             f"test_{score.name}": score.of(answers.mean(axis=0), dataset.test.targets),
             "networks_keys": [key for _, key, _ in members],
         }
+        bias = np.zeros(dataset.task.output.shape, dtype=np.float32)
+        part_of = (0,) * self.students
+
+        def merging(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+            from edgesim.nn.kernels.students import MergeKernel
+
+            return MergeKernel(inputs, goals, part_of=part_of, part_sizes=(bias.size,), bias=bias)
+
         on_validation = StudentDeployment(
             plan=plan,
             contributions=seen,
-            bias=np.zeros(dataset.task.output.shape, dtype=np.float32),
-            part_of=(0,) * self.students,
+            bias=bias,
+            part_of=part_of,
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
             messages=self.messages,
+            here=kernels_here(self.messages, lambda: student_kernels(plan, networks, list(dataset.inputs), merging)),
         )
         reached = validation_facts(on_validation.answers, self.students, dataset)
         deployment = replace(on_validation, contributions=answers, facts={**facts, **reached})

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.system.topology import DeviceId
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import (
-    AS_COMPUTED,
+    ANSWER_ID,
     answer_steps,
     check_attack,
     input_transfers,
+    kernels_here,
     known_device,
     received_answers,
     require_delivered,
@@ -21,11 +24,12 @@ from edgesim.strategies.ends import (
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.attack import Against
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +96,20 @@ class Single:
         inputs = self.messages.received_inputs(dataset.test.inputs) if first else dataset.test.inputs
         answers = forward(context.network, inputs) if len(dataset.test) else empty
         answers = received_answers(plan, self.messages, answers)
+        here = kernels_here(self.messages, partial(_kernels, plan, context.network, list(dataset.inputs)))
         if context.attack is None:
-            return WholeNetwork(plan, device_id, answers)
+            return WholeNetwork(plan, device_id, answers, here)
         from edgesim.nn.attacks.projected_gradient import attacked_samples
 
         answer = partial(ask, context.network)
         moved = attacked_samples(answer, dataset.test, dataset.task, context.attack, context.seed)
-        return AttackedNetwork(plan, device_id, answers, forward(context.network, moved))
+        return AttackedNetwork(plan, device_id, answers, here, attacked=forward(context.network, moved))
+
+
+def _kernels(plan: Plan, network: torch.nn.Module, names: list[str]) -> Mapping[str, Kernel]:
+    from edgesim.nn.kernels.whole import WholeKernel, arrival
+
+    return {plan.answer_id: arrival, "network": WholeKernel(network, names, [ANSWER_ID])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +121,17 @@ class WholeNetwork:
     plan : the steps of one inference.
     device_id : where it runs.
     answers : to the test split, shape (n, *output).
+    here : makes the kernels.
     """
 
     plan: Plan
     device_id: str
     answers: NDArray[np.float32]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what the device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split.
@@ -138,11 +155,11 @@ class AttackedNetwork(WholeNetwork):
 
     Parameters
     ----------
-    plan, device_id, answers : as in `WholeNetwork`.
+    plan, device_id, answers, here : as in `WholeNetwork`.
     attacked : answers to the attacked test split, shape (n, *output).
     """
 
-    attacked: NDArray[np.float32]
+    attacked: NDArray[np.float32] = field(kw_only=True)
 
     def predict_attacked(self, delivery: Delivery, against: Against) -> NDArray[np.float32]:  # noqa: ARG002 - one attack
         """Return the answers to the attacked test split. Raises `PlanError` as `predict` does."""

@@ -12,8 +12,9 @@ from edgesim.compute.roofline import Roofline
 from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
-from edgesim.interfaces import DeploymentContext, PartialDeployment, Silent
+from edgesim.interfaces import Bundled, DeploymentContext, PartialDeployment, Silent
 from edgesim.study.preparation.deploy import deployed
+from edgesim.testing.bundles import check_bundle
 from edgesim.testing.expect import expect
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check_strategy(
     The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
     same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
     transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
-    uses messages that are not whole; `describe` gives what JSON can hold.
+    uses messages that are not whole; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -102,10 +103,21 @@ def check_strategy(
     for delivery, first, second in zip(deliveries, answers, again, strict=True):
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
+    if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
+        check_bundle(deployment, context.dataset.test, is_written=False)
     try:
         json.dumps(deployment.describe())
     except (TypeError, ValueError) as error:
         raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
+
+
+def _has_kernels(deployment: Bundled) -> bool:
+    """Return whether it says what runs where with these options."""
+    try:
+        deployment.kernels()
+    except PlanError:
+        return False
+    return True
 
 
 def _in_part(plan: Plan) -> list[Delivery]:

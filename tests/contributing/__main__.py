@@ -1,4 +1,4 @@
-"""Write the lists in `docs/contributing/` anew."""
+"""Write the lists of the documentation anew: names and rooms in `docs/contributing/`, the catalog in `docs/reference/`."""
 
 from tests.contributing.pages import PAGES, made
 

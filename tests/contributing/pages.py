@@ -11,6 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import edgesim
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
@@ -33,6 +35,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     ),
     "edgesim.plugins": ("Plugin",),
     "edgesim.testing": (
+        "check_bundle",
         "check_failure_model",
         "check_objective",
         "check_rates",
@@ -134,6 +137,28 @@ def rooms() -> str:
     return "\n".join(rows) + "\n"
 
 
+def catalogued() -> str:
+    """Return tables of device profiles and link classes, and one of the numbers of each with their references."""
+    return "\n\n".join([*_entries("Devices", "profile", catalog), *_entries("Links", "class", link_classes)]) + "\n"
+
+
+def _entries(title: str, word: str, kind: Any) -> Iterator[str]:
+    rows = [f"| `{name}` | {kind.summary(name)} |" for name in kind.names()]
+    yield "\n".join([f"## {title}\n", f"| {word} | what it is |", "|---|---|", *rows])
+    for name in kind.names():
+        numbers = _flat(kind.entry(name))
+        lines = [f"| `{key}` | {numbers[key]} | {text} |" for key, text in kind.references(name).items()]
+        yield "\n".join([f"### {name}\n", "| number | value | from |", "|---|---|---|", *lines])
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return the numbers of nested mappings by dotted name."""
+    flat: dict[str, str] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": str(value)}
+    return flat
+
+
 def made(page: Path, make: Callable[[], str]) -> str:
     """Return the text of a page with its list as the code is now."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
@@ -143,4 +168,5 @@ def made(page: Path, make: Callable[[], str]) -> str:
 PAGES = {
     ROOT / "docs" / "contributing" / "stability.md": public_names,
     ROOT / "docs" / "contributing" / "architecture.md": rooms,
+    ROOT / "docs" / "reference" / "catalog.md": catalogued,
 }

@@ -85,9 +85,12 @@ STRATEGIES = {"single": 0.0, "modnn": 5e4, "nonn": 2e3}
 CROWD = {f"strategy-{i}": 2000.0 * (1 + 0.02 * i) for i in range(6)}
 
 
-@pytest.mark.parametrize("strategies", [STRATEGIES, CROWD, {"one": 0.0}, {"one": 700.0}])
+FEW = dict(list(CROWD.items())[:3])
+
+
+@pytest.mark.parametrize("strategies", [STRATEGIES, FEW, {"one": 0.0}, {"one": 700.0}])
 def test_tradeoff_labels_cover_nothing(strategies: dict[str, float]) -> None:
-    """Every strategy is named beside its point, also in a crowd, and no text covers another."""
+    """Every strategy is named beside its point, also where some are near, and no text covers another."""
     ax = tradeoff(summary(strategies), ACCURACY, intact=intact(strategies))
     assert {text.get_text() for text in ax.texts} == set(strategies)
     assert_no_overlap(ax)
@@ -96,15 +99,20 @@ def test_tradeoff_labels_cover_nothing(strategies: dict[str, float]) -> None:
 LONG = {f"every-layer-cut-over-{i}-wearables-and-a-phone-with-degradation": 2000.0 * (1 + i) for i in range(5)}
 
 
-def test_a_far_label_has_a_line_to_its_point() -> None:
-    """In a crowd a name stands apart from its marker."""
-    lines = [
-        line for line in tradeoff(summary(CROWD), ACCURACY, intact=intact(CROWD)).lines if line.get_linewidth() == 0.5
-    ]
-    assert lines
-    (x, y), _ = zip(*lines[0].get_data(), strict=True)
-    assert y == pytest.approx(1.0)
-    assert any(x == pytest.approx(traffic) for traffic in CROWD.values())
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+def test_a_far_label_has_a_line_to_its_point_that_crosses_no_label(n: int) -> None:
+    """In a crowd a name stands apart from its marker; where lines would cross names, all names stand in the legend."""
+    crowd = dict(list(CROWD.items())[:n])
+    ax = tradeoff(summary(crowd), ACCURACY, intact=intact(crowd))
+    lines = [line for line in ax.lines if line.get_linewidth() == 0.5]
+    if n == 4:
+        (x, y), _ = zip(*lines[0].get_data(), strict=True)
+        assert y == pytest.approx(1.0)
+        assert any(x == pytest.approx(traffic) for traffic in crowd.values())
+    assert {text.get_text() for text in ax.texts or ax.get_legend().get_texts()} == set(crowd)
+    for line in lines:
+        path = line.get_path().transformed(line.get_transform())
+        assert sum(path.intersects_bbox(note.get_window_extent().padded(-1)) for note in ax.texts) <= 1  # its own
 
 
 def test_names_that_find_no_place_stand_in_a_legend() -> None:
@@ -144,8 +152,9 @@ def test_without_failures_no_hollow_marker_is_explained() -> None:
     data = summary(STRATEGIES, values=(0,))
     data = data.drop(columns="lost_devices")
     whole = intact(STRATEGIES).drop(columns="lost_devices")
-    assert tradeoff(data, ACCURACY, intact=whole).get_title(loc="left") == "filled: nothing lost\ndashed: Pareto front"
+    assert tradeoff(data, ACCURACY, intact=whole).get_title(loc="left") == "filled: nothing lost"
     assert "hollow: with failures" in tradeoff(data, ACCURACY, intact=whole.assign(accuracy=0.9)).get_title(loc="left")
+    assert tradeoff(data, ACCURACY, intact=whole.assign(accuracy=0.9)).get_ylim()[0] < 0.9
 
 
 def test_latency_against_traffic_has_its_front_below() -> None:
@@ -155,7 +164,7 @@ def test_latency_against_traffic_has_its_front_below() -> None:
     data.loc[(data["metric"] == "latency") & (data["strategy"] == "nonn"), ["mean", "ci_low", "ci_high"]] = 0.5
     ax = tradeoff(data, metrics.METRICS["latency"])
     (front,) = [line for line in ax.lines if line.get_color() == "#777777"]
-    assert list(front.get_ydata()) == [1.0, 1.0, 0.5, 0.5, 0.5]
+    assert list(front.get_ydata()) == [1.0, 1.0, 0.5]  # it ends at its last point
     assert ax.get_ylabel() == "latency"
     assert pareto_front([(1, 2), (2, 1), (3, 3)], is_highest=False) == [(1, 2), (2, 1)]
 
@@ -180,7 +189,7 @@ def test_tradeoff_says_what_its_axes_are() -> None:
     assert ax.get_ylabel() == "accuracy"
     assert ax.get_xscale() == "symlog"
     assert ax.xaxis.get_ticklabels()[0].get_text() == "0"
-    assert ax.get_title(loc="left") == "filled: nothing lost; hollow: lost devices 0 to 3\ndashed: Pareto front"
+    assert ax.get_title(loc="left") == "filled: nothing lost; hollow: lost devices 0 to 3"
     assert tradeoff(summary({"a": 10.0}), ACCURACY).get_xscale() == "log"
 
 
@@ -213,7 +222,7 @@ def test_resilience_draws_intervals_and_the_exact_expectation() -> None:
     ax = resilience(summary(STRATEGIES), ACCURACY)
     assert len(ax.containers) == 3
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["single", "modnn", "nonn", "exact"]
-    thin = [line for line in ax.lines if line.get_linewidth() == 0.7 and len(line.get_xdata())]
+    thin = [line for line in ax.lines if line.get_zorder() == 1.5 and len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in thin] == [[1.0, 0.8, 0.6, pytest.approx(0.4)]] * 3
     simulated = resilience(summary(STRATEGIES, exact=False), ACCURACY)
     assert "exact" not in [text.get_text() for text in simulated.get_legend().get_texts()]
@@ -278,3 +287,54 @@ def test_powers_of_ten_are_written_with_raised_digits() -> None:
         labels = [text.get_text() for text in visible_texts(ax)]
         assert not any("$" in label for label in labels)
         assert any(label.startswith("10") and label[-1] in "⁰¹²³⁴" for label in labels)
+
+
+def test_a_strategy_keeps_its_colour_in_every_study() -> None:
+    """By type and label, not by its place; where two would share a colour, one takes the next."""
+    types = {"single": "single", "nonn": "nonn", "mean": "nonn", "mine": "half"}
+    assert (
+        look(["nonn", "mean"], types)["nonn"]
+        == look(["single", "mine", "nonn"], types)["nonn"]
+        == look(["nonn"])["nonn"]
+    )
+    assert look(["mean"], types)["mean"] == look(["nonn"])["nonn"]
+    assert look(["nonn", "mean"], types)["mean"][0] != look(["nonn"])["nonn"][0]
+    assert look(["mine", "single"], types) == {
+        name: look(["single", "mine"], types)[name] for name in ("mine", "single")
+    }
+
+
+def test_an_axis_of_shares_begins_higher_where_all_are_high_and_says_so() -> None:
+    """Values from 0.96 with an interval from 0.95: the axis begins there, with a mark; from 0.4 on it begins at 0."""
+    data = summary(STRATEGIES)
+    is_score = data["metric"] == "accuracy"
+    data.loc[is_score, ["mean", "ci_low", "ci_high", "exact"]] = 0.97, 0.955, 0.98, 0.97
+    ax = resilience(data, ACCURACY)
+    assert ax.get_ylim()[0] == pytest.approx(0.95, abs=0.002)
+    assert ax.get_ylabel() == "accuracy (axis from 0.95)"
+    assert sum(line.get_transform() == ax.transAxes for line in ax.lines) == 2
+    data.loc[is_score, ["ci_low"]] = 0.4
+    assert resilience(data, ACCURACY).get_ylim()[0] < 0
+    assert_no_overlap(ax)
+
+
+def test_identical_curves_are_both_seen() -> None:
+    """Those below are wider than those that cover them."""
+    data = summary(STRATEGIES, exact=False)
+    data.loc[data["metric"] == "accuracy", ["mean", "ci_low", "ci_high"]] = 0.9
+    widths = [container.lines[0].get_linewidth() for container in resilience(data, ACCURACY).containers]
+    assert widths[0] > widths[1] + 1 > widths[2] + 2
+
+
+def test_long_values_of_factors_have_three_digits() -> None:
+    """On axes and in captions, of numbers with and without a unit."""
+    data = summary(
+        STRATEGIES,
+        factor="rate",
+        values=("1.0 Mbit/s", "3.1622776601683795 Mbit/s", "31.622776601683793 Mbit/s"),
+        exact=False,
+    )
+    ax = resilience(data, ACCURACY)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "3.16", "31.6"]
+    title = tradeoff(data, ACCURACY).get_title(loc="left")
+    assert title == "hollow: rate 1 Mbit/s to 31.6 Mbit/s"

@@ -8,12 +8,13 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import edgesim as es
 from edgesim.cli import main as cli
 from edgesim.errors import InfeasiblePlanError
-from edgesim.report.table import tables
+from edgesim.report.table import tables, too_large
 
 NEEDED = 132_800
 """Peak memory of the small CNN on one device: weights and the two largest tensors alive."""
@@ -56,13 +57,25 @@ def test_what_does_not_fit_is_a_row_and_the_others_are_simulated(result: es.Resu
 
 def test_tables_and_report_say_that_it_does_not_fit(result: es.Result) -> None:
     """In place of every number; what does not fit is never best."""
-    costs, too_large = tables(result)[:2]
+    costs, misfits = tables(result)[:2]
     assert costs.rows[0] == ("single", *["no fit"] * 7)
     assert not [cell for cell in costs.best if cell[0] == 0]
-    assert too_large.rows == (("20 kB", "single", "hub", "133 kB", "20 kB"),)
+    assert misfits.rows == (("20 kB", "single", "hub", "133 kB", "20 kB"),)
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "single does not fit" in page
     assert "nan" not in page.partition('<section aria-labelledby="assumptions">')[0].lower().replace("resonan", "")
+
+
+def test_what_fits_nowhere_is_one_line() -> None:
+    """Of two strategies at two points: one fits nowhere and needs the same, the other once, with two needs."""
+    row = {"device": "hub", "available_byte": 10_000}
+    rows = [("1", "single", 20_000), ("2", "single", 20_000), ("1", "cut", 15_000)]
+    infeasible = pd.DataFrame([{"k": k, "strategy": name, **row, "needed_byte": byte} for k, name, byte in rows])
+    infeasible = infeasible[["k", "strategy", "device", "needed_byte", "available_byte"]]
+    assert too_large(infeasible, 2).rows == (
+        ("all", "single", "hub", "20 kB", "10 kB"),
+        ("1", "cut", "hub", "15 kB", "10 kB"),
+    )
 
 
 def test_figures_say_that_it_does_not_fit(result: es.Result) -> None:

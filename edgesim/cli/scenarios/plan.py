@@ -66,7 +66,10 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
         "latency_s": planned.latency_s,
         "steps": [asdict(step) for step in planned.steps],
         "transfers": [
-            {name: getattr(t, name) for name in ("step_id", "src_id", "dst_id", "size_byte", "tensor", "kind")}
+            {
+                name: getattr(t, name)
+                for name in ("step_id", "src_id", "dst_id", "size_byte", "tensor", "kind", "inputs")
+            }
             for t in planned.plan.transfers
         ],
         "devices": totals(planned),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from edgesim.report.draw.figures import N_LETTERS, WIDE, half_widths, legend_above
+from edgesim.report.draw.figures import N_LETTERS, WIDE, WIDER, half_widths, legend_above
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in
-from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, fold, house_style, look, new_axes, words
+from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, fold, house_style, look, new_axes, short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 LINES = ("-", "--", "-.", ":")
 N_LETTERS_NAME = 18
@@ -25,85 +26,114 @@ N_STEPS = 1000
 
 
 def latency(
-    data: pd.DataFrame, ax: Axes | None = None, *, factors: Sequence[str] = (), strategies: Sequence[str] = ()
+    data: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    factors: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    types: Mapping[str, str] | None = None,
 ) -> Axes:
     """Draw the distribution of the latency of each strategy: the share of trials that have their answer by then.
 
-    A curve that ends below 1 belongs to a strategy that leaves requests without an answer.
+    At the first and the last value of the first factor, each in a line of its own kind. A curve that ends below 1 belongs to a strategy
+    that leaves requests without an answer; the legend says how many.
 
     Parameters
     ----------
     data : the trials, one per row.
     ax : where to draw; by default a figure of its own.
-    factors : names of the factor columns; the first one's values are pooled, others stay at their first value.
-    strategies : all strategies in their order, which says their colours; by default as the rows have it.
+    factors : names of the factor columns; others than the first stay at their first value.
+    strategies : all strategies in their order; by default as the rows have it.
+    types : of the strategies, by label, for their colours.
     """
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
         data, fixed = at_first(data, factors[1:])
-        colours = look(strategies or strategies_of(data))
-        largest, smallest = 0.0, np.inf
+        looks = look(strategies or strategies_of(data), types)
+        values = list(data[factors[0]].unique()) if factors else []
+        values = [values[0], values[-1]] if len(values) > 1 else []
         curves = {}
-        for strategy in colours:
-            here = data.loc[data["strategy"] == strategy, "latency_s"]
-            answered = np.sort(here.dropna().to_numpy())
-            curves[strategy] = (answered, len(here))
-            if len(answered):
-                largest, smallest = max(largest, answered[-1]), min(smallest, answered[0])
-        is_log = largest > 0 and smallest > 0 and largest / smallest > WIDE
-        low, high = (smallest / 2, largest * 2) if is_log else (0.0, largest * 1.05 or 1.0)
-        for position, (strategy, (colour, marker)) in enumerate(colours.items()):
-            answered, n = curves[strategy]
+        for value in values or [None]:
+            rows = data if value is None else data[data[factors[0]] == value]
+            for strategy in looks:
+                here = rows.loc[rows["strategy"] == strategy, "latency_s"]
+                if len(here):
+                    curves[strategy, value] = np.sort(here.dropna().to_numpy()), len(here)
+        is_log = _latency_axis(ax, [answered for answered, _ in curves.values() if len(answered)])
+        low, high = ax.get_xlim()
+        for number, ((strategy, value), (answered, n)) in enumerate(curves.items()):
+            later = list(curves.items())[number + 1 :]
+            n_equal = sum(name != strategy and np.array_equal(one, answered) for (name, _), (one, _) in later)
+            colour, marker = looks[strategy]
             shown = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
-            if not n:
-                ax.plot(
-                    [], [], color=colour, linestyle="none", marker=marker, markersize=4, label=f"{strategy}: {NO_FIT}"
-                )
-                continue
             x = np.concatenate([[low], answered[shown], [high]])
             y = np.concatenate([[0], shown + 1, [len(answered)]]) / max(n, 1)
             ax.plot(
-                x, y, drawstyle="steps-post", color=colour, linestyle=LINES[position % len(LINES)], label=strategy,
-                marker=marker, markevery=[len(x) // 2], markersize=4,
+                x, y, drawstyle="steps-post", color=colour, linestyle=LINES[values.index(value) if values else 0], marker=marker,
+                markevery=[len(x) // 2], markersize=4, linewidth=1.2 + WIDER * n_equal,
             )  # fmt: skip
-        if is_log:
-            ax.set_xscale("log")
-            ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+        for strategy, (colour, marker) in looks.items():
+            ax.plot([], [], color=colour, marker=marker, markersize=4, label=strategy + _unanswered(strategy, curves))
+        for value, line in zip(values, LINES, strict=False):
+            ax.plot([], [], color="#555555", linestyle=line, label=f"{words(factors[0])} {short(value)}")
         if not is_log:
             ax.locator_params(axis="x", nbins=5)
-        ax.set_xlim(low, high)
         ax.set_ylim(-0.02, 1.05)
         ax.set_xlabel("latency")
         ax.set_ylabel("share of trials answered by then")
-        pooled = f"all values of {words(factors[0])}" if factors else ""
-        legend_above(ax, ", ".join(text for text in (pooled, fixed) if text), may_grow=is_own)
+        legend_above(ax, fixed, may_grow=is_own)
     return ax
 
 
-def energy(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def _latency_axis(ax: Axes, known: Sequence[NDArray[np.float64]]) -> bool:
+    """Let an axis hold all latencies, and return whether it is logarithmic."""
+    largest, smallest = max((one[-1] for one in known), default=0.0), min((one[0] for one in known), default=np.inf)
+    is_log = bool(largest > 0 and smallest > 0 and largest / smallest > WIDE)
+    if is_log:
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+    ax.set_xlim(*((smallest / 2, largest * 2) if is_log else (0.0, largest * 1.05 or 1.0)))
+    return is_log
+
+
+def _unanswered(strategy: str, curves: Mapping[tuple[str, Any], tuple[NDArray[np.float64], int]]) -> str:
+    """Return what share of the trials of a strategy has no answer, at each value that is drawn; nothing where all have one."""
+    own = [(answered, n) for (name, _), (answered, n) in curves.items() if name == strategy]
+    if not own:
+        return f": {NO_FIT}"
+    shares = [100 * (1 - len(answered) / n) for answered, n in own]
+    return f" (no answer: {', '.join(f'{share:.3g}' for share in shares)} %)" if any(shares) else ""
+
+
+def energy(data: pd.DataFrame, ax: Axes | None = None, *, types: Mapping[str, str] | None = None) -> Axes:
     """Draw the energy of one inference by strategy, with its 95 % interval, at the first factor point.
 
     Parameters
     ----------
     data : the summary table.
     ax : where to draw; by default a figure of its own.
+    types : of the strategies, by label, for their colours.
     """
-    return _by_strategy(data, ax, "energy", "J", "energy per inference")
+    return _by_strategy(data, ax, "energy", ("J", "energy per inference"), types)
 
 
-def memory(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def memory(data: pd.DataFrame, ax: Axes | None = None, *, types: Mapping[str, str] | None = None) -> Axes:
     """Draw the memory that the fullest device needs, by strategy, at the first factor point.
 
     Parameters
     ----------
     data : the summary table.
     ax : where to draw; by default a figure of its own.
+    types : of the strategies, by label, for their colours.
     """
-    return _by_strategy(data, ax, "peak_memory", "byte", "peak memory of the fullest device")
+    return _by_strategy(data, ax, "peak_memory", ("byte", "peak memory of the fullest device"), types)
 
 
-def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, label: str) -> Axes:
+def _by_strategy(
+    data: pd.DataFrame, ax: Axes | None, metric: str, shown: tuple[str, str], types: Mapping[str, str] | None
+) -> Axes:
+    unit, label = shown
     with house_style():
         strategies = strategies_of(data)
         names = [fold(name, N_LETTERS_NAME) for name in strategies]
@@ -112,7 +142,7 @@ def _by_strategy(data: pd.DataFrame, ax: Axes | None, metric: str, unit: str, la
         rows, fixed = at_first(data, factors_of(data))
         unfit = unfit_in(rows)
         rows = rows[(rows["metric"] == metric) & ~rows["strategy"].isin(unfit)]
-        colours = look(strategies)
+        colours = look(strategies, types)
         values = rows.set_index("strategy")["mean"].reindex(strategies)
         highest, positive = float(max(values.dropna(), default=0.0)), values[values > 0]
         is_log = 0 < len(positive) == len(values) - len(unfit) and highest / float(positive.min()) > WIDE

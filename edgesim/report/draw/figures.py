@@ -11,8 +11,27 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from edgesim.report.draw.labels import Label, place_labels
-from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import figure_of, fold, house_style, look, new_axes, positions, words
+from edgesim.report.draw.select import (
+    NO_FIT,
+    at_first,
+    crossed_factors,
+    factors_of,
+    strategies_of,
+    unfit_in,
+    unfit_rows,
+)
+from edgesim.report.draw.style import (
+    TEXT,
+    figure_of,
+    fold,
+    house_style,
+    look,
+    new_axes,
+    positions,
+    short,
+    shorts,
+    words,
+)
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -27,6 +46,8 @@ Segment = tuple[tuple[float, float], tuple[float, float]]
 EXACT = "exact"
 N_LETTERS = 54
 """Letters of 7 pt that fit above the axes of a figure one column wide."""
+N_LETTERS_HIGH = 34
+"""Letters of 8 pt that fit beside the axes."""
 LINE_IN = 0.14
 """Height of a line of a legend."""
 MARKER_PT = 5.0
@@ -44,6 +65,7 @@ def tradeoff(
     *,
     intact: pd.DataFrame | None = None,
     factor: str | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> Axes:
     """Draw a metric against traffic per inference, the strategies labelled.
 
@@ -59,14 +81,15 @@ def tradeoff(
     ax : where to draw; by default a figure of its own.
     intact : every metric when nothing is lost, by strategy; see `Result.intact`.
     factor : the factor whose values are drawn; others stay at their first value. By default the first.
+    types : of the strategies, by label, for their colours.
     """
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or next(iter(factors), None)
-        others = [name for name in factors if name != factor]
+        others = crossed_factors(data, factor)
         data, fixed = at_first(data, others)
-        looks = look(strategies_of(data))
+        looks = look(strategies_of(data), types)
         paths = {name: _path(data[data["strategy"] == name], metric.name) for name in looks}
         whole = {} if intact is None else _intact_points(at_first(intact, others)[0], metric.name)
         for name, (colour, marker) in looks.items():
@@ -75,7 +98,13 @@ def tradeoff(
         steps = _draw_front(ax, list(best.values()), is_highest=metric.is_larger_better)
         points = {name: [best[name], *_points(paths[name])] for name in best}
         _traffic_axis(ax, [x for path in points.values() for x, _ in path])
-        _value_axis(ax, data[data["metric"] == metric.name], metric, share_limits=(-0.05, 1.1))
+        _value_axis(
+            ax,
+            data[data["metric"] == metric.name],
+            metric,
+            share_limits=(-0.05, 1.1),
+            also=[y for _, y in whole.values()],
+        )
         marks = _marks(data, factor, points) if whole else _hollow(data, factor) if factor else ""
         key = _key(marks, "dashed: Pareto front" if steps else "", fixed, unfit_in(data))
         drawn = [*steps, *(line for path in points.values() for line in pairwise(path[1:]))]
@@ -141,12 +170,12 @@ def pareto_front(points: Sequence[tuple[float, float]], *, is_highest: bool = Tr
 
 
 def _draw_front(ax: Axes, points: Sequence[tuple[float, float]], *, is_highest: bool) -> list[Segment]:
-    """Draw the front as steps, and return them; nothing where there is only one point."""
+    """Draw the front as steps from its first to its last point, and return them; nothing where it is one point."""
     front = pareto_front(points, is_highest=is_highest)
-    if len(points) < 2 or not front:
+    if len(front) < 2:
         return []
     corners = [front[0]]
-    for x, y in [*front[1:], (max(x for x, _ in points), front[-1][1])]:
+    for x, y in front[1:]:
         corners += [(x, corners[-1][1]), (x, y)]
     ax.plot(*zip(*corners, strict=True), color="#777777", linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
     return list(pairwise(corners))
@@ -157,7 +186,7 @@ def _hollow(data: pd.DataFrame, factor: str | None) -> str:
     if factor is None:
         return "hollow: with failures"
     values = list(data[factor].unique())
-    return f"hollow: {words(factor)} {values[0]}" + (f" to {values[-1]}" if len(values) > 1 else "")
+    return f"hollow: {words(factor)} {short(values[0])}" + (f" to {short(values[-1])}" if len(values) > 1 else "")
 
 
 def _name_strategies(
@@ -217,6 +246,10 @@ _UNFIT: Any = {"marker": "x", "markersize": 5, "linestyle": "none"}
 """How it is drawn that a strategy does not fit, at the foot of the axes."""
 
 
+WIDER = 1.8
+"""By so many points a line is wider than one that covers it, so that it is seen at both sides."""
+
+
 def are_open(rows: pd.DataFrame) -> Any:
     """Return of which means of several values the interval has no bound on some side, shape (n,)."""
     is_open = rows["mean"].notna() & (rows["ci_low"].isna() | rows["ci_high"].isna()) & (rows["n"] > 1)
@@ -230,7 +263,14 @@ def half_widths(rows: pd.DataFrame) -> Any:
     return np.clip(np.stack([below.to_numpy(), above.to_numpy()]), 0.0, None)
 
 
-def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, factor: str | None = None) -> Axes:
+def resilience(
+    data: pd.DataFrame,
+    metric: Metric,
+    ax: Axes | None = None,
+    *,
+    factor: str | None = None,
+    types: Mapping[str, str] | None = None,
+) -> Axes:
     """Draw a metric against a swept factor: simulated means with 95 % intervals, exact expectations as a thin line.
 
     Parameters
@@ -239,12 +279,13 @@ def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, fa
     metric : what is drawn.
     ax : where to draw; by default a figure of its own.
     factor : the factor on the axis; others stay at their first value. By default the first.
+    types : of the strategies, by label, for their colours.
     """
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or factors[0]
-        data, fixed = at_first(data, [name for name in factors if name != factor])
+        data, fixed = at_first(data, crossed_factors(data, factor))
         unfit, order = unfit_rows(data), strategies_of(data)
         data = data[data["metric"] == metric.name]
         values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones
@@ -252,40 +293,53 @@ def resilience(data: pd.DataFrame, metric: Metric, ax: Axes | None = None, *, fa
         is_log = is_number and min(at) > 0 and max(at) / min(at) > WIDE
         at = [log10(value) for value in at] if is_log else at
         place = dict(zip(values, at, strict=True))
-        colours = look(order)
+        colours = look(order, types)
         apart = _distance_apart(at, len(colours)) if is_number else 0.6 / len(colours)
         for index, (strategy, (colour, marker)) in enumerate(colours.items()):
             aside = apart * (index - (len(colours) - 1) / 2)
             too_large = unfit.loc[unfit["strategy"] == strategy, factor].tolist()
+            foot = ax.get_xaxis_transform()
             ax.plot(
                 [place[value] + aside for value in too_large],
                 [0.03] * len(too_large),
                 **_UNFIT,
                 color=colour,
-                transform=ax.get_xaxis_transform(),
+                transform=foot,
             )
             rows = data[(data["strategy"] == strategy) & ~data[factor].isin(too_large)]
             x = np.array([place[value] for value in rows[factor]]) + aside
             is_joined = is_number and not rows["exact"].notna().all()
+            wider = WIDER * sum(_same(data, strategy, other) for other in list(colours)[index + 1 :])
             ax.errorbar(
                 x, rows["mean"], yerr=half_widths(rows), color=colour, marker=marker, markersize=4,
-                linestyle="-" if is_joined else "none", elinewidth=1.0, label=strategy,
+                linestyle="-" if is_joined else "none", linewidth=1.2 + wider, elinewidth=1.0, label=strategy,
             )  # fmt: skip
             is_open = are_open(rows)
             if is_open.any():
                 ax.plot(x[is_open], rows["mean"][is_open], **_OPEN, color=colour, marker=marker)
             if rows["exact"].notna().any():
-                ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number))
-        if are_open(data).any():
-            ax.plot([], [], **_OPEN, color="#555555", marker="o", label="no bound: too little was met")
-        if len(unfit):
-            ax.plot([], [], **_UNFIT, color="#555555", label=NO_FIT)
-        if data["exact"].notna().any():
-            ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
+                ax.plot(x, rows["exact"], color=colour, zorder=1.5, **_exact_line(is_number=is_number, wider=wider))
+        _explain(ax, data, is_number=is_number, has_unfit=bool(len(unfit)))
         _factor_axis(ax, factor, values, at, unit, is_log=is_log, is_number=is_number)
         _value_axis(ax, data, metric)
         legend_above(ax, fixed, may_grow=is_own)
     return ax
+
+
+def _explain(ax: Axes, data: pd.DataFrame, *, is_number: bool, has_unfit: bool) -> None:
+    """Put into the legend what marks and thin lines mean, where there are some."""
+    if are_open(data).any():
+        ax.plot([], [], **_OPEN, color="#555555", marker="o", label="no bound: too little was met")
+    if has_unfit:
+        ax.plot([], [], **_UNFIT, color="#555555", label=NO_FIT)
+    if data["exact"].notna().any():
+        ax.plot([], [], color="#555555", label=EXACT, **_exact_line(is_number=is_number))
+
+
+def _same(data: pd.DataFrame, one: str, other: str) -> bool:
+    """Return whether two strategies have the same means."""
+    first, second = (data.loc[data["strategy"] == name, "mean"].to_numpy() for name in (one, other))
+    return len(first) == len(second) and bool(np.allclose(first, second, equal_nan=True))
 
 
 def _distance_apart(at: list[float], n: int) -> float:
@@ -295,9 +349,9 @@ def _distance_apart(at: list[float], n: int) -> float:
     return float(min(0.012 * (max(at) - min(at)), 0.7 * np.median(np.diff(sorted(at))) / n))
 
 
-def _exact_line(*, is_number: bool) -> dict[str, Any]:
+def _exact_line(*, is_number: bool, wider: float = 0.0) -> dict[str, Any]:
     """Return the look of exact expectations: a thin line, or a dash at each value that has no order."""
-    return {"linewidth": 0.7} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
+    return {"linewidth": 0.7 + wider} if is_number else {"linestyle": "none", "marker": "_", "markersize": 9}
 
 
 def legend_above(ax: Axes, title: str, *, may_grow: bool) -> None:
@@ -328,23 +382,47 @@ def _factor_axis(
     ax.set_xlabel(words(factor) + (f" ({unit})" if unit else ""))
     if not is_number:
         n_letters = max(3, N_LETTERS // len(values) - 1)
-        ax.set_xticks(at, [fold(str(value), n_letters) for value in values])
+        ax.set_xticks(at, [fold(value, n_letters) for value in shorts(values)])
         ax.set_xlim(-0.5, len(at) - 0.5)
     elif is_log or (len(values) <= 9 and all(isinstance(value, int) for value in values)):
         shown = dict.fromkeys(np.linspace(0, len(at) - 1, min(len(at), 9)).round().astype(int))
         ax.xaxis.set_major_locator(FixedLocator([at[index] for index in shown]))
-        ax.xaxis.set_major_formatter(FixedFormatter([str(values[index]).removesuffix(unit).strip() for index in shown]))
+        ax.xaxis.set_major_formatter(
+            FixedFormatter([shorts(values)[index].removesuffix(unit).strip() for index in shown])
+        )
+
+
+_ZOOMS = (0.99, 0.98, 0.95, 0.9, 0.8)
+"""Where an axis of shares begins when all of them lie above."""
+
+
+def _share_axis(ax: Axes, values: Sequence[float], limits: tuple[float, float]) -> None:
+    """Let an axis of shares go from 0 to 1, or begin higher where all values and intervals do, and mark that."""
+    lowest = np.nanmin([1.0, *values])
+    start = next((zoom for zoom in _ZOOMS if lowest >= zoom), 0.0)
+    length = 1.0 - start
+    ax.set_ylim(start + limits[0] * length, start + limits[1] * length)
+    ax.set_yticks(np.linspace(start, 1, 6))
+    if start:
+        ax.set_ylabel(fold(f"{ax.get_ylabel()} (axis from {start:g})", N_LETTERS_HIGH))
+        for y in (0.015, 0.035):
+            ax.plot(
+                [-0.015, 0.015], [y - 0.01, y + 0.01], color=TEXT, linewidth=0.8, transform=ax.transAxes, clip_on=False
+            )
 
 
 def _value_axis(
-    ax: Axes, rows: pd.DataFrame, metric: Metric, share_limits: tuple[float, float] = (-0.03, 1.05)
+    ax: Axes,
+    rows: pd.DataFrame,
+    metric: Metric,
+    share_limits: tuple[float, float] = (-0.03, 1.05),
+    also: Sequence[float] = (),
 ) -> None:
     """Label the axis of a metric; shares lie between 0 and 1, what varies widely is drawn logarithmically."""
     name, unit = words(metric.label) if metric.label else words(metric.name), metric.unit
     ax.set_ylabel(name if metric.is_share or unit == "1" else f"{name} ({unit})")
     if metric.is_share:
-        ax.set_ylim(*share_limits)
-        ax.set_yticks(np.linspace(0, 1, 6))
+        _share_axis(ax, [*rows["mean"], *rows["ci_low"], *also], share_limits)
         return
     values = rows["mean"].dropna()
     if isfinite(metric.highest - metric.lowest):

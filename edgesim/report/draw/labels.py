@@ -81,6 +81,7 @@ def place_labels(
         ax.transData.transform(np.array(lines, dtype=float).reshape(-1, 2)).reshape(-1, 4), np.array(page.extents)
     )
     made: list[Annotation | None] = []
+    written: list[NDArray[np.float64]] = []
     leads: list[tuple[NDArray[np.float64], NDArray[np.float64], str]] = []
     for label in labels:
         note = ax.annotate(
@@ -93,6 +94,9 @@ def place_labels(
         half = np.array([size.width, size.height]) / 2 + 0.5 * scale
         offsets = np.array([*_offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside)])
         places = np.hstack([here + offsets - half, here + offsets + half])
+        if is_inside:
+            is_clear = _are_clear(here, places, written, leads)
+            offsets, places = offsets[is_clear], places[is_clear]
         best = _best(places, taken, ends, page)
         if best is None:
             note.remove()
@@ -100,6 +104,7 @@ def place_labels(
         else:
             chosen, box = offsets[best], places[best]
             taken.add(box)
+            written.append(box)
             note.set_position((chosen[0] / scale, chosen[1] / scale))
             note.set_in_layout(False)
             made.append(note)
@@ -118,8 +123,26 @@ def _lead(ax: Axes, here: NDArray[np.float64], there: NDArray[np.float64], colou
         ax.plot(*ends.T, color=colour, linewidth=0.5, zorder=2, scalex=False, scaley=False)
 
 
+def _are_clear(
+    here: NDArray[np.float64],
+    places: NDArray[np.float64],
+    written: Sequence[NDArray[np.float64]],
+    leads: Sequence[tuple[NDArray[np.float64], NDArray[np.float64], str]],
+) -> NDArray[np.bool_]:
+    """Return of which boxes, of shape (n, 4), the line to the point crosses no label, and which no other label's line crosses."""
+    own = np.hstack([np.broadcast_to(here, (len(places), 2)), np.clip(here, places[:, :2], places[:, 2:])])
+    others = np.array([np.concatenate([start, end]) for start, end, _ in leads]).reshape(-1, 4)
+    boxes = np.array(written).reshape(-1, 4)
+    pairs = (spans(own, boxes[:, None]), spans(others, places[:, None]))
+    met = [(enters <= leaves) & (leaves >= 0) & (enters <= 1) for enters, leaves in pairs]
+    is_clear: NDArray[np.bool_] = ~(np.any(met[0], axis=0) | np.any(met[1], axis=1))
+    return is_clear
+
+
 def _best(places: NDArray[np.float64], taken: Boxes, lines: Lines, page: BboxBase) -> int | None:
     """Return which of the boxes, of shape (n, 4), is free and meets fewest lines, the first of those; None: none is free."""
+    if not len(places):
+        return None
     around = np.concatenate([places[:, :2].min(axis=0), places[:, 2:].max(axis=0)])
     if not np.isfinite(around).all():
         return None

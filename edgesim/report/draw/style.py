@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,67 @@ RC = {
 }
 
 
-def look(strategies: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return colour and marker of each strategy, by its position among them: the same in every figure of a result."""
-    return {
-        name: (COLOURS[position % len(COLOURS)], MARKERS[position % len(MARKERS)])
-        for position, name in enumerate(strategies)
-    }
+_OWN = ("single", "modnn", "nonn", "resilient", "ensemble", "branches", "tensor-parallel")
+"""Types of strategies with a colour of their own, in the order of the colours."""
+
+
+def look(strategies: Sequence[str], types: Mapping[str, str] | None = None) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each strategy: the same in every figure of every study, whatever its place.
+
+    A strategy that is called like its type has the colour of the type; others have one that follows from type and label. Where
+    two would share a colour while another is free, the latter in the order of the alphabet takes the next one.
+
+    Parameters
+    ----------
+    strategies : their labels.
+    types : of strategies, by label; by default the labels themselves.
+
+    Examples
+    --------
+    >>> look(["nonn", "single"])["nonn"] == look(["single", "modnn", "nonn"])["nonn"]
+    True
+    """
+    kinds = {name: (types or {}).get(name, name) for name in strategies}
+    taken: dict[str, int] = {}
+    for name in sorted(strategies, key=lambda name: (name != kinds[name], kinds[name] not in _OWN, name)):
+        wanted = _wanted(name, kinds[name])
+        round_of = len(taken) // len(COLOURS) * len(COLOURS)  # each colour once, then each once more
+        used = {slot % len(COLOURS) for slot in taken.values() if slot >= round_of}
+        colour = next(
+            one % len(COLOURS) for one in range(wanted, wanted + len(COLOURS)) if one % len(COLOURS) not in used
+        )
+        taken[name] = round_of + colour
+    return {name: (COLOURS[taken[name] % len(COLOURS)], MARKERS[taken[name] % len(MARKERS)]) for name in strategies}
+
+
+def _wanted(label: str, kind: str) -> int:
+    """Return which colour a strategy takes where nothing else has it."""
+    if kind in _OWN:
+        return _OWN.index(kind)
+    return int.from_bytes(sha256(f"{kind}/{label}".encode()).digest()[:4]) % len(COLOURS)
+
+
+def short(value: object) -> str:
+    """Return the value of a factor with three significant digits where it is a long number, with or without a unit.
+
+    >>> short(0.0031622776601683794), short("3.1622776601683795 Mbit/s"), short(12500), short("louvain"), short(0.25)
+    ('0.00316', '3.16 Mbit/s', '12500', 'louvain', '0.25')
+    """
+    match = re.fullmatch(r"([-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+)(\s*[^\d\s].*)?", str(value).strip())
+    if match is None or isinstance(value, (bool, int)):
+        return str(value)
+    number = f"{float(match[1]):.3g}"
+    return f"{float(number):.0f}{match[2] or ''}" if "e+" in number else number + (match[2] or "")
+
+
+def shorts(values: Sequence[object]) -> list[str]:
+    """Return the values of a factor with three significant digits, or wholly where two would look the same.
+
+    >>> shorts([0.1234, 0.1235]), shorts([1.0, 3.1622776601683795])
+    (['0.1234', '0.1235'], ['1', '3.16'])
+    """
+    found = [short(value) for value in values]
+    return found if len(set(found)) == len({str(value) for value in values}) else [str(value) for value in values]
 
 
 @contextmanager

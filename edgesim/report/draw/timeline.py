@@ -91,7 +91,7 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
         for resource, kind, start_s, length_s, waited_s in data.bars:
             if resource in rows:
                 ax.barh(
-                    rows[resource], max(length_s, end_s / 800), left=start_s, height=0.72, color=colours[kind],
+                    rows[resource], max(length_s, end_s / 200), left=start_s, height=0.72, color=colours[kind],
                     hatch=_HATCHES[kind], edgecolor="white", linewidth=0.0, zorder=2,
                 )  # fmt: skip
                 if waited_s > 0:

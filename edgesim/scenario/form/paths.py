@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel
@@ -101,7 +102,7 @@ def parts_of(form: Any, data: Any) -> dict[str | int, Any]:
         if isinstance(mark, PluginOf):
             return _plugin_parts(mark.seam, data)
     if isinstance(form, type) and issubclass(form, BaseModel):
-        return {info.alias or name: _annotation(info) for name, info in form.model_fields.items()}
+        return _fields(form)
     origin, arguments = typing.get_origin(form), typing.get_args(form)
     if origin is dict:
         return dict.fromkeys(data, arguments[1]) if isinstance(data, dict) else {}
@@ -110,10 +111,17 @@ def parts_of(form: Any, data: Any) -> dict[str | int, Any]:
     return {}
 
 
+@lru_cache(maxsize=256)
+def _fields(form: type[BaseModel]) -> dict[str | int, Any]:
+    """Return the annotations of the keys of a form; it is asked at every factor point."""
+    return {info.alias or name: _annotation(info) for name, info in form.model_fields.items()}
+
+
 def _annotation(info: Any) -> Any:
     return Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
 
 
+@lru_cache(maxsize=256)
 def _options(owner: type) -> dict[str | int, Any]:
     return {str(info.alias): _annotation(info) for info in options_model(owner).model_fields.values()}
 

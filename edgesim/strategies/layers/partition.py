@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
 from edgesim.nn.operators.boxes import show, volume
-from edgesim.strategies.ends import ANSWER_ID, AS_COMPUTED, INPUT_ID, received_answers, require_delivered
+from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, kernels_here, received_answers, require_delivered
+from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.kernels import cut_kernels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Arrived, Delivery
+    from edgesim.interfaces import Kernel
     from edgesim.nn.cut.network import CutNetwork, Damage
     from edgesim.nn.cut.schedule import Schedule
     from edgesim.nn.cut.sparse_split import EntryCounts
@@ -41,21 +44,6 @@ class CutStage:
     schedule: Schedule
     shares: NDArray[np.int8] | None = None
     counts: tuple[EntryCounts, ...] = ()
-
-
-def scatter_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of what a device needs for a stage."""
-    return f"{stage.name}/scatter/{device_id}"
-
-
-def exchange_id(stage: Stage, phase: int, src_id: str, dst_id: str) -> str:
-    """Return the id of a transfer between two devices of a stage."""
-    return f"{stage.name}/exchange{phase}/{src_id}/{dst_id}"
-
-
-def gather_id(stage: Stage, device_id: str) -> str:
-    """Return the id of the transfer of what a device computed in a stage."""
-    return f"{stage.name}/gather/{device_id}"
 
 
 @dataclass
@@ -117,6 +105,15 @@ class LayerPartition:
                 del self._answers[next(iter(self._answers))]
             self._answers[damage] = answer
         return answer
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return kernels_here(self.messages, self._kernels).kernels()
+
+    def _kernels(self) -> Mapping[str, Kernel]:
+        cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
+        names = list(self.samples.inputs)
+        return cut_kernels(self.plan, self.owner_id, self.device_ids, network=self.network, cuts=cuts, names=names)
 
     def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
         from edgesim.nn.cut.network import NOTHING, Damage

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import answer_steps, input_transfers
-from edgesim.strategies.layers.partition import CutStage, exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
+from edgesim.strategies.layers.partition import CutStage
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.messages import Messages

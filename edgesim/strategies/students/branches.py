@@ -10,7 +10,9 @@ from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.networks import (
     StudentDeployment,
     Workload,
@@ -22,9 +24,11 @@ from edgesim.strategies.students.networks import (
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.models.branched import Branched
 
 
@@ -90,10 +94,21 @@ class Branches:
         n_kept = len(adding) if self.missing == "mean" else 0
         head = sum_of(len(adding), context.dataset.task.output.size, n_kept)
         plan, needs = student_plan(context, placed, merger_id, head, self.deadline_s)
-        added, bias = (np.stack([forward(one, context.dataset.test.inputs) for one in adding])), network.bias().numpy()
+        means, own_bias = None, network.bias().numpy()
+        added, bias = (np.stack([forward(one, context.dataset.test.inputs) for one in adding])), own_bias
         if self.missing == "mean":
             means = np.stack([forward(one, context.dataset.train.inputs).mean(axis=0) for one in adding])
             added, bias = added - means[:, None], bias + means.sum(axis=0)
+
+        def merging(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+            from edgesim.nn.kernels.students import MergeKernel
+
+            weight = np.tile(np.eye(bias.size, dtype=np.float32), len(adding))
+            sizes = (bias.size,) * len(adding)
+            return MergeKernel(
+                inputs, goals, part_of=range(len(adding)), part_sizes=sizes, weight=weight, bias=own_bias, means=means
+            )
+
         return StudentDeployment(
             plan=plan,
             contributions=added,
@@ -102,6 +117,7 @@ class Branches:
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=branch_facts(adding, placed),
+            here=Here(lambda: student_kernels(plan, adding, list(context.dataset.inputs), merging)),
         )
 
 

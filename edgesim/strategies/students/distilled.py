@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.partition import Denominator
 from edgesim.domain.networks.training import Distillation, Training
@@ -19,9 +19,10 @@ from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import AS_COMPUTED, check_attack, known_device
+from edgesim.strategies.ends import check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.learned import check_missing, learned, with_stand_ins
 from edgesim.strategies.students.networks import (
     StudentDeployment,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.objective import Survivors
     from edgesim.domain.networks.partition import Partition
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.students import TrainedStudents
@@ -151,8 +152,8 @@ def deploy_students(
     sent = SentStudents(list(ensemble.students), network_of, device_ids, context.source_id, merger_id, options.messages)
     counted = [workload_of(network, context.dataset.inputs) for network in ensemble.students]
     is_per_set = options.head == "per-survivors"
+    sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
     if is_per_set:
-        sizes = [ensemble.part_sizes[part] for part in ensemble.part_of]
         head = heads_of_sets(sizes, context.dataset.task.output.size)
     else:
         head = workload_of(ensemble.head, (ensemble.head.in_features,))
@@ -171,6 +172,7 @@ def deploy_students(
         messages=options.messages,
     )
     required = tuple(sorted(plan.transfer_ids.difference(*needs)))
+    networks = [ensemble.students[index] for index in network_of]
     facts = {
         "students": _students(ensemble, placed, network_of),
         **_partition_facts(partition, options.graph.affinity(activities), activities),
@@ -179,7 +181,15 @@ def deploy_students(
         "networks_key": trained.key,
     }
     if is_per_set:
+        from edgesim.nn.kernels.students import HeadOfSetKernel
         from edgesim.nn.merging.heads import survivor_heads
+
+        heads = survivor_heads(ensemble, context.dataset)
+
+        def with_head_of_set(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+            return HeadOfSetKernel(
+                inputs, goals, network_of=network_of, sizes=sizes, heads=heads, output=ensemble.output
+            )
 
         with_heads = SurvivorHeads(
             plan=plan,
@@ -187,10 +197,14 @@ def deploy_students(
             required=required,
             features=tuple(sent.features(context.dataset.validation.inputs)),
             network_of=network_of,
-            heads=survivor_heads(ensemble, context.dataset),
+            heads=heads,
             output=ensemble.output,
             facts=facts,
             messages=options.messages,
+            here=kernels_here(
+                options.messages,
+                lambda: student_kernels(plan, networks, list(context.dataset.inputs), with_head_of_set),
+            ),
         )
         reached = validation_facts(with_heads.answers, options.students, context.dataset)
         return replace(
@@ -204,6 +218,15 @@ def deploy_students(
 
     given = contribute(context.dataset.validation.inputs)
     stand_ins = given.mean(axis=1) if options.missing == "mean" else None
+
+    def merging(inputs: Sequence[str], goals: Sequence[str]) -> Kernel:
+        from edgesim.nn.kernels.students import MergeKernel
+
+        return MergeKernel(
+            inputs, goals, part_of=seen.part_of, part_sizes=ensemble.part_sizes, denominator=replication.denominator,
+            weight=ensemble.head.weight.detach().numpy(), bias=seen.bias, means=stand_ins, stand_in=stand_in,
+        )  # fmt: skip
+
     seen = StudentDeployment(
         plan=plan,
         contributions=given,
@@ -215,6 +238,9 @@ def deploy_students(
         denominator=replication.denominator,
         stand_ins=stand_ins,
         messages=options.messages,
+        here=kernels_here(
+            options.messages, lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)
+        ),
     )
     if stand_in is not None:
         outputs = sent.features(context.dataset.test.inputs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import AS_COMPUTED, received_answers, require_delivered
+from edgesim.nn.kernels.here import Here
+from edgesim.strategies.ends import received_answers, require_delivered
 from edgesim.strategies.students.networks import Workload
 
 if TYPE_CHECKING:
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.plan import Plan
+    from edgesim.interfaces import Kernel
     from edgesim.nn.merging.heads import Head
 
 HeadOf = Literal["all", "per-survivors"]
@@ -69,6 +71,7 @@ class SurvivorHeads:
     output : shape of an answer.
     facts : what `describe` returns.
     messages : how numbers are written in them; what they hold is in the features.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -80,6 +83,11 @@ class SurvivorHeads:
     output: tuple[int, ...]
     facts: dict[str, Any]
     messages: Messages = AS_COMPUTED
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers of the head for exactly the students that arrived.

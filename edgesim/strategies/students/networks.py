@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.partition import Denominator, replica_weights, stand_in_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import AS_COMPUTED, answer_steps, received_answers, require_delivered
+from edgesim.nn.kernels.here import Here
+from edgesim.strategies.ends import answer_steps, received_answers, require_delivered
+from edgesim.strategies.students.kernels import MERGE_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def student_plan(
         gathered.append(chain[-1].step_id)
         weights[device_id] = weights.get(device_id, 0) + student.weight_byte
     merge = Compute(
-        "merge",
+        MERGE_ID,
         merger_id,
         head.work,
         tuple(gathered),
@@ -196,6 +198,7 @@ class StudentDeployment:
     stand_ins : what the mean output of each student adds to the answer when it stands in for its part, shape (students, numbers of an
         answer); None for zeros.
     messages : how numbers are written in them; what they hold is in the contributions, but for the answer.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -208,6 +211,11 @@ class StudentDeployment:
     denominator: Denominator = "arrived"
     stand_ins: NDArray[np.float32] | None = None
     messages: Messages = AS_COMPUTED
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split: the mean over the students of each part; zeros or `stand_ins` where none arrived.

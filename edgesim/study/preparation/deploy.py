@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesim.forms import check_form
-from edgesim.interfaces import AttackableDeployment, Deployment, DeploymentContext, PartialDeployment, Strategy
+from edgesim.interfaces import AttackableDeployment, Bundled, Deployment, DeploymentContext, PartialDeployment, Strategy
 
 
 def deployed(strategy: Strategy, context: DeploymentContext) -> Deployment:
@@ -17,5 +17,5 @@ def deployed(strategy: Strategy, context: DeploymentContext) -> Deployment:
     made = strategy.deploy(context)
     own = [name for name in dir(made) if not name.startswith("_")]
     subject = f"the deployment of {type(strategy).__qualname__}"
-    check_form(subject, type(made), (Deployment,), (PartialDeployment, AttackableDeployment), also=own)
+    check_form(subject, type(made), (Deployment,), (PartialDeployment, AttackableDeployment, Bundled), also=own)
     return made

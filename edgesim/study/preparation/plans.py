@@ -31,6 +31,8 @@ class PlannedStep:
     ----------
     step_id, device_id : of the step.
     layers : the layers it computes, in order.
+    inputs : ids of the messages and of the computations on the same device that it needs.
+    on_missing, deadline_s, alternatives : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
     part : the part of its outputs that it computes, in words; empty when it is not known.
     work_flop : arithmetic work, in FLOP.
     in_byte, out_byte : messages that it waits for, and that wait for it, in byte.
@@ -41,6 +43,10 @@ class PlannedStep:
     step_id: str
     device_id: str
     layers: tuple[str, ...]
+    inputs: tuple[str, ...]
+    on_missing: str
+    deadline_s: float | None
+    alternatives: tuple[tuple[str, ...], ...]
     part: str
     work_flop: float
     in_byte: int
@@ -135,7 +141,8 @@ def _planned(label: str, deployment: Any, context: Any) -> PlannedStrategy:
             time = times[step.step_id]
             steps.append(
                 PlannedStep(
-                    step.step_id, step.device_id, layers, "; ".join(dict.fromkeys(parts)),
+                    step.step_id, step.device_id, layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
+                    "; ".join(dict.fromkeys(parts)),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,
                 )

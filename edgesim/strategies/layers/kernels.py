@@ -1,0 +1,77 @@
+"""What each device of a layer partition computes, by the steps of its plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgesim.strategies.ends import ANSWER_ID
+from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.plan import Plan
+    from edgesim.interfaces import Kernel
+    from edgesim.nn.cut.schedule import Schedule
+    from edgesim.nn.cut.stages import Stage, StagedNetwork
+    from edgesim.nn.kernels.stages import StageIds
+
+    Cut = tuple[Stage, Schedule, NDArray[np.int8] | None]
+
+
+def cut_kernels(
+    plan: Plan,
+    owner_id: str,
+    device_ids: Sequence[str],
+    *,
+    network: StagedNetwork,
+    cuts: Sequence[Cut],
+    names: Sequence[str],
+) -> dict[str, Kernel]:
+    """Return what each device computes by the ids of the computations.
+
+    Parameters
+    ----------
+    plan, owner_id, device_ids, network : as of `edgesim.strategies.layers.partition.LayerPartition`.
+    cuts : the stages, how each is computed, and the shares of its matrix where that is divided by entries.
+    names : of the inputs of the network.
+    """
+    from edgesim.nn.kernels.stages import CutKernels
+    from edgesim.nn.kernels.whole import arrival
+
+    known = {step.step_id for step in plan.steps}
+    ids, before = [], "start"
+    for cut in cuts:
+        ids.append(_ids(known, owner_id, device_ids, cut, before))
+        before = ids[-1].join
+    shares = {stage.layers[0].name: shares for stage, _, shares in cuts if shares is not None}
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    return found | CutKernels(network, [one for _, one, _ in cuts], ids, shares, names, [ANSWER_ID]).kernels()
+
+
+def _ids(known: set[str], owner_id: str, device_ids: Sequence[str], cut: Cut, before: str) -> StageIds:
+    """Return what the steps of a stage are called that the plan has."""
+    from edgesim.nn.kernels.stages import StageIds
+
+    stage, schedule, _ = cut
+    devices = dict(enumerate(device_ids))
+    scatters, gathers = (
+        {device: name(stage, device_id) for device, device_id in devices.items() if name(stage, device_id) in known}
+        for name in (scatter_id, gather_id)
+    )
+    messages = {
+        position: exchange_id(stage, message.phase, devices[message.src], devices[message.dst])
+        for position, message in enumerate(schedule.messages)
+    }
+    phases = [f"phase{number}" for number in range(len(schedule.phases))] if len(schedule.phases) > 1 else ["compute"]
+    computes = {
+        (device, phase): step_id
+        for device, device_id in devices.items()
+        for phase, name in enumerate(phases)
+        if (step_id := f"{stage.name}/{name}/{device_id}") in known
+    }
+    owner = next((d for d, device_id in devices.items() if device_id == owner_id and (d, 0) in computes), None)
+    return StageIds(scatters, gathers, messages, computes, before, f"{stage.name}/join", owner)
