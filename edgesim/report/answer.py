@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
-from edgesim.report.draw.select import NO_FIT, at_first, loss_factor, strategies_of, unfit_rows
+from edgesim.report.draw.select import NO_FIT, at_first, crossed_factors, loss_factor, strategies_of, unfit_rows
 from edgesim.report.draw.style import short, words
 from edgesim.report.goals import goals_sentence
 from edgesim.units import show
@@ -48,8 +48,9 @@ def answer(result: Result) -> str:
     their first value. Then who needs the least latency and traffic, who leaves requests without an answer, and what does not fit.
     """
     factor = loss_factor(result)
-    summary, place = at_first(result.summary(), [name for name in result.factors if name != factor])
-    differences = at_first(result.differences(), [name for name in result.factors if name != factor])[0]
+    others = crossed_factors(result.summary(), factor)
+    summary, place = at_first(result.summary(), others)
+    differences = at_first(result.differences(), others)[0]
     metric = result.metric(result.main_metric)
     found = leads(summary, differences, metric, factor)
     several = len(strategies_of(summary)) > 1
@@ -171,7 +172,8 @@ def _least(summary: pd.DataFrame, metric: Metric, factor: str | None) -> str:
     where = f" at {words(factor)} {short(rows[factor].iloc[0])}" if factor is not None else ""
     if first["mean"] == second["mean"]:
         return f"The least {words(metric.name)}{where}: {_list(known[known['mean'] == first['mean']]['strategy'])}, {_amount(first['mean'], metric)}."
-    times = f", {second['mean'] / first['mean']:.3g} times that" if first["mean"] > 0 else ""
+    ratio = second["mean"] / first["mean"] if first["mean"] > 0 else nan
+    times = "" if isnan(ratio) else f", {100 * (ratio - 1):.2g} % more" if ratio < 1.1 else f", {ratio:.3g} times that"
     return (
         f"The least {words(metric.name)}{where}: {first['strategy']}, {_amount(first['mean'], metric)}, then {second['strategy']}, "
         f"{_amount(second['mean'], metric)}{times}."

@@ -118,7 +118,7 @@ class PacketStages:
             message.share = train.n_came / message.stage.hops[0].n_packets
         else:
             message.share = passages[-1].received
-        self._clock.after(0.0, self._on_arrival, message)
+        self._clock.after(sum(passage.waited_s for passage in passages), self._on_arrival, message)
 
     def _size_byte(self, hop: Hop, packet: int) -> int:
         """Return the bytes of a packet: the last one of a message has what is left, and the framing."""
