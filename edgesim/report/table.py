@@ -12,7 +12,7 @@ from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import short, shorts, words
+from edgesim.report.texts import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

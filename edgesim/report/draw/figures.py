@@ -12,18 +12,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullF
 
 from edgesim.report.draw.labels import Label, place_labels
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import (
-    TEXT,
-    figure_of,
-    fold,
-    house_style,
-    look,
-    new_axes,
-    positions,
-    short,
-    shorts,
-    words,
-)
+from edgesim.report.draw.style import TEXT, figure_of, house_style, look, new_axes, positions
+from edgesim.report.texts import fold, short, shorts, words
 from edgesim.units import show
 
 if TYPE_CHECKING:

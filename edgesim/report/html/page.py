@@ -14,12 +14,13 @@ from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
 from edgesim.registry import REGISTRIES
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import figure_of, words
+from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.html.assumptions import assumptions
 from edgesim.report.table import tables
 from edgesim.report.templates import render
+from edgesim.report.texts import REPORT, words
 from edgesim.scenario.text.docstrings import plain, read_docstring
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from edgesim.report.result import Result
 
-REPORT = "report.html"
 N_RARE = 20
 OWN = "Our own"
 """How the reference of what comes from no paper begins."""
