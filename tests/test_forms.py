@@ -254,7 +254,7 @@ def test_a_deployment_is_checked_as_well(made: Any, message: str) -> None:
 FOREIGN_OBJECTS = {
     "cli/main.py": "notes of an exception", "cli/scenarios/validate.py": "notes of an exception",
     "files/recorded.py": "an error of the system", "scenario/text/yaml.py": "errors of the YAML reader",
-    "scenario/code/plugins.py": "modules", "processes.py": "what the system can do", "report/draw/labels.py": "a canvas of matplotlib",
+    "scenario/code/plugins.py": "modules", "processes.py": "what the system can do", "nn/timing/clock.py": "the C library", "report/draw/labels.py": "a canvas of matplotlib",
     "nn/cost/layers.py": "modules of torch", "nn/cost/rewrite.py": "modules of torch", "nn/cost/trace.py": "modules of torch",
     "nn/cost/units.py": "what a module of torch gives", "nn/operators/readers.py": "modules of torch",
     "nn/models/brought/assembly.py": "modules of torch", "nn/models/brought/outputs.py": "what a module of torch gives",

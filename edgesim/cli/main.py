@@ -37,6 +37,7 @@ from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
+from edgesim.cli.studies.testbed import execute
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
@@ -95,6 +96,7 @@ app.command()(new)
 app.command()(show)
 app.command()(plan)
 app.command()(export)
+app.command("testbed")(execute)
 app.command()(bound)
 app.command()(run)
 app.command()(repeat)

@@ -12,11 +12,13 @@ from torch import nn
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
+from edgesim.compute.roofline import Roofline
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.plan import Compute
 from edgesim.nn.cost.layers import graph_work, measure
 from edgesim.nn.timing import layers as timing
 from edgesim.nn.timing.clock import clock_hz, temperature_c, timed
+from edgesim.nn.timing.probes import Probe, dense, probes
 from edgesim.scenario.scenario import Scenario
 
 SCENARIO = """
@@ -111,3 +113,38 @@ def test_temperature_and_clock_are_read_where_the_system_tells_them(tmp_path):
 def test_a_scenario_that_is_not_there_is_wrong_input(tmp_path):
     result = CliRunner().invoke(app, ["profile", str(tmp_path / "none.yaml")])
     assert "none.yaml" in str(result.exception)
+
+
+def test_a_scenario_takes_the_profile_of_the_machine(tmp_path, monkeypatch):
+    """From two small probes; a probe computes about as long as it was measured, and another profile goes by its roofline."""
+    some = [Probe(dense(channels, 3), TensorSpec((channels, 8, 8))) for channels in (2, 4, 6, 8, 10, 12)]
+    monkeypatch.setattr("edgesim.nn.timing.operators.build_all", lambda: some)
+    found = json.loads(run("--seconds", "0", "--json", "--name", "mine", "--output", tmp_path / "mine.yaml").stdout)
+    assert set(found["numbers"]) == {"conv", "depthwise", "linear", "other", "memory_bandwidth", "layer_overhead"}
+    text = SCENARIO.replace("{id: a, profile: phone}", "{id: a, profile: mine}")
+    (tmp_path / "study.yaml").write_text(f"extends: mine.yaml\n{text}")
+    scenario = Scenario.load(tmp_path / "study.yaml")
+    graph = graph_work(measure(some[2].network, some[2].spec.shape))
+    mine, wearable = (device.profile for device in scenario.built.devices)
+    first = [one for one in found["operators"] if one["network_byte"] == sum(layer.moved_byte for layer in graph)]
+    together_s = sum(one["time_s"] for one in first)
+    assert len(first) == len(graph)
+    assert scenario.compute.duration_s(Compute("all", "a", graph), mine) == pytest.approx(together_s, rel=0.3)
+    step = Compute("all", "b", graph)
+    assert scenario.compute.duration_s(step, wearable) == Roofline().duration_s(step, wearable)
+    assert mine.memory_byte == found["memory_byte"]
+
+
+def test_a_profile_is_written_to_yaml_and_has_a_name(tmp_path):
+    assert "end it with .yaml" in run("--output", tmp_path / "mine.csv", code=2).output
+    assert "letters" in run("--name", "my machine", code=2).output
+
+
+def test_probes_hold_operators_of_every_class():
+    """Every sixth of them, without running one: shapes only."""
+    with torch.device("meta"):
+        works = [work for one in list(probes())[::6] for work in graph_work(measure(one.network, {"x": one.spec}))]
+    assert {work.operator for work in works} == {"conv", "depthwise", "linear", "other"}
+    assert {"conv2d 3x3", "conv2d 3x3/2", "conv2d 1x1", "batchnorm2d", "gelu", "softmax", "layernorm"} <= {
+        work.kind for work in works
+    }

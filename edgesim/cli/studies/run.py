@@ -153,6 +153,8 @@ def command_line(
 
 def document(result: Result) -> dict[str, Any]:
     """Return what ``--json`` writes: the paths, and the rows of the summary table with null where there is no number."""
+    from edgesim.report.answer import answer
+
     rows = result.summary().to_dict(orient="records")
     return {
         "name": result.manifest["name"],
@@ -160,6 +162,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
+        "answer": answer(result),
         "infeasible": result.manifest["infeasible"],
         "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
@@ -168,14 +171,18 @@ def document(result: Result) -> dict[str, Any]:
 
 def show(result: Result) -> None:
     """Write the tables and where everything lies."""
-    from edgesim.report.table import tables
+    from edgesim.report.answer import answer
+    from edgesim.report.goals import all_tables
     from edgesim.report.texts import REPORT
 
     console = table_console()
     question = result.manifest["question"]
     if question:
         console.print(question, style="italic", markup=False)
-    for table in tables(result):
+    answered = answer(result)
+    if answered:
+        console.print(answered, markup=False)
+    for table in all_tables(result):
         console.print()
         draw_table(console, table)
     names = [entry["name"] for entry in result.manifest["files"]]

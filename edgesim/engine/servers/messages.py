@@ -1,6 +1,7 @@
 """Messages under way, and how they pass from stage to stage.
 
-A message passes the stages of its way one after another: `edgesim.engine.servers.fifo` and `edgesim.engine.servers.fair` say how. With an
+A message passes the stages of its way one after another: `edgesim.engine.servers.fifo`, `edgesim.engine.servers.fair` and
+`edgesim.engine.servers.packets` say how. With an
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
 
 Most messages cross one `fifo` link, and nothing can happen to them there (`edgesim.engine.program.ways.Line`). They are no objects: the
@@ -16,6 +17,7 @@ from edgesim.engine.servers.fair import FairStages
 from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.servers.message import Exchange, Message
+from edgesim.engine.servers.packets import PacketStages
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
@@ -48,6 +50,7 @@ class Carrier:
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
+        self._by_packets = PacketStages(world, self._on_arrival)
         is_plain = (
             self._losses is None
             and not world.has_outages
@@ -76,16 +79,24 @@ class Carrier:
         """Draw what becomes of the packets, and let the message enter its first stage."""
         if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
-        (self._fair if message.stage.is_fair else self.fifo).enter(message)
+        self._enter(message)
+
+    def _enter(self, message: Message) -> None:
+        """Let a message enter the stage at which it stands."""
+        stage = message.stage
+        if stage.is_by_packets:
+            self._by_packets.enter(message)
+        else:
+            (self._fair if stage.is_fair else self.fifo).enter(message)
 
     def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
         message.position += 1
         stages, share = message.way.stages, message.share
         if message.position < len(stages) and share > 0.0:
-            message.stage = stage = stages[message.position]
+            message.stage = stages[message.position]
             message.done, message.started_s = 0.0, -1.0
-            (self._fair if stage.is_fair else self.fifo).enter(message)
+            self._enter(message)
             return
         exchange = message.exchange
         if exchange is not None:

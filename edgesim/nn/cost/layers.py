@@ -133,11 +133,14 @@ def layer_cost(graph: fx.GraphModule, node: fx.Node, seen: set[int]) -> LayerCos
 
 
 def kind_of(graph: fx.GraphModule, node: fx.Node) -> str:
-    """Return what a node computes: the name of its module or function, and the kernel of a convolution, e.g. ``"conv2d 3x3"``."""
+    """Return what a node computes: the name of its module or function; of a convolution with kernel and stride, ``"conv2d 3x3/2"``."""
     module = submodule(graph, node)
     name = type(module).__name__.lower() if module is not None else function_name(node)
     weight = next(weights_of(graph, node), None) if "conv" in name else None
-    return name if weight is None else f"{name} {'x'.join(map(str, weight.shape[2:]))}"
+    if weight is None:
+        return name
+    stride = getattr(module, "stride", (1,))
+    return f"{name} {'x'.join(map(str, weight.shape[2:]))}{f'/{stride[0]}' if stride[0] > 1 else ''}"
 
 
 def operator_of(graph: fx.GraphModule, node: fx.Node) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ now_s = time.thread_time
 """The clock: time in which this thread had a processor, in s. On an idle machine that is the time on the wall; on one that others use, waiting for
 a processor is not in it."""
 _SYSTEM = Path("/sys")
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h of glibc
+_NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,24 @@ def _number(path: Path) -> float | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch infer with one thread, as edgesim does, and put its number of threads back."""
+    """Let torch infer with one thread, as edgesim does, and put its number of threads back; see `keep_memory`."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_memory()
     try:
         with torch.inference_mode():
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def keep_memory() -> None:
+    """Let this process keep memory that it frees, as one that infers all the time does; it stays so.
+
+    Otherwise glibc gives large tensors back to the system, or not, depending on what was freed before, and the time of a layer
+    then has page faults in it or not. Systems with another C library are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

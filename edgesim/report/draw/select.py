@@ -20,6 +20,15 @@ def factors_of(summary: pd.DataFrame) -> list[str]:
     return list(summary.columns[: list(summary.columns).index("strategy")])
 
 
+def crossed_factors(summary: pd.DataFrame, factor: str | None) -> list[str]:
+    """Return the names of the other factors but those that move with one (`with` in a sweep): they have one value at each of its values."""
+    others = [name for name in factors_of(summary) if name != factor]
+    if factor is None or summary.empty:
+        return others
+    n_values = summary.groupby(factor, sort=False)[others].nunique().max()
+    return [name for name in others if n_values[name] > 1 or (summary[name] == summary[name].iloc[0]).all()]
+
+
 def loss_factor(result: Result) -> str | None:
     """Return the factor that figures have on their axis: the first that changes failures, else the first; None without one."""
     sweep: dict[str, Any] = result.manifest["scenario"].get("sweep", {})

@@ -13,12 +13,22 @@ from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
 from edgesim.registry import REGISTRIES
-from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
+from edgesim.report.answer import answer
+from edgesim.report.draw.select import (
+    NO_FIT,
+    at_first,
+    crossed_factors,
+    factors_of,
+    loss_factor,
+    strategies_of,
+    unfit_in,
+    unfit_rows,
+)
 from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
+from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
-from edgesim.report.table import tables
 from edgesim.report.templates import render
 from edgesim.report.texts import REPORT, words
 from edgesim.scenario.text.docstrings import plain, read_docstring
@@ -85,11 +95,12 @@ def texts(result: Result) -> dict[str, Any]:
     """Return all that the page says in words and numbers."""
     about = result.manifest
     sources = _sources(about["scenario"])
-    shown = tables(result)
+    shown = all_tables(result)
     named = dict.fromkeys(result.metric(name) for name in result.summary()["metric"].unique())
     return {
         "name": about["name"],
         "question": about["question"],
+        "answer": answer(result),
         "facts": facts(about),
         "doubts": result.doubts(),
         "tables": shown,
@@ -186,7 +197,7 @@ def _tradeoff(result: Result) -> Picture:
 def _by_factor(result: Result, factor: str) -> list[Picture]:
     """Return the figures of what a factor changes: scores, latency, who answers, throughput; without what never varies."""
     summary, made = result.summary(), []
-    place = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
+    place = at_first(summary, crossed_factors(summary, factor))[0]
     for name in (*result.scores, "latency", "answered", "throughput"):
         metric, is_main = result.metric(name), name == result.main_metric and name in result.scores
         rows = place[place["metric"] == name]
@@ -213,7 +224,7 @@ def _value(value: float, metric: Metric) -> str:
 
 def _ends(summary: Any, factor: str, metric: Metric) -> str:
     """Say where each strategy begins and ends."""
-    summary = at_first(summary, [name for name in factors_of(summary) if name != factor])[0]
+    summary = at_first(summary, crossed_factors(summary, factor))[0]
     rows = summary[summary["metric"] == metric.name]
     unfit, parts = unfit_rows(summary), []
     for strategy in strategies_of(rows):

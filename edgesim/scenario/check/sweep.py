@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
-_NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
+_NOT_SWEPT = ("name", "question", "replications", "goals", "plugins", "sweep", "skip")
 
 
 def sweep_problems(

@@ -123,4 +123,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         framing_byte=entry.framing,
         burst_byte=entry.burst,
         first_message_s=entry.first_message,
+        acknowledgement_byte=entry.acknowledgement,
     )

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from edgesim.domain.system.topology import HostOverhead, OnOutage, Sharing
+from edgesim.domain.system.topology import HostOverhead, LinkSharing, OnOutage, Sharing
 from edgesim.errors import UnknownNameError
 from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.scenario.form.spec import Spec, without_defaults
@@ -151,15 +151,17 @@ class ChannelSpec(Spec):
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
+    acknowledgement: Bytes = Field(0, description="bytes that go back for each packet", examples=["33 B"])
     first_message: Seconds = Field(
         0.0, description="time by which the first message over it takes longer (addresses)", examples=["6 ms"]
     )
     burst: Bytes = Field(
         0, description="size of a token bucket: so much leaves at once after a pause", examples=["1600 B"]
     )
-    sharing: Sharing = Field(
+    sharing: LinkSharing = Field(
         "fifo",
-        description="`fifo`: one message after another; `fair`: all at once, max-min fair; a medium has its own",
+        description="`fifo`: one message after another; `fair`: all at once, max-min fair; `fifo_packets`: packet by packet in order of "
+        "arrival; a medium has its own",
         examples=["fair"],
     )
     transport: Annotated[Any, PluginOf("transports")] | None = Field(
@@ -176,7 +178,7 @@ class ChannelSpec(Spec):
     )
 
     later_keys: ClassVar[frozenset[str]] = frozenset(
-        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message"}
+        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message", "acknowledgement"}
     )
 
     @model_serializer(mode="wrap")
@@ -185,7 +187,13 @@ class ChannelSpec(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> ChannelSpec:
-        if self.burst > 0 and (self.medium is not None or self.sharing == "fair" or self.rate_at is not None):
+        is_plain = self.medium is None and self.rate_at is None
+        if self.sharing == "fifo_packets" and not (is_plain and self.transport is None and self.on_outage == "lost"):
+            raise mistake(
+                "`sharing: fifo_packets` goes with no `medium`, `transport` or `rate_at`, and with `on_outage: lost`",
+                remedy="leave the others out, or use `sharing: fifo` or `fair`",
+            )
+        if self.burst > 0 and not (is_plain and self.sharing == "fifo"):
             raise mistake(
                 "`burst` goes with `sharing: fifo`, no `medium` and no `rate_at`",
                 remedy="leave `burst` or the other out",

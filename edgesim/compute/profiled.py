@@ -1,0 +1,188 @@
+"""Computation time from operators that were measured on a machine, by kind and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from edgesim.compute.measured import Otherwise
+from edgesim.compute.roofline import Roofline
+from edgesim.domain.bounds import named, not_negative, one_of
+from edgesim.domain.plan import Compute, LayerWork
+from edgesim.domain.system.topology import DeviceProfile
+from edgesim.errors import PlanError
+from edgesim.units import Quantity, Seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FEWEST = 4  # sizes of a kind without which it goes by its operator class
+_NEAREST = 4
+_CLOSE = 0.1  # distance in factors of e within which a size counts as met
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTime:
+    """How long an operator of some size took.
+
+    Parameters
+    ----------
+    operator : its class, one of `edgesim.domain.system.topology.OPERATORS`.
+    kind : what it computes, e.g. ``conv2d 3x3``; see `edgesim.domain.plan.LayerWork`.
+    work_flop : its arithmetic work, in FLOP.
+    moved_byte : input, weights and output, in byte.
+    weight_byte : the weights among them, in byte.
+    network_byte : what all layers of the network moved in which it was measured, in byte: what of it stays in caches depends on that.
+    time_s : what it took, in s.
+    profile : name of the profile of the devices that it was measured on; empty: of all.
+    """
+
+    operator: str
+    kind: str
+    work_flop: Annotated[float, Quantity("FLOP")]
+    moved_byte: Annotated[float, Quantity("byte")]
+    weight_byte: Annotated[float, Quantity("byte")]
+    network_byte: Annotated[float, Quantity("byte")]
+    time_s: Seconds
+    profile: str = ""
+
+    def __post_init__(self) -> None:
+        named("a measured operator", operator=self.operator)
+        subject = f"measured operator {self.kind or self.operator!r}"
+        not_negative(
+            subject,
+            work_flop=self.work_flop,
+            moved_byte=self.moved_byte,
+            weight_byte=self.weight_byte,
+            network_byte=self.network_byte,
+        )
+        if not self.time_s > 0:
+            raise PlanError(f"{subject} has a time of {self.time_s:g} s; expected one above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Profiled:
+    """Each layer takes as long as measured operators of its kind say, between the sizes that were measured.
+
+    ``edgesim profile`` measures operators in many sizes on the machine it runs on, and writes them as a table beside a profile.
+
+    Parameters
+    ----------
+    times : what was measured. The order does not matter.
+    file : table with columns ``operator``, ``kind``, ``work``, ``moved``, ``weight``, ``network`` and ``time``, and optionally ``profile``, relative to
+        the scenario, in place of `times`.
+    otherwise : of layers of a class that was not measured: ``refuse`` them, or take the time of the ``roofline``.
+
+    Formula
+    -------
+    Of a layer of a kind: t = (t_0 + a F + b B + c V) exp(sum_i w_i r_i / sum_i w_i), with F its work, B its bytes moved, V those of its weights. t_0, a, b, c >= 0
+    are fitted to the measured operators of the kind, by least squares of the relative error. r_i is the logarithm of measured / fitted time of
+    the 4 nearest sizes, w_i = 1 / (d_i^2 + 0.1^2), d_i the distance in (ln F, ln B, ln V, ln N), N
+    the bytes moved by all layers of the step. A kind with fewer than 4 sizes goes by all operators
+    of its class.
+
+    Validity
+    --------
+    The machine, the program and the number of threads of the measurement; one inference at a time, with batch 1. Far outside of the measured sizes the fitted line alone
+    speaks. `edgesim validate` does not tell when a kind was not measured; its class then stands for it.
+
+    References
+    ----------
+    Regression by kind of layer: Y. Kang et al., Neurosurgeon, ASPLOS 2017, doi 10.1145/3037697.3037698, section 4. Interpolation: D. Shepard, A two-dimensional
+    interpolation function for irregularly-spaced data, 1968, doi 10.1145/800186.810616. Their combination is ours.
+
+    Examples
+    --------
+    Four sizes that take 1 us and 1 ns for each FLOP; what lies between them does so too.
+
+    >>> times = tuple(OperatorTime("conv", "conv2d 3x3", flop, 0.0, 0.0, 0.0, 1e-6 + 1e-9 * flop) for flop in (1e3, 1e4, 1e5, 1e6))
+    >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+    >>> step = Compute("conv1", "w1", (LayerWork("conv1", "conv", 5e4, 0.0, kind="conv2d 3x3"),))
+    >>> round(1e6 * Profiled(times).duration_s(step, profile), 3)  # in us
+    51.0
+    """
+
+    times: tuple[OperatorTime, ...] = ()
+    file: str = ""
+    otherwise: Otherwise = "refuse"
+    _curves: dict[tuple[str, str, str], _Curve] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.file:
+            raise PlanError(
+                "a table of operators is read with its scenario and cannot be swept; write one scenario for each file"
+            )
+        if not self.times:
+            raise PlanError("profiled computation needs `times` of operators, or a `file` that `edgesim profile` wrote")
+        one_of("profiled computation", Otherwise, otherwise=self.otherwise)
+        groups: dict[tuple[str, str, str], list[OperatorTime]] = {}
+        for one in self.times:
+            for kind in {one.kind, ""}:
+                groups.setdefault((one.profile, one.operator, kind), []).append(one)
+        curves = {key: _Curve.through(found) for key, found in groups.items() if len(found) >= _FEWEST or not key[2]}
+        object.__setattr__(self, "_curves", curves)
+
+    def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
+        """Return the time in s that `step` occupies a device of that profile.
+
+        Raises
+        ------
+        PlanError
+            When no operator of a layer's class was measured, unless the roofline stands in for it.
+        """
+        network_byte = sum(layer.moved_byte for layer in step.work)
+        return step.fixed_s + sum(self._layer_s(layer, network_byte, profile) for layer in step.work)
+
+    def _layer_s(self, layer: LayerWork, network_byte: float, profile: DeviceProfile) -> float:
+        for name in (profile.name, ""):
+            for kind in (layer.kind, ""):
+                curve = self._curves.get((name, layer.operator, kind))
+                if curve is not None:
+                    return curve.time_s(layer, network_byte)
+        if self.otherwise == "roofline":
+            return Roofline().layer_s(layer, profile)
+        raise PlanError(
+            f"no operator of class {layer.operator!r} was measured on device profile {profile.name!r}, which layer {layer.layer_id!r} needs; "
+            "measure it with `edgesim profile`, or write `otherwise: roofline`"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    """The fitted line of a kind, and how far each measured size is from it."""
+
+    line: NDArray[np.float64]
+    places: NDArray[np.float64]
+    ratios: NDArray[np.float64]
+
+    @classmethod
+    def through(cls, times: Sequence[OperatorTime]) -> _Curve:
+        """Fit the line to operators of one kind."""
+        from scipy.optimize import nnls
+
+        taken_s = np.array([one.time_s for one in times])
+        terms = np.array([_terms(one) for one in times])
+        scale = terms.max(axis=0)
+        scale[scale == 0] = 1.0
+        line = nnls(terms / scale / taken_s[:, None], np.ones(len(times)))[0] / scale
+        places = np.array([_place(one, one.network_byte) for one in times])
+        return cls(line, places, np.log(taken_s / (terms @ line)))
+
+    def time_s(self, layer: LayerWork, network_byte: float) -> float:
+        """Return the time of a layer of this kind."""
+        squares = ((self.places - _place(layer, network_byte)) ** 2).sum(axis=1)
+        near = np.argsort(squares, kind="stable")[:_NEAREST]
+        weights = 1.0 / (squares[near] + _CLOSE**2)
+        return float(_terms(layer) @ self.line * np.exp(weights @ self.ratios[near] / weights.sum()))
+
+
+def _terms(one: OperatorTime | LayerWork) -> NDArray[np.float64]:
+    return np.array([1.0, one.work_flop, one.moved_byte, one.weight_byte])
+
+
+def _place(one: OperatorTime | LayerWork, network_byte: float) -> NDArray[np.float64]:
+    place: NDArray[np.float64] = np.log1p(np.array([one.work_flop, one.moved_byte, one.weight_byte, network_byte]))
+    return place
