@@ -13,7 +13,7 @@ from edgesim.domain.plan import Transfer
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import ExecutionError, PlanError
-from edgesim.testbed.limits import check_times, links_of, real_times_s
+from edgesim.testbed.limits import check_times, real_times_s
 from edgesim.testbed.loopback import answers_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def compare(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Comp
         When it cannot be executed, or not honestly.
     """
     plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
-    links = links_of(plan, topology)
+    links = how.network.check(plan, topology)
     ended_s = _simulated(prepared)
     simulated_s = ended_s[plan.answer_id]
     times = forecast(plan, topology, compute)

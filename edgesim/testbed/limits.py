@@ -21,8 +21,13 @@ FASTEST_BIT_PER_S = 200e6
 N_RUNS = 3
 
 
-def links_of(plan: Plan, topology: Topology) -> dict[str, Link]:
+def links_of(plan: Plan, topology: Topology, *, has_bursts: bool = False) -> dict[str, Link]:
     """Return the link of each transfer.
+
+    Parameters
+    ----------
+    plan, topology : what is executed.
+    has_bursts : whether links may have a burst, as token buckets of the kernel.
 
     Raises
     ------
@@ -39,7 +44,7 @@ def links_of(plan: Plan, topology: Topology) -> dict[str, Link]:
             )
         found[transfer.step_id] = route[0]
     for link in found.values():
-        reason = _reason(link)
+        reason = _reason(link, has_bursts=has_bursts)
         if reason:
             raise ExecutionError(f"link {link.link_id!r} {reason}")
     for device_id in plan.device_ids:
@@ -51,14 +56,14 @@ def links_of(plan: Plan, topology: Topology) -> dict[str, Link]:
     return found
 
 
-def _reason(link: Link) -> str:
+def _reason(link: Link, *, has_bursts: bool) -> str:
     if link.medium_id is not None:
         return (
             f"shares the medium {link.medium_id!r}; senders cannot share one without the kernel: leave out the medium"
         )
     if link.sharing != "fifo" or link.rate_at is not None:
         return "divides its rate among messages, or changes it; senders send one message after another at one rate"
-    if link.burst_byte or link.first_message_s:
+    if (link.burst_byte and not has_bursts) or link.first_message_s:
         return "has a burst or a slow first message, which senders do not know; leave them out"
     if link.bandwidth_bit_per_s > FASTEST_BIT_PER_S:
         return (

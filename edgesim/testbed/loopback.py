@@ -1,4 +1,4 @@
-"""Runs the nodes of a plan as processes of this machine that talk over TCP on 127.0.0.1, and leaves nothing behind."""
+"""Runs the nodes of a plan as processes that talk over TCP, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from edgesim.errors import ExecutionError
 from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import folder_name, write_device
+from edgesim.testbed.places import LoopbackNetwork, Network, Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,14 +69,15 @@ class _Nodes:
     """The processes, what they say, and what they complain of."""
 
     folder: Path
+    place: Place
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     said: SimpleQueue[tuple[str, str]] = field(default_factory=SimpleQueue)
 
     def start(self, device_id: str) -> None:
         """Start the node of a device."""
         with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "edgesim.testbed.node"],
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [*self.place.prefix(device_id), sys.executable, "-m", "edgesim.testbed.node"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
             )  # fmt: skip
@@ -147,9 +149,9 @@ def with_no_reader(close: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _nodes() -> Iterator[_Nodes]:
+def _nodes(place: Place) -> Iterator[_Nodes]:
     with tempfile.TemporaryDirectory(prefix="edgesim-testbed-") as folder:
-        nodes = _Nodes(Path(folder))
+        nodes = _Nodes(Path(folder), place)
         try:
             yield nodes
         finally:
@@ -165,6 +167,7 @@ class Loopback:
     n_requests : how many count, one after another.
     n_warm_up : how many more come before.
     port : of the first device, the others follow; 0 takes any that are free.
+    network : what the nodes are joined by.
     on_folder : called with the folder of the bundles before the nodes read them.
     on_answer : called with the number of each request when it is answered, and with the processes by device.
     """
@@ -172,6 +175,7 @@ class Loopback:
     n_requests: int
     n_warm_up: int = 2
     port: int = 0
+    network: Network = LoopbackNetwork()  # noqa: RUF009 - frozen
     on_folder: Callable[[Path], None] | None = None
     on_answer: Callable[[int, Mapping[str, subprocess.Popen[str]]], None] | None = None
 
@@ -198,7 +202,7 @@ class Loopback:
         ExecutionError
             When a node cannot be started, ends, or does not answer. All processes have ended then, and all files are gone.
         """
-        with _nodes() as nodes:
+        with self.network.opened(bundle.plan.device_ids, links.values()) as place, _nodes(place) as nodes:
             self._start(nodes, bundle, samples, links, durations_s)
             requests = [
                 self._ask(nodes, number, 10 * latency_s + 30) for number in range(self.n_warm_up + self.n_requests)
@@ -230,15 +234,24 @@ class Loopback:
             of_receiver = {
                 t.step_id: n for other in bundles.values() for n, t in enumerate(other.receives)
             }  # fmt: skip
-            paces = {t.step_id: _pace(links[t.step_id], t.size_byte, of_receiver[t.step_id]) for t in one.sends}
+            paces = {
+                t.step_id: {
+                    **nodes.place.pace(links[t.step_id], t.size_byte),
+                    "position": of_receiver[t.step_id],
+                }
+                for t in one.sends
+            }
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
             nodes.tell(
                 device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
-                durations_s=own_s, paces=paces, token=token, port=self.port + place if self.port else 0,
+                durations_s=own_s, paces=paces, token=token, host=nodes.place.listening(),
+                port=self.port + place if self.port else 0,
             )  # fmt: skip
         ports = nodes.of_each("port", until_s)
         for device_id in bundles:
-            nodes.tell(device_id, peers=ports)
+            reached = {t.dst_id for t in bundles[device_id].sends}
+            peers = {other: (nodes.place.address(device_id, other), ports[other]) for other in reached}
+            nodes.tell(device_id, peers=peers)
         nodes.of_each("ready", until_s)
 
     def _ask(self, nodes: _Nodes, number: int, patience_s: float) -> Answered:
@@ -252,13 +265,6 @@ class Loopback:
                 if self.on_answer is not None:
                     self.on_answer(number, nodes.processes)
                 return Answered(number, released_s, said["at_s"], said["values"])
-
-
-def _pace(link: Link, size_byte: int, position: int) -> dict[str, float]:
-    return {
-        "occupation_s": link.occupation_s(size_byte), "latency_s": link.latency_s, "n_packets": link.n_packets(size_byte),
-        "position": position,
-    }  # fmt: skip
 
 
 def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:

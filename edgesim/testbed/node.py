@@ -32,7 +32,6 @@ from edgesim.testbed.pacing import Server, sleep_until
 if TYPE_CHECKING:
     from edgesim.nn.kernels.program import Given, Runner, Tensors
 
-HOST = "127.0.0.1"
 _HEADER = struct.Struct("!IIQ")
 """Of a message: number of the request, position of the transfer among those that the receiver gets, bytes."""
 
@@ -296,16 +295,16 @@ def _start(work: Any, *options: Any) -> None:
     threading.Thread(target=guarded, daemon=True).start()
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     server = socket.socket()
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind((HOST, port))
+        server.bind((host, port))
         server.listen()
     except OSError as error:
         server.close()
         raise EdgesimError(
-            f"port {port} of {HOST} cannot be used: {error.strerror}; name another with --port"
+            f"port {port} of {host} cannot be used: {error.strerror}; name another with --port"
         ) from error
     return server
 
@@ -329,12 +328,12 @@ def _work() -> None:
     node = Node(bundle, setup["durations_s"], setup["paces"], samples)
     token = bytes.fromhex(setup["token"])
     node.warm_up()
-    server = _listening(setup["port"])
+    server = _listening(setup["host"], setup["port"])
     _start(_serve, node, server, token)
     say(port=server.getsockname()[1])
     peers = json.loads(sys.stdin.readline())["peers"]
     for device_id in sorted({transfer.dst_id for transfer in bundle.sends}):
-        connection = socket.create_connection((HOST, peers[device_id]))
+        connection = socket.create_connection(tuple(peers[device_id]))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(token)
         node.outgoing[device_id] = Outgoing(connection)

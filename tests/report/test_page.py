@@ -207,7 +207,7 @@ def test_nouns_stand_in_the_number_they_have(text: str) -> None:
 def test_a_source_may_hold_semicolons() -> None:
     """Each number keeps its own source, and only what is assumed is called so."""
     from edgesim.report.html.page import _sources
-    from edgesim.scenario.topology import catalog
+    from edgesim.scenario.catalog import devices as catalog
 
     found = _sources({"profiles": {name: catalog.entry(name) for name in catalog.names()}})
     for name in catalog.names():

@@ -16,8 +16,8 @@ from edgesim.errors import ScenarioError
 from edgesim.failures.sampling.targets import matching
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.build import build
+from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.scenario import Scenario
-from edgesim.scenario.topology import catalog
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
 KNOWN = {

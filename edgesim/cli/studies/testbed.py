@@ -25,12 +25,15 @@ class Mode(StrEnum):
     """Where the devices are."""
 
     loopback = "loopback"
+    netns = "netns"
 
 
 def execute(
-    file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)],
+    file: Annotated[Path | None, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)] = None,
     *,
-    mode: Annotated[Mode, typer.Option(help="Processes of this machine that talk over 127.0.0.1.")] = Mode.loopback,
+    mode: Annotated[
+        Mode, typer.Option(help="loopback: on 127.0.0.1; netns: in namespaces of the kernel, for root.")
+    ] = Mode.loopback,
     strategy: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
@@ -39,13 +42,16 @@ def execute(
     ] = 20,
     tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the mean latency, as a share.")] = 0.1,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="Of the first device, the others follow; 0: any.")] = 0,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove the namespaces of runs that were killed.")
+    ] = False,
     allow_code: AllowCode = False,
     is_json: Annotated[bool, typer.Option("--json", help="Write to stdout as JSON.")] = False,
 ) -> None:
     """Execute the plan of each strategy with real processes, sockets and networks, and hold it against the simulation.
 
     One process per device executes what `edgesim export` writes. Devices take the times of their profiles, links their rates and
-    latencies: senders pace packets by a virtual clock. Losses and failures of the scenario are left out, here and in the
+    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Losses and failures of the scenario are left out, here and in the
     simulation. Exit code 0 when latencies agree within the tolerance and bytes and answers are as simulated, 1 when not or
     when the machine is too noisy to tell, 3 when it cannot be executed, or not honestly on this machine.
 
@@ -53,15 +59,25 @@ def execute(
     Examples:
       edgesim testbed study.yaml --mode loopback
       edgesim testbed study.yaml --strategy chain --requests 50 --json
+      edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.scenario import Scenario
     from edgesim.testbed.comparison import compare
     from edgesim.testbed.loopback import Loopback
+    from edgesim.testbed.namespaces import NamespaceNetwork
+    from edgesim.testbed.namespaces import clean as removed
+    from edgesim.testbed.places import LoopbackNetwork
     from edgesim.testbed.prepared import prepared
 
-    del mode  # there is one
-    how = Loopback(requests, port=port)
+    if clean:
+        for name in removed():
+            typer.echo(f"removed {name}", err=True)
+        raise typer.Exit(DONE)
+    if file is None:
+        raise typer.BadParameter("name a scenario, or give --clean")
+    network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
+    how = Loopback(requests, port=port, network=network)
     scenario = Scenario.load(file, allow_code=allow_code)
     found = [compare(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
     if is_json:

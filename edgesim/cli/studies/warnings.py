@@ -71,6 +71,7 @@ def report_lost_messages(result: Result, scenario: Scenario) -> None:
     from edgesim.interfaces import DelayModel, is_kind
     from edgesim.network.transport import Datagram
     from edgesim.scenario.build import build
+    from edgesim.strategies.modnn import MoDNN
 
     summary = result.summary()
     answered = summary[summary["metric"] == "answered"]
@@ -92,7 +93,8 @@ def report_lost_messages(result: Result, scenario: Scenario) -> None:
             continue
         place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
         remedy = "`transport: arq` or `transport: tcp` at the links repeats what is lost"
-        if getattr(system.strategies[str(strategy)], "partial", "use") != "use":
+        used = system.strategies[str(strategy)]
+        if isinstance(used, MoDNN) and used.partial != "use":
             remedy += "; `on_missing: degrade` with `partial: use` goes on with what arrived"
         sys.stderr.write(
             f"hint: strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "

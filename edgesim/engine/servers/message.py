@@ -82,13 +82,13 @@ class Message:
         """
         self.share = min(share, floor(share * done * hop.n_packets + BYTE_ROUNDING) / hop.n_packets)
         if self.exchange is not None:
-            self.exchange.is_over = True  # the connection breaks
+            self.exchange.is_over = self.exchange.is_cut = True  # the connection breaks
 
 
 class Exchange:
     """What sender and receiver of one message say over an end-to-end transport."""
 
-    __slots__ = ("burst", "bursts", "is_over", "lead_s", "n_open", "received", "task", "way")
+    __slots__ = ("burst", "bursts", "is_cut", "is_over", "lead_s", "n_open", "received", "task", "way")
 
     def __init__(self, task: Task, way: Way, bursts: Generator[Burst, int, None]) -> None:
         self.task = task
@@ -99,3 +99,4 @@ class Exchange:
         self.n_open = 0
         self.received = 0.0
         self.is_over = False
+        self.is_cut = False  # by an outage

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgesim.engine.program.ways import Way
+from edgesim.engine.servers.connections import Connections
 from edgesim.engine.servers.fair import FairStages
 from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.servers.losses import GivenLosses, Losses
@@ -50,6 +51,7 @@ class Carrier:
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
+        self._connections = Connections(world.clock, self._begin)
         self._by_packets = PacketStages(world, self._on_arrival)
         is_plain = (
             self._losses is None
@@ -68,8 +70,18 @@ class Carrier:
         if way.transport is None:
             self._launch(Message(task, way, 1.0, None))
             return
-        exchange = Exchange(task, way, way.transport.bursts(way.n_packets, way.round_trip_s))
-        self._clock.after(exchange.burst.delay_s, self._on_burst, exchange)
+        if not self._connections.send(task, way):
+            bursts = way.transport.bursts(way.n_packets, way.round_trip_s)
+            self._begin(Exchange(task, way, bursts), self._clock.now_s)
+
+    def _begin(self, exchange: Exchange, since_s: float) -> None:
+        """Plan the first burst of an exchange, which might have begun at a moment in the past."""
+        now_s = self._clock.now_s
+        moment_s = since_s + exchange.burst.delay_s
+        exchange.lead_s = max(0.0, now_s - moment_s)
+        self._clock.after(
+            exchange.burst.delay_s if since_s == now_s else max(0.0, moment_s - now_s), self._on_burst, exchange
+        )
 
     def close(self) -> None:
         """End the trial: count what fair transfers have sent."""
@@ -104,6 +116,7 @@ class Carrier:
             exchange.received += share
             if exchange.n_open > 0 or not exchange.is_over:
                 return
+            self._connections.ended(exchange)
             share = exchange.received
         if share > _WHOLE:
             self._on_whole(message.task)
@@ -131,6 +144,7 @@ class Carrier:
             burst = exchange.burst = exchange.bursts.send(sent.n_packets - round(share * way.n_packets))
         except StopIteration:
             exchange.is_over = True
+            self._connections.sent(exchange, end_s)
             return
         moment_s = end_s + burst.delay_s
         if burst.after == "acknowledged":

@@ -68,6 +68,8 @@ def _wrong_path(data: dict[str, Any], form: type[ScenarioSpec], path: str, place
         return Problem(
             place, f"{parts[0]!r} cannot be swept", "a path below profiles, topology, workload, strategies or failures"
         )
+    if parts[-1] == "extends":  # written out before
+        return Problem(place, "'extends' cannot be swept", "a number that it gives, such as bandwidth or memory")
     for position, part in enumerate(parts):
         keys = keys_at(form, data, parts[:position]) or ()
         if str(part) in keys:

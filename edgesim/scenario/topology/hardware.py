@@ -17,9 +17,10 @@ from pydantic import (
 
 from edgesim.domain.system.topology import HostOverhead, LinkSharing, OnOutage, Sharing
 from edgesim.errors import UnknownNameError
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.scenario.form.spec import Spec, without_defaults
-from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import expand_range
 from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Quantity, Seconds, Watt
 
@@ -143,6 +144,12 @@ RATES = [{"time": "5 ms", "rate": "0.5 Mbit/s"}]
 class ChannelSpec(Spec):
     """What links have besides their ends and their rate."""
 
+    extends: str | None = Field(
+        None,
+        exclude=True,
+        description="link class of the catalog, of which only the differences are written; `edgesim list links`",
+        examples=["ethernet-1g", "ble"],
+    )
     latency: Seconds = Field(0.0, description="delay after the last bit has left", examples=["2 ms"])
     message_overhead: Seconds = Field(0.0, description="time per message that occupies the link", examples=["1 ms"])
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
@@ -176,6 +183,15 @@ class ChannelSpec(Spec):
         description="rates over time: a list of steps, or `file`, and `period`; by default `bandwidth`",
         examples=[RATES],
     )
+
+    @field_validator("extends")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        """Refuse a link class that is not known; one that is has been written out (`edgesim.scenario.check.short_forms`)."""
+        try:
+            return name if name is None or link_classes.entry(name) else None
+        except UnknownNameError as error:
+            raise unknown_name(error, "link classes", "edgesim list links") from None
 
     later_keys: ClassVar[frozenset[str]] = frozenset(
         {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message", "acknowledgement"}
