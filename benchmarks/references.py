@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
-from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.topology import Device, DeviceProfile, Link, LinkSharing, Medium, Topology
 from edgesim.domain.system.transport import Transport
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
@@ -253,3 +253,22 @@ def simgrid_arrivals_s(cases: list[Case]) -> list[list[float]]:
     command = [sys.executable, str(HERE / "simgrid_cases.py"), str(SIMGRID_FOLDER)]
     done = subprocess.run(command, input=json.dumps(plain), capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
+
+
+def staggered_packets(sharing: LinkSharing = "fifo_packets") -> list[Packets]:
+    """Return UDP messages of ns-3 that begin one after another, each sent at the rate of the line; the first packet leaves at once there."""
+    cases = []
+    for number, entry in enumerate(json.loads(NS3_FIGURES.read_text(encoding="utf-8"))["staggered"]):
+        rate, n = entry["bandwidth_bit_per_s"], len(entry["size_byte"])
+        fan = Link("s->router", "s", "router", rate, sharing=sharing, header_byte=UDP_HEADER_BYTE)
+        links = [replace(fan, link_id=f"s{i}->router", src_id=f"s{i}") for i in range(n)]
+        last = {"link_id": "router->sink", "src_id": "router", "dst_id": "sink", "latency_s": entry["latency_s"]}
+        links.append(replace(fan, **last))
+        devices = tuple(Device(name, PROFILE) for name in ("router", "sink", *(f"s{i}" for i in range(n))))
+        sendings = zip(entry["size_byte"], entry["start_s"], strict=True)
+        sent = tuple(Sending(f"s{i}", "sink", size, start_s) for i, (size, start_s) in enumerate(sendings))
+        name = f"staggered {number}: {', '.join(f'{one.size_byte} byte at {one.start_s:g} s' for one in sent)}"
+        packet_s = 8 * 1502 / rate
+        expected_s = [arrival_s + packet_s for arrival_s in entry["udp"]]
+        cases.append(Packets(Case(name, Topology(devices, tuple(links)), sent), expected_s, packet_s))
+    return cases

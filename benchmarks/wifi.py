@@ -6,7 +6,7 @@ of eight at once, at rates from the slowest to the fastest. The last of n messag
     T = sum over k < n of (overhead + 8 S / (efficiency x r)) (1 + contention x k),
 
 and the squares of the relative errors are made least. Prints the numbers, and the error of each case; the numbers stand in
-edgesim/scenario/wifi.toml.
+edgesim/scenario/catalog/wifi.toml.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from scipy.optimize import least_squares
 
-from edgesim.scenario.topology.radio import STANDARDS, Standard, radio
+from edgesim.scenario.catalog.radio import STANDARDS, Standard, radio
 
 FIGURES = Path(__file__).parents[1] / "tests" / "validation" / "ns3_figures.json"
 

@@ -183,6 +183,10 @@ class NetworkError(DataError):
         super().__init__(message)
 
 
+class ExecutionError(EdgesimError):
+    """A plan could not be executed by real processes, or not honestly on this machine."""
+
+
 class ResultError(EdgesimError):
     """A result folder is missing, incomplete or belongs to another study."""
 

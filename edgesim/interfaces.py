@@ -311,7 +311,20 @@ class SpeedModel(Protocol):
         """Return by device when its speed changes, in s, in order, and to what: above 0, 1 is that of the compute model."""
 
 
-FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | SlowdownModel | SpeedModel
+@runtime_checkable
+class DelayModel(Protocol):
+    """Seam ``failures``: makes messages arrive later."""
+
+    def applies_to(self, link: Link) -> bool:
+        """Return whether messages on this link can be delayed."""
+
+    def delay_s(self, link: Link, streams: ReplicationStreams) -> float:
+        """Draw by how much one message is delayed on this link, at least 0, in s."""
+
+
+LinkModel = LossModel | PacketLossModel | DelayModel
+"""What happens to messages on links."""
+FailureModel = OutageModel | RenewalModel | LossModel | PacketLossModel | DelayModel | SlowdownModel | SpeedModel
 
 
 @runtime_checkable
@@ -487,6 +500,15 @@ class FilterDividing(Protocol):
     @property
     def n_parts(self) -> int:
         """Into how many parts."""
+
+
+@runtime_checkable
+class Generating(Protocol):
+    """What a strategy may be besides: one that gives several tokens behind a prompt, if the model asks for several."""
+
+    @property
+    def is_generating(self) -> bool:
+        """Whether it does."""
 
 
 @runtime_checkable

@@ -42,6 +42,7 @@ from edgesim.interfaces import (
     FilterDividing,
     FilterGraph,
     Findable,
+    Generating,
     IndependentLossModel,
     Learning,
     LearningForLosses,
@@ -65,6 +66,7 @@ STRATEGIES = Registry[Strategy](
         "chain": "edgesim.strategies.layers.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
         "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
+        "resilinet": "edgesim.strategies.layers.resilinet:ResiliNet",
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
@@ -77,7 +79,7 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, StudentTeaching, Learning, LearningForLosses),
+    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
 )
 FAILURES = Registry[FailureModel](
     "failures",
@@ -92,6 +94,7 @@ FAILURES = Registry[FailureModel](
         "common-cause": "edgesim.failures.common_cause:CommonCause",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
+        "jitter": "edgesim.failures.jitter:Jitter",
         "slowdowns": "edgesim.failures.slowdowns:Slowdowns",
     },
     get_args(FailureModel),

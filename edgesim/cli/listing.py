@@ -13,10 +13,11 @@ from edgesim.cli.exit_codes import DONE, INCOMPLETE
 from edgesim.errors import EdgesimError, UnknownNameError, nearest_name
 from edgesim.plugins import Registry
 from edgesim.registry import REGISTRIES
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 from edgesim.units import plain_name
 
-DEVICES = "devices"
+DEVICES, LINKS = "devices", "links"
 _KINDS = {
     "strategies": "methods that distribute a network over devices",
     "failures": "what takes devices and links down, loses messages and packets, or slows devices",
@@ -31,12 +32,13 @@ _KINDS = {
     "filter-graphs": "ways to say which filters of a network belong together",
     "objectives": "what student networks learn",
     DEVICES: "device profiles of the catalog",
+    LINKS: "link classes of the catalog",
 }
 
 
 def list_kinds(*, is_json: bool = False) -> int:
     """Show what can be listed, and return the exit code."""
-    kinds = {kind: _KINDS.get(kind, "") for kind in (*REGISTRIES, DEVICES)}
+    kinds = {kind: _KINDS.get(kind, "") for kind in (*REGISTRIES, DEVICES, LINKS)}
     if is_json:
         typer.echo(json.dumps([{"kind": kind, "summary": text} for kind, text in kinds.items()], indent=2))
     else:
@@ -54,8 +56,10 @@ def list_kind(kind: str, *, is_json: bool = False) -> int:
     """
     if kind == DEVICES:
         return _list_devices(is_json=is_json)
+    if kind == LINKS:
+        return _list_links(is_json=is_json)
     if kind not in REGISTRIES:
-        known = (*REGISTRIES, DEVICES)
+        known = (*REGISTRIES, DEVICES, LINKS)
         raise UnknownNameError("kind", kind, known, nearest_name(kind, known))
     registry = REGISTRIES[kind]
     entries = [_describe(registry, name) for name in registry.names()]
@@ -110,6 +114,27 @@ def _list_devices(*, is_json: bool) -> int:
         rows.append([name, *marked, catalog.summary(name)])
     _show_table(rows)
     typer.echo("\n* assumed; all numbers and their references: edgesim list devices --json", err=True)
+    return DONE
+
+
+def _list_links(*, is_json: bool) -> int:
+    names = link_classes.names()
+    if is_json:
+        entries = [
+            {"name": name, "summary": link_classes.summary(name), **link_classes.entry(name)}
+            | {"source": link_classes.references(name)}
+            for name in names
+        ]
+        typer.echo(json.dumps(entries, indent=2))
+        return DONE
+    keys = ("bandwidth", "latency", "message_overhead", "mtu", "header")
+    rows = [["name", *keys, "what it is"]]
+    for name in names:
+        data, references = link_classes.entry(name), link_classes.references(name)
+        marked = [data[key] + (" *" if references[key].startswith("assumed") else "") for key in keys]
+        rows.append([name, *marked, link_classes.summary(name)])
+    _show_table(rows)
+    typer.echo("\n* assumed; all numbers and their references: edgesim list links --json", err=True)
     return DONE
 
 

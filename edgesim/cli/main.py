@@ -32,11 +32,13 @@ from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
 from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
+from edgesim.cli.studies.cite import cite
 from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
+from edgesim.cli.studies.testbed import execute
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
 _EPILOG = f"""\b
@@ -95,6 +97,7 @@ app.command()(new)
 app.command()(show)
 app.command()(plan)
 app.command()(export)
+app.command("testbed")(execute)
 app.command()(bound)
 app.command()(run)
 app.command()(repeat)
@@ -157,6 +160,7 @@ app.command()(train)
 app.add_typer(models)
 app.command()(report)
 app.command()(plot)
+app.command()(cite)
 app.command()(explain)
 app.command()(schema)
 

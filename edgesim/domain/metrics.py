@@ -1,9 +1,10 @@
-"""The metrics of a study: their units, and what they mean."""
+"""The metrics of a study: their units, what they mean, and bounds that they are to keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Metric:
         return self.label or self.name
 
 
-_TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way; acknowledgements do not"
+_TRAFFIC = "all bytes that are put on links count, also of messages that are lost on the way, and acknowledgements where a link says what they are"
 _LATENCY = (
     "of the trials with an answer only; see `answered` for how many those are, and compare strategies at equal shares"
 )
@@ -179,3 +180,42 @@ def metric_named(name: str) -> Metric:
     """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
     return (METRICS | LOAD_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[start]
+
+
+Verdict = Literal["met", "likely", "unlikely", "not met", "unknown"]
+"""Whether a goal is met: surely, by the mean only, by the interval only, surely not; nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A bound on the expectation of a metric.
+
+    Parameters
+    ----------
+    metric : its name.
+    limit : the bound, in the metric's base unit.
+    is_most : whether the metric is to be at most that much, else at least.
+    """
+
+    metric: str
+    limit: float
+    is_most: bool
+
+    def verdict(self, mean: float, low: float, high: float) -> Verdict:
+        """Return whether a metric with this mean and 95 % interval meets the goal; a bound that is NaN is none.
+
+        Examples
+        --------
+        >>> goal = Goal("latency", 0.3, is_most=True)
+        >>> goal.verdict(0.2, 0.1, 0.29), goal.verdict(0.2, 0.1, 0.4), goal.verdict(0.4, 0.2, 0.6), goal.verdict(0.4, 0.31, 0.5)
+        ('met', 'likely', 'unlikely', 'not met')
+        """
+        if isnan(mean):
+            return "unknown"
+        sign = 1.0 if self.is_most else -1.0
+        best, worst = (low, high) if self.is_most else (high, low)
+        if sign * worst <= sign * self.limit:
+            return "met"
+        if sign * best > sign * self.limit:
+            return "not met"
+        return "likely" if sign * mean <= sign * self.limit else "unlikely"

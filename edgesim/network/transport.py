@@ -132,7 +132,7 @@ class Tcp:
     Losses come from the failure models: queues here never overflow, and the
     congestion that they signal to a real TCP is not there, so competing connections share by the rule of the links.
 
-    Valid for one message per connection. Within 0.7 % of ns-3 for single messages without loss; see docs/validation.md.
+    Within 0.7 % of ns-3 for single messages without loss; see docs/validation.md.
 
     Parameters
     ----------
@@ -140,6 +140,9 @@ class Tcp:
     handshake : whether opening the connection costs one round trip.
     timeout_s : smallest retransmission timeout; three round trips, if these are longer. Linux 200 ms, RFC 6298 and ns-3 1 s.
     retries : timeouts in a row after which the connection is given up.
+    persistent : whether the messages of a trial between two devices use one connection, one after another: it is opened once, for both
+        directions, and the window of each direction lives on; after a timeout without a message it is at most the initial one again. A
+        message begins when the one before has left; what of that is not acknowledged yet is not counted against the window.
 
     References
     ----------
@@ -153,6 +156,7 @@ class Tcp:
     handshake: bool = True
     timeout_s: Seconds = 0.2
     retries: Annotated[int, Ge(0)] = 15
+    persistent: bool = False
 
     def bursts(self, n_packets: int, round_trip_s: float) -> Generator[Burst, int, None]:
         """Yield the windows of a message.
@@ -166,14 +170,68 @@ class Tcp:
         >>> first.n_packets, first.delay_s, bursts.send(0).n_packets, bursts.send(0).n_packets
         (1, 0.01, 2, 4)
         """
-        remaining, window, threshold = n_packets, float(self.initial_window), inf
+        return TcpConnection(self).bursts(n_packets, round_trip_s, is_new=True)
+
+    def connection(self) -> TcpConnection | None:
+        """Return a connection that messages use one after another; None where each has one of its own."""
+        return TcpConnection(self) if self.persistent else None
+
+
+class TcpConnection:
+    """One direction of a connection: its window lives on from message to message.
+
+    Parameters
+    ----------
+    tcp : how it sends.
+    """
+
+    __slots__ = ("_tcp", "_threshold", "_window", "is_broken")
+
+    def __init__(self, tcp: Tcp) -> None:
+        self._tcp = tcp
+        self._window, self._threshold = float(tcp.initial_window), inf
+        self.is_broken = False
+
+    def bursts(
+        self, n_packets: int, round_trip_s: float, *, is_new: bool, idle_s: float = 0.0
+    ) -> Generator[Burst, int, None]:
+        """Yield the windows of the next message.
+
+        Parameters
+        ----------
+        n_packets, round_trip_s : as of `Tcp.bursts`.
+        is_new : whether the connection is still to be opened.
+        idle_s : time since the message before has left; after a timeout the first window is at most the initial one again.
+
+        Examples
+        --------
+        Three packets in windows of 1 and 2; then seven, for which the window is 4 from the first on.
+
+        >>> from contextlib import suppress
+        >>> connection = TcpConnection(Tcp(initial_window=1, persistent=True))
+        >>> bursts = connection.bursts(3, round_trip_s=0.01, is_new=True)
+        >>> next(bursts).n_packets, bursts.send(0).n_packets
+        (1, 2)
+        >>> with suppress(StopIteration):
+        ...     bursts.send(0)
+        >>> bursts = connection.bursts(7, round_trip_s=0.01, is_new=False)
+        >>> next(bursts).n_packets, bursts.send(0).n_packets
+        (4, 3)
+        """
+        tcp = self._tcp
+        if idle_s > max(tcp.timeout_s, 3 * round_trip_s):
+            self._window = min(self._window, float(tcp.initial_window))
+        remaining = n_packets
         n_to_repeat = n_timeouts = 0
-        burst = Burst(min(n_packets, self.initial_window), "acknowledged", round_trip_s if self.handshake else 0.0)
+        opening_s = round_trip_s if is_new and tcp.handshake else 0.0
+        burst = Burst(min(n_packets, int(self._window)), "acknowledged", opening_s)
         while True:
             n_lost = yield burst
             n_came = burst.n_packets - n_lost
             remaining -= n_came
             n_to_repeat += n_lost - burst.n_repeated
+            if n_lost == 0:
+                self._grow(n_came)
             if remaining == 0:
                 return
             if n_came > 0:
@@ -181,16 +239,24 @@ class Tcp:
             after: Literal["acknowledged", "last_acknowledged", "sent"] = "acknowledged"
             delay_s = 0.0
             if n_lost == 0:
-                window = min(2 * window, threshold) if window < threshold else window + 1
+                pass
             elif n_came >= (1 if remaining > n_lost else DUPLICATES):  # further packets bring the duplicates (RFC 3042)
-                window = threshold = max(2.0, window / 2)
+                self._window = self._threshold = max(2.0, self._window / 2)
                 after = "acknowledged" if remaining > n_lost else "last_acknowledged"
-            elif n_timeouts == self.retries:
+            elif n_timeouts == tcp.retries:
+                self.is_broken = True
                 return
             else:
-                delay_s = max(self.timeout_s, 3 * round_trip_s) * 2**n_timeouts
-                window, threshold = 1.0, max(2.0, window / 2)
+                delay_s = max(tcp.timeout_s, 3 * round_trip_s) * 2**n_timeouts
+                self._window, self._threshold = 1.0, max(2.0, self._window / 2)
                 n_timeouts += 1
                 after = "sent"
-            size = min(remaining, int(window))
+            size = min(remaining, int(self._window))
             burst = Burst(size, after, delay_s, min(n_to_repeat, size))
+
+    def _grow(self, n_came: int) -> None:
+        """Let the window grow by what was acknowledged in slow start, by one packet a window behind that."""
+        if self._window < self._threshold:
+            self._window = min(self._window + n_came, self._threshold)
+        elif n_came >= int(self._window):
+            self._window += 1

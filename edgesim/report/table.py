@@ -11,8 +11,17 @@ import numpy as np
 from edgesim import units
 from edgesim.domain.metrics import METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
-from edgesim.report.draw.select import NO_FIT, at_first, factors_of, loss_factor, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import short, shorts, words
+from edgesim.report.draw.select import (
+    NO_FIT,
+    at_first,
+    crossed_factors,
+    factors_of,
+    loss_factor,
+    strategies_of,
+    unfit_in,
+    unfit_rows,
+)
+from edgesim.report.texts import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -194,8 +203,8 @@ def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[
 
 
 def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Table:
-    """Return a metric at the values of a factor, a line per strategy and value of the other factors."""
-    keys = [*(name for name in factors_of(summary) if name != factor), "strategy"]
+    """Return a metric at the values of a factor, a line per strategy and value of the other factors that do not move with it."""
+    keys = [*crossed_factors(summary, factor), "strategy"]
     rows = summary[summary["metric"] == metric.name]
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])

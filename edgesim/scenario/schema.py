@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le, Len
-from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import Engine, Evaluation
@@ -18,7 +27,8 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.system.topology import Topology
 from edgesim.scenario.files.places import fingerprint, places
-from edgesim.scenario.form.options import OptionsOf, PluginOf
+from edgesim.scenario.form.goals import read_goal
+from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake
 from edgesim.scenario.form.paths import with_item
 from edgesim.scenario.form.replications import N_MOST, ReplicationsSpec
 from edgesim.scenario.form.spec import Spec, without_defaults
@@ -122,9 +132,28 @@ class ScenarioSpec(Spec):
         examples=[["lost_devices >= devices"]],
     )
 
+    goals: dict[Label, str] = Field(
+        default_factory=dict,
+        description="bounds that metrics are to keep: results say which strategies do, where, and how surely",
+        examples=[{"latency_p95": "<= 300 ms", "accuracy": ">= 95 %"}],
+    )
+
+    @field_validator("goals")
+    @classmethod
+    def _are_goals(cls, goals: dict[str, str]) -> dict[str, str]:
+        wrong: list[InitErrorDetails] = []
+        for metric, text in goals.items():
+            try:
+                read_goal(metric, text)
+            except ValueError as error:
+                wrong.append(InitErrorDetails(type=mistake(str(error)), loc=(metric,), input=text))
+        if wrong:
+            raise ValidationError.from_exception_data("goals", wrong)
+        return goals
+
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"skip", "engine", "exact_up_to", "compute"}))
+        return without_defaults(self, write(self), frozenset({"goals", "skip", "engine", "exact_up_to", "compute"}))
 
     @property
     def rule(self) -> int | Stopping:

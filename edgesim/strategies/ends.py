@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 INPUT_ID, ANSWER_ID = "input", "answer"
 """Ids of the transfers of the whole input and of the answer."""
-AS_COMPUTED = Messages()
 
 
 def input_transfers(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.objective import Objective
 from edgesim.domain.networks.training import Distillation, Training
 from edgesim.domain.plan import LayerWork
@@ -16,7 +16,7 @@ from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import AS_COMPUTED, check_attack, kernels_here, known_device
+from edgesim.strategies.ends import check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.distilled import check_objective
 from edgesim.strategies.students.kernels import student_kernels

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.nn.operators.boxes import Box, cut
-from edgesim.strategies.ends import AS_COMPUTED, known_device
+from edgesim.strategies.ends import known_device
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:

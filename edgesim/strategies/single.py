@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.system.topology import DeviceId
 from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import (
     ANSWER_ID,
-    AS_COMPUTED,
     answer_steps,
     check_attack,
     input_transfers,

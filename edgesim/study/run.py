@@ -40,7 +40,7 @@ from edgesim.study.trials.budget import BUDGET, N_MOST, NO_BUDGET, budgets
 from edgesim.study.trials.queues import QUEUES, queues
 from edgesim.study.trials.timeline import TIMELINE, timelines
 from edgesim.study.trials.trial import perform
-from edgesim.study.work.division import plan_work
+from edgesim.study.work.division import check_goals, plan_work
 from edgesim.study.work.earlier import Earlier
 from edgesim.study.work.evaluation import evaluate
 from edgesim.study.work.execute import execute
@@ -148,6 +148,7 @@ def run(
     points = scenario.points()
     shared = prepare([(point, build(scenario.at(point))) for point in points], options.progress)
     shared = checked(shared) if options.check_invariants else shared
+    check_goals(scenario.goals, shared)
     work = plan_work(shared, scenario.rule)
     open_pool = _pool(options, scenario, len(work.blocks))
     with locked(folder):

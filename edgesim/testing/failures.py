@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain, islice, pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgesim.interfaces import (
     BatchOutageModel,
     BatchPacketLossModel,
     BatchSlowdownModel,
+    DelayModel,
     FailureModel,
     LossModel,
     OutageModel,
@@ -82,6 +84,12 @@ def _draws(model: FailureModel, topology: Topology, seed: int, index: int) -> tu
         factors = [model.factor(device, streams) for device in topology.devices if model.slows(device)]
         expect(all(factor >= 0 for factor in factors), f"factor must be at least 0, not {factors}")
         others += factors
+    if isinstance(model, DelayModel):
+        delays_s = [model.delay_s(link, streams) for link in topology.links if model.applies_to(link)]
+        expect(
+            all(0 <= delay_s < inf for delay_s in delays_s), f"delay_s must be finite and at least 0, not {delays_s}"
+        )
+        others += delays_s
     losses = _draw_losses(model, topology, streams) if isinstance(model, LossModel) else []
     strange = [loss for loss in losses if not isinstance(loss, (bool, np.bool_))]
     expect(not strange, f"is_lost must give True or False, not {strange[:1]}")

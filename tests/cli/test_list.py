@@ -9,9 +9,9 @@ import pytest
 from edgesim.cli.listing import list_kind, list_kinds
 from edgesim.errors import UnknownNameError
 from edgesim.registry import REGISTRIES, STRATEGIES
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.catalog import devices as catalog
 
-KINDS = (*REGISTRIES, "devices")
+KINDS = (*REGISTRIES, "devices", "links")
 
 
 def test_kinds_are_listed_with_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import edgesim
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
@@ -136,19 +137,18 @@ def rooms() -> str:
     return "\n".join(rows) + "\n"
 
 
-def devices() -> str:
-    """Return a table of the device profiles, and a table of the numbers of each with their references."""
-    rows = [
-        "| profile | what it is |",
-        "|---|---|",
-        *(f"| `{name}` | {catalog.summary(name)} |" for name in catalog.names()),
-    ]
-    parts = ["\n".join(rows)]
-    for name in catalog.names():
-        numbers, references = _flat(catalog.entry(name)), catalog.references(name)
-        lines = [f"| `{key}` | {numbers[key]} | {text} |" for key, text in references.items()]
-        parts.append("\n".join([f"### {name}\n", "| number | value | from |", "|---|---|---|", *lines]))
-    return "\n\n".join(parts) + "\n"
+def catalogued() -> str:
+    """Return tables of device profiles and link classes, and one of the numbers of each with their references."""
+    return "\n\n".join([*_entries("Devices", "profile", catalog), *_entries("Links", "class", link_classes)]) + "\n"
+
+
+def _entries(title: str, word: str, kind: Any) -> Iterator[str]:
+    rows = [f"| `{name}` | {kind.summary(name)} |" for name in kind.names()]
+    yield "\n".join([f"## {title}\n", f"| {word} | what it is |", "|---|---|", *rows])
+    for name in kind.names():
+        numbers = _flat(kind.entry(name))
+        lines = [f"| `{key}` | {numbers[key]} | {text} |" for key, text in kind.references(name).items()]
+        yield "\n".join([f"### {name}\n", "| number | value | from |", "|---|---|---|", *lines])
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -168,5 +168,5 @@ def made(page: Path, make: Callable[[], str]) -> str:
 PAGES = {
     ROOT / "docs" / "contributing" / "stability.md": public_names,
     ROOT / "docs" / "contributing" / "architecture.md": rooms,
-    ROOT / "docs" / "reference" / "catalog.md": devices,
+    ROOT / "docs" / "reference" / "catalog.md": catalogued,
 }

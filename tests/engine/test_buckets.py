@@ -100,3 +100,9 @@ def test_a_scenario_says_what_a_link_lends() -> None:
         Scenario.from_text(TEXT.replace("1600 B", "1600 B, sharing: fair"))
     with pytest.raises(ScenarioError, match="links without `burst`"):
         Scenario.from_text(TEXT.replace("topology: {", "topology: {forwarding: cut_through, "))
+
+
+def test_no_message_leaves_before_it_begins() -> None:
+    """One that the bucket holds leaves when it begins, also where the sum of the moment and its time is rounded."""
+    releases_s = [(9 + number / 7) * 1e-5 for number in range(40)]
+    assert all(end >= begun for begun, end in zip(releases_s, ends_s(over(1, burst_byte=400), releases_s), strict=True))

@@ -54,6 +54,26 @@ def test_a_place_sees_nothing_behind_itself() -> None:
     assert (off[5:] > 0).all()
 
 
+def test_kept_keys_and_values_give_the_answers_of_the_whole_text() -> None:
+    """Character by character, each attending to what was kept of those before: that is what decoding counts on."""
+    net, texts = network(), torch.from_numpy(drawn().test.only)
+    kept: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = [([], []) for _ in net.blocks]
+    with torch.no_grad():
+        for place in range(LENGTH):
+            x = net.embedding(texts[:, place : place + 1]) + net.positions[place]
+            for block, (keys, values) in zip(net.blocks, kept, strict=True):
+                normed = block.norm1(x)
+                q, k, v = (layer(normed).view(len(texts), 4, 4) for layer in (block.q, block.k, block.v))
+                keys.append(k)
+                values.append(v)
+                weights = (torch.einsum("nhd,tnhd->nht", q, torch.stack(keys)) / 2).softmax(-1)  # 2 = sqrt(4)
+                read = torch.einsum("nht,tnhd->nhd", weights, torch.stack(values))
+                x = x + block.o(read.reshape(len(texts), 1, 16))
+                x = x + block.narrow(block.gelu(block.wide(block.norm2(x))))
+            answers = net.head(net.norm(x))[:, 0]
+            assert (answers - net(texts)[:, :, place]).abs().max() < 1e-5
+
+
 def test_parameters_and_work_by_hand() -> None:
     """Width 16, 8 places, 11 characters, 2 blocks: 12 w^2 + 9 w in a block besides 4 w of its normalisations; matrices of 24 w^2 FLOP a place."""
     width = 16

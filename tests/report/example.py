@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
+from edgesim.study.folder.tables_on_disk import DIFFERENCES
 from edgesim.study.trials.budget import BUDGET, PARTS
 from edgesim.study.work.manifest import _score
 from edgesim.tasks.scores import SCORES
@@ -88,6 +90,8 @@ def example(folder: Path) -> Result:
     pd.DataFrame(parts, columns=["lost_devices", "strategy", "part", "mean_s", "share", "n"]).to_csv(
         folder / BUDGET, index=False
     )
+    header = ["lost_devices", *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS]
+    (folder / DIFFERENCES).write_text(",".join(header) + "\n", encoding="utf-8")
     about = {
         "format": FORMAT, "status": "complete", "name": scenario.name, "question": scenario.question, "hash": scenario.hash(), "seed": 1,
         "replications": 50, "factors": ["lost_devices"], "command": "edgesim run example.yaml",

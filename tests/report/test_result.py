@@ -29,7 +29,8 @@ def result(tmp_path: Path) -> Example:
 def unfinished(folder: Path) -> es.Result:
     """Make a study that was interrupted."""
     write_manifest(folder, {**read_manifest(folder), "status": "unfinished"})
-    (folder / "summary.csv").unlink()
+    for name in ("summary.csv", "differences.csv"):
+        (folder / name).unlink()
     return es.Result(folder)
 
 

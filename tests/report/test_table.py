@@ -74,6 +74,14 @@ def test_other_factors_make_lines() -> None:
     assert table.n_names == 2
 
 
+def test_factors_that_move_together_are_one() -> None:
+    """A second factor that has one value at each of the first makes no lines of its own, most of them empty."""
+    moved = summary().assign(rate=lambda rows: rows["lost"].map({0: "1 Mbit/s", 1: "5 Mbit/s"}))[["rate", *COLUMNS]]
+    table = levels(moved, "lost", ACCURACY, "Accuracy")
+    assert table.headers == ("strategy", "0", "1")
+    assert table.rows == (("nonn", "95.0", "94.0 ±0.5"),)
+
+
 def test_intervals_of_shares_have_both_ends() -> None:
     """Wilson's interval reaches below 100 %, not above; the best is compared with its ends."""
     whole, half, less = Cell(1.0, 0.94, 1.0, "1"), Cell(0.75, 0.62, 0.85, "1"), Cell(0.93, 0.9, 0.945, "1")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from edgesim.errors import UnknownNameError
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.topology.hardware import ProfileSpec
 
 

@@ -16,6 +16,7 @@ from edgesim.errors import ScenarioError
 from edgesim.failures.sampling.targets import matching
 from edgesim.registry import REGISTRIES
 from edgesim.scenario.build import build
+from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.scenario import Scenario
 
 BROKEN = Path(__file__).parents[1] / "data" / "broken"
@@ -24,6 +25,8 @@ KNOWN = {
     "louvain", "arq", "tcp", "poisson", "bursts", "trace", "roofline",
 }  # fmt: skip
 """Plug-ins that approved messages know, so that a further one changes none of them."""
+PROFILES = {"jetson-nano-cpu", "phone", "raspberry-pi-3b-plus", "raspberry-pi-4b", "raspberry-pi-zero-2w", "wearable"}
+"""Device profiles that they know."""
 
 
 def findings(data: dict[str, Any]) -> list[str]:
@@ -40,6 +43,8 @@ def test_messages_are_as_they_were_approved(name: str, monkeypatch: pytest.Monke
     for registry in REGISTRIES.values():
         kept = {known: target for known, target in registry._targets.items() if known in KNOWN}
         monkeypatch.setattr(registry, "_targets", kept)
+    profiles = {name: one for name, one in catalog._catalog().items() if name in PROFILES}
+    monkeypatch.setattr(catalog, "_catalog", lambda: profiles)
     with pytest.raises(ScenarioError) as caught:
         Scenario.load(f"{name}.yaml", allow_code=True)
     message, approved = f"{caught.value}\n", Path(f"{name}.txt")

@@ -18,9 +18,9 @@ from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import ScenarioError
 from edgesim.network.transport import Arq
 from edgesim.scenario.build import build
+from edgesim.scenario.catalog import radio
+from edgesim.scenario.catalog.radio import STANDARDS, Standard
 from edgesim.scenario.scenario import Scenario
-from edgesim.scenario.topology import radio
-from edgesim.scenario.topology.radio import STANDARDS, Standard
 
 HEAD = """
 name: s

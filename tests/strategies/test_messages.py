@@ -17,15 +17,18 @@ from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.messages import Messages
 from edgesim.domain.networks.partition import Partition
+from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
+from edgesim.nn.cut.line import RoundedLine, line_of
 from edgesim.nn.cut.rounded import RoundedNetwork
 from edgesim.nn.distill.ensembles import build_ensemble
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import forward
 from edgesim.strategies.ensemble import Ensemble
+from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.strategies.nonn import NoNN
 from edgesim.strategies.resilient import Resilient
@@ -217,3 +220,75 @@ def test_attacks_need_gradients(students, strategy):
     """Before anything is trained."""
     with pytest.raises(PlanError, match="which messages of dtype int8 have none of"):
         students(replace(strategy, messages=INT8), attack=Attack(radius=0.1))
+
+
+def test_a_chain_by_hand(make_context):
+    """Cut behind the pooling: 4 x 4 x 4 numbers cross, and the second device computes with them as they were written."""
+    context = make_context((1.0, 1.0), source_id="hub", sink_id="hub")
+    chain = Chain(("w1", "w2"), cuts=("3",), messages=INT8)
+    deployment = chain.deploy(context)
+    sent = {step.step_id: step.size_byte for step in deployment.plan.transfers}
+    assert sent == {"input": 64 + 8, "behind 3": 64 + 8, "answer": 3 + 8}
+    network = context.network
+    with torch.no_grad():
+        first = network[:4](torch.from_numpy(INT8.received(context.dataset.test.only))).numpy()
+        expected = INT8.received(network[4:](torch.from_numpy(INT8.received(first))).numpy())
+    assert np.abs(deployment.predict(Delivery()) - expected).max() < 1e-5
+    check_strategy(chain, context, is_exact=False)
+
+
+def test_a_shortcut_that_passes_a_cut_is_rounded_too():
+    """Behind one layer of a residual block, two tensors cross; a view of one has its range."""
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = self.a(x)
+            return self.c(self.b(first.view(-1, 4)) + first)
+
+    torch.manual_seed(0)
+    network, inputs = Residual().eval(), {"x": TensorSpec((4,))}
+    x = torch.randn(5, 4)
+
+    def received(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(INT8.received(tensor.numpy()))
+
+    with torch.inference_mode():
+        first = received(network.a(x))
+        second = received(network.b(first))
+        expected = network.c(second + received(first))
+        found = RoundedLine(network, inputs, (1, 2), INT8).answers({"x": x})
+        assert torch.equal(RoundedLine(network, inputs, (1, 2), Messages()).answers({"x": x}), network(x))
+    assert (found - expected).abs().max() < 1e-5
+    assert line_of(network, inputs, INT8).sent_byte == (12, 12, 24, 12, 10)
+
+
+def test_neighbours_with_halo_by_hand(make_context, make_noise):
+    """Two convolutions over two workers: strips of the input, then one row of the other's first layer, then results, each rounded by itself."""
+    torch.manual_seed(0)
+    one, two = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1)
+    context = make_context(
+        (1.0, 1.0), network=nn.Sequential(one, two, nn.Flatten()).eval(), dataset=make_noise((1, 8, 8), 128)
+    )
+
+    def received(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(INT8.received(tensor.numpy()))
+
+    with torch.no_grad():
+        x = torch.from_numpy(context.dataset.test.only)
+        upper = one(received(x[:, :, :5]))[:, :, :4]  # behind the border to the other's rows nothing is used
+        lower = one(received(x[:, :, 3:]))[:, :, 1:]
+        results = (
+            two(torch.cat([upper, received(lower[:, :, :1])], 2))[:, :, :4],
+            two(torch.cat([received(upper[:, :, 3:]), lower], 2))[:, :, 1:],
+        )
+        expected = torch.cat([received(result) for result in results], 2).flatten(1).numpy()
+    found = MoDNN("hub", execution="halo", messages=INT8).deploy(context).predict(Delivery())
+    steps = [(result.amax((1, 2, 3)) - result.amin((1, 2, 3))).max() / 255 for result in results]
+    assert np.abs(found - expected).max() < 1.01 * float(max(steps)), (
+        "a sum at the edge of two levels may fall to either"
+    )
+    assert np.mean(np.abs(found - expected) > 1e-5) < 0.01

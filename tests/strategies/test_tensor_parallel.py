@@ -79,7 +79,7 @@ def test_all_nodes_together_do_the_work_and_hold_the_weights_of_one():
 
 
 def test_other_networks_are_refused():
-    with pytest.raises(PlanError, match="networks of the model decoder-token only"):
+    with pytest.raises(PlanError, match="networks of the models decoder and decoder-token only"):
         planned({"type": "small-cnn", "pool_after": 0}, 64, 2)
 
 

@@ -1,33 +1,18 @@
-"""A scenario of two devices whose networks are trained in a second."""
+"""The scenario of the page, whose networks are trained in a second."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-SCENARIO = """
-name: twins
-seed: 1
-topology:
-  devices:
-    - {id: a, profile: phone}
-    - {id: b, profile: phone}
-  links:
-    - {between: [a, b], bandwidth: 2 Mbit/s, latency: 5 ms}
-workload:
-  dataset: {type: digits}
-  model: {type: small-cnn, channels: [4, 8]}
-  training: {epochs: 1}
-  source: a
-  sink: a
-strategies:
-  single: {device: b}
-  chain: {devices: [a, b], cuts: [conv1]}
-  modnn: {owner: a, workers: b, owner_computes: true, execution: halo, on_missing: degrade, step_deadline: 0.5 s}
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "testbed.md"
 
 
 @pytest.fixture
 def scenario(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     path = tmp_path / "twins.yaml"
-    path.write_text(SCENARIO)
+    path.write_text(text)
     return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from references import Packets, arrivals_s, cell_packets, other_cell_packets, wired_packets
+from references import Packets, arrivals_s, cell_packets, other_cell_packets, staggered_packets, wired_packets
 
 
 def name(packets: Packets) -> str:
@@ -18,6 +18,15 @@ def test_fair_sharing_with_headers_agrees_with_udp(packets: Packets) -> None:
     assert arrivals[-1] == pytest.approx(expected[-1], rel=0.01)
     for ours, theirs in zip(arrivals, expected, strict=True):
         assert abs(ours - theirs) < 0.01 * theirs + (len(expected) - 1) * packets.packet_s
+
+
+@pytest.mark.parametrize("packets", staggered_packets(), ids=lambda packets: packets.case.name.partition(":")[0])
+def test_packets_in_order_of_arrival_agree_with_udp(packets: Packets) -> None:
+    """Every arrival, to a packet of each of the other messages, since the last packet of a message is shorter, and is at the router sooner here."""
+    n_others = len(packets.expected_s) - 1
+    for ours, theirs in zip(arrivals_s(packets.case), packets.expected_s, strict=True):
+        assert abs(ours - theirs) < 1e-5 + n_others * packets.packet_s
+    assert max(arrivals_s(packets.case)) == pytest.approx(max(packets.expected_s), abs=1e-5)
 
 
 @pytest.mark.parametrize("packets", [p for p in wired_packets("tcp") if len(p.expected_s) == 1], ids=name)

@@ -68,8 +68,10 @@ def report_uncounted(result: Result) -> None:
 def report_lost_messages(result: Result, scenario: Scenario) -> None:
     """Hint on stderr at transports where datagrams leave many requests without an answer."""
     from edgesim.failures.sampling.draw import loss_models
+    from edgesim.interfaces import DelayModel, is_kind
     from edgesim.network.transport import Datagram
     from edgesim.scenario.build import build
+    from edgesim.strategies.modnn import MoDNN
 
     summary = result.summary()
     answered = summary[summary["metric"] == "answered"]
@@ -86,11 +88,13 @@ def report_lost_messages(result: Result, scenario: Scenario) -> None:
         is_datagram = any(
             link.transport is None or isinstance(link.transport, Datagram) for link in system.topology.links
         )
-        if not (is_datagram and loss_models(system.failures, system.topology)):
+        found = loss_models(system.failures, system.topology).values()
+        if not (is_datagram and any(not is_kind(model, DelayModel) for model in found)):
             continue
         place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
         remedy = "`transport: arq` or `transport: tcp` at the links repeats what is lost"
-        if getattr(system.strategies[str(strategy)], "partial", "use") != "use":
+        used = system.strategies[str(strategy)]
+        if isinstance(used, MoDNN) and used.partial != "use":
             remedy += "; `on_missing: degrade` with `partial: use` goes on with what arrived"
         sys.stderr.write(
             f"hint: strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "

@@ -125,3 +125,6 @@ class Messages:
     def received_inputs(self, inputs: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """Return what the receiver of samples computes with; named arrays whose first axis counts the samples."""
         return {name: self.received(array) for name, array in inputs.items()} if self.is_rounding else inputs
+
+
+AS_COMPUTED = Messages()

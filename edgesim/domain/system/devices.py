@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Sharing = Literal["fifo", "fair"]
 """How a resource serves what asks for it together: in order of arrival, or all at once at fair rates."""
+LinkSharing = Literal["fifo", "fair", "fifo_packets"]
+"""How a link with a channel of its own serves messages: as `Sharing`, or packet by packet in order of arrival."""
 OnOutage = Literal["lost", "resume"]
 """What becomes of work that an outage interrupts: it is lost, or it goes on when the outage is over."""
 

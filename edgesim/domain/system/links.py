@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgesim.domain.bounds import finite, named, not_negative, one_of, positive, whole
-from edgesim.domain.system.devices import OnOutage, Sharing
+from edgesim.domain.system.devices import LinkSharing, OnOutage, Sharing
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
@@ -65,11 +65,14 @@ class Link:
     mtu_byte : payload of one packet, in byte.
     header_byte : header bytes per packet; they count as traffic and take time.
     medium_id : the medium that it shares, or None for a channel of its own.
-    sharing : as of `Medium`, for a link with a channel of its own; with a medium, the medium's rule holds.
+    sharing : as of `Medium`, for a link with a channel of its own; with a medium, the medium's rule holds. ``fifo_packets`` serves single
+        packets in order of arrival: for datagrams that an outage loses, at a rate that does not change.
     transport : how packets get across, a plug-in of seam ``transports``; None: datagrams.
     on_outage : what becomes of messages when the link, or a device at its ends, goes down.
     rate_at : how its rate changes with time, a plug-in of seam ``rates``; None: it is always `bandwidth_bit_per_s`.
     framing_byte : bytes per message besides its payload, besides the `mtu_byte` of its packets.
+    acknowledgement_byte : bytes that go back for each packet. They count as traffic, and on a medium they take its time, right behind the
+        message; a link with a channel of its own has another one for the way back, on which they are not seen.
     first_message_s : time by which the first message over it in a trial takes longer, e.g. to resolve an address, in s; over `fair` links
         that message waits for so long before it joins.
     burst_byte : size of its token bucket: so much of a message leaves at once after a pause, headers included. The bucket fills at
@@ -93,13 +96,14 @@ class Link:
     mtu_byte: int = 1472
     header_byte: int = 0
     medium_id: str | None = None
-    sharing: Sharing = "fifo"
+    sharing: LinkSharing = "fifo"
     transport: Transport | None = None
     on_outage: OnOutage = "lost"
     rate_at: ChangingRate | None = None
     framing_byte: int = 0
     burst_byte: int = 0
     first_message_s: float = 0.0
+    acknowledgement_byte: int = 0
 
     def __post_init__(self) -> None:
         named("a link", link_id=self.link_id, src_id=self.src_id, dst_id=self.dst_id)
@@ -115,9 +119,15 @@ class Link:
         )
         whole(subject, 1, mtu_byte=self.mtu_byte)
         whole(subject, 0, header_byte=self.header_byte, framing_byte=self.framing_byte, burst_byte=self.burst_byte)
-        one_of(subject, Sharing, sharing=self.sharing)
+        whole(subject, 0, acknowledgement_byte=self.acknowledgement_byte)
+        one_of(subject, LinkSharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
-        if self.burst_byte > 0 and (self.medium_id is not None or self.sharing == "fair" or self.rate_at is not None):
+        is_plain = self.medium_id is None and self.rate_at is None
+        if self.sharing == "fifo_packets" and not (is_plain and self.transport is None and self.on_outage == "lost"):
+            raise PlanError(
+                f"{subject} has sharing 'fifo_packets'; that goes with no medium, no transport, a rate that does not change and on_outage 'lost'"
+            )
+        if self.burst_byte > 0 and not (is_plain and self.sharing == "fifo"):
             raise PlanError(
                 f"{subject} has a burst_byte; that goes with sharing 'fifo', no medium and a rate that does not change"
             )
@@ -130,6 +140,11 @@ class Link:
         """Return the bytes that a message puts on the link, framing and headers included."""
         return size_byte + self.framing_byte + self.n_packets(size_byte) * self.header_byte
 
+    def back_byte(self, size_byte: int) -> int:
+        """Return the bytes of the acknowledgements of a message."""
+        return self.n_packets(size_byte) * self.acknowledgement_byte
+
     def occupation_s(self, size_byte: int) -> float:
-        """Return the time a message occupies the link: overhead + 8 wire bytes / bandwidth, in s."""
-        return self.message_overhead_s + 8.0 * self.wire_byte(size_byte) / self.bandwidth_bit_per_s
+        """Return the time a message occupies the link: overhead + 8 wire bytes / bandwidth, in s; on a medium with what goes back."""
+        n_byte = self.wire_byte(size_byte) + (0 if self.medium_id is None else self.back_byte(size_byte))
+        return self.message_overhead_s + 8.0 * n_byte / self.bandwidth_bit_per_s

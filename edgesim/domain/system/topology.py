@@ -17,6 +17,7 @@ from edgesim.domain.system.devices import (
     DeviceProfile,
     HostOverhead,
     LinkGlob,
+    LinkSharing,
     OnOutage,
     Reference,
     Sharing,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "Medium", "OnOutage",
+    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "LinkSharing", "Medium", "OnOutage",
     "Reference", "Sharing", "Switch", "TargetGlob", "Topology",
 ]  # fmt: skip
 

@@ -108,4 +108,24 @@ class EndToEndTransport(Protocol):
         """Yield what is sent next, given the number of packets of the last burst that were lost; end when done."""
 
 
+class Connection(Protocol):
+    """One direction of a connection that messages use one after another."""
+
+    is_broken: bool
+    """Whether it was given up."""
+
+    def bursts(
+        self, n_packets: int, round_trip_s: float, *, is_new: bool, idle_s: float = 0.0
+    ) -> Generator[Burst, int, None]:
+        """Yield what is sent next of a message, as `EndToEndTransport.bursts`; `idle_s` is the time since the one before has left."""
+
+
+@runtime_checkable
+class PersistentTransport(EndToEndTransport, Protocol):
+    """What an end-to-end transport may have besides, whose connections outlive a message."""
+
+    def connection(self) -> Connection | None:
+        """Return a new connection; None where each message has one of its own."""
+
+
 Transport = LinkTransport | EndToEndTransport

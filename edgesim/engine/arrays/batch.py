@@ -264,9 +264,11 @@ class Batch:
 
     def _count(self, kind: int, hop: Hop, sent: NDArray[np.float64] | None, is_used: Flags) -> None:
         """Count the bytes of a message on a link."""
-        n_byte: int | NDArray[np.int64] = hop.wire_byte
+        n_byte: int | NDArray[np.int64] = hop.traffic_byte
         if sent is not None:
-            n_byte = np.where(sent == 1.0, hop.wire_byte, (hop.wire_byte * sent + _BYTE_ROUNDING).astype(np.int64))
+            n_byte = np.where(
+                sent == 1.0, hop.traffic_byte, (hop.traffic_byte * sent + _BYTE_ROUNDING).astype(np.int64)
+            )
         self.traffic_byte[kind] += n_byte if is_used is None else n_byte * is_used
 
 

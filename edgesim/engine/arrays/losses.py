@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Link
     from edgesim.domain.system.transport import BatchLinkTransport
     from edgesim.engine.program.ways import Hop
-    from edgesim.interfaces import BatchLossModel, BatchLossProcess, LossModel, PacketLossModel
+    from edgesim.interfaces import BatchLossModel, BatchLossProcess, LinkModel
     from edgesim.rng import BatchStreams
 
 _DATAGRAM = Datagram()
@@ -74,7 +74,7 @@ class DrawnLosses:
     streams : what they draw from.
     """
 
-    def __init__(self, models: Mapping[str, LossModel | PacketLossModel], streams: BatchStreams) -> None:
+    def __init__(self, models: Mapping[str, LinkModel], streams: BatchStreams) -> None:
         self._models = [(model, streams.scope(label)) for label, model in models.items()]
         self._processes: dict[str, list[BatchLossProcess]] = {}
 

@@ -91,6 +91,11 @@ def _obstacles_of_links(program: Program) -> Iterator[str]:
         if hop.link.first_message_s > 0.0
     )
     yield from (f"switch {hop.link.src_id!r} has queues with a limit" for hop in hops if hop.queue_byte is not None)
+    yield from (
+        f"link {hop.link.link_id!r} serves single packets"
+        for hop in hops
+        if program.channels.channel[hop.channel].is_by_packets
+    )
     for channel in (program.channels.channel[index] for index in sorted({hop.channel for hop in hops})):
         if channel.is_fair or channel.contention > 0:
             how = "shared by rates" if channel.is_fair else "slower the more devices wait"

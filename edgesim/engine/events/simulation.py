@@ -43,7 +43,7 @@ from edgesim.engine.servers.losses import GivenLosses
 from edgesim.engine.state.invariants import Checker
 from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.world import World
-from edgesim.interfaces import ClosedArrivals, LossModel, OpenArrivals, PacketLossModel, SlowdownModel
+from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 Speeds = Mapping[str, Iterable[tuple[float, float]]]
@@ -66,7 +66,7 @@ def trace(
     *,
     outages: Sequence[Outage] = (),
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
-    losses: Mapping[str, LossModel | PacketLossModel] | None = None,
+    losses: Mapping[str, LinkModel] | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
     speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,
@@ -137,7 +137,7 @@ def simulate(
     *,
     outages: Sequence[Outage] = (),
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
-    losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses | None = None,
+    losses: Mapping[str, LinkModel] | GivenLosses | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
     speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,

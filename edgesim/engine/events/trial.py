@@ -21,7 +21,7 @@ from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
 from edgesim.engine.state.request import Request, Task, record
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LossModel, PacketLossModel, SlowdownModel
+from edgesim.interfaces import LinkModel, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -40,7 +40,7 @@ class Trial:
         self,
         world: World,
         *,
-        losses: Mapping[str, LossModel | PacketLossModel] | GivenLosses,
+        losses: Mapping[str, LinkModel] | GivenLosses,
         slowdowns: Mapping[str, SlowdownModel],
         streams: ReplicationStreams | None,
         deadline_s: float | None,

@@ -68,7 +68,7 @@ class Crossings:
             link, self._channel(link), self._device_index[link.src_id], self._device_index[link.dst_id],
             self._times_s.setdefault(time_s, time_s), link.wire_byte(size_byte), link.n_packets(size_byte),
             self._medium_links.setdefault(link.link_id, len(self._medium_links)) if link.medium_id else -1,
-            None if switch is None else switch.queue_byte,
+            None if switch is None else switch.queue_byte, link.back_byte(size_byte),
         )  # fmt: skip
 
     def _channel(self, link: Link) -> int:
@@ -81,6 +81,6 @@ class Crossings:
 
     def _made_channel(self, link: Link) -> Channel:
         if not link.medium_id:
-            return Channel(link.link_id, False, link.sharing == "fair")
+            return Channel(link.link_id, False, link.sharing == "fair", is_by_packets=link.sharing == "fifo_packets")
         medium = self._topology.medium_of[link.medium_id]
         return Channel(medium.medium_id, True, medium.sharing == "fair", medium.contention, medium.rate_at)

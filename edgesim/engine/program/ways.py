@@ -21,6 +21,7 @@ class Channel:
     is_fair: bool
     contention: float = 0.0
     rate_at: ChangingRate | None = None
+    is_by_packets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Hop:
     wire_byte : bytes on the link, headers included.
     n_packets : packets of the message.
     medium_link : number of the link among those that share a medium, or -1.
+    back_byte : bytes of its acknowledgements, which count as traffic.
     queue_byte : most bytes that wait for the link, where it leaves a switch whose queues have a limit.
     """
 
@@ -48,6 +50,12 @@ class Hop:
     n_packets: int
     medium_link: int
     queue_byte: int | None = None
+    back_byte: int = 0
+
+    @property
+    def traffic_byte(self) -> int:
+        """Bytes that count as traffic."""
+        return self.wire_byte + self.back_byte
 
     def time_s(self, share: float) -> float:
         """Return the time on the channel when `share` of the packets are sent, in s; more than 1 with repetitions."""
@@ -83,6 +91,7 @@ class Stage:
     usage : for a fair stage: channel -> time of the channel per bit, when all packets cross once, in s/bit.
     amount_bit : for a fair stage: bits by which its rate is counted.
     latency_s : over all hops, in s.
+    is_by_packets : whether its links serve single packets in order of arrival.
     """
 
     hops: tuple[Hop, ...]
@@ -92,6 +101,7 @@ class Stage:
     usage: Mapping[int, float]
     amount_bit: float
     latency_s: float
+    is_by_packets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +128,35 @@ Line = tuple[int, int, int, float, float, int, int, int]
 """The only link of a message that needs nothing but the moment at which the link's channel is next free.
 
 One `fifo` link without contention, and no end-to-end transport. Flat, since it is read for each message: channel, src, dst,
-and occupation_s of its `Hop`, the link's latency in s, wire_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
+and occupation_s of its `Hop`, the link's latency in s, traffic_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
 medium_link.
 """
 
 
 def _stages(hops: tuple[Hop, ...], channels: Sequence[Channel], *, is_cut_through: bool) -> tuple[Stage, ...]:
-    """Divide a route: each `fifo` hop is a stage, and so is each run of `fair` hops."""
+    """Divide a route: each `fifo` hop is a stage, and so is each run of `fair` hops, and of `fifo_packets` hops with packets of one size."""
     runs: list[tuple[bool, tuple[Hop, ...]]] = []
-    for is_fair, group in groupby(hops, key=lambda hop: channels[hop.channel].is_fair):
+    for (is_fair, mtu_byte), group in groupby(hops, key=lambda hop: _kind_of(hop, channels)):
         members = tuple(group)
-        runs += [(True, members)] if is_fair else [(False, (hop,)) for hop in members]
+        runs += [(is_fair, members)] if is_fair or mtu_byte else [(False, (hop,)) for hop in members]
     stages: list[Stage] = []
     n_hops = 0
     for position, (is_fair, members) in enumerate(runs):
         amount_bit = max(1.0, 8.0 * members[0].wire_byte)
         usage = usage_per_bit(members, amount_bit) if is_fair else {}
-        has_fifo_next = position + 1 < len(runs) and not runs[position + 1][0]
-        forwards_packets = is_cut_through and not is_fair and has_fifo_next
+        is_by_packets = channels[members[0].channel].is_by_packets
+        has_fifo_next = position + 1 < len(runs) and _kind_of(runs[position + 1][1][0], channels) == (False, 0)
+        forwards_packets = is_cut_through and not is_fair and not is_by_packets and has_fifo_next
         latency_s = sum(hop.link.latency_s for hop in members)
-        stages.append(Stage(members, is_fair, forwards_packets, n_hops, usage, amount_bit, latency_s))
+        stages.append(Stage(members, is_fair, forwards_packets, n_hops, usage, amount_bit, latency_s, is_by_packets))
         n_hops += len(members)
     return tuple(stages)
+
+
+def _kind_of(hop: Hop, channels: Sequence[Channel]) -> tuple[bool, int]:
+    """Return whether a link is `fair`, and the size of the packets that it serves one by one, or 0."""
+    channel = channels[hop.channel]
+    return channel.is_fair, hop.link.mtu_byte if channel.is_by_packets else 0
 
 
 def usage_per_bit(
@@ -183,10 +200,16 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
     """Return the only link of a message of some kind, if it is as `Line` says and its rate does not change."""
     stage = way.stages[0]
     hop = stage.hops[0]
-    if len(way.stages) > 1 or stage.is_fair or way.transport is not None or channels[hop.channel].contention > 0:
+    if (
+        len(way.stages) > 1
+        or stage.is_fair
+        or stage.is_by_packets
+        or way.transport is not None
+        or channels[hop.channel].contention > 0
+    ):
         return None
     if is_changing(hop, channels) or hop.queue_byte is not None or hop.link.burst_byte > 0:
         return None
     if hop.link.first_message_s > 0.0:
         return None
-    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.wire_byte, kind, hop.medium_link
+    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.traffic_byte, kind, hop.medium_link

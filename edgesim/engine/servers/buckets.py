@@ -32,7 +32,7 @@ class Buckets:
         left_s, since_s = self._levels_s.get(hop.link.link_id, (most_s, start_s))
         level_s = min(most_s, left_s + start_s + overhead_s - since_s)
         lent_s = min(level_s, whole_s - overhead_s)
-        end_s = start_s + whole_s - lent_s
+        end_s = start_s + (whole_s - lent_s)  # never before it begins, as (start_s + whole_s) - lent_s can be
         self._left_s[hop.link.link_id] = level_s - lent_s
         return end_s
 

@@ -68,7 +68,7 @@ class FifoStages:
         -------
         is_sent : False, and nothing is done, when the horizon cuts the message.
         """
-        channel, src, dst, occupation_s, latency_s, wire_byte, kind, medium_link = line
+        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link = line
         now_s = self._clock.now_s
         free_s = self._free_s[channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
@@ -83,7 +83,7 @@ class FifoStages:
             if self._on_channels.notes is not None:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
         request, _ = task
-        request.traffic_byte[kind] += wire_byte
+        request.traffic_byte[kind] += traffic_byte
         request.transmit_s[src] += end_s - start_s
         request.receive_s[dst] += end_s - start_s
         self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
@@ -201,7 +201,7 @@ class FifoStages:
             end_s = cut_s
         kind = self._kind[message.index]
         if share == done == 1.0 and message.done == 0.0:
-            request.traffic_byte[kind] += hop.wire_byte
+            request.traffic_byte[kind] += hop.traffic_byte
         else:
             message.count(hop, kind, share, done)
         sending_s = _sending_s(message, start_s, end_s)

@@ -1,4 +1,4 @@
-"""What becomes of the packets of a message on its links, drawn when it is sent."""
+"""What becomes of the packets of a message on its links, and how much it is delayed there, drawn when it is sent."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from edgesim.domain.system.topology import Link
 from edgesim.domain.system.transport import LinkTransport
 from edgesim.engine.program.ways import Hop, Way
 from edgesim.engine.state.invariants import Checker
-from edgesim.interfaces import LossModel, LossProcess, PacketLossModel, is_kind
+from edgesim.interfaces import DelayModel, LinkModel, LossModel, LossProcess, PacketLossModel, is_kind
 from edgesim.network.transport import Datagram
 from edgesim.rng import ReplicationStreams
 
 _DATAGRAM = Datagram()
 _Lossy = tuple[LossModel | PacketLossModel, ReplicationStreams]
+_Delaying = tuple[DelayModel, ReplicationStreams]
 
 
 class Passage(NamedTuple):
@@ -36,25 +37,26 @@ class _WholeMessages:
 
 
 class Losses:
-    """The losses on all links in one trial; false when there are none.
+    """The losses and delays on all links in one trial; false when there are none.
 
     Parameters
     ----------
-    models : what loses messages and packets, each with the streams that it draws from.
+    models : what loses messages and packets or delays messages, each with the streams that it draws from.
     checker : checks the packets, or None.
     """
 
-    __slots__ = ("_checker", "_is_by_packets", "_models", "_on", "_processes")
+    __slots__ = ("_checker", "_delays", "_is_by_packets", "_models", "_on", "_processes")
 
-    def __init__(self, models: Sequence[_Lossy], checker: Checker | None) -> None:
-        self._models = models
-        self._is_by_packets = any(is_kind(model, PacketLossModel) for model, _ in models)
+    def __init__(self, models: Sequence[tuple[LinkModel, ReplicationStreams]], checker: Checker | None) -> None:
+        self._delays: list[_Delaying] = [(one, streams) for one, streams in models if is_kind(one, DelayModel)]
+        self._models: list[_Lossy] = [(one, streams) for one, streams in models if not is_kind(one, DelayModel)]
+        self._is_by_packets = any(is_kind(model, PacketLossModel) for model, _ in self._models)
         self._checker = checker
         self._on: dict[str, list[_Lossy]] = {}  # by link
         self._processes: dict[str, list[LossProcess]] = {}  # by link on which messages can come in part
 
     def __bool__(self) -> bool:
-        return bool(self._models)
+        return bool(self._models or self._delays)
 
     def draw(self, way: Way, share: float, request: Any, index: int) -> list[Passage]:  # noqa: ARG002 - see GivenLosses
         """Draw what becomes of a share of the packets of the message of a step, on one hop after another."""
@@ -71,9 +73,15 @@ class Losses:
                     passage = self._cross(hop, share, request)
                 else:
                     passage = self._cross_whole(hop, share, here)
+                if self._delays and share > 0.0:
+                    passage = passage._replace(waited_s=passage.waited_s + self._delay_s(hop.link))
                 passages.append(passage)
                 share = passage.received
         return passages
+
+    def _delay_s(self, link: Link) -> float:
+        """Draw by how much a message is delayed on a link, in s."""
+        return sum(model.delay_s(link, streams) for model, streams in self._delays if model.applies_to(link))
 
     def _meet(self, link: Link) -> list[_Lossy]:
         """Find what loses messages or packets on a link."""

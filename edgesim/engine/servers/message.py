@@ -11,7 +11,7 @@ from edgesim.engine.servers.losses import Passage
 from edgesim.engine.state.pace import Leg
 from edgesim.engine.state.request import Task
 
-_BYTE_ROUNDING = 1e-6
+BYTE_ROUNDING = 1e-6
 
 
 class Message:
@@ -67,8 +67,8 @@ class Message:
 
     def count(self, hop: Hop, kind: int, share: float, done: float) -> None:
         """Count the bytes that it puts on a link between `self.done` and `done` of the hop, `share` of the packets being all."""
-        whole_byte = hop.wire_byte * share
-        n_byte = int(whole_byte * done + _BYTE_ROUNDING) - int(whole_byte * self.done + _BYTE_ROUNDING)
+        whole_byte = hop.traffic_byte * share
+        n_byte = int(whole_byte * done + BYTE_ROUNDING) - int(whole_byte * self.done + BYTE_ROUNDING)
         self.request.traffic_byte[kind] += n_byte
 
     def keep(self, hop: Hop, share: float, done: float) -> None:
@@ -80,15 +80,15 @@ class Message:
         share : what would have come through, as a share of all packets.
         done : how much of it did.
         """
-        self.share = min(share, floor(share * done * hop.n_packets + _BYTE_ROUNDING) / hop.n_packets)
+        self.share = min(share, floor(share * done * hop.n_packets + BYTE_ROUNDING) / hop.n_packets)
         if self.exchange is not None:
-            self.exchange.is_over = True  # the connection breaks
+            self.exchange.is_over = self.exchange.is_cut = True  # the connection breaks
 
 
 class Exchange:
     """What sender and receiver of one message say over an end-to-end transport."""
 
-    __slots__ = ("burst", "bursts", "is_over", "lead_s", "n_open", "received", "task", "way")
+    __slots__ = ("burst", "bursts", "is_cut", "is_over", "lead_s", "n_open", "received", "task", "way")
 
     def __init__(self, task: Task, way: Way, bursts: Generator[Burst, int, None]) -> None:
         self.task = task
@@ -99,3 +99,4 @@ class Exchange:
         self.n_open = 0
         self.received = 0.0
         self.is_over = False
+        self.is_cut = False  # by an outage

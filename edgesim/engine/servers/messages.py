@@ -1,6 +1,7 @@
 """Messages under way, and how they pass from stage to stage.
 
-A message passes the stages of its way one after another: `edgesim.engine.servers.fifo` and `edgesim.engine.servers.fair` say how. With an
+A message passes the stages of its way one after another: `edgesim.engine.servers.fifo`, `edgesim.engine.servers.fair` and
+`edgesim.engine.servers.packets` say how. With an
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
 
 Most messages cross one `fifo` link, and nothing can happen to them there (`edgesim.engine.program.ways.Line`). They are no objects: the
@@ -12,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgesim.engine.program.ways import Way
+from edgesim.engine.servers.connections import Connections
 from edgesim.engine.servers.fair import FairStages
 from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.servers.message import Exchange, Message
+from edgesim.engine.servers.packets import PacketStages
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
@@ -48,6 +51,8 @@ class Carrier:
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
+        self._connections = Connections(world.clock, self._begin)
+        self._by_packets = PacketStages(world, self._on_arrival)
         is_plain = (
             self._losses is None
             and not world.has_outages
@@ -65,8 +70,18 @@ class Carrier:
         if way.transport is None:
             self._launch(Message(task, way, 1.0, None))
             return
-        exchange = Exchange(task, way, way.transport.bursts(way.n_packets, way.round_trip_s))
-        self._clock.after(exchange.burst.delay_s, self._on_burst, exchange)
+        if not self._connections.send(task, way):
+            bursts = way.transport.bursts(way.n_packets, way.round_trip_s)
+            self._begin(Exchange(task, way, bursts), self._clock.now_s)
+
+    def _begin(self, exchange: Exchange, since_s: float) -> None:
+        """Plan the first burst of an exchange, which might have begun at a moment in the past."""
+        now_s = self._clock.now_s
+        moment_s = since_s + exchange.burst.delay_s
+        exchange.lead_s = max(0.0, now_s - moment_s)
+        self._clock.after(
+            exchange.burst.delay_s if since_s == now_s else max(0.0, moment_s - now_s), self._on_burst, exchange
+        )
 
     def close(self) -> None:
         """End the trial: count what fair transfers have sent."""
@@ -76,16 +91,24 @@ class Carrier:
         """Draw what becomes of the packets, and let the message enter its first stage."""
         if self._losses is not None:
             message.passages = self._losses.draw(message.way, message.share, message.request, message.index)
-        (self._fair if message.stage.is_fair else self.fifo).enter(message)
+        self._enter(message)
+
+    def _enter(self, message: Message) -> None:
+        """Let a message enter the stage at which it stands."""
+        stage = message.stage
+        if stage.is_by_packets:
+            self._by_packets.enter(message)
+        else:
+            (self._fair if stage.is_fair else self.fifo).enter(message)
 
     def _on_arrival(self, message: Message) -> None:
         """Pass a message on to its next stage, or hand over what is left of it."""
         message.position += 1
         stages, share = message.way.stages, message.share
         if message.position < len(stages) and share > 0.0:
-            message.stage = stage = stages[message.position]
+            message.stage = stages[message.position]
             message.done, message.started_s = 0.0, -1.0
-            (self._fair if stage.is_fair else self.fifo).enter(message)
+            self._enter(message)
             return
         exchange = message.exchange
         if exchange is not None:
@@ -93,6 +116,7 @@ class Carrier:
             exchange.received += share
             if exchange.n_open > 0 or not exchange.is_over:
                 return
+            self._connections.ended(exchange)
             share = exchange.received
         if share > _WHOLE:
             self._on_whole(message.task)
@@ -120,6 +144,7 @@ class Carrier:
             burst = exchange.burst = exchange.bursts.send(sent.n_packets - round(share * way.n_packets))
         except StopIteration:
             exchange.is_over = True
+            self._connections.sent(exchange, end_s)
             return
         moment_s = end_s + burst.delay_s
         if burst.after == "acknowledged":

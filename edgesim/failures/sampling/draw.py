@@ -16,7 +16,9 @@ from edgesim.interfaces import (
     BatchOutageModel,
     BatchPacketLossModel,
     BatchSlowdownModel,
+    DelayModel,
     FailureModel,
+    LinkModel,
     LossModel,
     OutageModel,
     PacketLossModel,
@@ -38,9 +40,9 @@ def models_of(failures: Mapping[str, FailureModel], *kinds: type[K]) -> dict[str
     return {label: model for label, model in failures.items() for kind in kinds if is_kind(model, kind)}
 
 
-def loss_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, LossModel | PacketLossModel]:
-    """Return the models that lose messages or packets on some link of the topology, by label."""
-    losses: dict[str, LossModel | PacketLossModel] = models_of(failures, LossModel, PacketLossModel)
+def loss_models(failures: Mapping[str, FailureModel], topology: Topology) -> dict[str, LinkModel]:
+    """Return the models that lose or delay messages, or lose packets, on some link of the topology, by label."""
+    losses: dict[str, LinkModel] = models_of(failures, LossModel, PacketLossModel, DelayModel)
     return {label: model for label, model in losses.items() if any(map(model.applies_to, topology.links))}
 
 

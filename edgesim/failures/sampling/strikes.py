@@ -21,7 +21,7 @@ from edgesim.interfaces import (
 
 if TYPE_CHECKING:
     from edgesim.domain.system.topology import Link, Topology
-    from edgesim.interfaces import FailureModel, LossModel, PacketLossModel
+    from edgesim.interfaces import FailureModel, LinkModel
 
 _MOST_LISTED = 2**10
 Crossing = tuple["Link", int]
@@ -80,7 +80,7 @@ def _unknown() -> Strike:
     return Strike("something", 1.0, 1.0)
 
 
-def _loss(model: LossModel | PacketLossModel, here: list[Crossing], n_requests: int) -> Strike:
+def _loss(model: LinkModel, here: list[Crossing], n_requests: int) -> Strike:
     """Return that any message or packet of a trial is lost."""
     what = "any message or packet lost"
     if isinstance(model, WeightedLossModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -40,12 +41,39 @@ class Given:
             tuple(dtype_name(tensor.dtype) for tensor in tensors),
         )
 
+    def read(self, content: bytearray) -> Tensors:
+        """Return the tensors of a message. Raises `DataError` when it has another size."""
+        tensors: list[torch.Tensor] = []
+        at = 0
+        for shape, name in zip(self.shapes, self.dtypes, strict=True):
+            dtype: torch.dtype = getattr(torch, name)
+            n_byte = dtype.itemsize * math.prod(shape)
+            if at + n_byte > len(content):
+                break
+            flat = (
+                torch.frombuffer(content, dtype=dtype, offset=at, count=math.prod(shape)) if n_byte else torch.empty(0)
+            )
+            tensors.append(flat.to(dtype).reshape(shape))
+            at += n_byte
+        if len(tensors) < len(self.shapes) or at != len(content):
+            raise DataError(f"{self.name!r} brought {len(content)} byte, which are not tensors of {self.shapes}")
+        return tuple(tensors)
+
     def zeros(self) -> Tensors:
         """Return what stands for tensors that did not come."""
         return tuple(
             torch.zeros(shape, dtype=getattr(torch, dtype))
             for shape, dtype in zip(self.shapes, self.dtypes, strict=True)
         )
+
+
+def bytes_of(tensors: Tensors) -> bytes:
+    r"""Return tensors as they lie in a message, one behind another.
+
+    >>> bytes_of((torch.tensor([1, 2], dtype=torch.uint8), torch.tensor([[3]], dtype=torch.uint8)))
+    b'\x01\x02\x03'
+    """
+    return b"".join(tensor.contiguous().numpy().tobytes() for tensor in tensors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,3 +261,8 @@ def _filled(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_filled(one, values) for one in value]
     return {name: _filled(one, values) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def use_one_thread() -> None:
+    """Let torch compute with one thread, as devices do here; more would take the cores of other devices."""
+    torch.set_num_threads(1)

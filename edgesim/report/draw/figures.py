@@ -11,19 +11,17 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from edgesim.report.draw.labels import Label, place_labels
-from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in, unfit_rows
-from edgesim.report.draw.style import (
-    TEXT,
-    figure_of,
-    fold,
-    house_style,
-    look,
-    new_axes,
-    positions,
-    short,
-    shorts,
-    words,
+from edgesim.report.draw.select import (
+    NO_FIT,
+    at_first,
+    crossed_factors,
+    factors_of,
+    strategies_of,
+    unfit_in,
+    unfit_rows,
 )
+from edgesim.report.draw.style import TEXT, figure_of, house_style, look, new_axes, positions
+from edgesim.report.texts import fold, short, shorts, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def tradeoff(
         is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or next(iter(factors), None)
-        others = [name for name in factors if name != factor]
+        others = crossed_factors(data, factor)
         data, fixed = at_first(data, others)
         looks = look(strategies_of(data), types)
         paths = {name: _path(data[data["strategy"] == name], metric.name) for name in looks}
@@ -277,7 +275,7 @@ def resilience(
         is_own, ax = ax is None, ax or new_axes()
         factors = factors_of(data)
         factor = factor or factors[0]
-        data, fixed = at_first(data, [name for name in factors if name != factor])
+        data, fixed = at_first(data, crossed_factors(data, factor))
         unfit, order = unfit_rows(data), strategies_of(data)
         data = data[data["metric"] == metric.name]
         values = data[factor].drop_duplicates().tolist()  # Python numbers, not numpy ones

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import MEMORY_AVAILABLE
-from edgesim.report.draw.style import short, words
+from edgesim.report.texts import short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 def factors_of(summary: pd.DataFrame) -> list[str]:
     """Return the names of the factor columns: those that stand before ``strategy``."""
     return list(summary.columns[: list(summary.columns).index("strategy")])
+
+
+def crossed_factors(summary: pd.DataFrame, factor: str | None) -> list[str]:
+    """Return the names of the other factors but those that move with one (`with` in a sweep): they have one value at each of its values."""
+    others = [name for name in factors_of(summary) if name != factor]
+    if factor is None or summary.empty:
+        return others
+    n_values = summary.groupby(factor, sort=False)[others].nunique().max()
+    return [name for name in others if n_values[name] > 1 or (summary[name] == summary[name].iloc[0]).all()]
 
 
 def loss_factor(result: Result) -> str | None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Checkable, needs_training
+from edgesim.interfaces import Checkable, Generating, needs_training
+from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.build import failure_models
 from edgesim.scenario.form.problems import Problem, problems_of
@@ -53,6 +54,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(place, message, remedy=remedy)
     yield from _untaught(scenario)
+    yield from _silent(scenario)
     if scenario.engine == "array":
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
 
@@ -76,4 +78,17 @@ def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
             yield Problem(
                 ("strategies", label), "it learns from samples, but the workload has none, only their shape",
                 remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",
+            )  # fmt: skip
+
+
+def _silent(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report strategies that give one token where several are asked for."""
+    model = scenario.workload.model
+    if not isinstance(model, Decoder) or model.tokens == 1:
+        return
+    for label, strategy in scenario.strategies.items():
+        if not (isinstance(strategy, Generating) and strategy.is_generating):
+            yield Problem(
+                ("strategies", label), f"it gives one token, but the model asks for {model.tokens}",
+                remedy="take tensor-parallel, which gives several, or leave out `tokens` of the model",
             )  # fmt: skip

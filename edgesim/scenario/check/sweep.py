@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
-_NOT_SWEPT = ("name", "question", "replications", "plugins", "sweep", "skip")
+_NOT_SWEPT = ("name", "question", "replications", "goals", "plugins", "sweep", "skip")
 
 
 def sweep_problems(
@@ -68,6 +68,8 @@ def _wrong_path(data: dict[str, Any], form: type[ScenarioSpec], path: str, place
         return Problem(
             place, f"{parts[0]!r} cannot be swept", "a path below profiles, topology, workload, strategies or failures"
         )
+    if parts[-1] == "extends":  # written out before
+        return Problem(place, "'extends' cannot be swept", "a number that it gives, such as bandwidth or memory")
     for position, part in enumerate(parts):
         keys = keys_at(form, data, parts[:position]) or ()
         if str(part) in keys:

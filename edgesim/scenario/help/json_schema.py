@@ -12,10 +12,11 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from edgesim.registry import REGISTRIES
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 from edgesim.scenario.form.options import find_plugin, options_model
 from edgesim.scenario.schema import ScenarioSpec
 from edgesim.scenario.text.docstrings import plain, read_docstring
-from edgesim.scenario.topology import catalog
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 EXTENDS = {
@@ -43,6 +44,7 @@ class _Writer:
         self.definitions |= self._filled(whole.pop("$defs", {}))
         self.definitions["Scenario"] = self._labelled(self._filled(whole))
         self._profiles()
+        self._link_classes()
         self._shape_only()
         partial = _without_required(self.definitions)
         partial["PartScenario"]["properties"]["extends"] = EXTENDS
@@ -156,6 +158,16 @@ class _Writer:
         for key, part in (("compute_rate", "RatesSpec"), ("power", "PowerSpec")):
             short["properties"][key] = {**short["properties"][key], **_ref(f"{part} in part")}
         self.definitions["ProfileSpec"] = {"anyOf": [short, own], "description": own["description"]}
+
+    def _link_classes(self) -> None:
+        """Offer the names of the catalog, and let links leave out the bandwidth that a class has."""
+        for form in self.definitions.values():
+            properties = form.get("properties", {})
+            if {"extends", "medium"} <= properties.keys():
+                properties["extends"]["anyOf"] = [{"enum": list(link_classes.names())}, {"type": "null"}]
+                if "bandwidth" in form.get("required", ()):
+                    form["required"] = [key for key in form["required"] if key != "bandwidth"]
+                    form["anyOf"] = [{"required": ["bandwidth"]}, {"required": ["extends"]}]
 
 
 class _WithoutTitles(GenerateJsonSchema):

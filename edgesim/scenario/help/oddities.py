@@ -11,6 +11,7 @@ from edgesim.domain.metrics import METRICS
 from edgesim.domain.system.routing import Routing, transfer_s
 from edgesim.errors import DataError, PlanError
 from edgesim.interfaces import (
+    DelayModel,
     Findable,
     LossModel,
     OpenArrivals,
@@ -96,7 +97,7 @@ def _absent(system: System) -> Iterator[Problem]:
 
 def _has_effect(model: Any, topology: Topology) -> bool:
     """Say whether a failure model can do anything in this topology."""
-    if isinstance(model, (LossModel, PacketLossModel)):
+    if isinstance(model, (LossModel, PacketLossModel, DelayModel)):
         return any(model.applies_to(link) for link in topology.links)
     if isinstance(model, SlowdownModel):
         return any(model.slows(device) for device in topology.devices)

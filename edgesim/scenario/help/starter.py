@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +117,15 @@ def starter(file: str, shape: str, strategies: tuple[str, ...]) -> str:
         options=options,
         wires=wires,
         hub="" if shape == "star" else _HUB.format(first=first),
-        strategies="".join(_strategy(one, n_devices) for one in dict.fromkeys(strategies)),
+        strategies="".join(_strategy(one, n_devices, first) for one in dict.fromkeys(strategies)),
     )
 
 
-def _strategy(name: str, n_devices: int) -> str:
+def _strategy(name: str, n_devices: int, first: str) -> str:
     """Return the entry of a strategy: its required options and those that a first study wants to see."""
     plugin = STRATEGIES.get(name)
     wanted: dict[str, Any] = {
-        "device": "hub", "owner": "hub", "merger": "hub", "root": "hub", "workers": '"w*"', "devices": '"w*"', "students": n_devices,
+        "device": "hub", "owner": "hub", "merger": "hub", "root": "hub", "parity": first, "workers": '"w*"', "devices": '"w*"', "students": n_devices,
         "parts": n_devices // 2, "on_missing": "degrade", "step_deadline": "200 ms", "deadline": "500 ms",
     }  # fmt: skip
     summary = plain(read_docstring(plugin.__doc__).summary)
@@ -133,7 +134,9 @@ def _strategy(name: str, n_devices: int) -> str:
         key = str(info.alias)
         if key in wanted or info.is_required():
             value = wanted.get(key) or (info.examples or [""])[0]
-            comment = re.split(r"; |, (?:for ever|from|counted)", str(info.description or ""))[0]
+            if key == "devices" and typing.get_origin(info.annotation) is tuple:  # a list, where others take a pattern
+                value = "[hub]"
+            comment = re.split(r"; |: |, (?:for ever|from|counted)", str(info.description or ""))[0]
             comment = "" if comment.startswith("as for") else comment
             lines.append(f"    {key}: {value} # {comment}" if comment else f"    {key}: {value}")
     return "\n".join(lines) + "\n"

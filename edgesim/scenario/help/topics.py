@@ -13,9 +13,11 @@ from edgesim.domain.metrics import LOAD_METRICS, METRICS, RESOURCE_METRICS
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.plugins import Registry
 from edgesim.registry import REGISTRIES
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
+from edgesim.scenario.catalog import radio
 from edgesim.scenario.form.options import write_options
 from edgesim.scenario.text.docstrings import plain, read_docstring
-from edgesim.scenario.topology import catalog, radio
 from edgesim.scenario.topology.shapes import SHAPES
 from edgesim.scenario.topology.wifi import WifiSpec
 from edgesim.tasks.scores import SCORES
@@ -104,6 +106,7 @@ def topics() -> dict[str, tuple[str, ...]]:
     return {
         **{seam: registry.names() for seam, registry in REGISTRIES.items()},
         "devices": catalog.names(),
+        "links": link_classes.names(),
         "topologies": (*SHAPES, "wifi"),
         "metrics": tuple(_METRICS),
         "errors": tuple(_EXIT_CODES),
@@ -135,8 +138,8 @@ def find(topic: str) -> list[Explanation]:
 def _explain(kind: str, name: str) -> Explanation:
     if kind in REGISTRIES:
         return _plugin(REGISTRIES[kind], name)
-    if kind == "devices":
-        return _device(name)
+    if kind in ("devices", "links"):
+        return _catalogued(kind, name)
     if kind == "topologies":
         return _shape(name)
     if kind == "metrics":
@@ -200,19 +203,17 @@ def _needs_nothing(kind: type) -> bool:
     return all(one.default is not MISSING or one.default_factory is not MISSING for one in dataclasses.fields(kind))
 
 
-def _device(name: str) -> Explanation:
-    numbers = catalog.entry(name)
+def _catalogued(kind: str, name: str) -> Explanation:
+    """Return the numbers of a device profile or a link class, with their references."""
+    one = catalog if kind == "devices" else link_classes
     flat = {
         f"{key}.{part}" if part else key: text
-        for key, value in numbers.items()
-        if key != "source"
+        for key, value in one.entry(name).items()
         for part, text in (value.items() if isinstance(value, dict) else [("", value)])
     }
-    references = catalog.references(name)
-    lines = [f"- {key}: {text} ({references.get(key, 'assumed')})" for key, text in flat.items()]
-    return Explanation(
-        name, "device profile", f"{catalog.summary(name)}.", {"Numbers and where they come from": "\n".join(lines)}
-    )
+    lines = [f"- {key}: {flat[key]} ({text})" for key, text in one.references(name).items()]
+    sections = {"Numbers and where they come from": "\n".join(lines)}
+    return Explanation(name, "device profile" if kind == "devices" else "link class", f"{one.summary(name)}.", sections)
 
 
 def _shape(name: str) -> Explanation:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.domain.system.routing import Routing
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
-from edgesim.scenario.topology import catalog
+from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 from edgesim.scenario.topology.hardware import ProfileSpec
 from edgesim.scenario.topology.wifi import ACCESS_POINT, MEDIUM
@@ -123,4 +123,5 @@ def _link(src_id: str, dst_id: str, bandwidth_bit_per_s: float, entry: ChannelSp
         framing_byte=entry.framing,
         burst_byte=entry.burst,
         first_message_s=entry.first_message,
+        acknowledgement_byte=entry.acknowledgement,
     )

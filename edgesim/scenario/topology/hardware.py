@@ -15,11 +15,12 @@ from pydantic import (
     model_validator,
 )
 
-from edgesim.domain.system.topology import HostOverhead, OnOutage, Sharing
+from edgesim.domain.system.topology import HostOverhead, LinkSharing, OnOutage, Sharing
 from edgesim.errors import UnknownNameError
+from edgesim.scenario.catalog import devices as catalog
+from edgesim.scenario.catalog import links as link_classes
 from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake, mistake_at, unknown_name
 from edgesim.scenario.form.spec import Spec, without_defaults
-from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import expand_range
 from edgesim.units import BitPerSecond, BytePerSecond, Bytes, FlopPerSecond, Metre, Quantity, Seconds, Watt
 
@@ -143,6 +144,12 @@ RATES = [{"time": "5 ms", "rate": "0.5 Mbit/s"}]
 class ChannelSpec(Spec):
     """What links have besides their ends and their rate."""
 
+    extends: str | None = Field(
+        None,
+        exclude=True,
+        description="link class of the catalog, of which only the differences are written; `edgesim list links`",
+        examples=["ethernet-1g", "ble"],
+    )
     latency: Seconds = Field(0.0, description="delay after the last bit has left", examples=["2 ms"])
     message_overhead: Seconds = Field(0.0, description="time per message that occupies the link", examples=["1 ms"])
     medium: str | None = Field(None, description="shared channel, one of `media`", examples=["cell"])
@@ -151,15 +158,17 @@ class ChannelSpec(Spec):
     )
     header: Bytes = Field(0, description="header bytes per packet", examples=["66 B"])
     framing: Bytes = Field(0, description="bytes per message besides its payload", examples=["24 B"])
+    acknowledgement: Bytes = Field(0, description="bytes that go back for each packet", examples=["33 B"])
     first_message: Seconds = Field(
         0.0, description="time by which the first message over it takes longer (addresses)", examples=["6 ms"]
     )
     burst: Bytes = Field(
         0, description="size of a token bucket: so much leaves at once after a pause", examples=["1600 B"]
     )
-    sharing: Sharing = Field(
+    sharing: LinkSharing = Field(
         "fifo",
-        description="`fifo`: one message after another; `fair`: all at once, max-min fair; a medium has its own",
+        description="`fifo`: one message after another; `fair`: all at once, max-min fair; `fifo_packets`: packet by packet in order of "
+        "arrival; a medium has its own",
         examples=["fair"],
     )
     transport: Annotated[Any, PluginOf("transports")] | None = Field(
@@ -175,8 +184,17 @@ class ChannelSpec(Spec):
         examples=[RATES],
     )
 
+    @field_validator("extends")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        """Refuse a link class that is not known; one that is has been written out (`edgesim.scenario.check.short_forms`)."""
+        try:
+            return name if name is None or link_classes.entry(name) else None
+        except UnknownNameError as error:
+            raise unknown_name(error, "link classes", "edgesim list links") from None
+
     later_keys: ClassVar[frozenset[str]] = frozenset(
-        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message"}
+        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message", "acknowledgement"}
     )
 
     @model_serializer(mode="wrap")
@@ -185,7 +203,13 @@ class ChannelSpec(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> ChannelSpec:
-        if self.burst > 0 and (self.medium is not None or self.sharing == "fair" or self.rate_at is not None):
+        is_plain = self.medium is None and self.rate_at is None
+        if self.sharing == "fifo_packets" and not (is_plain and self.transport is None and self.on_outage == "lost"):
+            raise mistake(
+                "`sharing: fifo_packets` goes with no `medium`, `transport` or `rate_at`, and with `on_outage: lost`",
+                remedy="leave the others out, or use `sharing: fifo` or `fair`",
+            )
+        if self.burst > 0 and not (is_plain and self.sharing == "fifo"):
             raise mistake(
                 "`burst` goes with `sharing: fifo`, no `medium` and no `rate_at`",
                 remedy="leave `burst` or the other out",

@@ -16,9 +16,9 @@ from pydantic_core import PydanticCustomError
 from edgesim.domain.system.selection import parts_of
 from edgesim.domain.system.topology import Reference
 from edgesim.errors import UnknownNameError
+from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.form.options import find_plugin, option_hints
 from edgesim.scenario.form.problems import Problem, unknown
-from edgesim.scenario.topology import catalog
 from edgesim.scenario.topology.expand import MAX_LINKS, Ids, link_ends, link_id
 from edgesim.scenario.topology.outline import Outline, outline
 from edgesim.scenario.topology.shapes import SHAPES

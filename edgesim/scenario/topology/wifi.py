@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from edgesim.domain.system.topology import Link, Medium
 from edgesim.network.transport import Arq
+from edgesim.scenario.catalog.radio import Standard, radio
 from edgesim.scenario.form.options import Share, mistake, mistake_at
 from edgesim.scenario.form.spec import Spec
 from edgesim.scenario.topology.expand import link_id
-from edgesim.scenario.topology.radio import Standard, radio
 from edgesim.units import BitPerSecond, Quantity, Seconds, show
 
 if TYPE_CHECKING:

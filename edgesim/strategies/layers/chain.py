@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Len
 
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import answer_steps, input_transfers, require_delivered
+from edgesim.strategies.ends import (
+    INPUT_ID,
+    answer_steps,
+    input_transfers,
+    kernels_here,
+    received_answers,
+    require_delivered,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,12 +53,13 @@ class Chain:
     best_for : what ``best`` makes least: the ``latency`` of one request, or for the ``throughput`` the time of the slowest run of layers or
         message, and then the latency.
     order : whether the devices compute in the order ``given``, or in ``any``; at most 10 devices then.
+    messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
 
     Formula
     -------
     Latency = sum over runs of their layers' times + sum over messages of their routes' times (size / bandwidth + latency, link by link),
     the input and the answer included. Requests per s <= 1 / (longest of them). Message = all tensors that layers behind the cut read and
-    layers in front of it made, 4 byte a number; a shortcut that crosses is carried along.
+    layers in front of it made, 4 byte a number unless `messages` says less; a shortcut that crosses is carried along.
 
     Validity
     --------
@@ -68,6 +77,7 @@ class Chain:
     cuts: Literal["best"] | tuple[str, ...] = "best"
     best_for: Literal["latency", "throughput"] = "latency"
     order: Literal["given", "any"] = "given"
+    messages: Messages = AS_COMPUTED
 
     needs_training: ClassVar[bool] = False
 
@@ -102,20 +112,28 @@ class Chain:
         """
         import numpy as np
 
-        from edgesim.nn.cut.line import line_of
-        from edgesim.nn.train.training import forward
+        from edgesim.nn.cut.line import RoundedLine, line_of
+        from edgesim.nn.train.training import forward, forward_of
 
         self.check(context.topology)
-        line = line_of(context.network, context.dataset.inputs)
+        line = line_of(context.network, context.dataset.inputs, self.messages)
         runs = self._runs(context, line)
         dataset = context.dataset
         empty = np.empty((0, *dataset.task.output.shape), np.float32)
-        answers = forward(context.network, dataset.test.inputs) if len(dataset.test) else empty
         names = [layer.layer_id for layer in line.layers]
         layers = {self.devices[run.device]: names[run.start : run.stop] for run in runs}
         plan = self._plan(context, line, runs)
         starts = [run.start for run in runs]
-        here = Here(lambda: _kernels(plan, context.network, dataset.inputs, starts))
+        if not len(dataset.test):
+            answers = empty
+        elif not self.messages.is_rounding:
+            answers = forward(context.network, dataset.test.inputs)
+        else:
+            inputs = dataset.test.inputs
+            inputs = self.messages.received_inputs(inputs) if INPUT_ID in plan.transfer_ids else inputs
+            rounded = RoundedLine(context.network, dataset.inputs, starts[1:], self.messages)
+            answers = received_answers(plan, self.messages, forward_of(rounded.answers, inputs))
+        here = kernels_here(self.messages, lambda: _kernels(plan, context.network, dataset.inputs, starts))
         return ChainedNetwork(plan, layers, answers, here)
 
     def _runs(self, context: DeploymentContext, line: Line) -> tuple[Run, ...]:
@@ -156,11 +174,11 @@ class Chain:
             run_s[device] = np.where(fits, until_s[None, :] - until_s[:, None], np.inf)
         message_s = np.array(
             [
-                [[message_time_s(topology, a, b, size) for size in line.crossing_byte] for b in self.devices]
+                [[message_time_s(topology, a, b, size) for size in line.sent_byte] for b in self.devices]
                 for a in self.devices
             ]
         )
-        first, last = line.crossing_byte[0], line.crossing_byte[-1]
+        first, last = line.sent_byte[0], line.sent_byte[-1]
         input_s = np.array([message_time_s(topology, context.source_id, name, first) for name in self.devices])
         answer_s = np.array([message_time_s(topology, name, context.sink_id, last) for name in self.devices])
         return ChainTimes(run_s, message_s, input_s, answer_s)
@@ -169,14 +187,16 @@ class Chain:
         """Write the steps."""
         from edgesim.nn.cost.layers import layer_work
 
-        steps: list[Step] = [*input_transfers(context, self.devices[runs[0].device], line.crossing_byte[0])]
+        steps: list[Step] = [
+            *input_transfers(context, self.devices[runs[0].device], line.crossing_byte[0], self.messages)
+        ]
         weight_byte: dict[str, int] = {}
         last = None
         for run in runs:
             device_id = self.devices[run.device]
             if last is not None:
                 layer_id = line.layers[run.start - 1].layer_id
-                size_byte = line.crossing_byte[run.start]
+                size_byte = line.sent_byte[run.start]
                 steps.append(
                     Transfer(
                         f"behind {layer_id}",
@@ -199,7 +219,7 @@ class Chain:
             weight_byte[device_id] = line.weight_byte(run.start, run.stop)
         if last is None:
             raise PlanError("chain: no device computes anything")
-        steps += answer_steps(context, last, line.crossing_byte[-1])
+        steps += answer_steps(context, last, line.crossing_byte[-1], self.messages)
         return Plan(tuple(steps), steps[-1].step_id, weight_byte)
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
 from edgesim.nn.operators.boxes import show, volume
-from edgesim.strategies.ends import ANSWER_ID, AS_COMPUTED, INPUT_ID, kernels_here, received_answers, require_delivered
+from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, kernels_here, received_answers, require_delivered
 from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
 from edgesim.strategies.layers.kernels import cut_kernels
 

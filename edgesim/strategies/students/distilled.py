@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from edgesim.domain.networks.messages import Messages
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.partition import Denominator
 from edgesim.domain.networks.training import Distillation, Training
@@ -19,7 +19,7 @@ from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import AS_COMPUTED, check_attack, kernels_here, known_device
+from edgesim.strategies.ends import check_attack, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
 from edgesim.strategies.students.kernels import student_kernels

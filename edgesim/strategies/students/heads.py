@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.plan import LayerWork
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import AS_COMPUTED, received_answers, require_delivered
+from edgesim.strategies.ends import received_answers, require_delivered
 from edgesim.strategies.students.networks import Workload
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.plan import Plan
     from edgesim.interfaces import Kernel
     from edgesim.nn.merging.heads import Head

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.partition import Denominator, replica_weights, stand_in_weights
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
-from edgesim.strategies.ends import AS_COMPUTED, answer_steps, received_answers, require_delivered
+from edgesim.strategies.ends import answer_steps, received_answers, require_delivered
 from edgesim.strategies.students.kernels import MERGE_ID
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.networks.messages import Messages
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import DeploymentContext, Kernel

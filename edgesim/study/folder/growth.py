@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 EARLIER = "earlier"
 """Folder of the earlier study in the result folder."""
-_GROWING = ("replications", "question", "strategies", "sweep")
+_GROWING = ("replications", "question", "goals", "strategies", "sweep")
 """Keys of a scenario in which a grown study may differ."""
 
 
 def is_growth(before: Mapping[str, Any], scenario: Scenario) -> bool:
-    """Return whether a scenario is another one with more replications, factor values or strategies, or another question.
+    """Return whether a scenario is another one with more replications, factor values or strategies, or another question or goals.
 
     At every factor point of the other one everything else has to be the same.
 

@@ -135,7 +135,7 @@ def _most_traffic(program: Program) -> Bounds:
     most: dict[str, float] = {"traffic": 0.0, "traffic_input": 0.0, "traffic_intermediate": 0.0, "traffic_result": 0.0}
     for step, hops in zip(program.steps.step, program.steps.hops, strict=True):
         if isinstance(step, Transfer):
-            n_byte = float(sum(hop.wire_byte for hop in hops))
+            n_byte = float(sum(hop.traffic_byte for hop in hops))
             most[f"traffic_{step.kind}"] += n_byte
             most["traffic"] += n_byte
     return {metric: (0.0, n_byte) for metric, n_byte in most.items()}

@@ -21,10 +21,11 @@ from edgesim.study.cases.tasks import (
 )
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import why_not
+from edgesim.study.trials.load import METRICS
 from edgesim.study.trials.trial import n_enumerated
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Iterable
 
 
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
@@ -46,6 +47,19 @@ def _check_targets(rule: Stopping, shared: Shared) -> None:
             raise PlanError(
                 f"replications.until: the study has no metric {target.metric!r}; it has {', '.join(known)}; further scores of a task are "
                 "computed where `evaluation.scores` names them"
+            )
+
+
+def check_goals(goals: Iterable[str], shared: Shared) -> None:
+    """Raise `PlanError` when a goal is of a metric that the study has not."""
+    load = METRICS if any(case.load is not None for case in shared.cases) else ()
+    scores = shared.scores if any(case.n_samples for case in shared.cases) else ()
+    known = [*(score.name for score in scores), *UNITS, *load]
+    for metric in goals:
+        if metric not in known:
+            raise PlanError(
+                f"goals: the study has no metric {metric!r}; it has {', '.join(known)}; further scores of a task are computed where "
+                "`evaluation.scores` names them, and metrics of many requests with `workload.load`"
             )
 
 

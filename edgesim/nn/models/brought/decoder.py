@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge
 
 from edgesim.domain.places import FileName
 from edgesim.errors import NetworkError
@@ -30,6 +32,8 @@ class Decoder:
     Parameters
     ----------
     config : the file.
+    tokens : how many tokens follow the prompt in a request: the first when it was read, each other when the one before is known. More than one
+        with strategy ``tensor-parallel`` only.
 
     References
     ----------
@@ -38,6 +42,7 @@ class Decoder:
     """
 
     config: FileName
+    tokens: Annotated[int, Ge(1)] = 1
 
     def find(self) -> None:
         """Raise `DataError` when the file is not there, or is no configuration of such a decoder."""
@@ -70,7 +75,12 @@ class Decoder:
                 raise NetworkError(
                     f"model decoder: the prompt has {length} tokens, but {name} of {self.config} is {most}; shorten `input`"
                 )
-        return DecoderNetwork(shapes, length)
+        if shapes.length is not None and length + self.tokens > shapes.length + 1:  # the last token is read by nobody
+            raise NetworkError(
+                f"model decoder: prompt and tokens are {length + self.tokens} together, of which the last is not read, but "
+                f"max_position_embeddings of {self.config} is {shapes.length}; shorten `input`, or take fewer `tokens`"
+            )
+        return DecoderNetwork(shapes, length, self.tokens)
 
     def filter_layer(self) -> None:
         """Return None: its units are not divided among students."""

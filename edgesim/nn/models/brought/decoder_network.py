@@ -21,10 +21,12 @@ class DecoderNetwork(nn.Module):
     ----------
     shapes : of its layers.
     length : of the prompt.
+    n_tokens : how many tokens follow it in a request; the forward method gives the first.
     """
 
-    def __init__(self, shapes: Shapes, length: int) -> None:
+    def __init__(self, shapes: Shapes, length: int, n_tokens: int = 1) -> None:
         super().__init__()
+        self.shapes, self.n_tokens = shapes, n_tokens
         kept = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, shapes.dtype))
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def _catalog() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(files("edgesim.scenario").joinpath("profiles.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("edgesim.scenario.catalog").joinpath("profiles.toml").read_text(encoding="utf-8"))
 
 
 def names() -> tuple[str, ...]:

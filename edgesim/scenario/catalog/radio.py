@@ -1,6 +1,6 @@
 """What is known of Wi-Fi standards: rates by distance, and what a message costs; each number with its reference or "assumed".
 
-The numbers stand in ``wifi.toml`` beside this room.
+The numbers stand in ``wifi.toml`` beside this file.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Radio:
 
 @lru_cache(maxsize=1)
 def _read() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(files("edgesim.scenario").joinpath("wifi.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(files("edgesim.scenario.catalog").joinpath("wifi.toml").read_text(encoding="utf-8"))
 
 
 @lru_cache

@@ -1,0 +1,148 @@
+"""``edgesim testbed``: a scenario executed by real processes, beside its simulation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgesim.cli.code import AllowCode
+from edgesim.cli.exit_codes import DONE, INCOMPLETE
+from edgesim.units import show as quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgesim.testbed.comparison import Compared
+
+
+class Mode(StrEnum):
+    """Where the devices are."""
+
+    loopback = "loopback"
+    netns = "netns"
+
+
+def execute(
+    file: Annotated[Path | None, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)] = None,
+    *,
+    mode: Annotated[
+        Mode, typer.Option(help="loopback: on 127.0.0.1; netns: in namespaces of the kernel, for root.")
+    ] = Mode.loopback,
+    strategy: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
+    ] = None,
+    requests: Annotated[
+        int, typer.Option(min=2, max=10_000, help="Requests of each strategy, one after another.")
+    ] = 20,
+    tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the mean latency, as a share.")] = 0.1,
+    port: Annotated[int, typer.Option(min=0, max=65_000, help="Of the first device, the others follow; 0: any.")] = 0,
+    fit_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
+        ),
+    ] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Only remove the namespaces of runs that were killed.")
+    ] = False,
+    allow_code: AllowCode = False,
+    is_json: Annotated[bool, typer.Option("--json", help="Write to stdout as JSON.")] = False,
+) -> None:
+    """Execute the plan of each strategy with real processes, sockets and networks, and hold it against the simulation.
+
+    One process per device executes what `edgesim export` writes. Devices take the times of their profiles, links their rates and
+    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Losses and failures of the scenario are left out, here and in the
+    simulation. Exit code 0 when latencies agree within the tolerance and bytes and answers are as simulated, 1 when not or
+    when the machine is too noisy to tell, 3 when it cannot be executed, or not honestly on this machine.
+
+    \b
+    Examples:
+      edgesim testbed study.yaml --mode loopback
+      edgesim testbed study.yaml --strategy chain --requests 50 --json
+      edgesim testbed study.yaml --fit-on single
+      edgesim testbed --clean
+    """
+    from edgesim.cli.progress import progress_on_stderr
+    from edgesim.scenario.scenario import Scenario
+    from edgesim.testbed.comparison import compare, fitted_overhead_s, measure
+    from edgesim.testbed.loopback import Loopback
+    from edgesim.testbed.namespaces import NamespaceNetwork
+    from edgesim.testbed.namespaces import clean as removed
+    from edgesim.testbed.places import LoopbackNetwork
+    from edgesim.testbed.prepared import prepared
+
+    if clean:
+        for name in removed():
+            typer.echo(f"removed {name}", err=True)
+        raise typer.Exit(DONE)
+    if file is None:
+        raise typer.BadParameter("name a scenario, or give --clean")
+    network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
+    how = Loopback(requests, port=port, network=network)
+    scenario = Scenario.load(file, allow_code=allow_code)
+    if fit_on is not None and fit_on not in (strategy or scenario.strategies):
+        raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
+    measured = [measure(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
+    overhead_s = next((fitted_overhead_s(one) for one in measured if one.prepared.label == fit_on), None)
+    found = [compare(one, tolerance, overhead_s) for one in measured]
+    if is_json:
+        fit = None if overhead_s is None else {"strategy": fit_on, "per_message_s": overhead_s}
+        json.dump({"fitted": fit, "strategies": [asdict(one) for one in found]}, sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+    else:
+        _show(
+            found,
+            ""
+            if overhead_s is None
+            else f"host overhead of {quantity(overhead_s, 's')} per message, fitted on {fit_on}",
+        )
+    raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
+
+
+def _show(found: Sequence[Compared], note: str) -> None:
+    from edgesim.cli.tables import draw_table, table_console
+    from edgesim.report.table import Table
+
+    console = table_console()
+    headers = (
+        "strategy",
+        "devices",
+        "simulated",
+        "mean",
+        "median",
+        "p95",
+        "error",
+        "noise",
+        "bytes",
+        "equal answers",
+        "verdict",
+    )
+    rows = tuple(
+        (
+            one.strategy, str(one.n_devices), quantity(one.simulated_s, "s"), quantity(one.mean_s, "s"), quantity(one.median_s, "s"),
+            quantity(one.p95_s, "s"), f"{100 * one.error:+.1f} %", f"{100 * one.noise:.1f} %", _bytes(one),
+            f"{one.n_equal_answers} of {one.n_requests}", one.verdict,
+        )
+        for one in found
+    )  # fmt: skip
+    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=note))
+    for one in found:
+        console.print()
+        steps = tuple(
+            (step.step_id, quantity(step.simulated_s, "s"), quantity(step.measured_s, "s")) for step in one.steps
+        )
+        draw_table(
+            console,
+            Table(f"{one.strategy}: steps that end most otherwise", ("step", "simulated", "measured"), steps, 1),
+        )
+
+
+def _bytes(one: Compared) -> str:
+    is_same = one.measured_byte == one.simulated_byte
+    return "as simulated" if is_same else f"{one.measured_byte:g} of {one.simulated_byte}"

@@ -1,0 +1,297 @@
+"""Runs the nodes of a plan as processes that talk over TCP, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from edgesim.errors import ExecutionError
+from edgesim.processes import THREAD_VARIABLES
+from edgesim.testbed.devices import device_bundles
+from edgesim.testbed.folder import folder_name, write_device
+from edgesim.testbed.places import LoopbackNetwork, Network, Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.domain.system.links import Link
+    from edgesim.testbed.bundle import Bundle
+
+START_S = 120.0
+"""How long the nodes may take to be ready."""
+PAUSE_S = 0.05
+"""Between an answer and the next release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request: when it was released and answered, in s of one clock, and what the answer is."""
+
+    number: int
+    released_s: float
+    answered_s: float
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What was measured.
+
+    Parameters
+    ----------
+    requests : those that count, in order.
+    ended_s : by request and step: when it ended or came, in s of the same clock.
+    payload_byte : by request: bytes of all messages that came.
+    missing : by request: the messages that a computation went on without.
+    """
+
+    requests: tuple[Answered, ...]
+    ended_s: Mapping[int, Mapping[str, float]]
+    payload_byte: Mapping[int, int]
+    missing: Mapping[int, frozenset[str]]
+
+
+@dataclass(slots=True)
+class _Nodes:
+    """The processes, what they say, and what they complain of."""
+
+    folder: Path
+    place: Place
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    said: SimpleQueue[tuple[str, str]] = field(default_factory=SimpleQueue)
+
+    def start(self, device_id: str) -> None:
+        """Start the node of a device."""
+        with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
+            process = subprocess.Popen(  # noqa: S603 - our own program
+                [*self.place.prefix(device_id), sys.executable, "-m", "edgesim.testbed.node"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
+            )  # fmt: skip
+        self.processes[device_id] = process
+        threading.Thread(target=self._listen, args=(device_id, process), daemon=True).start()
+
+    def _listen(self, device_id: str, process: subprocess.Popen[str]) -> None:
+        if process.stdout is not None:
+            for line in process.stdout:
+                self.said.put((device_id, line))
+        self.said.put((device_id, ""))
+
+    def tell(self, device_id: str, **document: Any) -> None:
+        """Write a line to a node."""
+        stdin = self.processes[device_id].stdin
+        if stdin is None:
+            return
+        try:
+            stdin.write(json.dumps(document) + "\n")
+            stdin.flush()
+        except OSError:
+            self._ended(device_id)
+
+    def hear(self, until_s: float, what: str) -> tuple[str, dict[str, Any]]:
+        """Return what a node says next. Raises `ExecutionError` when it is an error, one has ended, or it is too late."""
+        try:
+            device_id, line = self.said.get(timeout=max(0.0, until_s - time.monotonic()))
+        except Empty:
+            raise ExecutionError(f"{what} did not come in time; the machine may be too busy") from None
+        if not line:
+            self._ended(device_id)
+        document: dict[str, Any] = json.loads(line)
+        if "error" in document:
+            raise ExecutionError(f"the node of {device_id!r} could not go on: {document['error']}")
+        return device_id, document
+
+    def of_each(self, key: str, until_s: float) -> dict[str, Any]:
+        """Return what every node says under a key."""
+        found: dict[str, Any] = {}
+        while len(found) < len(self.processes):
+            device_id, document = self.hear(until_s, f"the {key} of a node")
+            if key in document:
+                found[device_id] = document[key]
+        return found
+
+    def _ended(self, device_id: str) -> None:
+        code = self.processes[device_id].wait(timeout=10)
+        text = (self.folder / f"{folder_name(device_id)}.err").read_text(encoding="utf-8", errors="replace").strip()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        last = f": {text.splitlines()[-1]}" if text else ""
+        raise ExecutionError(f"the node of {device_id!r} {how} before all requests were answered{last}")
+
+    def end(self) -> None:
+        """End all processes, and wait until they are gone."""
+        for process in self.processes.values():
+            process.kill()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    with_no_reader(stream.close)
+            process.wait()
+
+
+def with_no_reader(close: Callable[[], None]) -> None:
+    """Close a pipe whose reader may be gone."""
+    try:
+        close()
+    except OSError:
+        return
+
+
+@contextmanager
+def _nodes(place: Place) -> Iterator[_Nodes]:
+    with tempfile.TemporaryDirectory(prefix="edgesim-testbed-") as folder:
+        nodes = _Nodes(Path(folder), place)
+        try:
+            yield nodes
+        finally:
+            nodes.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Loopback:
+    """How a plan is executed on this machine.
+
+    Parameters
+    ----------
+    n_requests : how many count, one after another.
+    n_warm_up : how many more come before.
+    port : of the first device, the others follow; 0 takes any that are free.
+    network : what the nodes are joined by.
+    on_folder : called with the folder of the bundles before the nodes read them.
+    on_answer : called with the number of each request when it is answered, and with the processes by device.
+    """
+
+    n_requests: int
+    n_warm_up: int = 2
+    port: int = 0
+    network: Network = LoopbackNetwork()  # noqa: RUF009 - frozen
+    on_folder: Callable[[Path], None] | None = None
+    on_answer: Callable[[int, Mapping[str, subprocess.Popen[str]]], None] | None = None
+
+    def execute(
+        self,
+        bundle: Bundle,
+        samples: Mapping[str, NDArray[Any]],
+        links: Mapping[str, Link],
+        durations_s: Mapping[str, float],
+        latency_s: float,
+    ) -> Executed:
+        """Execute a plan, request by request.
+
+        Parameters
+        ----------
+        bundle : what is executed.
+        samples : named arrays whose first axis counts the samples; request i asks sample i modulo their number.
+        links : of each transfer.
+        durations_s : of each computation; empty: as long as it takes here.
+        latency_s : about how long a request takes; after ten times that and 30 s it is given up.
+
+        Raises
+        ------
+        ExecutionError
+            When a node cannot be started, ends, or does not answer. All processes have ended then, and all files are gone.
+        """
+        with self.network.opened(bundle.plan.device_ids, links.values()) as place, _nodes(place) as nodes:
+            self._start(nodes, bundle, samples, links, durations_s)
+            requests = [
+                self._ask(nodes, number, 10 * latency_s + 30) for number in range(self.n_warm_up + self.n_requests)
+            ]
+            for device_id in nodes.processes:
+                nodes.tell(device_id, stop=True)
+            logs = nodes.of_each("log", time.monotonic() + START_S)
+            return _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
+
+    def _start(
+        self,
+        nodes: _Nodes,
+        bundle: Bundle,
+        samples: Mapping[str, NDArray[Any]],
+        links: Mapping[str, Link],
+        durations_s: Mapping[str, float],
+    ) -> None:
+        """Write the bundles, start the nodes and join them."""
+        bundles = device_bundles(bundle.plan, bundle.programs)
+        for device_id, one in bundles.items():
+            write_device(one, nodes.folder / folder_name(device_id))
+        _write_samples(samples, nodes.folder / "samples")
+        if self.on_folder is not None:
+            self.on_folder(nodes.folder)
+        token, until_s = secrets.token_hex(16), time.monotonic() + START_S
+        for device_id in bundles:
+            nodes.start(device_id)
+        for place, (device_id, one) in enumerate(bundles.items()):
+            of_receiver = {
+                t.step_id: n for other in bundles.values() for n, t in enumerate(other.receives)
+            }  # fmt: skip
+            paces = {
+                t.step_id: {
+                    **nodes.place.pace(links[t.step_id], t.size_byte),
+                    "position": of_receiver[t.step_id],
+                }
+                for t in one.sends
+            }
+            own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
+            nodes.tell(
+                device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
+                durations_s=own_s, paces=paces, token=token, host=nodes.place.listening(),
+                port=self.port + place if self.port else 0,
+            )  # fmt: skip
+        ports = nodes.of_each("port", until_s)
+        for device_id in bundles:
+            reached = {t.dst_id for t in bundles[device_id].sends}
+            peers = {other: (nodes.place.address(device_id, other), ports[other]) for other in reached}
+            nodes.tell(device_id, peers=peers)
+        nodes.of_each("ready", until_s)
+
+    def _ask(self, nodes: _Nodes, number: int, patience_s: float) -> Answered:
+        """Release a request and wait for its answer."""
+        released_s = time.monotonic() + PAUSE_S
+        for device_id in nodes.processes:
+            nodes.tell(device_id, release=number, at_s=released_s)
+        while True:
+            _, said = nodes.hear(released_s + patience_s, f"the answer to request {number}")
+            if said.get("answer") == number:
+                if self.on_answer is not None:
+                    self.on_answer(number, nodes.processes)
+                return Answered(number, released_s, said["at_s"], said["values"])
+
+
+def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:
+    """Write samples as nodes read them: inputs by their position."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    save_file({f"{place:03}": np.ascontiguousarray(one) for place, one in enumerate(samples.values())}, path)
+
+
+def _executed(requests: list[Answered], log: list[list[Any]]) -> Executed:
+    counted = {request.number for request in requests}
+    ended_s: dict[int, dict[str, float]] = {number: {} for number in counted}
+    payload_byte = dict.fromkeys(counted, 0)
+    missing: dict[int, frozenset[str]] = dict.fromkeys(counted, frozenset())
+    for kind, step_id, number, at_s, amount, *more in log:
+        if number in counted:
+            ended_s[number][step_id] = at_s
+            if kind == "message":
+                payload_byte[number] += amount
+            else:
+                missing[number] |= frozenset(more[0])
+    return Executed(tuple(requests), ended_s, payload_byte, missing)
+
+
+def answers_of(executed: Executed, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the answers, shape (requests, *shape)."""
+    import numpy as np
+
+    return np.array([request.values for request in executed.requests], np.float32).reshape(-1, *shape)

@@ -1,0 +1,84 @@
+"""Where nodes run and how they reach each other: here, processes of one machine whose senders pace what they send."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgesim.domain.plan import Plan
+    from edgesim.domain.system.links import Link
+    from edgesim.domain.system.topology import Topology
+
+LOCALHOST = "127.0.0.1"
+
+
+class Place(Protocol):
+    """Where the nodes of a plan run."""
+
+    def prefix(self, device_id: str) -> list[str]:
+        """Return what stands before the command that starts a node."""
+
+    def listening(self) -> str:
+        """Return the address on which a node waits for others."""
+
+    def address(self, src_id: str, dst_id: str) -> str:
+        """Return the address of a device as another one sees it."""
+
+    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
+        """Return what a sender waits for before the packets of a message: ``occupation_s``, ``latency_s``, ``n_packets``."""
+
+
+class Network(Protocol):
+    """Makes such places."""
+
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
+        """Return the link of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
+
+    def opened(self, device_ids: Collection[str], links: Collection[Link]) -> AbstractContextManager[Place]:
+        """Make a place for these devices, and remove it at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SameMachine:
+    """Processes that talk over 127.0.0.1; senders pace packets by a virtual clock."""
+
+    def prefix(self, device_id: str) -> list[str]:  # noqa: ARG002 - the form of places
+        """Return nothing."""
+        return []
+
+    def listening(self) -> str:
+        """Return 127.0.0.1."""
+        return LOCALHOST
+
+    def address(self, src_id: str, dst_id: str) -> str:  # noqa: ARG002 - the form of places
+        """Return 127.0.0.1."""
+        return LOCALHOST
+
+    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
+        """Return the times of the link."""
+        return {
+            "occupation_s": link.occupation_s(size_byte),
+            "latency_s": link.latency_s,
+            "n_packets": link.n_packets(size_byte),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackNetwork:
+    """The network of ``--mode loopback``: it needs no privileges and makes nothing."""
+
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
+        """Return the link of each transfer; see `edgesim.testbed.limits.links_of`."""
+        from edgesim.testbed.limits import links_of
+
+        return links_of(plan, topology)
+
+    @contextmanager
+    def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[SameMachine]:  # noqa: ARG002 - as above
+        """Give the machine."""
+        yield SameMachine()

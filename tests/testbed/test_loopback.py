@@ -1,0 +1,186 @@
+"""Two devices as processes: what they answer, send and take, and what is left of them when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from edgesim.cli.exit_codes import FAILED, code_of
+from edgesim.cli.main import app
+from edgesim.domain.system.links import Link, Medium
+from edgesim.domain.system.topology import Device, Topology
+from edgesim.errors import ExecutionError
+from edgesim.strategies.layers.chain import Chain
+from edgesim.strategies.modnn import MoDNN
+from edgesim.testbed.bundle import bundled
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.limits import check_times, links_of
+from edgesim.testbed.loopback import Answered, Executed, Loopback
+from edgesim.testbed.prepared import PreparedStrategy
+from edgesim.testing import deployment_context
+from tests.strategies.conftest import noise_dataset, profile, small_network
+
+CHAIN = Chain(("a", "b"), cuts=("3",))
+"""One message of 256 byte, and 12 back: at 16 kbit/s 128 and 6 ms, and 2 ms of latency each."""
+
+
+def topology(**more):
+    """Two devices with slow links both ways."""
+    links = [Link(f"{one}->{two}", one, two, 16e3, 0.002, **more) for one, two in ("ab", "ba")]
+    media = (Medium("air"),) if "medium_id" in more else ()
+    return Topology(tuple(Device(name, profile(0.1)) for name in "ab"), tuple(links), media)
+
+
+def made(strategy=CHAIN):
+    context = deployment_context(
+        small_network(), noise_dataset((1, 8, 8)), topology(), source_id="a", sink_id="a"
+    )  # fmt: skip
+    deployment = strategy.deploy(context)
+    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
+
+
+def test_ten_requests_are_answered_as_simulated_and_in_that_time():
+    """138 ms by hand; the bytes are exact, and the answers those of the network."""
+    found = compare(measure(made(), Loopback(10), tolerance=0.1), tolerance=0.1)
+    assert found.simulated_s == pytest.approx(0.138, abs=1e-3)
+    assert (found.n_equal_answers, found.n_degraded, found.measured_byte) == (10, 0, 268)
+    assert found.mean_s > found.simulated_s
+    assert found.verdict in {"agrees", "too noisy"}
+    assert found.steps[0].step_id in {"arrival", "answer", "layers of b", "behind 3"}
+
+
+def test_the_overhead_is_fitted_that_explains_the_mean():
+    """Two messages, each of which occupies sender and receiver: 8 ms more than 138.17 ms are 2 ms each; nothing explains less."""
+    twin = made()
+    simulated_s = compare(with_latency(twin, 0.1), 0.1).simulated_s
+    assert fitted_overhead_s(with_latency(twin, simulated_s + 0.008)) == pytest.approx(0.002, abs=1e-6)
+    assert fitted_overhead_s(with_latency(twin, simulated_s - 0.001)) == pytest.approx(0.0, abs=1e-6)
+    again = compare(with_latency(twin, simulated_s + 0.008), 0.1, overhead_s=0.001)
+    assert again.simulated_s == pytest.approx(simulated_s + 0.004)
+    assert again.error == pytest.approx(0.004 / (simulated_s + 0.004))
+
+
+def with_latency(twin, latency_s):
+    """As if one request had taken so long, and its answer were zeros."""
+    return Measured(
+        twin, Executed((Answered(0, 1.0, 1.0 + latency_s, [0.0] * 3),), {0: {}}, {0: 268}, {0: frozenset()})
+    )
+
+
+def test_who_degrades_goes_on_without_what_is_late():
+    """Messages take longer than the deadline, so the owner answers with zeros, as predict does."""
+    strategy = MoDNN("a", on_missing="degrade", step_deadline_s=0.01)
+    found = compare(measure(made(strategy), Loopback(3, n_warm_up=0), tolerance=1.0), tolerance=1.0)
+    assert (found.n_degraded, found.n_equal_answers) == (3, 3)
+    assert found.simulated_s == pytest.approx(0.04, abs=0.01)
+
+
+def test_a_node_that_is_killed_is_named_and_nothing_is_left():
+    folders, started = [], {}
+
+    def kill(number, processes):
+        started.update(processes)
+        if number == 1:
+            os.kill(processes["b"].pid, signal.SIGKILL)
+
+    with pytest.raises(ExecutionError, match="the node of 'b' was killed by signal 9 before all requests") as caught:
+        measure(made(), Loopback(5, on_folder=folders.append, on_answer=kill), tolerance=0.1)
+    assert code_of(caught.value) == FAILED
+    assert all(process.returncode is not None for process in started.values())
+    assert not folders[0].exists()
+
+
+def test_a_bundle_with_a_byte_changed_is_not_executed():
+    folders = []
+
+    def change(folder):
+        folders.append(folder)
+        weights = folder / "b" / "weights.safetensors"
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+
+    with pytest.raises(
+        ExecutionError, match=r"the node of 'b' could not go on: .*weights.safetensors is not as it was written"
+    ):
+        measure(made(), Loopback(5, on_folder=change), tolerance=0.1)
+    assert not folders[0].exists()
+
+
+def test_a_port_in_use_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ExecutionError, match=f"port {port} of 127.0.0.1 cannot be used: Address already in use"):
+            measure(made(), Loopback(5, port=port), tolerance=0.1)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"medium_id": "air"}, "shares the medium 'air'"),
+        ({"sharing": "fair"}, "divides its rate"),
+        ({"burst_byte": 100}, "has a burst"),
+    ],
+)
+def test_links_that_senders_cannot_be_are_refused(more, reason):
+    with pytest.raises(ExecutionError, match=reason):
+        links_of(made().bundle.plan, topology(**more))
+
+
+def test_rates_ways_and_devices_that_processes_cannot_be_are_refused():
+    slow, plan = topology(), made().bundle.plan
+    fast = replace(slow, links=tuple(replace(link, bandwidth_bit_per_s=1e9) for link in slow.links))
+    with pytest.raises(ExecutionError, match="has 1000 Mbit/s, but threads cannot pace packets above 200 Mbit/s"):
+        links_of(plan, fast)
+    over = [Link(f"{one}->{two}", one, two, 1e6) for one, two in (("a", "c"), ("c", "b"), ("b", "a"))]
+    with pytest.raises(ExecutionError, match="goes over 2 links"):
+        links_of(plan, replace(slow, devices=(*slow.devices, Device("c", profile(1.0))), links=tuple(over)))
+    several = replace(slow, devices=tuple(replace(device, n_cores=2) for device in slow.devices))
+    with pytest.raises(ExecutionError, match="computes several things at once"):
+        links_of(plan, several)
+
+
+def test_a_machine_that_is_slower_than_its_devices_is_refused(monkeypatch):
+    """2 ms more than the profile's time are a fifth of 10 ms; three cores are not there."""
+    check_times({"a": 0.003, "b": 0.001}, {"a": 0.001, "b": 0.002}, 0.010, 0.25)
+    with pytest.raises(
+        ExecutionError, match=r"'a' takes 3 ms here and 1 ms by the profile, all such steps 2 ms more of 10 ms"
+    ):
+        check_times({"a": 0.003, "b": 0.001}, {"a": 0.001, "b": 0.002}, 0.010, 0.1)
+    monkeypatch.setattr("edgesim.testbed.limits.n_cpus", lambda: 2)
+    with pytest.raises(ExecutionError, match=r"keep 3.0 cores busy, but this machine has 2"):
+        check_times({"a": 0.03}, {"a": 0.04}, 0.010, 0.1)
+
+
+def test_the_command_writes_json(scenario):
+    result = CliRunner().invoke(
+        app,
+        [
+            "testbed",
+            str(scenario),
+            "--strategy",
+            "chain",
+            "--requests",
+            "2",
+            "--tolerance",
+            "1",
+            "--json",
+            "--fit-on",
+            "chain",
+        ],
+    )
+    assert result.exit_code in {0, 1}, result.exception
+    written = json.loads(result.stdout)
+    (found,) = written["strategies"]
+    assert written["fitted"]["strategy"] == "chain"
+    assert found["simulated_s"] == pytest.approx(found["mean_s"], rel=1e-3)
+    assert (found["strategy"], found["n_devices"], found["n_equal_answers"]) == ("chain", 2, 2)
+    assert found["measured_byte"] == found["simulated_byte"] == 1064

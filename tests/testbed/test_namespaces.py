@@ -1,0 +1,115 @@
+"""Devices in namespaces of the kernel: its token buckets take the time that is simulated, and all of it is removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from edgesim.cli.main import app
+from edgesim.domain.system.links import Link
+from edgesim.domain.system.topology import Device, Topology
+from edgesim.errors import ExecutionError
+from edgesim.strategies.layers.chain import Chain
+from edgesim.testbed.bundle import bundled
+from edgesim.testbed.comparison import compare, measure
+from edgesim.testbed.loopback import Loopback
+from edgesim.testbed.namespaces import NamespaceNetwork
+from edgesim.testbed.prepared import PreparedStrategy
+from edgesim.testing import deployment_context
+from tests.strategies.conftest import noise_dataset, profile
+
+
+def _why_not() -> str:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("tc"):
+        return "NETWORK NAMESPACES ARE NOT TESTED: this is not root, or ip or tc is missing"
+    name = f"edgesim-probe-{os.getpid()}"
+    done = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return f"NETWORK NAMESPACES ARE NOT TESTED: the kernel refuses them: {done.stderr.strip()}"
+    subprocess.run(["ip", "netns", "del", name], check=True)
+    return ""
+
+
+WHY_NOT = _why_not()
+in_namespaces = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
+
+
+def namespaces():
+    return set(subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True).stdout.split())
+
+
+def made(**more):
+    """A chain whose message of 4,096 byte goes over 200 kbit/s."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 3)).eval()
+    link = {"mtu_byte": 1448, "header_byte": 66, "framing_byte": 16, "burst_byte": 1600, **more}
+    links = tuple(Link(f"{one}->{two}", one, two, 200e3, 0.002, **link) for one, two in ("ab", "ba"))
+    topology = Topology(tuple(Device(name, profile(0.1)) for name in "ab"), links)
+    context = deployment_context(network, noise_dataset((1, 16, 16)), topology, source_id="a", sink_id="a")
+    deployment = Chain(("a", "b"), cuts=("1",)).deploy(context)
+    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
+
+
+@in_namespaces
+def test_the_kernels_bucket_takes_the_time_that_is_simulated_and_is_removed():
+    """4,096 + 16 + 3 x 66 byte, of which 1,600 leave at once, are 2,710 at 25 byte per ms: 108 ms, and twice 2 ms of latency."""
+    before = namespaces()
+    found = compare(measure(made(), Loopback(5, network=NamespaceNetwork()), tolerance=0.2), tolerance=0.2)
+    assert found.simulated_s == pytest.approx(0.1124, abs=2e-3)
+    assert found.mean_s > 0.1  # with the bucket of no link it would be a tenth of that
+    assert (found.n_equal_answers, found.measured_byte) == (5, 4108)
+    assert found.verdict in {"agrees", "too noisy"}
+    assert namespaces() == before
+
+
+@in_namespaces
+def test_a_node_that_is_killed_leaves_no_namespace():
+    before = namespaces()
+
+    def kill(number, processes):
+        processes["a"].kill()
+
+    with pytest.raises(ExecutionError, match="was killed by signal 9"):
+        measure(made(), Loopback(5, network=NamespaceNetwork(), on_answer=kill), tolerance=0.1)
+    assert namespaces() == before
+
+
+@in_namespaces
+def test_clean_removes_what_killed_runs_left_and_nothing_else():
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    of_the_dead, ours = f"edgesim-testbed-{dead.pid}-0", f"edgesim-testbed-{os.getpid()}-99"
+    try:
+        for name in (of_the_dead, ours):
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        assert CliRunner().invoke(app, ["testbed", "--clean"]).exit_code == 0
+        assert of_the_dead not in namespaces()
+        assert ours in namespaces()
+    finally:
+        subprocess.run(["ip", "netns", "del", ours], check=True)
+
+
+def check(one):
+    return NamespaceNetwork().check(one.bundle.plan, one.context.topology)
+
+
+def test_users_tools_and_links_that_cannot_be_are_refused(monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(ExecutionError, match="for root on Linux; use --mode loopback"):
+        check(made())
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda tool: None if tool == "tc" else f"/sbin/{tool}")
+    with pytest.raises(ExecutionError, match="there is no tc on this machine; install iproute2"):
+        check(made())
+    monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
+    with pytest.raises(ExecutionError, match="lets at least 1600 B leave at once; write burst: 1600 B"):
+        check(made(burst_byte=100))
+    with pytest.raises(ExecutionError, match="has a message_overhead, which the kernel does not know"):
+        check(made(message_overhead_s=0.001))
+    assert set(check(made())) == {"behind 1", "answer"}
