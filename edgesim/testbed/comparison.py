@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Verdict = Literal["agrees", "differs", "too noisy"]
 N_NAMED = 3
 """Steps that are named, those with the largest differences."""
+N_HALVED = 30
 _CLOSE = 1e-4
 
 
@@ -80,14 +82,27 @@ class Compared:
         )
 
 
-def compare(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Compared:
-    """Execute a strategy on this machine, and hold it against its simulation.
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A strategy and what was measured of it."""
+
+    prepared: PreparedStrategy
+    executed: Executed
+
+    @property
+    def latencies_s(self) -> list[float]:
+        """Of the requests, in order, in s."""
+        return [one.answered_s - one.released_s for one in self.executed.requests]
+
+
+def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Measured:
+    """Execute a strategy.
 
     Parameters
     ----------
     prepared : its bundle, and the system.
     how : it is executed.
-    tolerance : of the mean latency, as a share.
+    tolerance : of the mean latency, as a share; a machine that is slower is refused.
 
     Raises
     ------
@@ -96,38 +111,75 @@ def compare(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Comp
     """
     plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
     links = how.network.check(plan, topology)
-    ended_s = _simulated(prepared)
-    simulated_s = ended_s[plan.answer_id]
+    latency_s = _simulated(prepared, None)[plan.answer_id]
     times = forecast(plan, topology, compute)
     paced_s = {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
-    check_times(real_times_s(prepared.bundle), paced_s, simulated_s, tolerance)
-    executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, simulated_s)
-    return _compared(prepared, executed, ended_s, tolerance)
+    check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
+    executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, latency_s)
+    return Measured(prepared, executed)
 
 
-def _simulated(prepared: PreparedStrategy) -> dict[str, float]:
+def fitted_overhead_s(measured: Measured) -> float:
+    """Return the time per message for which sender and receiver are busy, so that the simulation takes as long as was measured, in s.
+
+    It is that of every device (`edgesim.domain.system.devices.HostOverhead`), found by halving intervals; 0 where the simulation takes longer
+    without any.
+
+    Parameters
+    ----------
+    measured : one strategy; what is predicted of others with its overhead is no fit.
+    """
+    mean_s, answer_id = fmean(measured.latencies_s), measured.prepared.bundle.plan.answer_id
+    low_s, high_s = 0.0, mean_s
+    for _ in range(N_HALVED):
+        middle_s = (low_s + high_s) / 2
+        if _simulated(measured.prepared, middle_s)[answer_id] < mean_s:
+            low_s = middle_s
+        else:
+            high_s = middle_s
+    return low_s
+
+
+def compare(measured: Measured, tolerance: float, overhead_s: float | None = None) -> Compared:
+    """Hold what was measured of a strategy against its simulation.
+
+    Parameters
+    ----------
+    measured : what was.
+    tolerance : of the mean latency, as a share.
+    overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
+    """
+    return _compared(measured, _simulated(measured.prepared, overhead_s), tolerance)
+
+
+def _simulated(prepared: PreparedStrategy, overhead_s: float | None) -> dict[str, float]:
     """Return when each step ends after the release, in s."""
     plan, topology = prepared.bundle.plan, prepared.context.topology
+    if overhead_s is not None:
+        busy = tuple(
+            replace(device, host_overhead=replace(device.host_overhead, per_message_s=overhead_s))
+            for device in topology.devices
+        )
+        topology = replace(topology, devices=busy)
     traced = trace(compile_plan(plan, topology, prepared.context.compute), has_stays=True)
-    if traced.records[0].latency_s != traced.records[0].latency_s:
+    if isnan(traced.records[0].latency_s):
         raise ExecutionError("its simulation without failures comes to no answer; `edgesim plan` shows its steps")
     found: dict[str, float] = {}
     for stay in traced.stays:
         found[stay.step_id] = max(found.get(stay.step_id, 0.0), stay.ended_s)
     for step in plan.steps:
-        if isinstance(step, Transfer):
+        if isinstance(step, Transfer) and step.step_id in found:
             found[step.step_id] += sum(link.latency_s for link in topology.route(step.src_id, step.dst_id))
     found[plan.answer_id] = traced.records[0].latency_s
     return found
 
 
-def _compared(
-    prepared: PreparedStrategy, executed: Executed, simulated_s: Mapping[str, float], tolerance: float
-) -> Compared:
+def _compared(measured: Measured, simulated_s: Mapping[str, float], tolerance: float) -> Compared:
     import numpy as np
 
+    prepared, executed = measured.prepared, measured.executed
     plan = prepared.bundle.plan
-    latencies_s = np.array([one.answered_s - one.released_s for one in executed.requests])
+    latencies_s = np.array(measured.latencies_s)
     mean_s, wanted_s = float(latencies_s.mean()), simulated_s[plan.answer_id]
     half = len(latencies_s) // 2
     noise = abs(float(latencies_s[:half].mean() - latencies_s[half:].mean())) / mean_s if half else 0.0

@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -272,4 +273,82 @@ def test_a_branch_on_values_and_filters_of_a_tuple_are_one_finding(
         for word in words:
             assert word in flat
         assert "Traceback" not in text
+    assert not list((here / "cache").rglob("*.safetensors"))
+
+
+def whole() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(384, 10)).eval()
+
+
+def onnx_model(path: Path) -> Any:
+    onnx = pytest.importorskip("onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            whole(), (torch.randn(2, 1, 8, 8),), path, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n"}}
+        )
+    return onnx.load(path)
+
+
+def unknown_operator(path: Path) -> None:
+    written = onnx_model(path)
+    next(node for node in written.graph.node if node.op_type == "Relu").op_type = "Sorcery"
+    path.write_bytes(written.SerializeToString())
+
+
+def missing_2_gb(path: Path) -> None:
+    written = onnx_model(path)
+    weight = next(tensor for tensor in written.graph.initializer if len(tensor.dims) == 2)
+    weight.ClearField("raw_data")
+    weight.dims[:] = [10, 53_687_092]
+    weight.data_location = 1  # outside
+    for key, value in (("location", "net.data"), ("offset", "0"), ("length", str(4 * 10 * 53_687_092))):
+        weight.external_data.add(key=key, value=value)
+    path.write_bytes(written.SerializeToString())
+
+
+def onnx_cut_short(path: Path) -> None:
+    onnx_model(path)
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def program_cut_short(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(whole(), (torch.randn(2, 1, 8, 8),)), path)
+    cut_short(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "words", "remedy"),
+    [
+        ("net.onnx", unknown_operator, "operators of these nodes are not known here: node '/1/Relu': Sorcery", "or bring it with type: import"),
+        ("net.onnx", missing_2_gb, "keeps its weights in files that are not there: net.data", "put them into"),
+        ("net.onnx", onnx_cut_short, "is damaged or cut short, or no ONNX", "copy it again, or export it again"),
+        ("net.onnx", evil, "is damaged or cut short, or no ONNX", "copy it again, or export it again"),
+        ("net.onnx", missing, "cannot be read: No such file", "name a file that is there"),
+        ("net.pt2", program_cut_short, "is damaged or cut short, or no program of torch.export", "copy it again, or write it with"),
+        ("net.pt2", evil, "is damaged or cut short, or no program of torch.export", "copy it again, or write it with"),
+        ("net.pt2", missing, "cannot be read: there is no such file", "name a file that is there"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_one_finding_and_nothing_is_trained(
+    name: str, write: Any, words: str, remedy: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(here / name)
+    kind = {"type": "onnx" if name.endswith("onnx") else "exported", "path": name}
+    file = scenario(here, kind)
+    line = next(n for n, text in enumerate((here / file).read_text().splitlines(), 1) if text.strip() == "model:")
+    for order in (("validate", "--deep", file), ("run", file)):
+        code, text = called(capsys, *order, "--allow-code")
+        assert code == 2, text
+        flat = " ".join(text.split())
+        assert f"{here / name}" in text.replace("\n", "")
+        assert words in flat
+        assert remedy in flat
+        assert "Traceback" not in text
+        if "--deep" in order:
+            assert f"brought.yaml:{line}:" in text
+            assert "1 finding in 1 file" in text
+    assert not (here / "was_run").exists()
     assert not list((here / "cache").rglob("*.safetensors"))

@@ -4,13 +4,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import networks as page
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from twelve_networks import TWELVE, made, samples
 
+from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.costs import ModelGraph
-from edgesim.domain.networks.samples import Inputs
+from edgesim.domain.networks.samples import Inputs, Samples
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.errors import NetworkError
 from edgesim.nn.cost.layers import measure
@@ -56,7 +59,8 @@ def work_of(graph: ModelGraph) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", TWELVE)
 @pytest.mark.parametrize("kind", ["exported", "onnx"])
-def test_a_file_answers_as_the_network_and_works_as_much(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_file_answers_as_the_network_works_as_much_and_is_cut_alike(kind: str, name: str, tmp_path: Path) -> None:
+    """The answers are those of the network: of the whole file, and of the file cut over 2, 4 and 8 devices in one way after the other."""
     network, shape = made(name)
     path = tmp_path / ("net.pt2" if kind == "exported" else "net.onnx")
     (write_program if kind == "exported" else write_onnx)(network, samples(name, shape, 2), path)
@@ -69,6 +73,19 @@ def test_a_file_answers_as_the_network_and_works_as_much(kind: str, name: str, t
     assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
     of_network, of_file = (measure(one, inputs_of(name, shape)) for one in (network, read))
     assert work_of(of_file) == work_of(of_network)
+    asked, first = (
+        Samples({"x": some.numpy()}, np.zeros(5, dtype=np.int64)),
+        list(TWELVE).index(name) + 2 * (kind == "onnx"),
+    )
+    for number, n_devices in enumerate(page.DEVICES, first):
+        deployed = page.deploy(read, asked, n_devices, list(page.WAYS)[number % len(page.WAYS)])
+        assert page.difference(deployed.predict(Delivery()), wanted.numpy()) < page.TOLERANCE
+        uncut = {"'up' (ConvTranspose2d)"} if name == "u-net" else set()
+        assert set(deployed.network.uncut) == uncut
+        by_workers = sum(
+            work.work_flop for step in deployed.plan.computes if step.device_id != "hub" for work in step.work
+        )
+        assert by_workers > 0.3 * of_file.work_flop
 
 
 class Recurrent(nn.Module):

@@ -6,7 +6,11 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -19,9 +23,9 @@ from edgesim.errors import ExecutionError
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
-from edgesim.testbed.comparison import compare
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
 from edgesim.testbed.limits import check_times, links_of
-from edgesim.testbed.loopback import Loopback
+from edgesim.testbed.loopback import Answered, Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -47,7 +51,7 @@ def made(strategy=CHAIN):
 
 def test_ten_requests_are_answered_as_simulated_and_in_that_time():
     """138 ms by hand; the bytes are exact, and the answers those of the network."""
-    found = compare(made(), Loopback(10), tolerance=0.1)
+    found = compare(measure(made(), Loopback(10), tolerance=0.1), tolerance=0.1)
     assert found.simulated_s == pytest.approx(0.138, abs=1e-3)
     assert (found.n_equal_answers, found.n_degraded, found.measured_byte) == (10, 0, 268)
     assert found.mean_s > found.simulated_s
@@ -55,10 +59,28 @@ def test_ten_requests_are_answered_as_simulated_and_in_that_time():
     assert found.steps[0].step_id in {"arrival", "answer", "layers of b", "behind 3"}
 
 
+def test_the_overhead_is_fitted_that_explains_the_mean():
+    """Two messages, each of which occupies sender and receiver: 8 ms more than 138.17 ms are 2 ms each; nothing explains less."""
+    twin = made()
+    simulated_s = compare(with_latency(twin, 0.1), 0.1).simulated_s
+    assert fitted_overhead_s(with_latency(twin, simulated_s + 0.008)) == pytest.approx(0.002, abs=1e-6)
+    assert fitted_overhead_s(with_latency(twin, simulated_s - 0.001)) == pytest.approx(0.0, abs=1e-6)
+    again = compare(with_latency(twin, simulated_s + 0.008), 0.1, overhead_s=0.001)
+    assert again.simulated_s == pytest.approx(simulated_s + 0.004)
+    assert again.error == pytest.approx(0.004 / (simulated_s + 0.004))
+
+
+def with_latency(twin, latency_s):
+    """As if one request had taken so long, and its answer were zeros."""
+    return Measured(
+        twin, Executed((Answered(0, 1.0, 1.0 + latency_s, [0.0] * 3),), {0: {}}, {0: 268}, {0: frozenset()})
+    )
+
+
 def test_who_degrades_goes_on_without_what_is_late():
     """Messages take longer than the deadline, so the owner answers with zeros, as predict does."""
     strategy = MoDNN("a", on_missing="degrade", step_deadline_s=0.01)
-    found = compare(made(strategy), Loopback(3, n_warm_up=0), tolerance=1.0)
+    found = compare(measure(made(strategy), Loopback(3, n_warm_up=0), tolerance=1.0), tolerance=1.0)
     assert (found.n_degraded, found.n_equal_answers) == (3, 3)
     assert found.simulated_s == pytest.approx(0.04, abs=0.01)
 
@@ -72,7 +94,7 @@ def test_a_node_that_is_killed_is_named_and_nothing_is_left():
             os.kill(processes["b"].pid, signal.SIGKILL)
 
     with pytest.raises(ExecutionError, match="the node of 'b' was killed by signal 9 before all requests") as caught:
-        compare(made(), Loopback(5, on_folder=folders.append, on_answer=kill), tolerance=0.1)
+        measure(made(), Loopback(5, on_folder=folders.append, on_answer=kill), tolerance=0.1)
     assert code_of(caught.value) == FAILED
     assert all(process.returncode is not None for process in started.values())
     assert not folders[0].exists()
@@ -91,7 +113,7 @@ def test_a_bundle_with_a_byte_changed_is_not_executed():
     with pytest.raises(
         ExecutionError, match=r"the node of 'b' could not go on: .*weights.safetensors is not as it was written"
     ):
-        compare(made(), Loopback(5, on_folder=change), tolerance=0.1)
+        measure(made(), Loopback(5, on_folder=change), tolerance=0.1)
     assert not folders[0].exists()
 
 
@@ -101,7 +123,7 @@ def test_a_port_in_use_is_told():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ExecutionError, match=f"port {port} of 127.0.0.1 cannot be used: Address already in use"):
-            compare(made(), Loopback(5, port=port), tolerance=0.1)
+            measure(made(), Loopback(5, port=port), tolerance=0.1)
 
 
 @pytest.mark.parametrize(
@@ -144,9 +166,56 @@ def test_a_machine_that_is_slower_than_its_devices_is_refused(monkeypatch):
 
 def test_the_command_writes_json(scenario):
     result = CliRunner().invoke(
-        app, ["testbed", str(scenario), "--strategy", "chain", "--requests", "2", "--tolerance", "1", "--json"]
+        app,
+        [
+            "testbed",
+            str(scenario),
+            "--strategy",
+            "chain",
+            "--requests",
+            "2",
+            "--tolerance",
+            "1",
+            "--json",
+            "--fit-on",
+            "chain",
+        ],
     )
     assert result.exit_code in {0, 1}, result.exception
-    (found,) = json.loads(result.stdout)
+    written = json.loads(result.stdout)
+    (found,) = written["strategies"]
+    assert written["fitted"]["strategy"] == "chain"
+    assert found["simulated_s"] == pytest.approx(found["mean_s"], rel=1e-3)
     assert (found["strategy"], found["n_devices"], found["n_equal_answers"]) == ("chain", 2, 2)
     assert found["measured_byte"] == found["simulated_byte"] == 1064
+
+
+def test_of_a_run_that_is_killed_the_nodes_end_and_the_next_removes_its_files(scenario, tmp_path):
+    """Nodes end when their stdin does; a folder that nobody owns is removed."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "edgesim", "testbed", str(scenario), "--strategy", "chain", "--requests", "10000"]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    mine = []
+    for _ in range(600):
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        mine = children.read_text().split() if children.exists() else []
+        if len(mine) == 2:
+            break
+        time.sleep(0.1)
+    run.kill()
+    run.wait()
+    assert len(mine) == 2
+    for _ in range(600):
+        if not any(_lives(number) for number in mine):
+            break
+        time.sleep(0.1)
+    assert not any(_lives(number) for number in mine)
+    assert list((tmp_path / "tmp").glob("edgesim-*"))
+    done = subprocess.run([sys.executable, "-m", "edgesim", "testbed", "--clean"], env=environment, check=False)
+    assert (done.returncode, list((tmp_path / "tmp").glob("edgesim-*"))) == (0, [])
+
+
+def _lives(number):
+    state = Path(f"/proc/{number}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"

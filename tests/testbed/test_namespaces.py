@@ -17,7 +17,7 @@ from edgesim.domain.system.topology import Device, Topology
 from edgesim.errors import ExecutionError
 from edgesim.strategies.layers.chain import Chain
 from edgesim.testbed.bundle import bundled
-from edgesim.testbed.comparison import compare
+from edgesim.testbed.comparison import compare, measure
 from edgesim.testbed.loopback import Loopback
 from edgesim.testbed.namespaces import NamespaceNetwork
 from edgesim.testbed.prepared import PreparedStrategy
@@ -60,7 +60,7 @@ def made(**more):
 def test_the_kernels_bucket_takes_the_time_that_is_simulated_and_is_removed():
     """4,096 + 16 + 3 x 66 byte, of which 1,600 leave at once, are 2,710 at 25 byte per ms: 108 ms, and twice 2 ms of latency."""
     before = namespaces()
-    found = compare(made(), Loopback(5, network=NamespaceNetwork()), tolerance=0.2)
+    found = compare(measure(made(), Loopback(5, network=NamespaceNetwork()), tolerance=0.2), tolerance=0.2)
     assert found.simulated_s == pytest.approx(0.1124, abs=2e-3)
     assert found.mean_s > 0.1  # with the bucket of no link it would be a tenth of that
     assert (found.n_equal_answers, found.measured_byte) == (5, 4108)
@@ -76,7 +76,7 @@ def test_a_node_that_is_killed_leaves_no_namespace():
         processes["a"].kill()
 
     with pytest.raises(ExecutionError, match="was killed by signal 9"):
-        compare(made(), Loopback(5, network=NamespaceNetwork(), on_answer=kill), tolerance=0.1)
+        measure(made(), Loopback(5, network=NamespaceNetwork(), on_answer=kill), tolerance=0.1)
     assert namespaces() == before
 
 

@@ -42,8 +42,14 @@ def execute(
     ] = 20,
     tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the mean latency, as a share.")] = 0.1,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="Of the first device, the others follow; 0: any.")] = 0,
+    fit_on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
+        ),
+    ] = None,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Only remove the namespaces of runs that were killed.")
+        bool, typer.Option("--clean", help="Only remove what runs left that were killed: namespaces, files.")
     ] = False,
     allow_code: AllowCode = False,
     is_json: Annotated[bool, typer.Option("--json", help="Write to stdout as JSON.")] = False,
@@ -59,11 +65,13 @@ def execute(
     Examples:
       edgesim testbed study.yaml --mode loopback
       edgesim testbed study.yaml --strategy chain --requests 50 --json
+      edgesim testbed study.yaml --fit-on single
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
+    from edgesim.files.temporary import remove_ownerless
     from edgesim.scenario.scenario import Scenario
-    from edgesim.testbed.comparison import compare
+    from edgesim.testbed.comparison import compare, fitted_overhead_s, measure
     from edgesim.testbed.loopback import Loopback
     from edgesim.testbed.namespaces import NamespaceNetwork
     from edgesim.testbed.namespaces import clean as removed
@@ -71,6 +79,7 @@ def execute(
     from edgesim.testbed.prepared import prepared
 
     if clean:
+        remove_ownerless()
         for name in removed():
             typer.echo(f"removed {name}", err=True)
         raise typer.Exit(DONE)
@@ -79,16 +88,26 @@ def execute(
     network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
     how = Loopback(requests, port=port, network=network)
     scenario = Scenario.load(file, allow_code=allow_code)
-    found = [compare(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
+    if fit_on is not None and fit_on not in (strategy or scenario.strategies):
+        raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
+    measured = [measure(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
+    overhead_s = next((fitted_overhead_s(one) for one in measured if one.prepared.label == fit_on), None)
+    found = [compare(one, tolerance, overhead_s) for one in measured]
     if is_json:
-        json.dump([asdict(one) for one in found], sys.stdout, indent=2, allow_nan=False)
+        fit = None if overhead_s is None else {"strategy": fit_on, "per_message_s": overhead_s}
+        json.dump({"fitted": fit, "strategies": [asdict(one) for one in found]}, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     else:
-        _show(found)
+        _show(
+            found,
+            ""
+            if overhead_s is None
+            else f"host overhead of {quantity(overhead_s, 's')} per message, fitted on {fit_on}",
+        )
     raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
 
 
-def _show(found: Sequence[Compared]) -> None:
+def _show(found: Sequence[Compared], note: str) -> None:
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
 
@@ -114,7 +133,7 @@ def _show(found: Sequence[Compared]) -> None:
         )
         for one in found
     )  # fmt: skip
-    draw_table(console, Table("simulated and measured latency", headers, rows, 1))
+    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=note))
     for one in found:
         console.print()
         steps = tuple(

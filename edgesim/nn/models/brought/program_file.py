@@ -58,6 +58,7 @@ _FUNCTIONAL = frozenset({
     "celu",
 })  # fmt: skip
 _CONVS = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d, "conv3d": nn.Conv3d}
+_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 
 
@@ -240,6 +241,26 @@ class _Conversion:
     def _on_conv3d(self, *args: Any, **options: Any) -> Any:
         return self._conv("conv3d", *args, **options)
 
+    def _transposed(
+        self,
+        x: Any,
+        weight: Any,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        dilation: Any = 1,
+    ) -> Any:
+        if isinstance(weight, Traced) or isinstance(bias, Traced):
+            return NotImplemented
+        shape = tuple(weight.shape[2:])
+        make: Any = _TRANSPOSED[len(shape)]
+        first = [_tuple(one, shape) for one in (stride, padding, output_padding)]
+        sizes = (weight.shape[0], weight.shape[1] * groups, shape)
+        module = make(*sizes, *first, groups, bias is not None, _tuple(dilation, shape), device="meta")
+        return self._module(module, weight, bias, x)
+
     def _on_batch_norm(
         self,
         x: Any,
@@ -296,7 +317,8 @@ class _Conversion:
         return x if wanted in {None, (x.meta if isinstance(x, Traced) else x).dtype} else self.net.call("to", x, wanted)
 
     _special: ClassVar[dict[str, Callable[..., Any]]] = {
-        "linear": _on_linear, "conv1d": _on_conv1d, "conv2d": _on_conv2d, "conv3d": _on_conv3d, "batch_norm": _on_batch_norm,
+        "linear": _on_linear, "conv1d": _on_conv1d, "conv2d": _on_conv2d, "conv3d": _on_conv3d,
+        "conv_transpose1d": _transposed, "conv_transpose2d": _transposed, "conv_transpose3d": _transposed, "batch_norm": _on_batch_norm,
         "layer_norm": _on_layer_norm, "embedding": _on_embedding, "view": _on_view, "reshape": _on_view, "unsafe_view": _on_view,
         "sym_size": _on_sym_size, "slice": _on_slice, "select": _on_select, "to": _on_to, "to_copy": _on_to,
     }  # fmt: skip
