@@ -23,7 +23,7 @@ from edgesim.report.draw.select import (
     unfit_in,
     unfit_rows,
 )
-from edgesim.report.draw.style import figure_of, words
+from edgesim.report.draw.style import figure_of, short, words
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.goals import all_tables
@@ -233,7 +233,7 @@ def _ends(summary: Any, factor: str, metric: Metric) -> str:
         first, last = here.iloc[0], here.iloc[-1]
         parts.append(f"{strategy} from {_value(first['mean'], metric)} to {_value(last['mean'], metric)}")
     first, last = rows[factor].iloc[0], rows[factor].iloc[-1]
-    return f"From {words(factor)} {first} to {last}: {'; '.join(parts)}."
+    return f"From {words(factor)} {short(first)} to {short(last)}: {'; '.join(parts)}."
 
 
 def _means(summary: Any, metric: str) -> str:
