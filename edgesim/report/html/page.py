@@ -23,13 +23,13 @@ from edgesim.report.draw.select import (
     unfit_in,
     unfit_rows,
 )
-from edgesim.report.draw.style import figure_of, short
+from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
 from edgesim.report.templates import render
-from edgesim.report.texts import REPORT, words
+from edgesim.report.texts import REPORT, short, words
 from edgesim.scenario.text.docstrings import plain
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
