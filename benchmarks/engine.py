@@ -38,6 +38,7 @@ DOCS = HERE.parent / "docs" / "results"
 DEVICES = (8, 64, 512)
 FEWEST = 10
 CALLBACKS, LEAF, NUMPY = "SimPy, callbacks", "LEAF", "numpy"
+RANDOM_CALLBACKS, RANDOM_EVENT = "SimPy, callbacks, random", "edgesim, event engine, random"
 EVENT, ARRAY = "edgesim, event engine", "edgesim, array engine"
 FLAT = 500.0
 """Memory is flat when a further round adds at most so many byte: its record, and no event, message or request."""
@@ -162,7 +163,7 @@ def rates(field: Field, n_rounds: int, n_random: int, n_repeats: int) -> list[Ro
     sizes = {("fixed", name, devices): max(FEWEST, n_rounds * 8 // devices) for devices in DEVICES for name in FIXED}
     for devices in DEVICES:
         few = max(FEWEST, n_rounds * 8 // devices)  # the event engine needs as long for these as without draws
-        sizes |= {("random", name, devices): few if "event" in name else n_random for name in RANDOM}
+        sizes |= {("random", name, devices): few if "event" in name or "SimPy" in name else n_random for name in RANDOM}
     found: dict[tuple[str, str, int], list[dict[str, float]]] = {key: [] for key in sizes}
     for repeat in range(n_repeats):
         for (case, name, devices), rounds in sizes.items():
@@ -210,10 +211,23 @@ def bars(rows: list[Row], memories: list[Memory]) -> list[Bar]:
     event, array = row[EVENT], row.get(ARRAY)
     return [
         Bar("event engine, times SimPy with callbacks", 0.4, event.against or nan),
+        Bar(
+            "event engine with draws, losses and a deadline, times SimPy with callbacks of the same model",
+            0.4,
+            _drawn(row),
+        ),
         Bar("event engine, times LEAF", 2.0, event.against_leaf or nan),
         Bar("event engine, memory that a further round adds, byte", FLAT, growth.get(EVENT, nan), is_most=True),
         Bar("array engine, times numpy", 0.5, array.against if array is not None else nan),
     ]
+
+
+def _drawn(row: dict[str, Row]) -> float:
+    """Return the rate of the event engine with draws against the script of the same model; NaN where that is missing."""
+    ours, by_hand = row.get(RANDOM_EVENT), row.get(RANDOM_CALLBACKS)
+    return (
+        ours.rounds_per_cpu_s / by_hand.rounds_per_cpu_s if ours is not None and by_hand is not None else float("nan")
+    )
 
 
 def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Bar]) -> str:

@@ -1,9 +1,9 @@
 """Ten networks on the machine that this runs on: predicted from the profile that `edgesim profile` measures, and measured.
 
-    python benchmarks/own_machine.py [--seconds 120]
+    python benchmarks/own_machine.py [--seconds 240] [--earlier]
 
 It measures the probes of `edgesim profile` and the ten networks in turn, so that what disturbs meets both, and writes docs/results/own-machine.csv and its table of
-devices.md. None of the ten networks is a probe. Times are processor time of one thread, 5 % quantile.
+devices.md. None of the ten networks is a probe. With --earlier it takes the ten with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from edgesim.study.calibration.own_machine import operator_times
 ANY = DeviceProfile("any", {"conv": 1.0}, 1.0, 0.0, 0, 0, 0, 0, 0, "not used: times are measured")
 
 
-def measured(seconds: float) -> tuple[list[Rehearsed], dict[str, Rehearsed], Conditions]:
+def measured(seconds: float, *, is_earlier: bool = False) -> tuple[list[Rehearsed], dict[str, Rehearsed], Conditions]:
     """Measure probes and networks in turn."""
     torch.manual_seed(0)
     probes = [Rehearsed(one.network, {"x": one.spec}, {"x": one.sample}) for one in build_all()]
     asked = {}
-    for label, network, shape in networks():
+    for label, network, shape in networks(is_earlier=is_earlier):
         dataset = shape.load()
         asked[label] = Rehearsed(network, dataset.inputs, sample_of(dataset))
     watch = Watch()
@@ -44,8 +44,10 @@ def measured(seconds: float) -> tuple[list[Rehearsed], dict[str, Rehearsed], Con
 def main() -> None:
     """Measure, predict and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=120.0)
-    probes, asked, conditions = measured(parser.parse_args().seconds)
+    parser.add_argument("--seconds", type=float, default=240.0)
+    parser.add_argument("--earlier", action="store_true")
+    options = parser.parse_args()
+    probes, asked, conditions = measured(options.seconds, is_earlier=options.earlier)
     model = Profiled(operator_times([one.times()[0] for one in probes]))
     rows = []
     for label, one in asked.items():
@@ -54,10 +56,6 @@ def main() -> None:
         rows.append(
             (label, len(layers), 1e3 * whole.low_s, 1e3 * predicted_s, predicted_s / whole.low_s - 1, whole.spread)
         )
-    with (RESULTS / "own-machine.csv").open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["network", "layers", "measured_ms", "predicted_ms", "error", "spread"])
-        out.writerows([name, n, *(f"{value:.4g}" for value in values)] for name, n, *values in rows)
     errors = [abs(row[4]) for row in rows]
     lines = ["| network | layers | measured (ms) | spread | predicted (ms) | error |", "|---|---|---|---|---|---|"]
     lines += [
@@ -65,6 +63,13 @@ def main() -> None:
         for name, n, ms, found, error, spread in rows
     ]
     lines.append(f"\nMedian error {median(errors):.1%}, worst {max(errors):.1%}. Of the machine: {conditions}.")
+    if options.earlier:
+        print("\n".join(lines))
+        return
+    with (RESULTS / "own-machine.csv").open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["network", "layers", "measured_ms", "predicted_ms", "error", "spread"])
+        out.writerows([name, n, *(f"{value:.4g}" for value in values)] for name, n, *values in rows)
     put(RESULTS / "devices.md", "own", "\n".join(lines))
 
 

@@ -136,8 +136,28 @@ def shipped(name: str, shape: ShapeOnly, **options: object) -> tuple[nn.Module, 
     return builder.build(dataset.inputs, dataset.task.output), shape
 
 
-def networks() -> Iterator[tuple[str, nn.Module, ShapeOnly]]:
-    """Yield the ten networks with the shapes that they take."""
+def networks(*, is_earlier: bool = False) -> Iterator[tuple[str, nn.Module, ShapeOnly]]:
+    """Yield the ten networks with the shapes that they take, or the ten earlier ones, with which the method was made."""
+    if is_earlier:
+        yield from _earlier()
+        return
+    image, small = ShapeOnly((3, 32, 32), 10), ShapeOnly((3, 24, 24), 10)
+    for label, (network, shape) in {
+        "small-cnn 24-48, 24x24": shipped("small-cnn", small, channels=(24, 48)),
+        "strided-cnn 48-96-48, 32x32": shipped("strided-cnn", image, channels=(48, 96, 48), strides=(2, 2, 1)),
+        "vgg-16, 32x32": shipped("vgg", image, depth=16),
+        "wrn-10-4, 32x32": shipped("wrn", image, depth=10, width=4),
+        "mlp 900-600-80": shipped("mlp", ShapeOnly((900,), 10), hidden=(600, 80)),
+        "text-cnn, 40 words": shipped("text-cnn", ShapeOnly((40,), 2, 5000)),
+    }.items():
+        yield label, network, shape
+    yield "squeezenet 1.1, 200x200", squeezenet(), ShapeOnly((3, 200, 200), 1000)
+    yield "mobilenet, 192x192", mobilenet(), ShapeOnly((3, 192, 192), 1000)
+    yield "resnet-18, 96x96", resnet18(), ShapeOnly((3, 96, 96), 1000)
+    yield "vision transformer 60, 40x40", VisionTransformer(40, 60), ShapeOnly((3, 40, 40), 10)
+
+
+def _earlier() -> Iterator[tuple[str, nn.Module, ShapeOnly]]:
     image = ShapeOnly((3, 32, 32), 10)
     for label, (network, shape) in {
         "small-cnn 16-32-64, 48x48": shipped("small-cnn", ShapeOnly((3, 48, 48), 10), channels=(16, 32, 64)),

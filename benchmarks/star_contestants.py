@@ -247,6 +247,68 @@ def random_by_numpy_alone(n_devices: int) -> Run:
     return run
 
 
+def random_by_callbacks(n_devices: int) -> Run:
+    """As `by_callbacks`, with the draws: every round is a trial with an event loop of its own, which ends at the deadline.
+
+    One numpy Generator draws a time when a device begins and a loss when it has sent. Of each round its latency, energy and traffic
+    and the lost messages are kept, those that come after the deadline among them.
+    """
+    import numpy as np
+    import simpy
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        generator = np.random.default_rng(SEED)
+        exponential, uniform = generator.standard_exponential, generator.random
+        latencies_s: list[float] = []
+        energies_j: list[float] = []
+        n_lost: list[int] = []
+
+        def trial() -> None:
+            env = simpy.Environment()
+            timeout = env.timeout
+            n_missing = n_devices
+            active_j = 0.0
+            n_arrived = 0
+            end = env.event()
+
+            def computed(event: simpy.Event) -> None:
+                timeout(SEND_S, event.value).callbacks.append(sent)
+
+            def sent(_: simpy.Event) -> None:
+                nonlocal active_j
+                active_j += 2 * (RADIO_W - IDLE_W) * SEND_S
+                if uniform() >= LOSS:
+                    timeout(LATENCY_S).callbacks.append(arrived)
+
+            def arrived(_: simpy.Event) -> None:
+                nonlocal n_missing, n_arrived
+                n_missing -= 1
+                n_arrived += 1
+                if n_missing == 0:
+                    end.succeed()
+
+            for device in range(n_devices):
+                busy_s = COMPUTE_S * (1.0 + exponential() / MU)
+                active_j += (BUSY_W - IDLE_W) * busy_s
+                timeout(busy_s, device).callbacks.append(computed)
+            env.run(end | timeout(DEADLINE_S))
+            latencies_s.append(env.now)
+            energies_j.append(active_j + (n_devices + 1) * IDLE_W * env.now)
+            n_lost.append(n_devices - n_arrived)
+
+        for _ in range(n_rounds):
+            trial()
+        return lambda: random_rounds(
+            n_devices,
+            np.array(latencies_s),
+            np.array(energies_j),
+            np.full(n_rounds, n_devices * SIZE_BYTE),
+            np.array(n_lost),
+        )
+
+    return run
+
+
 FIXED: dict[str, Callable[[int], Run]] = {
     "SimPy, callbacks": by_callbacks,
     "edgesim, event engine": in_event_engine,
@@ -259,6 +321,7 @@ RANDOM: dict[str, Callable[[int], Run]] = {
     "numpy": random_by_numpy,
     "numpy, latency alone": random_by_numpy_alone,
     "edgesim, array engine": random_in_array_engine,
+    "SimPy, callbacks, random": random_by_callbacks,
     "edgesim, event engine, random": random_in_event_engine,
 }
 PEERS = frozenset({"LEAF"})

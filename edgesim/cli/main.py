@@ -32,6 +32,7 @@ from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
 from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
+from edgesim.cli.studies.cite import cite
 from edgesim.cli.studies.explain_latency import explain_latency
 from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
@@ -159,6 +160,7 @@ app.command()(train)
 app.add_typer(models)
 app.command()(report)
 app.command()(plot)
+app.command()(cite)
 app.command()(explain)
 app.command()(schema)
 

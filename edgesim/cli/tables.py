@@ -68,7 +68,7 @@ def _drawn(table: Table, numbers: Sequence[int]) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from edgesim.report.draw.style import fold
+    from edgesim.report.texts import fold
 
     drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     shown = [*range(table.n_names), *numbers]

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEWEST = 4  # sizes of a kind without which it goes by its operator class
-_NEAREST = 4
+_NEAREST = 2
 _CLOSE = 0.1  # distance in factors of e within which a size counts as met
+_NETWORK_WEIGHT = 0.5  # of a factor in the bytes of the network, in the distance
+_CACHE_BYTE = (
+    4e6  # networks that move more find caches cold; assumed, between the caches of small boards and of servers
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,10 @@ class Profiled:
 
     Formula
     -------
-    Of a layer of a kind: t = (t_0 + a F + b B + c V) exp(sum_i w_i r_i / sum_i w_i), with F its work, B its bytes moved, V those of its weights. t_0, a, b, c >= 0
-    are fitted to the measured operators of the kind, by least squares of the relative error. r_i is the logarithm of measured / fitted time of
-    the 4 nearest sizes, w_i = 1 / (d_i^2 + 0.1^2), d_i the distance in (ln F, ln B, ln V, ln N), N
-    the bytes moved by all layers of the step. A kind with fewer than 4 sizes goes by all operators
+    Of a layer of a kind: t = (t_0 + t_1 N / (N + 4 MB) + a F + b B + c V) exp(sum_i w_i r_i / sum_i w_i), with F its work, B its bytes moved, V those of
+    its weights and N those that all layers of the step move: t_1 is what caches cost that others have used. t_0, t_1, a, b, c >= 0 are fitted to the
+    measured operators of the kind, by least squares of the relative error. r_i is the logarithm of measured / fitted time of the 2 nearest
+    sizes, w_i = 1 / (d_i^2 + 0.1^2), d_i the distance in (ln F, ln B, ln V, ln(N) / 2). A kind with fewer than 4 sizes goes by all operators
     of its class.
 
     Validity
@@ -164,7 +168,7 @@ class _Curve:
         from scipy.optimize import nnls
 
         taken_s = np.array([one.time_s for one in times])
-        terms = np.array([_terms(one) for one in times])
+        terms = np.array([_terms(one, one.network_byte) for one in times])
         scale = terms.max(axis=0)
         scale[scale == 0] = 1.0
         line = nnls(terms / scale / taken_s[:, None], np.ones(len(times)))[0] / scale
@@ -176,13 +180,15 @@ class _Curve:
         squares = ((self.places - _place(layer, network_byte)) ** 2).sum(axis=1)
         near = np.argsort(squares, kind="stable")[:_NEAREST]
         weights = 1.0 / (squares[near] + _CLOSE**2)
-        return float(_terms(layer) @ self.line * np.exp(weights @ self.ratios[near] / weights.sum()))
+        return float(_terms(layer, network_byte) @ self.line * np.exp(weights @ self.ratios[near] / weights.sum()))
 
 
-def _terms(one: OperatorTime | LayerWork) -> NDArray[np.float64]:
-    return np.array([1.0, one.work_flop, one.moved_byte, one.weight_byte])
+def _terms(one: OperatorTime | LayerWork, network_byte: float) -> NDArray[np.float64]:
+    cold = network_byte / (network_byte + _CACHE_BYTE)
+    return np.array([1.0, cold, one.work_flop, one.moved_byte, one.weight_byte])
 
 
 def _place(one: OperatorTime | LayerWork, network_byte: float) -> NDArray[np.float64]:
     place: NDArray[np.float64] = np.log1p(np.array([one.work_flop, one.moved_byte, one.weight_byte, network_byte]))
+    place[3] *= _NETWORK_WEIGHT
     return place

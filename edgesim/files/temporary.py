@@ -32,18 +32,31 @@ def shared_file(content: bytes) -> Iterator[Path]:
     EdgesimError
         When it cannot be written.
     """
-    try:
-        remove_ownerless()
-        folder, file = _owned_folder()
-    except OSError as error:
-        raise _unwritable(error, Path(tempfile.gettempdir())) from error
-    try:
+    with shared_folder() as folder:
         path = folder / "shared"
         try:
             path.write_bytes(content)
         except OSError as error:
             raise _unwritable(error, folder) from error
         yield path
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """Make a folder, which is there until the context is left.
+
+    Raises
+    ------
+    EdgesimError
+        When it cannot be made.
+    """
+    try:
+        remove_ownerless()
+        folder, file = _owned_folder()
+    except OSError as error:
+        raise _unwritable(error, Path(tempfile.gettempdir())) from error
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(file)

@@ -8,8 +8,8 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from edgesim.report.draw.select import NO_FIT, at_first, crossed_factors, loss_factor, strategies_of, unfit_rows
-from edgesim.report.draw.style import short, words
 from edgesim.report.goals import goals_sentence
+from edgesim.report.texts import short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from edgesim.domain.metrics import Metric
-    from edgesim.report.result import Result
+    from edgesim.study.folder.store import Result
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.report.draw.select import factors_of
-from edgesim.report.draw.style import words
 from edgesim.report.table import OPEN, Table
+from edgesim.report.texts import words
 from edgesim.study.folder.target import differences
 from edgesim.study.tables.statistics import Estimate
 from edgesim.study.tables.two_results import paired, unpaired

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from edgesim.domain.metrics import Verdict
 from edgesim.errors import ResultError
 from edgesim.report.draw.select import at_first, loss_factor, strategies_of
-from edgesim.report.draw.style import short, words
 from edgesim.report.table import N_ROWS, Table, tables
+from edgesim.report.texts import short, words
 from edgesim.scenario.form.goals import read_goal
 from edgesim.units import show
 

@@ -183,12 +183,6 @@ class Result(store.Result):
         except (DataError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ResultError(f"{path} is damaged; run the scenario again with --fresh") from error
 
-    @property
-    def main_metric(self) -> str:
-        """What the figures show: the main score of the task, or latency where no score was asked."""
-        main = next(iter(self.scores))
-        return main if (self.summary()["metric"] == main).any() else "latency"
-
     def _factor(self, name: str | None) -> str | None:
         if name is None:
             return loss_factor(self)

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.interfaces import Silent
-from edgesim.report.draw.style import figure_of, save
-from edgesim.report.html.page import write_page
-from edgesim.report.result import Result
 from edgesim.study import run as study
 from edgesim.study.run import RunOptions
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
+    from edgesim.report.result import Result
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder import store
 
@@ -30,21 +28,31 @@ def run(
     check_invariants: bool = False,
     progress: Progress | None = None,
     command: str | None = None,
+    report: bool = True,
 ) -> Result:
-    """Run a study, write its result folder with figures and report, and return the result; see `edgesim.study.run.RunOptions`."""
+    """Run a study, write its result folder, and return the result; see `edgesim.study.run.RunOptions`.
+
+    Without `report` there are no figures and no report in the folder; the tables are the same.
+    """
     options = RunOptions(
         workers, output, replications, seed, scheduler, fresh, check_invariants, progress or Silent(), command
     )
-    return run_with(scenario, options)
+    from edgesim.report.result import Result
+
+    return Result(run_with(scenario, options, report=report).folder)
 
 
-def run_with(scenario: Scenario, options: RunOptions) -> Result:
-    """Do what `run` does, with options that are one value."""
-    return Result(study.run(scenario, options, illustrate=illustrate).folder)
+def run_with(scenario: Scenario, options: RunOptions, *, report: bool = True) -> store.Result:
+    """Do what `run` does, with options that are one value; matplotlib is loaded only where something is drawn."""
+    return study.run(scenario, options, illustrate=illustrate if report else None)
 
 
 def illustrate(study_result: store.Result) -> None:
     """Draw the two figures that answer most questions into a result's folder, and write the report beside them."""
+    from edgesim.report.draw.style import figure_of, save
+    from edgesim.report.html.page import write_page
+    from edgesim.report.result import Result
+
     result = Result(study_result.folder)
     save(figure_of(result.plot_tradeoff()), result.folder / "tradeoff")
     if result.factors:

@@ -21,7 +21,7 @@ from edgesim.report.draw.select import (
     unfit_in,
     unfit_rows,
 )
-from edgesim.report.draw.style import short, shorts, words
+from edgesim.report.texts import short, shorts, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,6 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ExecutionError
+from edgesim.files.temporary import shared_folder
 from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import folder_name, write_device
@@ -150,8 +150,8 @@ def with_no_reader(close: Callable[[], None]) -> None:
 
 @contextmanager
 def _nodes(place: Place) -> Iterator[_Nodes]:
-    with tempfile.TemporaryDirectory(prefix="edgesim-testbed-") as folder:
-        nodes = _Nodes(Path(folder), place)
+    with shared_folder() as folder:
+        nodes = _Nodes(folder, place)
         try:
             yield nodes
         finally:

@@ -143,8 +143,8 @@ def test_a_narrow_terminal_cuts_no_number(width: int, name: str) -> None:
     from rich.console import Console
 
     from edgesim.cli.tables import NAME_WIDTH, draw_table
-    from edgesim.report.draw.style import fold
     from edgesim.report.table import Table
+    from edgesim.report.texts import fold
 
     console = Console(file=StringIO(), width=width, highlight=False)
     numbers = ("12.5 mJ ±0.0006 %", "99.2 ±0.3", "2.05 kB")
@@ -192,6 +192,51 @@ def test_tables_figures_and_folder(
     manifest = json.loads(Path("results/halves/manifest.json").read_text())
     assert manifest["command"] == "edgesim run halves.yaml"
     assert {entry["name"] for entry in manifest["files"]} == names - {"manifest.json"}
+
+
+TINY = """
+name: tiny
+replications: 3
+topology: {devices: [{id: hub, profile: phone}]}
+workload: {input: [1, 8, 8], classes: 10, model: small-cnn, source: hub, sink: hub}
+strategies: {single: {device: hub}}
+"""
+
+
+def test_without_a_report_the_tables_are_the_same_and_nothing_that_draws_is_loaded(tmp_path: Path) -> None:
+    """Nor when the study is finished before; `edgesim report` draws on demand."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+
+    def modules(*options: str) -> set[str]:
+        code = f"""
+import json, sys
+sys.argv = ["edgesim", "run", "tiny.yaml", *{options!r}]
+from edgesim.cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+        )
+        drawn = "report" in done.stdout or "figures" in done.stdout
+        assert drawn == (options == ("--output", "drawn"))
+        return set(json.loads(done.stderr.splitlines()[-1]))
+
+    drawing = {"matplotlib", "jinja2", "PIL"}
+    assert drawing <= modules("--output", "drawn")
+    assert not {*drawing, "scipy.stats"} & modules("--no-report", "--output", "plain")
+    assert not {*drawing, "torch", "scipy", "networkx"} & modules("--output", "plain")
+    names = {path.name for path in (tmp_path / "plain").iterdir()}
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} - names == {
+        "report.html",
+        "tradeoff.png",
+        "tradeoff.svg",
+    }
+    for name in ("summary.csv", "differences.csv", "budget.csv", "timeline.json"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "drawn" / name).read_bytes()
 
 
 def test_json_is_one_document_and_nothing_else(

@@ -335,10 +335,12 @@ def test_in_chromium(width: int, scheme: str, text: str, tmp_path: Path) -> None
 
 @needs_chromium
 def test_it_can_be_printed(text: str, tmp_path: Path) -> None:
-    """To a PDF of a few pages."""
+    """To a PDF of a few pages and less than 500 kB: hatches would be printed as pictures, one for each bar."""
     source, target = tmp_path / "report.html", tmp_path / "report.pdf"
     source.write_text(text, encoding="utf-8")
     done = browse(source, tmp_path, f"--print-to-pdf={target}", "--no-pdf-header-footer")
     assert target.read_bytes().startswith(b"%PDF")
+    assert "fill: url(#" in text
+    assert target.stat().st_size < 500_000
     assert 2 <= target.read_bytes().count(b"/Type /Page\n") + target.read_bytes().count(b"/Type /Page ") <= 12
     assert "CONSOLE" not in done.stderr

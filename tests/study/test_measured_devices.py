@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from statistics import median
 
 import pytest
 from devices_networks import NETWORKS, with_winograd
@@ -55,3 +56,11 @@ def test_every_measured_row_is_in_the_table_of_errors():
         shown = {(row["device"], row["network"], row["use"]) for row in csv.DictReader(file)}
     assert rows - shown == {row for row in rows if row[0] == "jetson-nano-gpu"}
     assert shown <= rows
+
+
+def test_the_page_says_the_errors_of_this_machine_as_the_table_has_them():
+    with (RESULTS / "own-machine.csv").open(encoding="utf-8") as file:
+        errors = [abs(float(row["error"])) for row in csv.DictReader(file)]
+    said = f"Median error {100 * median(errors):.1f}%, worst {100 * max(errors):.1f}%."
+    assert len(errors) == 10
+    assert said in (RESULTS / "devices.md").read_text(encoding="utf-8")

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, chi2
+from scipy.stats import binom, binomtest, chi2
 
-from edgesim.study.tables.statistics import Prior, exact_mean, exact_quantile, mean, of_few_events, quantile, share
+from edgesim.study.tables.statistics import (
+    Prior,
+    _successes,
+    exact_mean,
+    exact_quantile,
+    mean,
+    of_few_events,
+    quantile,
+    share,
+)
 
 N_STUDIES = 2000
 
@@ -47,6 +56,14 @@ def test_order_statistics_are_the_binomial_ones() -> None:
     """n = 100, p = 0.95: the 2.5 % and 97.5 % points of Binomial(100, 0.95) are 90 and 99, so values 90 and 100."""
     found = quantile(np.arange(1.0, 101.0), 0.95)
     assert (found.value, found.low, found.high) == (95.0, 90.0, 100.0)
+
+
+@pytest.mark.parametrize("probability", [0.05, 0.5, 0.95, 0.99])
+def test_points_of_the_binomial_are_those_of_scipy(probability: float) -> None:
+    """For every n up to 400 and some large ones."""
+    for n in (*range(1, 400), 12_345, 10**6):
+        for reached in (0.025, 0.975):
+            assert _successes(reached, n, probability) == int(binom.ppf(reached, n, probability))
 
 
 @pytest.mark.parametrize(("n", "n_bounds"), [(71, 0), (72, 1)])

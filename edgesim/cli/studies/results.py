@@ -175,22 +175,43 @@ def compare(  # noqa: PLR0917 - typer passes options by name
 @app.command()
 def export(
     folder: Folder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .csv or .parquet.")],
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Ends in .csv, .parquet or .tex.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="csv, parquet or latex; by default as FILE ends.")
+    ] = None,
 ) -> None:
-    """Write all trials of a study into one file; large ones are never held in memory.
+    """Write all trials of a study into one file, or its tables as LaTeX; many trials are never held in memory.
+
+    LaTeX without a file goes to stdout.
 
     \b
     Examples:
       edgesim results export results/wearables trials.csv
+      edgesim results export results/wearables --format latex > tables.tex
     """
     from pyarrow import csv, parquet
 
-    from edgesim.files.whole import replacing
+    from edgesim.files.whole import replacing, write_text
 
-    data = _finished(folder).dataset()
-    if file.suffix not in {".csv", ".parquet"}:
-        raise typer.BadParameter(f"{file} ends neither in .csv nor in .parquet", param_hint="FILE")
-    writer: Any = csv.CSVWriter if file.suffix == ".csv" else parquet.ParquetWriter
+    result = _finished(folder)
+    form = form or {".csv": "csv", ".parquet": "parquet", ".tex": "latex"}.get(file.suffix if file else "", "")
+    if form not in {"csv", "parquet", "latex"}:
+        wrong = f"{file} ends in none of .csv, .parquet and .tex" if file else "name a file, or --format latex"
+        raise typer.BadParameter(wrong, param_hint="FILE")
+    if form == "latex":
+        from edgesim.report.citation import latex_tables
+
+        text = latex_tables(result)
+        if file is None:
+            typer.echo(text, nl=False)
+            return
+        write_text(file, text)
+        typer.echo(str(file))
+        return
+    if file is None:
+        raise typer.BadParameter("trials need a file", param_hint="FILE")
+    data = result.dataset()
+    writer: Any = csv.CSVWriter if form == "csv" else parquet.ParquetWriter
     with replacing(file) as temporary, writer(str(temporary), data.schema) as out:
         for batch in data.to_batches():
             out.write_batch(batch)

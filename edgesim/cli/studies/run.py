@@ -17,6 +17,7 @@ from edgesim.cli.scenarios.validate import odd_findings
 from edgesim.cli.studies.warnings import (
     report_infeasible,
     report_lost_messages,
+    report_memory,
     report_oddities,
     report_rare,
     report_targets,
@@ -57,6 +58,13 @@ def run(  # noqa: PLR0917 - typer passes options by name
         bool,
         typer.Option("--check-invariants", help="Check every trial while it runs; all are simulated event by event."),
     ] = False,
+    is_reported: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Draw figures and write the report, or leave that to `edgesim report` and `edgesim plot`.",
+        ),
+    ] = True,
     allow_code: AllowCode = False,
     is_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document on stdout and nothing else.")
@@ -94,7 +102,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     farewell.append(f"what is finished is kept, go on with\n  {command}")
     progress = Silent() if quiet else progress_on_stderr()
     options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
-    result = run_with(scenario, options)
+    result = run_with(scenario, options, report=is_reported)
     if was_there and not fresh and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:
@@ -105,6 +113,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    report_memory(result, scenario)
     if not quiet:
         report_lost_messages(result, scenario)
     for warning in result.doubts():
@@ -147,7 +156,6 @@ def command_line(
 def document(result: Result) -> dict[str, Any]:
     """Return what ``--json`` writes: the paths, and the rows of the summary table with null where there is no number."""
     from edgesim.report.answer import answer
-    from edgesim.report.result import Result
 
     rows = result.summary().to_dict(orient="records")
     return {
@@ -156,7 +164,7 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
-        "answer": answer(Result(result.folder)),
+        "answer": answer(result),
         "infeasible": result.manifest["infeasible"],
         "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
@@ -167,14 +175,13 @@ def show(result: Result) -> None:
     """Write the tables and where everything lies."""
     from edgesim.report.answer import answer
     from edgesim.report.goals import all_tables
-    from edgesim.report.html.page import REPORT
-    from edgesim.report.result import Result
+    from edgesim.report.texts import REPORT
 
     console = table_console()
     question = result.manifest["question"]
     if question:
         console.print(question, style="italic", markup=False)
-    answered = answer(Result(result.folder))
+    answered = answer(result)
     if answered:
         console.print(answered, markup=False)
     for table in all_tables(result):
@@ -183,10 +190,11 @@ def show(result: Result) -> None:
     names = [entry["name"] for entry in result.manifest["files"]]
     figures = [name for name in names if name.endswith((".png", ".svg"))]
     console.print()
+    pictures = ", ".join(str(result.folder / name) for name in figures if name.endswith(".png"))
     for label, where in (
         ("table", str(result.folder / "summary.csv")),
-        ("report", str(result.folder / REPORT)),
-        ("figures", ", ".join(str(result.folder / name) for name in figures if name.endswith(".png")) + " (and .svg)"),
+        *([("report", str(result.folder / REPORT))] if REPORT in names else []),
+        *([("figures", f"{pictures} (and .svg)")] if pictures else []),
         ("folder", str(result.folder)),
     ):
         console.print(f"{label:<8} {where}", soft_wrap=True, markup=False)

@@ -49,7 +49,7 @@ def execute(
         ),
     ] = None,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Only remove the namespaces of runs that were killed.")
+        bool, typer.Option("--clean", help="Only remove what runs left that were killed: namespaces, files.")
     ] = False,
     allow_code: AllowCode = False,
     is_json: Annotated[bool, typer.Option("--json", help="Write to stdout as JSON.")] = False,
@@ -69,6 +69,7 @@ def execute(
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
+    from edgesim.files.temporary import remove_ownerless
     from edgesim.scenario.scenario import Scenario
     from edgesim.testbed.comparison import compare, fitted_overhead_s, measure
     from edgesim.testbed.loopback import Loopback
@@ -78,6 +79,7 @@ def execute(
     from edgesim.testbed.prepared import prepared
 
     if clean:
+        remove_ownerless()
         for name in removed():
             typer.echo(f"removed {name}", err=True)
         raise typer.Exit(DONE)

@@ -50,10 +50,26 @@ def probes() -> Iterator[Probe]:
     for channels, side in ((8, 16), (16, 56), (24, 28), (32, 112), (48, 14), (96, 7), (96, 28), (160, 7), (320, 5)):
         yield Probe(Separable(channels, 3 if channels % 16 else 5), TensorSpec((channels, side, side)))
         yield Probe(Separable(channels, 3), TensorSpec((channels, side, side)))
-    for width in (8, 32, 100, 200, 500, 1000, 2000, 4000):
+    for channels, side, depth in (
+        (16, 32, 8),
+        (24, 64, 5),
+        (32, 28, 10),
+        (64, 16, 12),
+        (64, 56, 6),
+        (96, 28, 6),
+        (128, 14, 12),
+        (256, 8, 10),
+        (512, 7, 4),
+    ):
+        yield Probe(deep(channels, depth), TensorSpec((channels, side, side)))
+    for channels, side, depth in ((32, 56, 6), (64, 28, 10), (128, 28, 8), (256, 14, 12), (512, 7, 6)):
+        yield Probe(deep(channels, depth, is_separable=True), TensorSpec((channels, side, side)))
+    for width in (8, 32, 100, 150, 200, 300, 500, 700, 1000, 2000, 4000):
         yield Probe(dense_features(width), TensorSpec((width,)))
     for tokens, width in ((8, 32), (16, 64), (50, 64), (50, 192), (60, 100), (64, 128), (128, 256)):
         yield Probe(Attention(width), TensorSpec((tokens, width)))
+    for tokens, width in ((30, 48), (64, 120), (196, 192)):
+        yield Probe(nn.Sequential(*(Attention(width) for _ in range(4))), TensorSpec((tokens, width)))
     for tokens, width in ((16, 16), (50, 50), (200, 100)):
         yield Probe(Words(width), TensorSpec((tokens,), "int64"))
 
@@ -67,6 +83,32 @@ def dense(channels: int, kernel: int, widen: int = 1) -> nn.Sequential:
         nn.Conv2d(2 * n, 2 * n, 1), nn.GELU(), nn.MaxPool2d(2), nn.Conv2d(2 * n, n, 3, padding=1), nn.ReLU(),
         nn.AvgPool2d(2, ceil_mode=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n, 10),
     )  # fmt: skip
+
+
+def deep(channels: int, depth: int, *, is_separable: bool = False) -> nn.Sequential:
+    """Return many equal layers, whose weights and code drive one another out of the caches as those of deep networks do."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        if is_separable:
+            layers += [
+                nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(),
+            ]
+        kernel = 1 if is_separable else 3
+        layers += [
+            nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+        ]
+    narrow = [
+        nn.Conv2d(channels, channels, 1, 2),
+        nn.MaxPool2d(3, 2, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 100),
+    ]
+    return nn.Sequential(*layers, *narrow)
 
 
 class Separable(nn.Module):

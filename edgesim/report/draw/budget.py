@@ -10,7 +10,8 @@ from matplotlib.ticker import PercentFormatter
 
 from edgesim.report.draw.figures import N_LETTERS
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of
-from edgesim.report.draw.style import COLOURS, HEIGHT_IN, WIDTH_IN, fold, house_style, new_axes
+from edgesim.report.draw.style import COLOURS, HEIGHT_IN, WIDTH_IN, house_style, new_axes
+from edgesim.report.texts import fold
 from edgesim.study.trials.budget import PARTS
 from edgesim.units import show
 

@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from edgesim.report.draw.figures import N_LETTERS, WIDE, WIDER, half_widths, legend_above
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in
-from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, fold, house_style, look, new_axes, short, words
+from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, house_style, look, new_axes
+from edgesim.report.texts import fold, short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:

@@ -20,18 +20,8 @@ from edgesim.report.draw.select import (
     unfit_in,
     unfit_rows,
 )
-from edgesim.report.draw.style import (
-    TEXT,
-    figure_of,
-    fold,
-    house_style,
-    look,
-    new_axes,
-    positions,
-    short,
-    shorts,
-    words,
-)
+from edgesim.report.draw.style import TEXT, figure_of, house_style, look, new_axes, positions
+from edgesim.report.texts import fold, short, shorts, words
 from edgesim.units import show
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import MEMORY_AVAILABLE
-from edgesim.report.draw.style import short, words
+from edgesim.report.texts import short, words
 from edgesim.units import show
 
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ _FOLLOWING = {
     GRID: "var(--grid)",
     "#555555": "var(--soft)",
 }
+_PATTERN = re.compile(r"<pattern id=\"([^\"]+)\"[^>]*>\s*<rect [^>]*fill=\"(#[0-9a-fA-F]{6})\"")
+"""Id and ground of a hatch: on paper the ground alone is drawn, since browsers print a hatch as a picture for each bar."""
 _TEXT_FILL = re.compile(r"(<text[^>]*style=\"[^\"]*)\"")
 
 
@@ -48,6 +50,8 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> str:
     text = re.sub(r"\bid=\"", f'id="{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     text = re.sub(r"href=\"#", f'href="#{name}-', text)
+    grounds = dict(_PATTERN.findall(text))
+    text = re.sub(r"fill: url\(#([^)]+)\)", lambda use: f"{use[0]}; --solid: {grounds.get(use[1], '#888888')}", text)
     for colour, replacement in _FOLLOWING.items():
         text = re.sub(rf"(fill|stroke): ?{colour}", rf"\1: {replacement}", text, flags=re.IGNORECASE)
     text = re.sub(r"(<text[^>]*style=\"[^\"]*?)fill: #[0-9a-fA-F]{6}", r"\1fill: currentColor", text)

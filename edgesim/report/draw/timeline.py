@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from edgesim.report.draw.style import COLOURS, WIDTH_IN, fold, house_style, new_axes
+from edgesim.report.draw.style import COLOURS, WIDTH_IN, house_style, new_axes
+from edgesim.report.texts import fold
 from edgesim.units import show
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from edgesim.files.whole import write_text
 from edgesim.report.compare import compare, comparison_tables, what_differs
-from edgesim.report.draw.style import figure_of, words
+from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.html.page import facts
 from edgesim.report.templates import render
+from edgesim.report.texts import words
 
 if TYPE_CHECKING:
     from edgesim.report.result import Result

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import Metric, metric_named
-from edgesim.errors import UnknownNameError
 from edgesim.files.whole import write_text
-from edgesim.registry import REGISTRIES
 from edgesim.report.answer import answer
+from edgesim.report.citation import references
 from edgesim.report.draw.select import (
     NO_FIT,
     at_first,
@@ -24,13 +23,14 @@ from edgesim.report.draw.select import (
     unfit_in,
     unfit_rows,
 )
-from edgesim.report.draw.style import figure_of, words
+from edgesim.report.draw.style import figure_of
 from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
 from edgesim.report.templates import render
-from edgesim.scenario.text.docstrings import plain, read_docstring
+from edgesim.report.texts import REPORT, short, words
+from edgesim.scenario.text.docstrings import plain
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
 from edgesim.units import show
@@ -40,10 +40,7 @@ if TYPE_CHECKING:
 
     from edgesim.report.result import Result
 
-REPORT = "report.html"
 N_RARE = 20
-OWN = "Our own"
-"""How the reference of what comes from no paper begins."""
 SAME = 1e-6
 """Relative difference up to which two means are the same."""
 _FIELD = r"(?:(?:compute_rate|power)\.\w+|memory_bandwidth|layer_overhead|memory)"
@@ -119,7 +116,7 @@ def texts(result: Result) -> dict[str, Any]:
         "platform": f"{about['platform']['system']}, {about['platform']['processors']} processors",
         "version": about["versions"]["edgesim"],
         "citation": _citation(about),
-        "references": _references(about["scenario"]),
+        "references": references(about["scenario"]),
         "scenario": json.dumps(about["scenario"], indent=1, ensure_ascii=False),
         "deployments": json.dumps(about["deployments"], indent=1, ensure_ascii=False),
     }
@@ -236,7 +233,7 @@ def _ends(summary: Any, factor: str, metric: Metric) -> str:
         first, last = here.iloc[0], here.iloc[-1]
         parts.append(f"{strategy} from {_value(first['mean'], metric)} to {_value(last['mean'], metric)}")
     first, last = rows[factor].iloc[0], rows[factor].iloc[-1]
-    return f"From {words(factor)} {first} to {last}: {'; '.join(parts)}."
+    return f"From {words(factor)} {short(first)} to {short(last)}: {'; '.join(parts)}."
 
 
 def _means(summary: Any, metric: str) -> str:
@@ -314,18 +311,3 @@ def _citation(about: dict[str, Any]) -> str:
         f"edgesim {about['versions']['edgesim']}: discrete-event simulation of distributed neural networks on edge devices. "
         f"Study {about['name']!r}, seed {about['seed']}, {about['replications']} replications, scenario {about['hash'][:16]}."
     )
-
-
-def _references(scenario: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return where strategies and failure models come from, by label, those that are installed here."""
-    found = []
-    for seam in ("strategies", "failures"):
-        for label, options in scenario[seam].items():
-            try:
-                docstring = REGISTRIES[seam].get(options["type"]).__doc__
-            except UnknownNameError:
-                continue
-            text = read_docstring(docstring).sections.get("References")
-            if text and not text.startswith(OWN):
-                found.append((label, plain(" ".join(text.split()))))
-    return found

@@ -225,6 +225,12 @@ class Result:
         """The scores of the task that were asked for, by name, the main one first."""
         return {one["name"]: _metric(one) for one in self.manifest["scores"]}
 
+    @property
+    def main_metric(self) -> str:
+        """What the figures show: the main score of the task, or latency where no score was asked."""
+        main = next(iter(self.scores))
+        return main if (self.summary()["metric"] == main).any() else "latency"
+
     def metric(self, name: str) -> Metric:
         """Return what a metric of the summary is. Raises `KeyError` when there is none of this name."""
         return self.scores.get(name) or metric_named(name)
