@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import edgesim as es
-from edgesim.cli.studies.warnings import report_lost_messages
+from edgesim.cli.studies.warnings import report_lost_messages, report_memory
 
 SCENARIO: dict[str, Any] = {
     "name": "hinted",
@@ -35,3 +35,22 @@ def test_datagrams_that_leave_requests_without_an_answer_are_a_hint(
         assert "strategy 'modnn' answers" in shown
         assert "at p = 0.01" in shown
         assert all(remedy in shown for remedy in ("`transport: arq`", "`transport: tcp`", "`partial: use`"))
+
+
+@pytest.mark.parametrize(("admission_limit", "n_warnings"), [(None, 1), (1, 0)])
+def test_devices_over_their_memory_are_a_warning(
+    admission_limit: int | None, n_warnings: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """100 requests at once, over two and four workers: the hub holds what it sends for all of them, and has the memory for a few."""
+    load = {"arrivals": {"type": "periodic", "period": "1 us"}, "requests": 100, "admission_limit": admission_limit}
+    profile = {"extends": "wearable", "memory": "200 kB"}
+    scenario = es.Scenario.from_data({
+        **SCENARIO, "replications": 1, "failures": {}, "sweep": {"workers": {"path": "topology.star.count", "values": [2, 4]}}, "profiles": {"small": profile},
+        "topology": {"star": {**SCENARIO["topology"]["star"], "profile": "small"}},
+        "workload": {**SCENARIO["workload"], "load": {key: value for key, value in load.items() if value is not None}},
+        "strategies": {"modnn": {"owner": "hub", "workers": "w*"}},
+    })  # fmt: skip
+    report_memory(es.run(scenario, workers=1, output=tmp_path / "r"), scenario)
+    shown = capsys.readouterr().err
+    assert shown.count("warning: with strategy 'modnn' device 'hub' needs") == shown.count("warning:") == n_warnings
+    assert n_warnings == 0 or "has 200 kB" in shown

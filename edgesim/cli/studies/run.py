@@ -17,6 +17,7 @@ from edgesim.cli.scenarios.validate import odd_findings
 from edgesim.cli.studies.warnings import (
     report_infeasible,
     report_lost_messages,
+    report_memory,
     report_oddities,
     report_rare,
     report_targets,
@@ -112,6 +113,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     report_targets(result)
     report_rare(result)
     report_uncounted(result)
+    report_memory(result, scenario)
     if not quiet:
         report_lost_messages(result, scenario)
     for warning in result.doubts():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.units import show
 
+HELD = "memory of "
 ENOUGH_ANSWERS = 0.9
 """Share of answers from which nobody needs a hint."""
 
@@ -62,6 +63,32 @@ def report_uncounted(result: Result) -> None:
         sys.stderr.write(
             f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
             "shorten `workload.load.warm_up`, or ask for more requests\n"
+        )
+
+
+def report_memory(result: Result, scenario: Scenario) -> None:
+    """Warn on stderr about devices that hold more under load than their memory takes."""
+    from edgesim.scenario.build import build
+
+    table, factors = result.summary(), list(result.factors)
+    held = table[table["metric"].str.startswith(HELD)]
+    if held.empty:
+        return
+    over = []
+    for strategy, rows in held.groupby("strategy", sort=False):
+        places = table[(table["strategy"] == strategy) & (table["metric"] == "latency")][factors].astype(str)
+        points = zip(map(tuple, places.to_numpy().tolist()), scenario.points(), strict=True)
+        topology_of = {place: build(scenario.at(point)).topology for place, point in points}
+        for row in rows.to_dict(orient="records"):
+            device = topology_of[tuple(str(row[name]) for name in factors)].device_of[row["metric"].removeprefix(HELD)]
+            over += [(row, device)] if row["mean"] > device.profile.memory_byte else []
+    if over:
+        row, device = over[0]
+        more = f", and {len(over) - 1} more rows of the table" if len(over) > 1 else ""
+        sys.stderr.write(
+            f"warning: with strategy {row['strategy']!r} device {device.device_id!r} needs {show(row['mean'], 'byte')} at once, and has "
+            f"{show(device.profile.memory_byte, 'byte')}{more}: too many requests wait there. Nothing stops it in the simulation; lower the load, or set "
+            "`workload.load.admission_limit`\n"
         )
 
 
