@@ -2,12 +2,14 @@
 
 Networks are trained for one epoch: latency depends on their shapes only. CIFAR-100 is left out unless it is there.
 
-    python -m benchmarks.budgets
+    python -m benchmarks.budgets                   all of scenarios/, with its folders
+    python -m benchmarks.budgets wearables kin     some, by name
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,10 @@ def main() -> None:
     print("| scenario | strategy | largest part | share | parts - mean, relative |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["EDGESIM_CACHE_DIR"] = folder
-        for path in sorted(Path("scenarios").glob("*.yaml")):
+        chosen = [
+            path for path in sorted(Path("scenarios").rglob("*.yaml")) if path.stem in sys.argv[1:] or not sys.argv[1:]
+        ]
+        for path in chosen:
             data = {**es.Scenario.load(path, allow_code=True).resolved(), "replications": N}
             data["sweep"] = {}
             try:
@@ -40,10 +45,13 @@ def main() -> None:
                 print(f"| {path.stem} | not run: {error} | | | |")
                 continue
             _print(path.stem, result)
+            sys.stdout.flush()
 
 
 def _print(name: str, result: es.Result) -> None:
     measured = result.frame().groupby("strategy")
+    for strategy in result.infeasible()["strategy"] if len(result.infeasible()) else []:
+        print(f"| {name} | {strategy} | does not fit | | |")
     for strategy, parts in result.budget().groupby("strategy", sort=False):
         n, mean_s = (
             int(parts["n"].iloc[0]),
