@@ -127,7 +127,7 @@ def _joined(names: Mapping[str, str], links: Mapping[str, Link]) -> dict[tuple[s
 
 def check_tools() -> None:
     """Raise `ExecutionError` when namespaces cannot be made: this is not root, or ip or tc is missing."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+    if os.name != "posix" or os.geteuid() != 0:
         raise ExecutionError("network namespaces are for root on Linux; use --mode loopback")
     missing = [tool for tool in ("ip", "tc") if shutil.which(tool) is None]
     if missing:

@@ -14,7 +14,9 @@ import pytest
 import edgesim as es
 from edgesim.cli import main as cli
 from edgesim.errors import InfeasiblePlanError
+from edgesim.interfaces import Silent
 from edgesim.report.table import tables, too_large
+from edgesim.study.changes.latency import explain_latency
 
 NEEDED = 132_800
 """Peak memory of the small CNN on one device: weights and the two largest tensors alive."""
@@ -123,6 +125,16 @@ def test_a_study_grows_where_something_does_not_fit(tmp_path: Path) -> None:
     es.run(large, workers=1, output=tmp_path / "whole")
     for name in ("summary.csv", "budget.csv", "differences.csv", "timeline.json"):
         assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_what_dominates_the_latency_is_said_of_the_others() -> None:
+    """The one that does not fit says so."""
+    single, away = explain_latency(es.Scenario.from_data(SCENARIO), {}, (), Silent())
+    assert single.sentence() == (
+        "single at memory = 20 kB: it does not fit: device 'hub' needs 132800 byte but has 20000 byte; use a smaller model, more devices, or "
+        "a device with more memory."
+    )
+    assert "largest part" in away.sentence()
 
 
 def test_an_error_of_several_devices_survives_a_process() -> None:

@@ -29,7 +29,7 @@ from edgesim.report.draw.timeline import timeline
 from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
 from edgesim.report.templates import render
-from edgesim.report.texts import REPORT, words
+from edgesim.report.texts import REPORT, short, words
 from edgesim.scenario.text.docstrings import plain
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
@@ -233,7 +233,7 @@ def _ends(summary: Any, factor: str, metric: Metric) -> str:
         first, last = here.iloc[0], here.iloc[-1]
         parts.append(f"{strategy} from {_value(first['mean'], metric)} to {_value(last['mean'], metric)}")
     first, last = rows[factor].iloc[0], rows[factor].iloc[-1]
-    return f"From {words(factor)} {first} to {last}: {'; '.join(parts)}."
+    return f"From {words(factor)} {short(first)} to {short(last)}: {'; '.join(parts)}."
 
 
 def _means(summary: Any, metric: str) -> str:

@@ -8,6 +8,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import annotated_types
+
 from edgesim.errors import ScenarioError, UnknownNameError, nearest_name
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.form.options import options_model
@@ -128,14 +130,17 @@ def _strategy(name: str, n_devices: int, first: str) -> str:
         "device": "hub", "owner": "hub", "merger": "hub", "root": "hub", "parity": first, "workers": '"w*"', "devices": '"w*"', "students": n_devices,
         "parts": n_devices // 2, "on_missing": "degrade", "step_deadline": "200 ms", "deadline": "500 ms",
     }  # fmt: skip
+    second = "w1_2" if first == "w1_1" else "w2"
+    lists = {"devices": ("hub", first, second), "cuts": ("relu1", "relu2")}  # of the topology and of the network here
     summary = plain(read_docstring(plugin.__doc__).summary)
     lines = [f"  {name}: # {summary[:1].lower()}{summary[1:].rstrip('.')}"]
     for info in options_model(plugin).model_fields.values():
         key = str(info.alias)
         if key in wanted or info.is_required():
             value = wanted.get(key) or (info.examples or [""])[0]
-            if key == "devices" and typing.get_origin(info.annotation) is tuple:  # a list, where others take a pattern
-                value = "[hub]"
+            if typing.get_origin(info.annotation) is tuple and key in lists:  # where others take a pattern
+                n_least = next((one.min_length for one in info.metadata if isinstance(one, annotated_types.Len)), 1)
+                value = f"[{', '.join(lists[key][:n_least])}]"
             comment = re.split(r"; |: |, (?:for ever|from|counted)", str(info.description or ""))[0]
             comment = "" if comment.startswith("as for") else comment
             lines.append(f"    {key}: {value} # {comment}" if comment else f"    {key}: {value}")

@@ -86,7 +86,7 @@ WRITING = {
 _METRICS = SCORES | METRICS | LOAD_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
-    "SimulationError": "3", "DataError": "3", "NetworkError": "2", "EdgesimError": "3",
+    "SimulationError": "3", "DataError": "3", "NetworkError": "2", "ExecutionError": "3", "EdgesimError": "3",
 }  # fmt: skip
 _REMEDIES = {
     "ScenarioError": "Each finding says where it stands, what was expected and what to do; `edgesim validate FILE` shows all.",
@@ -95,6 +95,7 @@ _REMEDIES = {
     "InfeasiblePlanError": "Use a smaller model, more devices, or a device profile with more memory.",
     "DataError": "The message says where edgesim looked and how to get the data.",
     "NetworkError": "The message says which network, file or line, and what is wrong with it; `edgesim validate FILE --deep` looks before anything is trained.",
+    "ExecutionError": "The message says what the machine lacks, or which node ended and why; `edgesim testbed --help` shows the modes.",
     "ResultError": "Choose another folder with --output, or remove the old one.",
     "SimulationError": "This should not happen; please report it with the scenario.",
     "EdgesimError": "The message says what to do.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
+from edgesim.nn.kernels.here import Here
 from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, kernels_here, received_answers, require_delivered
 from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
@@ -108,6 +109,8 @@ class LayerPartition:
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        if self.fills:
+            return Here(refused="missing: mean is simulated, but not executed; take missing: zeros").kernels()
         return kernels_here(self.messages, self._kernels).kernels()
 
     def _kernels(self) -> Mapping[str, Kernel]:

@@ -32,7 +32,7 @@ class OwnMachine:
     base : catalog profile whose power it takes, which cannot be measured here.
     times : operators by kind and size.
     spread : median over the operators of how much longer the median repetition is than the 5 % quantile.
-    fitted : the roofline that is nearest to the probes.
+    fitted : the roofline that is nearest to the operators.
     conditions : the state of the machine.
     """
 
@@ -45,7 +45,7 @@ class OwnMachine:
 
 
 def measure_machine(name: str, base: str, seconds: float) -> OwnMachine:
-    """Measure the operators of the probes, and fit a roofline to the probes.
+    """Measure the operators of the probes, and fit a roofline to them, one by one.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def measure_machine(name: str, base: str, seconds: float) -> OwnMachine:
 
     start = catalog_profile(base)
     measured, conditions = time_operators(seconds)
-    runs = [TimedWork(tuple(work for work, _ in layers), sum(time.low_s for _, time in layers)) for layers in measured]
+    runs = [TimedWork((work,), time.low_s) for layers in measured for work, time in layers]
     spread = median(time.spread for layers in measured for _, time in layers)
     return OwnMachine(
         name, base, operator_times(measured, name), spread, fit(runs, start, free_numbers(FREE)), conditions
@@ -105,7 +105,7 @@ def machine_text(machine: OwnMachine, table: str) -> str:
             "profiles:",
             f"  {machine.name}:",
             f"    extends: {machine.base} # its power, which was not measured",
-            "    compute_rate: # of the roofline that is nearest to the probes; `compute` below does not use it",
+            "    compute_rate: # of the roofline that is nearest to the operators; `compute` below does not use it",
             *(f"      {name}: {show_exactly(_round(rate), 'FLOP/s')}" for name, rate in found.flop_per_s.items()),
             f"    memory_bandwidth: {show_exactly(_round(found.memory_bandwidth_byte_per_s), 'byte/s')}",
             f"    layer_overhead: {show_exactly(_round(found.layer_overhead_s), 's')}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim.engine.program.compiled import compile_plan
-from edgesim.errors import EdgesimError
+from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import needs_training
 from edgesim.scenario.build import build
 from edgesim.study.cases.design import Case, Deployments, Prepared, show_point
@@ -74,6 +74,7 @@ class Explained:
     latency_s : mean over the trials, in s; NaN when none has an answer.
     budget : its parts.
     effects : of the changes, the one that saves most first; those that could not be tried last.
+    why_not : why nothing can be said, where the strategy does not fit the memory.
     """
 
     strategy: str
@@ -81,6 +82,7 @@ class Explained:
     latency_s: float
     budget: tuple[BudgetRow, ...]
     effects: tuple[Effect, ...] = field(default=())
+    why_not: str = ""
 
     @property
     def best(self) -> Effect | None:
@@ -98,6 +100,8 @@ class Explained:
         """Return in one sentence what dominates and what would help most."""
         place = show_point(self.point)
         name = self.strategy + (f" at {place}" if place else "")
+        if self.why_not:
+            return f"{name}: it does not fit: {self.why_not}."
         if isnan(self.latency_s):
             return f"{name}: no request has an answer."
         largest = max(self.budget, key=lambda row: row.mean_s)
@@ -149,7 +153,10 @@ def explain_latency(
     found = []
     for label, deployment, context in deploy(system, labels, progress):
         case = Case(whole, label, 0, system.topology, system.failures, system.deadline_s, system.seed, load=system.load)
-        found.append(_explained(_Base(case, system.strategies[label], deployment, context), progress, n_most))
+        try:
+            found.append(_explained(_Base(case, system.strategies[label], deployment, context), progress, n_most))
+        except InfeasiblePlanError as error:
+            found.append(Explained(label, whole, nan, (), why_not=str(error)))
     return found
 
 
