@@ -27,6 +27,7 @@ from edgesim.registry import RATES, TASKS
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.dense_classification import DenseClassification
 from edgesim.tasks.multi_label import MultiLabel
+from edgesim.tasks.next_character import NextCharacter
 from edgesim.tasks.regression import Regression
 from edgesim.testing import check_failure_model, check_rates, check_strategy, check_task, deployment_context
 
@@ -267,6 +268,7 @@ TASKS_AND_TARGETS = {
         MultiLabel(2), np.array([[1, 0], [0, np.nan], [1, 1], [0, 0], [np.nan, 1], [1, 0]], np.float32)
     ),
     "regression": (Regression(2), np.array([[0.0, 1.0], [2.0, -1.0], [1.0, 0.5], [-2.0, 3.0]], np.float32)),
+    "next-character": (NextCharacter(3, 2), np.array([[0, 1], [2, 2], [1, 0], [0, 0]])),
     "dense-classification": (
         DenseClassification(2, (2, 2)), np.array([[[0, 1], [1, -1]], [[1, 1], [0, 0]], [[0, 0], [1, 1]]])
     ),

@@ -203,6 +203,26 @@ def test_two_inputs_are_refused():
         measure(Two(), (1, 8, 8))
 
 
+def test_weights_that_are_read_through_views_are_weights():
+    """A slice of a table of positions, and a transposed matrix: both lie in memory whole, and are no activations."""
+
+    class Viewing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.places, self.weight = nn.Parameter(torch.ones(20, 8)), nn.Parameter(torch.ones(6, 8))
+
+        def forward(self, x):
+            x = x + self.places[: x.shape[1]].unsqueeze(0)
+            return (x @ self.weight.t()) @ self.weight
+
+    found = measure(Viewing(), (5, 8))
+    assert [(one.weight_byte, one.input_byte) for one in found.layers] == [
+        (4 * 20 * 8, 4 * 5 * 8), (4 * 6 * 8, 4 * 5 * 8), (0, 4 * (5 * 6 + 6 * 8)),
+    ]  # fmt: skip
+    assert found.weight_byte == sum(4 * parameter.numel() for parameter in Viewing().parameters())
+    assert found.peak_activation_byte == 2 * 4 * 5 * 8
+
+
 @pytest.mark.parametrize(
     "normalise", [torch.nn.utils.parametrizations.weight_norm, torch.nn.utils.parametrizations.spectral_norm]
 )

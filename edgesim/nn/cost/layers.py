@@ -20,6 +20,7 @@ from edgesim.nn.cost.trace import (
     is_view,
     layer_name,
     live_byte,
+    origin,
     shape_of,
     submodule,
     trace,
@@ -119,7 +120,7 @@ def layer_cost(graph: fx.GraphModule, node: fx.Node, seen: set[int]) -> LayerCos
             seen.add(id(tensor))
             weight_byte += size
     operator = operator_of(graph, node)
-    sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+    sources = [source for source in node.all_input_nodes if origin(graph, source).op != "get_attr"]
     return LayerCost(
         layer_id=layer_name(node),
         operator=operator,
@@ -162,12 +163,15 @@ def operator_of(graph: fx.GraphModule, node: fx.Node) -> str:
 
 
 def weights_of(graph: fx.GraphModule, node: fx.Node) -> Iterator[torch.Tensor]:
-    """Yield the parameters and buffers that a node reads, the weight first."""
+    """Yield the parameters and buffers that a node reads, also through views of them, the weight first."""
     module = submodule(graph, node)
     if module is not None:
         yield from sorted(module.parameters(), key=torch.Tensor.dim, reverse=True)
         yield from module.buffers()
-    for source in (node, *node.all_input_nodes):
+    read = [
+        origin(graph, source) for source in node.all_input_nodes if source.op == "get_attr" or source.meta["tensors"]
+    ]
+    for source in dict.fromkeys([node, *read]):
         if source.op == "get_attr":
             holder, _, name = str(source.target).rpartition(".")
             value = getattr(graph.get_submodule(holder), name)

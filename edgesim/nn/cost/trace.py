@@ -203,6 +203,13 @@ def is_view(graph: fx.GraphModule, node: fx.Node) -> bool:
     return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES or is_idle_cast(node)
 
 
+def origin(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
+    """Return the node in whose memory lies what a node gives: itself, or what it is a view of, weights among them."""
+    while node.op not in {"placeholder", "get_attr"} and node.all_input_nodes and is_view(graph, node):
+        node = node.all_input_nodes[0]
+    return node
+
+
 def is_idle_cast(node: fx.Node) -> bool:
     """Return whether a node turns numbers into the type that they have."""
     is_cast = function_name(node) in {"to", "type", "type_as", "float"}
@@ -247,14 +254,15 @@ def live_byte(graph: fx.GraphModule) -> dict[fx.Node, int]:
         last_use[holder[node]] = position
         for source in sources:
             last_use[holder[source]] = position
+    free = {node for node in nodes if node.op == "output" or origin(graph, node).op == "get_attr"}
     live: dict[fx.Node, int] = {}
     alive = 0
     for position, node in enumerate(nodes):
-        if holder[node] is node and node.op not in {"get_attr", "output"}:
+        if holder[node] is node and node not in free:
             alive += byte_of(node)
         live[node] = alive
         ended = (owner for owner, last in last_use.items() if last == position)
-        alive -= sum(byte_of(owner) for owner in ended if owner.op not in {"get_attr", "output"})
+        alive -= sum(byte_of(owner) for owner in ended if owner not in free)
     return live
 
 

@@ -65,7 +65,7 @@ def _check(kind: str, attributes: Mapping[str, Any], activations: list[bytes], b
 
 def _first_states(net: Assembly, kind: str, states: Sequence[Any]) -> list[Any]:
     """Return what a layer begins with; nothing where that is zeros."""
-    if all(one is None or _is_zero(one) for one in states):
+    if all(one is None or _is_zero(net, one) for one in states):
         return []
     if kind == "LSTM" and None in [one if one is None else 0 for one in states]:
         raise CannotConvertError("it has one first state of two")
@@ -77,10 +77,12 @@ def _first_states(net: Assembly, kind: str, states: Sequence[Any]) -> list[Any]:
     return [tuple(given)] if kind == "LSTM" else given[:1]
 
 
-def _is_zero(value: Any) -> bool:
+def _is_zero(net: Assembly, value: Any) -> bool:
     if not isinstance(value, Traced):
         return not value.count_nonzero().item()
     node = value.node
     while node.target in _MOVES:
         node = node.all_input_nodes[0]
+    if node.op == "get_attr":
+        return _is_zero(net, net.root.get_buffer(str(node.target)))
     return bool(node.target is torch.full and node.args[1] == 0)
