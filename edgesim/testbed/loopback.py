@@ -71,6 +71,7 @@ class _Nodes:
     folder: Path
     place: Place
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    listeners: list[threading.Thread] = field(default_factory=list)
     said: SimpleQueue[tuple[str, str]] = field(default_factory=SimpleQueue)
 
     def start(self, device_id: str) -> None:
@@ -82,7 +83,8 @@ class _Nodes:
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
             )  # fmt: skip
         self.processes[device_id] = process
-        threading.Thread(target=self._listen, args=(device_id, process), daemon=True).start()
+        self.listeners.append(threading.Thread(target=self._listen, args=(device_id, process), daemon=True))
+        self.listeners[-1].start()
 
     def _listen(self, device_id: str, process: subprocess.Popen[str]) -> None:
         if process.stdout is not None:
@@ -134,10 +136,13 @@ class _Nodes:
         """End all processes, and wait until they are gone."""
         for process in self.processes.values():
             process.kill()
+            process.wait()
+        for listener in self.listeners:
+            listener.join()
+        for process in self.processes.values():
             for stream in (process.stdin, process.stdout):
                 if stream is not None:
                     with_no_reader(stream.close)
-            process.wait()
 
 
 def with_no_reader(close: Callable[[], None]) -> None:

@@ -346,8 +346,7 @@ def _work() -> None:
         if "release" in order:
             node.post(order["at_s"], "release", order["release"])
         else:
-            say(log=node.log)
-            return
+            say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 
 
 def main() -> None:
