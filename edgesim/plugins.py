@@ -108,10 +108,10 @@ class Registry(Generic[T]):
         Examples
         --------
         >>> from edgesim.registry import FAILURES
-        >>> FAILURES.get("exactly_k")
+        >>> FAILURES.get("exactly_k")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        edgesim.errors.UnknownNameError: unknown failure model 'exactly_k'; expected one of 10 names; nearest 'exactly-k'
+        edgesim.errors.UnknownNameError: unknown failure model 'exactly_k'; expected one of ... names; nearest 'exactly-k'
         """
         if name not in self._targets:
             self._read_entry_points()
