@@ -53,6 +53,8 @@ def _print(name: str, result: es.Result) -> None:
     for strategy in result.infeasible()["strategy"] if len(result.infeasible()) else []:
         print(f"| {name} | {strategy} | does not fit | | |")
     for strategy, parts in result.budget().groupby("strategy", sort=False):
+        if strategy not in measured.groups:
+            continue
         n, mean_s = (
             int(parts["n"].iloc[0]),
             measured.get_group(strategy)["latency_s"].iloc[: int(parts["n"].iloc[0])].mean(),
