@@ -53,12 +53,14 @@ def test_ten_requests_are_answered_as_simulated_and_in_that_time():
     """138 ms by hand; the bytes are exact, and the answers those of the network."""
     nodes = {}
     how = Loopback(10, on_answer=lambda _, processes: nodes.update(processes))
-    found = compare(measure(made(), how, tolerance=0.1), tolerance=0.1)
+    measured = measure(made(), how, tolerance=0.1)
+    found = compare(measured, tolerance=0.1)
     assert [node.returncode for node in nodes.values()] == [-signal.SIGKILL] * 2  # none ended before all were heard
     assert found.simulated_s == pytest.approx(0.138, abs=1e-3)
     assert (found.n_equal_answers, found.n_degraded, found.measured_byte) == (10, 0, 268)
-    assert found.mean_s > found.simulated_s
-    assert found.verdict in {"agrees", "too noisy"}
+    assert (
+        min(measured.latencies_s) > found.simulated_s - 1e-3
+    )  # how much longer depends on what else runs; benchmarks/twin.py measures it
     assert found.steps[0].step_id in {"arrival", "answer", "layers of b", "behind 3"}
 
 
