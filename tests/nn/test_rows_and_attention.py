@@ -288,3 +288,26 @@ def test_windows_in_the_batch_and_time_first_are_counted_whole():
 
     found = counted(Moved(), (16, 8))
     assert found["relu"][0] == found["tanh"][0] == 128
+
+
+class Rotary(nn.Module):
+    """Rotary positions: each pair of features is turned by an angle that grows with the place."""
+
+    def __init__(self, n_places: int, n_features: int) -> None:
+        super().__init__()
+        angles = torch.arange(n_places)[:, None] * 10000.0 ** (-torch.arange(0, n_features, 2) / n_features)
+        self.register_buffer("cos", angles.cos().repeat(1, 2))
+        self.register_buffer("sin", angles.sin().repeat(1, 2))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        first, second = rows.chunk(2, -1)
+        return rows * self.cos + torch.cat((-second, first), -1) * self.sin
+
+
+def test_rotary_positions_by_hand():
+    """Of 5 places and 8 features: two products, a sum and what is put together are 40 each, half of them negated 20; two tables of 40 numbers."""
+    graph = measure(Rotary(5, 8).eval(), (5, 8))
+    assert graph.work_flop == 4 * 40 + 20
+    assert graph.weight_byte == 2 * 40 * 4
+    moved = {layer.layer_id: (layer.input_byte, layer.output_byte) for layer in graph.layers}
+    assert moved == {"mul": (160, 160), "neg": (80, 80), "cat": (160, 160), "mul_1": (160, 160), "add": (320, 160)}
