@@ -200,8 +200,11 @@ def _too_large(summary: pd.DataFrame, factor: str | None) -> str:
     rows = unfit_rows(summary)
     texts = []
     for strategy in strategies_of(rows):
-        values = [short(value) for value in rows[rows["strategy"] == strategy][factor]] if factor is not None else []
-        texts.append(strategy + (f" at {words(factor)} {_list(values)}" if factor is not None else ""))
+        here = rows[rows["strategy"] == strategy]
+        if factor is None or len(here) == summary[factor].nunique():
+            texts.append(strategy)
+        else:
+            texts.append(f"{strategy} at {words(factor)} {_list([short(value) for value in here[factor]])}")
     return f"What {NO_FIT}: {'; '.join(texts)}." if texts else ""
 
 

@@ -15,6 +15,7 @@ import edgesim as es
 from edgesim.cli import main as cli
 from edgesim.errors import InfeasiblePlanError
 from edgesim.interfaces import Silent
+from edgesim.report.answer import answer
 from edgesim.report.table import tables, too_large
 from edgesim.study.changes.latency import explain_latency
 
@@ -66,6 +67,15 @@ def test_tables_and_report_say_that_it_does_not_fit(result: es.Result) -> None:
     page = (result.folder / "report.html").read_text(encoding="utf-8")
     assert "single does not fit" in page
     assert "nan" not in page.partition('<section aria-labelledby="assumptions">')[0].lower().replace("resonan", "")
+
+
+def test_the_answer_names_places_where_there_are_others(result: es.Result, tmp_path: Path) -> None:
+    """What fits at one of two points is said to be missing at the other; what fits at none needs no places."""
+    assert "What does not fit: single at memory 20 kB." in answer(result)
+    nowhere = {**SCENARIO, "sweep": {"memory": {"path": "profiles.small.memory", "values": ["20 kB", "30 kB"]}}}
+    assert "What does not fit: single." in answer(
+        es.run(es.Scenario.from_data(nowhere), workers=1, output=tmp_path / "r")
+    )
 
 
 def test_what_fits_nowhere_is_one_line() -> None:
