@@ -42,9 +42,7 @@ class UNetNetwork(nn.Module):
         self.down = nn.ModuleList(
             Level(before, after) for before, after in zip([n_inputs, *channels], channels, strict=False)
         )
-        self.up = nn.ModuleList(
-            Level(after + before, before) for before, after in pairwise(channels)
-        )
+        self.up = nn.ModuleList(Level(after + before, before) for before, after in pairwise(channels))
         self.pool, self.repeat = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
         self.head = nn.Conv2d(width, n_outputs, 1)
 
