@@ -37,6 +37,7 @@ from edgesim.interfaces import (
     BurstLossModel,
     Checkable,
     ComputeModel,
+    CoreChoosing,
     DatasetSource,
     FailureModel,
     FilterDividing,
@@ -121,7 +122,7 @@ COMPUTE = Registry[ComputeModel](
         "profiled": "edgesim.compute.profiled:Profiled",
     },
     (ComputeModel,),
-    (Checkable,),
+    (Checkable, CoreChoosing),
 )
 TRANSPORTS = Registry[Transport](
     "transports",

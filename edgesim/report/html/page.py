@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 N_RARE = 20
 SAME = 1e-6
 """Relative difference up to which two means are the same."""
-_FIELD = r"(?:(?:compute_rate|power)\.\w+|memory_bandwidth|layer_overhead|memory)"
+_FIELD = r"(?:(?:compute_rate|power|cores)\.\w+|memory_bandwidth|layer_overhead|memory)"
 _NEXT_SOURCE = re.compile(rf"; (?={_FIELD}(?:, {_FIELD})*: )")
 """Where one source ends and that of other numbers begins; a source may hold semicolons itself."""
 
