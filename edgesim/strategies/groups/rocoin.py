@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RoCoIn:
-    """Group devices so that one of each group is there with high probability; all of a group run one student, and the first answer counts.
+    """Group devices that run the same student, so that one of each group is there with high probability; its first answer counts.
 
     The filters of the teacher are divided into as many parts as there are groups, and a student is distilled for each part. Which group runs which
     student is chosen so that the slowest group answers soonest, each group being as fast as the fastest of its devices; a student that does not fit the
