@@ -65,6 +65,7 @@ STRATEGIES = Registry[Strategy](
         "single": "edgesim.strategies.single:Single",
         "chain": "edgesim.strategies.layers.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
+        "coedge": "edgesim.strategies.shares.coedge:CoEdge",
         "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
         "resilinet": "edgesim.strategies.layers.resilinet:ResiliNet",
         "coded": "edgesim.strategies.layers.coded:Coded",
