@@ -175,7 +175,9 @@ def run(
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
-        write_sensitivity(folder / SENSITIVITY, sensitivity(shared, scenario, n_most=n_divided))
+        write_sensitivity(
+            folder / SENSITIVITY, [row._asdict() for row in sensitivity(shared, scenario, n_most=n_divided)]
+        )
         write_budget(folder / BUDGET, *shared.with_unfit(budgets(shared, n_divided), lambda _: NO_BUDGET))
         remove_earlier(folder)
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)

@@ -129,17 +129,7 @@ def sensitivity(
     if not cases or not numbers or n < 1:
         return []
     before: list[Trials] = [_trials(shared, case, n, shared.prepared[case.prepared].program) for case in cases]
-    unfit = [one for one in shared.unfit if one.point == point]
-    tried = []
-    for number in numbers:
-        for factor in FACTORS:
-            try:
-                system = build(scaled(base, number, factor))
-            except ScenarioError:
-                continue  # no scenario may have this value
-            after = [_changed(shared, case, n, system) for case in cases]
-            may_fit = tuple(one.strategy for one in unfit if _may_fit(one, system))
-            tried.append(_Tried(number, factor, after, may_fit))
+    tried = _tried(shared, base, cases, numbers, n)
     answers = _answers(shared, cases, [before, *(one.trials for one in tried)], n_asked)
     scored = _Scored(shared.scores[0], answers, [one.weight for one in before])
     old = _values(cases, before, scored)
@@ -154,6 +144,21 @@ class _Tried:
     factor: float
     trials: Sequence[Trials | None]
     may_fit: tuple[str, ...]
+
+
+def _tried(shared: Shared, base: Scenario, cases: Sequence[Case], numbers: Sequence[Assumed], n: int) -> list[_Tried]:
+    """Return the trials with half and twice each number."""
+    unfit = [one for one in shared.unfit if one.point == cases[0].point]
+    found = []
+    for number in numbers:
+        for factor in FACTORS:
+            try:
+                system = build(scaled(base, number, factor))
+            except ScenarioError:
+                continue  # no scenario may have this value
+            after = [_changed(shared, case, n, system) for case in cases]
+            found.append(_Tried(number, factor, after, tuple(one.strategy for one in unfit if _may_fit(one, system))))
+    return found
 
 
 def _n_trials(shared: Shared, cases: Sequence[Case], n_most: int, n_steps: int | None, n_variants: int) -> int:

@@ -25,7 +25,6 @@ from edgesim.study.tables.summary import Row, show_number
 from edgesim.study.trials.load import unit_of
 
 if TYPE_CHECKING:
-    from edgesim.study.changes.sensitivity import Sensitivity
     from edgesim.study.tables.paired import Difference
     from edgesim.study.tables.statistics import Estimate
     from edgesim.study.trials.budget import BudgetRow
@@ -71,12 +70,15 @@ def write_budget(path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Seque
     _write_table(path, [*cases[0].point, *BUDGET_NAMES, *BUDGET_NUMBERS], table)
 
 
-def write_sensitivity(path: Path, rows: Sequence[Sensitivity]) -> None:
+def write_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write what assumed numbers change: a row per number, factor, strategy and metric."""
     table = [
-        [*(str(getattr(row, name)) for name in SENSITIVITY_NAMES), *(show_number(float(value)) for value in row[-len(SENSITIVITY_NUMBERS):])]
+        [
+            *(str(row[name]) for name in SENSITIVITY_NAMES),
+            *(show_number(float(row[name])) for name in SENSITIVITY_NUMBERS),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     _write_table(path, [*SENSITIVITY_NAMES, *SENSITIVITY_NUMBERS], table)
 
 
