@@ -124,7 +124,7 @@ def texts(result: Result) -> dict[str, Any]:
 
 def _effects(result: Result) -> tuple[str, Table | None]:
     """Return which assumed numbers matter, in a sentence and a table."""
-    rows = result.sensitivity().to_dict(orient="records")
+    rows: list[Any] = result.sensitivity().to_dict(orient="records")
     return effects_sentence(rows), effects_table(rows) if rows else None
 
 
