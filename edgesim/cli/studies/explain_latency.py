@@ -59,7 +59,7 @@ def explain_latency(
     read = Result(result)
     read.check()
     scenario = Scenario.load(read.folder / SCENARIO, allow_code=allow_code)
-    found = work(scenario, _point(scenario, at or ()), strategy or (), progress_on_stderr())
+    found = work(scenario, point_of(scenario, at or ()), strategy or (), progress_on_stderr())
     if is_json:
         json.dump([_document(one) for one in found], sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
@@ -68,7 +68,7 @@ def explain_latency(
         _show(one)
 
 
-def _point(scenario: Scenario, at: list[str] | tuple[str, ...]) -> dict[str, Any]:
+def point_of(scenario: Scenario, at: list[str] | tuple[str, ...]) -> dict[str, Any]:
     """Return the values that a user gives of some factors."""
     from edgesim.errors import UnknownNameError, nearest_name
     from edgesim.study.cases.design import show_value
