@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.load import is_drawn
 from edgesim.domain.metrics import metric_named
 from edgesim.domain.plan import Transfer
 from edgesim.failures.sampling.strikes import strikes_of
@@ -121,7 +122,11 @@ def known_of(shared: Shared, case: Case) -> Known:
     )
     strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
     scores = {score.name: (score.low, score.high) for score in shared.prepared[case.prepared].scores}
-    return Known(strikes, case.load is not None, {**scores, **(_most_traffic(program) if case.load is None else {})})
+    return Known(
+        strikes,
+        case.load is not None and is_drawn(case.load.arrivals),
+        {**scores, **(_most_traffic(program) if case.load is None else {})},
+    )
 
 
 def _most_traffic(program: Program) -> Bounds:
