@@ -39,6 +39,7 @@ from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
+from edgesim.cli.studies.sensitivity import sensitivity
 from edgesim.cli.studies.testbed import execute
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
@@ -106,6 +107,7 @@ app.command()(repeat)
 app.command()(calibrate)
 app.command()(profile)
 app.command("explain-latency")(explain_latency)
+app.command()(sensitivity)
 app.add_typer(results.app, name="results")
 
 

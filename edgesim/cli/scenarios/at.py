@@ -17,7 +17,7 @@ At = Annotated[
 ]
 
 
-def point_at(scenario: Scenario, at: Sequence[str]) -> dict[str, Any]:
+def point_of(scenario: Scenario, at: Sequence[str]) -> dict[str, Any]:
     """Return the values that a user gives of some factors."""
     from edgesim.errors import UnknownNameError, nearest_name
     from edgesim.study.cases.design import show_value

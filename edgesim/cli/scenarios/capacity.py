@@ -12,7 +12,7 @@ import typer
 
 from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, INCOMPLETE
-from edgesim.cli.scenarios.at import At, point_at
+from edgesim.cli.scenarios.at import At, point_of
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgesim.study.tables.statistics import Estimate
 
 
-def capacity(  # noqa: PLR0917 - options of a command
+def capacity(  # noqa: PLR0917 - typer passes options by name
     file: Annotated[Path, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)],
     at: At = None,
     strategy: Annotated[
@@ -49,7 +49,7 @@ def capacity(  # noqa: PLR0917 - options of a command
 
     scenario = Scenario.load(file, allow_code=allow_code)
     found = list(
-        capacities(scenario, point_at(scenario, at or ()), strategy or (), progress_on_stderr(), tolerance=tolerance)
+        capacities(scenario, point_of(scenario, at or ()), strategy or (), progress_on_stderr(), tolerance=tolerance)
     )
     if is_json:
         json.dump([_document(one) for one in found], sys.stdout, indent=2, allow_nan=False)

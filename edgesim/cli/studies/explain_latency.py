@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.code import AllowCode
-from edgesim.cli.scenarios.at import At, point_at
+from edgesim.cli.scenarios.at import At, point_of
 from edgesim.units import show as quantity
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def explain_latency(
     read = Result(result)
     read.check()
     scenario = Scenario.load(read.folder / SCENARIO, allow_code=allow_code)
-    found = work(scenario, point_at(scenario, at or ()), strategy or (), progress_on_stderr())
+    found = work(scenario, point_of(scenario, at or ()), strategy or (), progress_on_stderr())
     if is_json:
         json.dump([_document(one) for one in found], sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")

@@ -70,7 +70,7 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return _under_load(shared, case, block, case.load)
+        return by_requests(shared, case, block, case.load)
     else:
         trials = _drawn(shared, case, block)
     if any(prepared.uses_partial for prepared in shared.prepared) and not trials.partial:
@@ -174,8 +174,8 @@ def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
     return outcomes_of(case, prepared.program, is_partial_used=prepared.uses_partial)
 
 
-def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
-    """Simulate trials of many requests each."""
+def by_requests(shared: Shared, case: Case, block: Block, load: Load | None) -> Trials:
+    """Simulate trials of many requests each, or of one without a load, by single events."""
     prepared = shared.prepared[case.prepared]
     all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
     rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
