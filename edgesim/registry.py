@@ -71,6 +71,7 @@ STRATEGIES = Registry[Strategy](
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
+        "rocoin": "edgesim.strategies.groups.rocoin:RoCoIn",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "sample-shards": "edgesim.strategies.shards:SampleShards",
         "per-target": "edgesim.strategies.targets:PerTarget",
