@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from edgesim.domain.load import FiniteArrivals
+from edgesim.domain.load import FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
@@ -65,11 +65,13 @@ STRATEGIES = Registry[Strategy](
         "single": "edgesim.strategies.single:Single",
         "chain": "edgesim.strategies.layers.chain:Chain",
         "modnn": "edgesim.strategies.modnn:MoDNN",
+        "coedge": "edgesim.strategies.shares.coedge:CoEdge",
         "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
         "resilinet": "edgesim.strategies.layers.resilinet:ResiliNet",
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
+        "rocoin": "edgesim.strategies.groups.rocoin:RoCoIn",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "sample-shards": "edgesim.strategies.shards:SampleShards",
         "per-target": "edgesim.strategies.targets:PerTarget",
@@ -152,7 +154,7 @@ ARRIVALS = Registry[ArrivalModel](
         "trace": "edgesim.arrivals.trace:Trace",
     },
     get_args(ArrivalModel),
-    (FiniteArrivals,),
+    (FiniteArrivals, ScalableArrivals),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
@@ -172,6 +174,7 @@ DATASETS = Registry[DatasetSource](
         "grimm-tales": "edgesim.nn.data.packages.tales:GrimmTales",
         "mutag": "edgesim.nn.data.packages.graphs:Mutag",
         "cuneiform": "edgesim.nn.data.packages.graphs:Cuneiform",
+        "land-cover": "edgesim.nn.data.packages.land_cover:LandCover",
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },
     (DatasetSource,),
@@ -194,6 +197,7 @@ MODELS = Registry[ModelBuilder](
         "target-networks": "edgesim.nn.models.tabular.targets:TargetNetworks",
         "text-cnn": "edgesim.nn.models.text:TextCNN",
         "gpt": "edgesim.nn.models.decoders.gpt:GPT",
+        "unet": "edgesim.nn.models.maps.unet:UNet",
         "fdgnn": "edgesim.nn.models.reservoirs:FDGNN",
         "decoder": "edgesim.nn.models.brought.decoder:Decoder",
         "exported": "edgesim.nn.models.brought.files:Exported",

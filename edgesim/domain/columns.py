@@ -87,6 +87,9 @@ DIFFERENCE_NUMBERS = (*SUMMARY_NUMBERS[:4], "correlation")
 SUMMARY_NAMES, DIFFERENCE_NAMES = ("strategy", "metric", "unit"), ("strategy", "minus", "metric", "unit")
 BUDGET_NAMES, BUDGET_NUMBERS = ("strategy", "part"), ("mean_s", "share", "n")
 """Columns of the parts of the mean latency, behind the factors."""
+SENSITIVITY_NAMES = ("assumed", "value", "strategy", "metric", "unit")
+SENSITIVITY_NUMBERS = ("factor", "before", "after", "ci_low", "ci_high", "n", "led", "leads")
+"""Columns of what assumed numbers change."""
 RESERVED = frozenset({
     "accuracy", "replication", PROBABILITY, *(column.name for column in TRIAL_COLUMNS), *SUMMARY_NAMES, *SUMMARY_NUMBERS,
     *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS, *BUDGET_NAMES, *BUDGET_NUMBERS,

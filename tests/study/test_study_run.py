@@ -28,7 +28,7 @@ from edgesim.study.trials import trial
 from edgesim.tasks.classification import Classification
 
 PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}
-BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", "budget.csv", *PARTS}
+BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", "budget.csv", "sensitivity.csv", *PARTS}
 PROFILE = {
     "compute_rate": dict.fromkeys(("conv", "depthwise", "linear", "other"), "1 GFLOP/s"),
     "memory_bandwidth": "1 GB/s",

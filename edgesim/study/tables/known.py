@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.load import is_drawn
 from edgesim.domain.metrics import metric_named
 from edgesim.domain.plan import Transfer
 from edgesim.domain.strike import Strike
@@ -116,7 +117,8 @@ def known_of(shared: Shared, case: Case) -> Known:
     scores = {score.name: (score.low, score.high) for score in prepared.scores}
     traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans] if case.load is None else [{}]
     most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if all(traffic)}
-    return Known(strikes, case.load is not None or len(each) > 1, {**scores, **most})
+    is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))
+    return Known(strikes, is_random, {**scores, **most})
 
 
 def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]]:

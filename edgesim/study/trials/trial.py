@@ -71,7 +71,7 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return _under_load(shared, case, block, case.load)
+        return by_requests(shared, case, block, case.load)
     else:
         trials = _drawn(shared, case, block)
     return _with_asked(shared, case, with_columns(shared, trials))
@@ -196,8 +196,8 @@ def _outcomes_of(shared: Shared, case: Case) -> OutcomesOfPlans | None:
     return outcomes_of_plans(case, shared.prepared[case.prepared])
 
 
-def _under_load(shared: Shared, case: Case, block: Block, load: Load) -> Trials:
-    """Simulate trials of many requests each."""
+def by_requests(shared: Shared, case: Case, block: Block, load: Load | None) -> Trials:
+    """Simulate trials of many requests each, or of one without a load, by single events."""
     prepared = shared.prepared[case.prepared]
     all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
     rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
