@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from edgesim.domain.load import FiniteArrivals
+from edgesim.domain.load import FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
@@ -156,7 +156,7 @@ ARRIVALS = Registry[ArrivalModel](
         "trace": "edgesim.arrivals.trace:Trace",
     },
     get_args(ArrivalModel),
-    (FiniteArrivals,),
+    (FiniteArrivals, ScalableArrivals),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
