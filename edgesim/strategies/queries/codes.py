@@ -48,7 +48,7 @@ class SumOfQueries:
     def decoding(self, arrived: Sequence[bool]) -> NDArray[np.float64]:
         """Return each query's own result; of a single one that is missing, the sum's less those of the others."""
         k = self.n_queries
-        found = np.eye(k, k + 1) * np.array([*arrived[:k], False])
+        found: NDArray[np.float64] = np.eye(k, k + 1) * np.array([*arrived[:k], False])
         missing = [query for query in range(k) if not arrived[query]]
         if len(missing) == 1 and arrived[k]:
             found[missing[0]] = [*(-1.0 if query != missing[0] else 0.0 for query in range(k)), 1.0]
