@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.domain.networks.learning import Learnt
-from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import EdgesimError, InfeasiblePlanError, PlanError
 from edgesim.interfaces import (
     AttackableDeployment,
@@ -22,7 +22,7 @@ from edgesim.interfaces import (
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
-from edgesim.study.preparation.deploy import deployed
+from edgesim.study.preparation.deploy import deployed, plan_of_sample, plans_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
@@ -248,7 +248,7 @@ def _deploy(
         deployment = deployed(strategy, context)
         if context.attack is not None and not isinstance(deployment, AttackableDeployment):
             raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
-        program = compile_plan(deployment.plan, context.topology, context.compute)
+        program = compile_plans(plans_of(deployment), context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
         if isinstance(error, InfeasiblePlanError):
@@ -264,6 +264,7 @@ def _deploy(
         asked_scores(dataset.task, system.evaluation, system.escalate),
         is_used(deployment),
         learnt,
+        plan_of_sample(deployment),
     )
 
 
