@@ -439,6 +439,24 @@ class PartialDeployment(Deployment, Protocol):
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
 
 
+@runtime_checkable
+class SampleDependent(Deployment, Protocol):
+    """What a deployment may be besides: one whose plan depends on the sample, as where easy ones leave early.
+
+    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `predict`
+    answers the whole test split as ever, and a transfer is known by the same id in every plan: a sample does without what is missing of the
+    transfers of its own plan. `plan` is the first of the plans, which tools show that show one.
+    """
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """The plans, each of them followed by some sample."""
+
+    @property
+    def plan_of_sample(self) -> Sequence[int]:
+        """Which of the plans each sample of the test split follows, by its position, shape (n,)."""
+
+
 SAMPLE, KEPT = "<sample>", "<kept>"
 """Where tensors of a kernel come from and go to besides transfers: the input of the network; the device itself, for its later computations."""
 

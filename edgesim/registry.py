@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from edgesim.domain.load import FiniteArrivals
+from edgesim.domain.load import FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
@@ -72,6 +72,9 @@ STRATEGIES = Registry[Strategy](
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
+        "parm": "edgesim.strategies.queries.parm:ParM",
+        "approxifer": "edgesim.strategies.queries.approxifer:ApproxIFER",
+        "rocoin": "edgesim.strategies.groups.rocoin:RoCoIn",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "sample-shards": "edgesim.strategies.shards:SampleShards",
         "per-target": "edgesim.strategies.targets:PerTarget",
@@ -154,7 +157,7 @@ ARRIVALS = Registry[ArrivalModel](
         "trace": "edgesim.arrivals.trace:Trace",
     },
     get_args(ArrivalModel),
-    (FiniteArrivals,),
+    (FiniteArrivals, ScalableArrivals),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

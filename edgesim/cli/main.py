@@ -25,6 +25,7 @@ from edgesim.cli.networks.models import models
 from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
 from edgesim.cli.scenarios.bound import bound
+from edgesim.cli.scenarios.capacity import capacity
 from edgesim.cli.scenarios.explain import explain
 from edgesim.cli.scenarios.export import export
 from edgesim.cli.scenarios.new import new
@@ -38,6 +39,7 @@ from edgesim.cli.studies.plot import plot
 from edgesim.cli.studies.repeat import repeat
 from edgesim.cli.studies.report import report
 from edgesim.cli.studies.run import run
+from edgesim.cli.studies.sensitivity import sensitivity
 from edgesim.cli.studies.testbed import execute
 from edgesim.errors import EdgesimError, EdgesimWarning, ScenarioError, visible
 
@@ -99,11 +101,13 @@ app.command()(plan)
 app.command()(export)
 app.command("testbed")(execute)
 app.command()(bound)
+app.command()(capacity)
 app.command()(run)
 app.command()(repeat)
 app.command()(calibrate)
 app.command()(profile)
 app.command("explain-latency")(explain_latency)
+app.command()(sensitivity)
 app.add_typer(results.app, name="results")
 
 

@@ -15,6 +15,7 @@ from edgesim.interfaces import Progress, Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.build import build
 from edgesim.scenario.files.places import portable
+from edgesim.study.changes.sensitivity import sensitivity
 from edgesim.study.folder.contents import changed, file_entries, set_changed_aside
 from edgesim.study.folder.growth import put_earlier, remove_earlier
 from edgesim.study.folder.lock import check_free, locked
@@ -24,11 +25,13 @@ from edgesim.study.folder.store import Result
 from edgesim.study.folder.tables_on_disk import (
     DIFFERENCES,
     SCENARIO,
+    SENSITIVITY,
     SUMMARY,
     write_budget,
     write_differences,
     write_json,
     write_queues,
+    write_sensitivity,
     write_summary,
 )
 from edgesim.study.folder.target import check_target, clear
@@ -172,6 +175,9 @@ def run(
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
+        write_sensitivity(
+            folder / SENSITIVITY, [row._asdict() for row in sensitivity(shared, scenario, n_most=n_divided)]
+        )
         write_budget(folder / BUDGET, *shared.with_unfit(budgets(shared, n_divided), lambda _: NO_BUDGET))
         remove_earlier(folder)
         about |= facts(shared, work, found, workers=options.n_workers, scheduler=options.scheduler, started=started)

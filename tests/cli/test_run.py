@@ -186,6 +186,7 @@ def test_tables_figures_and_folder(
         "scenario.yaml",
         "timeline.json",
         "budget.csv",
+        "sensitivity.csv",
         "report.html",
     }
     assert names == tables | parts | figures
@@ -235,7 +236,7 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
         "tradeoff.png",
         "tradeoff.svg",
     }
-    for name in ("summary.csv", "differences.csv", "budget.csv", "timeline.json"):
+    for name in ("summary.csv", "differences.csv", "budget.csv", "sensitivity.csv", "timeline.json"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "drawn" / name).read_bytes()
 
 

@@ -28,7 +28,7 @@ from edgesim.study.trials import trial
 from edgesim.tasks.classification import Classification
 
 PARTS = {f"{kind}/part-{case:05d}-000000000.parquet" for kind in ("trials", "outcomes") for case in range(4)}
-BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", "budget.csv", *PARTS}
+BYTES = {"summary.csv", "differences.csv", "scenario.yaml", "timeline.json", "budget.csv", "sensitivity.csv", *PARTS}
 PROFILE = {
     "compute_rate": dict.fromkeys(("conv", "depthwise", "linear", "other"), "1 GFLOP/s"),
     "memory_bandwidth": "1 GB/s",
@@ -295,7 +295,10 @@ def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
     """The column would be there twice: every column but the factors is a reserved name."""
     result = run(scenario(), workers=1, output=tmp_path / "r")
     tables = (result.frame(), result.frame("outcomes"), result.summary(), result.differences(), result.budget())
-    assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED - {"partial_transfers"}
+    assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED - {
+        "partial_transfers",
+        "sample",
+    }
 
 
 def test_differences_are_short(tmp_path: Path) -> None:

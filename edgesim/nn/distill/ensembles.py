@@ -49,10 +49,15 @@ def build_ensemble(
     dataset: Dataset,
     n_students: int,
     denominator: Denominator = "arrived",
+    *,
+    builders: Sequence[ModelBuilder] = (),
 ) -> StudentEnsemble:
-    """Return untrained students and head."""
+    """Return untrained students and head; with `builders` each student has an architecture of its own."""
     part_of = [index % len(partition.parts) for index in range(n_students)]
-    networks = [build_student(builder, dataset, partition.sizes[part]) for part in part_of]
+    networks = [
+        build_student(own, dataset, partition.sizes[part])
+        for own, part in zip(builders or [builder] * n_students, part_of, strict=True)
+    ]
     return StudentEnsemble(networks, part_of, partition.sizes, dataset.task.output.shape, denominator)
 
 

@@ -17,11 +17,12 @@ from edgesim.nn.distill.parallel import ParallelFeatures
 from edgesim.nn.distill.student_training import trained
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgesim.domain.networks.partition import Denominator, Partition
     from edgesim.domain.networks.task import Task
     from edgesim.domain.networks.training import Distillation
+    from edgesim.interfaces import ModelBuilder
     from edgesim.nn.distill.modules import StudentEnsemble
     from edgesim.nn.distill.student_training import StudentTraining
 
@@ -52,6 +53,7 @@ def train_students(
     n_students: int,
     fitting: Fitting = "joint",
     denominator: Denominator = "arrived",
+    builders: Sequence[ModelBuilder] = (),
 ) -> TrainedStudents:
     """Return students distilled from a teacher, or taken from the cache.
 
@@ -66,9 +68,11 @@ def train_students(
     fitting : ``joint``: students and head are one network and one loss. ``independent``: each student learns its own
         part with a head of its own, which is thrown away; then the common head learns on the means of what they give.
     denominator : how replicas are merged where some are lost while they learn; see `StudentEnsemble`.
+    builders : the architecture of each student where they differ, for a joint training; without them all have that of the setup.
     """
     reading = setup.teacher.reading(setup.dataset.inputs)
-    determinants = setup.determinants("students", parts=partition.parts, n_students=n_students, **reading)
+    differing = {"models": list(builders)} if any(one != setup.builder for one in builders) else {}
+    determinants = setup.determinants("students", parts=partition.parts, n_students=n_students, **differing, **reading)
     if fitting == "independent":
         determinants["fitting"] = fitting
     if isinstance(setup.objective, LossAware):
@@ -81,7 +85,7 @@ def train_students(
         setup,
         determinants,
         name,
-        lambda: build_ensemble(setup.builder, partition, setup.dataset, n_students, denominator),
+        lambda: build_ensemble(setup.builder, partition, setup.dataset, n_students, denominator, builders=builders),
         lambda ensemble, draws, key: make(setup, partition, ensemble, draws, key),
     )
     return TrainedStudents(ensemble, key, metrics)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.metrics import Metric, metric_named
 from edgesim.files.whole import write_text
 from edgesim.report.answer import answer
+from edgesim.report.assumed.effects import effects_sentence, effects_table
 from edgesim.report.citation import references
 from edgesim.report.draw.select import (
     NO_FIT,
@@ -30,6 +30,7 @@ from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
 from edgesim.report.templates import render
 from edgesim.report.texts import REPORT, short, words
+from edgesim.scenario.catalog.devices import cited
 from edgesim.scenario.text.docstrings import plain
 from edgesim.study.cases.design import INFEASIBLE
 from edgesim.study.trials.budget import IN_WORDS
@@ -39,13 +40,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from edgesim.report.result import Result
+    from edgesim.report.table import Table
 
 N_RARE = 20
 SAME = 1e-6
 """Relative difference up to which two means are the same."""
-_FIELD = r"(?:(?:compute_rate|power|cores)\.\w+|memory_bandwidth|layer_overhead|memory)"
-_NEXT_SOURCE = re.compile(rf"; (?={_FIELD}(?:, {_FIELD})*: )")
-"""Where one source ends and that of other numbers begins; a source may hold semicolons itself."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,7 @@ def texts(result: Result) -> dict[str, Any]:
         "place": at_first(result.summary(), factors_of(result.summary()))[1],
         "uncalibrated": _uncalibrated(sources),
         "sources": sources,
+        "effects": _effects(result),
         "assumptions": assumptions(about["scenario"], is_asked=result.main_metric in result.scores),
         "metrics": [(metric, "share" if metric.unit == "1" else metric.unit) for metric in named],
         "command": about["command"],
@@ -120,6 +120,12 @@ def texts(result: Result) -> dict[str, Any]:
         "scenario": json.dumps(about["scenario"], indent=1, ensure_ascii=False),
         "deployments": json.dumps(about["deployments"], indent=1, ensure_ascii=False),
     }
+
+
+def _effects(result: Result) -> tuple[str, Table | None]:
+    """Return which assumed numbers matter, in a sentence and a table."""
+    rows: list[Any] = result.sensitivity().to_dict(orient="records")
+    return effects_sentence(rows), effects_table(rows) if rows else None
 
 
 def _safe(picture: Picture, markup: Any) -> Picture:
@@ -286,14 +292,8 @@ def _topology_text(about: dict[str, Any]) -> str:
 
 def _sources(scenario: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return profile, numbers and their source, a line for each source."""
-    found = []
-    for name, profile in scenario["profiles"].items():
-        parts = [part.split(": ", 1) for part in _NEXT_SOURCE.split(str(profile["source"]))]
-        if re.fullmatch(rf"{_FIELD}(?:, {_FIELD})*", parts[0][0]):
-            found += [(name, numbers, text) for numbers, text in parts]
-        else:
-            found.append((name, "all", str(profile["source"])))
-    return found
+    profiles = scenario["profiles"].items()
+    return [(name, numbers, text) for name, profile in profiles for numbers, text in cited(str(profile["source"]))]
 
 
 def _uncalibrated(sources: list[tuple[str, str, str]]) -> str:

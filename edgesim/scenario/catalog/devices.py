@@ -5,6 +5,7 @@ The numbers stand in ``profiles.toml`` beside this file, as texts with units, in
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
@@ -59,6 +60,47 @@ def _cite(references: dict[str, str]) -> str:
     if len(fields) == 1:
         return next(iter(fields))
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in fields.items())
+
+
+_FIELD = r"(?:(?:compute_rate|power|cores)(?:\.\w+)?|memory_bandwidth|layer_overhead|memory)"
+_FIELDS = rf"{_FIELD}(?:, {_FIELD})*"
+_NEXT_SOURCE = re.compile(rf"; (?={_FIELDS}: )")
+"""Where one source ends and that of other numbers begins; a source may hold semicolons itself."""
+_EXTENDED = re.compile(rf"(\S+) with assumed ({_FIELDS})")
+"""What a profile that extends one of the catalog says of itself."""
+ALL = "all"
+
+
+def cited(source: str) -> list[tuple[str, str]]:
+    """Return the parts of a profile's source: the fields, or `ALL`, and what is said of them.
+
+    >>> cited("compute_rate.conv, memory: data sheet; power: assumed"), cited("assumed")
+    ([('compute_rate.conv, memory', 'data sheet'), ('power', 'assumed')], [('all', 'assumed')])
+    """
+    found = []
+    for part in _NEXT_SOURCE.split(source):
+        fields, _, text = part.partition(": ")
+        found.append((fields, text))
+    return found if re.fullmatch(_FIELDS, found[0][0]) else [(ALL, source)]
+
+
+def assumed_in(source: str) -> tuple[str, ...]:
+    """Return the fields of a profile of which its source says "assumed", or `ALL`; a field such as ``power`` stands for all in it.
+
+    A profile that extends one of the catalog has the catalog's assumed numbers, and its own.
+
+    >>> assumed_in("compute_rate.conv, memory: data sheet; power: assumed"), assumed_in("measured")
+    (('power',), ())
+    """
+    extended = _EXTENDED.fullmatch(source)
+    if extended is not None and extended[1] in names():
+        own = tuple(extended[2].split(", "))
+        return (*own, *(name for name, text in references(extended[1]).items() if _is_assumed(text)))
+    return tuple(name for fields, text in cited(source) if _is_assumed(text) for name in fields.split(", "))
+
+
+def _is_assumed(text: str) -> bool:
+    return "assumed" in text
 
 
 def unknown(name: str, others: Iterable[str] = ()) -> UnknownNameError:

@@ -53,7 +53,7 @@ def _extended(entry: Any, form: type[ChannelSpec]) -> Any:
             entry if "bandwidth" in entry or "bandwidth" not in form.model_fields else entry | {"bandwidth": "1 bit/s"}
         )
     numbers = {key: value for key, value in link_classes.entry(name).items() if key in form.model_fields}
-    return numbers | {key: value for key, value in entry.items() if key != "extends"}
+    return numbers | entry
 
 
 def _typed(options: Any, label: str | None) -> Any:

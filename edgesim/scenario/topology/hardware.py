@@ -177,7 +177,6 @@ class ChannelSpec(Spec):
 
     extends: str | None = Field(
         None,
-        exclude=True,
         description="link class of the catalog, of which only the differences are written; `edgesim list links`",
         examples=["ethernet-1g", "ble"],
     )
@@ -218,14 +217,24 @@ class ChannelSpec(Spec):
     @field_validator("extends")
     @classmethod
     def _is_known(cls, name: str | None) -> str | None:
-        """Refuse a link class that is not known; one that is has been written out (`edgesim.scenario.check.short_forms`)."""
+        """Refuse an unknown link class; a known one has been written out (`edgesim.scenario.check.short_forms`), and stays to say whose numbers these are."""
         try:
             return name if name is None or link_classes.entry(name) else None
         except UnknownNameError as error:
             raise unknown_name(error, "link classes", "edgesim list links") from None
 
     later_keys: ClassVar[frozenset[str]] = frozenset(
-        {"sharing", "transport", "on_outage", "rate_at", "framing", "burst", "first_message", "acknowledgement"}
+        {
+            "extends",
+            "sharing",
+            "transport",
+            "on_outage",
+            "rate_at",
+            "framing",
+            "burst",
+            "first_message",
+            "acknowledgement",
+        }
     )
 
     @model_serializer(mode="wrap")

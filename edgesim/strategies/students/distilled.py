@@ -144,7 +144,7 @@ def deploy_students(
         )
     check_attack(context, options.messages)
     survivors = survivors_for(options, replication, context, device_ids, merger_id)
-    setup = _setup(options, context, survivors)
+    setup = setup_of(options, context, survivors)
     trained = _train(setup, options, replication, partition)
     ensemble = trained.ensemble
     # the network that runs on each device; copies are counted each time, since each device holds its own
@@ -174,8 +174,8 @@ def deploy_students(
     required = tuple(sorted(plan.transfer_ids.difference(*needs)))
     networks = [ensemble.students[index] for index in network_of]
     facts = {
-        "students": _students(ensemble, placed, network_of),
-        **_partition_facts(partition, options.graph.affinity(activities), activities),
+        "students": facts_of_students(ensemble, placed, network_of),
+        **partition_facts(partition, options.graph.affinity(activities), activities),
         **teacher_facts(context),
         **{name: value for name, value in trained.metrics.items() if name != "epoch"},
         "networks_key": trained.key,
@@ -336,7 +336,8 @@ def divide(
     return options.partitioner.partition(affinity, n_parts, rng, activities), activities
 
 
-def _setup(options: DistilledStudents, context: DeploymentContext, survivors: Survivors | None) -> StudentTraining:
+def setup_of(options: DistilledStudents, context: DeploymentContext, survivors: Survivors | None) -> StudentTraining:
+    """Return who learns from whom, and how."""
     from edgesim.nn.distill.student_training import StudentTraining
     from edgesim.nn.distill.teacher_outputs import Teacher
     from edgesim.nn.train.cache import NetworkCache
@@ -372,9 +373,10 @@ def _train(
     )
 
 
-def _students(
+def facts_of_students(
     ensemble: StudentEnsemble, placed: list[tuple[str, Any]], network_of: tuple[int, ...]
 ) -> list[dict[str, Any]]:
+    """Return what a reader should know of each student."""
     return [
         {
             **student_facts(device_id, ensemble.students[index], cost),
@@ -385,9 +387,10 @@ def _students(
     ]
 
 
-def _partition_facts(
+def partition_facts(
     partition: Partition, affinity: NDArray[np.float64], activities: NDArray[np.float32]
 ) -> dict[str, Any]:
+    """Return sizes of parts, and what of the affinity was cut."""
     from edgesim.nn.parts.cuts import cut_ratio, modularity
     from edgesim.nn.parts.filters import CoActivation
 

@@ -110,7 +110,7 @@ def machine_text(machine: OwnMachine, table: str) -> str:
             f"    memory_bandwidth: {show_exactly(_round(found.memory_bandwidth_byte_per_s), 'byte/s')}",
             f"    layer_overhead: {show_exactly(_round(found.layer_overhead_s), 's')}",
             f"    memory: {memory_byte()} B",
-            '    source: "measured by edgesim profile; power assumed"',
+            '    source: "compute_rate, memory_bandwidth, layer_overhead, memory: measured by edgesim profile; power: assumed"',
             f"compute: {{type: profiled, file: {table}, otherwise: roofline}} # other profiles of the scenario go by their roofline",
             "",
         ]

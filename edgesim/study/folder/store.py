@@ -14,6 +14,8 @@ from edgesim.domain.columns import (
     BUDGET_NUMBERS,
     DIFFERENCE_NAMES,
     DIFFERENCE_NUMBERS,
+    SENSITIVITY_NAMES,
+    SENSITIVITY_NUMBERS,
     SUMMARY_NAMES,
     SUMMARY_NUMBERS,
 )
@@ -24,7 +26,7 @@ from edgesim.study.folder.manifest_file import read_manifest
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
 from edgesim.study.folder.reading import MOST_ROWS, check_budget, check_summary, read_table
 from edgesim.study.folder.seal import is_whole
-from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY
+from edgesim.study.folder.tables_on_disk import DIFFERENCES, SENSITIVITY, SUMMARY
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.budget import BUDGET
 
@@ -157,6 +159,18 @@ class Result:
         check_budget(table, self.folder / BUDGET, self.factors, tuple(self.manifest["scenario"]["strategies"]))
         return table
 
+    def sensitivity(self) -> pd.DataFrame:
+        """Return what half and twice each assumed number does, at the first factor point; see `edgesim.study.changes.sensitivity`.
+
+        Nothing where no number is assumed, where the study is too large to try that while it runs, and in results of older versions.
+        """
+        import pandas as pd
+
+        columns = (SENSITIVITY_NAMES, SENSITIVITY_NUMBERS)
+        if not (self.folder / SENSITIVITY).exists():
+            return pd.DataFrame(columns=[*columns[0], *columns[1]])
+        return self._table(SENSITIVITY, *columns, has_factors=False)
+
     def summary(self) -> pd.DataFrame:
         """Return one row per factor point, strategy and metric."""
         table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
@@ -169,7 +183,9 @@ class Result:
         )
         return table
 
-    def _table(self, name: str, names: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    def _table(
+        self, name: str, names: Sequence[str], numbers: Sequence[str], *, has_factors: bool = True
+    ) -> pd.DataFrame:
         path = self.folder / name
         if not path.exists() and not self.is_complete:
             raise ResultError(
@@ -177,7 +193,11 @@ class Result:
             )
         try:
             return read_table(
-                path, self.factors, names, numbers, {name: score.unit for name, score in self.scores.items()}
+                path,
+                self.factors if has_factors else (),
+                names,
+                numbers,
+                {name: score.unit for name, score in self.scores.items()},
             )
         except ResultError as error:
             raise ResultError(f"{error}; {_AGAIN}") from error

@@ -13,6 +13,8 @@ from edgesim.domain.columns import (
     BUDGET_NUMBERS,
     DIFFERENCE_NAMES,
     DIFFERENCE_NUMBERS,
+    SENSITIVITY_NAMES,
+    SENSITIVITY_NUMBERS,
     SUMMARY_NAMES,
     SUMMARY_NUMBERS,
 )
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from edgesim.study.tables.statistics import Estimate
     from edgesim.study.trials.budget import BudgetRow
 
-SUMMARY, DIFFERENCES, SCENARIO = "summary.csv", "differences.csv", "scenario.yaml"
+SUMMARY, DIFFERENCES, SCENARIO, SENSITIVITY = "summary.csv", "differences.csv", "scenario.yaml", "sensitivity.csv"
 
 
 def write_summary(
@@ -66,6 +68,18 @@ def write_budget(path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Seque
         for row in parts
     ]  # fmt: skip
     _write_table(path, [*cases[0].point, *BUDGET_NAMES, *BUDGET_NUMBERS], table)
+
+
+def write_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what assumed numbers change: a row per number, factor, strategy and metric."""
+    table = [
+        [
+            *(str(row[name]) for name in SENSITIVITY_NAMES),
+            *(show_number(float(row[name])) for name in SENSITIVITY_NUMBERS),
+        ]
+        for row in rows
+    ]
+    _write_table(path, [*SENSITIVITY_NAMES, *SENSITIVITY_NUMBERS], table)
 
 
 def write_differences(

@@ -1,0 +1,1 @@
+"""From what assumed numbers change to a table and a sentence."""
