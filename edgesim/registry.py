@@ -71,6 +71,8 @@ STRATEGIES = Registry[Strategy](
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
+        "parm": "edgesim.strategies.queries.parm:ParM",
+        "approxifer": "edgesim.strategies.queries.approxifer:ApproxIFER",
         "rocoin": "edgesim.strategies.groups.rocoin:RoCoIn",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "sample-shards": "edgesim.strategies.shards:SampleShards",

@@ -43,6 +43,7 @@ TASKS_AND_TARGETS = [
     (Regression(2), NUMBERS),
     (DenseClassification(3, (4, 5)), MAPS),
     (Detection(2, 2, 3), BOXES),
+    (DenseClassification(3, (4, 5), has_uncertainty=True), MAPS),
     (NextCharacter(3, 6), TEXTS),
 ]
 BY_TASK = pytest.mark.parametrize(("task", "targets"), TASKS_AND_TARGETS, ids=lambda one: type(one).__name__)
