@@ -218,6 +218,7 @@ TASKS = Registry[Task](
         "multi-label": "edgesim.tasks.multi_label:MultiLabel",
         "regression": "edgesim.tasks.regression:Regression",
         "dense-classification": "edgesim.tasks.dense_classification:DenseClassification",
+        "detection": "edgesim.tasks.detection:Detection",
         "next-character": "edgesim.tasks.next_character:NextCharacter",
     },
     (Task,),
