@@ -206,7 +206,8 @@ def by_requests(shared: Shared, case: Case, block: Block, load: Load | None) -> 
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
     asked = tuple(tuple(map(known.get, some)) for some in met)
-    return with_columns(shared, replace(trials, load=by_column(rows), asked_by_request=asked))
+    times = tuple(row.times for row in rows)
+    return with_columns(shared, replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times))
 
 
 def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
