@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.records import RequestRecord
+    from edgesim.domain.records import RequestRecord, Sample
 
 
 NUMBERS: Mapping[str, type[np.generic]] = {"float": np.float64, "int": np.int64}
@@ -38,6 +38,7 @@ class Trials:
     asked : with what the networks are asked; nothing under load, where that is by request.
     load : of trials under load: the metrics of `edgesim.study.trials.load`, by name; the columns above are means over requests.
     asked_by_request : of trials under load: with what the networks are asked for each request, None for one without an answer.
+    samples : of the first trial under load of a strategy: how much was at every resource over time; it is stored in no part.
     """
 
     weight: NDArray[np.float64]
@@ -53,6 +54,7 @@ class Trials:
     asked: tuple[Delivery, ...] = ()
     load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     asked_by_request: tuple[tuple[Delivery | None, ...], ...] = ()
+    samples: tuple[Sample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lost)
