@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from edgesim.domain.load import FiniteArrivals
+from edgesim.domain.load import FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
@@ -37,6 +37,7 @@ from edgesim.interfaces import (
     BurstLossModel,
     Checkable,
     ComputeModel,
+    CoreChoosing,
     DatasetSource,
     FailureModel,
     FilterDividing,
@@ -71,6 +72,8 @@ STRATEGIES = Registry[Strategy](
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
         "resilient": "edgesim.strategies.resilient:Resilient",
+        "parm": "edgesim.strategies.queries.parm:ParM",
+        "approxifer": "edgesim.strategies.queries.approxifer:ApproxIFER",
         "rocoin": "edgesim.strategies.groups.rocoin:RoCoIn",
         "ensemble": "edgesim.strategies.ensemble:Ensemble",
         "sample-shards": "edgesim.strategies.shards:SampleShards",
@@ -122,7 +125,7 @@ COMPUTE = Registry[ComputeModel](
         "profiled": "edgesim.compute.profiled:Profiled",
     },
     (ComputeModel,),
-    (Checkable,),
+    (Checkable, CoreChoosing),
 )
 TRANSPORTS = Registry[Transport](
     "transports",
@@ -154,7 +157,7 @@ ARRIVALS = Registry[ArrivalModel](
         "trace": "edgesim.arrivals.trace:Trace",
     },
     get_args(ArrivalModel),
-    (FiniteArrivals,),
+    (FiniteArrivals, ScalableArrivals),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
@@ -215,6 +218,7 @@ TASKS = Registry[Task](
         "multi-label": "edgesim.tasks.multi_label:MultiLabel",
         "regression": "edgesim.tasks.regression:Regression",
         "dense-classification": "edgesim.tasks.dense_classification:DenseClassification",
+        "detection": "edgesim.tasks.detection:Detection",
         "next-character": "edgesim.tasks.next_character:NextCharacter",
     },
     (Task,),

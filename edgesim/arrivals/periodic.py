@@ -31,6 +31,20 @@ class Periodic:
     period_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
     offset_s: Seconds = 0.0
 
+    @property
+    def mean_rate_hz(self) -> float:
+        """1 / period."""
+        return 1 / self.period_s
+
+    @property
+    def is_drawn(self) -> bool:
+        """False: they are the same in every replication."""
+        return False
+
+    def at_rate(self, rate_hz: float) -> Periodic:
+        """Return requests at other distances, from the same first moment."""
+        return Periodic(1 / rate_hz, self.offset_s)
+
     def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:  # noqa: ARG002 - the seam's form
         """Yield when requests are released."""
         return (self.offset_s + number * self.period_s for number in count())

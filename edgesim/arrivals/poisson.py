@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log1p
 from typing import Annotated
 
@@ -24,6 +24,20 @@ class Poisson:
     """
 
     rate_hz: Hertz
+
+    @property
+    def mean_rate_hz(self) -> float:
+        """The rate."""
+        return self.rate_hz
+
+    @property
+    def is_drawn(self) -> bool:
+        """True."""
+        return True
+
+    def at_rate(self, rate_hz: float) -> Poisson:
+        """Return a process with another rate; its distances are those of this one, times the ratio."""
+        return Poisson(rate_hz)
 
     def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:
         """Yield when requests are released."""
@@ -62,6 +76,29 @@ class Bursts:
     def __post_init__(self) -> None:
         if self.burst_rate_hz < self.calm_rate_hz:
             raise PlanError("arrivals bursts: burst_rate is below calm_rate; exchange them")
+
+    @property
+    def mean_rate_hz(self) -> float:
+        """(c C + b B) / (C + B).
+
+        Examples
+        --------
+        >>> bursts = Bursts(calm_rate_hz=1.0, burst_rate_hz=10.0, mean_calm_s=8.0, mean_burst_s=1.0)
+        >>> bursts.mean_rate_hz, bursts.at_rate(4.0)
+        (2.0, Bursts(calm_rate_hz=2.0, burst_rate_hz=20.0, mean_calm_s=8.0, mean_burst_s=1.0))
+        """
+        calm, burst = self.calm_rate_hz * self.mean_calm_s, self.burst_rate_hz * self.mean_burst_s
+        return (calm + burst) / (self.mean_calm_s + self.mean_burst_s)
+
+    @property
+    def is_drawn(self) -> bool:
+        """True."""
+        return True
+
+    def at_rate(self, rate_hz: float) -> Bursts:
+        """Return the same periods of calm and burst, with both rates times the ratio of the mean rates."""
+        ratio = rate_hz / self.mean_rate_hz
+        return replace(self, calm_rate_hz=ratio * self.calm_rate_hz, burst_rate_hz=ratio * self.burst_rate_hz)
 
     def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:
         """Yield when requests are released."""

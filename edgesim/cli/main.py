@@ -25,6 +25,7 @@ from edgesim.cli.networks.models import models
 from edgesim.cli.networks.train import train
 from edgesim.cli.output import outlive_readers
 from edgesim.cli.scenarios.bound import bound
+from edgesim.cli.scenarios.capacity import capacity
 from edgesim.cli.scenarios.explain import explain
 from edgesim.cli.scenarios.export import export
 from edgesim.cli.scenarios.new import new
@@ -100,6 +101,7 @@ app.command()(plan)
 app.command()(export)
 app.command("testbed")(execute)
 app.command()(bound)
+app.command()(capacity)
 app.command()(run)
 app.command()(repeat)
 app.command()(calibrate)

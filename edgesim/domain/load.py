@@ -22,9 +22,30 @@ class FiniteArrivals(Protocol):
         """Whether they do; of others it is not known, and the load must say when a trial ends."""
 
 
+@runtime_checkable
+class ScalableArrivals(Protocol):
+    """What an arrival model may be besides: one with a mean rate, which can be another."""
+
+    @property
+    def mean_rate_hz(self) -> float:
+        """Mean number of requests per second in the long run."""
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the releases differ between replications."""
+
+    def at_rate(self, rate_hz: float) -> ScalableArrivals:
+        """Return the same arrivals, quicker or slower, with this mean rate."""
+
+
 def ends(arrivals: object) -> bool:
     """Return whether an arrival model is known to release a last request."""
     return isinstance(arrivals, FiniteArrivals) and arrivals.is_finite
+
+
+def is_drawn(arrivals: object) -> bool:
+    """Return whether releases may differ between replications; of arrivals that do not say so, they may."""
+    return not isinstance(arrivals, ScalableArrivals) or arrivals.is_drawn
 
 
 @dataclass(frozen=True, slots=True)

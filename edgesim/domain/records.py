@@ -59,6 +59,7 @@ class RequestRecord:
     energy_j : energy of the devices that the plan uses, in J: what its work added to their idle power, and its share of that.
     partial : (i, share) for each lost transfer of which a share of the packets, 0 < share < 1, arrived in time.
     n_retransmitted : packets sent again by transports.
+    plan : which of the plans of the program it followed.
     """
 
     released_s: float
@@ -71,6 +72,7 @@ class RequestRecord:
     energy_j: float
     partial: tuple[tuple[int, float], ...] = ()
     n_retransmitted: int = 0
+    plan: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
+from edgesim.domain.networks.escalation import Escalation
 from edgesim.domain.networks.training import Training
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.system.topology import Topology
@@ -66,9 +67,15 @@ class WorkloadSpec(Spec):
         examples=[{"arrivals": {"type": "poisson", "rate": "5 /s"}, "requests": 200}],
     )
 
+    escalate: Annotated[Any, OptionsOf(Escalation)] | None = Field(
+        None,
+        description="which answers a person looks at and corrects; by default none",
+        examples=[{"uncertainty": "entropy", "above": 0.8}],
+    )
+
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"load"}))
+        return without_defaults(self, write(self), frozenset({"load", "escalate"}))
 
     @model_validator(mode="before")
     @classmethod

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgesim.cli.code import AllowCode
+from edgesim.cli.scenarios.at import At, point_of
 from edgesim.units import show as quantity
 
 if TYPE_CHECKING:
-    from edgesim.scenario.scenario import Scenario
     from edgesim.study.changes.latency import Effect, Explained
 
 N_SHOWN = 10
@@ -28,10 +28,7 @@ def explain_latency(
     result: Annotated[
         Path, typer.Argument(metavar="RESULT", help="Result folder of `edgesim run`.", show_default=False)
     ],
-    at: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FACTOR=VALUE", help="Another value of a factor than its first; may be given again."),
-    ] = None,
+    at: At = None,
     strategy: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
@@ -66,28 +63,6 @@ def explain_latency(
         return
     for one in found:
         _show(one)
-
-
-def point_of(scenario: Scenario, at: list[str] | tuple[str, ...]) -> dict[str, Any]:
-    """Return the values that a user gives of some factors."""
-    from edgesim.errors import UnknownNameError, nearest_name
-    from edgesim.study.cases.design import show_value
-
-    chosen = {}
-    for text in at:
-        name, has_value, value = text.partition("=")
-        if not has_value:
-            raise typer.BadParameter(
-                f"{text!r} is no factor and value; expected e.g. lost_devices=2", param_hint="--at"
-            )
-        known = tuple(scenario.points()[0])
-        if name not in known:
-            raise UnknownNameError("factor", name, known, nearest_name(name, known))
-        values = {show_value(point[name]): point[name] for point in scenario.points()}
-        if value not in values:
-            raise UnknownNameError(f"value of {name}", value, tuple(values), nearest_name(value, tuple(values)))
-        chosen[name] = values[value]
-    return chosen
 
 
 def _document(explained: Explained) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def sensitivity(
       edgesim sensitivity results/wearables --json
     """
     from edgesim.cli.progress import progress_on_stderr
-    from edgesim.cli.studies.explain_latency import point_of
+    from edgesim.cli.scenarios.at import point_of
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.assumed.effects import effects_sentence, effects_table
     from edgesim.scenario.build import build

@@ -57,6 +57,7 @@ class Prepared:
     scores : those of the task that are computed, the main one first.
     uses_partial : whether the deployment uses messages of which only some packets arrived.
     learnt : what the networks reached that the strategy trained.
+    plan_of_sample : which plan of the program each test sample follows, where there are several.
     """
 
     program: Program
@@ -64,6 +65,19 @@ class Prepared:
     scores: tuple[Score, ...]
     uses_partial: bool = False
     learnt: tuple[Learnt, ...] = ()
+    plan_of_sample: tuple[int, ...] = ()
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the test samples that follow each plan."""
+        if not self.plan_of_sample:
+            return (1.0,)
+        n_samples = len(self.plan_of_sample)
+        return tuple(self.plan_of_sample.count(number) / n_samples for number in range(len(self.program.plans)))
+
+    def plan_of(self, sample: int) -> int:
+        """Return which plan a test sample follows."""
+        return self.plan_of_sample[sample] if self.plan_of_sample else 0
 
 
 @dataclass(frozen=True, slots=True)

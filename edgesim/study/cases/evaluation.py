@@ -8,7 +8,7 @@ import numpy as np
 
 from edgesim.domain.metrics import LOAD_METRICS, METRICS
 from edgesim.domain.networks.attack import Against
-from edgesim.domain.networks.task import robust
+from edgesim.domain.networks.task import Reviewable, robust
 from edgesim.errors import DataError
 from edgesim.rng import generator
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Evaluation
+    from edgesim.domain.networks.escalation import Escalation
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.networks.task import Score, Task
 
@@ -42,13 +43,13 @@ def are_outcomes_asked(evaluation: Evaluation, n_outcomes: int) -> bool:
     return evaluation.patterns is None or n_outcomes <= evaluation.patterns
 
 
-def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
+def asked_scores(task: Task, evaluation: Evaluation, escalation: Escalation | None = None) -> tuple[Score, ...]:
     """Return the scores that are computed, the main one first.
 
     Raises
     ------
     DataError
-        When the task has no score of a name that is asked for, or one is called like another metric.
+        When the task has no score of a name that is asked for, or one is called like another metric, or a person can correct none of its answers.
     """
     known = {score.name: score for score in task.scores}
     wanted = evaluation.scores or tuple(known)[:1]
@@ -57,6 +58,18 @@ def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
             attacked = [robust(score, evaluation.attack, against) for score in task.scores]
             known |= {score.name: score for score in attacked}
             wanted = evaluation.scores or (*wanted, attacked[0].name)
+    if escalation is not None:
+        if not isinstance(task, Reviewable):
+            raise DataError(
+                f"workload.escalate: nothing says how uncertain answers to the task {type(task).__name__} are; leave it out"
+            )
+        reviewed = {score.name: score for score in task.reviewed(escalation)}
+        known |= reviewed
+        wanted = evaluation.scores or (
+            *wanted,
+            f"final_{wanted[0]}",
+            *(name for name in reviewed if not name.startswith("final_")),
+        )
     for name in wanted:
         if name not in known:
             remedy = "; robust ones need `evaluation.attack`" if name.startswith("robust_") else ""

@@ -37,13 +37,14 @@ class Reduced:
     values : the metrics of `METRICS` and `PER_RESOURCE`.
     patterns : by request, the pattern of lost transfers; None for one without an answer. Requests that are unfinished at the
         horizon are left out, since nobody knows what would have become of them.
-    partial : of the same requests, `RequestRecord.partial`.
+    partial, plans : of the same requests, `RequestRecord.partial` and `RequestRecord.plan`.
     """
 
     record: RequestRecord
     values: Mapping[str, float]
     patterns: tuple[int | None, ...]
     partial: tuple[tuple[tuple[int, float], ...], ...]
+    plans: tuple[int, ...]
 
 
 def reduce(trace: Trace) -> Reduced:
@@ -67,7 +68,7 @@ def reduce(trace: Trace) -> Reduced:
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
-    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+    return Reduced(record, values, patterns, tuple(one.partial for one in ended), tuple(one.plan for one in ended))
 
 
 def _of_resources(trace: Trace) -> dict[str, float]:

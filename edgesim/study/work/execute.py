@@ -21,6 +21,7 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import known_of
 from edgesim.study.tables.weighted import weighted_mean
 from edgesim.study.trials.deliveries import in_order
+from edgesim.study.trials.trial import with_columns
 from edgesim.study.trials.trials import Question, Trials
 from edgesim.study.work.earlier import NOTHING, Earlier, joined
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
@@ -142,8 +143,8 @@ class _Execution:
             self.sampled[case.strategy] = trials.samples
         asked = asked_in(trials, wanted(case, trials, block, self.work))
         unknown = {(case.prepared, delivery) for delivery in asked} - self.answers.keys()
-        plan = self.shared.prepared[case.prepared].program.plan
-        new = in_order(plan, (delivery for _, delivery in unknown - self.waiting.keys()))
+        plans = self.shared.prepared[case.prepared].program.plans
+        new = in_order(plans, (delivery for _, delivery in unknown - self.waiting.keys()))
         for key in unknown:
             self.waiting.setdefault(key, []).append(block)
         self.open[block] = (trials, unknown)
@@ -176,9 +177,7 @@ class _Execution:
 
     def _write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]], note: str) -> None:
         """Write the part of a task, and find out which further ones are needed now."""
-        if any(prepared.uses_partial for prepared in self.shared.prepared) and not trials.partial:
-            trials = replace(trials, partial=("",) * len(trials))
-        self.parts.write(block, trials, scores)
+        self.parts.write(block, with_columns(self.shared, trials), scores)
         self.needed += self.batches.after(block)
         self.bar.advance(block.stop - block.start - self.earlier.n_of(block), note)
 
