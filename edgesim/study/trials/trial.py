@@ -258,11 +258,8 @@ def trace_under_load(
         **asked,
         is_checked=shared.is_checked,
         has_stays=has_stays,
-<<<<<<< HEAD
         has_samples=has_samples,
-=======
         plan_of=plans_drawn(shared.prepared[case.prepared], streams),
->>>>>>> main
     )
 
 
