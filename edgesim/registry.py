@@ -37,6 +37,7 @@ from edgesim.interfaces import (
     BurstLossModel,
     Checkable,
     ComputeModel,
+    CoreChoosing,
     DatasetSource,
     FailureModel,
     FilterDividing,
@@ -124,7 +125,7 @@ COMPUTE = Registry[ComputeModel](
         "profiled": "edgesim.compute.profiled:Profiled",
     },
     (ComputeModel,),
-    (Checkable,),
+    (Checkable, CoreChoosing),
 )
 TRANSPORTS = Registry[Transport](
     "transports",
@@ -217,6 +218,7 @@ TASKS = Registry[Task](
         "multi-label": "edgesim.tasks.multi_label:MultiLabel",
         "regression": "edgesim.tasks.regression:Regression",
         "dense-classification": "edgesim.tasks.dense_classification:DenseClassification",
+        "detection": "edgesim.tasks.detection:Detection",
         "next-character": "edgesim.tasks.next_character:NextCharacter",
     },
     (Task,),

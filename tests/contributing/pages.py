@@ -76,6 +76,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim.tasks.multi_label": ("MultiLabel",),
     "edgesim.tasks.regression": ("Regression",),
     "edgesim.tasks.dense_classification": ("DenseClassification",),
+    "edgesim.tasks.detection": ("Detection",),
     "edgesim.nn.train.training": ("forward",),
     "edgesim.scenario.build": ("build",),
 }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.metrics import Metric
+    from edgesim.domain.records import Sample
     from edgesim.study.tables.known import Known
 
 DELIVERIES_PER_TASK = 8
@@ -41,11 +42,19 @@ DELIVERIES_PER_TASK = 8
 
 
 def execute(
-    shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress, *, earlier: Earlier = NOTHING
+    shared: Shared,
+    work: Work,
+    parts: Parts,
+    open_pool: OpenPool,
+    progress: Progress,
+    *,
+    earlier: Earlier = NOTHING,
+    sampled: dict[str, Sequence[Sample]] | None = None,
 ) -> Work:
     """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
 
-    Of a task of which an earlier study has the first trials only the others are simulated.
+    Of a task of which an earlier study has the first trials only the others are simulated. What was sampled over time under load goes into
+    `sampled`, by strategy.
 
     Raises
     ------
@@ -62,9 +71,10 @@ def execute(
         needed = set(work.blocks).difference(batches.there)
         n_left = sum(block.stop - block.start - earlier.n_of(block) for block in needed)
         with open_pool(shared) as pool, progress.task(_label(work, n_left), n_left) as bar:
-            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier).run(
-                pool, missing
-            )
+            execution = _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier)
+            execution.run(pool, missing)
+        if sampled is not None:
+            sampled.update(execution.sampled)
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
@@ -96,6 +106,7 @@ class _Execution:
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
         self.so_far: dict[int, _SoFar] = {}
+        self.sampled: dict[str, Sequence[Sample]] = {}
 
     def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
@@ -130,6 +141,8 @@ class _Execution:
     def _simulated(self, block: Block, trials: Trials) -> Iterator[Question]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
         case = self.shared.cases[block.case]
+        if trials.samples:
+            self.sampled[case.strategy] = trials.samples
         asked = asked_in(trials, wanted(case, trials, block, self.work))
         unknown = {(case.prepared, delivery) for delivery in asked} - self.answers.keys()
         plans = self.shared.prepared[case.prepared].program.plans
