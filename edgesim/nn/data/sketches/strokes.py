@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.networks.samples import Samples
 from edgesim.errors import DataError
@@ -59,7 +59,7 @@ def samples_of(sketches: Sequence[Sketch], n_points: int) -> Samples:
         strokes.append(number)
         labels = np.concatenate([one.labels for one in drawn])
         targets.append(np.stack([labels, np.floor(np.concatenate(weight)).astype(np.int64), number], axis=1))
-    inputs = {
+    inputs: dict[str, NDArray[Any]] = {
         POINTS: np.asarray(places, np.float32).reshape(-1, n_points, 2),
         STROKES: np.asarray(strokes, np.int64).reshape(-1, n_points),
     }
