@@ -68,6 +68,7 @@ STRATEGIES = Registry[Strategy](
         "modnn": "edgesim.strategies.modnn:MoDNN",
         "coedge": "edgesim.strategies.shares.coedge:CoEdge",
         "fused-tiles": "edgesim.strategies.layers.fused_tiles:FusedTiles",
+        "early-exit": "edgesim.strategies.exits.early_exit:EarlyExit",
         "resilinet": "edgesim.strategies.layers.resilinet:ResiliNet",
         "coded": "edgesim.strategies.layers.coded:Coded",
         "nonn": "edgesim.strategies.nonn:NoNN",
