@@ -19,7 +19,7 @@ from edgesim.domain.networks.partition import Missing, Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
-from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
@@ -171,6 +171,17 @@ class ComputeModel(Protocol):
 
     def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
         """Return the time in s that `step` occupies a device of that profile."""
+
+
+@runtime_checkable
+class CoreChoosing(ComputeModel, Protocol):
+    """A compute model that divides layers over cores of a device."""
+
+    def n_cores(self, layer: LayerWork, profile: DeviceProfile) -> int:
+        """Return how many cores work on a layer."""
+
+    def divided_s(self, layer: LayerWork, profile: DeviceProfile, n_cores: int) -> float:
+        """Return the time of a layer on so many cores, in s."""
 
 
 @runtime_checkable

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.attack import Against
     from edgesim.domain.networks.task import Score
-    from edgesim.domain.records import Outage, RequestRecord, Trace
+    from edgesim.domain.records import Outage, RequestRecord, Sample, Trace
     from edgesim.interfaces import Deployment
     from edgesim.study.cases.design import Prepared
     from edgesim.study.trials.load import Reduced
@@ -71,7 +71,7 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return by_requests(shared, case, block, case.load)
+        return by_requests(shared, case, block, case.load, is_sampled=block.start == 0 and is_first(shared, case))
     else:
         trials = _drawn(shared, case, block)
     return _with_asked(shared, case, with_columns(shared, trials))
@@ -196,17 +196,29 @@ def _outcomes_of(shared: Shared, case: Case) -> OutcomesOfPlans | None:
     return outcomes_of_plans(case, shared.prepared[case.prepared])
 
 
-def by_requests(shared: Shared, case: Case, block: Block, load: Load | None) -> Trials:
-    """Simulate trials of many requests each, or of one without a load, by single events."""
+def is_first(shared: Shared, case: Case) -> bool:
+    """Return whether a case is the first of its strategy: that is sampled."""
+    return next(one for one in shared.cases if one.strategy == case.strategy) is case
+
+
+def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, is_sampled: bool = False) -> Trials:
+    """Simulate trials of many requests each, or of one without a load, by single events; `is_sampled`: the first one over time, too."""
     prepared = shared.prepared[case.prepared]
     all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
-    rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
+    samples: tuple[Sample, ...] = ()
+    rows = []
+    for number, streams in enumerate(all_streams):
+        found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == 0)
+        samples = samples or found.samples
+        rows.append(reduce(found))
     met = [list(zip(row.patterns, _notes(prepared, case, row), row.plans, strict=True)) for row in rows]
     distinct = tuple({(lost, text, plan) for some in met for lost, text, plan in some if lost is not None})
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
     asked = tuple(tuple(map(known.get, some)) for some in met)
-    return with_columns(shared, replace(trials, load=by_column(rows), asked_by_request=asked))
+    times = tuple(row.times for row in rows)
+    whole = replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times, samples=samples)
+    return with_columns(shared, whole)
 
 
 def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
@@ -216,7 +228,13 @@ def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
 
 
 def trace_under_load(
-    shared: Shared, case: Case, streams: ReplicationStreams, load: Load | None, *, has_stays: bool = False
+    shared: Shared,
+    case: Case,
+    streams: ReplicationStreams,
+    load: Load | None,
+    *,
+    has_stays: bool = False,
+    has_samples: bool = False,
 ) -> Trace:
     """Simulate one trial of many requests by single events, or of one without a load."""
     asked: dict[str, Any] = {}
@@ -241,6 +259,7 @@ def trace_under_load(
         **asked,
         is_checked=shared.is_checked,
         has_stays=has_stays,
+        has_samples=has_samples,
         plan_of=plans_drawn(shared.prepared[case.prepared], streams),
     )
 
