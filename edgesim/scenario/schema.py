@@ -77,6 +77,25 @@ class WorkloadSpec(Spec):
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return without_defaults(self, write(self), frozenset({"load", "escalate"}))
 
+    @model_validator(mode="after")
+    def _do_people_work(self) -> WorkloadSpec:
+        """Refuse people who wait for no requests, or never work before trials end."""
+        people = None if self.escalate is None else self.escalate.people
+        if people is None:
+            return self
+        text = ""
+        if self.load is None:
+            text = "a single request makes no queue at a person; give the workload a load, or leave `people` out"
+        elif self.load.horizon_s is not None and self.load.horizon_s <= people.begin_s:
+            text = (
+                f"trials end at {self.load.horizon_s / 3600:g} h, before anybody begins to work at {people.begin_s / 3600:g} h; give a later `load.horizon`, "
+                "or an earlier `begin`"
+            )
+        if text:
+            wrong = InitErrorDetails(type=mistake(text), loc=("escalate", "people"), input=None)
+            raise ValidationError.from_exception_data("workload", [wrong])
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _name_shape(cls, data: Any) -> Any:

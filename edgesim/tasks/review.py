@@ -43,7 +43,7 @@ def reviewed_scores(scores: Sequence[Score], escalation: Escalation, classes: in
     chosen = [
         Score(
             name, partial(_measured, of=function, **own), label=label, low=0.0, high=1.0 if is_share else float("inf"), is_share=is_share,
-            is_larger_better=name != ESCALATED, summary=summary, formula=formula, source=_CONDESSA if name != ESCALATED else "edgesim's own definition",
+            is_larger_better=name != ESCALATED, is_mean_of_samples=name == ESCALATED and escalation.above is not None and escalation.uncertainty != "random", summary=summary, formula=formula, source=_CONDESSA if name != ESCALATED else "edgesim's own definition",
         )
         for name, function, label, is_share, summary, formula in _CHOSEN
     ]  # fmt: skip

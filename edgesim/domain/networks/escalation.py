@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from edgesim.domain.bounds import not_negative, one_of, share
+from edgesim.domain.system.people import People
 from edgesim.errors import PlanError
 
 Uncertainty = Literal["entropy", "least-confidence", "second-network", "random", "oracle"]
@@ -26,6 +27,7 @@ class Escalation:
         for comparison: ``random``, and an ``oracle`` that knows the share of wrong places.
     above : bound of the uncertainty; the entropy of c equal classes is ln c.
     share : of the samples, in place of a bound.
+    people : who looks, and how long that takes; under load only. By default it takes no time.
 
     Raises
     ------
@@ -36,6 +38,7 @@ class Escalation:
     uncertainty: Uncertainty = "entropy"
     above: Annotated[float, Ge(0)] | None = None
     share: Annotated[float, Ge(0), Le(1)] | None = None
+    people: People | None = None
 
     def __post_init__(self) -> None:
         one_of("an escalation", Uncertainty, uncertainty=self.uncertainty)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.learning import Learnt
     from edgesim.domain.networks.task import Score
+    from edgesim.domain.system.people import People
     from edgesim.domain.system.topology import Topology
     from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import Deployment, FailureModel
@@ -95,6 +96,7 @@ class Case:
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
     exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.cases.outcomes.N_MOST`.
+    people : who looks at what is escalated; None: nobody, or that takes no time.
     """
 
     point: Mapping[str, Any]
@@ -109,6 +111,7 @@ class Case:
     load: Load | None = None
     engine: Engine = "auto"
     exact_up_to: int | None = None
+    people: People | None = None
 
     def __str__(self) -> str:
         place = show_point(self.point)

@@ -11,6 +11,7 @@ from edgesim.domain.networks.attack import Against
 from edgesim.domain.networks.task import Reviewable, robust
 from edgesim.errors import DataError
 from edgesim.rng import generator
+from edgesim.tasks.review import ESCALATED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,17 +60,11 @@ def asked_scores(task: Task, evaluation: Evaluation, escalation: Escalation | No
             known |= {score.name: score for score in attacked}
             wanted = evaluation.scores or (*wanted, attacked[0].name)
     if escalation is not None:
-        if not isinstance(task, Reviewable):
-            raise DataError(
-                f"workload.escalate: nothing says how uncertain answers to the task {type(task).__name__} are; leave it out"
-            )
-        reviewed = {score.name: score for score in task.reviewed(escalation)}
+        reviewed, others = _reviewed(task, escalation, wanted[0])
         known |= reviewed
-        wanted = evaluation.scores or (
-            *wanted,
-            f"final_{wanted[0]}",
-            *(name for name in reviewed if not name.startswith("final_")),
-        )
+        wanted = evaluation.scores or (*wanted, *others)
+        if escalation.people is not None:
+            wanted = tuple(dict.fromkeys((*wanted, ESCALATED)))  # their work depends on it
     for name in wanted:
         if name not in known:
             remedy = "; robust ones need `evaluation.attack`" if name.startswith("robust_") else ""
@@ -79,3 +74,13 @@ def asked_scores(task: Task, evaluation: Evaluation, escalation: Escalation | No
         if name in METRICS or name in LOAD_METRICS:
             raise DataError(f"the task of the data set calls a score {name!r}, as another metric is called; rename it")
     return tuple(known[name] for name in wanted)
+
+
+def _reviewed(task: Task, escalation: Escalation, main: str) -> tuple[dict[str, Score], list[str]]:
+    """Return the scores of answers of which a person corrects some, and which of them are computed unless others are asked for."""
+    if not isinstance(task, Reviewable):
+        raise DataError(
+            f"workload.escalate: nothing says how uncertain answers to the task {type(task).__name__} are; leave it out"
+        )
+    found = {score.name: score for score in task.reviewed(escalation)}
+    return found, [name for name in found if name == f"final_{main}" or not name.startswith("final_")]

@@ -210,7 +210,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                 fit.append(made)
             asked_of = (len(made[1].targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
-            how = (system.engine, system.exact_up_to)
+            how = (system.engine, system.exact_up_to, None if system.escalate is None else system.escalate.people)
             cases.append(
                 Case(point, label, places[position], topology, failures, deadline_s, system.seed, *asked_of, *how)
             )

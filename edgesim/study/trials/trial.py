@@ -216,7 +216,8 @@ def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, 
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
     asked = tuple(tuple(map(known.get, some)) for some in met)
-    whole = replace(trials, load=by_column(rows), asked_by_request=asked, samples=samples)
+    times = tuple(row.times for row in rows)
+    whole = replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times, samples=samples)
     return with_columns(shared, whole)
 
 

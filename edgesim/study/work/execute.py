@@ -21,12 +21,14 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import known_of
 from edgesim.study.tables.weighted import weighted_mean
 from edgesim.study.trials.deliveries import in_order
+from edgesim.study.trials.people import with_people
 from edgesim.study.trials.trial import with_columns
 from edgesim.study.trials.trials import Question, Trials
 from edgesim.study.work.earlier import NOTHING, Earlier, joined
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.scoring import Key, asked_in, known_answers, scores_of_trials, wanted
 from edgesim.study.work.stopping import Batches
+from edgesim.tasks.review import ESCALATED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,6 +173,13 @@ class _Execution:
         case = self.shared.cases[block.case]
         chosen = wanted(case, trials, block, self.work, has_answer=None)
         scores = scores_of_trials(case, trials, chosen, self.answers, self.shared.scores)
+        if case.people is not None:
+            place = [score.name for score in self.shared.scores].index(ESCALATED)
+            asked = asked_in(trials, chosen)
+            escalated = {one: self.answers[case.prepared, one][place] for one in asked}
+            trials, scores = with_people(
+                case, trials, first=block.start, chosen=chosen, scores=scores, escalated=escalated
+            )
         whole = self.wholes.pop(block)
         found = (trials, scores) if whole == block else joined([self.earlier.of(whole), (trials, scores)])
         self._write(whole, *found, self._note(whole, *found))
