@@ -125,10 +125,7 @@ class World:
     def sampled(self, to_s: float) -> Iterator[Sample]:
         """Yield how much was at each device and channel over time, until `to_s`, if that was asked for."""
         if self.samples is not None:
-            n_servers = {
-                name: device.n_cores
-                for name, device in zip(self.program.devices.device_ids, self.program.devices.device, strict=True)
-            }
+            n_servers = {device.device_id: device.n_cores for device in self.program.devices.device}  # no switches
             channels = {channel.channel_id: 1 for channel in self.program.channels.channel}
             yield from self.samples.at(to_s, n_servers | channels)
 
