@@ -125,12 +125,12 @@ def known_of(shared: Shared, case: Case) -> Known:
     return Known(
         strikes,
         case.load is not None and is_drawn(case.load.arrivals),
-        {**scores, **(_most_traffic(program) if case.load is None else {})},
+        {**scores, **_most_traffic(program)},
     )
 
 
 def _most_traffic(program: Program) -> Bounds:
-    """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
+    """Return how much traffic a request can cause where nothing is sent again: that of a plan of which every message is sent."""
     if not all(
         hop.link.transport is None or isinstance(hop.link.transport, Datagram)
         for hops in program.steps.hops
