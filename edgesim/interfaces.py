@@ -19,7 +19,7 @@ from edgesim.domain.networks.partition import Missing, Partition
 from edgesim.domain.networks.samples import Dataset, Inputs
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
-from edgesim.domain.plan import Compute, Plan
+from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
@@ -171,6 +171,17 @@ class ComputeModel(Protocol):
 
     def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
         """Return the time in s that `step` occupies a device of that profile."""
+
+
+@runtime_checkable
+class CoreChoosing(ComputeModel, Protocol):
+    """A compute model that divides layers over cores of a device."""
+
+    def n_cores(self, layer: LayerWork, profile: DeviceProfile) -> int:
+        """Return how many cores work on a layer."""
+
+    def divided_s(self, layer: LayerWork, profile: DeviceProfile, n_cores: int) -> float:
+        """Return the time of a layer on so many cores, in s."""
 
 
 @runtime_checkable
@@ -426,6 +437,24 @@ class PartialDeployment(Deployment, Protocol):
     @property
     def uses_partial(self) -> bool:
         """Whether it does; if so, the event engine simulates, and the delivery that `predict` is given has a `partial`."""
+
+
+@runtime_checkable
+class SampleDependent(Deployment, Protocol):
+    """What a deployment may be besides: one whose plan depends on the sample, as where easy ones leave early.
+
+    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `predict`
+    answers the whole test split as ever, and a transfer is known by the same id in every plan: a sample does without what is missing of the
+    transfers of its own plan. `plan` is the first of the plans, which tools show that show one.
+    """
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """The plans, each of them followed by some sample."""
+
+    @property
+    def plan_of_sample(self) -> Sequence[int]:
+        """Which of the plans each sample of the test split follows, by its position, shape (n,)."""
 
 
 SAMPLE, KEPT = "<sample>", "<kept>"

@@ -26,9 +26,11 @@ from edgesim.nn.train.training import forward
 from edgesim.registry import RATES, TASKS
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.dense_classification import DenseClassification
+from edgesim.tasks.detection import Detection
 from edgesim.tasks.multi_label import MultiLabel
 from edgesim.tasks.next_character import NextCharacter
 from edgesim.tasks.regression import Regression
+from edgesim.tasks.stroke_segmentation import StrokeSegmentation
 from edgesim.testing import check_failure_model, check_rates, check_strategy, check_task, deployment_context
 
 PROFILE = DeviceProfile(
@@ -269,6 +271,12 @@ TASKS_AND_TARGETS = {
     ),
     "regression": (Regression(2), np.array([[0.0, 1.0], [2.0, -1.0], [1.0, 0.5], [-2.0, 3.0]], np.float32)),
     "next-character": (NextCharacter(3, 2), np.array([[0, 1], [2, 2], [1, 0], [0, 0]])),
+    "detection": (
+        Detection(2, 2, 2), np.array([[[n % 2, 0.1, 0.1, 0.4, 0.3 + n / 20], [-1] * 5] for n in range(6)], dtype=np.float32)
+    ),
+    "stroke-segmentation": (
+        StrokeSegmentation(2, 3), np.array([[[n % 2, 1, 0], [1, n + 1, 0], [0, 1, 1]] for n in range(6)])
+    ),
     "dense-classification": (
         DenseClassification(2, (2, 2)), np.array([[[0, 1], [1, -1]], [[1, 1], [0, 0]], [[0, 0], [1, 1]]])
     ),

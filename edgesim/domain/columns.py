@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from edgesim.domain.records import Outcome
 
-Kind = Literal["float", "int", "name", "bits", "text"]
-"""What a column holds: numbers, one of a few names, a number in hexadecimal digits, or a text."""
+Kind = Literal["float", "int", "name", "bits", "text", "place"]
+"""What a column holds: numbers, one of a few names, a number in hexadecimal digits, a text, or a place among others, -1 for none."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 ENGINES = ("event", "array")
 
@@ -72,6 +72,11 @@ MEASURED = (
         "only where a strategy uses messages that lost some packets: `3:2 5:1-4`, any two packets of transfer 3 and the first four of 5 "
         "arrived", "partial", is_optional=True,
     ),
+    Column(
+        "sample", "place", "",
+        "only where the plan of a strategy depends on the sample: position of the test sample that the request asks about; of an "
+        "outcome, the first of those that follow the same plan; -1 where it does not matter, and under load", is_optional=True,
+    ),
 )  # fmt: skip
 """What stands after them."""
 TRIAL_COLUMNS = (*ABOUT, *MEASURED)
@@ -82,6 +87,8 @@ DIFFERENCE_NUMBERS = (*SUMMARY_NUMBERS[:4], "correlation")
 SUMMARY_NAMES, DIFFERENCE_NAMES = ("strategy", "metric", "unit"), ("strategy", "minus", "metric", "unit")
 BUDGET_NAMES, BUDGET_NUMBERS = ("strategy", "part"), ("mean_s", "share", "n")
 """Columns of the parts of the mean latency, behind the factors."""
+QUEUE_NAMES, QUEUE_NUMBERS = ("strategy", "resource"), ("time_s", "waiting", "present", "utilisation")
+"""Columns of what is at every resource over time."""
 SENSITIVITY_NAMES = ("assumed", "value", "strategy", "metric", "unit")
 SENSITIVITY_NUMBERS = ("factor", "before", "after", "ci_low", "ci_high", "n", "led", "leads")
 """Columns of what assumed numbers change."""

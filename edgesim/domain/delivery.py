@@ -107,6 +107,7 @@ class Delivery:
     ----------
     lost : the transfers of which nothing can be used.
     partial : what arrived of the messages that are not whole, for deployments that use that; see `edgesim.interfaces.PartialDeployment`.
+    plan : of a deployment with several plans: which of them the request followed, whose transfers these are; `predict` need not look at it.
 
     Raises
     ------
@@ -124,6 +125,7 @@ class Delivery:
 
     lost: frozenset[str] = frozenset()
     partial: tuple[Arrived, ...] = ()
+    plan: int = 0
 
     def __post_init__(self) -> None:
         if self.partial and len(self.incomplete) < len(self.lost) + len(self.partial):

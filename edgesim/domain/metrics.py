@@ -170,6 +170,24 @@ RESOURCE_METRICS = {
 """Metrics of every device, link and medium under load: their names go on with its id."""
 
 
+_SEEN = "of the requests that count; where trials have a horizon, of those that a person has done by then; closed clients do not wait for people"
+
+PEOPLE_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("final_latency", "s", "time from the release of a request to its final answer", "mean over requests of latency, or of the time to the end of a person's look", _SEEN),
+        Metric("final_latency_p95", "s", "95th percentile of the final latency", "over the requests of a trial; mean over trials", _SEEN),
+        Metric("person_wait", "s", "how long a sample waits for a person", "mean over escalated requests of beginning of the look - answer of the networks, nights included", _SEEN),
+        Metric("person_utilisation", "1", "how busy the people are", "time of looking / (people x hours of work to the end of the trial)", _SEEN, highest=1.0),
+        Metric("person_time", "s", "work of people per request", "sum of the times of looks / number of requests", _SEEN),
+        Metric("person_minutes_per_km2", "1", "minutes of people's work for each square kilometre", "sum of the times of looks / (60 x number of requests x sample_km2)", _SEEN + "; needs `sample_km2`"),
+        Metric("person_cost", "1", "cost of people per request", "sum of the times of looks / 60 x cost_per_minute / number of requests", _SEEN),
+        Metric("unreviewed", "1", "share of escalated requests that no person has done by the horizon", "1 - done / escalated; they keep the answer of the networks, also in the final scores", "empty where nothing was escalated", highest=1.0),
+    )
+}  # fmt: skip
+"""What a study under load with `escalate: {people}` has besides."""
+
+
 def metric_named(name: str) -> Metric:
     """Return the metric of a row of ``summary.csv``. Raises `KeyError` when there is none of this name.
 
@@ -179,7 +197,9 @@ def metric_named(name: str) -> Metric:
     ('1', 'J')
     """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
-    return (METRICS | LOAD_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[start]
+    return (METRICS | LOAD_METRICS | PEOPLE_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[
+        start
+    ]
 
 
 Verdict = Literal["met", "likely", "unlikely", "not met", "unknown"]

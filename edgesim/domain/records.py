@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edgesim.errors import PlanError
 
@@ -59,6 +59,7 @@ class RequestRecord:
     energy_j : energy of the devices that the plan uses, in J: what its work added to their idle power, and its share of that.
     partial : (i, share) for each lost transfer of which a share of the packets, 0 < share < 1, arrived in time.
     n_retransmitted : packets sent again by transports.
+    plan : which of the plans of the program it followed.
     """
 
     released_s: float
@@ -71,6 +72,7 @@ class RequestRecord:
     energy_j: float
     partial: tuple[tuple[int, float], ...] = ()
     n_retransmitted: int = 0
+    plan: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,26 @@ class Stay:
     link_id: str = ""
 
 
+class Sample(NamedTuple):
+    """How much is at a resource at a moment.
+
+    Parameters
+    ----------
+    resource_id : id of the device, link or medium.
+    time_s : moment, in s.
+    n_waiting : computations or messages that have come and are not served yet.
+    n_present : those that have come and are not gone yet.
+    utilisation : share of its servers that were busy since the moment before; of `fair` resources the mean number that is served at once / servers, which
+        may be above 1. 0 at the first moment.
+    """
+
+    resource_id: str
+    time_s: float
+    n_waiting: int
+    n_present: int
+    utilisation: float
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """When one step of one request began and ended, in s.
@@ -153,6 +175,7 @@ class Trace:
     courses : of every step that began, where stays were asked for.
     idle_share_j : idle power from the first release to the last end of a request, for each request that was admitted, also of the
         warm-up, in J; it is part of the energy of every record.
+    samples : how much was at every resource over time, where that was asked for.
     batteries : devices with a battery, and when it was empty, in s; inf where it lasted.
     """
 
@@ -164,6 +187,7 @@ class Trace:
     stays: tuple[Stay, ...] = ()
     idle_share_j: float = 0.0
     courses: tuple[Course, ...] = ()
+    samples: tuple[Sample, ...] = ()
     batteries: tuple[tuple[str, float], ...] = ()
 
     @property

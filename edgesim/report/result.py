@@ -13,7 +13,7 @@ from edgesim.report.draw.budget import budget
 from edgesim.report.draw.costs import energy, latency, memory
 from edgesim.report.draw.figures import resilience, tradeoff
 from edgesim.report.draw.select import at_first, loss_factor, strategies_of, unfit_in
-from edgesim.report.draw.timeline import Timeline, read_timelines, timeline
+from edgesim.report.draw.timeline import Timeline, over_time, read_timelines, timeline
 from edgesim.report.draw.topology import roles_of, topology
 from edgesim.report.notebook import result_html
 from edgesim.study.folder import store
@@ -23,7 +23,18 @@ from edgesim.study.trials.timeline import TIMELINE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KINDS = ("tradeoff", "resilience", "latency", "budget", "energy", "memory", "timeline", "topology")
+KINDS = (
+    "tradeoff",
+    "resilience",
+    "latency",
+    "budget",
+    "energy",
+    "memory",
+    "timeline",
+    "queues",
+    "utilisation",
+    "topology",
+)
 """The figures: ``Result.plot_<kind>`` draws each."""
 
 
@@ -156,6 +167,35 @@ class Result(store.Result):
         else:
             raise UnknownNameError("strategy", strategy, names, nearest_name(str(strategy), names))
         return timeline(chosen, _axes(ax))
+
+    def plot_queues(self, ax: Axes | None = None, *, strategy: str | None = None) -> Axes:
+        """Draw under load how much waits over time, in the first trial at the first factor point.
+
+        Parameters
+        ----------
+        ax : where to draw.
+        strategy : label of the strategy whose longest queues are drawn; by default the longest one of every strategy.
+        """
+        return self._over_time("waiting", ax, strategy)
+
+    def plot_utilisation(self, ax: Axes | None = None, *, strategy: str | None = None) -> Axes:
+        """Draw under load how busy resources are over time, in the first trial at the first factor point.
+
+        Parameters
+        ----------
+        ax : where to draw.
+        strategy : label of the strategy whose busiest devices, links and media are drawn; by default the busiest one of every strategy.
+        """
+        return self._over_time("utilisation", ax, strategy)
+
+    def _over_time(self, column: str, ax: Axes | None, strategy: str | None) -> Axes:
+        found = self.queues()
+        names = strategies_of(found)
+        if found.empty:
+            raise ResultError(f"{self.folder}: nothing came to any device or channel in the first trial")
+        if strategy is not None and strategy not in names:
+            raise UnknownNameError("strategy", strategy, tuple(names), nearest_name(strategy, tuple(names)))
+        return over_time(found, column, _axes(ax), strategy=strategy, types=self._types())
 
     def plot_topology(self, ax: Axes | None = None) -> Axes:
         """Draw devices and links, at the first factor point."""

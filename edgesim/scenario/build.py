@@ -12,6 +12,7 @@ from edgesim.scenario.topology.wifi import MEDIUM
 
 if TYPE_CHECKING:
     from edgesim.domain.load import Load
+    from edgesim.domain.networks.escalation import Escalation
     from edgesim.domain.networks.training import Training
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import ComputeModel, DatasetSource, FailureModel, ModelBuilder, Strategy
@@ -35,6 +36,7 @@ class System:
     engine : which engine simulates.
     exact_up_to : most outcomes of the failures that are enumerated; None: the default.
     compute : how long devices compute.
+    escalate : which answers a person looks at; None: none.
     """
 
     topology: Topology
@@ -52,6 +54,7 @@ class System:
     engine: Engine = "auto"
     exact_up_to: int | None = None
     compute: ComputeModel = field(default_factory=Roofline)
+    escalate: Escalation | None = None
 
 
 def failure_models(scenario: ScenarioSpec) -> dict[str, FailureModel]:
@@ -81,4 +84,5 @@ def build(scenario: ScenarioSpec) -> System:
         engine=scenario.engine,
         exact_up_to=scenario.exact_up_to,
         compute=scenario.compute,
+        escalate=workload.escalate,
     )

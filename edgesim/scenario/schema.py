@@ -23,6 +23,7 @@ from pydantic_core import InitErrorDetails
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import Engine, Evaluation
 from edgesim.domain.load import Load
+from edgesim.domain.networks.escalation import Escalation
 from edgesim.domain.networks.training import Training
 from edgesim.domain.stopping import Stopping
 from edgesim.domain.system.topology import Topology
@@ -67,9 +68,34 @@ class WorkloadSpec(Spec):
         examples=[{"arrivals": {"type": "poisson", "rate": "5 /s"}, "requests": 200}],
     )
 
+    escalate: Annotated[Any, OptionsOf(Escalation)] | None = Field(
+        None,
+        description="which answers a person looks at and corrects; by default none",
+        examples=[{"uncertainty": "entropy", "above": 0.8}],
+    )
+
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return without_defaults(self, write(self), frozenset({"load"}))
+        return without_defaults(self, write(self), frozenset({"load", "escalate"}))
+
+    @model_validator(mode="after")
+    def _do_people_work(self) -> WorkloadSpec:
+        """Refuse people who wait for no requests, or never work before trials end."""
+        people = None if self.escalate is None else self.escalate.people
+        if people is None:
+            return self
+        text = ""
+        if self.load is None:
+            text = "a single request makes no queue at a person; give the workload a load, or leave `people` out"
+        elif self.load.horizon_s is not None and self.load.horizon_s <= people.begin_s:
+            text = (
+                f"trials end at {self.load.horizon_s / 3600:g} h, before anybody begins to work at {people.begin_s / 3600:g} h; give a later `load.horizon`, "
+                "or an earlier `begin`"
+            )
+        if text:
+            wrong = InitErrorDetails(type=mistake(text), loc=("escalate", "people"), input=None)
+            raise ValidationError.from_exception_data("workload", [wrong])
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -51,6 +51,7 @@ from edgesim.study.work.executor import PATIENCE_S, OpenPool, local_pool
 from edgesim.study.work.manifest import facts, identity
 
 if TYPE_CHECKING:
+    from edgesim.domain.records import Sample
     from edgesim.scenario.scenario import Scenario
 
 
@@ -164,7 +165,8 @@ def run(
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
         parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
         earlier = Earlier.found_in(folder, scenario, shared.cases, parts.scores, is_checked=options.check_invariants)
-        work = execute(shared, work, parts, open_pool, options.progress, earlier=earlier)
+        sampled: dict[str, Sequence[Sample]] = {}
+        work = execute(shared, work, parts, open_pool, options.progress, earlier=earlier, sampled=sampled)
         for path in parts.stray(work.blocks):
             path.unlink()
         found = evaluate(shared, work, parts)
@@ -173,7 +175,7 @@ def run(
         write_summary(folder / SUMMARY, *summed_up, {**units, MEMORY_AVAILABLE.name: MEMORY_AVAILABLE.unit})
         write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
         write_json(folder / TIMELINE, timelines(shared))
-        write_queues(folder / QUEUES, queues(shared))
+        write_queues(folder / QUEUES, queues(shared, sampled))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
         write_sensitivity(
             folder / SENSITIVITY, [row._asdict() for row in sensitivity(shared, scenario, n_most=n_divided)]

@@ -108,7 +108,7 @@ def test_strategies_named_in_examples_exist():
 def test_json_holds_steps_transfers_and_devices(scenario):
     """One entry per strategy; bytes in and out of a step are those of its messages."""
     (modnn,) = json.loads(run(scenario, "--strategy", "modnn", "--json").stdout)
-    assert set(modnn) == {"strategy", "latency_s", "steps", "transfers", "devices", "bound"}
+    assert set(modnn) == {"strategy", "latency_s", "steps", "transfers", "devices", "divided", "bound"}
     first = next(step for step in modnn["steps"] if step["step_id"] == "conv1/compute/w1")
     sizes = {transfer["step_id"]: transfer["size_byte"] for transfer in modnn["transfers"]}
     assert first["in_byte"] == sizes["conv1/scatter/w1"] == 4 * 5 * 8
@@ -138,3 +138,17 @@ def test_messages_of_another_kind_are_a_finding(scenario):
         match=r"small\.yaml:17:29: 'dtype' is the text 'int4'\n(.*\n)+ *expected: 'float32', 'float16' or 'int8'",
     ):
         Scenario.load(scenario)
+
+
+def test_how_many_cores_work_on_each_layer(scenario):
+    """On a DSP one core is enough for a small ReLU, and a large convolution takes all eight; without multi-core nothing is said."""
+    text = SCENARIO.replace("{id: hub, profile: phone}", "{id: hub, profile: ti-c6678}").replace(
+        "[1, 8, 8]", "[1, 64, 64]"
+    )
+    assert json.loads(run(scenario, "--strategy", "single", "--json").stdout)[0]["divided"] == []
+    scenario.write_text(text + "compute: multi-core\n")
+    (plan,) = json.loads(run(scenario, "--strategy", "single", "--json").stdout)
+    cores = {layer["layer"]: layer["n_cores"] for layer in plan["divided"]}
+    assert (cores["conv2"], cores["relu3"]) == (8, 1)
+    rows = [line.split() for line in run(scenario, "--strategy", "single").stdout.splitlines()]
+    assert [row[-5] for row in rows if row[:2] == ["conv2", "hub"]] == ["8"]

@@ -52,7 +52,7 @@ def test_the_suffix_of_the_file_says_the_format(folder: Path) -> None:
     [
         (("pie", "png", None, None), "there is no figure 'pie'; there are tradeoff, "),
         (("energy", "gif", None, None), "energy.gif ends in none of .png, .svg, .pdf"),
-        (("energy", "png", "nonn", None), "only the timeline is of one strategy"),
+        (("energy", "png", "nonn", None), "of one strategy are timeline, queues, utilisation"),
     ],
 )
 def test_wrong_options_say_what_there_is(

@@ -13,6 +13,7 @@ from typing import Any
 import edgesim
 from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.catalog import links as link_classes
+from tests.contributing.command_line import commands
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
@@ -76,6 +77,7 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "edgesim.tasks.multi_label": ("MultiLabel",),
     "edgesim.tasks.regression": ("Regression",),
     "edgesim.tasks.dense_classification": ("DenseClassification",),
+    "edgesim.tasks.detection": ("Detection",),
     "edgesim.nn.train.training": ("forward",),
     "edgesim.scenario.build": ("build",),
 }
@@ -169,4 +171,5 @@ PAGES = {
     ROOT / "docs" / "contributing" / "stability.md": public_names,
     ROOT / "docs" / "contributing" / "architecture.md": rooms,
     ROOT / "docs" / "reference" / "catalog.md": catalogued,
+    ROOT / "docs" / "reference" / "commands.md": commands,
 }

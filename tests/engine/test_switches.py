@@ -55,6 +55,13 @@ def test_a_switch_takes_no_energy_and_is_no_resource() -> None:
     assert [one.resource_id for one in found.resources if one.kind == "device"] == ["hub", "w0", "w1"]
 
 
+def test_queues_over_time_know_no_switch() -> None:
+    """What is sampled are the three devices and three links; the second message waits 10 ms behind the switch."""
+    found = trace(gathering(2), has_samples=True)
+    assert {one.resource_id for one in found.samples} <= {"hub", "w0", "w1", "w0->s", "w1->s", "s->hub"}
+    assert max(one.n_waiting for one in found.samples if one.resource_id == "s->hub") == 1
+
+
 @pytest.mark.parametrize(("queue_byte", "n_lost"), [(None, 0), (2500, 0), (2499, 1), (1250, 1), (1249, 2), (0, 2)])
 def test_what_does_not_fit_into_the_queue_is_lost(queue_byte: int | None, n_lost: int) -> None:
     """Of three messages the first is sent at once; the others wait if there is room for 1,250 byte each."""

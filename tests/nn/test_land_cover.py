@@ -142,6 +142,17 @@ def test_parameters_by_hand() -> None:
     assert sum(parameter.numel() for parameter in network().parameters()) == 9 * 2 * 4 + 459 * 16 + 40 * 4 + 3 * 4 + 3
 
 
+def test_a_second_network_is_one_channel_more() -> None:
+    """The first network does not see it: the same weights, and the same answers without it."""
+    torch.manual_seed(0)
+    both = UNet(width=4, second=2).build(INPUTS, TensorSpec((4, 8, 8))).eval()
+    one, image = network(), torch.randn(1, 2, 8, 8)
+    assert torch.equal(both(image)[:, :3], one(image))
+    assert both(image).shape == (1, 4, 8, 8)
+    with pytest.raises(DataError, match="answers with at least two channels"):
+        UNet(second=2).build(INPUTS, TensorSpec((1, 8, 8)))
+
+
 @pytest.mark.parametrize(
     "strategy",
     [MoDNN("hub", owner_computes=True, execution="halo"), MoDNN("hub", cut="channels"), Chain(("hub", "w1"))],

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS
+from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, QUEUE_NAMES, QUEUE_NUMBERS
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
 from edgesim.study.folder.tables_on_disk import DIFFERENCES
 from edgesim.study.trials.budget import BUDGET, PARTS
+from edgesim.study.trials.queues import QUEUES
 from edgesim.study.work.manifest import _score
 from edgesim.tasks.scores import SCORES
 
@@ -105,6 +106,18 @@ def example(folder: Path) -> Result:
         "scenario": scenario.resolved(),
     }  # fmt: skip
     write_manifest(folder, about)
+    moments = np.arange(201)
+    queue_rows = [
+        (name, resource, 0.05 * moment, waiting, waiting + 1, busy)
+        for name, resource, period, busy in (
+            ("modnn", "cell", 40, 0.9),
+            ("modnn", "hub", 25, 0.3),
+            ("nonn", "cell", 60, 0.5),
+        )
+        for moment in moments
+        for waiting in [int(moment % period * (8 if period == 40 else 3) / period)]
+    ]
+    pd.DataFrame(queue_rows, columns=[*QUEUE_NAMES, *QUEUE_NUMBERS]).to_csv(folder / QUEUES, index=False)
     (folder / "timeline.json").write_text(json.dumps(_trace()), encoding="utf-8")
     return Example(folder)
 

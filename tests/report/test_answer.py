@@ -80,3 +80,14 @@ def test_the_answer_of_the_example(tmp_path: Path) -> None:
         "The lead does not change. The least latency at lost devices 0: single, 4 ms, then nonn, 19 ms, 4.75 times that."
     )
     assert "nonn up to 10 % at lost devices 3" in text
+
+
+def test_one_strategy_at_several_places_leads_nobody(tmp_path: Path) -> None:
+    """Two factors and no differences between strategies: the page says where its numbers are, and nobody is best."""
+    data = SCENARIO | {
+        "replications": 1, "strategies": {"single": {"device": "hub"}}, "failures": {},
+        "sweep": SCENARIO["sweep"] | {"more": {"path": "topology.star.latency", "values": ["1 ms", "2 ms"]}},
+    }  # fmt: skip
+    result = es.run(es.Scenario.from_data(data), workers=1, output=tmp_path / "r")
+    assert answer(result) == ""
+    assert "<html" in page(result)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from math import isnan, nan
+from itertools import pairwise
+from math import inf, isnan, nan
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from toy_study import run
 
-from edgesim.domain.records import RequestRecord, ResourceRecord, Stay, Trace
+from edgesim.domain.records import RequestRecord, ResourceRecord, Trace
+from edgesim.engine.state.samples import N_MOST, Samples
 from edgesim.errors import ScenarioError
+from edgesim.interfaces import Silent
+from edgesim.rng import Streams
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
+from edgesim.study.preparation.prepare import prepare
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import reduce, unit_of
-from edgesim.study.trials.queues import _rows
+from edgesim.study.trials.trial import trace_under_load
 
 TEXT = """
 name: load
@@ -95,7 +101,8 @@ def test_study_under_load(tmp_path: Path) -> None:
     queues = pd.read_csv(result.folder / "queues.csv")
     assert set(queues.strategy) == {"modnn"}
     assert {"cell", "w1", "w2", "hub"} >= set(queues.resource) >= {"cell", "hub"}
-    assert (queues.groupby("resource").time_s.count() == 201).all()
+    assert queues.groupby("resource").time_s.count().between(129, 257).all()
+    assert queues.utilisation.between(0, 1).all()
     assert ((queues.waiting >= 0) & (queues.waiting <= queues.present)).all()
     again = run(scenario, workers=2, output=tmp_path / "two")
     for name in ("summary.csv", "queues.csv"):
@@ -105,18 +112,70 @@ def test_study_under_load(tmp_path: Path) -> None:
     assert (run(scenario, workers=1, output=tmp_path / "one").folder / "summary.csv").read_bytes() == before
 
 
-def test_queue_over_time() -> None:
-    """Two computations come at 0 and 1 s to a device that takes 4 s for each: one waits from 1 to 4 s; all is over at 8 s."""
-    stays = (Stay("d", 0, "c", 0.0, 0.0, 4.0), Stay("d", 1, "c", 1.0, 4.0, 8.0))
-    resources = (
-        ResourceRecord("d", "device", 1.0, 0.375, 1.375, 2),
-        ResourceRecord("idle", "device", 0.0, 0.0, 0.0, 0),
+@pytest.mark.parametrize("medium", ["sharing: fifo", "sharing: fair", "sharing: fifo, contention: 0.1"])
+def test_samples_over_time_are_those_of_the_stays(medium: str) -> None:
+    """At each moment, what has come less what is served or gone; and the share of the servers that were busy since the moment before."""
+    text = TEXT.replace("media: [cell]", f"media: [{{id: cell, {medium}}}]").split(
+        "failures:" if "contention" in medium else "sweep:"
+    )[0]
+    assert medium in text
+    system = build(Scenario.from_text(text))
+    shared = prepare([({}, system)], Silent())
+    [case] = shared.cases
+    streams = Streams(case.seed).replication(0)
+    found = trace_under_load(shared, case, streams, case.load, has_stays=True, has_samples=True)
+    alone = trace_under_load(shared, case, Streams(case.seed).replication(0), case.load, has_samples=True)
+    assert (alone.samples, alone.stays, alone.records) == (found.samples, (), found.records)
+    n_servers = {device.device_id: device.n_cores for device in system.topology.devices}
+    by_resource = {name: [one for one in found.samples if one.resource_id == name] for name, *_ in found.samples}
+    assert {"cell", "hub"} <= set(by_resource)
+    for name, samples in by_resource.items():
+        stays = [stay for stay in found.stays if stay.resource_id == name]
+        times_s = np.array([one.time_s for one in samples])
+        assert N_MOST // 2 <= len(times_s) <= N_MOST + 1
+        assert (times_s[0], np.ptp(np.diff(times_s)) < 1e-12) == (found.from_s, True)
+        assert times_s[-1] <= found.to_s < times_s[-1] + 2 * (times_s[1] - times_s[0])
+        came, served, went = (
+            np.array([sum(getattr(stay, key) <= moment for stay in stays) for moment in times_s])
+            for key in ("arrived_s", "started_s", "ended_s")
+        )
+        assert [one.n_waiting for one in samples] == (came - served).tolist()
+        assert [one.n_present for one in samples] == (came - went).tolist()
+        busy_s = [
+            sum(max(0.0, min(stay.ended_s, stop) - max(stay.started_s, start)) for stay in stays)
+            for start, stop in pairwise(times_s)
+        ]
+        expected = np.array(busy_s) / np.diff(times_s) / n_servers.get(name, 1)
+        assert np.allclose([one.utilisation for one in samples][1:], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_long_trial_is_sampled_at_as_many_moments() -> None:
+    """A computation of 1 s every 2 s, a thousand of them: never anything waits, and the device is busy half of the time."""
+    samples = Samples((0.0, inf))
+    for number in range(1000):
+        samples.add("d", 2.0 * number, 2.0 * number, 2.0 * number + 1)
+    found = list(samples.at(2000.0, {"idle": 1, "d": 1}))
+    assert N_MOST // 2 < len(found) <= N_MOST + 1
+    assert {one.n_waiting for one in found} == {0}
+    assert [one.utilisation for one in found[1:]] == [0.5] * (len(found) - 1)
+
+
+def test_a_study_samples_while_it_runs_and_again_only_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first replication of a strategy is simulated once; a grown study has the same table as one begun with the larger number."""
+    asked: list[bool] = []
+    monkeypatch.setattr(
+        "edgesim.study.trials.queues.trace_under_load",
+        lambda *args, **options: asked.append(True) or trace_under_load(*args, **options),
     )
-    rows = _rows("s", Trace((), resources, 0.0, 8.0, 1, stays))
-    at = {time_s: (n_waiting, n_present) for _, _, time_s, n_waiting, n_present in rows}
-    assert [row[:2] for row in rows] == [("s", "d")] * 201
-    assert (at[0.0], at[1.0], at[3.96], at[4.0], at[8.0]) == ((0, 1), (1, 2), (1, 2), (0, 1), (0, 0))
-    assert sum(row[3] for row in rows) * 8.0 / 200 == 3.0
+    scenario = Scenario.from_text(TEXT.split("sweep:", maxsplit=1)[0]).with_(replications=2)
+    grown = run(scenario, workers=1, output=tmp_path / "grown")
+    assert asked == []
+    at_once = run(scenario.with_(replications=3), workers=1, output=tmp_path / "once")
+    grown = run(scenario.with_(replications=3), workers=1, output=tmp_path / "grown")
+    assert asked == [True]
+    assert (grown.folder / "queues.csv").read_bytes() == (at_once.folder / "queues.csv").read_bytes()
 
 
 def test_scenarios_of_single_requests_stay_what_they_were() -> None:

@@ -295,7 +295,10 @@ def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
     """The column would be there twice: every column but the factors is a reserved name."""
     result = run(scenario(), workers=1, output=tmp_path / "r")
     tables = (result.frame(), result.frame("outcomes"), result.summary(), result.differences(), result.budget())
-    assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED - {"partial_transfers"}
+    assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED - {
+        "partial_transfers",
+        "sample",
+    }
 
 
 def test_differences_are_short(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from edgesim.registry import TASKS
 from edgesim.study.cases.evaluation import asked_scores
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.dense_classification import DenseClassification
+from edgesim.tasks.detection import Detection
 from edgesim.tasks.multi_label import MultiLabel
 from edgesim.tasks.next_character import NextCharacter
 from edgesim.tasks.regression import Regression
@@ -34,12 +35,15 @@ LABELS = RNG.integers(3, size=60)
 YES = np.where(RNG.random((60, 2)) < 0.2, np.nan, RNG.integers(2, size=(60, 2))).astype(np.float32)
 NUMBERS = RNG.standard_normal((60, 2)).astype(np.float32)
 MAPS = RNG.integers(-1, 3, size=(10, 4, 5))
+BOXES = np.array([[[n % 2, 0.1, 0.1, 0.4, 0.3], [-1] * 5] for n in range(10)], dtype=np.float32)
 TEXTS = np.random.default_rng(1).integers(3, size=(10, 6))
 TASKS_AND_TARGETS = [
     (Classification(3), LABELS),
     (MultiLabel(2), YES),
     (Regression(2), NUMBERS),
     (DenseClassification(3, (4, 5)), MAPS),
+    (Detection(2, 2, 3), BOXES),
+    (DenseClassification(3, (4, 5), has_uncertainty=True), MAPS),
     (NextCharacter(3, 6), TEXTS),
 ]
 BY_TASK = pytest.mark.parametrize(("task", "targets"), TASKS_AND_TARGETS, ids=lambda one: type(one).__name__)
@@ -116,6 +120,7 @@ def test_guessing_is_never_better_than_what_it_is_worth_without_an_answer_plus_c
         "MultiLabel": {"roc_auc": 0.5, "mcc": 0.0},
         "Regression": {"rmse": NUMBERS.std(axis=0).mean(), "r2": 0.0},
         "NextCharacter": {"bits_per_character": -sum(p * np.log2(p) for p in np.bincount(TEXTS.ravel()) / TEXTS.size)},
+        "Detection": {"map_voc2010": 0.0},  # IoU 0.0325 / 0.0875 with the only box
         "DenseClassification": {"pixel_accuracy": np.bincount(MAPS[MAPS >= 0]).max() / (MAPS >= 0).sum()},
     }[type(task).__name__]
     assert {name: found[name] for name in known} == pytest.approx(known, abs=1e-6)

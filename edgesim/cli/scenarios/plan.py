@@ -35,7 +35,7 @@ def plan(
 
     Nothing is simulated, and nothing is trained where only shapes matter. A swept value is the one that the scenario gives.
     A step is called after its first layer; +2 says that two more follow in it. Its memory is that of the tensors alive in it;
-    weights are in the table of devices. Where students divide a teacher's filters, a line says what perfect students would
+    weights are in the table of devices. With `compute: {type: multi-core}` a table says how many cores work on each layer. Where students divide a teacher's filters, a line says what perfect students would
     keep; see edgesim bound. Times are without contention: in a simulation, messages that share a medium wait for
     each other.
 
@@ -73,6 +73,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
             for t in planned.plan.transfers
         ],
         "devices": totals(planned),
+        "divided": [asdict(layer) for layer in planned.divided],
         "bound": None if planned.bound is None else asdict(planned.bound),
     }
 
@@ -94,6 +95,9 @@ def _show(planned: PlannedStrategy) -> None:
     rows = tuple(_row(step)[:n_columns] for step in planned.steps)
     draw_table(console, Table(title, headers[:n_columns], rows, 3))
     console.print()
+    if planned.divided:
+        draw_table(console, Table("", ("layer", "device", "FLOP", "cores", "time", "on one core"), _cores(planned), 2))
+        console.print()
     devices = tuple(
         (row["device"], *(quantity(row[key], unit) for key, unit in _TOTALS.items())) for row in totals(planned)
     )
@@ -106,6 +110,21 @@ def _show(planned: PlannedStrategy) -> None:
 _TOTALS = {
     "work_flop": "FLOP", "weight_byte": "byte", "peak_memory_byte": "byte", "sent_byte": "byte", "received_byte": "byte",
 }  # fmt: skip
+
+
+def _cores(planned: PlannedStrategy) -> tuple[tuple[str, ...], ...]:
+    """Return a row for each layer that cores may divide."""
+    return tuple(
+        (
+            one.layer,
+            one.device_id,
+            quantity(one.work_flop, "FLOP").removesuffix("FLOP").strip(),
+            str(one.n_cores),
+            quantity(one.duration_s, "s"),
+            quantity(one.alone_s, "s"),
+        )
+        for one in planned.divided
+    )
 
 
 def _kept(bound: Bound) -> str:

@@ -8,9 +8,21 @@ from typing import Annotated
 
 import typer
 
-KINDS = ("tradeoff", "resilience", "latency", "budget", "energy", "memory", "timeline", "topology")
+KINDS = (
+    "tradeoff",
+    "resilience",
+    "latency",
+    "budget",
+    "energy",
+    "memory",
+    "timeline",
+    "queues",
+    "utilisation",
+    "topology",
+)
 FORMATS = ("png", "svg", "pdf")
 BY_METRIC = ("tradeoff", "resilience")
+OF_ONE = ("timeline", "queues", "utilisation")
 """Figures that take a factor and a metric."""
 WIDTHS_IN = {"column": 3.5, "page": 7.16}
 """Of a column and of both of a paper, as IEEE has them."""
@@ -22,7 +34,7 @@ def plot(  # noqa: PLR0917 - typer passes options by name
     ],
     kind: Annotated[str, typer.Option(metavar="KIND", help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")] = "tradeoff",
     form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
-    strategy: Annotated[str | None, typer.Option(metavar="LABEL", help="Of the timeline.")] = None,
+    strategy: Annotated[str | None, typer.Option(metavar="LABEL", help="Of timeline, queues and utilisation.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -64,8 +76,10 @@ def plot(  # noqa: PLR0917 - typer passes options by name
         raise typer.BadParameter(f"there is no figure {kind!r}; there are {', '.join(KINDS)}", param_hint="--kind")
     if form not in FORMATS:
         raise typer.BadParameter(f"{output} ends in none of .{', .'.join(FORMATS)}", param_hint=hint)
-    if strategy is not None and kind != "timeline":
-        raise typer.BadParameter("only the timeline is of one strategy; add --kind timeline", param_hint="--strategy")
+    if strategy is not None and kind not in OF_ONE:
+        raise typer.BadParameter(
+            f"of one strategy are {', '.join(OF_ONE)}; add --kind {OF_ONE[0]}", param_hint="--strategy"
+        )
     if kind not in BY_METRIC and (x or metric or limits):
         raise typer.BadParameter(f"--x, --metric and --limits are for {' and '.join(BY_METRIC)}", param_hint="--kind")
     if width not in WIDTHS_IN:
@@ -78,8 +92,8 @@ def plot(  # noqa: PLR0917 - typer passes options by name
     read.check()
     if where:
         read = At(read, _values(where))
-    options = {"factor": x, "metric": metric} if kind in BY_METRIC else {}
-    ax = read.plot_timeline(strategy=strategy) if kind == "timeline" else getattr(read, f"plot_{kind}")(**options)
+    options = {"factor": x, "metric": metric} if kind in BY_METRIC else {"strategy": strategy} if kind in OF_ONE else {}
+    ax = getattr(read, f"plot_{kind}")(**options)
     if limits is not None:
         low, high = _limits(limits, read.metric(metric or read.main_metric).unit)
         if low <= 0 and ax.get_yscale() == "log":

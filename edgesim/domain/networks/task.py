@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import inf, prod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgesim.domain.metrics import Metric
 from edgesim.domain.networks.attack import Against, Attack
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+    from edgesim.domain.networks.escalation import Escalation
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +163,11 @@ class Task(Protocol):
 
     def guess(self, targets: NDArray[Any]) -> NDArray[np.float32]:
         """Return the best answer to one sample that does not look at it, given the targets of others, of the shape of `output`."""
+
+
+@runtime_checkable
+class Reviewable(Task, Protocol):
+    """What a task may be besides: one whose answers say how uncertain they are, so that a person can look at some."""
+
+    def reviewed(self, escalation: Escalation) -> tuple[Score, ...]:
+        """Return the scores of answers of which a person corrects some; a score of this task called x is called ``final_x``."""

@@ -44,6 +44,56 @@ TargetGlob = Annotated[str, Reference("target", is_pattern=True)]
 
 
 @dataclass(frozen=True, slots=True)
+class Cores:
+    """Cores of a device that can work on one layer together, and the memories between them and the main one.
+
+    Parameters
+    ----------
+    n_cores : how many.
+    vector_width : multiply-adds that a core begins in a cycle when all lanes of its vector units are used, as the rates of its profile say.
+    local_memory_byte : memory of each core that a tile of a layer can lie in, in byte; None where nobody says.
+    shared_memory_byte : memory that all cores reach without the main one, in byte; None without one.
+    shared_bandwidth_byte_per_s : sustained bandwidth of the shared memory to all cores together, in byte/s.
+    synchronisation_s : time for which a layer that several cores work on takes longer, whatever their number, in s.
+    interrupt_s : time for which it takes longer for each core besides the first, in s.
+    """
+
+    n_cores: int
+    vector_width: float = 1.0
+    local_memory_byte: float | None = None
+    shared_memory_byte: float | None = None
+    shared_bandwidth_byte_per_s: float | None = None
+    synchronisation_s: float = 0.0
+    interrupt_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        subject = "cores of a device profile"
+        whole(subject, 1, n_cores=self.n_cores)
+        positive(
+            subject, vector_width=self.vector_width, local_memory_byte=_given(self.local_memory_byte),
+            shared_memory_byte=_given(self.shared_memory_byte),
+            shared_bandwidth_byte_per_s=_given(self.shared_bandwidth_byte_per_s),
+        )  # fmt: skip
+        not_negative(subject, synchronisation_s=self.synchronisation_s, interrupt_s=self.interrupt_s)
+        if (self.shared_memory_byte is None) != (self.shared_bandwidth_byte_per_s is None):
+            raise PlanError(f"{subject}: shared_memory and shared_bandwidth go together; give both or neither")
+
+    def division_s(self, n_cores: int) -> float:
+        """Return for how long a layer takes longer because so many cores work on it, in s.
+
+        Examples
+        --------
+        >>> Cores(8, synchronisation_s=0.25, interrupt_s=0.5).division_s(1), Cores(8, synchronisation_s=0.25, interrupt_s=0.5).division_s(3)
+        (0.0, 1.25)
+        """
+        return self.synchronisation_s + (n_cores - 1) * self.interrupt_s if n_cores > 1 else 0.0
+
+
+def _given(value: float | None) -> float:
+    return 1.0 if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceProfile:
     """What a class of devices can do.
 
@@ -56,6 +106,7 @@ class DeviceProfile:
     memory_byte : memory that a network may use, in byte.
     idle_w, busy_w, transmit_w, receive_w : power of the whole device in each state, with one core or one link in use, in W.
     source : reference of the numbers, or ``"assumed"``.
+    cores : cores that can work on one layer together, of which the rates are those of one; None where nobody says.
     """
 
     name: str
@@ -68,6 +119,7 @@ class DeviceProfile:
     transmit_w: float
     receive_w: float
     source: str
+    cores: Cores | None = None
 
     def __hash__(self) -> int:
         """Return a hash; a mapping of rates has none of its own."""
@@ -151,7 +203,7 @@ class Device:
         whole(subject, 1, n_cores=self.n_cores)
         one_of(subject, Sharing, sharing=self.sharing)
         one_of(subject, OnOutage, on_outage=self.on_outage)
-        positive(subject, battery_j=1.0 if self.battery_j is None else self.battery_j)
+        positive(subject, battery_j=_given(self.battery_j))
         if self.position_m is not None:
             x_m, y_m = self.position_m
             finite(subject, **{"position_m x": x_m, "position_m y": y_m})

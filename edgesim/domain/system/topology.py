@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from edgesim.domain.bounds import all_of, one_of
 from edgesim.domain.system.devices import (
     OPERATORS,
+    Cores,
     Device,
     DeviceGlob,
     DeviceId,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "OPERATORS", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "LinkSharing", "Medium", "OnOutage",
+    "OPERATORS", "Cores", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "LinkSharing", "Medium", "OnOutage",
     "Reference", "Sharing", "Switch", "TargetGlob", "Topology",
 ]  # fmt: skip
 

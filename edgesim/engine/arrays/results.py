@@ -80,7 +80,7 @@ def closed_s(batch: Batch) -> NDArray[np.float64]:
 def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
     """Sum up."""
     n = batch.n
-    answered_s = np.broadcast_to(batch.came[batch.program.steps.answer].s, n)
+    answered_s = np.broadcast_to(batch.came[batch.program.spans[0].answer].s, n)
     limit_s = np.finfo(np.float64).max if deadline_s is None else deadline_s
     is_answered = answered_s <= limit_s
     latency_s, ended_s = answered_s.copy(), answered_s

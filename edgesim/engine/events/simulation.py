@@ -79,7 +79,9 @@ def trace(
     admission_limit: int | None = None,
     is_checked: bool = False,
     on_record: Callable[[int, RequestRecord], None] | None = None,
+    plan_of: Callable[[int], int] | None = None,
     has_stays: bool = False,
+    has_samples: bool = False,
 ) -> Trace:
     """Simulate one trial and measure every resource.
 
@@ -87,8 +89,9 @@ def trace(
     ----------
     warm_up_s : requests released before are simulated, but neither recorded nor measured, in s.
     has_stays : whether to keep every stay of a computation or message at a resource.
+    has_samples : whether to sample how much is at every resource over time, at up to `edgesim.engine.state.samples.N_MOST` + 1 moments.
     program, outages, renewals, losses, slowdowns, speeds, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
-    admission_limit, is_checked, on_record : as of `simulate`; `on_record` hears of no request of the warm-up.
+    admission_limit, is_checked, on_record, plan_of : as of `simulate`; `on_record` hears of no request of the warm-up.
 
     Raises
     ------
@@ -98,10 +101,10 @@ def trace(
 
     def attempt(empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None) -> Trial:
         world = _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked)
-        world.measure(warm_up_s, has_notes=has_stays)
+        world.measure(warm_up_s, has_notes=has_stays, has_samples=has_samples)
         trial = Trial(
             world, losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears,
+            admission_limit=admission_limit, on_record=hears, plan_of=plan_of,
         )  # fmt: skip
         trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
         return trial
@@ -127,6 +130,7 @@ def trace(
             if note.arrived_s <= to_s
         ),
         idle_share_j=trial.idle_share_j,
+        samples=tuple(world.sampled(to_s)),
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
         batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
     )  # fmt: skip
@@ -149,6 +153,7 @@ def simulate(
     admission_limit: int | None = None,
     is_checked: bool = False,
     on_record: Callable[[int, RequestRecord], None] | None = None,
+    plan_of: Callable[[int], int] | None = None,
 ) -> list[RequestRecord]:
     """Simulate one trial.
 
@@ -171,6 +176,7 @@ def simulate(
     on_record : called with the number and the record of each request as soon as it has ended, in place of keeping it, so
         that memory does not grow with the number of requests. Its energy is without the share of the idle power, which is
         known when the trial has ended (`Trace.idle_share_j`).
+    plan_of : which of the plans of the program a request follows, by its number; None: the first.
 
     Returns
     -------
@@ -188,7 +194,7 @@ def simulate(
         trial = Trial(
             _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked),
             losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears,
+            admission_limit=admission_limit, on_record=hears, plan_of=plan_of,
         )  # fmt: skip
         trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
         return trial

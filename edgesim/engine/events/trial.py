@@ -33,7 +33,7 @@ class Trial:
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit, on_record : as of `edgesim.engine.events.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, on_record, plan_of : as of `edgesim.engine.events.simulation.simulate`.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Trial:
         deadline_s: float | None,
         admission_limit: int | None,
         on_record: Callable[[int, RequestRecord], None] | None,
+        plan_of: Callable[[int], int] | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
         if (drawn or slowdowns) and streams is None:
@@ -57,6 +58,7 @@ class Trial:
         self.clock = world.clock
         self.records: dict[int, RequestRecord] = {}
         self._keep = self.records.__setitem__ if on_record is None else on_record
+        self._plan_of = plan_of
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
@@ -134,7 +136,8 @@ class Trial:
     def _release(self, number: int) -> None:
         """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
         now_s = self.clock.now_s
-        request = Request(self.program, number, now_s)
+        request = Request(self.program, number, now_s, 0 if self._plan_of is None else self._plan_of(number))
+        span = self.program.spans[request.plan]
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
             self._keep(number, record(request, "rejected", nan, 0.0))
             self._releases.ended()
@@ -150,10 +153,9 @@ class Trial:
         request.n_open += 1  # so that nothing ends while it begins
         if self._deadline_s is not None:
             self.clock.after(self._deadline_s, self._on_request_deadline, request)
-        steps = self._steps
-        for index in steps.with_deadline:  # before the messages are sent: what comes at the deadline is late
+        for index in span.with_deadline:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
-        for index in steps.first:
+        for index in span.first:
             self._begin(request, index)
         request.n_open -= 1
         if request.n_open == 0:
@@ -276,7 +278,7 @@ class Trial:
             return
         if self._courses is not None:
             self._courses[request.number, index][2] = self.clock.now_s
-        if index == steps.answer:
+        if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
         n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0

@@ -57,11 +57,7 @@ class StepTable:
         must fetch from memory.
     rivals : the other steps of its group of alternatives, empty without one.
     n_enough : how many of its group of alternatives are enough; 0 without one.
-    delivered : 0 for a transfer, of which nothing has come, and 2 for a computation.
     alternatives : the steps with rivals.
-    answer : the step whose end is the answer.
-    first : the steps without inputs.
-    with_deadline : the computations whose deadline counts from the release: they wait for messages only.
     host_costs : of the messages that occupy the devices at their ends.
     """
 
@@ -79,11 +75,7 @@ class StepTable:
     only_user: array[int]
     rivals: tuple[tuple[int, ...], ...]
     n_enough: tuple[int, ...]
-    delivered: bytes
     alternatives: frozenset[int]
-    answer: int
-    first: tuple[int, ...]
-    with_deadline: tuple[int, ...]
     host_costs: Mapping[int, HostCost]
 
 
@@ -113,11 +105,7 @@ def step_table(
         only_user=array("q", (some[0] if len(some) == 1 else -1 for some in users)),
         rivals=rivals,
         n_enough=_n_enough(plan, index),
-        delivered=bytes(2 * isinstance(step, Compute) for step in plan.steps),
         alternatives=frozenset(position for position, others in enumerate(rivals) if others),
-        answer=index[plan.answer_id],
-        first=tuple(position for position, step in enumerate(plan.steps) if not step.inputs),
-        with_deadline=_with_deadline(plan, n_local),
         host_costs=_host_costs(plan, topology, device_index),
     )
 
@@ -190,14 +178,6 @@ def _n_inputs(step: Compute | Transfer) -> int:
 def _lines(ways: Sequence[Way | None], kinds: Sequence[int], crossings: Crossings) -> tuple[Line | None, ...]:
     return _shared(
         None if way is None else line_of(way, kind, crossings.channels) for way, kind in zip(ways, kinds, strict=True)
-    )
-
-
-def _with_deadline(plan: Plan, n_local: Sequence[int]) -> tuple[int, ...]:
-    return tuple(
-        position
-        for position, step in enumerate(plan.steps)
-        if isinstance(step, Compute) and step.deadline_s is not None and step.inputs and not n_local[position]
     )
 
 

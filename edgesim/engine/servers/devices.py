@@ -56,7 +56,7 @@ class Devices:
         self._memory = world.memory
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
-        has_notes = self._stays is not None and self._stays.notes is not None
+        has_notes = self._stays is not None and self._stays.is_noting
         self._spending = world.spending
         is_told = has_notes or self._checker is not None or self._spending is not None
         self._is_plain = not (self._cores_s or self._downtimes or is_told)

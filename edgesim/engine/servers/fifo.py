@@ -80,7 +80,7 @@ class FifoStages:
             self._on_channels.add(channel, now_s, start_s, end_s)
             if medium_link >= 0 and self._on_links is not None:
                 self._on_links.add(medium_link, now_s, start_s, end_s)
-            if self._on_channels.notes is not None:
+            if self._on_channels.is_noting:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
         request, _ = task
         request.traffic_byte[kind] += traffic_byte
@@ -224,7 +224,7 @@ class FifoStages:
         self._on_channels.add(hop.channel, now_s, start_s, end_s)
         if hop.medium_link >= 0 and self._on_links is not None:
             self._on_links.add(hop.medium_link, now_s, start_s, end_s)
-        if self._on_channels.notes is not None:
+        if self._on_channels.is_noting:
             self._note(message.task, (hop.channel, hop.medium_link), (now_s, start_s, end_s))
 
     def _note(self, task: Task, numbers: tuple[int, int], moments_s: tuple[float, float, float]) -> None:

@@ -11,6 +11,7 @@ from edgesim.domain.records import ResourceRecord
 
 if TYPE_CHECKING:
     from edgesim.engine.state.request import Task
+    from edgesim.engine.state.samples import Samples
 
 
 class Note(NamedTuple):
@@ -37,18 +38,26 @@ class Stays:
     resource_ids : the resources.
     window_s : when measuring begins and ends, in s.
     notes : where every stay is noted, or None.
+    samples : what samples them, or None.
     """
 
-    __slots__ = ("_busy_s", "_from_s", "_meters", "_n_arrived", "_present_s", "_until_s", "_waiting_s", "last_s", "notes",
-                 "resource_ids")  # fmt: skip
+    __slots__ = ("_busy_s", "_from_s", "_meters", "_n_arrived", "_present_s", "_until_s", "_waiting_s", "is_noting", "last_s", "notes",
+                 "resource_ids", "samples")  # fmt: skip
 
-    def __init__(self, resource_ids: Sequence[str], window_s: tuple[float, float], notes: list[Note] | None) -> None:
+    def __init__(
+        self,
+        resource_ids: Sequence[str],
+        window_s: tuple[float, float],
+        notes: list[Note] | None,
+        samples: Samples | None = None,
+    ) -> None:
         nothing = [0.0] * len(resource_ids)
         self._waiting_s, self._busy_s, self._present_s = array("d", nothing), array("d", nothing), array("d", nothing)
         self._n_arrived = [0] * len(resource_ids)
         self._meters: dict[int, Meter] = {}
         self.resource_ids = resource_ids
-        self.notes = notes
+        self.notes, self.samples = notes, samples
+        self.is_noting = notes is not None or samples is not None
         self.last_s = 0.0  # when the last stay ends
         self._from_s, self._until_s = window_s
 
@@ -68,7 +77,9 @@ class Stays:
             self._present_s[number] += _within(window_s, arrived_s, ended_s)
 
     def note(self, number: int, moments_s: tuple[float, float, float], task: Task, link_id: str = "") -> None:
-        """Note a stay (came, served from, left), without counting it, if stays are noted."""
+        """Note a stay (came, served from, left), without counting it, if stays are noted or sampled."""
+        if self.samples is not None:
+            self.samples.add(self.resource_ids[number], *moments_s)
         if self.notes is not None:
             request, index = task
             self.notes.append(Note(self.resource_ids[number], request.number, index, *moments_s, link_id))

@@ -17,16 +17,19 @@ class Request:
     ----------
     program : the plan.
     number, released_s : its number, and when it was released, in s.
+    plan : which of the plans of the program it follows.
     """
 
-    __slots__ = ("answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_open",
-                 "n_retransmitted", "number", "partial", "receive_s", "released_s", "timed", "traffic_byte",
+    __slots__ = ("answer", "answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_open",
+                 "n_retransmitted", "number", "partial", "plan", "receive_s", "released_s", "timed", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
-    def __init__(self, program: Program, number: int, released_s: float) -> None:
-        steps = program.steps
+    def __init__(self, program: Program, number: int, released_s: float, plan: int) -> None:
+        steps, span = program.steps, program.spans[plan]
         n_devices = len(program.devices.device_ids)
         self.number = number
+        self.plan = plan
+        self.answer = span.answer
         self.released_s = released_s
         self.answered_s = nan
         self.ended_s = nan
@@ -36,7 +39,7 @@ class Request:
         self.come: set[int] = set()  # alternatives that came before the step that needs them began
         self.timed: set[int] = set()  # steps whose deadline was started
         self.is_degraded = False  # a step went on with less than its inputs
-        self.delivered = bytearray(steps.delivered)  # by step: 1 for a message that came in time, 2 for computations
+        self.delivered = bytearray(span.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
         self.n_retransmitted = 0
         self.traffic_byte = [0, 0, 0]
@@ -63,6 +66,7 @@ def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float
         energy_j,
         tuple(sorted(request.partial.items())) if request.partial else (),
         request.n_retransmitted,
+        request.plan,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
-from edgesim.domain.records import ResourceRecord
+from edgesim.domain.records import ResourceRecord, Sample
 from edgesim.engine.program.compiled import Program
 from edgesim.engine.program.ways import Hop
 from edgesim.engine.state.clock import Clock
@@ -15,6 +15,7 @@ from edgesim.engine.state.memory import Memory
 from edgesim.engine.state.meters import Meter, Note, Stays
 from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.pace import Pace, paces_of
+from edgesim.engine.state.samples import Samples
 from edgesim.engine.state.spending import Spending
 
 
@@ -30,8 +31,26 @@ class World:
     checker : checks the invariants, or None.
     """
 
-    __slots__ = ("at_devices", "checker", "clock", "courses", "device_downtimes", "device_paces", "downtimes", "has_outages", "horizon_s",
-                 "memory", "met", "notes", "on_channels", "on_links", "paces", "program", "spending")  # fmt: skip
+    __slots__ = (
+        "at_devices",
+        "checker",
+        "clock",
+        "courses",
+        "device_downtimes",
+        "device_paces",
+        "downtimes",
+        "has_outages",
+        "horizon_s",
+        "memory",
+        "met",
+        "notes",
+        "on_channels",
+        "on_links",
+        "paces",
+        "program",
+        "samples",
+        "spending",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,18 +84,21 @@ class World:
         self.on_links: Stays | None = None  # by link that shares a medium
         self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
         self.notes: list[Note] | None = None
+        self.samples: Samples | None = None
         self.memory: Memory | None = None
         self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
 
-    def measure(self, from_s: float, *, has_notes: bool) -> None:
-        """Measure every resource; with `has_notes` every stay at one is noted too."""
+    def measure(self, from_s: float, *, has_notes: bool, has_samples: bool = False) -> None:
+        """Measure every resource; with `has_notes` every stay at one is noted too, with `has_samples` how much is there is sampled."""
         self.notes = [] if has_notes else None
         self.memory = Memory(self.program, from_s)
         self.courses = {} if has_notes else None
         window_s = (from_s, self.horizon_s)
         program = self.program
-        self.at_devices = Stays(program.devices.device_ids, window_s, self.notes)
-        self.on_channels = Stays([channel.channel_id for channel in program.channels.channel], window_s, self.notes)
+        samples = self.samples = Samples(window_s) if has_samples else None
+        self.at_devices = Stays(program.devices.device_ids, window_s, self.notes, samples)
+        channel_ids = [channel.channel_id for channel in program.channels.channel]
+        self.on_channels = Stays(channel_ids, window_s, self.notes, samples)
         self.on_links = Stays(program.channels.medium_links, window_s, None)
 
     def meters_of(self, hop: Hop) -> tuple[Meter, ...]:
@@ -99,6 +121,13 @@ class World:
             if self.checker is not None:
                 self.checker.used(record.resource_id, record.utilisation)
             yield record
+
+    def sampled(self, to_s: float) -> Iterator[Sample]:
+        """Yield how much was at each device and channel over time, until `to_s`, if that was asked for."""
+        if self.samples is not None:
+            n_servers = {device.device_id: device.n_cores for device in self.program.devices.device}  # no switches
+            channels = {channel.channel_id: 1 for channel in self.program.channels.channel}
+            yield from self.samples.at(to_s, n_servers | channels)
 
     def _records(self, to_s: float) -> Iterator[ResourceRecord]:
         if self.at_devices is None or self.on_channels is None or self.on_links is None:

@@ -42,9 +42,9 @@ def strategies_of(summary: pd.DataFrame) -> list[str]:
 
 
 def at_first(summary: pd.DataFrame, factors: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """Return the rows at the first value of each of these factors, and these values as text."""
+    """Return the rows at the first value of each of these factors, and these values as text; of a table without rows itself."""
     chosen = []
-    for name in factors:
+    for name in factors if len(summary) else ():
         first = summary[name].iloc[0]
         summary = summary[summary[name] == first]
         chosen.append(f"{words(name)} = {short(first)}")

@@ -1,18 +1,23 @@
-"""The timeline of one request: what each device and channel does when."""
+"""What each device and channel does when: the timeline of one request, and under load how much waits over time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from edgesim.report.draw.style import COLOURS, WIDTH_IN, house_style, new_axes
+from edgesim.report.draw.figures import legend_above
+from edgesim.report.draw.select import strategies_of
+from edgesim.report.draw.style import COLOURS, WIDTH_IN, house_style, look, new_axes
 from edgesim.report.texts import fold
 from edgesim.units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
     from matplotlib.axes import Axes
 
 KINDS = {
@@ -23,6 +28,9 @@ KINDS = {
 }
 _HATCHES = {"compute": "", "input": "////", "intermediate": "....", "result": "\\\\\\\\"}
 N_MOST_ROWS = 24
+N_MOST_CURVES = 5
+_STEPS: dict[str, Literal["pre", "post"]] = {"waiting": "post", "utilisation": "pre"}
+"""What a column is at a moment holds from there on; utilisation is that of the span before."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,56 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
             alignment="left", borderaxespad=0.2,
         )  # fmt: skip
     return ax
+
+
+def over_time(
+    data: pd.DataFrame,
+    column: str,
+    ax: Axes | None = None,
+    *,
+    strategy: str | None = None,
+    types: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw how much waits, or how busy something is, over time in one trial under load.
+
+    Parameters
+    ----------
+    data : the table of what is at every resource over time, see `edgesim.study.folder.store.Result.queues`.
+    column : ``waiting`` or ``utilisation``.
+    ax : where to draw; by default a figure of its own.
+    strategy : of which the resources with most of it are drawn, up to `N_MOST_CURVES`; by default one resource of every strategy, that with most.
+    types : of the strategies, by label, for their colours.
+    """
+    with house_style():
+        is_own, ax = ax is None, ax or new_axes()
+        if strategy is None:
+            looks = look(strategies_of(data), types)
+            most = {name: _most(data[data["strategy"] == name], column, 1) for name in looks}
+            curves = [(name, one, f"{name}: {one}", looks[name][0]) for name, [one] in most.items()]
+        else:
+            found = _most(data[data["strategy"] == strategy], column, N_MOST_CURVES)
+            curves = [(strategy, one, one, COLOURS[place]) for place, one in enumerate(found)]
+        for place, (name, resource, label, colour) in enumerate(curves):
+            rows = data[(data["strategy"] == name) & (data["resource"] == resource)]
+            ax.step(
+                rows["time_s"], rows[column], where=_STEPS[column], color=colour, label=fold(label, 44), linewidth=1.0 + 0.5 * (len(curves) - 1 - place) / len(curves)
+            )  # fmt: skip
+        ax.set_ylim(0, 1.05 * max(1.0, float(data[column].max())))
+        ax.set_xlim(float(data["time_s"].min()), float(data["time_s"].max()))
+        ax.locator_params(axis="x", nbins=5)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+        ax.set_xlabel("time in the first trial")
+        ax.set_ylabel(column)
+        if column == "waiting":
+            ax.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        legend_above(ax, strategy or "", may_grow=is_own)
+    return ax
+
+
+def _most(rows: pd.DataFrame, column: str, n: int) -> list[str]:
+    """Return the resources with the largest mean of a column, those with most first."""
+    means = rows.groupby("resource", sort=False)[column].mean()
+    return [str(name) for name in means.sort_values(ascending=False, kind="stable").index[:n]]
 
 
 def _short(name: str, n_most: int = 20) -> str:

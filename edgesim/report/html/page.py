@@ -169,7 +169,27 @@ def _figures(result: Result) -> list[Picture]:
         made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, said))
         if kind == "latency":
             made.append(_picture("budget", result.plot_budget(), "Where the latency goes", _largest(result)))
+    if "load" in result.manifest["scenario"]["workload"] and len(result.queues()):
+        made += [
+            _over_time(result, "waiting", result.plot_queues()),
+            _over_time(result, "utilisation", result.plot_utilisation()),
+        ]
     return made
+
+
+def _over_time(result: Result, column: str, ax: Axes) -> Picture:
+    """Return the figure of what waits, or how busy something is, over time; and the resources with most of it in words."""
+    rows = result.queues()
+    place = at_first(result.summary(), result.factors)[1]
+    said = []
+    for strategy in strategies_of(rows):
+        means = rows[rows["strategy"] == strategy].groupby("resource", sort=False)[column].agg(["mean", "max"])
+        name, mean, most = max(means.itertuples(), key=lambda row: row[1])
+        said.append(f"{strategy} {name} {mean:.3g} in the mean, at most {most:.3g}")
+    title = "What waits over time" if column == "waiting" else "Utilisation over time"
+    where = f" at {place}" if place else ""
+    text = f"Of every strategy the resource with most of it, in the first trial{where}: {'; '.join(said)}."
+    return _picture({"waiting": "queues"}.get(column, column), ax, title, text)
 
 
 def _largest(result: Result) -> str:

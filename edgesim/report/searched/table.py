@@ -80,7 +80,9 @@ def certificate_table(found: Searched) -> Table | None:
     """Return what the worst loss of up to two devices does to the best candidate; None where there is none."""
     if found.best is None:
         return None
-    worst = found.certificates[found.best.candidate.key]
+    worst = found.certificates.get(found.best.candidate.key)
+    if not worst:
+        return None
     metric = metric_of(found, worst[0].metric)
     rows = tuple(
         (

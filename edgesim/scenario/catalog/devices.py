@@ -62,7 +62,7 @@ def _cite(references: dict[str, str]) -> str:
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in fields.items())
 
 
-_FIELD = r"(?:(?:compute_rate|power)(?:\.\w+)?|memory_bandwidth|layer_overhead|memory)"
+_FIELD = r"(?:(?:compute_rate|power|cores)(?:\.\w+)?|memory_bandwidth|layer_overhead|memory)"
 _FIELDS = rf"{_FIELD}(?:, {_FIELD})*"
 _NEXT_SOURCE = re.compile(rf"; (?={_FIELDS}: )")
 """Where one source ends and that of other numbers begins; a source may hold semicolons itself."""

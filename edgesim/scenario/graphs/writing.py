@@ -15,13 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from edgesim.domain.system.topology import Device, DeviceProfile, Medium, Topology
+from edgesim.domain.system.topology import Cores, Device, DeviceProfile, Medium, Topology
 from edgesim.errors import DataError
 from edgesim.files.whole import write_text
 from edgesim.scenario.form.options import write_options
 from edgesim.scenario.graphs.files import SUFFIXES
 from edgesim.scenario.topology.expand import link_id
-from edgesim.scenario.topology.hardware import DeviceSpec, LinkSpec, MediumSpec, PowerSpec, ProfileSpec, RatesSpec
+from edgesim.scenario.topology.hardware import (
+    CoresSpec,
+    DeviceSpec,
+    LinkSpec,
+    MediumSpec,
+    PowerSpec,
+    ProfileSpec,
+    RatesSpec,
+)
 from edgesim.units import plain_name
 
 if TYPE_CHECKING:
@@ -91,8 +99,21 @@ def _profile_data(profile: DeviceProfile) -> dict[str, Any]:
             idle=profile.idle_w, busy=profile.busy_w, transmit=profile.transmit_w, receive=profile.receive_w
         ),
         source=profile.source,
+        cores=None if profile.cores is None else _cores_data(profile.cores),
     )
     return spec.model_dump(mode="json", by_alias=True)
+
+
+def _cores_data(cores: Cores) -> CoresSpec:
+    return CoresSpec.model_construct(
+        count=cores.n_cores,
+        vector_width=cores.vector_width,
+        local_memory=cores.local_memory_byte,
+        shared_memory=cores.shared_memory_byte,
+        shared_bandwidth=cores.shared_bandwidth_byte_per_s,
+        synchronisation=cores.synchronisation_s,
+        interrupt=cores.interrupt_s,
+    )
 
 
 def _fields(entity: Any, form: type[BaseModel], left_out: Iterable[str]) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgesim.domain.system.routing import Routing
-from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Switch, Topology
+from edgesim.domain.system.topology import Cores, Device, DeviceProfile, Link, Medium, Switch, Topology
 from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.topology.expand import Ids, link_id, link_pairs
 from edgesim.scenario.topology.hardware import ProfileSpec
 from edgesim.scenario.topology.wifi import ACCESS_POINT, MEDIUM
 
 if TYPE_CHECKING:
-    from edgesim.scenario.topology.hardware import ChannelSpec, DeviceSpec, MediumSpec
+    from edgesim.scenario.topology.hardware import ChannelSpec, CoresSpec, DeviceSpec, MediumSpec
     from edgesim.scenario.topology.spec import TopologySpec
 
 
@@ -102,6 +102,19 @@ def _profile(name: str, spec: ProfileSpec) -> DeviceProfile:
         transmit_w=spec.power.transmit,
         receive_w=spec.power.receive,
         source=spec.source,
+        cores=None if spec.cores is None else _cores(spec.cores),
+    )
+
+
+def _cores(spec: CoresSpec) -> Cores:
+    return Cores(
+        spec.count,
+        spec.vector_width,
+        spec.local_memory,
+        spec.shared_memory,
+        spec.shared_bandwidth,
+        spec.synchronisation,
+        spec.interrupt,
     )
 
 

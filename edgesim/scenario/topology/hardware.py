@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Gt, Len
 from pydantic import (
     Discriminator,
     Field,
@@ -43,6 +43,32 @@ class PowerSpec(Spec):
     receive: Watt = Field(description="power while it receives", examples=["2.2 W"])
 
 
+class CoresSpec(Spec):
+    """Cores that work on one layer together, with `compute: {type: multi-core}`; the rates of the profile are those of one."""
+
+    count: Annotated[int, Ge(1)] = Field(description="how many", examples=[8])
+    vector_width: Annotated[float, Gt(0)] = Field(
+        1.0, description="multiply-adds that a core begins in a cycle, as the rates say", examples=[8]
+    )
+    local_memory: Bytes | None = Field(
+        None,
+        description="memory of each core for a tile of a layer; by default each byte moves once",
+        examples=["512 KiB"],
+    )
+    shared_memory: Bytes | None = Field(
+        None, description="memory that all cores reach; with `shared_bandwidth`", examples=["4 MiB"]
+    )
+    shared_bandwidth: BytePerSecond | None = Field(
+        None, description="bandwidth of the shared memory to all cores together", examples=["40 GB/s"]
+    )
+    synchronisation: Seconds = Field(
+        0.0, description="time that a layer takes longer when several cores work on it", examples=["10 us"]
+    )
+    interrupt: Seconds = Field(
+        0.0, description="time that it takes longer for each core besides the first", examples=["5 us"]
+    )
+
+
 class ProfileSpec(Spec):
     """What a class of devices can do. With ``extends:`` only the differences from a catalog profile are written."""
 
@@ -51,7 +77,12 @@ class ProfileSpec(Spec):
     layer_overhead: Seconds = Field(description="fixed time per layer", examples=["50 us"])
     memory: Bytes = Field(description="memory that a network may use", examples=["512 MiB"])
     power: PowerSpec = Field(description="power of the whole device by state")
+    cores: CoresSpec | None = Field(None, description="cores that can work on one layer together; by default not known")
     source: str = Field("assumed", description="where the numbers come from", examples=["data sheet of the maker"])
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return without_defaults(self, write(self), frozenset({"cores"}))
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgesim.domain.load import Load
     from edgesim.domain.networks.learning import Learnt
     from edgesim.domain.networks.task import Score
+    from edgesim.domain.system.people import People
     from edgesim.domain.system.topology import Topology
     from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import Deployment, FailureModel
@@ -57,6 +58,7 @@ class Prepared:
     scores : those of the task that are computed, the main one first.
     uses_partial : whether the deployment uses messages of which only some packets arrived.
     learnt : what the networks reached that the strategy trained.
+    plan_of_sample : which plan of the program each test sample follows, where there are several.
     """
 
     program: Program
@@ -64,6 +66,19 @@ class Prepared:
     scores: tuple[Score, ...]
     uses_partial: bool = False
     learnt: tuple[Learnt, ...] = ()
+    plan_of_sample: tuple[int, ...] = ()
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the test samples that follow each plan."""
+        if not self.plan_of_sample:
+            return (1.0,)
+        n_samples = len(self.plan_of_sample)
+        return tuple(self.plan_of_sample.count(number) / n_samples for number in range(len(self.program.plans)))
+
+    def plan_of(self, sample: int) -> int:
+        """Return which plan a test sample follows."""
+        return self.plan_of_sample[sample] if self.plan_of_sample else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class Case:
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
     exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.cases.outcomes.N_MOST`.
+    people : who looks at what is escalated; None: nobody, or that takes no time.
     """
 
     point: Mapping[str, Any]
@@ -95,6 +111,7 @@ class Case:
     load: Load | None = None
     engine: Engine = "auto"
     exact_up_to: int | None = None
+    people: People | None = None
 
     def __str__(self) -> str:
         place = show_point(self.point)

@@ -8,14 +8,16 @@ import numpy as np
 
 from edgesim.domain.metrics import LOAD_METRICS, METRICS
 from edgesim.domain.networks.attack import Against
-from edgesim.domain.networks.task import robust
+from edgesim.domain.networks.task import Reviewable, robust
 from edgesim.errors import DataError
 from edgesim.rng import generator
+from edgesim.tasks.review import ESCALATED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.evaluation import Evaluation
+    from edgesim.domain.networks.escalation import Escalation
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.networks.task import Score, Task
 
@@ -42,13 +44,13 @@ def are_outcomes_asked(evaluation: Evaluation, n_outcomes: int) -> bool:
     return evaluation.patterns is None or n_outcomes <= evaluation.patterns
 
 
-def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
+def asked_scores(task: Task, evaluation: Evaluation, escalation: Escalation | None = None) -> tuple[Score, ...]:
     """Return the scores that are computed, the main one first.
 
     Raises
     ------
     DataError
-        When the task has no score of a name that is asked for, or one is called like another metric.
+        When the task has no score of a name that is asked for, or one is called like another metric, or a person can correct none of its answers.
     """
     known = {score.name: score for score in task.scores}
     wanted = evaluation.scores or tuple(known)[:1]
@@ -57,6 +59,12 @@ def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
             attacked = [robust(score, evaluation.attack, against) for score in task.scores]
             known |= {score.name: score for score in attacked}
             wanted = evaluation.scores or (*wanted, attacked[0].name)
+    if escalation is not None:
+        reviewed, others = _reviewed(task, escalation, wanted[0])
+        known |= reviewed
+        wanted = evaluation.scores or (*wanted, *others)
+        if escalation.people is not None:
+            wanted = tuple(dict.fromkeys((*wanted, ESCALATED)))  # their work depends on it
     for name in wanted:
         if name not in known:
             remedy = "; robust ones need `evaluation.attack`" if name.startswith("robust_") else ""
@@ -66,3 +74,13 @@ def asked_scores(task: Task, evaluation: Evaluation) -> tuple[Score, ...]:
         if name in METRICS or name in LOAD_METRICS:
             raise DataError(f"the task of the data set calls a score {name!r}, as another metric is called; rename it")
     return tuple(known[name] for name in wanted)
+
+
+def _reviewed(task: Task, escalation: Escalation, main: str) -> tuple[dict[str, Score], list[str]]:
+    """Return the scores of answers of which a person corrects some, and which of them are computed unless others are asked for."""
+    if not isinstance(task, Reviewable):
+        raise DataError(
+            f"workload.escalate: nothing says how uncertain answers to the task {type(task).__name__} are; leave it out"
+        )
+    found = {score.name: score for score in task.reviewed(escalation)}
+    return found, [name for name in found if name == f"final_{main}" or not name.startswith("final_")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.records import Outage
     from edgesim.engine.program.compiled import Program
-    from edgesim.study.cases.design import Case
+    from edgesim.study.cases.design import Case, Prepared
 
 N_MOST = 2**14
 """Most outcomes of a case that are enumerated unless the scenario says otherwise."""
@@ -37,6 +37,8 @@ class Outcomes:
     outages : the combinations of outages, with their probabilities.
     places : messages and links on which they can be lost, each for itself.
     loss_probability : of each place.
+    plan : which of the plans of the program is followed.
+    share : of the requests, that follow it.
 
     Examples
     --------
@@ -52,6 +54,8 @@ class Outcomes:
     outages: Sequence[tuple[float, Sequence[Outage]]]
     places: tuple[Place, ...]
     loss_probability: tuple[float, ...]
+    plan: int = 0
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.outages) << len(self.places)
@@ -62,7 +66,7 @@ class Outcomes:
         found: NDArray[np.float64] = np.array([one for one, _ in self.outages])[index >> len(self.places)]
         for place, probability in enumerate(self.loss_probability):
             found = found * np.where(index >> place & 1, probability, 1.0 - probability)
-        return found
+        return found if self.share == 1.0 else self.share * found
 
     def outages_of(self, index: int) -> Sequence[Outage]:
         """Return the outages of one outcome."""
@@ -85,12 +89,51 @@ class Outcomes:
         return {place: (index >> bit & 1).astype(np.bool_) for bit, place in enumerate(self.places)}
 
 
-def outcomes_of(case: Case, program: Program, *, is_partial_used: bool = False) -> Outcomes | None:
-    """Return all outcomes of a case; None when they are too many, not finitely many, or not independent.
+@dataclass(frozen=True, slots=True)
+class OutcomesOfPlans:
+    """All outcomes of a case whose requests follow one of several plans: those of the first plan, then those of the second, and so on."""
+
+    plans: tuple[Outcomes, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.plans))
+
+    def at(self, index: int) -> tuple[Outcomes, int]:
+        """Return among which outcomes of one plan an outcome is, and its position there."""
+        for outcomes in self.plans:
+            if index < len(outcomes):
+                return outcomes, index
+            index -= len(outcomes)
+        raise IndexError(index)
+
+    def probability(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the probability of some outcomes."""
+        return np.concatenate([outcomes.probability(0, len(outcomes)) for outcomes in self.plans])[start:stop]
+
+
+def outcomes_of_plans(case: Case, prepared: Prepared) -> OutcomesOfPlans | None:
+    """Return all outcomes of a case, those of its plans weighed by the samples that follow them; None as of `outcomes_of`."""
+    n_left = N_MOST if case.exact_up_to is None else case.exact_up_to
+    found: list[Outcomes] = []
+    for plan, share in enumerate(prepared.shares):
+        about = replace(case, exact_up_to=n_left)
+        outcomes = outcomes_of(about, prepared.program, plan, share, is_partial_used=prepared.uses_partial)
+        if outcomes is None or len(outcomes) > n_left:
+            return None
+        found.append(outcomes)
+        n_left -= len(outcomes)
+    return OutcomesOfPlans(tuple(found))
+
+
+def outcomes_of(
+    case: Case, program: Program, plan: int = 0, share: float = 1.0, *, is_partial_used: bool = False
+) -> Outcomes | None:
+    """Return all outcomes of requests of a case that follow one plan; None when they are too many, not finitely many, or not independent.
 
     Parameters
     ----------
     case, program : whose.
+    plan, share : which plan of the program, and the share of the requests that follow it.
     is_partial_used : whether it matters how many packets of a lost message arrived.
     """
     if case.load is not None:
@@ -98,18 +141,19 @@ def outcomes_of(case: Case, program: Program, *, is_partial_used: bool = False) 
     n_most = N_MOST if case.exact_up_to is None else case.exact_up_to
     places: dict[Place, float] | None = {}
     if loss_models(case.failures, case.topology):
-        places = _places(case, program, is_partial_used=is_partial_used) if not obstacle(program) else None
+        places = _places(case, program, plan, is_partial_used=is_partial_used) if not obstacle(program) else None
     if places is None or n_most >> len(places) == 0:
         return None
     outages = enumerate_outages(case.failures, case.topology, n_most >> len(places))
-    return None if outages is None else Outcomes(outages, tuple(places), tuple(places.values()))
+    return None if outages is None else Outcomes(outages, tuple(places), tuple(places.values()), plan, share)
 
 
-def _places(case: Case, program: Program, *, is_partial_used: bool) -> dict[Place, float] | None:
+def _places(case: Case, program: Program, plan: int, *, is_partial_used: bool) -> dict[Place, float] | None:
     """Return where messages can be lost, with the probability; None when that depends on more than the message and the link."""
     models = loss_models(case.failures, case.topology).values()
     places: dict[Place, float] = {}
-    for index, hops in enumerate(program.steps.hops):
+    for index in program.spans[plan].steps:
+        hops = program.steps.hops[index]
         for hop in hops:
             here = [model for model in models if model.applies_to(hop.link)]
             if not here:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgesim.domain.records import RequestRecord
     from edgesim.engine.arrays.program import ArrayProgram
     from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit
-    from edgesim.study.cases.outcomes import Outcomes
+    from edgesim.study.cases.outcomes import OutcomesOfPlans
 
 Said = TypeVar("Said")
 
@@ -31,7 +31,7 @@ class Memory:
 
     records: dict[Any, RequestRecord] = field(default_factory=dict)
     array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
-    outcomes: dict[int, Outcomes] = field(default_factory=dict)
+    outcomes: dict[int, OutcomesOfPlans] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from edgesim.domain.metrics import METRICS
-from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import InfeasiblePlanError, ScenarioError
 from edgesim.scenario.build import build
-from edgesim.study.cases.design import Deployments, Prepared
+from edgesim.study.cases.design import Deployments
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Block
 from edgesim.study.changes.assumed import FACTORS, assumed_numbers, scaled
@@ -171,8 +171,7 @@ def _n_trials(shared: Shared, cases: Sequence[Case], n_most: int, n_steps: int |
 
 
 def _trials(shared: Shared, case: Case, n: int, program: Program) -> Trials:
-    own = shared.prepared[case.prepared]
-    ready = Prepared(program, own.targets, own.scores, own.uses_partial)
+    ready = replace(shared.prepared[case.prepared], program=program)
     one = Shared((ready,), (case,), Deployments(()))
     return by_requests(one, replace(case, prepared=0), Block(0, 0, n, is_enumeration=False, name=str(case)), case.load)
 
@@ -180,7 +179,7 @@ def _trials(shared: Shared, case: Case, n: int, program: Program) -> Trials:
 def _changed(shared: Shared, case: Case, n: int, system: System) -> Trials | None:
     """Return the trials with another system, None where the plan does not fit it."""
     try:
-        program = compile_plan(shared.prepared[case.prepared].program.plan, system.topology, system.compute)
+        program = compile_plans(shared.prepared[case.prepared].program.plans, system.topology, system.compute)
     except InfeasiblePlanError:
         return None
     return _trials(shared, replace(case, topology=system.topology), n, program)

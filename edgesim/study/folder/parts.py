@@ -184,6 +184,8 @@ def _written(column: Column, trials: Trials) -> Any:
             return pa.array([f"{value:x}" for value in values], pa.string())
         case "text":
             return pa.array(values, pa.string())
+        case "place":
+            return pa.array(values, pa.int64())
         case _:
             return pa.array(values)
 
@@ -196,7 +198,7 @@ def _read(column: Column, values: Any) -> Any:
             return np.array([codes[name] for name in values.to_pylist()], dtype=np.int8)
         case "bits":
             return tuple(int(digits, 16) for digits in values.to_pylist())
-        case "text":
+        case "text" | "place":
             return tuple(values.to_pylist())
         case _:
             return values.to_numpy()

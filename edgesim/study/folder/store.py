@@ -14,6 +14,8 @@ from edgesim.domain.columns import (
     BUDGET_NUMBERS,
     DIFFERENCE_NAMES,
     DIFFERENCE_NUMBERS,
+    QUEUE_NAMES,
+    QUEUE_NUMBERS,
     SENSITIVITY_NAMES,
     SENSITIVITY_NUMBERS,
     SUMMARY_NAMES,
@@ -29,6 +31,7 @@ from edgesim.study.folder.seal import is_whole
 from edgesim.study.folder.tables_on_disk import DIFFERENCES, SENSITIVITY, SUMMARY
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.budget import BUDGET
+from edgesim.study.trials.queues import QUEUES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,6 +161,18 @@ class Result:
         table = self._table(BUDGET, BUDGET_NAMES, BUDGET_NUMBERS)
         check_budget(table, self.folder / BUDGET, self.factors, tuple(self.manifest["scenario"]["strategies"]))
         return table
+
+    def queues(self) -> pd.DataFrame:
+        """Return how much was at every resource over time, under load, in the first trial of each strategy at its first factor point.
+
+        Raises
+        ------
+        ResultError
+            When a trial is a single request, besides where any table is damaged.
+        """
+        if not (self.folder / QUEUES).exists() and "load" not in self.manifest["scenario"]["workload"]:
+            raise ResultError(f"{self.folder}: a trial is one request; `workload.load` makes many of it")
+        return self._table(QUEUES, QUEUE_NAMES, QUEUE_NUMBERS, has_factors=False)
 
     def sensitivity(self) -> pd.DataFrame:
         """Return what half and twice each assumed number does, at the first factor point; see `edgesim.study.changes.sensitivity`.

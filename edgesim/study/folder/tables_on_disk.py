@@ -13,6 +13,8 @@ from edgesim.domain.columns import (
     BUDGET_NUMBERS,
     DIFFERENCE_NAMES,
     DIFFERENCE_NUMBERS,
+    QUEUE_NAMES,
+    QUEUE_NUMBERS,
     SENSITIVITY_NAMES,
     SENSITIVITY_NUMBERS,
     SUMMARY_NAMES,
@@ -25,6 +27,7 @@ from edgesim.study.tables.summary import Row, show_number
 from edgesim.study.trials.load import unit_of
 
 if TYPE_CHECKING:
+    from edgesim.domain.records import Sample
     from edgesim.study.tables.paired import Difference
     from edgesim.study.tables.statistics import Estimate
     from edgesim.study.trials.budget import BudgetRow
@@ -47,17 +50,17 @@ def write_summary(
     _write_table(path, [*cases[0].point, *SUMMARY_NAMES, *SUMMARY_NUMBERS], table)
 
 
-def write_queues(path: Path, rows: Sequence[tuple[str, str, float, int, int]] | None) -> None:
+def write_queues(path: Path, rows: Sequence[tuple[str, Sample]] | None) -> None:
     """Write what waits over time: a row per strategy, resource and moment; nothing when a trial is one request."""
     if rows is not None:
-        _write_table(
-            path,
-            ["strategy", "resource", "time_s", "waiting", "present"],
+        table = [
             [
-                [strategy, resource, show_number(time_s), str(n_waiting), str(n_present)]
-                for strategy, resource, time_s, n_waiting, n_present in rows
-            ],
-        )
+                strategy, one.resource_id, show_number(one.time_s), str(one.n_waiting), str(one.n_present),
+                show_number(one.utilisation),
+            ]
+            for strategy, one in rows
+        ]  # fmt: skip
+        _write_table(path, [*QUEUE_NAMES, *QUEUE_NUMBERS], table)
 
 
 def write_budget(path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Sequence[BudgetRow]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgesim.compute.forecast import forecast
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError, nearest_name
-from edgesim.interfaces import needs_training
+from edgesim.interfaces import CoreChoosing, is_kind, needs_training
 from edgesim.scenario.build import build
 from edgesim.study.preparation.bounds import bound_of
 from edgesim.study.preparation.deploy import deployed
@@ -57,6 +57,26 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class DividedLayer:
+    """A layer, or its piece, and how many cores of its device work on it.
+
+    Parameters
+    ----------
+    layer, device_id : the layer and where it is computed.
+    n_cores : how many cores.
+    work_flop : arithmetic work, in FLOP.
+    duration_s, alone_s : time that it takes so, and on one core, in s.
+    """
+
+    layer: str
+    device_id: str
+    n_cores: int
+    work_flop: float
+    duration_s: float
+    alone_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedStrategy:
     """The plan of a strategy.
 
@@ -67,6 +87,7 @@ class PlannedStrategy:
     steps : the computations that take time or messages, in order.
     latency_s : end of the answer without contention, in s.
     bound : what perfect students would keep; None where no filters are divided.
+    divided : the layers on devices with cores that can work on one together; empty unless the compute model divides layers.
     """
 
     label: str
@@ -74,6 +95,7 @@ class PlannedStrategy:
     steps: tuple[PlannedStep, ...]
     latency_s: float
     bound: Bound | None = None
+    divided: tuple[DividedLayer, ...] = ()
 
 
 def plans(scenario: Scenario, labels: Sequence[str], progress: Progress) -> list[PlannedStrategy]:
@@ -147,7 +169,22 @@ def _planned(label: str, deployment: Any, context: Any) -> PlannedStrategy:
                     time.ended_s - time.started_s, time.ended_s,
                 )
             )  # fmt: skip
-    return PlannedStrategy(label, plan, tuple(steps), times[plan.answer_id].ended_s)
+    return PlannedStrategy(label, plan, tuple(steps), times[plan.answer_id].ended_s, divided=_divided(plan, context))
+
+
+def _divided(plan: Plan, context: DeploymentContext) -> tuple[DividedLayer, ...]:
+    """Return how many cores work on each layer, where there is something to choose."""
+    if not is_kind(context.compute, CoreChoosing):
+        return ()
+    compute = context.compute
+    found = []
+    for step in plan.computes:
+        profile = context.topology.device_of[step.device_id].profile
+        for layer in step.work if profile.cores is not None else ():
+            n_cores = compute.n_cores(layer, profile)
+            times_s = (compute.divided_s(layer, profile, n_cores), compute.divided_s(layer, profile, 1))
+            found.append(DividedLayer(layer.layer_id, step.device_id, n_cores, layer.work_flop, *times_s))
+    return tuple(found)
 
 
 def totals(planned: PlannedStrategy) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgesim.domain.networks.learning import Learnt
-from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import EdgesimError, InfeasiblePlanError, PlanError
 from edgesim.interfaces import (
     AttackableDeployment,
@@ -22,13 +22,12 @@ from edgesim.interfaces import (
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
-from edgesim.study.preparation.deploy import deployed
+from edgesim.study.preparation.deploy import deployed, plan_of_sample, plans_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
 
 if TYPE_CHECKING:
-    from edgesim.domain.evaluation import Evaluation
     from edgesim.domain.networks.costs import ModelGraph
     from edgesim.domain.networks.samples import Dataset
     from edgesim.domain.system.topology import Topology
@@ -118,7 +117,7 @@ def load_teacher(system: System, progress: Progress) -> Teacher:
     check_dataset(dataset)
     if system.evaluation.attack is not None or system.training.attack is not None:
         check_attackable(dataset)
-    asked_scores(dataset.task, system.evaluation)
+    asked_scores(dataset.task, system.evaluation, system.escalate)
     check_networks(system.model, system.strategies, dataset)
     cache = NetworkCache.default()
     trained = train_teacher(system.model, dataset, system.training, seed=system.seed, progress=progress, cache=cache)
@@ -182,7 +181,7 @@ class Contexts:
 
     def of(self, system: System, progress: Progress) -> tuple[int, DeploymentContext]:
         """Return what strategies may use in a system, and its number."""
-        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation)
+        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation, system.escalate)
         taught, teacher = self.teachers.get(taught_by, lambda: load_teacher(system, progress))
         place = self._topologies.place_of(system.topology)
         where = (taught, place, system.source_id, system.sink_id, system.compute)
@@ -225,9 +224,7 @@ def prepare(
             own = context_for(strategy, context, system.failures)
             position, made = prepared.get(
                 (place, strategy, tuple(own.failures.items())),
-                lambda c=own, s=strategy, e=system.evaluation, text=f"strategy {label!r}", p=point: _deploy(
-                    c, s, e, text, p
-                ),  # type: ignore[misc]
+                lambda c=own, s=strategy, e=system, text=f"strategy {label!r}", p=point: _deploy(c, s, e, text, p),  # type: ignore[misc]
             )
             if isinstance(made, InfeasiblePlanError):
                 unfit.append(Unfit(point, label, len(cases), made.device_id, made.needed_byte, made.available_byte))
@@ -236,7 +233,7 @@ def prepare(
                 fit.append(made)
             asked_of = (len(made[1].targets), system.evaluation, system.load)
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
-            how = (system.engine, system.exact_up_to)
+            how = (system.engine, system.exact_up_to, None if system.escalate is None else system.escalate.people)
             cases.append(
                 Case(point, label, places[position], topology, failures, deadline_s, system.seed, *asked_of, *how)
             )
@@ -264,7 +261,7 @@ def context_for(
 
 
 def _deploy(
-    context: DeploymentContext, strategy: Strategy, evaluation: Evaluation, subject: str, point: Mapping[str, Any]
+    context: DeploymentContext, strategy: Strategy, system: System, subject: str, point: Mapping[str, Any]
 ) -> tuple[Deployment, Prepared] | InfeasiblePlanError:
     """Return a deployment, ready to be simulated, or why it does not fit."""
     place = show_point(point)
@@ -274,7 +271,7 @@ def _deploy(
         deployment = deployed(strategy, context)
         if context.attack is not None and not isinstance(deployment, AttackableDeployment):
             raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
-        program = compile_plan(deployment.plan, context.topology, context.compute)
+        program = compile_plans(plans_of(deployment), context.topology, context.compute)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
         if isinstance(error, InfeasiblePlanError):
@@ -285,7 +282,12 @@ def _deploy(
     dataset = context.dataset
     learnt = _learnt_by(deployment.describe(), subject, dataset)
     return deployment, Prepared(
-        program, dataset.test.targets, asked_scores(dataset.task, evaluation), is_used(deployment), learnt
+        program,
+        dataset.test.targets,
+        asked_scores(dataset.task, system.evaluation, system.escalate),
+        is_used(deployment),
+        learnt,
+        plan_of_sample(deployment),
     )
 
 

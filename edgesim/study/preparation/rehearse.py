@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.networks.training import Training
 from edgesim.engine.events.simulation import simulate
-from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import Learning, Silent
 from edgesim.scenario.build import build
-from edgesim.study.preparation.deploy import deployed
+from edgesim.study.preparation.deploy import deployed, plans_of
 from edgesim.study.preparation.prepare import PLUGIN_ERRORS, Teacher, context_of
 from edgesim.study.work.executor import clear_error
 from edgesim.units import show
@@ -92,7 +92,7 @@ def _doubts(label: str, strategy: Any, context: Any, system: System) -> Iterator
             raise
         raise clear from error
     try:
-        program = compile_plan(deployment.plan, context.topology, context.compute)
+        program = compile_plans(plans_of(deployment), context.topology, context.compute)
     except InfeasiblePlanError as error:
         message, _, remedy = str(error).partition("; ")
         yield Doubt(label, f"it does not fit: {message}", remedy)

@@ -50,6 +50,7 @@ def certificate(shared: Shared, ends: Collection[str], answers: dict[Key, tuple[
     """Return the worst that the loss of none, one and two devices does to the only case of a study, for a single request.
 
     Nothing else fails. Devices are lost from the start, as by the failure model ``exactly-k``; each set is simulated and asked.
+    Where requests follow several plans (`workload.escalate`) there is none.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ def certificate(shared: Shared, ends: Collection[str], answers: dict[Key, tuple[
     """
     case = replace(shared.cases[0], failures={}, load=None)
     alone = replace(shared, cases=(case,), memory=Memory())
+    if len(shared.prepared[case.prepared].program.spans) > 1:
+        return []  # answers of several plans are mixed
     used = sorted(set(shared.prepared[case.prepared].program.devices.device_ids) - set(ends))
     return [
         _worst(alone, list(combinations(used, n_lost)), answers) for n_lost in range(min(N_MOST_LOST, len(used)) + 1)
@@ -85,7 +88,7 @@ def _scores(shared: Shared, records: Sequence[RequestRecord], answers: dict[Key,
     """Return the first score of each record; of one without an answer what that is worth."""
     case = shared.cases[0]
     prepared = shared.prepared[case.prepared]
-    met = [(one.lost, note(prepared.program, case, one.partial) if prepared.uses_partial else "") for one in records]
+    met = [(one.lost, note(prepared.program, case, one.partial) if prepared.uses_partial else "", 0) for one in records]
     asked = deliveries_of(prepared.program, met, case.seed)
     is_answered = [not isnan(one.latency_s) for one in records]
     unknown = dict.fromkeys(

@@ -12,6 +12,7 @@ import numpy as np
 from edgesim.domain.load import is_drawn
 from edgesim.domain.metrics import metric_named
 from edgesim.domain.plan import Transfer
+from edgesim.domain.strike import Strike
 from edgesim.failures.sampling.strikes import strikes_of
 from edgesim.network.transport import Datagram
 from edgesim.study.tables.statistics import N_ENOUGH, N_SEEN, Prior
@@ -19,8 +20,8 @@ from edgesim.study.tables.statistics import N_ENOUGH, N_SEEN, Prior
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.domain.strike import Strike
     from edgesim.engine.program.compiled import Program
+    from edgesim.engine.program.spans import Span
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
@@ -49,12 +50,12 @@ class Known:
     Parameters
     ----------
     strikes : by label of a failure model, what it can do.
-    is_load_drawn : whether trials differ without failures too.
+    is_drawn : whether trials differ without failures too.
     bounds : by metric, between which values it lies, where that is narrower than `edgesim.domain.metrics` says.
     """
 
     strikes: Mapping[str, Sequence[Strike]]
-    is_load_drawn: bool
+    is_drawn: bool
     bounds: Bounds
 
     def prior(self, metric: str, n: int) -> Prior:
@@ -62,7 +63,7 @@ class Known:
         lowest, highest = self.bounds.get(metric) or _bounds_of(metric)
         each = [strike for strikes in self.strikes.values() for strike in strikes]
         rare = [strike for strike in each if n * strike.drawn_at < N_SEEN]
-        return Prior(lowest, highest, 1.0 if self.is_load_drawn else _any(each), _any(rare))
+        return Prior(lowest, highest, 1.0 if self.is_drawn else _any(each), _any(rare))
 
     def rare(self, n: int) -> list[Rare]:
         """Return what has not struck often enough in n trials."""
@@ -87,7 +88,7 @@ class Known:
         return replace(self, bounds=found)
 
 
-CERTAIN = Known({}, is_load_drawn=False, bounds={})
+CERTAIN = Known({}, is_drawn=False, bounds={})
 """Nothing is random."""
 
 
@@ -103,42 +104,60 @@ def _bounds_of(metric: str) -> tuple[float, float]:
 def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
     """Return what is known of the difference of a metric between two cases that meet the same failures."""
     first, second = one.prior(metric, n), other.prior(metric, n)
-    every = Known({**one.strikes, **other.strikes}, one.is_load_drawn or other.is_load_drawn, {})
+    every = Known({**one.strikes, **other.strikes}, one.is_drawn or other.is_drawn, {})
     both = every.prior(metric, n)
     return replace(both, lowest=first.lowest - second.highest, highest=first.highest - second.lowest)
 
 
 def known_of(shared: Shared, case: Case) -> Known:
     """Return what is known of a case."""
-    program = shared.prepared[case.prepared].program
+    prepared = shared.prepared[case.prepared]
+    each = [_strikes(case, prepared.program, span) for span in prepared.program.spans]
+    strikes = each[0] if len(each) == 1 else _mixed(each, prepared.shares)
+    scores = {score.name: (score.low, score.high) for score in prepared.scores}
+    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans]
+    most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if all(traffic)}
+    is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))
+    return Known(strikes, is_random, {**scores, **most})
+
+
+def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]]:
+    """Return by label what each failure model can do in a trial whose requests follow one plan."""
+    steps = program.steps
     n_requests = 1 if case.load is None else case.load.requests or 1
-    crossings = [(hop.link, hop.n_packets) for hops in program.steps.hops for hop in hops]
-    used = frozenset(program.devices.device_ids) | {link.link_id for link, _ in crossings}
-    hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in program.steps.host_costs.values())
-    duration_s = (
-        sum(program.steps.duration_s)
-        + hosts_s
-        + sum(hop.occupation_s + hop.link.latency_s for hops in program.steps.hops for hop in hops)
-    )
-    strikes = strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
-    scores = {score.name: (score.low, score.high) for score in shared.prepared[case.prepared].scores}
-    return Known(
-        strikes,
-        case.load is not None and is_drawn(case.load.arrivals),
-        {**scores, **_most_traffic(program)},
-    )
+    own = [hop for index in span.steps for hop in steps.hops[index]]
+    crossings = [(hop.link, hop.n_packets) for hop in own]
+    used = frozenset(program.devices.device_ids) | {hop.link.link_id for hops in steps.hops for hop in hops}
+    costs = [cost for index, cost in steps.host_costs.items() if index in span.steps]
+    hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in costs)
+    computing_s = sum(steps.duration_s[span.steps.start : span.steps.stop])
+    duration_s = computing_s + hosts_s + sum(hop.occupation_s + hop.link.latency_s for hop in own)
+    return strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
 
 
-def _most_traffic(program: Program) -> Bounds:
+def _mixed(each: Sequence[Mapping[str, Sequence[Strike]]], shares: Sequence[float]) -> dict[str, list[Strike]]:
+    """Return what models can do where each plan is followed by a share of the requests; one that can do it in no plan is left out."""
+    found: dict[str, dict[tuple[int, str], Strike]] = {}
+    for strikes, share in zip(each, shares, strict=True):
+        for label, some in strikes.items():
+            own = found.setdefault(label, {})
+            for key, strike in (((number, one.what), one) for number, one in enumerate(some)):
+                before = own.get(key, Strike(strike.what, 0.0, 0.0))
+                probability, drawn_at = share * strike.probability, share * strike.drawn_at
+                own[key] = Strike(strike.what, before.probability + probability, before.drawn_at + drawn_at)
+    return {label: list(by_key.values()) for label, by_key in found.items()}
+
+
+def _most_traffic(program: Program, span: Span) -> Bounds:
     """Return how much traffic a request can cause where nothing is sent again: that of a plan of which every message is sent."""
+    steps = program.steps
+    own = [(steps.step[index], steps.hops[index]) for index in span.steps]
     if not all(
-        hop.link.transport is None or isinstance(hop.link.transport, Datagram)
-        for hops in program.steps.hops
-        for hop in hops
+        hop.link.transport is None or isinstance(hop.link.transport, Datagram) for _, hops in own for hop in hops
     ):
         return {}
     most: dict[str, float] = {"traffic": 0.0, "traffic_input": 0.0, "traffic_intermediate": 0.0, "traffic_result": 0.0}
-    for step, hops in zip(program.steps.step, program.steps.hops, strict=True):
+    for step, hops in own:
         if isinstance(step, Transfer):
             n_byte = float(sum(hop.traffic_byte for hop in hops))
             most[f"traffic_{step.kind}"] += n_byte

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.metrics import PEOPLE_METRICS
 from edgesim.study.cases.design import same_point
 from edgesim.study.cases.shared import Shared
 from edgesim.study.tables.known import Known, known_of, of_difference
@@ -68,7 +69,9 @@ def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
                         _prior(shared, (second, first), known, metric, len(weights[first])),
                     ),
                 )
-                for metric in dict.fromkeys((*(score.name for score in shared.scores), *UNITS, *METRICS))
+                for metric in dict.fromkeys(
+                    (*(score.name for score in shared.scores), *UNITS, *METRICS, *PEOPLE_METRICS)
+                )
                 if metric in values[first] and metric in values[second]
             ]
     return found

@@ -39,6 +39,8 @@ def why_not(case: Case, shared: Shared) -> str:
         return "the requests of a trial wait for each other"
     if shared.prepared[case.prepared].uses_partial:
         return "the strategy uses messages of which only some packets arrived"
+    if shared.prepared[case.prepared].plan_of_sample:
+        return "the plan depends on the sample"
     return batch_obstacle(case.failures, case.topology) or obstacle(shared.prepared[case.prepared].program)
 
 

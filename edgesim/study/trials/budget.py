@@ -66,7 +66,8 @@ def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow
 def n_trials(shared: Shared, case: Case, n_replications: int) -> int:
     """Return how many trials of a case are divided: the smaller, the larger plans, loads and studies are; at least 1."""
     n_requests = 1 if case.load is None else case.load.requests or 1
-    n_steps = n_requests * len(shared.prepared[case.prepared].program.steps.step)
+    program = shared.prepared[case.prepared].program
+    n_steps = n_requests * len(program.steps.step) // len(program.plans)
     return max(1, min(n_replications, N_MOST, N_STEPS // n_steps, N_STEPS_ALL // (n_steps * len(shared.cases))))
 
 
@@ -105,8 +106,9 @@ def divided(program: Program, trace: Trace) -> list[Split]:
     for stay in trace.stays:
         stays[stay.request, position[stay.step_id]].append(stay)
     answered = {(one.released_s, one.latency_s) for one in trace.records if one.outcome in {"completed", "degraded"}}
-    answer, found = program.steps.answer, []
+    answers, found = {span.answer for span in program.spans}, []
     for number, steps in courses.items():
+        answer = next(iter(answers & steps.keys()), -1)
         last = steps.get(answer)
         if last is not None and (last.released_s, last.ended_s - last.released_s) in answered:
             own = {index: stays[number, index] for index in steps}

@@ -61,24 +61,39 @@ def _is_random(case: Case, hops: Sequence[Hop]) -> bool:
     return any(model.applies_to(hop.link) for model in models for hop in hops)
 
 
-def deliveries_of(program: Program, met: Sequence[tuple[int, str]], seed: int) -> tuple[Delivery, ...]:
-    """Return for each trial, of which the columns `lost` and `partial` are given, what the networks are asked with.
+Met = tuple[int, str, int]
+"""What a request met: the columns `lost` and `partial`, and which plan of the program it followed."""
 
-    That is not all that was lost: see `without_effect`, for messages as if those that arrived in part were whole. Trials with the same
+
+def deliveries_of(program: Program, met: Sequence[Met], seed: int) -> tuple[Delivery, ...]:
+    """Return for each request what the networks are asked with.
+
+    That is not all that was lost: see `without_effect`, for messages as if those that arrived in part were whole. Requests with the same
     answer have one `Delivery`.
     """
-    plan = program.plan
-    partial = [_read(text) for _, text in met]
-    as_whole = [lost & ~sum(1 << index for index in some) for (lost, _), some in zip(met, partial, strict=True)]
+    found: dict[Met, Delivery] = {}
+    for number in {number for *_, number in met}:
+        own = [one for one in met if one[2] == number]
+        found.update(zip(own, _deliveries_of(program, number, own, seed), strict=True))
+    return tuple(found[one] for one in met)
+
+
+def _deliveries_of(program: Program, number: int, met: Sequence[Met], seed: int) -> list[Delivery]:
+    """Return the same of requests that follow one plan."""
+    plan, span = program.plans[number], program.spans[number]
+    partial = [_read(text) for _, text, _ in met]
+    as_whole = [
+        span.own(lost & ~sum(1 << index for index in some)) for (lost, *_), some in zip(met, partial, strict=True)
+    ]
     known: dict[tuple[int, tuple[tuple[int, str], ...]], Delivery] = {}
     found = []
     for pattern, some in zip(without_effect(plan, as_whole), partial, strict=True):
-        kept = tuple((index, packets) for index, packets in some.items() if not pattern >> index & 1)
+        kept = tuple((index, packets) for index, packets in some.items() if not pattern >> index - span.n_before & 1)
         if (pattern, kept) not in known:
-            arrived = tuple(_arrived(program, index, packets, seed) for index, packets in kept)
-            known[pattern, kept] = Delivery(lost_in(plan, pattern), arrived)
+            arrived = tuple(_arrived(program, number, index, packets, seed) for index, packets in kept)
+            known[pattern, kept] = Delivery(lost_in(plan, pattern), arrived, number)
         found.append(known[pattern, kept])
-    return tuple(found)
+    return found
 
 
 def lost_in(plan: Plan, pattern: int) -> frozenset[str]:
@@ -86,13 +101,14 @@ def lost_in(plan: Plan, pattern: int) -> frozenset[str]:
     return frozenset(transfer.step_id for index, transfer in enumerate(plan.transfers) if pattern >> index & 1)
 
 
-def in_order(plan: Plan, deliveries: Iterable[Delivery]) -> list[Delivery]:
-    """Return deliveries in an order that does not depend on how sets are ordered: that of the transfers of the plan."""
-    places = {transfer.step_id: 1 << index for index, transfer in enumerate(plan.transfers)}
+def in_order(plans: Sequence[Plan], deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Return deliveries in an order that does not depend on how sets are ordered: that of the plans and of their transfers."""
+    places = [{transfer.step_id: 1 << index for index, transfer in enumerate(plan.transfers)} for plan in plans]
 
-    def rank(delivery: Delivery) -> tuple[int, list[tuple[int, int, bool]]]:
-        partial = [(places[some.name], some.n_arrived, some.is_first) for some in delivery.partial]
-        return sum(map(places.__getitem__, delivery.incomplete)), partial
+    def rank(delivery: Delivery) -> tuple[int, int, list[tuple[int, int, bool]]]:
+        place = places[delivery.plan]
+        partial = [(place[some.name], some.n_arrived, some.is_first) for some in delivery.partial]
+        return delivery.plan, sum(map(place.__getitem__, delivery.incomplete)), partial
 
     return sorted(deliveries, key=rank)
 
@@ -107,8 +123,8 @@ def _read(text: str) -> dict[int, str]:
     return {int(index): packets for index, packets in pairs}
 
 
-def _arrived(program: Program, index: int, packets: str, seed: int) -> Arrived:
-    step = program.plan.transfers[index]
+def _arrived(program: Program, number: int, index: int, packets: str, seed: int) -> Arrived:
+    step = program.plans[number].transfers[index - program.spans[number].n_before]
     packet_byte = _narrowest(_hops(program, index)).link.mtu_byte
     is_first, _, n_arrived = packets.rpartition("-")
     return Arrived(step.step_id, step.size_byte, packet_byte, int(n_arrived), bool(is_first), seed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import LOAD_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import Outcome, RequestRecord, Trace
 
 if TYPE_CHECKING:
@@ -37,13 +37,16 @@ class Reduced:
     values : the metrics of `METRICS` and `PER_RESOURCE`.
     patterns : by request, the pattern of lost transfers; None for one without an answer. Requests that are unfinished at the
         horizon are left out, since nobody knows what would have become of them.
-    partial : of the same requests, `RequestRecord.partial`.
+    partial, plans : of the same requests, `RequestRecord.partial` and `RequestRecord.plan`.
+    times : of the same requests, release and latency, in s.
     """
 
     record: RequestRecord
     values: Mapping[str, float]
     patterns: tuple[int | None, ...]
     partial: tuple[tuple[tuple[int, float], ...], ...]
+    plans: tuple[int, ...]
+    times: tuple[tuple[float, float], ...]
 
 
 def reduce(trace: Trace) -> Reduced:
@@ -67,7 +70,14 @@ def reduce(trace: Trace) -> Reduced:
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
-    return Reduced(record, values, patterns, tuple(one.partial for one in ended))
+    return Reduced(
+        record,
+        values,
+        patterns,
+        tuple(one.partial for one in ended),
+        tuple(one.plan for one in ended),
+        tuple((one.released_s, one.latency_s) for one in ended),
+    )
 
 
 def _of_resources(trace: Trace) -> dict[str, float]:
@@ -109,7 +119,7 @@ def _mean(values: Sequence[int]) -> int:
 def unit_of(metric: str, units: Mapping[str, str]) -> str:
     """Return the unit of a metric; `units` has those of a single request."""
     own = next((one.unit for start, one in RESOURCE_METRICS.items() if metric.startswith(f"{start} ")), None)
-    return own or units.get(metric) or METRICS[metric]
+    return own or units.get(metric) or METRICS.get(metric) or PEOPLE_METRICS[metric].unit
 
 
 def by_column(rows: Sequence[Reduced]) -> dict[str, NDArray[np.float64]]:

@@ -4,52 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgesim.study.trials.trial import streams_of, trace_under_load
 
 if TYPE_CHECKING:
-    from edgesim.domain.records import Trace
+    from collections.abc import Mapping, Sequence
+
+    from edgesim.domain.records import Sample
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
 QUEUES = "queues.csv"
-N_SAMPLES = 200
 
 
-def queues(shared: Shared) -> list[tuple[str, str, float, int, int]] | None:
-    """Return the rows of `QUEUES`, or None when no trial has many requests.
+def queues(shared: Shared, known: Mapping[str, Sequence[Sample]]) -> list[tuple[str, Sample]] | None:
+    """Return the rows of `QUEUES`, strategy and sample, or None when no trial has many requests.
 
-    The first replication of every strategy at its first factor point, with its failures, is simulated once more. The time that is
-    measured is cut into `N_SAMPLES` equal spans; at the start of each span and at the end of the last, there is a row
-    per resource that anything came to.
+    They are of the first replication of every strategy at its first factor point, with its failures.
+
+    Parameters
+    ----------
+    shared : the study.
+    known : by strategy, what was sampled while the study ran; what was simulated before, and kept, is simulated once more.
     """
     first: dict[str, Case] = {}
     for case in shared.cases:
         first.setdefault(case.strategy, case)
-    rows: list[tuple[str, str, float, int, int]] = []
-    for case in first.values():
-        if case.load is None:
-            return None
-        streams = streams_of(case.seed).replication(0)
-        rows += _rows(case.strategy, trace_under_load(shared, case, streams, case.load, has_stays=True))
-    return rows
+    if any(case.load is None for case in first.values()):
+        return None
+    return [(name, one) for name, case in first.items() for one in known.get(name) or _sampled(shared, case)]
 
 
-def _rows(strategy: str, trace: Trace) -> list[tuple[str, str, float, int, int]]:
-    """Return how many computations or messages have come but are not served, and not gone, at each moment."""
-    times_s = np.linspace(trace.from_s, trace.to_s, N_SAMPLES + 1)
-    rows: list[tuple[str, str, float, int, int]] = []
-    for resource in trace.resources:
-        stays = [stay for stay in trace.stays if stay.resource_id == resource.resource_id]
-        if not stays:
-            continue
-        came, served, went = (
-            np.searchsorted(np.sort(moments_s), times_s, side="right")
-            for moments_s in zip(*((stay.arrived_s, stay.started_s, stay.ended_s) for stay in stays), strict=True)
-        )
-        rows += [
-            (strategy, resource.resource_id, float(time_s), int(n_waiting), int(n_present))
-            for time_s, n_waiting, n_present in zip(times_s, came - served, came - went, strict=True)
-        ]
-    return rows
+def _sampled(shared: Shared, case: Case) -> Sequence[Sample]:
+    streams = streams_of(case.seed).replication(0)
+    return trace_under_load(shared, case, streams, case.load, has_samples=True).samples

@@ -27,7 +27,7 @@ from edgesim.failures.sampling.draw import (
 from edgesim.interfaces import AttackableDeployment, RenewalModel, SpeedModel
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.cases.design import Case
-from edgesim.study.cases.outcomes import Outcomes, outcomes_of
+from edgesim.study.cases.outcomes import OutcomesOfPlans, outcomes_of_plans
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Block
 from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
@@ -42,12 +42,14 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.load import Load
     from edgesim.domain.networks.attack import Against
-    from edgesim.domain.records import Outage, RequestRecord, Trace
-    from edgesim.engine.program.compiled import Program
+    from edgesim.domain.networks.task import Score
+    from edgesim.domain.records import Outage, RequestRecord, Sample, Trace
     from edgesim.interfaces import Deployment
     from edgesim.study.cases.design import Prepared
     from edgesim.study.trials.load import Reduced
 
+SAMPLE = "sample"
+"""The stream that draws about which test sample a request asks."""
 N_MOST_REMEMBERED = 2**16
 """Most records that a worker keeps, to answer equal trials."""
 
@@ -66,32 +68,48 @@ def simulate_block(shared: Shared, block: Block) -> Trials:
     same replication, whatever the order and the worker.
     """
     case = shared.cases[block.case]
-    program = shared.prepared[case.prepared].program
     if block.is_enumeration:
         trials = _enumerated(shared, case, block)
     elif case.load is not None:
-        return by_requests(shared, case, block, case.load)
+        return by_requests(shared, case, block, case.load, is_sampled=block.start == 0 and is_first(shared, case))
     else:
         trials = _drawn(shared, case, block)
+    return _with_asked(shared, case, with_columns(shared, trials))
+
+
+def with_columns(shared: Shared, trials: Trials) -> Trials:
+    """Return trials with the columns that all parts of their study have."""
     if any(prepared.uses_partial for prepared in shared.prepared) and not trials.partial:
-        trials = replace(trials, partial=("",) * len(trials))  # all parts of a study have the same columns
-    return _with_asked(program, case, trials)
+        trials = replace(trials, partial=("",) * len(trials))
+    if any(prepared.plan_of_sample for prepared in shared.prepared) and not trials.sample:
+        trials = replace(trials, sample=(-1,) * len(trials))
+    return trials
 
 
 def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
     """Return the trials of some replications."""
-    streams = streams_of(case.seed)
+    streams, prepared = streams_of(case.seed), shared.prepared[case.prepared]
+    samples: tuple[int, ...] = ()
+    if any(one.plan_of_sample for one in shared.prepared):
+        samples = samples_of(streams, block, len(prepared.targets))
     record_of = _by_events(shared, case)
 
     def one(position: int) -> Trials:
         own = streams.replication(block.start + position)
-        return columns([record_of(own)], [own.weight])
+        return columns([record_of(own, 0)], [own.weight])
 
     if not why_not(case, shared):
-        return drawn_batch(shared, case, streams.batch(block.start, block.stop), one)
+        return replace(drawn_batch(shared, case, streams.batch(block.start, block.stop), one), sample=samples)
     all_streams = list(map(streams.replication, range(block.start, block.stop)))
-    records = [record_of(own) for own in all_streams]
-    return _by_column(shared, case, records, [own.weight for own in all_streams])
+    plans = map(prepared.plan_of, samples) if samples else repeat(0)
+    records = [record_of(own, plan) for own, plan in zip(all_streams, plans, strict=False)]
+    return replace(_by_column(shared, case, records, [own.weight for own in all_streams]), sample=samples)
+
+
+def samples_of(streams: Streams, block: Block, n_samples: int) -> tuple[int, ...]:
+    """Return about which test sample the request of each replication asks; the same for every strategy and factor point."""
+    uniforms = streams.stream(SAMPLE).numbers(0, block.start, block.stop)
+    return tuple((uniforms * n_samples).astype(int).tolist())
 
 
 def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], weights: Sequence[float]) -> Trials:
@@ -102,17 +120,17 @@ def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], wei
     return replace(trials, partial=tuple(note(prepared.program, case, record.partial) for record in records))
 
 
-def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], RequestRecord]:
-    """Return what simulates one replication with the event engine; what is the same for all replications is found once."""
+def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams, int], RequestRecord]:
+    """Return what simulates one replication of a plan with the event engine; what is the same for all replications is found once."""
     failures, topology = case.failures, case.topology
     program = shared.prepared[case.prepared].program
     losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
     has_renewals = bool(models_of(failures, RenewalModel))
 
-    def record_of(streams: ReplicationStreams) -> RequestRecord:
+    def record_of(streams: ReplicationStreams, plan: int) -> RequestRecord:
         outages = draw_outages(failures, topology, streams)
         if not (losses or slowdowns or has_renewals):
-            return simulate_outages(shared, case, outages)
+            return simulate_outages(shared, case, outages, plan)
         [record] = simulate(
             program,
             outages=outages,
@@ -123,6 +141,7 @@ def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams], Req
             streams=streams,
             deadline_s=case.deadline_s,
             is_checked=shared.is_checked,
+            plan_of=lambda _: plan,
         )
         return record
 
@@ -134,17 +153,19 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
     outcomes = _outcomes(shared, block.case)
     probability = outcomes.probability(block.start, block.stop)
 
-    def record_of(index: int) -> RequestRecord:
-        outages = outcomes.outages_of(index)
-        if not outcomes.places:
-            return simulate_outages(shared, case, outages)
+    def record_of(place: int) -> RequestRecord:
+        own, index = outcomes.at(place)
+        outages = own.outages_of(index)
+        if not own.places:
+            return simulate_outages(shared, case, outages, own.plan)
         [record] = simulate(
             shared.prepared[case.prepared].program,
             outages=outages,
-            losses=GivenLosses(outcomes.lost_in(index)),
+            losses=GivenLosses(own.lost_in(index)),
             speeds=device_speeds(case.failures, case.topology),
             deadline_s=case.deadline_s,
             is_checked=shared.is_checked,
+            plan_of=lambda _: own.plan,
         )
         return record
 
@@ -152,12 +173,14 @@ def _enumerated(shared: Shared, case: Case, block: Block) -> Trials:
         return columns([record_of(block.start + position)], [float(probability[position])])
 
     if not why_not(case, shared):
-        return enumerated_batch(shared, case, outcomes, block, one)
+        return enumerated_batch(shared, case, outcomes.plans[0], block, one)
     records = [record_of(index) for index in range(block.start, block.stop)]
-    return _by_column(shared, case, records, probability.tolist())
+    trials = _by_column(shared, case, records, probability.tolist())
+    plans = shared.prepared[case.prepared].plan_of_sample
+    return replace(trials, sample=tuple(plans.index(record.plan) for record in records)) if plans else trials
 
 
-def _outcomes(shared: Shared, position: int) -> Outcomes:
+def _outcomes(shared: Shared, position: int) -> OutcomesOfPlans:
     """Return the outcomes of a case; those of the last case are remembered, since its tasks follow each other."""
     if position not in shared.memory.outcomes:
         case = shared.cases[position]
@@ -169,22 +192,33 @@ def _outcomes(shared: Shared, position: int) -> Outcomes:
     return shared.memory.outcomes[position]
 
 
-def _outcomes_of(shared: Shared, case: Case) -> Outcomes | None:
-    prepared = shared.prepared[case.prepared]
-    return outcomes_of(case, prepared.program, is_partial_used=prepared.uses_partial)
+def _outcomes_of(shared: Shared, case: Case) -> OutcomesOfPlans | None:
+    return outcomes_of_plans(case, shared.prepared[case.prepared])
 
 
-def by_requests(shared: Shared, case: Case, block: Block, load: Load | None) -> Trials:
-    """Simulate trials of many requests each, or of one without a load, by single events."""
+def is_first(shared: Shared, case: Case) -> bool:
+    """Return whether a case is the first of its strategy: that is sampled."""
+    return next(one for one in shared.cases if one.strategy == case.strategy) is case
+
+
+def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, is_sampled: bool = False) -> Trials:
+    """Simulate trials of many requests each, or of one without a load, by single events; `is_sampled`: the first one over time, too."""
     prepared = shared.prepared[case.prepared]
     all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
-    rows = [reduce(trace_under_load(shared, case, streams, load)) for streams in all_streams]
-    met = [list(zip(row.patterns, _notes(prepared, case, row), strict=True)) for row in rows]
-    distinct = tuple({(lost, text) for pairs in met for lost, text in pairs if lost is not None})
+    samples: tuple[Sample, ...] = ()
+    rows = []
+    for number, streams in enumerate(all_streams):
+        found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == 0)
+        samples = samples or found.samples
+        rows.append(reduce(found))
+    met = [list(zip(row.patterns, _notes(prepared, case, row), row.plans, strict=True)) for row in rows]
+    distinct = tuple({(lost, text, plan) for some in met for lost, text, plan in some if lost is not None})
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
-    asked = tuple(tuple(known.get(pair) for pair in pairs) for pairs in met)
-    return replace(trials, load=by_column(rows), asked_by_request=asked)
+    asked = tuple(tuple(map(known.get, some)) for some in met)
+    times = tuple(row.times for row in rows)
+    whole = replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times, samples=samples)
+    return with_columns(shared, whole)
 
 
 def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
@@ -194,7 +228,13 @@ def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
 
 
 def trace_under_load(
-    shared: Shared, case: Case, streams: ReplicationStreams, load: Load | None, *, has_stays: bool = False
+    shared: Shared,
+    case: Case,
+    streams: ReplicationStreams,
+    load: Load | None,
+    *,
+    has_stays: bool = False,
+    has_samples: bool = False,
 ) -> Trace:
     """Simulate one trial of many requests by single events, or of one without a load."""
     asked: dict[str, Any] = {}
@@ -219,31 +259,54 @@ def trace_under_load(
         **asked,
         is_checked=shared.is_checked,
         has_stays=has_stays,
+        has_samples=has_samples,
+        plan_of=plans_drawn(shared.prepared[case.prepared], streams),
     )
 
 
-def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage]) -> RequestRecord:
-    """Return the record of a trial in which nothing else is drawn; equal outages are simulated once."""
+def plans_drawn(prepared: Prepared, streams: ReplicationStreams) -> Callable[[int], int] | None:
+    """Return what says which plan a request follows, by its number: that of the sample it asks about; None where there is one plan."""
+    if not prepared.plan_of_sample:
+        return None
+    uniforms: list[float] = []
+
+    def plan_of(number: int) -> int:
+        while len(uniforms) <= number:
+            uniforms.append(streams(SAMPLE).uniform())
+        return prepared.plan_of(int(uniforms[number] * len(prepared.plan_of_sample)))
+
+    return plan_of
+
+
+def simulate_outages(shared: Shared, case: Case, outages: Sequence[Outage], plan: int = 0) -> RequestRecord:
+    """Return the record of a trial of one plan in which nothing else is drawn; equal outages are simulated once."""
     ordered = tuple(sorted(outages, key=lambda outage: (outage.target_id, outage.start_s, outage.end_s, outage.cause)))
     slowing = tuple(models_of(case.failures, SpeedModel).values())
-    key = (case.prepared, case.deadline_s, ordered, slowing)
+    key = (case.prepared, case.deadline_s, ordered, slowing, plan)
     record = shared.memory.records.get(key)
     if record is None:
         program = shared.prepared[case.prepared].program
         speeds = device_speeds(case.failures, case.topology) if slowing else None
         [record] = simulate(
-            program, outages=ordered, speeds=speeds, deadline_s=case.deadline_s, is_checked=shared.is_checked
+            program,
+            outages=ordered,
+            speeds=speeds,
+            deadline_s=case.deadline_s,
+            is_checked=shared.is_checked,
+            plan_of=lambda _: plan,
         )
         if len(shared.memory.records) < N_MOST_REMEMBERED:
             shared.memory.records[key] = record
     return record
 
 
-def _with_asked(program: Program, case: Case, trials: Trials) -> Trials:
+def _with_asked(shared: Shared, case: Case, trials: Trials) -> Trials:
     """Add what the networks are asked with; trials that lost the same are asked as one."""
-    met = list(zip(trials.lost, trials.partial or repeat(""), strict=bool(trials.partial)))
+    prepared = shared.prepared[case.prepared]
+    plans = map(prepared.plan_of, trials.sample) if trials.sample else repeat(0)
+    met = list(zip(trials.lost, trials.partial or repeat(""), plans, strict=False))
     distinct = tuple(set(met))
-    known = dict(zip(distinct, deliveries_of(program, distinct, case.seed), strict=True))
+    known = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     return replace(trials, asked=tuple(known[pair] for pair in met))
 
 
@@ -254,17 +317,32 @@ def n_enumerated(shared: Shared, case: Case) -> int:
 
 
 def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
-    """Return, for each delivery, the scores of what the networks answer to the test split."""
+    """Return, for each delivery, the scores of what the networks answer to the test split.
+
+    Of a deployment with several plans, a score that is a mean over samples is that of the samples that follow the plan of the request:
+    any of them may have asked, and the mean over requests is that over the test split. Another score, as mAP, is that of the whole split,
+    every sample without what is missing of the transfers of its own plan; the mean over requests is then that over what requests lose.
+    """
     prepared = shared.prepared[question.prepared]
     deployment = shared.deployments[question.prepared]
-    return [_scores(deployment, delivery, prepared) for delivery in question.deliveries]
+    known: dict[tuple[Delivery, Against | None], NDArray[np.float32]] = {}
+    found = []
+    for delivery in question.deliveries:
+        whole = replace(delivery, plan=0)
+        for against in {score.against for score in prepared.scores}:
+            if (whole, against) not in known:
+                known[whole, against] = _asked(deployment, delivery, against)
+        found.append(
+            tuple(_score(score, known[whole, score.against], prepared, delivery.plan) for score in prepared.scores)
+        )
+    return found
 
 
-def _scores(deployment: Deployment, delivery: Delivery, prepared: Prepared) -> tuple[float, ...]:
-    answers = {
-        against: _asked(deployment, delivery, against) for against in {score.against for score in prepared.scores}
-    }
-    return tuple(score.of(answers[score.against], prepared.targets) for score in prepared.scores)
+def _score(score: Score, answers: NDArray[np.float32], prepared: Prepared, plan: int) -> float:
+    if not (prepared.plan_of_sample and score.is_mean_of_samples):
+        return score.of(answers, prepared.targets)
+    here = [sample for sample, own in enumerate(prepared.plan_of_sample) if own == plan]
+    return score.of(answers[here], prepared.targets[here])
 
 
 def _asked(deployment: Deployment, delivery: Delivery, against: Against | None) -> NDArray[np.float32]:

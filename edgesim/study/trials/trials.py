@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.domain.records import RequestRecord
+    from edgesim.domain.records import RequestRecord, Sample
 
 
 NUMBERS: Mapping[str, type[np.generic]] = {"float": np.float64, "int": np.int64}
@@ -35,9 +35,12 @@ class Trials:
     engine : which simulated it, position in `ENGINES`.
     lost : bit i is set when the i-th transfer of the plan is not whole.
     partial : where a deployment of the study uses them: what arrived of messages that are not whole; see `edgesim.study.trials.deliveries`.
+    sample : where the plan of a strategy of the study depends on it: the test sample that the request asks about, -1 for any.
     asked : with what the networks are asked; nothing under load, where that is by request.
     load : of trials under load: the metrics of `edgesim.study.trials.load`, by name; the columns above are means over requests.
     asked_by_request : of trials under load: with what the networks are asked for each request, None for one without an answer.
+    times_by_request : of trials under load: release and latency of each of these requests, in s.
+    samples : of the first trial under load of a strategy: how much was at every resource over time; it is stored in no part.
     """
 
     weight: NDArray[np.float64]
@@ -50,9 +53,12 @@ class Trials:
     engine: NDArray[np.int8]
     lost: tuple[int, ...]
     partial: tuple[str, ...] = ()
+    sample: tuple[int, ...] = ()
     asked: tuple[Delivery, ...] = ()
     load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     asked_by_request: tuple[tuple[Delivery | None, ...], ...] = ()
+    times_by_request: tuple[tuple[tuple[float, float], ...], ...] = ()
+    samples: tuple[Sample, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lost)

@@ -113,7 +113,7 @@ def _block_in(content: bytes, parts: Parts) -> Block | None:
         return None
 
 
-_BY_TRIAL = ("weight", "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "outcome", "engine", "lost", "partial")  # fmt: skip
+_BY_TRIAL = ("weight", "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "outcome", "engine", "lost", "partial", "sample")  # fmt: skip
 
 
 def rows_of(trials: Trials, chosen: slice) -> Trials:
@@ -127,6 +127,8 @@ def joined(kept: Sequence[Kept]) -> Kept:
     all_trials = [trials for trials, _ in kept]
     has_partial = any(trials.partial for trials in all_trials)
     filled = [replace(one, partial=("",) * len(one)) if has_partial and not one.partial else one for one in all_trials]
+    has_sample = any(trials.sample for trials in all_trials)
+    filled = [replace(one, sample=(-1,) * len(one)) if has_sample and not one.sample else one for one in filled]
     values: dict[str, Any] = {}
     for name in _BY_TRIAL:
         columns = [getattr(one, name) for one in filled]

@@ -64,7 +64,9 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
                 scores=parts.scores,
             )
         )
-        whole = columns([simulate_outages(shared, case, ())], [1.0])
+        prepared = shared.prepared[case.prepared]
+        plans = range(len(prepared.shares))
+        whole = columns([simulate_outages(shared, case, (), plan) for plan in plans], prepared.shares)
         values = values_of(whole, _intact_scores(shared, case, whole, whole_scores))
         single = summarise(
             values, whole.weight, values, whole.weight, peak_memory_byte, known=CERTAIN, scores=parts.scores
@@ -73,7 +75,7 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
             {
                 **case.point,
                 "strategy": case.strategy,
-                "outcome": whole.outcome_name(0),
+                "outcome": whole.outcome_name(int(whole.weight.argmax())),
                 **{row.metric: None if np.isnan(row.exact) else row.exact for row in single},
             }
         )
@@ -88,15 +90,20 @@ def evaluate(shared: Shared, work: Work, parts: Parts) -> Evaluated:
 def _intact_scores(
     shared: Shared, case: Case, whole: Trials, known: dict[Key, tuple[float, ...]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores when nothing is lost, asked once per deployment and pattern."""
-    scores = shared.scores
-    found = (np.nan,) * len(scores)
-    if case.n_samples and np.isnan(whole.latency_s[0]):
-        found = tuple(score.without_answer for score in scores)
-    elif case.n_samples:
-        plan = shared.prepared[case.prepared].program.plan
-        key = (case.prepared, Delivery(lost_in(plan, whole.lost[0])))
-        if key not in known:
-            known[key] = scores_of(shared, Question(case.prepared, (key[1],), f"strategy {case.strategy!r}"))[0]
-        found = known[key]
-    return {score.name: np.array([value]) for score, value in zip(scores, found, strict=True)}
+    """Return the scores of each plan when nothing is lost, asked once per deployment and pattern."""
+    scores, program = shared.scores, shared.prepared[case.prepared].program
+    found = np.full((len(whole), len(scores)), np.nan)
+    if case.n_samples:
+        found[:] = [score.without_answer for score in scores]
+        answered = np.flatnonzero(~np.isnan(whole.latency_s)).tolist()
+        asked = {
+            plan: Delivery(lost_in(program.plans[plan], program.spans[plan].own(whole.lost[plan])), plan=plan)
+            for plan in answered
+        }
+        new = tuple(delivery for delivery in asked.values() if (case.prepared, delivery) not in known)
+        if new:
+            values = scores_of(shared, Question(case.prepared, new, f"strategy {case.strategy!r}"))
+            known.update({(case.prepared, delivery): value for delivery, value in zip(new, values, strict=True)})
+        for plan, delivery in asked.items():
+            found[plan] = known[case.prepared, delivery]
+    return {score.name: found[:, position] for position, score in enumerate(scores)}

@@ -21,16 +21,20 @@ from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import known_of
 from edgesim.study.tables.weighted import weighted_mean
 from edgesim.study.trials.deliveries import in_order
+from edgesim.study.trials.people import with_people
+from edgesim.study.trials.trial import with_columns
 from edgesim.study.trials.trials import Question, Trials
 from edgesim.study.work.earlier import NOTHING, Earlier, joined
 from edgesim.study.work.executor import Flow, OpenPool, WorkerPool
 from edgesim.study.work.scoring import Key, asked_in, known_answers, scores_of_trials, wanted
 from edgesim.study.work.stopping import Batches
+from edgesim.tasks.review import ESCALATED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.metrics import Metric
+    from edgesim.domain.records import Sample
     from edgesim.study.tables.known import Known
 
 DELIVERIES_PER_TASK = 8
@@ -38,11 +42,19 @@ DELIVERIES_PER_TASK = 8
 
 
 def execute(
-    shared: Shared, work: Work, parts: Parts, open_pool: OpenPool, progress: Progress, *, earlier: Earlier = NOTHING
+    shared: Shared,
+    work: Work,
+    parts: Parts,
+    open_pool: OpenPool,
+    progress: Progress,
+    *,
+    earlier: Earlier = NOTHING,
+    sampled: dict[str, Sequence[Sample]] | None = None,
 ) -> Work:
     """Run the tasks that are needed and whose parts are not there, and write their parts; return the tasks that were needed.
 
-    Of a task of which an earlier study has the first trials only the others are simulated.
+    Of a task of which an earlier study has the first trials only the others are simulated. What was sampled over time under load goes into
+    `sampled`, by strategy.
 
     Raises
     ------
@@ -59,9 +71,10 @@ def execute(
         needed = set(work.blocks).difference(batches.there)
         n_left = sum(block.stop - block.start - earlier.n_of(block) for block in needed)
         with open_pool(shared) as pool, progress.task(_label(work, n_left), n_left) as bar:
-            _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier).run(
-                pool, missing
-            )
+            execution = _Execution(shared, work, parts, answers=answers, batches=batches, bar=bar, earlier=earlier)
+            execution.run(pool, missing)
+        if sampled is not None:
+            sampled.update(execution.sampled)
     return replace(work, blocks=batches.used(), stops=batches.stops())
 
 
@@ -93,6 +106,7 @@ class _Execution:
         self.waiting: dict[Key, list[Block]] = {}  # blocks that need an answer, by what they need
         self.open: dict[Block, tuple[Trials, set[Key]]] = {}
         self.so_far: dict[int, _SoFar] = {}
+        self.sampled: dict[str, Sequence[Sample]] = {}
 
     def run(self, pool: WorkerPool, missing: Sequence[Block]) -> None:
         """Run tasks until every part is written."""
@@ -127,10 +141,12 @@ class _Execution:
     def _simulated(self, block: Block, trials: Trials) -> Iterator[Question]:
         """Take simulated trials; yield what must be asked for them that nobody has asked yet."""
         case = self.shared.cases[block.case]
+        if trials.samples:
+            self.sampled[case.strategy] = trials.samples
         asked = asked_in(trials, wanted(case, trials, block, self.work))
         unknown = {(case.prepared, delivery) for delivery in asked} - self.answers.keys()
-        plan = self.shared.prepared[case.prepared].program.plan
-        new = in_order(plan, (delivery for _, delivery in unknown - self.waiting.keys()))
+        plans = self.shared.prepared[case.prepared].program.plans
+        new = in_order(plans, (delivery for _, delivery in unknown - self.waiting.keys()))
         for key in unknown:
             self.waiting.setdefault(key, []).append(block)
         self.open[block] = (trials, unknown)
@@ -157,15 +173,20 @@ class _Execution:
         case = self.shared.cases[block.case]
         chosen = wanted(case, trials, block, self.work, has_answer=None)
         scores = scores_of_trials(case, trials, chosen, self.answers, self.shared.scores)
+        if case.people is not None:
+            place = [score.name for score in self.shared.scores].index(ESCALATED)
+            asked = asked_in(trials, chosen)
+            escalated = {one: self.answers[case.prepared, one][place] for one in asked}
+            trials, scores = with_people(
+                case, trials, first=block.start, chosen=chosen, scores=scores, escalated=escalated
+            )
         whole = self.wholes.pop(block)
         found = (trials, scores) if whole == block else joined([self.earlier.of(whole), (trials, scores)])
         self._write(whole, *found, self._note(whole, *found))
 
     def _write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]], note: str) -> None:
         """Write the part of a task, and find out which further ones are needed now."""
-        if any(prepared.uses_partial for prepared in self.shared.prepared) and not trials.partial:
-            trials = replace(trials, partial=("",) * len(trials))
-        self.parts.write(block, trials, scores)
+        self.parts.write(block, with_columns(self.shared, trials), scores)
         self.needed += self.batches.after(block)
         self.bar.advance(block.stop - block.start - self.earlier.n_of(block), note)
 

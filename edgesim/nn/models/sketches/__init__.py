@@ -1,0 +1,1 @@
+"""Networks for sketches, which are strokes of points."""

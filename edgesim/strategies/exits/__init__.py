@@ -1,0 +1,1 @@
+"""Requests that end where a device is sure enough of the answer."""
