@@ -174,7 +174,7 @@ class Contexts:
     """What strategies may use in each of several systems; equal systems share it, and with it the trained network."""
 
     def __init__(self) -> None:
-        self.teachers = OncePerKey()
+        self._teachers = OncePerKey()
         self._contexts = OncePerKey()
         self._graphs: dict[int, ModelGraph] = {}  # by number of the teacher
         self._topologies = _Topologies()
@@ -182,7 +182,7 @@ class Contexts:
     def of(self, system: System, progress: Progress) -> tuple[int, DeploymentContext]:
         """Return what strategies may use in a system, and its number."""
         taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation, system.escalate)
-        taught, teacher = self.teachers.get(taught_by, lambda: load_teacher(system, progress))
+        taught, teacher = self._teachers.get(taught_by, lambda: load_teacher(system, progress))
         place = self._topologies.place_of(system.topology)
         where = (taught, place, system.source_id, system.sink_id, system.compute)
         position, context = self._contexts.get(
@@ -190,6 +190,10 @@ class Contexts:
         )
         self._graphs[taught] = context.graph
         return position, context
+
+    def learnt(self) -> list[Learnt]:
+        """Return what the networks reached that strategies distribute."""
+        return [teacher.learnt for _, teacher in self._teachers.made if teacher.learnt is not None]
 
 
 def prepare(
@@ -239,8 +243,7 @@ def prepare(
             )
     if not cases:
         raise next(one for _, one in prepared.made)
-    teachers_learnt = [teacher.learnt for _, teacher in contexts.teachers.made if teacher.learnt is not None]
-    learnt = (*teachers_learnt, *(one for _, ready in fit for one in ready.learnt))
+    learnt = (*contexts.learnt(), *(one for _, ready in fit for one in ready.learnt))
     ready, deployments = tuple(ready for _, ready in fit), Deployments([one for one, _ in fit])
     shared = Shared(ready, tuple(cases), deployments, learnt, unfit=tuple(unfit))
     if len({tuple(score.name for score in ready.scores) for ready in shared.prepared}) > 1:
