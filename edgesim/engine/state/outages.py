@@ -179,6 +179,10 @@ class Downtimes:
                 return latest_s
             time_s = latest_s
 
+    def down_at(self, time_s: float) -> frozenset[str]:
+        """Return the targets that are down at a moment."""
+        return frozenset(name for name, downtime in self._of.items() if downtime.up_s(time_s) > time_s)
+
     def total_s(self, target_id: str, start_s: float, end_s: float) -> float:
         """Return how long a target is down within [start, end)."""
         downtime = self._of.get(target_id)
