@@ -20,7 +20,7 @@ from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.servers.message import Exchange, Message
 from edgesim.engine.servers.packets import PacketStages
-from edgesim.engine.state.detours import Detours
+from edgesim.engine.state.outages import Detours
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
