@@ -127,7 +127,10 @@ def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]
     n_requests = 1 if case.load is None else case.load.requests or 1
     own = [hop for index in span.steps for hop in steps.hops[index]]
     crossings = [(hop.link, hop.n_packets) for hop in own]
-    used = frozenset(program.devices.device_ids) | {hop.link.link_id for hops in steps.hops for hop in hops}
+    everywhere = () if program.detours is None else program.detours.links
+    used = frozenset(program.devices.device_ids) | {
+        hop.link.link_id for hops in (*steps.hops, everywhere) for hop in hops
+    }
     costs = [cost for index, cost in steps.host_costs.items() if index in span.steps]
     hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in costs)
     computing_s = sum(steps.duration_s[span.steps.start : span.steps.stop])
