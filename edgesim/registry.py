@@ -82,6 +82,7 @@ STRATEGIES = Registry[Strategy](
         "per-target": "edgesim.strategies.targets:PerTarget",
         "branches": "edgesim.strategies.students.branches:Branches",
         "vertices": "edgesim.strategies.graphs.vertices:Vertices",
+        "strokes": "edgesim.strategies.graphs.strokes:Strokes",
         "reservoirs": "edgesim.strategies.graphs.reservoirs:Reservoirs",
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
