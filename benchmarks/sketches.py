@@ -26,7 +26,7 @@ from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import forward, train_teacher
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results" / "sketches.md"
-EPOCHS, EPOCHS_OF_FILES = 20, 40
+EPOCHS, EPOCHS_OF_FILES = 20, 30
 
 
 def reached(dataset: Dataset, model: SketchGNN, epochs: int, seed: int) -> tuple[float, ...]:
