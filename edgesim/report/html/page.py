@@ -28,6 +28,7 @@ from edgesim.report.draw.svg import inline_svg
 from edgesim.report.draw.timeline import timeline
 from edgesim.report.goals import all_tables
 from edgesim.report.html.assumptions import assumptions
+from edgesim.report.table import SAME
 from edgesim.report.templates import render
 from edgesim.report.texts import REPORT, short, words
 from edgesim.scenario.catalog.devices import cited
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from edgesim.report.table import Table
 
 N_RARE = 20
-SAME = 1e-6
-"""Relative difference up to which two means are the same."""
 
 
 @dataclass(frozen=True)
