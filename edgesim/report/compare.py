@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.report.draw.select import factors_of
-from edgesim.report.table import OPEN, Table
+from edgesim.report.table import OPEN, Cell, Table, Writer
 from edgesim.report.texts import words
 from edgesim.study.folder.target import differences
 from edgesim.study.tables.statistics import Estimate
@@ -182,6 +182,8 @@ def comparison_tables(found: pd.DataFrame, first: Result, metrics: Sequence[str]
         metric = first.metric(name)
         rows = found[found["metric"] == name]
         lines = []
+        halves = [Cell(0.0, -half, half, metric.unit) for half in ((rows["ci_high"] - rows["ci_low"]) / 2).tolist()]
+        n_digits = Writer.of(metric, halves).n_digits if any(cell.half > 0 for cell in halves) else None
         for row in rows.head(N_SHOWN).to_dict(orient="records"):
             names = (_short(row[key]) for key in (*factors, "strategy"))
             lines.append(
@@ -189,7 +191,7 @@ def comparison_tables(found: pd.DataFrame, first: Result, metrics: Sequence[str]
                     *names,
                     _text(row["first"], metric),
                     _text(row["second"], metric),
-                    _difference(row, metric),
+                    _difference(row, metric, n_digits),
                     _verdict(row),
                 )
             )
@@ -207,25 +209,30 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _text(value: float, metric: Metric) -> str:
+def _text(value: float, metric: Metric, n_digits: int | None = None) -> str:
+    """Return a value with so many digits behind the point, if it is a share or a number, else with three that count."""
     if isnan(value):
         return ""
-    if value == 0:
+    if value == 0 and n_digits is None:
         return "0"
+    if metric.is_share and n_digits is not None:
+        return f"{100 * value:.{n_digits}f} %"
     if metric.is_share:
         return f"{100 * value:.1f} %" if abs(value) >= 0.0005 else f"{100 * value:.1g} %"
-    return f"{value:.3f}" if metric.unit == "1" else show(value, metric.unit)
+    return f"{value:.{3 if n_digits is None else n_digits}f}" if metric.unit == "1" else show(value, metric.unit)
 
 
-def _difference(row: Mapping[Any, Any], metric: Metric) -> str:
-    """Return a difference with its sign and half its interval."""
+def _difference(row: Mapping[Any, Any], metric: Metric, n_digits: int | None) -> str:
+    """Return a difference with its sign and half its interval, both with the digits of their column."""
     value, half = row["difference"], (row["ci_high"] - row["ci_low"]) / 2
     if isnan(value):
         return ""
-    text = f"+{_text(value, metric)}" if value > 0 else _text(value, metric)
+    if not half > 0:
+        n_digits = None
+    text = f"+{_text(value, metric, n_digits)}" if value > 0 else _text(value, metric, n_digits)
     if isnan(half):
         return text + (f" {OPEN}" if row["n"] > 1 else "")
-    return text + (f" ±{_text(half, metric)}" if half > 0 else "")
+    return text + (f" ±{_text(half, metric, n_digits)}" if half > 0 else "")
 
 
 def _verdict(row: Mapping[Any, Any]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isnan, nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edgesim import units
-from edgesim.domain.metrics import METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.select import (
     NO_FIT,
@@ -24,7 +24,7 @@ from edgesim.report.draw.select import (
 from edgesim.report.texts import short, shorts, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns of a terminal that tables are made for; figures and summary.csv have all values of a factor."""
-LEVEL_WIDTH, LEVEL_WIDTH_BETWEEN = 11, 15
+LEVEL_WIDTH, LEVEL_WIDTH_WIDE = 11, 15
 N_ROWS = 40
+SAME = 1e-6
+"""Relative difference up to which two means are the same."""
 OPEN = "±?"
 """Stands for an interval without a bound."""
 
@@ -67,10 +69,21 @@ def tables(result: Result) -> list[Table]:
         made += [
             levels(summary, factor, metric, f"{_heading(metric)}, mean ± half the 95 % interval") for metric in asked
         ]
+        made += [
+            levels(summary, factor, METRICS[name], f"{_heading(METRICS[name])} with half the 95 % interval")
+            for name in ("latency",)
+            if _varies(summary, name)
+        ]
         if (summary.loc[summary["metric"] == "answered", "mean"] < 1).any():
             title = "Requests with an answer in %, with the 95 % interval"
             made.append(levels(summary, factor, METRICS["answered"], title))
     return made
+
+
+def _varies(summary: pd.DataFrame, metric: str) -> bool:
+    """Return whether a metric of a strategy changes with the factor points."""
+    means = summary[summary["metric"] == metric].groupby("strategy", sort=False)["mean"].agg(["min", "max"])
+    return bool((means["max"] > means["min"] * (1 + SAME)).any())
 
 
 def _heading(metric: Metric) -> str:
@@ -93,6 +106,8 @@ class Cell:
         return (self.high - self.low) / 2
 
 
+_NOISE = 1e-9
+"""Half an interval, as it is written, below which it is rounding."""
 NOTHING = Cell(nan, nan, nan, "")
 """Stands where a study has no such factor point."""
 UNFIT = Cell(nan, nan, nan, NO_FIT)
@@ -122,34 +137,42 @@ def costs(summary: pd.DataFrame, intact: pd.DataFrame, factor: str | None, score
     summary, place = at_first(summary, factors)
     whole = {str(row["strategy"]): row for row in at_first(intact, factors)[0].to_dict(orient="records")}
     cell = cells(summary, ["strategy", "metric"])
-    names = strategies_of(summary)
+    names, unfit = strategies_of(summary), unfit_in(summary)
     columns = [
-        *((f"traffic_{kind}", kind.replace("intermediate", "inter-\nmediate"), _byte) for kind in TRAFFIC_KINDS),
-        ("latency", "latency\nmean", _with_interval),
-        ("latency_p95", "latency\np95", _quantity),
-        ("energy", "energy", _with_interval),
-        ("peak_memory", "peak\nmemory", _byte),
+        (header, [UNFIT if name in unfit else cell[name, metric] for name in names], METRICS[metric])
+        for metric, header in _COSTS.items()
     ]
-    unfit = unfit_in(summary)
-    grid = [[UNFIT if name in unfit else cell[name, metric] for metric, _, _ in columns] for name in names]
-    rows = [
-        [name, *(_written(one, write) for one, (*_, write) in zip(line, columns, strict=True))]
-        for name, line in zip(names, grid, strict=True)
-    ]
-    headers, highest = ["strategy", *(header for _, header, _ in columns)], set()
     for score in scores:
-        fits = [name for name in names if name not in unfit]
-        shown = [(f"{score.title},\nno loss", {name: _certain(whole[name][score.name], score) for name in fits})]
         if factor is None:
-            shown.insert(0, (score.title, {name: cell[name, score.name] for name in fits}))
-        for header, found in shown:
-            highest |= {len(grid[0])} if score.is_larger_better else set()
-            headers.append(header)
-            for name, line, row in zip(names, grid, rows, strict=True):
-                line.append(found.get(name, UNFIT))
-                row.append(_written(line[-1], lambda one, score=score: _value(one, score)))  # type: ignore[misc]
+            columns.append((score.title, [UNFIT if name in unfit else cell[name, score.name] for name in names], score))
+        certain = [UNFIT if name in unfit else _certain(whole[name][score.name], score) for name in names]
+        columns.append((f"{score.title},\nno loss", certain, score))
+    rows = tuple(zip(names, *(_column(column, metric) for _, column, metric in columns), strict=True))
+    grid = [list(line) for line in zip(*(column for _, column, _ in columns), strict=True)]
+    highest = {place for place, (*_, metric) in enumerate(columns) if metric.is_larger_better}
     title = "Per inference" + (f", at {place}" if place else "") + ": traffic, latency, energy, memory"
-    return Table(title, tuple(headers), tuple(map(tuple, rows)), best=_best(grid, 1, highest))
+    return Table(title, ("strategy", *(header for header, *_ in columns)), rows, best=_best(grid, 1, highest))
+
+
+_COSTS = {
+    **{f"traffic_{kind}": kind.replace("intermediate", "inter-\nmediate") for kind in TRAFFIC_KINDS},
+    "latency": "latency\nmean",
+    "latency_p95": "latency\np95",
+    "energy": "energy",
+    "peak_memory": "peak\nmemory",
+}
+"""The metrics of the first table, and their headers."""
+
+
+def _column(column: Sequence[Cell], metric: Metric) -> list[str]:
+    """Return the cells of a column of the first table as texts, scores with their unit."""
+    unit = " %" if metric.is_share else "" if metric.unit == "1" or metric.name in METRICS else f" {metric.unit}"
+    write: Callable[[Cell], str] = Writer.of(metric, column)
+    if metric.unit == "byte":
+        write = _byte
+    elif metric.name == "latency_p95":
+        write = _quantity
+    return [_written(one, write) + (unit if one is not UNFIT else "") for one in column]
 
 
 def too_large(infeasible: pd.DataFrame, n_points: int) -> Table:
@@ -174,13 +197,6 @@ def too_large(infeasible: pd.DataFrame, n_points: int) -> Table:
 
 def _certain(value: float, metric: Metric) -> Cell:
     return Cell(float(value), float(value), float(value), metric.unit)
-
-
-def _value(cell: Cell, metric: Metric) -> str:
-    """Return a score with half its interval and its unit."""
-    if metric.is_share:
-        return _share(cell) + " %"
-    return _number(cell) + ("" if metric.unit == "1" else f" {metric.unit}")
 
 
 def _best(grid: list[list[Cell]], n_names: int, highest: set[int]) -> frozenset[tuple[int, int]]:
@@ -211,13 +227,14 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)
     places = list(dict.fromkeys(key[:-1] for key in cell))
     taken = sum(max(len(short(place[position])) for place in places) + 1 for position in range(len(keys)))
-    is_answered = metric.name == "answered"
-    n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_BETWEEN if is_answered else LEVEL_WIDTH), 2), len(values))
+    is_wide = metric.name == "answered" or (metric.unit != "1" and metric.name in METRICS)
+    n_levels = min(max((WIDTH - taken) // (LEVEL_WIDTH_WIDE if is_wide else LEVEL_WIDTH), 2), len(values))
     shown = [values[index] for index in np.unique(np.linspace(0, len(values) - 1, n_levels).round().astype(int))]
-    write = _share_between if is_answered else _share if metric.is_share else _number
     grid = [[cell.get((*place, value), NOTHING) for value in shown] for place in places]  # `skip` leaves points out
+    write = [Writer.of(metric, column) for column in zip(*grid, strict=True)]
     lines = [
-        (*map(short, place), *(_written(one, write) for one in line)) for place, line in zip(places, grid, strict=True)
+        (*map(short, place), *(_written(one, of) for one, of in zip(line, write, strict=True)))
+        for place, line in zip(places, grid, strict=True)
     ]
     best = _best_of_rivals(places[:N_ROWS], grid, len(keys), is_highest=metric.is_larger_better)
     note = _left_out(factor, (len(shown), len(values)), (N_ROWS, len(lines)))
@@ -247,24 +264,71 @@ def _best_of_rivals(
     )
 
 
-def _share(cell: Cell) -> str:
-    """Return a share in %, with half its interval."""
-    return _with_half(f"{100 * cell.mean:.1f}", 100 * cell.half, 1)
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How the cells of a column are written: with as many digits behind the point each, so that intervals can be compared.
+
+    Parameters
+    ----------
+    kind : ``share`` in %, ``number``, ``between`` (a share with both ends of its interval) or ``quantity`` (with half its interval in %).
+    n_digits : behind the point, of shares and numbers and half their intervals, and of the % of quantities.
+    """
+
+    kind: Literal["share", "number", "between", "quantity"]
+    n_digits: int
+
+    @classmethod
+    def of(cls, metric: Metric, column: Iterable[Cell]) -> Writer:
+        """Return how a metric is written: with the digits that the longest interval of a column needs, and no more."""
+        column = list(column)
+        if metric.name == "answered":
+            return cls("between", 1)
+        if metric.is_share:
+            return cls("share", _digits((100 * cell.half for cell in column), 1, 3))
+        if metric.unit == "1" or metric.name not in {**METRICS, **LOAD_METRICS}:
+            return cls("number", _digits((cell.half for cell in column), 3, 5))
+        return cls("quantity", _digits((100 * cell.half / abs(cell.mean) for cell in column if cell.mean), 0, 2))
+
+    def __call__(self, cell: Cell) -> str:
+        """Return a cell as a text."""
+        if self.kind == "quantity":
+            return _with_interval(cell, self.n_digits)
+        if self.kind == "between":
+            return _share_between(cell)
+        scale = 100 if self.kind == "share" else 1
+        return _with_half(f"{scale * cell.mean:.{self.n_digits}f}", scale * cell.half, self.n_digits)
 
 
-def _number(cell: Cell) -> str:
-    """Return a number with half its interval."""
-    return _with_half(f"{cell.mean:.3f}", cell.half, 3)
+def _digits(halves: Iterable[float], least: int, most: int) -> int:
+    """Return how many digits behind the point show a digit of the largest of some halves of intervals; `least` where rounding alone makes them.
+
+    >>> _digits([0.0301, 0.1], 1, 3), _digits([0.0301, 0.002], 1, 3), _digits([1e-15], 1, 3)
+    (1, 2, 1)
+    """
+    largest = max((half for half in halves if 0 < half < inf), default=0.0)
+    found = next((n for n in range(least, most + 1) if float(f"{largest:.{n}f}")), most)
+    return found if largest > _NOISE else least
 
 
 def _with_half(mean: str, half: float, n_digits: int) -> str:
-    """Return a mean with half its interval: so many digits behind the point, or one that is not zero, down to a thousandth of that."""
+    """Return a mean with half its interval, with so many digits behind the point.
+
+    >>> _with_half("97.4", 0.12, 1), _with_half("97.4", 0.0301, 1), _with_half("97.4", 0.0, 1)
+    ('97.4 ±0.1', '97.4 ±<0.1', '97.4')
+    """
     if half == inf:
         return f"{mean} {OPEN}"
-    if half < 10 ** -(n_digits + 3) or isnan(half):
-        return mean if not half > 0 else f"{mean} ±0"
-    text = f"{half:.{n_digits}f}"
-    return f"{mean} ±{text if float(text) else f'{half:.{n_digits + 3}f}'.rstrip('0')}"
+    return f"{mean} ±{_not_zero(half, n_digits)}" if half > 0 else mean
+
+
+def _not_zero(value: float, n_digits: int) -> str:
+    """Return a positive number with so many digits behind the point, or what it is less than.
+
+    >>> _not_zero(12.34, 1), _not_zero(0.0004, 2), _not_zero(0.4, 0)
+    ('12.3', '<0.01', '<1')
+    """
+    text = f"{value:.{n_digits}f}"
+    return text if float(text) else f"<{10**-n_digits:.{n_digits}f}"
 
 
 def _share_between(cell: Cell) -> str:
@@ -272,19 +336,11 @@ def _share_between(cell: Cell) -> str:
     return f"{100 * cell.mean:.1f}" + (f" ({100 * cell.low:.0f}-{100 * cell.high:.0f})" if cell.half > 0 else "")
 
 
-def _with_interval(cell: Cell) -> str:
+def _with_interval(cell: Cell, n_digits: int) -> str:
+    """Return a quantity with half its interval in % of it, with so many digits behind the point."""
     if cell.half == inf:
         return f"{_quantity(cell)} {OPEN}"
-    return _quantity(cell) + (f" ±{_percent(cell.half / abs(cell.mean))} %" if cell.half > 0 else "")
-
-
-def _percent(share: float) -> str:
-    """Return a share in % with one digit that counts, or whole; never with an exponent.
-
-    >>> _percent(0.174), _percent(0.0123), _percent(0.00042), _percent(1e-7)
-    ('17', '1', '0.04', '<0.01')
-    """
-    return "<0.01" if share < 1e-4 else f"{100 * share:.0f}" if share >= 0.0095 else f"{100 * share:.1g}"
+    return _quantity(cell) + (f" ±{_not_zero(100 * cell.half / abs(cell.mean), n_digits)} %" if cell.half > 0 else "")
 
 
 def _quantity(cell: Cell) -> str:

@@ -5,7 +5,7 @@ A box is (x0, y0, x1, y1) with x0 < x1 and y0 < y1, in any one unit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def suppressed(found: Found, above: float) -> Found:
-    """Return the boxes of which none that is surer overlaps by more than `above`: non-maximum suppression, the surest first.
+    """Return the boxes of which none that is kept and surer overlaps by more than `above`: non-maximum suppression, the surest first.
 
     Examples
     --------
@@ -56,13 +56,17 @@ def suppressed(found: Found, above: float) -> Found:
     >>> suppressed(Found(boxes, np.array([0.5, 0.9, 0.4])), 0.5).scores.tolist()
     [0.9, 0.4]
     """
-    order = np.argsort(-found.scores, kind="stable")
-    overlaps = iou(found.boxes, found.boxes) > above
+    kept = kept_of(iou(found.boxes, found.boxes) > above, found.scores)
+    return Found(found.boxes[kept], found.scores[kept])
+
+
+def kept_of(overlaps: NDArray[np.bool_], scores: NDArray[np.floating[Any]]) -> list[int]:
+    """Return which boxes are kept, the surest first, given which overlap too much, shape (n, n)."""
     kept: list[int] = []
-    for index in order.tolist():
+    for index in np.argsort(-scores, kind="stable").tolist():
         if not overlaps[index, kept].any():
             kept.append(index)
-    return Found(found.boxes[kept], found.scores[kept])
+    return kept
 
 
 def average_precision(

@@ -1,4 +1,4 @@
-"""Write the lists of the documentation anew: names and rooms in `docs/contributing/`, the catalog in `docs/reference/`."""
+"""Write the lists of the documentation anew: names and rooms in `docs/contributing/`, catalog and commands in `docs/reference/`."""
 
 from tests.contributing.pages import PAGES, made
 

@@ -13,6 +13,7 @@ from typing import Any
 import edgesim
 from edgesim.scenario.catalog import devices as catalog
 from edgesim.scenario.catalog import links as link_classes
+from tests.contributing.command_line import commands
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code -->\n", "<!-- end -->\n"
@@ -170,4 +171,5 @@ PAGES = {
     ROOT / "docs" / "contributing" / "stability.md": public_names,
     ROOT / "docs" / "contributing" / "architecture.md": rooms,
     ROOT / "docs" / "reference" / "catalog.md": catalogued,
+    ROOT / "docs" / "reference" / "commands.md": commands,
 }

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from edgesim.report.table import WIDTH, Cell, _best, _number, _share, _share_between, _with_interval, costs, levels
+import edgesim as es
+from edgesim.cli.main import app
+from edgesim.domain.metrics import METRICS
+from edgesim.report.answer import answer
+from edgesim.report.table import WIDTH, Cell, Writer, _best, _share_between, costs, levels, tables
 from edgesim.tasks.scores import SCORES
+from edgesim.units import show
 
 COLUMNS = ["lost", "strategy", "metric", "unit", "mean", "ci_low", "ci_high", "n", "exact"]
 NAN = float("nan")
@@ -97,7 +106,52 @@ def test_intervals_of_shares_have_both_ends() -> None:
     [(2.4, "±240 %"), (0.174, "±17 %"), (0.012, "±1 %"), (0.00042, "±0.04 %"), (1e-7, "±<0.01 %"), (0.0, "")],
 )
 def test_half_an_interval_has_no_exponent(half: float, shown: str) -> None:
-    """Relative to a mean of one second."""
-    assert _with_interval(Cell(1.0, 1.0 - half, 1.0 + half, "s")) == f"1 s {shown}".strip()
-    assert "e" not in _share(Cell(0.5, 0.5 - half / 10, 0.5 + half / 10, "1"))
-    assert "e" not in _number(Cell(0.5, 0.5 - half, 0.5 + half, "1"))
+    """Relative to a mean of one second, alone in its column."""
+    one = Cell(1.0, 1.0 - half, 1.0 + half, "s")
+    assert Writer.of(METRICS["latency"], [one])(one) == f"1 s {shown}".strip()
+    for metric, size in ((ACCURACY, 0.1), (SCORES["mcc"], 1.0)):
+        score = Cell(0.5, 0.5 - size * half, 0.5 + size * half, "1")
+        assert "e" not in Writer.of(metric, [score])(score)
+
+
+def written(metric: Any, means_and_halves: list[tuple[float, float]]) -> list[str]:
+    column = [Cell(mean, mean - half, mean + half, metric.unit) for mean, half in means_and_halves]
+    return list(map(Writer.of(metric, column), column))
+
+
+def test_intervals_of_a_column_have_the_same_digits() -> None:
+    """±0.0301 stood beside ±0.1: the longest one of a column says how many digits all have, down to a hundredth of the usual ones."""
+    assert written(ACCURACY, [(0.974, 0.000301), (0.9, 0.001), (1.0, 0.0)]) == ["97.4 ±<0.1", "90.0 ±0.1", "100.0"]
+    assert written(ACCURACY, [(0.97412, 0.000301), (0.97, 0.00002)]) == ["97.41 ±0.03", "97.00 ±<0.01"]
+    assert written(ACCURACY, [(0.5, 1e-13), (0.5, 0.0)]) == ["50.0 ±<0.1", "50.0"]
+    assert written(METRICS["latency"], [(0.2, 0.0002), (0.1, 0.02)]) == ["200 ms ±<1 %", "100 ms ±20 %"]
+    assert written(SCORES["mcc"], [(0.5, 0.0002), (0.25, 0.04)]) == ["0.500 ±<0.001", "0.250 ±0.040"]
+
+
+BANDWIDTH = """
+name: bandwidth
+replications: 2
+topology:
+  devices: [{id: hub, profile: phone}, {id: w1, profile: phone}]
+  links: [{between: [hub, w1], bandwidth: 1 Mbit/s}]
+workload: {input: [3, 8, 8], classes: 10, model: small-cnn, source: hub, sink: hub}
+strategies: {here: {type: single, device: hub}, there: {type: single, device: w1}}
+sweep: {bandwidth: {path: topology.links.0.bandwidth, values: [1 Mbit/s, 2 Mbit/s, 4 Mbit/s]}}
+"""
+
+
+def test_a_sweep_of_the_bandwidth_shows_the_latency_at_each_value(tmp_path: Path) -> None:
+    """768 byte there and 40 back; in the table, and in a figure of the report."""
+    result = es.run(es.Scenario.from_text(BANDWIDTH), workers=1, output=tmp_path / "r")
+    computing_s = float(result.summary().query("metric == 'latency' and strategy == 'here'")["mean"].iloc[0])
+    [table] = [one for one in tables(result) if one.title.startswith("Latency")]
+    assert table.headers == ("strategy", "1 Mbit/s", "2 Mbit/s", "4 Mbit/s")
+    expected = [show(computing_s + 8 * 808 / rate, "s") for rate in (1e6, 2e6, 4e6)]
+    assert table.rows == (("here", *[show(computing_s, "s")] * 3), ("there", *expected))
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert 'id="latency-by-bandwidth"' in page
+    assert f"there from {expected[0]} to {expected[2]}" in page
+    shown = CliRunner().invoke(app, ["results", "show", str(result.folder)]).stdout
+    assert answer(result).startswith("In latency at bandwidth 1 Mbit/s to 4 Mbit/s here is best")
+    assert " ".join(shown.split()).startswith(answer(result))
+    assert "ci_low" in shown

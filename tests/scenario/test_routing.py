@@ -157,3 +157,9 @@ def test_no_route_is_shorter(topology: Topology, metric: Any) -> None:
         best = min(all_routes(topology, "d0", dst.device_id), key=length)
         assert routed.route("d0", dst.device_id) == best
     assert transfer_s(routed.route("d0", "d1"), 1250) > 0.0
+
+
+def test_rerouting_is_an_option_of_routing() -> None:
+    made = scenario("{metric: latency, reroute: true}")
+    assert build(made).topology.routing == Routing("latency", reroute=True)
+    assert build(Scenario.from_data(made.resolved())).topology == build(made).topology

@@ -13,6 +13,7 @@ from torch import nn
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.engine.program.devices import check_memory
 from edgesim.errors import InfeasiblePlanError, PlanError
@@ -20,8 +21,8 @@ from edgesim.nn.cut.line import line_of
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.layers.placement import ChainTimes, Run, best_chain
 from edgesim.strategies.single import Single
-from edgesim.testing import check_strategy
-from tests.strategies.conftest import profile
+from edgesim.testing import check_strategy, deployment_context
+from tests.strategies.conftest import profile, star
 
 
 class Skipping(nn.Module):
@@ -123,6 +124,28 @@ def test_a_cut_by_hand_carries_what_later_layers_read(make_context):
     ]
 
 
+def test_a_bottleneck_sends_fewer_channels_and_states_its_score(teacher, teacher_model, digits):
+    """A quarter of 32 maps of 4 x 4, and 32 to 8 to 32 channels on both sides; the answers are those of the modules, near the network's."""
+    context = deployment_context(
+        teacher.network, digits, star([1.0]), source_id="hub", sink_id="hub",
+        filter_layer=teacher_model.filter_layer(), network_key=teacher.key, seed=1,
+    )  # fmt: skip
+    narrow = Chain(("hub", "w1"), ("pool",), bottleneck=0.25, training=Training(epochs=4))
+    check_strategy(narrow, context, is_exact=False)
+    found, plain = narrow.deploy(context), replace(narrow, bottleneck=None).deploy(context)
+    sent = [(one.step_id, one.size_byte) for one in found.plan.transfers]
+    assert sent == [("behind pool", 4 * 8 * 4 * 4), ("answer", 40)]
+    assert plain.plan.transfers[0].size_byte == 4 * 32 * 4 * 4
+    more = {name: found.plan.weight_byte[name] - plain.plan.weight_byte[name] for name in ("hub", "w1")}
+    assert more == {"hub": 4 * (32 * 8 + 8), "w1": 4 * (8 * 32 + 32)}
+    flop = [sum(w.work_flop for step in one.plan.computes for w in step.work) for one in (found, plain)]
+    assert flop[0] - flop[1] == pytest.approx(2 * 2 * 32 * 8 * 16, rel=0.1)
+    score, targets = digits.task.scores[0], digits.test.targets
+    stated = found.describe()["test_accuracy"]
+    assert score.of(found.predict(Delivery()), targets) == pytest.approx(stated)
+    assert stated > score.of(plain.predict(Delivery()), targets) - 0.1
+
+
 def test_a_shortcut_is_carried_along_and_counted_once():
     """In front of the second convolution both readers read one tensor; behind it there are two."""
     line = line_of(Skipping().eval(), (1, 8, 8))
@@ -205,6 +228,7 @@ def test_every_message_is_needed(make_context):
         ({"devices": ("hub", "w1", "w2"), "cuts": ("3", "1")}, "leave a device without layers"),
         ({"devices": ("hub", "w1"), "cuts": ("9",)}, "leave a device without layers"),
         ({"devices": ("hub", "w1"), "cuts": ("3",), "order": "any"}, "order: any goes with cuts: best"),
+        ({"devices": ("hub", "w1"), "bottleneck": 0.5}, "narrows the tensors at cuts that are named"),
     ],
 )
 def test_what_makes_no_chain_is_refused(make_context, options, message):

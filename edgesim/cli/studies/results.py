@@ -109,15 +109,22 @@ def show(
     ] = None,
     is_json: Json = False,
 ) -> None:
-    """Show the summary of a study: every metric of every strategy at every factor point, with its interval.
+    """Show the answer of a study in a paragraph and its summary: every metric of every strategy at every factor point, with its interval.
 
     \b
     Examples:
       edgesim results show results/wearables --metric accuracy
       edgesim results show results/heart-models --metric accuracy --over fold --over seed
     """
+    from edgesim.cli.tables import table_console
+    from edgesim.report.answer import answer
+
     result = _finished(folder)
     table = result.over(over) if over else result.summary()
+    answered = "" if is_json or over else answer(result)
+    if answered:
+        table_console().print(answered, markup=False)
+        typer.echo()
     _write(_rows(table, metric), is_json=is_json)
 
 

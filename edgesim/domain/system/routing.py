@@ -21,7 +21,7 @@ _TICKS_PER_S = 1e15
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which route messages take from one device to another; it is the same during a whole study (static routing).
+    """Which route messages take from one device to another; it is the same during a whole study (static routing), but for `reroute`.
 
     Ties go to fewer hops, then to the ids of the devices along the way.
 
@@ -31,11 +31,14 @@ class Routing:
         which a message of size `message_byte` crosses its links one after another, when nothing else is sent, at their `bandwidth`.
     message_byte : the size of that message.
     routes : routes of your own, each the list of all devices on it; they hold for their first and last device, in this direction.
+    reroute : whether a message whose route has a link, a switch or a device between its ends that is down when it is sent takes the best route over what is
+        up then. It is known at once what is down, and a message under way goes on as it began; without another route it takes its own.
     """
 
     metric: Metric = "hops"
     message_byte: Annotated[int, Quantity("byte", minimum=1)] = 10_000
     routes: tuple[tuple[str, ...], ...] = ()
+    reroute: bool = False
 
     def __post_init__(self) -> None:
         known: set[tuple[str, str]] = set()

@@ -175,6 +175,26 @@ class Topology:
             raise PlanError(f"no route from {src_id!r} to {dst_id!r}; add links that connect them")
         return found
 
+    def route_around(self, src_id: str, dst_id: str, down: frozenset[str]) -> tuple[Link, ...] | None:
+        """Return the best route by the metric of `routing` over links, switches and devices that are not `down`; None when there is none.
+
+        Examples
+        --------
+        Two ways around a square.
+
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> ways = [Link(f"{one}{other}", one, other, 1e6) for one, other in ("ab", "bd", "ac", "cd")]
+        >>> square = Topology(tuple(Device(name, profile) for name in "abcd"), tuple(ways))
+        >>> [[link.link_id for link in square.route_around("a", "d", frozenset(down))] for down in ((), ("bd",), ("b",))]
+        [['ab', 'bd'], ['ac', 'cd'], ['ac', 'cd']]
+        """
+        avoided = down - {src_id, dst_id}
+        up = {
+            name: tuple(link for link in links if link.link_id not in avoided and link.dst_id not in avoided)
+            for name, links in self.links_from.items()
+        }
+        return ShortestRoutes(src_id, up, self.routing.ticks).to(dst_id)
+
     def _along(self, route: tuple[str, ...]) -> tuple[Link, ...]:
         """Return the links between the devices of a route of the user's own."""
         found = []

@@ -45,19 +45,36 @@ class Crossings:
         self._medium_links: dict[str, int] = {}
         self._times_s: dict[float, float] = {}  # equal ones as one object
         self._made: dict[tuple[str, str, int], tuple[tuple[Hop, ...], Way]] = {}  # equal messages share them
+        self._around: dict[tuple[str, str, int, frozenset[str]], Way | None] = {}  # and so those that take other routes
+        self.links: tuple[Hop, ...] = ()  # every link of the topology, where messages may take other routes
 
     def of(self, transfer: Transfer) -> tuple[tuple[Hop, ...], Way]:
         """Return the hops of a message, and how it crosses them."""
         key = (transfer.src_id, transfer.dst_id, transfer.size_byte)
         if key not in self._made:
-            hops = tuple(self._hop(link, transfer.size_byte) for link in self._routes[transfer.step_id])
-            is_cut_through = self._topology.forwarding == "cut_through"
-            self._made[key] = (hops, way_of(hops, self.channels, is_cut_through=is_cut_through))
+            self._made[key] = self._over(self._routes[transfer.step_id], transfer.size_byte)
         return self._made[key]
+
+    def meet_all(self) -> None:
+        """Number every channel of the topology, so that messages may take other routes later."""
+        self.links = tuple(self._hop(link, 0) for link in self._topology.links)
+
+    def around(self, transfer: Transfer, down: frozenset[str]) -> Way | None:
+        """Return how a message gets across without the links, switches and devices that are down; None when it does not."""
+        key = (transfer.src_id, transfer.dst_id, transfer.size_byte, down)
+        if key not in self._around:
+            route = self._topology.route_around(transfer.src_id, transfer.dst_id, down)
+            self._around[key] = self._over(route, transfer.size_byte)[1] if route else None
+        return self._around[key]
+
+    def _over(self, route: tuple[Link, ...], size_byte: int) -> tuple[tuple[Hop, ...], Way]:
+        """Return the hops of a message over a route, and how it crosses them."""
+        hops = tuple(self._hop(link, size_byte) for link in route)
+        return hops, way_of(hops, self.channels, is_cut_through=self._topology.forwarding == "cut_through")
 
     def table(self) -> ChannelTable:
         """Return the channels that were met."""
-        hops = (hop for hops, _ in self._made.values() for hop in hops)
+        hops = (*(hop for hops, _ in self._made.values() for hop in hops), *self.links)
         changing = {hop.link.link_id: hop for hop in hops if is_changing(hop, self.channels)}
         return ChannelTable(tuple(self.channels), tuple(self._medium_links), tuple(changing.values()))
 

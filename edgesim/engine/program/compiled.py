@@ -25,6 +25,7 @@ class Program:
     devices, channels, steps : the tables.
     plans : the plans, of which each request follows one.
     spans : where each of them lies.
+    detours : finds other routes for messages, where they may take them.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Program:
     steps: StepTable
     plans: tuple[Plan, ...]
     spans: tuple[Span, ...]
+    detours: Crossings | None = None
 
 
 def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Program:
@@ -54,8 +56,13 @@ def compile_plans(plans: Sequence[Plan], topology: Topology, compute: ComputeMod
     check_known(plan, topology)
     peak_memory_byte = check_memory(plan, topology)
     routes = {transfer.step_id: topology.route(transfer.src_id, transfer.dst_id) for transfer in plan.transfers}
-    devices = device_table(plan, topology, peak_memory_byte, tuple(routes.values()))
+    is_rerouted = topology.routing.reroute
+    everywhere = (topology.links,) if is_rerouted else ()  # any device may pass messages on
+    devices = device_table(plan, topology, peak_memory_byte, (*routes.values(), *everywhere))
     device_index = {device_id: index for index, device_id in enumerate(devices.device_ids)}
     crossings = Crossings(topology, routes, device_index)
     steps = step_table(plan, topology, compute, device_index, crossings)
-    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans_of(plans))
+    if is_rerouted:
+        crossings.meet_all()
+    detours = crossings if is_rerouted else None
+    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans_of(plans), detours)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgesim.domain.plan import Transfer
 from edgesim.engine.program.ways import Way
 from edgesim.engine.servers.connections import Connections
 from edgesim.engine.servers.fair import FairStages
@@ -19,6 +20,7 @@ from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.servers.message import Exchange, Message
 from edgesim.engine.servers.packets import PacketStages
+from edgesim.engine.state.outages import Detours
 from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
@@ -46,6 +48,9 @@ class Carrier:
         self._world = world
         self._clock = world.clock
         self._ways = world.program.steps.ways
+        self._steps = world.program.steps.step
+        detours = world.program.detours
+        self._detours = None if detours is None or not world.has_outages else Detours(detours, world.downtimes)
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
@@ -67,6 +72,9 @@ class Carrier:
         way = self._ways[task[1]]
         if way is None:
             return
+        step = self._steps[task[1]]
+        if self._detours is not None and isinstance(step, Transfer):
+            way = self._detours.way(task[1], step, way, self._clock.now_s)
         if way.transport is None:
             self._launch(Message(task, way, 1.0, None))
             return

@@ -46,9 +46,10 @@ def largest_w(program: Program) -> float:
     A channel is used by one message at a time, so a device that sends and receives on it does one or the other.
     """
     added_w: dict[tuple[int, int], float] = {}  # by device and channel, of which -1 are the cores
+    everywhere = () if program.detours is None else program.detours.links
     for index, step in enumerate(program.steps.step):
         if isinstance(step, Transfer):
-            for hop in program.steps.hops[index]:
+            for hop in (*program.steps.hops[index], *everywhere):
                 for device, added in (
                     (hop.src, program.devices.power_w[hop.src][2]),
                     (hop.dst, program.devices.power_w[hop.dst][3]),

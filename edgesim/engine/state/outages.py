@@ -1,4 +1,4 @@
-"""When devices and links are down: outages known beforehand, and renewals that are drawn as time goes on."""
+"""When devices and links are down: outages known beforehand, and renewals that are drawn as time goes on; and which way messages take then."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
+from typing import TYPE_CHECKING
 
 from edgesim.domain.records import Outage
 from edgesim.errors import PlanError, SimulationError
+
+if TYPE_CHECKING:
+    from edgesim.domain.plan import Transfer
+    from edgesim.engine.program.channels import Crossings
+    from edgesim.engine.program.ways import Way
 
 _MOST_DRAWN = 1_000_000
 """Most outages of renewals in one trial; a trial with more is refused, since it would take hours, or never end."""
@@ -179,7 +185,38 @@ class Downtimes:
                 return latest_s
             time_s = latest_s
 
+    def down_at(self, time_s: float) -> frozenset[str]:
+        """Return the targets that are down at a moment."""
+        return frozenset(name for name, downtime in self._of.items() if downtime.up_s(time_s) > time_s)
+
     def total_s(self, target_id: str, start_s: float, end_s: float) -> float:
         """Return how long a target is down within [start, end)."""
         downtime = self._of.get(target_id)
         return 0.0 if downtime is None else downtime.total_s(start_s, end_s)
+
+
+class Detours:
+    """Finds which way a message takes at a moment.
+
+    Parameters
+    ----------
+    crossings : how messages get across.
+    downtimes : when devices, switches and links are down.
+    """
+
+    __slots__ = ("_between", "_crossings", "_downtimes")
+
+    def __init__(self, crossings: Crossings, downtimes: Downtimes) -> None:
+        self._crossings, self._downtimes = crossings, downtimes
+        self._between: dict[
+            int, tuple[str, ...]
+        ] = {}  # by step: the links of its own way, and what they join but its ends
+
+    def way(self, index: int, transfer: Transfer, own: Way, now_s: float) -> Way:
+        """Return the way of a message: its own, or another where that has something that is down."""
+        if index not in self._between:
+            links = [hop.link for stage in own.stages for hop in stage.hops]
+            self._between[index] = (*(link.link_id for link in links), *(link.src_id for link in links[1:]))
+        if self._downtimes.up_s(self._between[index], now_s) == now_s:
+            return own
+        return self._crossings.around(transfer, self._downtimes.down_at(now_s)) or own

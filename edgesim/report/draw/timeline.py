@@ -160,7 +160,8 @@ def over_time(
                 rows["time_s"], rows[column], where=_STEPS[column], color=colour, label=fold(label, 44), linewidth=1.0 + 0.5 * (len(curves) - 1 - place) / len(curves)
             )  # fmt: skip
         ax.set_ylim(0, 1.05 * max(1.0, float(data[column].max())))
-        ax.set_xlim(float(data["time_s"].min()), float(data["time_s"].max()))
+        start_s, end_s = float(data["time_s"].min()), float(data["time_s"].max())
+        ax.set_xlim(start_s, end_s if end_s > start_s else start_s + 1.0)  # of a trial that ends when it begins
         ax.locator_params(axis="x", nbins=5)
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
         ax.set_xlabel("time in the first trial")

@@ -50,7 +50,8 @@ WRITING = {
         "takes fewest hops; latency takes the least sum of latencies; transfer the least time in which a message of the size given "
         "by message: (10 kB) crosses its links one after another, each in message overhead + 8 x wire bytes / bandwidth + latency, when "
         "nothing else is sent. Ties go to fewer hops, then to the ids along the way. routes: [[w1, w2, hub]] gives routes of your "
-        "own, each for its first and last device in that direction; all others go by the metric."
+        "own, each for its first and last device in that direction; all others go by the metric. reroute: true lets a message whose route has "
+        "a link, a switch or a device between its ends that is down when it is sent take the best route over what is up then."
     ),
     "graph-files": (
         "topology: {file: lab.graphml} reads devices and links from GraphML, GML or node-link JSON: nodes and edges have the keys of devices "

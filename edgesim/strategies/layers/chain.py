@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Len
+from annotated_types import Gt, Len, Lt
 
 from edgesim.domain.networks.messages import AS_COMPUTED, Messages
-from edgesim.domain.plan import Compute, Plan, Step, Transfer
+from edgesim.domain.networks.training import Training
+from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
@@ -54,6 +55,9 @@ class Chain:
         message, and then the latency.
     order : whether the devices compute in the order ``given``, or in ``any``; at most 10 devices then.
     messages : how numbers are written in all messages, `dtype` ``float32``, ``float16`` or ``int8``; see `edgesim.domain.networks.messages.Messages`.
+    bottleneck : share of the channels that cross each cut: a learned convolution of one pixel makes so few of them, and one behind the cut all of
+        them again; with cuts that are named. Without it tensors are sent whole.
+    training : of the bottlenecks, by distillation; the network stays as it is.
 
     Formula
     -------
@@ -67,10 +71,12 @@ class Chain:
     requests queue. Layers must take the same time alone as in a row, as in all compute models here. A chain that does not fit the memory of
     its devices in any way is made regardless of memory, and refused as any plan that does not fit.
 
+    With a bottleneck the answers are approximate, and `describe` has their score.
+
     References
     ----------
     Y. Kang et al., Neurosurgeon, ASPLOS 2017, doi 10.1145/3037697.3037698 (one cut between a mobile device and a server). M. Zhang et al.,
-    EdgeShard, arXiv:2405.14371, 2024 (dynamic programming over devices). Assumed: everything that crosses a cut goes in one message.
+    EdgeShard, arXiv:2405.14371, 2024 (dynamic programming over devices). Assumed: everything that crosses a cut goes in one message. Bottlenecks: A. E. Eshratifar, A. Esmaili, M. Pedram, BottleNet, ISLPED 2019, arXiv:1902.01000; ours are linear, without a codec.
     """
 
     devices: Annotated[tuple[DeviceId, ...], Len(1)]
@@ -78,8 +84,13 @@ class Chain:
     best_for: Literal["latency", "throughput"] = "latency"
     order: Literal["given", "any"] = "given"
     messages: Messages = AS_COMPUTED
+    bottleneck: Annotated[float, Gt(0), Lt(1)] | None = None
+    training: Training = Training(epochs=20)  # noqa: RUF009 - frozen
 
-    needs_training: ClassVar[bool] = False
+    @property
+    def needs_training(self) -> bool:
+        """Whether something is trained: bottlenecks are."""
+        return self.bottleneck is not None
 
     def check(self, topology: Topology) -> None:
         """Raise `PlanError` when a device is unknown or named twice, or the cuts are not one less than the devices."""
@@ -94,6 +105,10 @@ class Chain:
             raise PlanError(
                 f"chain.cuts: {len(self.devices)} devices need {len(self.devices) - 1} cuts, not {len(self.cuts)}; "
                 "name the layer behind which each is, or write best"
+            )
+        if self.bottleneck is not None and (self.cuts == "best" or not self.cuts or self.messages.is_rounding):
+            raise PlanError(
+                "chain.bottleneck: it narrows the tensors at cuts that are named, and numbers are sent as computed; name the cuts, and leave out messages"
             )
         if self.order == "any" and (self.cuts != "best" or len(self.devices) > MOST_IN_ANY_ORDER):
             raise PlanError(
@@ -122,6 +137,8 @@ class Chain:
         empty = np.empty((0, *dataset.task.output.shape), np.float32)
         names = [layer.layer_id for layer in line.layers]
         layers = {self.devices[run.device]: names[run.start : run.stop] for run in runs}
+        if self.bottleneck is not None:
+            return self._narrow(context, line, runs, layers)
         plan = self._plan(context, line, runs)
         starts = [run.start for run in runs]
         if not len(dataset.test):
@@ -135,6 +152,31 @@ class Chain:
             answers = received_answers(plan, self.messages, forward_of(rounded.answers, inputs))
         here = kernels_here(self.messages, lambda: _kernels(plan, context.network, dataset.inputs, starts))
         return ChainedNetwork(plan, layers, answers, here)
+
+    def _narrow(
+        self, context: DeploymentContext, line: Line, runs: Sequence[Run], layers: dict[str, list[str]]
+    ) -> ChainedNetwork:
+        """Return the deployment with bottlenecks, trained or loaded."""
+        from edgesim.nn.chains.bottlenecks import train_bottlenecks
+        from edgesim.nn.train.cache import NetworkCache
+        from edgesim.nn.train.training import forward
+        from edgesim.strategies.students.networks import workload_of
+
+        chain, metrics = train_bottlenecks(
+            context.network, context.network_key, context.dataset, cuts=tuple(self.cuts), share=self.bottleneck or 1.0,
+            training=self.training, seed=context.seed, progress=context.progress, cache=NetworkCache.default(),
+        )  # fmt: skip
+        shapes = zip(chain.shapes[1:], chain.sent_shapes, chain.narrow, chain.widen, strict=True)
+        squeezes = [
+            Squeeze(first.output_byte, first.work, second.work, first.weight_byte, second.weight_byte)
+            for first, second in (
+                (workload_of(narrow, shape), workload_of(widen, sent)) for shape, sent, narrow, widen in shapes
+            )
+        ]
+        plan = self._plan(context, line, runs, squeezes)
+        here = Here(refused="chain with a bottleneck is simulated, but not executed; leave out bottleneck")
+        reached = {name: value for name, value in metrics.items() if name != "epoch"}
+        return ChainedNetwork(plan, layers, forward(chain, context.dataset.test.inputs), here, reached)
 
     def _runs(self, context: DeploymentContext, line: Line) -> tuple[Run, ...]:
         """Return who computes what."""
@@ -183,7 +225,9 @@ class Chain:
         answer_s = np.array([message_time_s(topology, name, context.sink_id, last) for name in self.devices])
         return ChainTimes(run_s, message_s, input_s, answer_s)
 
-    def _plan(self, context: DeploymentContext, line: Line, runs: Sequence[Run]) -> Plan:
+    def _plan(
+        self, context: DeploymentContext, line: Line, runs: Sequence[Run], squeezes: Sequence[Squeeze] = ()
+    ) -> Plan:
         """Write the steps."""
         from edgesim.nn.cost.layers import layer_work
 
@@ -192,11 +236,12 @@ class Chain:
         ]
         weight_byte: dict[str, int] = {}
         last = None
-        for run in runs:
+        for number, run in enumerate(runs):
             device_id = self.devices[run.device]
+            entering, leaving = squeezes[number - 1 : number] if number else (), squeezes[number : number + 1]
             if last is not None:
                 layer_id = line.layers[run.start - 1].layer_id
-                size_byte = line.sent_byte[run.start]
+                size_byte = entering[0].sent_byte if entering else line.sent_byte[run.start]
                 steps.append(
                     Transfer(
                         f"behind {layer_id}",
@@ -211,16 +256,33 @@ class Chain:
             last = Compute(
                 f"layers of {device_id}",
                 device_id,
-                tuple(layer_work(layer) for layer in line.layers[run.start : run.stop]),
+                (
+                    *(work for one in entering for work in one.widening),
+                    *(layer_work(layer) for layer in line.layers[run.start : run.stop]),
+                    *(work for one in leaving for work in one.narrowing),
+                ),
                 (steps[-1].step_id,) if steps else (),
                 line.activation_byte(run.start, run.stop),
             )
             steps.append(last)
             weight_byte[device_id] = line.weight_byte(run.start, run.stop)
+            weight_byte[device_id] += sum(one.widening_byte for one in entering)
+            weight_byte[device_id] += sum(one.narrowing_byte for one in leaving)
         if last is None:
             raise PlanError("chain: no device computes anything")
         steps += answer_steps(context, last, line.crossing_byte[-1], self.messages)
         return Plan(tuple(steps), steps[-1].step_id, weight_byte)
+
+
+@dataclass(frozen=True, slots=True)
+class Squeeze:
+    """What a bottleneck sends, in byte, and the work and the weights, in byte, in front of its cut and behind it."""
+
+    sent_byte: int
+    narrowing: tuple[LayerWork, ...]
+    widening: tuple[LayerWork, ...]
+    narrowing_byte: int
+    widening_byte: int
 
 
 def message_time_s(topology: Topology, src_id: str, dst_id: str, size_byte: int) -> float:
@@ -290,12 +352,14 @@ class ChainedNetwork:
     layers : ids of the layers by device.
     answers : to the test split, shape (n, *output).
     here : makes the kernels.
+    reached : scores of a network with bottlenecks.
     """
 
     plan: Plan
     layers: dict[str, list[str]]
     answers: NDArray[np.float32]
     here: Here = field(default_factory=Here)
+    reached: dict[str, float] = field(default_factory=dict)
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
@@ -307,5 +371,5 @@ class ChainedNetwork:
         return self.answers
 
     def describe(self) -> dict[str, Any]:
-        """Return who computes which layers, and the bytes of their weights."""
-        return {"layers": self.layers, "weight_byte": dict(self.plan.weight_byte)}
+        """Return who computes which layers, the bytes of their weights, and the scores of bottlenecks."""
+        return {"layers": self.layers, "weight_byte": dict(self.plan.weight_byte), **self.reached}

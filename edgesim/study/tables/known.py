@@ -115,7 +115,7 @@ def known_of(shared: Shared, case: Case) -> Known:
     each = [_strikes(case, prepared.program, span) for span in prepared.program.spans]
     strikes = each[0] if len(each) == 1 else _mixed(each, prepared.shares)
     scores = {score.name: (score.low, score.high) for score in prepared.scores}
-    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans] if case.load is None else [{}]
+    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans]
     most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if all(traffic)}
     is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))
     return Known(strikes, is_random, {**scores, **most})
@@ -127,7 +127,10 @@ def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]
     n_requests = 1 if case.load is None else case.load.requests or 1
     own = [hop for index in span.steps for hop in steps.hops[index]]
     crossings = [(hop.link, hop.n_packets) for hop in own]
-    used = frozenset(program.devices.device_ids) | {hop.link.link_id for hops in steps.hops for hop in hops}
+    everywhere = () if program.detours is None else program.detours.links
+    used = frozenset(program.devices.device_ids) | {
+        hop.link.link_id for hops in (*steps.hops, everywhere) for hop in hops
+    }
     costs = [cost for index, cost in steps.host_costs.items() if index in span.steps]
     hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in costs)
     computing_s = sum(steps.duration_s[span.steps.start : span.steps.stop])
@@ -149,7 +152,7 @@ def _mixed(each: Sequence[Mapping[str, Sequence[Strike]]], shares: Sequence[floa
 
 
 def _most_traffic(program: Program, span: Span) -> Bounds:
-    """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
+    """Return how much traffic a request can cause where nothing is sent again: that of a plan of which every message is sent."""
     steps = program.steps
     own = [(steps.step[index], steps.hops[index]) for index in span.steps]
     if not all(

@@ -108,24 +108,58 @@ class SketchNetwork(nn.Module):
 
     def forward(self, points: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
         """Return logits, shape (n, classes, points)."""
-        static, dynamic = self.branches(points, strokes)
-        return self.answer(static, dynamic, strokes)
-
-    def branches(self, points: torch.Tensor, strokes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the features of the static branch and those that are pooled, each of shape (n, points, 128)."""
-        is_joined = (strokes == strokes.roll(1, dims=1)).to(points.dtype).unsqueeze(-1) * self._is_not_first(strokes)
+        is_joined = joined(strokes, self.n_points)
         static = self.static(points, is_joined)
-        return static, static if self.dynamic is None else self.dynamic(points, is_joined)
+        dynamic = static if self.dynamic is None else self.dynamic(points, is_joined)
+        return answered(self, static, dynamic, strokes)
 
-    def answer(self, static: torch.Tensor, dynamic: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
-        """Return logits, shape (n, classes, points), given what the branches found."""
-        whole = self.relu(self.whole(dynamic)).amax(dim=1, keepdim=True).expand(-1, self.n_points, -1)
-        each = self.relu(self.stroke(dynamic))
-        index = strokes.unsqueeze(-1).expand(-1, -1, POOLED)
-        pooled = torch.zeros_like(each).scatter_reduce(1, index, each, "amax").gather(1, index)
-        logits: torch.Tensor = self.classifier(torch.cat([static, whole, pooled], dim=2))
-        return logits.transpose(1, 2)
 
-    def _is_not_first(self, strokes: torch.Tensor) -> torch.Tensor:
-        """Return 0 for the first point of a sketch, to which nothing comes before, and 1 for the others, shape (points, 1)."""
-        return (torch.arange(self.n_points, device=strokes.device) > 0).to(torch.float32).unsqueeze(-1)
+def answered(
+    network: SketchNetwork | Answering, static: torch.Tensor, dynamic: torch.Tensor, strokes: torch.Tensor
+) -> torch.Tensor:
+    """Return logits, shape (n, classes, points), given what the branches found, each of shape (n, points, 128)."""
+    whole = network.relu(network.whole(dynamic)).amax(dim=1, keepdim=True).expand(-1, network.n_points, -1)
+    each = network.relu(network.stroke(dynamic))
+    index = strokes.unsqueeze(-1).expand(-1, -1, POOLED)
+    pooled = torch.zeros_like(each).scatter_reduce(1, index, each, "amax").gather(1, index)
+    logits: torch.Tensor = network.classifier(torch.cat([static, whole, pooled], dim=2))
+    return logits.transpose(1, 2)
+
+
+def joined(strokes: torch.Tensor, n_points: int) -> torch.Tensor:
+    """Return 1 for each point that has the one before on its stroke, else 0, shape (n, points, 1)."""
+    is_same = (strokes == strokes.roll(1, dims=1)).to(torch.float32).unsqueeze(-1)
+    return is_same * (torch.arange(n_points, device=strokes.device) > 0).to(torch.float32).unsqueeze(-1)
+
+
+class OneBranch(nn.Module):
+    """What a device computes that has one branch of a network.
+
+    Parameters
+    ----------
+    network : it all, with a dynamic branch.
+    is_dynamic : whether it is the dynamic one.
+    """
+
+    def __init__(self, network: SketchNetwork, *, is_dynamic: bool) -> None:
+        super().__init__()
+        self.branch = network.dynamic if is_dynamic and network.dynamic is not None else network.static
+        self.n_points = network.n_points
+
+    def forward(self, points: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
+        """Return the features of each point, shape (n, points, 128)."""
+        features: torch.Tensor = self.branch(points, joined(strokes, self.n_points))
+        return features
+
+
+class Answering(nn.Module):
+    """What a device computes that is given what the branches found."""
+
+    def __init__(self, network: SketchNetwork) -> None:
+        super().__init__()
+        self.whole, self.stroke, self.classifier = network.whole, network.stroke, network.classifier
+        self.relu, self.n_points = network.relu, network.n_points
+
+    def forward(self, static: torch.Tensor, dynamic: torch.Tensor, strokes: torch.Tensor) -> torch.Tensor:
+        """Return logits, shape (n, classes, points)."""
+        return answered(self, static, dynamic, strokes)
