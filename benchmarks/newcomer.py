@@ -55,7 +55,9 @@ def main() -> None:
 
 def walk(clone: Path) -> int:
     """Clone to a folder and do there what the documents say; return the exit code."""
-    shell = subprocess.Popen(["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    shell = subprocess.Popen(
+        ["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     begin = time.monotonic()
     for command in (f"git clone -q {ROOT} {clone} && cd {clone}", *commands()):
         took_s, code, said = _do(shell, command)
