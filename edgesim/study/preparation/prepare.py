@@ -19,6 +19,7 @@ from edgesim.interfaces import (
     Strategy,
     needs_training,
 )
+from edgesim.recoveries.none import Nothing
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -212,7 +213,18 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to, None if system.escalate is None else system.escalate.people)
             cases.append(
-                Case(point, label, places[position], topology, failures, deadline_s, system.seed, *asked_of, *how)
+                Case(
+                    point,
+                    label,
+                    places[position],
+                    topology,
+                    failures,
+                    deadline_s,
+                    system.seed,
+                    *asked_of,
+                    *how,
+                    recovery=system.recoveries.get(label, Nothing()) if system.recoveries else None,
+                )
             )
     if not cases:
         raise next(one for _, one in prepared.made)
