@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 from edgesim.failures.packet_loss import MediumLoss
+from edgesim.recoveries.none import Nothing
 from edgesim.scenario.topology.wifi import MEDIUM
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class System:
     compute: ComputeModel = field(default_factory=Roofline)
     escalate: Escalation | None = None
     recoveries: dict[str, Recovery] = field(default_factory=dict)
+
+    def recovery_of(self, label: str) -> Recovery | None:
+        """Return what is done about what a strategy lost: nothing where the scenario says it of others only; None where it says nothing at all."""
+        return self.recoveries.get(label, Nothing()) if self.recoveries else None
 
 
 def failure_models(scenario: ScenarioSpec) -> dict[str, FailureModel]:

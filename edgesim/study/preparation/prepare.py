@@ -19,7 +19,6 @@ from edgesim.interfaces import (
     Strategy,
     needs_training,
 )
-from edgesim.recoveries.none import Nothing
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
@@ -223,7 +222,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
                     system.seed,
                     *asked_of,
                     *how,
-                    recovery=system.recoveries.get(label, Nothing()) if system.recoveries else None,
+                    recovery=system.recovery_of(label),
                 )
             )
     if not cases:
