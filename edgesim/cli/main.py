@@ -31,6 +31,7 @@ from edgesim.cli.scenarios.export import export
 from edgesim.cli.scenarios.new import new
 from edgesim.cli.scenarios.plan import plan
 from edgesim.cli.scenarios.schema import schema
+from edgesim.cli.scenarios.search import search
 from edgesim.cli.scenarios.show import show
 from edgesim.cli.studies import results
 from edgesim.cli.studies.cite import cite
@@ -101,6 +102,7 @@ app.command()(plan)
 app.command()(export)
 app.command("testbed")(execute)
 app.command()(bound)
+app.command()(search)
 app.command()(capacity)
 app.command()(run)
 app.command()(repeat)

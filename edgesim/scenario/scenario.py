@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -71,11 +72,24 @@ class Scenario(ScenarioSpec):
         for name in point:
             if name not in self.sweep:
                 raise UnknownNameError("factor", name, tuple(self.sweep), nearest_name(name, tuple(self.sweep)))
-        changes = {self.sweep[name].path: value for name, value in point.items()}
+        return self.changed({self.sweep[name].path: value for name, value in point.items()})
+
+    def changed(self, changes: Mapping[str, Any]) -> Scenario:
+        """Return the scenario with other values at some paths, without a sweep.
+
+        Parameters
+        ----------
+        changes : value by path, keys and list positions with dots between.
+
+        Raises
+        ------
+        ScenarioError
+            When the values are not valid together.
+        """
         found = self.variants.at(changes)
         if found is not None:
             return found
-        data = self.resolved() | {"sweep": {}, "skip": []}
+        data = {key: value for key, value in self.resolved().items() if key != "search"} | {"sweep": {}, "skip": []}
         for path, value in changes.items():
             data = with_value(data, path, value)
         return Scenario.from_data(data)

@@ -32,6 +32,7 @@ from edgesim.scenario.form.goals import read_goal
 from edgesim.scenario.form.options import OptionsOf, PluginOf, mistake
 from edgesim.scenario.form.paths import with_item
 from edgesim.scenario.form.replications import N_MOST, ReplicationsSpec
+from edgesim.scenario.form.search import SearchSpec
 from edgesim.scenario.form.spec import Spec, without_defaults
 from edgesim.scenario.form.sweep import FactorSpec, Scalar, points
 from edgesim.scenario.topology.build import build_topology
@@ -169,6 +170,17 @@ class ScenarioSpec(Spec):
         examples=[{"latency_p95": "<= 300 ms", "accuracy": ">= 95 %"}],
     )
 
+    search: SearchSpec | None = Field(
+        None,
+        description="what `edgesim search` may choose, and what it looks for",
+        examples=[
+            {
+                "by": ["accuracy", "traffic"],
+                "choices": {"parts": {"path": "strategies.resilient.parts", "values": [2, 4, 8]}},
+            }
+        ],
+    )
+
     @field_validator("goals")
     @classmethod
     def _are_goals(cls, goals: dict[str, str]) -> dict[str, str]:
@@ -185,7 +197,7 @@ class ScenarioSpec(Spec):
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return without_defaults(
-            self, write(self), frozenset({"goals", "skip", "engine", "exact_up_to", "compute", "recoveries"})
+            self, write(self), frozenset({"goals", "search", "skip", "engine", "exact_up_to", "compute", "recoveries"})
         )
 
     @model_validator(mode="after")
@@ -206,6 +218,11 @@ class ScenarioSpec(Spec):
     def rule(self) -> int | Stopping:
         """How often trials are repeated: the number of replications, or when there are enough."""
         return self.replications if isinstance(self.replications, int) else self.replications.rule()
+
+    @property
+    def n_most(self) -> int:
+        """Most replications of a trial."""
+        return self.rule if isinstance(self.rule, int) else self.rule.ceiling
 
     def points(self) -> tuple[dict[str, Scalar], ...]:
         """Return the factor points of the sweep: every combination of values, the last factor fastest, but those of `skip`.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_COMBINATIONS = 256
 """Of several factors, up to so many combinations are checked beforehand; each value alone is always checked."""
-_NOT_SWEPT = ("name", "question", "replications", "goals", "plugins", "sweep", "skip")
+_NOT_SWEPT = ("name", "question", "replications", "goals", "plugins", "sweep", "skip", "search")
 
 
 def sweep_problems(
@@ -54,6 +54,27 @@ def sweep_problems(
         problems += design_problems(factors, skip if isinstance(skip, (list, tuple)) else ())
     if 1 < len(factors) == len(sweep) and not problems and not known:
         problems += _wrong_combination(variants, data, form, factors)
+    return problems
+
+
+def search_problems(
+    data: dict[str, Any], form: type[ScenarioSpec], known: list[Problem], variants: Variants[Any] | None
+) -> list[Problem]:
+    """Check where the choices of a search point, and each of their values; values that are not valid together are the search's business."""
+    search = data.get("search")
+    choices = search.get("choices") if isinstance(search, dict) else None
+    problems: list[Problem] = []
+    for name, choice in choices.items() if isinstance(choices, dict) else ():
+        path, values = (choice.get(key) if isinstance(choice, dict) else None for key in ("path", "values"))
+        if not isinstance(path, str):
+            continue
+        place: DataPath = ("search", "choices", name)
+        wrong_path = _wrong_path(data, form, path, (*place, "path"))
+        if wrong_path:
+            problems.append(wrong_path)
+        elif isinstance(values, (list, tuple)):
+            doubtful = [index for index, value in enumerate(values) if known or not _is_valid(variants, {path: value})]
+            problems += _wrong_values(data, form, known, ((*place, "values"), path, values), doubtful, may_nest=True)
     return problems
 
 
@@ -91,13 +112,15 @@ def _wrong_values(
     known: list[Problem],
     factor: tuple[DataPath, str, Sequence[Any]],
     doubtful: Sequence[int],
+    *,
+    may_nest: bool = False,
 ) -> Iterator[Problem]:
     """Check values of a factor, the other factors being at what the scenario says; `doubtful` are the positions of those to check."""
     place, path, values = factor
     found: dict[tuple[str, str], tuple[int, Problem, list[Any]]] = {}
     for index in doubtful:
         value = values[index]
-        if isinstance(value, (list, dict)) or value is None:
+        if not may_nest and (isinstance(value, (list, dict)) or value is None):
             continue  # reported with the form
         new = _new_problem(data, form, known, {path: value})
         if new:
@@ -130,7 +153,7 @@ def _new_problem(
     data: dict[str, Any], form: type[ScenarioSpec], known: list[Problem], changes: dict[str, Any]
 ) -> Problem | None:
     """Return what the changes make wrong that was not wrong before."""
-    changed: dict[str, Any] = {**data, "sweep": {}, "skip": []}
+    changed: dict[str, Any] = {key: value for key, value in data.items() if key != "search"} | {"sweep": {}, "skip": []}
     for path, value in changes.items():
         changed = with_value(changed, path, value)
     _, problems = form_problems(complete(changed), form)

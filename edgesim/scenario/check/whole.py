@@ -9,7 +9,7 @@ from edgesim.errors import Finding, ScenarioError
 from edgesim.files.untrusted import hidden_in
 from edgesim.scenario.check.form import F, form_problems
 from edgesim.scenario.check.short_forms import complete
-from edgesim.scenario.check.sweep import sweep_problems
+from edgesim.scenario.check.sweep import search_problems, sweep_problems
 from edgesim.scenario.check.variants import Variants
 from edgesim.scenario.code.permission import code_in, excused, withheld
 from edgesim.scenario.code.plugins import PluginImportError, absolute, import_plugin
@@ -54,7 +54,8 @@ def check(source: Source, form: type[F], *, allow_code: bool = False) -> tuple[F
     result, wrong = form_problems(data, form)
     problems += wrong
     variants = None if result is None else Variants(result)
-    problems += sweep_problems(data, form, wrong, None if problems else variants)
+    known = None if problems else variants
+    problems += [*sweep_problems(data, form, wrong, known), *search_problems(data, form, wrong, known)]
     problems = excused(problems, has_idle_plugin=bool(failed) or any(code.is_plugin for code in codes))
     elsewhere = [problem for problem in problems if not graph.holds(problem)]
     in_graph = graph.findings([problem for problem in problems if graph.holds(problem)])

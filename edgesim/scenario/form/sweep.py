@@ -134,6 +134,14 @@ def _measured(value: Scalar) -> tuple[float, str]:
     return number, "" if unit == "1" else unit
 
 
+def as_number(value: Any) -> tuple[float, str] | None:
+    """Return a number or quantity with its base unit, empty for a bare number; None where it is neither."""
+    try:
+        return _measured(value)
+    except (TypeError, ValueError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     """One comparison of a condition, e.g. ``lost_devices >= devices``."""

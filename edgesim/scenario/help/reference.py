@@ -15,7 +15,7 @@ _FIRST = {
     "GeometricSpec": "topology.geometric", "RangeSpec": "topology.geometric.path_loss", "ServiceSpec": "service of a shape", "HostOverhead": "host_overhead of a device",
     "ProfileSpec": "profiles", "RatesSpec": "compute_rate of a profile", "PowerSpec": "power of a profile",
     "WorkloadSpec": "workload", "Training": "workload.training", "Load": "workload.load", "Evaluation": "workload.evaluation", "Escalation": "workload.escalate", "People": "workload.escalate.people",
-    "ReplicationsSpec": "replications", "FactorSpec": "sweep",
+    "ReplicationsSpec": "replications", "FactorSpec": "sweep", "SearchSpec": "search", "ChoiceSpec": "search.choices",
     "ScriptedOutage": "outages of scripted failures", "RateStep": "steps of a changing rate",
     "SlowdownStep": "steps of slowdowns",
 }  # fmt: skip

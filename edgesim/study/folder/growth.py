@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EARLIER = "earlier"
 """Folder of the earlier study in the result folder."""
-_GROWING = ("replications", "question", "goals", "strategies", "sweep")
+_GROWING = ("replications", "question", "goals", "search", "strategies", "sweep")
 """Keys of a scenario in which a grown study may differ."""
 
 

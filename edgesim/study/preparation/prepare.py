@@ -28,6 +28,7 @@ from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
 
 if TYPE_CHECKING:
+    from edgesim.domain.networks.costs import ModelGraph
     from edgesim.domain.networks.samples import Dataset
     from edgesim.domain.system.topology import Topology
     from edgesim.nn.train.training import TrainedNetwork
@@ -84,13 +85,13 @@ class _Topologies:
 
     def __init__(self) -> None:
         self._equal = OncePerKey()
-        self._places: dict[int, int] = {}
+        self._places: dict[int, tuple[int, Topology]] = {}  # which keeps them, so that no other has the same id
 
     def place_of(self, topology: Topology) -> int:
-        """Return the number of a topology, which must live as long as its numbers are used."""
+        """Return the number of a topology."""
         if id(topology) not in self._places:
-            self._places[id(topology)], _ = self._equal.get(topology, lambda: topology)
-        return self._places[id(topology)]
+            self._places[id(topology)] = self._equal.get(topology, lambda: topology)[0], topology
+        return self._places[id(topology)][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,10 @@ def _learnt(network: str, reached: float, dataset: Dataset, teacher: float | Non
     return Learnt(network, score, reached, chance, len(test), teacher)
 
 
-def context_of(system: System, teacher: Teacher, progress: Progress) -> DeploymentContext:
-    """Return what a strategy may use."""
+def context_of(
+    system: System, teacher: Teacher, progress: Progress, graph: ModelGraph | None = None
+) -> DeploymentContext:
+    """Return what a strategy may use; `graph` is what the network costs, measured here when it is not given."""
     from edgesim.nn.cost.layers import measure
 
     return DeploymentContext(
@@ -159,7 +162,7 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
         network_key=teacher.trained.key,
         filter_layer=system.model.filter_layer(),
         dataset=teacher.dataset,
-        graph=measure(teacher.trained.network, teacher.dataset.inputs),
+        graph=measure(teacher.trained.network, teacher.dataset.inputs) if graph is None else graph,
         compute=system.compute,
         seed=system.seed,
         progress=progress,
@@ -167,7 +170,35 @@ def context_of(system: System, teacher: Teacher, progress: Progress) -> Deployme
     )
 
 
-def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progress) -> Shared:
+class Contexts:
+    """What strategies may use in each of several systems; equal systems share it, and with it the trained network."""
+
+    def __init__(self) -> None:
+        self._teachers = OncePerKey()
+        self._contexts = OncePerKey()
+        self._graphs: dict[int, ModelGraph] = {}  # by number of the teacher
+        self._topologies = _Topologies()
+
+    def of(self, system: System, progress: Progress) -> tuple[int, DeploymentContext]:
+        """Return what strategies may use in a system, and its number."""
+        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation, system.escalate)
+        taught, teacher = self._teachers.get(taught_by, lambda: load_teacher(system, progress))
+        place = self._topologies.place_of(system.topology)
+        where = (taught, place, system.source_id, system.sink_id, system.compute)
+        position, context = self._contexts.get(
+            where, lambda: context_of(system, teacher, progress, self._graphs.get(taught))
+        )
+        self._graphs[taught] = context.graph
+        return position, context
+
+    def learnt(self) -> list[Learnt]:
+        """Return what the networks reached that strategies distribute."""
+        return [teacher.learnt for _, teacher in self._teachers.made if teacher.learnt is not None]
+
+
+def prepare(
+    points: Sequence[tuple[Mapping[str, Any], System]], progress: Progress, contexts: Contexts | None = None
+) -> Shared:
     """Make all cases of a study, and the deployments they use.
 
     A strategy that does not fit the memory at a factor point is no case, but is told of.
@@ -176,6 +207,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     ----------
     points : each factor point and the system there.
     progress : where training reports.
+    contexts : of systems that were prepared before; by default none were.
 
     Raises
     ------
@@ -184,19 +216,14 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
     DataError
         When the data set cannot be loaded.
     """
-    teachers = OncePerKey()
-    contexts = OncePerKey()
+    contexts = Contexts() if contexts is None else contexts
     prepared = OncePerKey()
-    topologies = _Topologies()
     cases: list[Case] = []
     unfit: list[Unfit] = []
     fit: list[tuple[Deployment, Prepared]] = []
     places: dict[int, int] = {}  # in `fit`, by position in `prepared`
     for point, system in points:
-        taught_by = (system.dataset, system.model, system.training, system.seed, system.evaluation, system.escalate)
-        taught, teacher = teachers.get(taught_by, lambda system=system: load_teacher(system, progress))  # type: ignore[misc]
-        where = (taught, topologies.place_of(system.topology), system.source_id, system.sink_id, system.compute)
-        place, context = contexts.get(where, lambda s=system, t=teacher: context_of(s, t, progress))  # type: ignore[misc]
+        place, context = contexts.of(system, progress)
         for label, strategy in system.strategies.items():
             own = context_for(strategy, context, system.failures)
             position, made = prepared.get(
@@ -227,8 +254,7 @@ def prepare(points: Sequence[tuple[Mapping[str, Any], System]], progress: Progre
             )
     if not cases:
         raise next(one for _, one in prepared.made)
-    teachers_learnt = [teacher.learnt for _, teacher in teachers.made if teacher.learnt is not None]
-    learnt = (*teachers_learnt, *(one for _, ready in fit for one in ready.learnt))
+    learnt = (*contexts.learnt(), *(one for _, ready in fit for one in ready.learnt))
     ready, deployments = tuple(ready for _, ready in fit), Deployments([one for one, _ in fit])
     shared = Shared(ready, tuple(cases), deployments, learnt, unfit=tuple(unfit))
     if len({tuple(score.name for score in ready.scores) for ready in shared.prepared}) > 1:

@@ -128,7 +128,6 @@ def capacities(
     rate_hz = _rate_of(at)
     if not goals:
         raise PlanError("capacity: the scenario has no goals; add e.g. `goals: {latency_p95: <= 300 ms}`")
-    n_most = scenario.rule if isinstance(scenario.rule, int) else scenario.rule.ceiling
     system = build(at)
     shared = prepare([({}, system)], progress)
     check_goals(scenario.goals, shared)
@@ -140,7 +139,7 @@ def capacities(
             yield Capacity(label, why_not=f"it needs {needed} byte on {unfit[label].device_id}, which has {there}")
             continue
         with progress.task(f"rates of {label}", N_MOST_RATES) as bar:
-            trying = _Trying(replace(shared, cases=(cases[label],), unfit=()), goals, n_most, bar)
+            trying = _Trying(replace(shared, cases=(cases[label],), unfit=()), goals, scenario.n_most, bar)
             yield Capacity(label, trying.bisected(rate_hz, 1 + tolerance))
 
 

@@ -115,7 +115,7 @@ def known_of(shared: Shared, case: Case) -> Known:
     each = [_strikes(case, prepared.program, span) for span in prepared.program.spans]
     strikes = each[0] if len(each) == 1 else _mixed(each, prepared.shares)
     scores = {score.name: (score.low, score.high) for score in prepared.scores}
-    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans] if case.load is None else [{}]
+    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans]
     most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if all(traffic)}
     is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))
     return Known(strikes, is_random, {**scores, **most})
@@ -152,7 +152,7 @@ def _mixed(each: Sequence[Mapping[str, Sequence[Strike]]], shares: Sequence[floa
 
 
 def _most_traffic(program: Program, span: Span) -> Bounds:
-    """Return how much traffic there can be where nothing is sent again: that of a plan of which every message is sent."""
+    """Return how much traffic a request can cause where nothing is sent again: that of a plan of which every message is sent."""
     steps = program.steps
     own = [(steps.step[index], steps.hops[index]) for index in span.steps]
     if not all(

@@ -1,0 +1,1 @@
+"""What a search has found, as a table, a figure and plain data."""
