@@ -34,16 +34,13 @@ def effects_table(rows: Sequence[Row]) -> Table:
         texts = [_share(share) + (f" {strategy}" if strategy else "") for _, _, (share, strategy) in cells]
         lines.append((size, (f"{_name(number)}, {own[0]['value']}", *texts, best)))
     lines.sort(key=lambda line: -line[0])
-    headers = (
-        "assumed number",
-        *(f"{name},\n{times}" for name in COMPARED for times in TIMES.values()),
-        "who is best then",
-    )
+    headers = ["assumed number", *(f"{name},\n{times}" for name in COMPARED for times in TIMES.values())]
+    if any(texts[-1] for _, texts in lines):
+        headers.append("who is best then")
+    shown = tuple(texts[: len(headers)] for _, texts in lines)
     notes = [f"the largest change of a mean over {_n(rows)}, and of which strategy"]
     notes += [f"less than {100 * LITTLE:.0f} % by {', '.join(map(_name, small))}"] if small else []
-    return Table(
-        "Assumed numbers halved and doubled", tuple(headers), tuple(line for _, line in lines), note="; ".join(notes)
-    )
+    return Table("Assumed numbers halved and doubled", tuple(headers), shown, note="; ".join(notes))
 
 
 def effects_sentence(rows: Sequence[Row]) -> str:
