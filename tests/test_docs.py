@@ -10,7 +10,7 @@ import pytest
 
 import edgesim
 from edgesim.domain.columns import TRIAL_COLUMNS
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.registry import FAILURES, OBJECTIVES, RATES, STRATEGIES
 from edgesim.scenario.help.json_schema import json_schema
 from edgesim.scenario.help.reference import markdown
@@ -51,7 +51,7 @@ def test_every_key_is_in_the_reference() -> None:
 def test_every_metric_is_in_the_dictionary_with_its_formula() -> None:
     """As `edgesim explain` says it."""
     page = (DOCS / "results.md").read_text(encoding="utf-8")
-    for metric in (METRICS | LOAD_METRICS | PEOPLE_METRICS | RESOURCE_METRICS).values():
+    for metric in (METRICS | LOAD_METRICS | PEOPLE_METRICS | RECOVERY_METRICS | RESOURCE_METRICS).values():
         row = f"| `{metric.name}` | {metric.unit} | {metric.summary} | {metric.formula} | {metric.validity} |"
         assert row in page, metric.name
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 
+from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.errors import DataError, ResultError, ScenarioError, UnknownNameError, nearest_name
 from edgesim.files.untrusted import read_json
 from edgesim.report.draw.budget import budget
-from edgesim.report.draw.costs import energy, latency, memory
+from edgesim.report.draw.costs import energy, latency, memory, traffic
 from edgesim.report.draw.figures import resilience, tradeoff
 from edgesim.report.draw.select import at_first, loss_factor, strategies_of, unfit_in
 from edgesim.report.draw.timeline import Timeline, over_time, read_timelines, timeline
@@ -27,6 +28,7 @@ KINDS = (
     "tradeoff",
     "resilience",
     "latency",
+    "traffic",
     "budget",
     "energy",
     "memory",
@@ -135,6 +137,14 @@ class Result(store.Result):
         trials = self.frame(columns=[*self.factors, "strategy", "latency_s"])
         factors = sorted(self.factors, key=lambda name: name != main)
         return latency(trials, _axes(ax), factors=factors, strategies=strategies_of(summary), types=self._types())
+
+    def plot_traffic(self, ax: Axes | None = None) -> Axes:
+        """Draw the distribution of the bytes of a request by strategy, at the same values as the latency."""
+        summary, main = self.summary(), loss_factor(self)
+        parts = [f"{kind}_byte" for kind in TRAFFIC_KINDS]
+        trials = self.frame(columns=[*self.factors, "strategy", *parts])
+        factors = sorted(self.factors, key=lambda name: name != main)
+        return traffic(trials, _axes(ax), factors=factors, strategies=strategies_of(summary), types=self._types())
 
     def plot_budget(self, ax: Axes | None = None) -> Axes:
         """Draw where the mean latency of each strategy goes, at the first factor point."""

@@ -38,6 +38,9 @@ SCENARIO: dict[str, Any] = {
 }  # fmt: skip
 
 
+_BYTES = ("input_byte", "intermediate_byte", "result_byte")
+
+
 class Example(Result):
     """A result whose trials are in memory."""
 
@@ -50,8 +53,14 @@ class Example(Result):
                     is_lost = name == "nonn" and level == LEVELS[-1] and number % 10 == 0
                     spread = 1 + 0.004 * number if name != "single" else 1.0
                     value = np.nan if is_lost else latency_s * spread * (1 + 0.3 * level)
-                    rows.append((level, name, number, value, accuracy))
-        return pd.DataFrame(rows, columns=["lost_devices", "strategy", "replication", "latency_s", "accuracy"])
+                    rows.append((level, name, number, value, accuracy, 100, 800, 100))
+        return pd.DataFrame(rows, columns=["lost_devices", "strategy", "replication", "latency_s", "accuracy", *_BYTES])
+
+    def dataset(self, *_: Any) -> Any:
+        """Return the same as a table of Arrow."""
+        import pyarrow as pa
+
+        return pa.Table.from_pandas(self.frame(), preserve_index=False)
 
 
 def example(folder: Path) -> Result:

@@ -11,6 +11,7 @@ from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from example import STRATEGIES, Example, example
@@ -260,6 +261,32 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
         "tradeoff", "resilience", "latency-by-lost_devices", "answered-by-lost_devices", "latency-by-place", "latency", "budget", "energy",
         "memory",
     ]  # fmt: skip
+
+
+def test_bytes_that_depend_on_the_sample_are_shown_as_a_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four requests of 4, 4, 10 and 100 byte; without the column there is no figure."""
+    result = example(tmp_path)
+    assert "traffic" not in [picture.name for picture in _figures(result)]
+    rows = [(0, "single", number, 1.0, number, 4, n_byte, 0) for number, n_byte in enumerate((0, 0, 6, 96))]
+    names = [
+        "lost_devices",
+        "strategy",
+        "replication",
+        "latency_s",
+        "sample",
+        "input_byte",
+        "intermediate_byte",
+        "result_byte",
+    ]
+    monkeypatch.setattr(Example, "frame", lambda *_, **__: pd.DataFrame(rows, columns=names))
+    [picture] = [picture for picture in _figures(example(tmp_path)) if picture.name == "traffic"]
+    assert "single 4 B to 100 B, median 7 B, mean 29.5 B, 95th percentile 86.5 B" in picture.caption
+    ax = result.plot_traffic()
+    assert ax.get_xlabel() == "traffic of a request"
+    steps = ax.lines[0].get_xydata()
+    assert [tuple(step) for step in np.asarray(steps)[1:-1]] == [(4, 0.25), (4, 0.5), (10, 0.75), (100, 1.0)]
 
 
 def test_a_result_without_timelines_says_what_to_do(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ KINDS = (
     "tradeoff",
     "resilience",
     "latency",
+    "traffic",
     "budget",
     "energy",
     "memory",

@@ -1,4 +1,4 @@
-"""Figures of what an inference costs: latency as a distribution, energy and memory by strategy."""
+"""Figures of what an inference costs: latency and traffic as distributions, energy and memory by strategy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.report.draw.figures import N_LETTERS, WIDE, WIDER, half_widths, legend_above
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of, unfit_in
 from edgesim.report.draw.style import HEIGHT_IN, PAPER, WIDTH_IN, house_style, look, new_axes
@@ -47,6 +48,34 @@ def latency(
     strategies : all strategies in their order; by default as the rows have it.
     types : of the strategies, by label, for their colours.
     """
+    shown = ("latency_s", "s", "latency", "share of trials answered by then")
+    return _distribution(data, ax, factors, strategies, types, shown)
+
+
+def traffic(
+    data: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    factors: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    types: Mapping[str, str] | None = None,
+) -> Axes:
+    """Draw the distribution of the bytes of a request with each strategy: the share of trials with no more; parameters as of `latency`."""
+    parts = [data[f"{kind}_byte"] for kind in TRAFFIC_KINDS]
+    shown = ("traffic_byte", "byte", "traffic of a request", "share of trials with no more")
+    return _distribution(data.assign(traffic_byte=sum(parts)), ax, factors, strategies, types, shown)
+
+
+def _distribution(  # noqa: PLR0917 - what both figures are given
+    data: pd.DataFrame,
+    ax: Axes | None,
+    factors: Sequence[str],
+    strategies: Sequence[str],
+    types: Mapping[str, str] | None,
+    shown: tuple[str, str, str, str],
+) -> Axes:
+    """Draw the distribution of a column; `shown` is its name, unit, and what the axes say."""
+    column, unit, label, share = shown
     with house_style():
         is_own, ax = ax is None, ax or new_axes()
         data, fixed = at_first(data, factors[1:])
@@ -57,18 +86,18 @@ def latency(
         for value in values or [None]:
             rows = data if value is None else data[data[factors[0]] == value]
             for strategy in looks:
-                here = rows.loc[rows["strategy"] == strategy, "latency_s"]
+                here = rows.loc[rows["strategy"] == strategy, column]
                 if len(here):
                     curves[strategy, value] = np.sort(here.dropna().to_numpy()), len(here)
-        is_log = _latency_axis(ax, [answered for answered, _ in curves.values() if len(answered)])
+        is_log = _value_axis(ax, unit, [answered for answered, _ in curves.values() if len(answered)])
         low, high = ax.get_xlim()
         for number, ((strategy, value), (answered, n)) in enumerate(curves.items()):
             later = list(curves.items())[number + 1 :]
             n_equal = sum(name != strategy and np.array_equal(one, answered) for (name, _), (one, _) in later)
             colour, marker = looks[strategy]
-            shown = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
-            x = np.concatenate([[low], answered[shown], [high]])
-            y = np.concatenate([[0], shown + 1, [len(answered)]]) / max(n, 1)
+            drawn = np.unique(np.linspace(0, len(answered) - 1, min(len(answered), N_STEPS)).astype(int))
+            x = np.concatenate([[low], answered[drawn], [high]])
+            y = np.concatenate([[0], drawn + 1, [len(answered)]]) / max(n, 1)
             ax.plot(
                 x, y, drawstyle="steps-post", color=colour, linestyle=LINES[values.index(value) if values else 0], marker=marker,
                 markevery=[len(x) // 2], markersize=4, linewidth=1.2 + WIDER * n_equal,
@@ -80,20 +109,20 @@ def latency(
         if not is_log:
             ax.locator_params(axis="x", nbins=5)
         ax.set_ylim(-0.02, 1.05)
-        ax.set_xlabel("latency")
-        ax.set_ylabel("share of trials answered by then")
+        ax.set_xlabel(label)
+        ax.set_ylabel(share)
         legend_above(ax, fixed, may_grow=is_own)
     return ax
 
 
-def _latency_axis(ax: Axes, known: Sequence[NDArray[np.float64]]) -> bool:
-    """Let an axis hold all latencies, and return whether it is logarithmic."""
+def _value_axis(ax: Axes, unit: str, known: Sequence[NDArray[np.float64]]) -> bool:
+    """Let an axis hold all values, and return whether it is logarithmic."""
     largest, smallest = max((one[-1] for one in known), default=0.0), min((one[0] for one in known), default=np.inf)
     is_log = bool(largest > 0 and smallest > 0 and largest / smallest > WIDE)
     if is_log:
         ax.set_xscale("log")
         ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), "s")))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: show(float(value), unit)))
     ax.set_xlim(*((smallest / 2, largest * 2) if is_log else (0.0, largest * 1.05 or 1.0)))
     return is_log
 
@@ -161,7 +190,8 @@ def _by_strategy(
                 )  # fmt: skip
             if np.isfinite(value):
                 ax.annotate(
-                    show(value, unit), (value, position), xytext=(7, 0), textcoords="offset points", fontsize=7,
+                    show(value, unit), (value + float(half_widths(here)[1].max(initial=0.0)), position),
+                    xytext=(7, 0), textcoords="offset points", fontsize=7,
                     verticalalignment="center",
                 )  # fmt: skip
         if is_log:

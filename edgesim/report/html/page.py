@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.metrics import Metric, metric_named
+from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.files.whole import write_text
 from edgesim.report.answer import answer
 from edgesim.report.assumed.effects import effects_sentence, effects_table
@@ -167,6 +168,7 @@ def _figures(result: Result) -> list[Picture]:
             said += _batteries(result.summary())
         made.append(_picture(kind, getattr(result, f"plot_{kind}")(), title, said))
         if kind == "latency":
+            made += _traffic(result)
             made.append(_picture("budget", result.plot_budget(), "Where the latency goes", _largest(result)))
     if "load" in result.manifest["scenario"]["workload"] and len(result.queues()):
         made += [
@@ -174,6 +176,23 @@ def _figures(result: Result) -> list[Picture]:
             _over_time(result, "utilisation", result.plot_utilisation()),
         ]
     return made
+
+
+def _traffic(result: Result) -> list[Picture]:
+    """Return the figure of the bytes of a request where its plan depends on the sample, with their spread in words."""
+    is_shown = "sample" in result.dataset().schema.names and "load" not in result.manifest["scenario"]["workload"]
+    if not is_shown:
+        return []
+    trials, place = at_first(result.frame(), result.factors)
+    n_byte = sum((trials[f"{kind}_byte"] for kind in TRAFFIC_KINDS), start=0)
+    said = []
+    for strategy, own in trials.assign(n_byte=n_byte).groupby("strategy", sort=False)["n_byte"]:
+        least, median, upper, most = (show(float(own.quantile(share)), "byte") for share in (0, 0.5, 0.95, 1))
+        said.append(
+            f"{strategy} {least} to {most}, median {median}, mean {show(float(own.mean()), 'byte')}, 95th percentile {upper}"
+        )
+    text = f"Bytes of a request{f' at {place}' if place else ''}: {'; '.join(said)}."
+    return [_picture("traffic", result.plot_traffic(), "Distribution of the traffic", text)]
 
 
 def _over_time(result: Result, column: str, ax: Axes) -> Picture:
