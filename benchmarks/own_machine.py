@@ -3,7 +3,7 @@
     python benchmarks/own_machine.py [--seconds 240] [--earlier]
 
 It measures the probes of `edgesim profile` and the ten networks in turn, so that what disturbs meets both, and writes docs/results/own-machine.csv and its table of
-devices.md. None of the ten networks is a probe. With --earlier it takes the ten with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
+devices.md. None of the ten networks is a probe. With --earlier it takes the twenty with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
 """
 
 from __future__ import annotations

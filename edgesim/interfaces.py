@@ -377,6 +377,14 @@ class ClosedArrivals(Protocol):
 ArrivalModel = OpenArrivals | ClosedArrivals
 
 
+@runtime_checkable
+class Recovery(Protocol):
+    """Seam ``recoveries``: what is done under load about what was lost."""
+
+    def again_s(self, n_lost: int) -> float | None:
+        """Return after what time a message or computation of a request, lost for the `n_lost`-th time, is tried again, in s; None: it is given up."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentContext:
     """All that a strategy may use to make a deployment.

@@ -50,6 +50,7 @@ from edgesim.interfaces import (
     LossAware,
     ModelBuilder,
     Partitioner,
+    Recovery,
     Sourced,
     Strategy,
     StrikingModel,
@@ -161,6 +162,15 @@ ARRIVALS = Registry[ArrivalModel](
     },
     get_args(ArrivalModel),
     (FiniteArrivals, ScalableArrivals),
+)
+RECOVERIES = Registry[Recovery](
+    "recoveries",
+    "recovery",
+    {
+        "none": "edgesim.recoveries.none:Nothing",
+        "retry": "edgesim.recoveries.retry:Retry",
+    },
+    (Recovery,),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
@@ -283,6 +293,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         TRANSPORTS,
         RATES,
         ARRIVALS,
+        RECOVERIES,
         TASKS,
         DATASETS,
         MODELS,

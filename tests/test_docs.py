@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from itertools import islice
 from pathlib import Path
 
+import newcomer
 import pytest
+from typer.testing import CliRunner
 
 import edgesim
+from edgesim.cli.main import app
 from edgesim.domain.columns import TRIAL_COLUMNS
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.registry import FAILURES, OBJECTIVES, RATES, STRATEGIES
 from edgesim.scenario.help.json_schema import json_schema
 from edgesim.scenario.help.reference import markdown
@@ -34,6 +38,19 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "study.yaml"
 
 
+def walked(line: str, folder: Path) -> str:
+    """Do a line of the tutorial: write a scenario, or call a command, whose name is returned."""
+    if line.startswith("cat > "):
+        head, _, text = line.partition("\n")
+        (folder / head.split()[2]).write_text(text.removesuffix("END"), encoding="utf-8")
+        return "cat"
+    words = shlex.split(line)
+    assert words[0] == "edgesim"
+    result = CliRunner().invoke(app, words[1:])
+    assert result.exit_code == 0, (line, result.output, result.exception)
+    return words[1]
+
+
 def test_every_key_is_in_the_reference() -> None:
     """After a change of the form or of options: `edgesim schema --markdown > docs/reference/keys.md`."""
     page = (DOCS / "reference" / "keys.md").read_text(encoding="utf-8")
@@ -51,7 +68,7 @@ def test_every_key_is_in_the_reference() -> None:
 def test_every_metric_is_in_the_dictionary_with_its_formula() -> None:
     """As `edgesim explain` says it."""
     page = (DOCS / "results.md").read_text(encoding="utf-8")
-    for metric in (METRICS | LOAD_METRICS | PEOPLE_METRICS | RESOURCE_METRICS).values():
+    for metric in (METRICS | LOAD_METRICS | PEOPLE_METRICS | RECOVERY_METRICS | RESOURCE_METRICS).values():
         row = f"| `{metric.name}` | {metric.unit} | {metric.summary} | {metric.formula} | {metric.validity} |"
         assert row in page, metric.name
 
@@ -64,10 +81,13 @@ def test_every_column_of_the_trials_is_in_the_dictionary() -> None:
 
 
 def test_the_tutorial_runs(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its scenario, the one on top of it, and its Python."""
-    (fast,) = blocks("tutorial.md", "yaml")[1:]
-    study.with_name("fast.yaml").write_text(fast, encoding="utf-8")
-    assert edgesim.Scenario.load(study.with_name("fast.yaml")).name == "study-fast-links"
+    """The path of `benchmarks/newcomer.py` without clone and `make demo`, its commands in this process; then its Python."""
+    study.unlink()
+    done = [
+        walked(line, study.parent) for line in newcomer.commands() if line not in {"make demo", ". .venv/bin/activate"}
+    ]
+    assert {"new", "validate", "show", "plan", "run", "plot", "results", "report"} <= set(done)
+    assert [name for name in newcomer.MADE if not (study.parent / name).is_file()] == []
     (code,) = blocks("tutorial.md", "python")
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102 - our own page

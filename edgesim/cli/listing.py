@@ -25,6 +25,7 @@ _KINDS = {
     "transports": "how the packets of a message get across",
     "rates": "how rates of links and media change with time",
     "arrivals": "when requests are released",
+    "recoveries": "what is done about what was lost",
     "tasks": "what answers mean: scores, losses",
     "datasets": "samples that networks are trained and asked on",
     "models": "network architectures",

@@ -186,6 +186,26 @@ PEOPLE_METRICS = {
     )
 }  # fmt: skip
 """What a study under load with `escalate: {people}` has besides."""
+_STANDS = "each request stands for the time until the next one, so requests should come often against outages; of those that are not unfinished"
+RECOVERY_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "availability", "1", "share of the time in which requests are answered", "sum over requests with an answer of the time until the next release / time from the first release to the last", _STANDS,
+            highest=1.0, is_share=True, is_larger_better=True,
+        ),
+        Metric(
+            "recovery_time", "s", "time to recover: how long answers stay away", "release of the first request with an answer behind some without - release of the first of these; mean over such runs of a trial",
+            _STANDS + "; empty without such a run, runs at the end of a trial do not count",
+        ),
+        Metric("lost_requests", "1", "number of requests of a trial without an answer", "number of requests without an answer; mean over trials", "of those that are not unfinished"),
+        Metric(
+            "lost_score", "s", "main score that was lost, integrated over time", "sum over requests of (score with everything delivered - score of the request) x time until the next release; the other way round where less is better",
+            _STANDS + "; 1 s is a second without answers where they would all be right; empty where no scores are computed, or the plan depends on the sample", lowest=-inf,
+        ),
+    )
+}  # fmt: skip
+"""What a study under load with `recoveries` has besides."""
 
 
 def metric_named(name: str) -> Metric:
@@ -197,9 +217,14 @@ def metric_named(name: str) -> Metric:
     ('1', 'J')
     """
     start = next((start for start in RESOURCE_METRICS if name.startswith(f"{start} ")), name)
-    return (METRICS | LOAD_METRICS | PEOPLE_METRICS | RESOURCE_METRICS | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE})[
-        start
-    ]
+    return (
+        METRICS
+        | LOAD_METRICS
+        | PEOPLE_METRICS
+        | RECOVERY_METRICS
+        | RESOURCE_METRICS
+        | {MEMORY_AVAILABLE.name: MEMORY_AVAILABLE}
+    )[start]
 
 
 Verdict = Literal["met", "likely", "unlikely", "not met", "unknown"]

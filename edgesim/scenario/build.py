@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.evaluation import EVERYTHING, Engine, Evaluation
 from edgesim.failures.packet_loss import MediumLoss
+from edgesim.recoveries.none import Nothing
 from edgesim.scenario.topology.wifi import MEDIUM
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.escalation import Escalation
     from edgesim.domain.networks.training import Training
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import ComputeModel, DatasetSource, FailureModel, ModelBuilder, Strategy
+    from edgesim.interfaces import ComputeModel, DatasetSource, FailureModel, ModelBuilder, Recovery, Strategy
     from edgesim.scenario.schema import ScenarioSpec
 
 
@@ -36,6 +37,7 @@ class System:
     engine : which engine simulates.
     exact_up_to : most outcomes of the failures that are enumerated; None: the default.
     compute : how long devices compute.
+    recoveries : what is done about what was lost, by label of the strategy.
     escalate : which answers a person looks at; None: none.
     """
 
@@ -55,6 +57,11 @@ class System:
     exact_up_to: int | None = None
     compute: ComputeModel = field(default_factory=Roofline)
     escalate: Escalation | None = None
+    recoveries: dict[str, Recovery] = field(default_factory=dict)
+
+    def recovery_of(self, label: str) -> Recovery | None:
+        """Return what is done about what a strategy lost: nothing where the scenario says it of others only; None where it says nothing at all."""
+        return self.recoveries.get(label, Nothing()) if self.recoveries else None
 
 
 def failure_models(scenario: ScenarioSpec) -> dict[str, FailureModel]:
@@ -85,4 +92,5 @@ def build(scenario: ScenarioSpec) -> System:
         exact_up_to=scenario.exact_up_to,
         compute=scenario.compute,
         escalate=workload.escalate,
+        recoveries=dict(scenario.recoveries),
     )

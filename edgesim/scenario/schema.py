@@ -148,6 +148,11 @@ class ScenarioSpec(Spec):
         description="failure models by label",
         examples=[{"device_loss": {"type": "exactly-k", "k": 1}}],
     )
+    recoveries: dict[Label, Annotated[Any, PluginOf("recoveries")]] = Field(
+        default_factory=dict,
+        description="what is done under load about what was lost, by label of the strategy; with it, results say how available each strategy is",
+        examples=[{"nonn": {"type": "retry", "after": "100 ms"}}],
+    )
     sweep: dict[Label, FactorSpec] = Field(
         default_factory=dict,
         description="values that the study varies, by column name",
@@ -192,8 +197,22 @@ class ScenarioSpec(Spec):
     @model_serializer(mode="wrap")
     def _without_later_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return without_defaults(
-            self, write(self), frozenset({"goals", "search", "skip", "engine", "exact_up_to", "compute"})
+            self, write(self), frozenset({"goals", "search", "skip", "engine", "exact_up_to", "compute", "recoveries"})
         )
+
+    @model_validator(mode="after")
+    def _recovers_under_load(self) -> ScenarioSpec:
+        if self.recoveries and self.workload.load is None:
+            raise mistake(
+                "`recoveries` need many requests in a trial", remedy="write `load:` in the workload, or leave them out"
+            )
+        unknown = [label for label in self.recoveries if label not in self.strategies]
+        if unknown:
+            raise mistake(
+                f"`recoveries` name {unknown[0]!r}, which is no strategy of this scenario",
+                expected=f"a label of `strategies:`: {', '.join(self.strategies)}",
+            )
+        return self
 
     @property
     def rule(self) -> int | Stopping:

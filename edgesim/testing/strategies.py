@@ -106,9 +106,11 @@ def check_strategy(
     if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
         check_bundle(deployment, context.dataset.test, is_written=False)
     try:
-        json.dumps(deployment.describe())
+        json.dumps([deployment.describe(), plan.peak_memory_byte(), [step.size_byte for step in plan.transfers]])
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"describe() must give plain values that JSON can hold: {error}") from error
+        raise AssertionError(
+            f"describe() and the sizes of the plan must be plain values that JSON can hold: {error}"
+        ) from error
 
 
 def _has_kernels(deployment: Bundled) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from edgesim import errors
 from edgesim.cli.scenarios.explain import explain
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.scenario.help.topics import find, topics
 from edgesim.study.tables.summary import UNITS
@@ -21,7 +21,7 @@ def test_every_topic_is_explained(topic: str) -> None:
     assert all(text for text in entry.sections.values())
 
 
-@pytest.mark.parametrize("name", [*METRICS, *LOAD_METRICS, *PEOPLE_METRICS, *RESOURCE_METRICS])
+@pytest.mark.parametrize("name", [*METRICS, *LOAD_METRICS, *PEOPLE_METRICS, *RECOVERY_METRICS, *RESOURCE_METRICS])
 def test_metrics_have_formula_validity_and_source(name: str) -> None:
     """All three, none empty."""
     (entry,) = find(f"metrics/{name}")

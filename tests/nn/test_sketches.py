@@ -18,6 +18,7 @@ from edgesim.nn.data.sketches.strokes import Stroke, resampled, samples_of
 from edgesim.nn.models.sketches.network import EdgeConvolution
 from edgesim.nn.models.sketches.sketch_gnn import SketchGNN
 from edgesim.nn.train.sound import check_dataset
+from edgesim.tasks.scores import SCORES
 from edgesim.tasks.stroke_segmentation import StrokeSegmentation, component_accuracy, point_accuracy
 from edgesim.testing import check_task
 
@@ -190,6 +191,7 @@ def test_scores_by_hand() -> None:
     assert point_accuracy(answers, targets) == pytest.approx((5 / 10 + 3 / 4) / 2)
     assert component_accuracy(answers, targets) == pytest.approx((1 / 2 + 0) / 2)
     check_task(StrokeSegmentation(2, 4), targets)
+    assert {"point_accuracy", "component_accuracy"} <= set(SCORES), "explained without a data set"
 
 
 def test_targets_of_another_form_are_refused() -> None:

@@ -149,3 +149,31 @@ def test_the_default_timeline_is_of_a_distributed_strategy(tmp_path: Path) -> No
 def test_the_pareto_front_keeps_what_nothing_beats() -> None:
     """Equal points count once; more traffic must bring more accuracy."""
     assert pareto_front([(5, 0.5), (1, 0.5), (1, 0.4), (7, 0.6), (7, 0.6)]) == [(1, 0.5), (7, 0.6)]
+
+
+def test_the_pareto_line_ends_at_its_last_point(tmp_path: Path) -> None:
+    """From the whole network without traffic on, nothing is better: where two are not dominated, the line ends at the second."""
+    from edgesim.report.draw.figures import tradeoff
+    from edgesim.tasks.scores import SCORES
+
+    result = example(tmp_path)
+    intact = result.intact().replace({"accuracy": {0.99: 0.9}})
+    [line] = [
+        line
+        for line in tradeoff(result.summary(), SCORES["accuracy"], intact=intact).get_lines()
+        if line.get_color() == "#777777"
+    ]
+    assert (max(line.get_xdata()), max(line.get_ydata())) == (5e4, 0.98)
+
+
+def test_a_short_bar_of_a_timeline_is_wide_enough_to_be_seen() -> None:
+    """A microsecond in a second is a two-hundredth of the whole."""
+    ax = timeline(Timeline("s", (("d", "compute", 0.0, 1.0, 0.0), ("w", "compute", 0.5, 1e-6, 0.0))))
+    assert min(bar.get_width() for bar in ax.patches) == pytest.approx(1 / 200)
+
+
+def test_the_value_of_a_mean_stands_beside_its_interval(tmp_path: Path) -> None:
+    summary = example(tmp_path).summary()
+    summary["ci_high"] = summary["ci_high"].where(summary["metric"] != "energy", 2 * summary["mean"])
+    rows = summary[(summary["metric"] == "energy") & (summary["lost_devices"] == 0)]
+    assert [text.xy[0] for text in energy(summary).texts] == pytest.approx((2 * rows["mean"]).tolist())

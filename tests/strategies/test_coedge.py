@@ -119,3 +119,17 @@ def test_what_cannot_be_is_refused(make_context, options, message):
     """Each with what is wrong and what to do."""
     with pytest.raises(PlanError, match=message):
         CoEdge(**options).deploy(make_context())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sharing": "fair"}, {"first_message_s": 0.1}, {"burst_byte": 100}],
+)
+def test_a_deadline_that_cannot_be_promised_is_refused(make_context, changes):
+    """Where latencies are not what the search sees; without a deadline the shares are what they are."""
+    context = make_context((1.0,))
+    links = tuple(replace(link, **changes) for link in context.topology.links)
+    context = replace(context, topology=Topology(context.topology.devices, links))
+    with pytest.raises(PlanError, match="cannot be promised on link 'hub->w1'"):
+        CoEdge("hub", deadline_s=10.0).deploy(context)
+    assert CoEdge("hub").deploy(context).plan.computes

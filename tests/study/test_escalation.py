@@ -100,3 +100,13 @@ def test_people_who_never_work_are_a_finding(folder: Path, change: tuple[str, st
     with pytest.raises(ScenarioError, match=finding) as caught:
         scenario(folder, text)
     assert caught.value.findings[0].line == text[: text.index("  escalate:")].count("\n") + 1
+
+
+def test_a_score_that_is_nowhere_defined_is_an_empty_row(folder: Path) -> None:
+    """Nothing is escalated, so that no rejection has a quality; the other scores are there."""
+    text = TEXT.replace("requests: 300", "requests: 5").replace("30", "2", 1).replace("share: 0.5", "above: 9")
+    result = run(scenario(folder, text), workers=1, output=folder / "results")
+    rows = pd.read_csv(result.folder / "summary.csv").set_index("metric")
+    assert np.isnan(rows.loc["rejection_quality", "mean"])
+    assert rows.loc["escalated", "mean"] == 0
+    assert np.isnan(rows.loc["person_wait", "mean"])

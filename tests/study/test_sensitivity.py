@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,15 @@ def test_what_does_not_fit_may_with_more_memory() -> None:
     assert one(rows, "memory of slow", 2.0, "peak_memory")["strategy"] == "here"
     assert not [row for row in rows if row["metric"] == "peak_memory" and row["factor"] == 0.5]
     assert any("here may fit at twice" in row[-1] for row in effects_table(rows).rows)
+
+
+def test_names_and_shares_of_the_table_are_short() -> None:
+    """In words, whole per cent; without a column of who is best where nothing changes that."""
+    table = effects_table(rows_of(SENT.replace("SOURCE", "assumed")))
+    assert table.headers[-1] == "energy,\ntwice"
+    [idle] = [row for row in table.rows if row[0].startswith("power idle of mine, 1 W")]
+    assert idle[1:3] == ("0", "0")
+    assert all(re.fullmatch(r"[+-]\d+ % there|<1 % there|0", cell) for row in table.rows for cell in row[1:])
 
 
 def test_scores_change_where_a_deadline_is_missed(tmp_path: Path) -> None:

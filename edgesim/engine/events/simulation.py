@@ -43,7 +43,7 @@ from edgesim.engine.servers.losses import GivenLosses
 from edgesim.engine.state.invariants import Checker
 from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.world import World
-from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, SlowdownModel
+from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, Recovery, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 Speeds = Mapping[str, Iterable[tuple[float, float]]]
@@ -80,6 +80,7 @@ def trace(
     is_checked: bool = False,
     on_record: Callable[[int, RequestRecord], None] | None = None,
     plan_of: Callable[[int], int] | None = None,
+    recovery: Recovery | None = None,
     has_stays: bool = False,
     has_samples: bool = False,
 ) -> Trace:
@@ -91,7 +92,7 @@ def trace(
     has_stays : whether to keep every stay of a computation or message at a resource.
     has_samples : whether to sample how much is at every resource over time, at up to `edgesim.engine.state.samples.N_MOST` + 1 moments.
     program, outages, renewals, losses, slowdowns, speeds, streams, deadline_s, releases_s, arrivals, n_requests, horizon_s,
-    admission_limit, is_checked, on_record, plan_of : as of `simulate`; `on_record` hears of no request of the warm-up.
+    admission_limit, is_checked, on_record, plan_of, recovery : as of `simulate`; `on_record` hears of no request of the warm-up.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def trace(
         world.measure(warm_up_s, has_notes=has_stays, has_samples=has_samples)
         trial = Trial(
             world, losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears, plan_of=plan_of,
+            admission_limit=admission_limit, on_record=hears, plan_of=plan_of, recovery=recovery,
         )  # fmt: skip
         trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
         return trial
@@ -154,6 +155,7 @@ def simulate(
     is_checked: bool = False,
     on_record: Callable[[int, RequestRecord], None] | None = None,
     plan_of: Callable[[int], int] | None = None,
+    recovery: Recovery | None = None,
 ) -> list[RequestRecord]:
     """Simulate one trial.
 
@@ -177,6 +179,7 @@ def simulate(
         that memory does not grow with the number of requests. Its energy is without the share of the idle power, which is
         known when the trial has ended (`Trace.idle_share_j`).
     plan_of : which of the plans of the program a request follows, by its number; None: the first.
+    recovery : what is done about lost messages and computations; None: nothing.
 
     Returns
     -------
@@ -194,7 +197,7 @@ def simulate(
         trial = Trial(
             _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked),
             losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears, plan_of=plan_of,
+            admission_limit=admission_limit, on_record=hears, plan_of=plan_of, recovery=recovery,
         )  # fmt: skip
         trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
         return trial

@@ -21,7 +21,7 @@ from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
 from edgesim.engine.state.request import Request, Task, record
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, SlowdownModel
+from edgesim.interfaces import LinkModel, Recovery, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -33,7 +33,7 @@ class Trial:
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit, on_record, plan_of : as of `edgesim.engine.events.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, on_record, plan_of, recovery : as of `edgesim.engine.events.simulation.simulate`.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Trial:
         admission_limit: int | None,
         on_record: Callable[[int, RequestRecord], None] | None,
         plan_of: Callable[[int], int] | None,
+        recovery: Recovery | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
         if (drawn or slowdowns) and streams is None:
@@ -59,6 +60,8 @@ class Trial:
         self.records: dict[int, RequestRecord] = {}
         self._keep = self.records.__setitem__ if on_record is None else on_record
         self._plan_of = plan_of
+        self._recovery = recovery
+        self._checker = world.checker
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
@@ -189,6 +192,8 @@ class Trial:
         if self._active.pop(request.number, None) is not None:
             if self._memory is not None:
                 self._memory.forget(request, self.clock.now_s)
+            if self.world.checker is not None:
+                self.world.checker.forgotten(request.number)
             self._record(request)
             self._stop_if_over()
 
@@ -255,11 +260,15 @@ class Trial:
         request.missing[index] = _BEGUN
         if index not in request.timed:
             request.n_open += 1  # otherwise its deadline is counted already
-        duration_s = steps.duration_s[index]
+        self._compute((request, index), device)
+
+    def _compute(self, task: Task, device: int) -> None:
+        """Let a device compute a step."""
+        duration_s = self._steps.duration_s[task[1]]
         if self._slowdowns:
             for model, streams in self._slowdowns_of(device):
                 duration_s *= model.factor(self.program.devices.device[device], streams)
-        self._devices.submit((request, index), device, duration_s)
+        self._devices.submit(task, device, duration_s)
 
     def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
         """Return what slows a device."""
@@ -276,6 +285,8 @@ class Trial:
         if steps.device[index] < 0:
             self._hosts.done(task)
             return
+        if self._checker is not None:
+            self._checker.done(request.number, index)
         if self._courses is not None:
             self._courses[request.number, index][2] = self.clock.now_s
         if index == request.answer:
@@ -308,9 +319,39 @@ class Trial:
         request, index = task
         if self._steps.device[index] < 0:
             self._hosts.lost(task)
+        if self._is_tried_again(task):
+            return
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
+
+    def _is_tried_again(self, task: Task) -> bool:
+        """Plan the next attempt at a message or computation that was lost; False when there is none."""
+        request, index = task
+        if self._recovery is None or not isnan(request.ended_s):
+            return False
+        n_lost = request.n_lost[index] = request.n_lost.get(index, 0) + 1
+        after_s = self._recovery.again_s(n_lost)
+        if after_s is None:
+            return False
+        self.clock.after(after_s, self._try_again, task)
+        return True
+
+    def _try_again(self, task: Task) -> None:
+        """Send or compute again what was lost, if anybody still waits for it."""
+        request, index = task
+        device = self._steps.device[index]
+        is_late = device < 0 and any(request.missing[user] < 0 for user in self._steps.users[index])
+        if is_late or not isnan(request.ended_s):
+            request.n_open -= 1
+            if request.n_open == 0:
+                self._close_request(request)
+        elif device >= 0:
+            self._compute(task, device)
+        else:
+            if self._memory is not None:
+                self._memory.sends(task, self.clock.now_s)
+            self._send(task)
 
     def message_came(self, task: Task) -> None:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
@@ -327,6 +368,8 @@ class Trial:
             if missing[user] < 0:
                 break  # it has begun without the message
         else:
+            if self._checker is not None:
+                self._checker.done(request.number, index)
             request.delivered[index] = True
             if self._memory is not None and users:
                 self._memory.came(task, self.clock.now_s)
@@ -346,6 +389,8 @@ class Trial:
         steps = self._steps
         if self._memory is not None:
             self._memory.gone(task, self.clock.now_s)
+        if self._is_tried_again(task):
+            return
         if share > 0.0 and not any(request.missing[user] < 0 for user in steps.users[index]):
             request.partial[steps.transfer_index[index]] = share
         request.n_open -= 1

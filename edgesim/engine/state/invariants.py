@@ -16,18 +16,19 @@ class Checker:
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
     passes, nor for more than all of the watched time; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
-    outcome. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
+    outcome. No step of a request is done twice. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
     the largest power of the devices x time. Only the requests in the system are remembered, so the memory does not grow with
     those that have ended.
     """
 
-    __slots__ = ("_area_s", "_changed_s", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")
+    __slots__ = ("_area_s", "_changed_s", "_done", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._area_s = self._sojourn_s = self._changed_s = 0.0
         self._n_ended = 0
         self._present: set[int] = set()
+        self._done: dict[int, set[int]] = {}  # by request of which something is under way, the steps that are done
         self.n_checks = 0
 
     def _require(self, condition: object, text: str) -> None:
@@ -84,6 +85,16 @@ class Checker:
         self._present.discard(number)
         self._n_ended += 1
         self._sojourn_s += sojourn_s
+
+    def done(self, number: int, step: int) -> None:
+        """A step of a request is done: a computation has ended, or a message was delivered in time."""
+        steps = self._done.setdefault(number, set())
+        self._require(step not in steps, f"step {step} of request {number} is done twice")
+        steps.add(step)
+
+    def forgotten(self, number: int) -> None:
+        """Nothing of a request is under way any more."""
+        self._done.pop(number, None)
 
     def _count(self) -> None:
         self._area_s += len(self._present) * (self._now_s - self._changed_s)

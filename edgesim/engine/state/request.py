@@ -20,7 +20,7 @@ class Request:
     plan : which of the plans of the program it follows.
     """
 
-    __slots__ = ("answer", "answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_open",
+    __slots__ = ("answer", "answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_lost", "n_open",
                  "n_retransmitted", "number", "partial", "plan", "receive_s", "released_s", "timed", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
@@ -41,6 +41,7 @@ class Request:
         self.is_degraded = False  # a step went on with less than its inputs
         self.delivered = bytearray(span.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
+        self.n_lost: dict[int, int] = {}  # by step, how often it was lost, where that is recovered
         self.n_retransmitted = 0
         self.traffic_byte = [0, 0, 0]
         self.busy_s = [0.0] * n_devices

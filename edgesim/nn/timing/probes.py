@@ -30,6 +30,13 @@ class Probe:
         return torch.randn(shape) if self.spec.dtype == "float32" else torch.zeros(shape, dtype=torch.int64)
 
 
+OTHER_SIDES = (
+    (64, 24, 6), (64, 40, 4), (128, 12, 6), (128, 20, 4), (256, 6, 6), (256, 10, 4), (512, 3, 4), (512, 5, 4),
+)  # fmt: skip
+"""Channels, side and number of layers of images whose sides are no powers of two and no multiples of seven: a convolution of the same work can take
+twice as long on them, since the code behind torch blocks rows by their width."""
+
+
 def probes() -> Iterator[Probe]:
     """Yield the probes, from small to large in each family."""
     for channels, side in (
@@ -60,8 +67,11 @@ def probes() -> Iterator[Probe]:
         (128, 14, 12),
         (256, 8, 10),
         (512, 7, 4),
+        *OTHER_SIDES,
     ):
         yield Probe(deep(channels, depth), TensorSpec((channels, side, side)))
+    for channels, side, _ in OTHER_SIDES:
+        yield Probe(dense(channels, 3), TensorSpec((channels, side, side)))
     for channels, side, depth in ((32, 56, 6), (64, 28, 10), (128, 28, 8), (256, 14, 12), (512, 7, 6)):
         yield Probe(deep(channels, depth, is_separable=True), TensorSpec((channels, side, side)))
     for width in (8, 32, 100, 150, 200, 300, 500, 700, 1000, 2000, 4000):

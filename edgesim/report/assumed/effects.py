@@ -32,16 +32,15 @@ def effects_table(rows: Sequence[Row]) -> Table:
             small.append(number)
             continue
         texts = [_share(share) + (f" {strategy}" if strategy else "") for _, _, (share, strategy) in cells]
-        lines.append((size, (f"{words(number)}, {own[0]['value']}", *texts, best)))
+        lines.append((size, (f"{_name(number)}, {own[0]['value']}", *texts, best)))
     lines.sort(key=lambda line: -line[0])
-    headers = (
-        "assumed number",
-        *(f"{name},\n{times}" for name in COMPARED for times in TIMES.values()),
-        "who is best then",
-    )
+    headers = ["assumed number", *(f"{name},\n{times}" for name in COMPARED for times in TIMES.values())]
+    if any(texts[-1] for _, texts in lines):
+        headers.append("who is best then")
+    shown = tuple(texts[: len(headers)] for _, texts in lines)
     notes = [f"the largest change of a mean over {_n(rows)}, and of which strategy"]
-    notes += [f"less than {100 * LITTLE:.0f} % by {', '.join(map(words, small))}"] if small else []
-    return Table("Assumed numbers halved and doubled", headers, tuple(line for _, line in lines), note="; ".join(notes))
+    notes += [f"less than {100 * LITTLE:.0f} % by {', '.join(map(_name, small))}"] if small else []
+    return Table("Assumed numbers halved and doubled", tuple(headers), shown, note="; ".join(notes))
 
 
 def effects_sentence(rows: Sequence[Row]) -> str:
@@ -60,9 +59,9 @@ def effects_sentence(rows: Sequence[Row]) -> str:
         (share, strategy), name, factor = sizes[most]
         done = f"changes the {name} of {strategy} by {_share(share)}"
         done = f"leaves {strategy} without an answer, or without the memory it needs" if share == inf else done
-        text += f", most the {words(most)}: {TIMES[factor]} of it {done}"
+        text += f", most the {_name(most)}: {TIMES[factor]} of it {done}"
     compared = [_metric(name) for name in dict.fromkeys(row["metric"] for row in rows) if name != "peak_memory"]
-    changing = [words(number) for number, own in numbers.items() if _best(own)]
+    changing = [_name(number) for number, own in numbers.items() if _best(own)]
     best = f"Which strategy is best in {_list(compared)} "
     return f"{text}. {best}" + (f"hangs on {_list(changing)}." if changing else "hangs on none of them.")
 
@@ -87,7 +86,9 @@ def _largest(rows: Sequence[Row], metric: str, factor: float) -> tuple[float, st
 
 
 def _share(share: float) -> str:
-    return "no fit or answer:" if share == inf else f"{100 * share:+.3g} %" if share else "0"
+    if share == inf:
+        return "no fit or answer:"
+    return f"{100 * share:+.0f} %" if abs(share) >= LITTLE else "<1 %" if share else "0"
 
 
 def _best(rows: Sequence[Row]) -> list[str]:
@@ -103,6 +104,11 @@ def _best(rows: Sequence[Row]) -> list[str]:
             elif led != leads:
                 found.append(f"{_metric(metric)} at {times}: {_list(leads) or 'nobody'}, not {_list(led)}")
     return found
+
+
+def _name(number: str) -> str:
+    field, of, owner = number.partition(" of ")
+    return words(field).replace(".", " ") + of + owner
 
 
 def _metric(name: str) -> str:

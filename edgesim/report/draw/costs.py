@@ -190,7 +190,8 @@ def _by_strategy(
                 )  # fmt: skip
             if np.isfinite(value):
                 ax.annotate(
-                    show(value, unit), (value, position), xytext=(7, 0), textcoords="offset points", fontsize=7,
+                    show(value, unit), (value + float(half_widths(here)[1].max(initial=0.0)), position),
+                    xytext=(7, 0), textcoords="offset points", fontsize=7,
                     verticalalignment="center",
                 )  # fmt: skip
         if is_log:

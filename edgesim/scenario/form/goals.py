@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, Goal
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, RECOVERY_METRICS, Goal
 from edgesim.errors import nearest_name
 from edgesim.tasks.scores import SCORES
 from edgesim.units import EXAMPLES, parse
 
-KNOWN = (*SCORES, *METRICS, *LOAD_METRICS)
+KNOWN = (*SCORES, *METRICS, *LOAD_METRICS, *RECOVERY_METRICS)
 """Metrics that goals may name, besides the scores of tasks that plug-ins bring."""
 _GOAL = re.compile(r"\s*(<=|>=)\s*(.+?)\s*")
 
@@ -25,7 +25,7 @@ def read_goal(metric: str, text: str) -> Goal:
     near = nearest_name(metric, KNOWN)
     if metric not in KNOWN and (near or not metric.isidentifier()):
         raise ValueError(f"no metric {metric!r}" + (f"; nearest {near!r}" if near else ""))
-    known = {**METRICS, **LOAD_METRICS, **SCORES}
+    known = {**METRICS, **LOAD_METRICS, **RECOVERY_METRICS, **SCORES}
     unit = known[metric].unit if metric in known else "1"
     unit = "Hz" if unit == "/s" else unit
     example = "<= 5 /s" if unit == "Hz" else f"<= {EXAMPLES[unit]}"

@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any
 
 from edgesim import errors
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.plugins import Registry
 from edgesim.registry import REGISTRIES
@@ -84,7 +84,7 @@ WRITING = {
         "strategies meet the same failures."
     ),
 }
-_METRICS = SCORES | METRICS | LOAD_METRICS | PEOPLE_METRICS | RESOURCE_METRICS
+_METRICS = SCORES | METRICS | LOAD_METRICS | PEOPLE_METRICS | RECOVERY_METRICS | RESOURCE_METRICS
 _EXIT_CODES = {
     "ScenarioError": "2", "UnknownNameError": "2", "PlanError": "2", "InfeasiblePlanError": "2", "ResultError": "2 or 3",
     "SimulationError": "3", "DataError": "3", "NetworkError": "2", "ExecutionError": "3", "EdgesimError": "3",

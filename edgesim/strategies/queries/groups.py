@@ -56,7 +56,7 @@ def group_plan(
     """
     weights = code.encoding()
     n_results, n_queries = weights.shape
-    coded = [np.count_nonzero(row) > 1 for row in weights]
+    coded = [int(np.count_nonzero(row)) > 1 for row in weights]
     n_numbers = sum(spec.size for spec in context.dataset.inputs.values())
     input_byte, output = context.graph.input_byte, context.dataset.task.output.size
     n_terms = sum(int(np.count_nonzero(row)) for row, is_coded in zip(weights, coded, strict=True) if is_coded)

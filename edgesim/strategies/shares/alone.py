@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute, Plan, Step
+from edgesim.domain.system.devices import HostOverhead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,23 @@ def sending_j(link: Link, size_byte: int, topology: Topology) -> float:
 def computing_j(profile: DeviceProfile, time_s: float) -> float:
     """Return what computing for a time adds to idle power, in J."""
     return (profile.busy_w - profile.idle_w) * time_s
+
+
+def not_seen(topology: Topology) -> str:
+    """Return what of a topology changes latencies and `alone` does not see; empty when there is nothing."""
+    for medium in topology.media:
+        if medium.sharing != "fifo" or medium.contention or medium.rate_at is not None:
+            return f"medium {medium.medium_id!r} with sharing {medium.sharing!r}, contention or a rate that changes"
+    for link in topology.links:
+        is_own = link.medium_id is None
+        if (is_own and link.sharing != "fifo") or link.burst_byte or link.first_message_s:
+            return f"link {link.link_id!r} with sharing {link.sharing!r}, bursts or a slower first message"
+        if link.transport is not None or link.rate_at is not None:
+            return f"link {link.link_id!r} with a transport or a rate that changes"
+    for device in topology.devices:
+        if device.host_overhead != HostOverhead():
+            return f"device {device.device_id!r} with host_overhead"
+    return ""
 
 
 def alone(plan: Plan, topology: Topology, compute: ComputeModel) -> Cost:

@@ -12,7 +12,7 @@ from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.modnn import stage_boxes, stage_speeds
-from edgesim.strategies.shares.alone import Cost, alone, computing_j, sending_j
+from edgesim.strategies.shares.alone import Cost, alone, computing_j, not_seen, sending_j
 from edgesim.strategies.shares.program import Shares, StageCosts, least_shares
 from edgesim.units import Seconds, show
 
@@ -55,7 +55,7 @@ class CoEdge:
     Validity
     --------
     For a request that meets no other, without failures and losses, on links and media of sharing ``fifo`` without contention, transports and
-    changing rates, and without host overhead: there latency and energy are what is simulated. Energy counts idle power of the devices of the plan until
+    changing rates, and without host overhead: there latency and energy are what is simulated, and elsewhere a deadline is refused. Energy counts idle power of the devices of the plan until
     the answer. A deadline that no shares meet is refused, with the fastest that was found; it is not proven that there is none faster. With everything
     delivered the answers are those of the whole network; without any of the messages there is none.
 
@@ -81,6 +81,10 @@ class CoEdge:
             )
         if self.deadline_s is not None and self.deadline_s <= 0:
             raise PlanError(f"coedge.deadline: {self.deadline_s} s is no time to answer in; give more than 0 s")
+        if self.deadline_s is not None and (unseen := not_seen(topology)):
+            raise PlanError(
+                f"coedge.deadline: it cannot be promised on {unseen}; leave out deadline, or take sharing fifo and what is always the same"
+            )
 
     def _device_ids(self, topology: Topology) -> tuple[str, ...]:
         ids = [device.device_id for device in topology.devices]

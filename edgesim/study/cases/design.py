@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgesim.domain.system.people import People
     from edgesim.domain.system.topology import Topology
     from edgesim.engine.program.compiled import Program
-    from edgesim.interfaces import Deployment, FailureModel
+    from edgesim.interfaces import Deployment, FailureModel, Recovery
 
 
 class Deployments:
@@ -96,6 +96,7 @@ class Case:
     load : the requests of a trial; None: a single one.
     engine : which engine simulates: ``auto``, ``event`` or ``array``.
     exact_up_to : most outcomes of the failures that are enumerated; None: `edgesim.study.cases.outcomes.N_MOST`.
+    recovery : what is done about what was lost; None: nothing, and nothing is said of it.
     people : who looks at what is escalated; None: nobody, or that takes no time.
     """
 
@@ -112,6 +113,7 @@ class Case:
     engine: Engine = "auto"
     exact_up_to: int | None = None
     people: People | None = None
+    recovery: Recovery | None = None
 
     def __str__(self) -> str:
         place = show_point(self.point)

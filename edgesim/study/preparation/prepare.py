@@ -239,7 +239,18 @@ def prepare(
             topology, failures, deadline_s = system.topology, system.failures, system.deadline_s
             how = (system.engine, system.exact_up_to, None if system.escalate is None else system.escalate.people)
             cases.append(
-                Case(point, label, places[position], topology, failures, deadline_s, system.seed, *asked_of, *how)
+                Case(
+                    point,
+                    label,
+                    places[position],
+                    topology,
+                    failures,
+                    deadline_s,
+                    system.seed,
+                    *asked_of,
+                    *how,
+                    recovery=system.recovery_of(label),
+                )
             )
     if not cases:
         raise next(one for _, one in prepared.made)

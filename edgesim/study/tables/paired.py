@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import PEOPLE_METRICS
+from edgesim.domain.metrics import PEOPLE_METRICS, RECOVERY_METRICS
 from edgesim.study.cases.design import same_point
 from edgesim.study.cases.shared import Shared
 from edgesim.study.tables.known import Known, known_of, of_difference
@@ -70,7 +70,7 @@ def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
                     ),
                 )
                 for metric in dict.fromkeys(
-                    (*(score.name for score in shared.scores), *UNITS, *METRICS, *PEOPLE_METRICS)
+                    (*(score.name for score in shared.scores), *UNITS, *METRICS, *PEOPLE_METRICS, *RECOVERY_METRICS)
                 )
                 if metric in values[first] and metric in values[second]
             ]

@@ -94,8 +94,8 @@ def summarise(
             estimate = weighted_quantile(values, weights, P95, prior)
             exact = exact_quantile(exact_latency_s[can_answer], answer_weights, P95)
         elif metric in scores:
-            if np.isnan(values).all():
-                continue  # nothing was asked
+            if np.isnan(drawn[scores[0]]).all():
+                continue  # nothing was asked; a score alone may be undefined everywhere
             estimate, exact = weighted_mean(values, weights, prior), exact_mean(enumerated[metric], probabilities)
         elif metric == "answered":
             values = is_answered.astype(np.float64)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from edgesim.study.cases.shared import Shared
     from edgesim.study.cases.tasks import Block
 
+_UNDER_LOAD = "the requests of a trial wait for each other"
+_RECOVERING = f"{_UNDER_LOAD}, and what is lost is recovered by single events"
+
 
 def why_not(case: Case, shared: Shared) -> str:
     """Return why the trials of a case are not simulated by the array engine, in words; empty when they are."""
@@ -36,7 +39,7 @@ def why_not(case: Case, shared: Shared) -> str:
     if case.engine == "event":
         return "the scenario asks for the event engine"
     if case.load is not None:
-        return "the requests of a trial wait for each other"
+        return _UNDER_LOAD if case.recovery is None else _RECOVERING
     if shared.prepared[case.prepared].uses_partial:
         return "the strategy uses messages of which only some packets arrived"
     if shared.prepared[case.prepared].plan_of_sample:

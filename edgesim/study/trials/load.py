@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import Outcome, RequestRecord, Trace
+from edgesim.study.trials.service import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,8 +50,8 @@ class Reduced:
     times: tuple[tuple[float, float], ...]
 
 
-def reduce(trace: Trace) -> Reduced:
-    """Return the row of a trial."""
+def reduce(trace: Trace, *, is_recovering: bool = False) -> Reduced:
+    """Return the row of a trial; `is_recovering`: with what the service was over time, too."""
     records = trace.records
     answered = [record for record in records if record.outcome in {"completed", "degraded"}]
     ended = [record for record in records if record.outcome != "unfinished"]
@@ -66,6 +67,7 @@ def reduce(trace: Trace) -> Reduced:
         "utilisation": max((resource.utilisation for resource in trace.resources), default=0.0),
         "peak_memory": float(max((resource.peak_memory_byte for resource in trace.resources), default=0)),
     }
+    values |= service_of(records) if is_recovering else {}
     values |= _of_resources(trace)
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
@@ -119,7 +121,7 @@ def _mean(values: Sequence[int]) -> int:
 def unit_of(metric: str, units: Mapping[str, str]) -> str:
     """Return the unit of a metric; `units` has those of a single request."""
     own = next((one.unit for start, one in RESOURCE_METRICS.items() if metric.startswith(f"{start} ")), None)
-    return own or units.get(metric) or METRICS.get(metric) or PEOPLE_METRICS[metric].unit
+    return own or units.get(metric) or METRICS.get(metric) or (PEOPLE_METRICS | RECOVERY_METRICS)[metric].unit
 
 
 def by_column(rows: Sequence[Reduced]) -> dict[str, NDArray[np.float64]]:

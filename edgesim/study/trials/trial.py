@@ -210,7 +210,7 @@ def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, 
     for number, streams in enumerate(all_streams):
         found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == 0)
         samples = samples or found.samples
-        rows.append(reduce(found))
+        rows.append(reduce(found, is_recovering=case.recovery is not None))
     met = [list(zip(row.patterns, _notes(prepared, case, row), row.plans, strict=True)) for row in rows]
     distinct = tuple({(lost, text, plan) for some in met for lost, text, plan in some if lost is not None})
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
@@ -261,6 +261,7 @@ def trace_under_load(
         has_stays=has_stays,
         has_samples=has_samples,
         plan_of=plans_drawn(shared.prepared[case.prepared], streams),
+        recovery=case.recovery,
     )
 
 

@@ -20,8 +20,9 @@ from edgesim.study.cases.tasks import Block, Work
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import known_of
 from edgesim.study.tables.weighted import weighted_mean
-from edgesim.study.trials.deliveries import in_order
+from edgesim.study.trials.deliveries import deliveries_of, in_order
 from edgesim.study.trials.people import with_people
+from edgesim.study.trials.service import with_lost_score
 from edgesim.study.trials.trial import with_columns
 from edgesim.study.trials.trials import Question, Trials
 from edgesim.study.work.earlier import NOTHING, Earlier, joined
@@ -33,8 +34,10 @@ from edgesim.tasks.review import ESCALATED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.delivery import Delivery
     from edgesim.domain.metrics import Metric
     from edgesim.domain.records import Sample
+    from edgesim.study.cases.design import Case
     from edgesim.study.tables.known import Known
 
 DELIVERIES_PER_TASK = 8
@@ -143,7 +146,10 @@ class _Execution:
         case = self.shared.cases[block.case]
         if trials.samples:
             self.sampled[case.strategy] = trials.samples
-        asked = asked_in(trials, wanted(case, trials, block, self.work))
+        chosen = wanted(case, trials, block, self.work)
+        asked = asked_in(trials, chosen)
+        if case.recovery is not None and chosen.any():
+            asked |= {one for one in (self._whole(case),) if one is not None}
         unknown = {(case.prepared, delivery) for delivery in asked} - self.answers.keys()
         plans = self.shared.prepared[case.prepared].program.plans
         new = in_order(plans, (delivery for _, delivery in unknown - self.waiting.keys()))
@@ -180,9 +186,19 @@ class _Execution:
             trials, scores = with_people(
                 case, trials, first=block.start, chosen=chosen, scores=scores, escalated=escalated
             )
+        if case.recovery is not None:
+            intact = self._whole(case)
+            asked = asked_in(trials, chosen) | ({intact} if intact is not None and chosen.any() else set())
+            worth = {one: self.answers[case.prepared, one][0] for one in asked}
+            trials = with_lost_score(trials, chosen, self.shared.scores[0], worth, intact)
         whole = self.wholes.pop(block)
         found = (trials, scores) if whole == block else joined([self.earlier.of(whole), (trials, scores)])
         self._write(whole, *found, self._note(whole, *found))
+
+    def _whole(self, case: Case) -> Delivery | None:
+        """Return with what the networks of a case are asked when nothing is lost; None where that depends on the sample."""
+        prepared = self.shared.prepared[case.prepared]
+        return None if prepared.plan_of_sample else deliveries_of(prepared.program, [(0, "", 0)], case.seed)[0]
 
     def _write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]], note: str) -> None:
         """Write the part of a task, and find out which further ones are needed now."""

@@ -1,0 +1,142 @@
+"""Land cover with a person: the tables and the figure of docs/results/land-cover.md, from finished runs of two scenarios.
+
+    edgesim run scenarios/land-cover-review.yaml && edgesim run scenarios/land-cover.yaml
+    python benchmarks/land_cover.py                          reads results/land-cover-review and results/land-cover
+    python benchmarks/land_cover.py --review A --lost B      reads results elsewhere
+
+Left: accuracy behind the person against the share of tiles that go there, the mean over two of five folds. Right: minutes of a person's
+work for each square kilometre against lost devices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from edgesim.report.draw.style import COLOURS, MARKERS, house_style
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "results" / "land-cover.md"
+MARKS = ("<!-- begin: benchmarks/land_cover.py, {} -->", "<!-- end -->")
+KINDS = ("oracle", "least-confidence", "entropy", "second-network", "random")
+SHARE = 0.2
+OF_REVIEW = {
+    "final_pixel_accuracy": "final accuracy", "final_mean_iou": "final mean IoU", "non_rejected_accuracy": "non-rejected accuracy",
+    "classification_quality": "classification quality", "rejection_quality": "rejection quality",
+}  # fmt: skip
+OF_LOST = {
+    "pixel_accuracy": ("accuracy", 100, " %"), "escalated": ("escalated", 100, " %"), "final_pixel_accuracy": ("final accuracy", 100, " %"),
+    "person_minutes_per_km2": ("person-minutes per km²", 1, ""), "person_utilisation": ("person busy", 100, " %"), "person_wait": ("wait (s)", 1, ""),
+    "final_latency": ("final latency (s)", 1, ""), "latency": ("latency of the devices (ms)", 1000, ""),
+}  # fmt: skip
+
+
+def over_folds(review: pd.DataFrame, metric: str, kind: str, share: float) -> np.ndarray:
+    """Return the values of the folds."""
+    here = review[
+        (review["metric"] == metric) & (review["uncertainty"] == kind) & np.isclose(review["rejected"], share)
+    ]
+    return here.sort_values("fold")["exact"].to_numpy(dtype=float)
+
+
+def review_table(review: pd.DataFrame) -> list[str]:
+    """Return the table of what a fifth of the tiles with a person is worth."""
+    lines = ["| uncertainty | " + " | ".join(OF_REVIEW.values()) + " |", "|---" * (1 + len(OF_REVIEW)) + "|"]
+    for kind in KINDS:
+        texts = [
+            f"{found.mean():.2f} ({some(found, 1, 2)})" if metric == "rejection_quality" else f"{100 * found.mean():.1f} % ({some(found, 100, 1)})"
+            for metric, found in ((metric, over_folds(review, metric, kind, SHARE)) for metric in OF_REVIEW)
+        ]  # fmt: skip
+        lines.append(f"| {kind} | " + " | ".join(texts) + " |")
+    before = [over_folds(review, metric, "random", SHARE) for metric in ("pixel_accuracy", "mean_iou")]
+    texts = [f"{100 * one.mean():.1f} % ({some(one, 100, 1)})" for one in before]
+    return [
+        f"Without a person: pixel accuracy {texts[0]}, mean IoU {texts[1]}. With a fifth of the tiles at the person, means over the folds and each of them:",
+        "",
+        *lines,
+    ]  # fmt: skip
+
+
+def some(values: np.ndarray, scale: float, digits: int) -> str:
+    """Return the value of each fold."""
+    return ", ".join(f"{scale * value:.{digits}f}" for value in values)
+
+
+def lost_table(lost: pd.DataFrame) -> list[str]:
+    """Return the table of what lost devices cost."""
+    lines = [
+        "| strategy | lost | " + " | ".join(label for label, *_ in OF_LOST.values()) + " |",
+        "|---" * (2 + len(OF_LOST)) + "|",
+    ]
+    for (strategy, n_lost), rows in lost.groupby(["strategy", "lost_devices"], sort=False):
+        by_metric = rows.set_index("metric")["mean"]
+        texts = [show(scale * by_metric[metric]) + unit for metric, (_, scale, unit) in OF_LOST.items()]
+        lines.append(f"| `{strategy}` | {n_lost} | " + " | ".join(texts) + " |")
+    return lines
+
+
+def show(value: float) -> str:
+    """Return a number with three digits, or more in front of the point."""
+    return "none" if np.isnan(value) else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def draw(review: pd.DataFrame, lost: pd.DataFrame, path: Path) -> None:
+    """Write the figure."""
+    with house_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2))
+        shares = sorted(review["rejected"].unique())
+        for kind, colour, marker in zip(KINDS, COLOURS, MARKERS, strict=False):
+            found = [100 * over_folds(review, "final_pixel_accuracy", kind, share).mean() for share in shares]
+            left.plot([100 * share for share in shares], found, color=colour, marker=marker, markersize=4, label=kind)
+        left.set_xlabel("tiles that go to the person (%)")
+        left.set_ylabel("pixel accuracy behind the person (%)")
+        left.legend()
+        own = lost[lost["metric"] == "person_minutes_per_km2"]
+        for (strategy, rows), colour, marker in zip(
+            own.groupby("strategy", sort=False), COLOURS, MARKERS, strict=False
+        ):
+            half = np.stack([rows["mean"] - rows["ci_low"], rows["ci_high"] - rows["mean"]]).clip(0)
+            right.errorbar(
+                rows["lost_devices"], rows["mean"], yerr=half, color=colour, marker=marker, markersize=4, label=strategy
+            )
+        right.set_xlabel("lost devices, of three")
+        right.set_ylabel("person-minutes per km²")
+        right.set_xticks(sorted(own["lost_devices"].unique()))
+        right.set_ylim(0, 1.5 * own["ci_high"].max())
+        right.legend(loc="upper left", ncols=2)
+        figure.tight_layout()
+        figure.savefig(path, dpi=150)
+
+
+def put(text: str, name: str, lines: list[str]) -> str:
+    """Return a page with lines between the marks of a name."""
+    begin, end = MARKS[0].format(name), MARKS[1]
+    return re.sub(
+        f"{re.escape(begin)}.*?{re.escape(end)}",
+        lambda _: "\n".join([begin, *lines, end]),
+        text,
+        count=1,
+        flags=re.DOTALL,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--review", type=Path, default=Path("results/land-cover-review"))
+    parser.add_argument("--lost", type=Path, default=Path("results/land-cover"))
+    options = parser.parse_args()
+    review, lost = (pd.read_csv(folder / "summary.csv") for folder in (options.review, options.lost))
+    text = PAGE.read_text(encoding="utf-8")
+    for name, lines in (("review", review_table(review)), ("lost", lost_table(lost))):
+        text = put(text, name, lines)
+    PAGE.write_text(text, encoding="utf-8")
+    draw(review, lost, PAGE.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
