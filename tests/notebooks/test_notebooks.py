@@ -30,8 +30,10 @@ N_PICTURES = {
 """By notebook, one story each."""
 
 
-def test_every_notebook_is_known_and_named_in_the_tutorial() -> None:
+def test_every_notebook_is_known_named_in_the_tutorial_and_a_page() -> None:
     """So that each is found, and looked at."""
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [path.stem for path in NOTEBOOKS if f": notebooks/{path.stem}.md\n" not in navigation] == []
     assert [path.stem for path in NOTEBOOKS] == sorted(N_PICTURES)
     tutorial = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     assert [path.stem for path in NOTEBOOKS if path.name not in tutorial] == []
