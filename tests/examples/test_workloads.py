@@ -11,7 +11,10 @@ from rings import drawn
 from test_texts import ratings, write_movies
 
 import edgesim as es
+from edgesim.errors import DataError
+from edgesim.nn.cascade.networks import trained_networks
 from edgesim.nn.data.folders import FOLDER_VARIABLE
+from edgesim.nn.data.packages.faces import Faces
 from edgesim.nn.data.packages.graphs import Mutag
 from edgesim.nn.train.cache import FOLDER_VARIABLE as CACHE_VARIABLE
 
@@ -74,3 +77,27 @@ def test_graphs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = exact(place / "out")
     for name in ("zeros", "mean", "per-survivors", "vertices"):
         assert found["single", 0] == found[name, 0], name
+
+
+def test_detectors(place: Path) -> None:
+    """With one frame in flight there are 1 / latency frames a second; all cascades answer alike, and pipelining costs no answer."""
+    try:
+        trained_networks()
+        Faces().find()
+    except DataError as missing:
+        pytest.skip(str(missing))
+    path = smaller("detectors", place, {
+        "replications: 20": "replications: 2", "test: 100": "train: 4, validation: 4, test: 6", "epochs: 8": "epochs: 1",
+        "requests: 100": "requests: 8", "values: [raspberry-pi-zero-2w, raspberry-pi-4b]": "values: [raspberry-pi-zero-2w]",
+    })  # fmt: skip
+    es.run(es.Scenario.load(path), workers=1, output=place / "out", report=False)
+    summary = pd.read_csv(place / "out" / "summary.csv")
+    means = summary.set_index(["frames_in_flight", "strategy", "metric"])["mean"]
+    for name in summary["strategy"].unique():
+        trials = es.Result(place / "out").frame(columns=["frames_in_flight", "strategy", "latency_s", "throughput"])
+        alone = trials[(trials["strategy"] == name) & (trials["frames_in_flight"] == 1)]
+        assert (alone["latency_s"] * alone["throughput"]).tolist() == pytest.approx([1.0] * len(alone), rel=1e-6)
+        assert means[16, name, "throughput"] >= means[1, name, "throughput"] * (1 - 1e-9)
+        assert means[16, name, "map_coco"] == means[1, name, "map_coco"]
+    assert means[1, "cascade", "map_coco"] == means[1, "cascade-on-camera", "map_coco"] > 0
+    assert means[1, "cascade", "traffic"] > means[1, "cascade-on-camera", "traffic"] > 0

@@ -103,7 +103,7 @@ def search(
         scenario.changed({scenario.sweep[name].path: value for name, value in factors.items()}) if factors else scenario
     )
     space = Space(tuple(scenario.strategies), asked.choices)
-    entering = _Entering(at, space, scenario.n_most, folder, progress, contexts or Contexts())
+    entering = Entering(at, space, scenario.n_most, folder, progress, contexts or Contexts())
     goals = tuple(read_goal(metric, text) for metric, text in scenario.goals.items())
     entering.check([*asked.by, *scenario.goals])
     n_evaluated = min(len(entering.space), asked.evaluations)
@@ -125,7 +125,7 @@ def search(
 _ORDER = {"finished": 0, "stopped": 1, "infeasible": 2}
 
 
-def _looked_at(entering: _Entering, chooser: Chooser, judge: Judge, n_evaluated: int) -> list[Runner]:
+def _looked_at(entering: Entering, chooser: Chooser, judge: Judge, n_evaluated: int) -> list[Runner]:
     """Return the candidates that were chosen, simulated as far as is needed."""
     runners: list[Runner] = []
     with entering.progress.task("candidates", n_evaluated) as bar:
@@ -141,7 +141,7 @@ def _looked_at(entering: _Entering, chooser: Chooser, judge: Judge, n_evaluated:
 
 
 @dataclass
-class _Entering:
+class Entering:
     """Brings candidates into the race: distributes and compiles them.
 
     Parameters
