@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Le, Len
 
 from edgesim.domain.networks.training import Training
@@ -18,6 +17,7 @@ from edgesim.strategies.students.networks import Workload, workload_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
@@ -160,9 +160,12 @@ def exits_of(answers: Sequence[NDArray[np.float32]], threshold: float) -> NDArra
     --------
     The first is sure of one of two samples.
 
+    >>> import numpy as np
     >>> exits_of([np.array([[9.0, 0.0], [0.1, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])], 0.5).tolist()
     [0, 1]
     """
+    import numpy as np
+
     is_sure = np.array([entropy(one) <= threshold for one in answers])
     is_sure[-1] = True
     first: NDArray[np.int64] = is_sure.argmax(axis=0)
@@ -172,9 +175,11 @@ def exits_of(answers: Sequence[NDArray[np.float32]], threshold: float) -> NDArra
 def entropy(answers: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the entropy of the softmax of answers, shape (n, classes), over that of guessing: 0 to 1.
 
+    >>> import numpy as np
     >>> entropy(np.zeros((1, 4), np.float32)).tolist()
     [1.0]
     """
+    import numpy as np
     from scipy.special import log_softmax
 
     logs = log_softmax(answers.astype(np.float64), axis=1)
@@ -184,6 +189,8 @@ def entropy(answers: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def chosen(answers: Sequence[NDArray[np.float32]], left: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the answer to each sample of the exit at which it leaves."""
+    import numpy as np
+
     return np.stack(answers)[left, np.arange(len(left))]
 
 
@@ -191,6 +198,8 @@ def _facts(
     dataset: Dataset, name: str, split: Samples, answers: Sequence[NDArray[np.float32]], options: EarlyExit
 ) -> dict[str, Any]:
     """Return what the exits reach on a split: alone, and together with the share of samples that leave at each."""
+    import numpy as np
+
     if not len(split):
         return {}
     score, left = dataset.task.scores[0], exits_of(answers, options.threshold)
@@ -231,6 +240,8 @@ class EarlyExits:
         PlanError
             When the plan that the request followed lacks a message: nothing can stand in for what it carries.
         """
+        import numpy as np
+
         require_delivered(sorted(self.plans[delivery.plan].transfer_ids), delivery)
         is_there = [delivery.are_whole(plan.transfer_ids) for plan in self.plans]
         if all(is_there):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge
 
 from edgesim.domain.system.selection import is_selected
@@ -20,6 +19,7 @@ from edgesim.units import Seconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.networks.samples import Samples
@@ -84,6 +84,8 @@ class ApproxIFER:
         PlanError
             When there are not more devices than queries, or queries cannot be added up.
         """
+        import numpy as np
+
         self.check(context.topology)
         check_queries(context)
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
@@ -108,6 +110,8 @@ class ApproxIFER:
 
 def _results(context: DeploymentContext, code: BerrutCode, samples: Samples) -> NDArray[np.float32]:
     """Return what the network says of each device's mixture in each group."""
+    import numpy as np
+
     from edgesim.nn.train.training import forward
 
     def asked(weights: NDArray[np.float64]) -> Mapping[str, NDArray[np.float32]]:

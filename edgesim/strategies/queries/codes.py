@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -43,10 +42,14 @@ class SumOfQueries:
 
     def encoding(self) -> NDArray[np.float64]:
         """Return the queries and their sum."""
+        import numpy as np
+
         return np.vstack([np.eye(self.n_queries), np.ones(self.n_queries)])
 
     def decoding(self, arrived: Sequence[bool]) -> NDArray[np.float64]:
         """Return each query's own result; of a single one that is missing, the sum's less those of the others."""
+        import numpy as np
+
         k = self.n_queries
         found: NDArray[np.float64] = np.eye(k, k + 1) * np.array([*arrived[:k], False])
         missing = [query for query in range(k) if not arrived[query]]
@@ -85,21 +88,29 @@ class BerrutCode:
     @property
     def queries_at(self) -> NDArray[np.float64]:
         """Where the queries lie."""
+        import numpy as np
+
         at: NDArray[np.float64] = np.cos((2 * np.arange(self.n_queries) + 1) * np.pi / (2 * self.n_queries))
         return at
 
     @property
     def devices_at(self) -> NDArray[np.float64]:
         """Where the devices lie."""
+        import numpy as np
+
         at: NDArray[np.float64] = np.cos(np.arange(self.n_devices) * np.pi / (self.n_devices - 1))
         return at
 
     def encoding(self) -> NDArray[np.float64]:
         """Return the weights of the queries at each device's point."""
+        import numpy as np
+
         return berrut(self.devices_at, self.queries_at, np.arange(self.n_queries))
 
     def decoding(self, arrived: Sequence[bool]) -> NDArray[np.float64]:
         """Return the weights of the results at each query's point; all zeros when nothing arrived."""
+        import numpy as np
+
         found = np.zeros((self.n_queries, self.n_devices))
         there = np.flatnonzero(arrived)
         if len(there):
@@ -120,9 +131,12 @@ def berrut(at: NDArray[np.float64], nodes: NDArray[np.float64], numbers: NDArray
     --------
     Between nodes at 0 and 1 the interpolant is linear; at a node it is the value there.
 
+    >>> import numpy as np
     >>> berrut(np.array([0.25, 1.0]), np.array([0.0, 1.0]), np.array([0, 1])).tolist()
     [[0.75, 0.25], [0.0, 1.0]]
     """
+    import numpy as np
+
     distance = at[:, None] - nodes[None, :]
     is_node = np.abs(distance) < 1e-12
     terms = np.where(numbers % 2 == 0, 1.0, -1.0) / np.where(is_node, 1.0, distance)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import answer_steps, require_delivered
@@ -14,6 +12,7 @@ from edgesim.strategies.ends import answer_steps, require_delivered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
@@ -54,6 +53,8 @@ def group_plan(
     merger_id : who decodes.
     deadline_s : how long the merger waits, see `edgesim.domain.plan.Compute`; None: until enough is there.
     """
+    import numpy as np
+
     weights = code.encoding()
     n_results, n_queries = weights.shape
     coded = [int(np.count_nonzero(row)) > 1 for row in weights]
@@ -108,12 +109,16 @@ def in_groups(n_samples: int, n_queries: int) -> NDArray[np.int64]:
     >>> in_groups(3, 2).tolist()
     [[0, 1], [2, 0]]
     """
+    import numpy as np
+
     n_groups = -(-n_samples // n_queries)
     return (np.arange(n_groups * n_queries) % max(1, n_samples)).reshape(n_groups, n_queries)
 
 
 def encoded(samples: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return what one device is asked in each group, given samples of shape (n, *shape) and its weights of the queries."""
+    import numpy as np
+
     queries = samples[in_groups(len(samples), len(weights))]
     asked: NDArray[np.float32] = np.einsum("gk...,k->g...", queries, weights).astype(np.float32)
     return asked
@@ -164,6 +169,8 @@ class QueryGroups:
 
 def decoded(code: Code, results: NDArray[np.float32], arrived: Sequence[bool], n_samples: int) -> NDArray[np.float32]:
     """Return the answers to samples from the results of their groups that arrived, shape (n, *output)."""
+    import numpy as np
+
     weights = code.decoding(arrived).astype(np.float32)
     answers = np.einsum("kw,wg...->gk...", weights, results)
     flat: NDArray[np.float32] = answers.reshape(-1, *answers.shape[2:])[:n_samples].astype(np.float32)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -18,6 +16,7 @@ from edgesim.strategies.students.networks import workload_of
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -120,6 +119,8 @@ class ParM:
 
 def _results(network: nn.Module, parity: nn.Module, code: SumOfQueries, samples: Samples) -> NDArray[np.float32]:
     """Return what each worker says of its query in each group, and the parity network of the sum."""
+    import numpy as np
+
     from edgesim.nn.train.training import forward
 
     own = forward(network, samples.inputs)[in_groups(len(samples), code.n_queries)]

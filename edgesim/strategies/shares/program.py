@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -55,12 +54,14 @@ def least_shares(costs: StageCosts, deadline_s: float | None, *, is_fastest: boo
     --------
     One stage: 1 s and 3 J on one device, 3 s and 1 J on the other. In 3 s the second does all, in 1.5 s half, and 0.75 s is the least.
 
+    >>> import numpy as np
     >>> costs = StageCosts(np.zeros((1, 2)), np.array([[1.0, 3.0]]), np.array([[3.0, 1.0]]), 0.0)
     >>> [least_shares(costs, deadline_s).shares.tolist() for deadline_s in (3.0, 1.5)]
     [[[0.0, 1.0]], [[0.5, 0.5]]]
     >>> least_shares(costs, None, is_fastest=True).latency_s, least_shares(costs, 0.7)
     (0.75, None)
     """
+    import numpy as np
     from scipy.optimize import linprog
 
     n_stages, n_devices = costs.share_s.shape
