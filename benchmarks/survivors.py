@@ -149,10 +149,16 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = 0.1) -> None:
             axes.plot(
                 own["kb_traffic"].iloc[0], wrong, marker, color=colour, label=label, linestyle="", fillstyle="none"
             )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis, (low, high) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+        for axis, set_scale, limits in (
+            (axes.xaxis, axes.set_xscale, axes.get_xlim),
+            (axes.yaxis, axes.set_yscale, axes.get_ylim),
+        ):
+            set_scale("log")
+            low, high = limits()
             ticks = [one for one in TICKS if low <= one <= high]
+            if len(ticks) < 2:
+                set_scale("linear")
+                continue
             axis.set_minor_locator(NullLocator())
             axis.set_major_locator(FixedLocator(ticks))
             axis.set_major_formatter(FixedFormatter([f"{one:g}" for one in ticks]))
