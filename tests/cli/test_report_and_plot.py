@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import typer
 from example import example
+from pyarrow import dataset
 
 from edgesim.cli.exit_codes import code_of
 from edgesim.cli.studies.plot import FORMATS, KINDS, plot
@@ -21,7 +23,9 @@ from edgesim.study.folder.store import Result
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A result folder, and the working directory beside it."""
     result = example(tmp_path / "result")
+    trials = dataset.dataset(pa.Table.from_pandas(result.frame()))
     monkeypatch.setattr(Result, "frame", lambda *_, **__: result.frame())
+    monkeypatch.setattr(Result, "dataset", lambda *_, **__: trials)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "result"
 

@@ -44,7 +44,9 @@ def test_a_number_is_off_by_half_a_step_at_most(values):
     """The step is a 255th of each sample's own range, and its ends are exact, up to float32's own rounding."""
     received = INT8.received(values)
     low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-    tiny = np.finfo(np.float32).smallest_subnormal  # what float32 rounds to when a step is smaller still
+    tiny = (
+        255 * np.finfo(np.float32).smallest_subnormal
+    )  # 255 steps of a range so small that float32 rounds them to nothing
     slack = 1e-6 * np.abs(values).max(axis=1, keepdims=True) + tiny
     assert (np.abs(received - values) <= (high - low) / 255 / 2 + slack).all()
     assert (np.abs(received.min(axis=1, keepdims=True) - low) <= slack).all()

@@ -45,7 +45,7 @@ def _toys(monkeypatch: pytest.MonkeyPatch):
     STRATEGIES.register("broken")(Broken)
     split = Samples({"numbers": LABELS[:, None, None, None].astype("float32")}, LABELS)
 
-    def context(system: Any, _teacher: Any, progress: Any) -> DeploymentContext:
+    def context(system: Any, _teacher: Any, progress: Any, _graph: Any = None) -> DeploymentContext:
         dataset = Dataset("toy", split, split, split, Classification(2), "", "")
         ends = (system.topology, system.source_id, system.sink_id)
         return DeploymentContext(*ends, None, "", "", dataset, None, Roofline(), system.seed, progress)  # type: ignore[arg-type]

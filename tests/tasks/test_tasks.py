@@ -29,6 +29,7 @@ from edgesim.tasks.multi_label import MultiLabel
 from edgesim.tasks.next_character import NextCharacter
 from edgesim.tasks.regression import Regression
 from edgesim.tasks.scores import SCORES
+from edgesim.tasks.stroke_segmentation import StrokeSegmentation
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(3, size=60)
@@ -37,6 +38,7 @@ NUMBERS = RNG.standard_normal((60, 2)).astype(np.float32)
 MAPS = RNG.integers(-1, 3, size=(10, 4, 5))
 BOXES = np.array([[[n % 2, 0.1, 0.1, 0.4, 0.3], [-1] * 5] for n in range(10)], dtype=np.float32)
 TEXTS = np.random.default_rng(1).integers(3, size=(10, 6))
+POINTS = np.array([[[n % 2, 1, 0], [1, n + 1, 0], [0, 1, 1]] for n in range(10)])
 TASKS_AND_TARGETS = [
     (Classification(3), LABELS),
     (MultiLabel(2), YES),
@@ -45,6 +47,7 @@ TASKS_AND_TARGETS = [
     (Detection(2, 2, 3), BOXES),
     (DenseClassification(3, (4, 5), has_uncertainty=True), MAPS),
     (NextCharacter(3, 6), TEXTS),
+    (StrokeSegmentation(2, 3), POINTS),
 ]
 BY_TASK = pytest.mark.parametrize(("task", "targets"), TASKS_AND_TARGETS, ids=lambda one: type(one).__name__)
 
@@ -122,6 +125,7 @@ def test_guessing_is_never_better_than_what_it_is_worth_without_an_answer_plus_c
         "NextCharacter": {"bits_per_character": -sum(p * np.log2(p) for p in np.bincount(TEXTS.ravel()) / TEXTS.size)},
         "Detection": {"map_voc2010": 0.0},  # IoU 0.0325 / 0.0875 with the only box
         "DenseClassification": {"pixel_accuracy": np.bincount(MAPS[MAPS >= 0]).max() / (MAPS >= 0).sum()},
+        "StrokeSegmentation": {"point_accuracy": np.mean([(1 + (n % 2 == 0)) / (n + 3) for n in range(10)])},  # class 0
     }[type(task).__name__]
     assert {name: found[name] for name in known} == pytest.approx(known, abs=1e-6)
 

@@ -49,6 +49,9 @@ class _Writer:
         partial = _without_required(self.definitions)
         partial["PartScenario"]["properties"]["extends"] = EXTENDS
         partial["PartScenario"]["required"] = ["extends"]
+        for seam in _LABELLED:  # null takes away what the other file has
+            labels = partial["PartScenario"]["properties"][seam]
+            labels["additionalProperties"] = {"anyOf": [{"type": "null"}, labels["additionalProperties"]]}
         return {
             "$schema": DIALECT,
             "title": "edgesim scenario",
