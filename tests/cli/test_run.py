@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -276,7 +275,7 @@ def test_a_network_that_learnt_nothing_is_told(
     (warning,) = json.loads(out)["warnings"]
     (entry,) = json.loads(Path("results/halves/manifest.json").read_text())["learnt"]
     assert (entry["warning"], entry["score"], entry["n_samples"]) == (warning, "accuracy", 360)
-    assert re.sub(r"`(.+?)`", r"<code>\1</code>", warning) in Path("results/halves/report.html").read_text()
+    assert warning.replace("`", "") in Path("results/halves/report.html").read_text()
 
 
 def test_quiet_says_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,9 +114,9 @@ def _row(
 
 def service_time_s(people: People, uniform: float) -> float:
     """Return a log-normal time of the given mean, from a uniform on [0, 1)."""
-    spread = people.service_spread
     from scipy.special import ndtri  # scipy is slow to load
 
+    spread = people.service_spread
     z = float(ndtri(max(uniform, 1e-300))) if spread else 0.0
     return people.service_s * exp(spread * z - spread**2 / 2)
 
