@@ -139,7 +139,9 @@ def networks(*, is_earlier: bool = False) -> Iterator[tuple[str, nn.Module, Shap
     image = ShapeOnly((3, 32, 32), 10)
     for label, (network, shape) in {
         "small-cnn 20-40, 40x40": shipped("small-cnn", ShapeOnly((3, 40, 40), 10), channels=(20, 40)),
-        "strided-cnn 24-48-96, 56x56": shipped("strided-cnn", ShapeOnly((3, 56, 56), 10), channels=(24, 48, 96)),
+        "strided-cnn 24-48-96, 56x56": shipped(
+            "strided-cnn", ShapeOnly((3, 56, 56), 10), channels=(24, 48, 96), strides=(2, 1, 2)
+        ),
         "vgg-11, 32x32": shipped("vgg", image, depth=11),
         "wrn-16-2, 32x32": shipped("wrn", image, depth=16, width=2),
         "mlp 500-800-200": shipped("mlp", ShapeOnly((500,), 10), hidden=(800, 200)),
