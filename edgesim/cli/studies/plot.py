@@ -23,8 +23,9 @@ KINDS = (
 )
 FORMATS = ("png", "svg", "pdf")
 BY_METRIC = ("tradeoff", "resilience")
-OF_ONE = ("timeline", "queues", "utilisation")
 """Figures that take a factor and a metric."""
+OF_ONE = ("timeline", "queues", "utilisation")
+"""Figures of one strategy."""
 WIDTHS_IN = {"column": 3.5, "page": 7.16}
 """Of a column and of both of a paper, as IEEE has them."""
 

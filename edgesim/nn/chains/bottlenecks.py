@@ -12,13 +12,12 @@ from edgesim.nn.chains.segments import segments_of
 from edgesim.nn.data.views import Views
 from edgesim.nn.distill.losses import imitation_loss
 from edgesim.nn.tensors import ask, on
-from edgesim.nn.train.cache import fingerprint
-from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.device import training_device
-from edgesim.nn.train.training import about, fit, forward, measured, reproducible, task_determinants, validated
+from edgesim.nn.train.once import trained_once
+from edgesim.nn.train.training import forward, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgesim.domain.networks.samples import Dataset, Samples
     from edgesim.domain.networks.training import Training
@@ -126,17 +125,8 @@ def train_bottlenecks(
     PlanError
         When the network cannot be cut there.
     """
-    task = dataset.task
-    determinants = provenance(
-        "bottlenecks", dataset=fingerprint(dataset), network=network_key, cuts=list(cuts), share=share, training=training,
-        seed=seed, **task_determinants(task),
-    )  # fmt: skip
-    key = content_key(determinants)
-    with reproducible(seed, "bottlenecks") as draws:
-        chain = NarrowChain(segments_of(network, dataset.inputs, cuts), share)
-        found = cache.restore(key, chain, task.scores[0].name)
-        if found is not None:
-            return chain.eval(), found
+
+    def lesson(chain: NarrowChain, _draws: torch.Generator) -> Callable[[torch.Tensor, int], torch.Tensor]:
         begin_with_components(chain, dataset.train)
         views, device = Views(dataset, training, seed), training_device(training.device)
         targets, teacher, options = torch.from_numpy(dataset.train.targets).to(device), network.eval(), Distillation()
@@ -145,19 +135,22 @@ def train_bottlenecks(
             inputs = views.batch(indices, views.of_epoch(epoch))
             with torch.no_grad():
                 wanted = ask(teacher, inputs).to(device)
-            return imitation_loss(task, ask(chain, on(device, inputs)), wanted, targets[indices], options)
+            return imitation_loss(dataset.task, ask(chain, on(device, inputs)), wanted, targets[indices], options)
 
-        epoch = fit(
-            chain,
-            batch_loss,
-            training,
-            n_samples=len(targets),
-            validate=lambda: validated(chain, dataset),
-            draws=draws,
-            label=f"bottlenecks of {share:g} at {', '.join(cuts)}",
-            progress=progress,
-            checkpoint=cache.checkpoint_path(key),
-        )
-        metrics = measured(chain, dataset, epoch)
-    cache.store(key, chain.state_dict(), determinants, metrics, about(dataset, chain))
-    return chain.eval(), metrics
+        return batch_loss
+
+    chain, _, metrics = trained_once(
+        "bottlenecks",
+        network_key,
+        dataset,
+        training,
+        make=lambda: NarrowChain(segments_of(network, dataset.inputs, cuts), share),
+        lesson=lesson,
+        validate=lambda chain: validated(chain, dataset),
+        options={"cuts": list(cuts), "share": share},
+        label=f"bottlenecks of {share:g} at {', '.join(cuts)}",
+        seed=seed,
+        progress=progress,
+        cache=cache,
+    )
+    return chain, metrics

@@ -12,14 +12,13 @@ from edgesim.errors import PlanError
 from edgesim.nn.chains.segments import segments_of
 from edgesim.nn.data.views import Views
 from edgesim.nn.tensors import on
-from edgesim.nn.train.cache import fingerprint
-from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.device import training_device
-from edgesim.nn.train.training import Reached, about, fit, forward_of, measured, reproducible, task_determinants
+from edgesim.nn.train.once import trained_once
+from edgesim.nn.train.training import Reached, forward_of
 from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -109,15 +108,8 @@ def train_exits(
         raise PlanError(
             "whether an exit is sure is the entropy over classes; give the workload a task of one class per sample"
         )
-    determinants = provenance(
-        "exits", dataset=fingerprint(dataset), network=network_key, cuts=list(cuts), training=training, seed=seed,
-        **task_determinants(task),
-    )  # fmt: skip
-    key = content_key(determinants)
-    with reproducible(seed, "exits") as draws:
-        chain = ExitChain(segments_of(network, dataset.inputs, cuts), task.classes)
-        if cache.restore(key, chain, task.scores[0].name) is not None:
-            return chain.eval(), key
+
+    def lesson(chain: ExitChain, _draws: torch.Generator) -> Callable[[torch.Tensor, int], torch.Tensor]:
         views, device = Views(dataset, training, seed), training_device(training.device)
         targets = torch.from_numpy(dataset.train.targets).to(device)
 
@@ -126,20 +118,23 @@ def train_exits(
             losses = [task.loss(answers, targets[indices]) for answers in chain.all_answers(values)]
             return torch.stack(losses).mean()
 
-        epoch = fit(
-            chain,
-            batch_loss,
-            training,
-            n_samples=len(targets),
-            validate=lambda: mean_of_exits(chain, dataset),
-            draws=draws,
-            label=f"network with {len(cuts)} early exits",
-            progress=progress,
-            checkpoint=cache.checkpoint_path(key),
-        )
-        metrics = measured(chain, dataset, epoch)
-    cache.store(key, chain.state_dict(), determinants, metrics, about(dataset, chain))
-    return chain.eval(), key
+        return batch_loss
+
+    chain, key, _ = trained_once(
+        "exits",
+        network_key,
+        dataset,
+        training,
+        make=lambda: ExitChain(segments_of(network, dataset.inputs, cuts), task.classes),
+        lesson=lesson,
+        validate=lambda chain: mean_of_exits(chain, dataset),
+        options={"cuts": list(cuts)},
+        label=f"network with {len(cuts)} early exits",
+        seed=seed,
+        progress=progress,
+        cache=cache,
+    )
+    return chain, key
 
 
 def mean_of_exits(chain: ExitChain, dataset: Dataset) -> Reached:

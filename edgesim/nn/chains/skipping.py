@@ -14,13 +14,12 @@ from edgesim.errors import PlanError
 from edgesim.nn.chains.segments import segments_of
 from edgesim.nn.data.views import Views
 from edgesim.nn.tensors import ask, on
-from edgesim.nn.train.cache import fingerprint
-from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.device import training_device
-from edgesim.nn.train.training import Reached, about, fit, forward_of, measured, reproducible, task_determinants
+from edgesim.nn.train.once import trained_once
+from edgesim.nn.train.training import Reached, forward_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -166,23 +165,8 @@ def train_chain(
     PlanError
         When the network cannot be cut there.
     """
-    determinants = provenance(
-        "skipping chain",
-        dataset=fingerprint(dataset),
-        network=network_key,
-        cuts=list(options.cuts),
-        join=options.join,
-        survival=options.survival,
-        training=options.training,
-        seed=seed,
-        **task_determinants(dataset.task),
-    )
-    key = content_key(determinants)
-    with reproducible(seed, "skipping chain") as draws:
-        chain = SkippingChain(segments_of(network, dataset.inputs, options.cuts), options.join, options.survival)
-        found = cache.restore(key, chain, dataset.task.scores[0].name)
-        if found is not None:
-            return chain.eval(), found
+
+    def lesson(chain: SkippingChain, _draws: torch.Generator) -> Callable[[torch.Tensor, int], torch.Tensor]:
         views, device = Views(dataset, options.training, seed), training_device(options.training.device)
         targets = torch.from_numpy(dataset.train.targets).to(device)
 
@@ -190,20 +174,23 @@ def train_chain(
             inputs = on(device, views.batch(indices, views.of_epoch(epoch)))
             return dataset.task.loss(ask(chain, inputs), targets[indices])
 
-        epoch = fit(
-            chain,
-            batch_loss,
-            options.training,
-            n_samples=len(targets),
-            validate=lambda: expected_score(chain, dataset),
-            draws=draws,
-            label=f"chain with skip connections, {options.join}, survival {options.survival:g}",
-            progress=progress,
-            checkpoint=cache.checkpoint_path(key),
-        )
-        metrics = measured(chain, dataset, epoch)
-    cache.store(key, chain.state_dict(), determinants, metrics, about(dataset, chain))
-    return chain.eval(), metrics
+        return batch_loss
+
+    chain, _, metrics = trained_once(
+        "skipping chain",
+        network_key,
+        dataset,
+        options.training,
+        make=lambda: SkippingChain(segments_of(network, dataset.inputs, options.cuts), options.join, options.survival),
+        lesson=lesson,
+        validate=lambda chain: expected_score(chain, dataset),
+        options={"cuts": list(options.cuts), "join": options.join, "survival": options.survival},
+        label=f"chain with skip connections, {options.join}, survival {options.survival:g}",
+        seed=seed,
+        progress=progress,
+        cache=cache,
+    )
+    return chain, metrics
 
 
 def expected_score(chain: SkippingChain, dataset: Dataset) -> Reached:

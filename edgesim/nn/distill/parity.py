@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from edgesim.nn.tensors import ask, on
-from edgesim.nn.train.cache import fingerprint
-from edgesim.nn.train.cards import content_key, provenance
 from edgesim.nn.train.device import training_device
-from edgesim.nn.train.training import Reached, about, fit, forward, reproducible, task_determinants
+from edgesim.nn.train.once import trained_once
+from edgesim.nn.train.training import Reached, forward
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from edgesim.domain.networks.samples import Dataset, Samples
@@ -47,20 +48,8 @@ def train_parity(
     progress : one unit per epoch.
     cache : where it is looked up and kept; an unfinished training goes on from its last epoch.
     """
-    determinants = provenance(
-        "parity",
-        dataset=fingerprint(dataset),
-        network=network_key,
-        n_samples=n_samples,
-        training=training,
-        seed=seed,
-        **task_determinants(dataset.task),
-    )
-    key, name = content_key(determinants), dataset.task.scores[0].name
-    parity = copy.deepcopy(network)
-    with reproducible(seed, "parity") as draws:
-        if cache.restore(key, parity, name) is not None:
-            return parity.eval(), key
+
+    def lesson(parity: nn.Module, draws: torch.Generator) -> Callable[[torch.Tensor, int], torch.Tensor]:
         device = training_device(training.device)
         inputs = {label: torch.from_numpy(values) for label, values in dataset.train.inputs.items()}
         answers = torch.from_numpy(forward(network, dataset.train.inputs))
@@ -71,24 +60,35 @@ def train_parity(
             asked = on(device, {label: values[group].sum(dim=1) for label, values in inputs.items()})
             return torch.nn.functional.mse_loss(ask(parity, asked), answers[group].sum(dim=1).to(device))
 
-        epoch = fit(
-            parity,
-            batch_loss,
-            training,
-            n_samples=len(answers),
-            validate=lambda: decoded_score(parity, network, dataset.validation, dataset.task, n_samples),
-            draws=draws,
-            label=f"parity of {n_samples} queries",
-            progress=progress,
-            checkpoint=cache.checkpoint_path(key),
-        )
-        metrics = {
-            f"{label}_{name}": decoded_score(parity, network, split, dataset.task, n_samples).value
-            for label, split in (("validation", dataset.validation), ("test", dataset.test))
+        return batch_loss
+
+    def score(parity: nn.Module, split: Samples) -> Reached:
+        return decoded_score(parity, network, split, dataset.task, n_samples)
+
+    def measure(parity: nn.Module, dataset: Dataset, epoch: int) -> dict[str, float]:
+        name = dataset.task.scores[0].name
+        return {
+            f"validation_{name}": score(parity, dataset.validation).value,
+            f"test_{name}": score(parity, dataset.test).value,
+            "epoch": epoch,
         }
-        metrics["epoch"] = epoch
-    cache.store(key, parity.state_dict(), determinants, metrics, about(dataset, parity))
-    return parity.eval(), key
+
+    parity, key, _ = trained_once(
+        "parity",
+        network_key,
+        dataset,
+        training,
+        make=lambda: copy.deepcopy(network),
+        lesson=lesson,
+        validate=lambda parity: score(parity, dataset.validation),
+        measure=measure,
+        options={"n_samples": n_samples},
+        label=f"parity of {n_samples} queries",
+        seed=seed,
+        progress=progress,
+        cache=cache,
+    )
+    return parity, key
 
 
 def decoded_score(parity: nn.Module, network: nn.Module, split: Samples, task: Task, n_samples: int) -> Reached:
