@@ -70,6 +70,16 @@ def test_few_replications_leave_rates_undecided() -> None:
     assert all(one.n_replications == 2 for one in capacity.tried)
 
 
+def test_it_does_not_go_on_where_nothing_can_be_decided() -> None:
+    """At 6,400 /s all of 100 requests come in the first 20 ms, and nothing is watched. Two replications never show that 90 % are answered."""
+    short = {"arrivals": {"type": "periodic", "period": "10 ms"}, "requests": 100, "warm_up": "20 ms"}
+    capacity = found(scenario(short, {"latency": "<= 3600 s"}))
+    assert [one.rate_hz for one in capacity.tried] == [100.0 * 2**n for n in range(7)]
+    assert [one.verdict for one in capacity.tried] == [*["met"] * 6, "unknown"]
+    unsure = scenario({"arrivals": RANDOM, "requests": 20}, {"answered": ">= 90 %"}, replications=2)
+    assert len(found(unsure).tried) == 4
+
+
 def test_goals_that_no_rate_meets_and_that_every_rate_meets() -> None:
     """The service time alone is too long; an hour is never too short for 5 requests."""
     load = {"arrivals": EQUAL, "requests": 5}

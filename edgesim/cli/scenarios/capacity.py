@@ -16,7 +16,7 @@ from edgesim.cli.scenarios.at import At, point_of
 from edgesim.units import show
 
 if TYPE_CHECKING:
-    from edgesim.study.search.capacity import Capacity
+    from edgesim.study.search.capacity import Capacity, Tried
     from edgesim.study.tables.statistics import Estimate
 
 
@@ -105,9 +105,19 @@ def _show(found: list[Capacity], goals: str) -> None:
         if one.why_not:
             console.print(f"{one.strategy} is not feasible: {one.why_not}", markup=False)
         elif one.high_hz == inf:
-            console.print(f"{one.strategy}: no rate surely misses a goal; are trials long enough?", markup=False)
+            console.print(f"{one.strategy}: no rate surely misses a goal; {_remedy(one.tried[-1])}", markup=False)
         elif one.low_hz == 0.0:
-            console.print(f"{one.strategy}: no rate surely meets the goals", markup=False)
+            console.print(f"{one.strategy}: no rate surely meets the goals; {_remedy(one.tried[0])}", markup=False)
+
+
+def _remedy(furthest: Tried) -> str:
+    """Return what to do about a side that was not decided, by the furthest rate on it."""
+    rate = show(furthest.rate_hz, "/s")
+    if furthest.verdict == "unknown":
+        return f"at {rate} no request is watched or answered: give the load more `requests`, or less `warm_up`"
+    if furthest.is_met or furthest.is_missed:
+        return f"this was tried to {rate}: are trials long enough?"
+    return f"{furthest.n_replications} replications do not decide {rate}: give more"
 
 
 def _row(one: Capacity) -> tuple[str, ...]:

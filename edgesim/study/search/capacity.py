@@ -32,6 +32,8 @@ N_MOST_RATES = 40
 """Most rates that are tried for one strategy."""
 FURTHEST = 2.0**20
 """So many times the rate of the scenario, and so small a part of it, are looked at."""
+N_UNDECIDED = 4
+"""So many rates in a row, each twice the last, that are not decided end the search on that side: more replications are needed, not more rates."""
 _ORDER: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -97,7 +99,8 @@ def capacities(
     The rate of the load's arrivals is doubled or halved from what the scenario says until one rate surely meets the goals and another
     surely misses one, then bisected (by the geometric mean) until they are near each other. Each rate is simulated until the
     intervals of all metrics with a goal lie on one side, at most as often as the scenario says; one that is not decided by then is
-    kept as such, and the sides next to it are bisected. All rates meet the same draws, so that a quicker rate has the same
+    kept as such, and the sides next to it are bisected. Outwards the search ends where four rates in a row are not decided, or where a
+    goal's metric is not defined, since no request is watched. All rates meet the same draws, so that a quicker rate has the same
     requests closer together.
 
     Valid where more requests never help, and where trials are long beside the time in which queues settle: a trial with few requests
@@ -211,17 +214,26 @@ def _next(tried: Sequence[Tried], start_hz: float, most: float) -> float | None:
     (2.0, 8.0, 4.0)
     >>> _next([met, unsure, missed], 1.0, 1.05), _next([met, missed], 1.0, 16.0)
     (2.0, None)
+    >>> _next([met, Tried(2.0, "unknown", 10, {})], 1.0, 1.05) is None  # nothing is watched: quicker requests say nothing either
+    True
     """
     high = min((one.rate_hz for one in tried if one.is_missed), default=inf)
     low = max((one.rate_hz for one in tried if one.is_met and one.rate_hz < high), default=0.0)
     unsure = [one.rate_hz for one in tried if low < one.rate_hz < high]
     if low == 0.0:
         lower = tried[0].rate_hz / 2
-        return lower if lower >= start_hz / FURTHEST else None
+        return lower if lower >= start_hz / FURTHEST and _is_worth_it(tried) else None
     if high == inf:
         higher = tried[-1].rate_hz * 2
-        return higher if higher <= start_hz * FURTHEST else None
+        return higher if higher <= start_hz * FURTHEST and _is_worth_it(tried[::-1]) else None
     for below, above in ((low, min(unsure, default=high)), (max(unsure, default=low), high)):
         if above / below > most:
             return sqrt(below * above)
     return None
+
+
+def _is_worth_it(outwards: Sequence[Tried]) -> bool:
+    """Return whether rates still further out than the first of these may be decided."""
+    last = outwards[:N_UNDECIDED]
+    is_undecided = len(last) == N_UNDECIDED and not any(one.is_met or one.is_missed for one in last)
+    return last[0].verdict != "unknown" and not is_undecided
