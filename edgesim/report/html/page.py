@@ -183,8 +183,9 @@ def _traffic(result: Result) -> list[Picture]:
     is_shown = "sample" in result.dataset().schema.names and "load" not in result.manifest["scenario"]["workload"]
     if not is_shown:
         return []
-    trials, place = at_first(result.frame(), result.factors)
-    n_byte = sum((trials[f"{kind}_byte"] for kind in TRAFFIC_KINDS), start=0)
+    parts = [f"{kind}_byte" for kind in TRAFFIC_KINDS]
+    trials, place = at_first(result.frame(columns=[*result.factors, "strategy", *parts]), result.factors)
+    n_byte = trials[parts].sum(axis=1)
     said = []
     for strategy, own in trials.assign(n_byte=n_byte).groupby("strategy", sort=False)["n_byte"]:
         least, median, upper, most = (show(float(own.quantile(share)), "byte") for share in (0, 0.5, 0.95, 1))
