@@ -4,7 +4,7 @@
     python benchmarks/land_cover.py                          reads results/land-cover-review and results/land-cover
     python benchmarks/land_cover.py --review A --lost B      reads results elsewhere
 
-Left: accuracy behind the person against the share of tiles that go there, the mean over two of five folds. Right: minutes of a person's
+Left: accuracy behind the person against the share of tiles that go there, the mean over five folds. Right: minutes of a person's
 work for each square kilometre against lost devices.
 """
 

@@ -138,7 +138,7 @@ class MultiCore:
     def divided_s(self, layer: LayerWork, profile: DeviceProfile, n_cores: int) -> float:
         """Return the time of one layer on so many cores, in s. Raises `PlanError` as `duration_s` does."""
         cores = profile.cores or ALONE
-        width = cores.vector_width if self.used_width is None else min(self.used_width, cores.vector_width)
+        width = cores.vector_width if self.used_width is None or profile.cores is None else self.used_width
         share = self.serial_share + (1.0 - self.serial_share) / n_cores
         arithmetic_s = layer.work_flop * cores.vector_width / (rate_of(layer, profile) * width) * share
         memory_s = self._memory_s(layer, profile, cores)

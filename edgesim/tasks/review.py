@@ -40,14 +40,20 @@ def reviewed_scores(scores: Sequence[Score], escalation: Escalation, classes: in
         )
         for score in scores
     ]  # fmt: skip
+    share = Score(
+        ESCALATED, partial(_escalated, **own), "Escalated", low=0.0, high=1.0, is_share=True, is_larger_better=False,
+        is_mean_of_samples=escalation.above is not None, summary="share of the samples that a person looks at",
+        formula="mean over trials of the share of the test split whose uncertainty, with what arrived, is above the bound; 0 without an answer",
+        source="edgesim's own definition",
+    )  # fmt: skip
     chosen = [
         Score(
             name, partial(_measured, of=function, **own), label=label, low=0.0, high=1.0 if is_share else float("inf"), is_share=is_share,
-            is_larger_better=name != ESCALATED, is_mean_of_samples=name == ESCALATED and escalation.above is not None and escalation.uncertainty != "random", summary=summary, formula=formula, source=_CONDESSA if name != ESCALATED else "edgesim's own definition",
+            summary=summary, formula=formula, source=_CONDESSA,
         )
         for name, function, label, is_share, summary, formula in _CHOSEN
     ]  # fmt: skip
-    return (*final, *chosen)
+    return (*final, share, *chosen)
 
 
 def escalated_samples(
@@ -85,6 +91,11 @@ def _final(
     return of(corrected, targets)
 
 
+def _escalated(answers: NDArray[np.float32], targets: NDArray[np.int64], escalation: Escalation, classes: int) -> float:
+    """Return the share of the samples that a person looks at."""
+    return float(escalated_samples(escalation, answers, targets, classes).mean())
+
+
 def _measured(
     answers: NDArray[np.float32],
     targets: NDArray[np.int64],
@@ -96,16 +107,9 @@ def _measured(
     import numpy as np
 
     chosen = escalated_samples(escalation, answers, targets, classes)
-    if of is share_rejected:
-        return share_rejected(chosen, chosen)
     counts = targets != IGNORED
     is_rejected = np.broadcast_to(chosen.reshape(-1, *[1] * (targets.ndim - 1)), targets.shape)
     return of((answers[:, :classes].argmax(axis=1) == targets)[counts], is_rejected[counts])
-
-
-def share_rejected(is_right: NDArray[np.bool_], is_rejected: NDArray[np.bool_]) -> float:  # noqa: ARG001
-    """Return |R| / (|N| + |R|)."""
-    return float(is_rejected.mean())
 
 
 def non_rejected_accuracy(is_right: NDArray[np.bool_], is_rejected: NDArray[np.bool_]) -> float:
@@ -136,10 +140,6 @@ def rejection_quality(is_right: NDArray[np.bool_], is_rejected: NDArray[np.bool_
 
 
 _CHOSEN = (
-    (
-        ESCALATED, share_rejected, "Escalated", True, "share of the samples that a person looks at",
-        "mean over trials of the share of the test split whose uncertainty, with what arrived, is above the bound; 0 without an answer",
-    ),
     (
         "non_rejected_accuracy", non_rejected_accuracy, "Non-rejected accuracy", True, "share of the places that no person looks at that are right",
         "|A and N| / |N|, A right, N not escalated",

@@ -73,13 +73,15 @@ class StrokeSegmentation:
         return TensorSpec((self.classes, self.points))
 
     def fault(self, targets: NDArray[Any]) -> str:
-        """Return what is wrong with targets: their form, that classes are none, or that a stroke has no weight."""
+        """Return what is wrong with targets: their form, that classes are none, that something is below 0, or that a sketch has no weight."""
         if targets.shape[1:] != (self.points, 3) or targets.dtype.kind != "i":
             return f"targets are {targets.dtype} of shape {targets.shape}; expected whole numbers of shape (n, {self.points}, 3): class, weight, stroke"
         if len(targets) and not 0 <= targets[..., 0].min() <= targets[..., 0].max() < self.classes:
             return f"targets have classes {targets[..., 0].min()} to {targets[..., 0].max()}; expected 0 to {self.classes - 1}"
-        if len(targets) and (targets[..., 1].min() < 0 or not targets[..., 1].sum(axis=1).all()):
-            return "a weight is below 0, or a sketch has none"
+        if len(targets) and targets[..., 1:].min() < 0:
+            return "a weight or the number of a stroke is below 0"
+        if len(targets) and not targets[..., 1].sum(axis=1).all():
+            return "a sketch has no weight"
         return ""
 
     def loss(self, answers: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

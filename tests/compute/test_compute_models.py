@@ -45,6 +45,13 @@ def test_cores_share_what_is_not_serial_and_interrupt_one_another():
     assert MultiCore().n_cores(LayerWork("a", "conv", 8e6, 9e5), profile) == 1
 
 
+def test_a_width_of_vectors_is_that_of_devices_with_cores():
+    """A phone beside the DSP computes by the roofline, also where the DSP's program is said to use a third of a unit."""
+    work = step(LayerWork("a", "conv", 8e6, 1e5))
+    assert PROFILE.cores is None
+    assert MultiCore(used_width=1 / 3).duration_s(work, PROFILE) == Roofline().duration_s(work, PROFILE)
+
+
 def test_what_tiles_and_vectors_are_worth_by_hand():
     """8 MFLOP at 1 GFLOP/s with 8 multiply-adds in a cycle: 8 ms; with 2: 32 ms; operands of 32 MB at 0.1 GB/s without tiles: 320 ms.
 

@@ -200,4 +200,5 @@ def test_targets_of_another_form_are_refused() -> None:
     assert task.fault(good) == ""
     assert "expected whole numbers of shape (n, 4, 3)" in task.fault(good[:, :, 0])
     assert "classes 0 to 2; expected 0 to 1" in task.fault(np.where(good == 1, 2, good) * [1, 0, 0] + good * [0, 1, 1])
-    assert "a sketch has none" in task.fault(good * [1, 0, 1])
+    assert "a sketch has no weight" in task.fault(good * [1, 0, 1])
+    assert "below 0" in task.fault(good * [1, 1, -1] - [0, 0, 1])

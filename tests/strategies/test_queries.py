@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -102,18 +103,27 @@ def test_berrut_is_its_formula():
         values = np.random.default_rng(k).standard_normal((n, 2))
         queries = np.random.default_rng(n).standard_normal((k, 2))
 
-        def rational(z, nodes, numbers, of):
-            for node, number in zip(nodes, numbers, strict=True):
+        def rational(z, nodes, of):
+            for node, value in zip(nodes, of, strict=True):
                 if abs(z - node) < 1e-12:
-                    return of[number]
-            terms = [(-1) ** number / (z - node) for node, number in zip(nodes, numbers, strict=True)]
-            return sum(t * of[number] for t, number in zip(terms, numbers, strict=True)) / sum(terms)
+                    return value
+            terms = [(-1) ** place / (z - node) for place, node in enumerate(nodes)]
+            return sum(t * value for t, value in zip(terms, of, strict=True)) / sum(terms)
 
-        asked = [rational(z, alpha, range(k), queries) for z in beta]
+        asked = [rational(z, alpha, queries) for z in beta]
         assert np.allclose(code.encoding() @ queries, asked, atol=1e-10)
-        answers = [rational(z, [beta[i] for i in there], there, values) for z in alpha]
+        answers = [rational(z, [beta[i] for i in there], values[there]) for z in alpha]
         found = code.decoding([i in there for i in range(n)]) @ values
         assert np.allclose(found, answers, atol=1e-10)
+
+
+def test_berrut_has_no_pole_whatever_is_lost():
+    """The signs alternate over what arrived: no weight is large, for each loss of one or two devices."""
+    for k, n in product(range(1, 6), range(4, 10)):
+        for gone in [*combinations(range(n), 1), *combinations(range(n), 2)]:
+            weights = BerrutCode(k, n).decoding([i not in gone for i in range(n)])
+            assert np.abs(weights).max() < 4
+            assert np.allclose(weights.sum(axis=1), 1)
 
 
 def test_berrut_converges_for_linear_networks():

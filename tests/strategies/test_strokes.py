@@ -74,6 +74,18 @@ def test_bytes_by_hand() -> None:
     assert work["static 0 on w1"] / work["static 1 on w2"] == pytest.approx(80 / 48)
 
 
+def test_a_merger_that_lacks_the_sketch_cannot_pool() -> None:
+    """It has the strokes of the points from the sketch alone, or as a message of their own where another device runs the dynamic branch."""
+    for strategy, lost in (
+        (Strokes("w2", merger="w1", deadline_s=1.0), "sketch"),
+        (Strokes("w2", dynamic="d", merger="w1", deadline_s=1.0), "strokes"),
+    ):
+        deployment = strategy.deploy(context())
+        assert lost in deployment.plan.transfer_ids
+        with pytest.raises(PlanError):
+            deployment.predict(Delivery(frozenset({lost})))
+
+
 def test_a_lost_message_loses_the_strokes_of_its_share() -> None:
     """What the network says when the static features of strokes 1 and 3 are zeros, written out; their points being lost is the same."""
     deployment = Strokes("w*", dynamic="d", merger="w1").deploy(context())

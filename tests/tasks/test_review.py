@@ -153,6 +153,7 @@ def test_a_second_network_learns_where_the_first_is_wrong() -> None:
         ({"share": 1.5}, "share 1.5; it must be a number from 0 to 1"),
         ({"above": -1.0}, "above -1.0; it must be"),
         ({"uncertainty": "doubt", "above": 1.0}, "one of 'entropy'"),
+        ({"uncertainty": "random", "above": 0.5}, "a random escalation takes a `share`"),
     ],
 )
 def test_escalations_that_say_nothing_are_refused(options: dict[str, object], finding: str) -> None:

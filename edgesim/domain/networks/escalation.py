@@ -32,7 +32,7 @@ class Escalation:
     Raises
     ------
     PlanError
-        Unless there is one of bound and share.
+        Unless there is one of bound and share, and a share where the choice is random.
     """
 
     uncertainty: Uncertainty = "entropy"
@@ -46,5 +46,9 @@ class Escalation:
             raise PlanError("an escalation has a bound or a share; give one of `above` and `share`")
         if self.above is not None:
             not_negative("an escalation", above=self.above)
+            if self.uncertainty == "random":
+                raise PlanError(
+                    "a random escalation takes a `share` of the samples; a bound `above` says nothing about it"
+                )
         if self.share is not None:
             share("an escalation", share=self.share)

@@ -182,7 +182,9 @@ class _Places:
     def losses(self) -> dict[str, tuple[tuple[int, int], ...]]:
         """Return what the loss of each transfer loses: pairs of a branch, 0 the static one, and a share."""
         n_shares = len(self.shares)
-        found = {SKETCH_ID: tuple((1, number) for number in range(n_shares))}
+        found = {}
+        if self.dynamic_id != self.merger_id:  # else the merger has the strokes of the points from it alone
+            found[SKETCH_ID] = tuple((1, number) for number in range(n_shares))
         for number, device_id in enumerate(self.device_ids):
             found[f"points->{device_id}"] = found[f"static {number}"] = ((0, number),)
             found[f"dynamic {number}"] = ((1, number),)

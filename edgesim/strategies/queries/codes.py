@@ -63,10 +63,11 @@ class BerrutCode:
     r"""Points of a rational curve through the queries, and Berrut's interpolation of the results.
 
     .. math:: u(z) = \sum_{j<k} x_j \frac{(-1)^j / (z - \alpha_j)}{\sum_l (-1)^l / (z - \alpha_l)}, \qquad
-       r(z) = \sum_{i \in F} y_i \frac{(-1)^i / (z - \beta_i)}{\sum_{l \in F} (-1)^l / (z - \beta_l)},
+       r(z) = \sum_m y_{i_m} \frac{(-1)^m / (z - \beta_{i_m})}{\sum_l (-1)^l / (z - \beta_{i_l})},
 
     with :math:`\alpha_j = \cos\frac{(2j+1)\pi}{2k}` and :math:`\beta_i = \cos\frac{i\pi}{n-1}`. Device i is asked :math:`u(\beta_i)`, the answer to
-    query j is :math:`r(\alpha_j)` over the devices F that arrived.
+    query j is :math:`r(\alpha_j)` over the devices :math:`i_0 < i_1 < \dots` that arrived. Signs alternate over these: with those of all devices two neighbours
+    would have the same sign where one between is lost, and the denominator a zero between them.
 
     Parameters
     ----------
@@ -103,9 +104,7 @@ class BerrutCode:
 
     def encoding(self) -> NDArray[np.float64]:
         """Return the weights of the queries at each device's point."""
-        import numpy as np
-
-        return berrut(self.devices_at, self.queries_at, np.arange(self.n_queries))
+        return berrut(self.devices_at, self.queries_at)
 
     def decoding(self, arrived: Sequence[bool]) -> NDArray[np.float64]:
         """Return the weights of the results at each query's point; all zeros when nothing arrived."""
@@ -114,32 +113,31 @@ class BerrutCode:
         found = np.zeros((self.n_queries, self.n_devices))
         there = np.flatnonzero(arrived)
         if len(there):
-            found[:, there] = berrut(self.queries_at, self.devices_at[there], there)
+            found[:, there] = berrut(self.queries_at, self.devices_at[there])
         return found
 
 
-def berrut(at: NDArray[np.float64], nodes: NDArray[np.float64], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+def berrut(at: NDArray[np.float64], nodes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the weights of values at nodes in Berrut's first interpolant at some points, shape (points, nodes).
 
     Parameters
     ----------
     at : the points.
-    nodes : where the values are.
-    numbers : of each node; the sign of its term is + where it is even.
+    nodes : where the values are, in order; the signs of their terms alternate, so that it has no pole.
 
     Examples
     --------
     Between nodes at 0 and 1 the interpolant is linear; at a node it is the value there.
 
     >>> import numpy as np
-    >>> berrut(np.array([0.25, 1.0]), np.array([0.0, 1.0]), np.array([0, 1])).tolist()
+    >>> berrut(np.array([0.25, 1.0]), np.array([0.0, 1.0])).tolist()
     [[0.75, 0.25], [0.0, 1.0]]
     """
     import numpy as np
 
     distance = at[:, None] - nodes[None, :]
     is_node = np.abs(distance) < 1e-12
-    terms = np.where(numbers % 2 == 0, 1.0, -1.0) / np.where(is_node, 1.0, distance)
+    terms = np.where(np.arange(len(nodes)) % 2 == 0, 1.0, -1.0) / np.where(is_node, 1.0, distance)
     terms = np.where(is_node.any(axis=1, keepdims=True), is_node.astype(float), terms)
     weights: NDArray[np.float64] = terms / terms.sum(axis=1, keepdims=True)
     return weights
