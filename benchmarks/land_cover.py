@@ -4,6 +4,8 @@
     python benchmarks/land_cover.py                          reads results/land-cover-review and results/land-cover
     python benchmarks/land_cover.py --review A --lost B      reads results elsewhere
 
+Writes docs/results/land-cover-review.csv and land-cover-lost.csv, too, what the tables are made of.
+
 Left: accuracy behind the person against the share of tiles that go there, the mean over five folds. Right: minutes of a person's
 work for each square kilometre against lost devices.
 """
@@ -136,6 +138,9 @@ def main() -> None:
         text = put(text, name, lines)
     PAGE.write_text(text, encoding="utf-8")
     draw(review, lost, PAGE.with_suffix(".png"))
+    metrics = {*OF_REVIEW, *OF_LOST, "mean_iou"}
+    for name, rows in (("review", review), ("lost", lost)):
+        rows[rows["metric"].isin(metrics)].to_csv(PAGE.with_name(f"land-cover-{name}.csv"), index=False)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
     python benchmarks/search.py many [--cases 6] [--evaluations 60]
     python benchmarks/search.py fashion [--output DIR]
 
-`many`: random systems of 8 to 16 unequal devices, and the choices of five strategies (thousands of candidates). A search with so many
+`many`: random systems of 8 to 16 unequal devices, and the choices of four strategies (700 to 1,000 candidates). A search with so many
 evaluations is held against the best of 20 times as many candidates drawn at random, of the same space, with the same exact costs; the
 ratio is the best of those over what the search found, of the latency within a bound on the traffic. `fashion`: runs
-`scenarios/search-fashion.yaml`, then asks the five best candidates and the ensemble, the best plan made by hand, image by image: the winner
+`scenarios/search-fashion.yaml`, then asks all candidates and the ensemble, the best plan made by hand, image by image: the winner
 is chosen by the first half of the test images, and its margin measured on the second half, over all 70 losses of four of eight devices.
 """
 
@@ -137,7 +137,7 @@ def fashion(folder: Path) -> None:
     print("| plan | accuracy | traffic B |\n|---|---|---|")
     for one in finished:
         print(f"| {one.candidate} | {one.mean('accuracy'):.4f} | {one.mean('traffic'):.0f} |")
-    rivals = {str(one.candidate): _by_image(one) for one in [*finished[:5], hand]}
+    rivals = {str(one.candidate): _by_image(one) for one in [*finished, hand]}
     half = len(next(iter(rivals.values()))) // 2
     winner = max((name for name in rivals if name != str(hand.candidate)), key=lambda name: rivals[name][:half].mean())
     margin = student(100 * (rivals[winner] - rivals[str(hand.candidate)])[half:])

@@ -54,6 +54,19 @@ def test_commands_are_those_of_edgesim(page: Path) -> None:
         parse(words)
 
 
+def test_every_command_is_in_a_block_that_is_parsed() -> None:
+    """One in a block of no language, or of another, would never be. The page of commands shows their forms, made from them."""
+    found = []
+    for path in [page for page in PAGES if page.name != "commands.md"]:
+        language: str | None = None
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("```"):
+                language = line[3:] if language is None else None
+            elif language not in {None, "console"} and line.startswith(("edgesim ", "$ edgesim ")):
+                found.append(f"{path.name}: {line}")
+    assert found == []
+
+
 @pytest.mark.parametrize("line", ["simulate study.yaml", "run study.yaml --wrokers 2", "run", "results show a b"])
 def test_a_command_or_option_that_is_not_there_is_seen(line: str) -> None:
     with pytest.raises(Exception, match=r"No such|Missing|unexpected"):

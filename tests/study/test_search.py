@@ -240,7 +240,7 @@ def test_a_search_that_was_killed_goes_on_and_one_with_more_choices_keeps_what_i
 
 
 def test_the_optimiser_reaches_the_best_of_many_with_few_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 candidates of known worth, 100 looked at, the same ones each time: within 5 % of the best, and never one twice."""
+    """200 candidates of known worth, 30 looked at, the same ones each time, none twice: twice as many as by chance are within 5 % of the best, as 19 of the 200 are."""
     content = data()
     names = [f"w{number}" for number in range(1, 11)]
     content["topology"] = {
@@ -253,7 +253,7 @@ def test_the_optimiser_reaches_the_best_of_many_with_few_evaluations(monkeypatch
     rates = [f"{number} Mbit/s" for number in range(1, 11)]
     content["search"] = {
         "by": ["latency"],
-        "evaluations": 60,
+        "evaluations": 30,
         "choices": {
             "device": {"path": "strategies.single.device", "values": names},
             "rate": {"path": "topology.links.9.bandwidth", "values": rates},
@@ -262,11 +262,17 @@ def test_the_optimiser_reaches_the_best_of_many_with_few_evaluations(monkeypatch
     }
     result = found(content)
     assert not result.is_exhaustive
-    assert len({one.candidate.key for one in result.runners}) == 60
+    assert len({one.candidate.key for one in result.runners}) == 30
     assert [one.candidate for one in found(content).runners] == [one.candidate for one in result.runners]
     content["search"]["evaluations"] = 200
-    best = found(content).runners[0]
-    assert best.mean("latency") >= 0.95 * result.runners[0].mean("latency")
+    everyone = found(content).runners
+    best = everyone[0]
+    near, found_near = (
+        sum(one.mean("latency") <= best.mean("latency") / 0.95 for one in some) for some in (everyone, result.runners)
+    )
+    assert near == 19
+    assert found_near >= 6  # of 30 drawn at random 2.9 would be
+    assert result.runners[0].mean("latency") <= best.mean("latency") / 0.99
     assert best.candidate.values["device"] == "w10"
 
 

@@ -49,7 +49,7 @@ def made(strategy=CHAIN):
     return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
 
 
-def test_ten_requests_are_answered_as_simulated_and_in_that_time():
+def test_ten_requests_are_answered_as_simulated():
     """138 ms by hand; the bytes are exact, and the answers those of the network."""
     nodes = {}
     how = Loopback(10, on_answer=lambda _, processes: nodes.update(processes))
@@ -58,9 +58,8 @@ def test_ten_requests_are_answered_as_simulated_and_in_that_time():
     assert [node.returncode for node in nodes.values()] == [-signal.SIGKILL] * 2  # none ended before all were heard
     assert found.simulated_s == pytest.approx(0.138, abs=1e-3)
     assert (found.n_equal_answers, found.n_degraded, found.measured_byte) == (10, 0, 268)
-    assert (
-        min(measured.latencies_s) > found.simulated_s - 1e-3
-    )  # how much longer depends on what else runs; benchmarks/twin.py measures it
+    # how much longer depends on what else runs, and benchmarks/twin.py measures it; the quickest of ten is no other order of magnitude
+    assert found.simulated_s - 1e-3 < min(measured.latencies_s) < 10 * found.simulated_s
     assert found.steps[0].step_id in {"arrival", "answer", "layers of b", "behind 3"}
 
 
@@ -73,6 +72,14 @@ def test_the_overhead_is_fitted_that_explains_the_mean():
     again = compare(with_latency(twin, simulated_s + 0.008), 0.1, overhead_s=0.001)
     assert again.simulated_s == pytest.approx(simulated_s + 0.004)
     assert again.error == pytest.approx(0.004 / (simulated_s + 0.004))
+
+
+def test_a_verdict_is_that_of_the_tolerance():
+    """10 % of 138 ms are 14 ms: 10 more agree with the simulation, 20 do not."""
+    twin = made()
+    simulated_s = compare(with_latency(twin, 0.1), 0.1).simulated_s
+    verdicts = [compare(with_latency(twin, simulated_s + more_s), 0.1).verdict for more_s in (0.0, 0.01, 0.02, -0.02)]
+    assert verdicts == ["agrees", "agrees", "differs", "differs"]
 
 
 def with_latency(twin, latency_s):
