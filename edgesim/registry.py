@@ -28,6 +28,7 @@ from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.transport import BatchLinkTransport, Transport
 from edgesim.interfaces import (
+    Attackable,
     ArrivalModel,
     BatchLossModel,
     BatchOutageModel,
@@ -88,7 +89,7 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (Attackable, Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
 )
 FAILURES = Registry[FailureModel](
     "failures",
