@@ -30,12 +30,12 @@ class FifoStages:
     world : the trial's surroundings.
     on_arrival : called with a message that has arrived, or what is left of it.
     on_whole, on_nothing : called with the task of a message that has crossed its only link, or was lost there.
-    losses : what loses messages, or None.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
+    losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_losses", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+                 "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -43,8 +43,9 @@ class FifoStages:
         on_arrival: Callable[[Message], None],
         on_whole: Callable[[Task], None],
         on_nothing: Callable[[Task], None],
-        losses: Losses | GivenLosses | None,
         on_sent: Callable[[Message, float, float], None],
+        *,
+        losses: Losses | GivenLosses | None,
     ) -> None:
         self._world = world
         self._clock = world.clock

@@ -54,7 +54,7 @@ class Carrier:
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
-        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._on_nothing, self._losses, self._go_on)
+        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._on_nothing, self._go_on, losses=self._losses)
         self._fair = FairStages(world, self._on_arrival, self._go_on)
         self._connections = Connections(world.clock, self._begin)
         self._by_packets = PacketStages(world, self._on_arrival)
