@@ -28,8 +28,8 @@ from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.transport import BatchLinkTransport, Transport
 from edgesim.interfaces import (
-    Attackable,
     ArrivalModel,
+    Attackable,
     BatchLossModel,
     BatchOutageModel,
     BatchPacketLossModel,
