@@ -56,6 +56,7 @@ from edgesim.interfaces import (
     StrikingModel,
     StudentTeaching,
     Trainable,
+    Watching,
     WeightedLossModel,
 )
 from edgesim.plugins import Registry
@@ -171,6 +172,7 @@ RECOVERIES = Registry[Recovery](
         "retry": "edgesim.recoveries.retry:Retry",
     },
     (Recovery,),
+    (Watching,),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
