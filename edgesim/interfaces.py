@@ -451,9 +451,12 @@ class PartialDeployment(Deployment, Protocol):
 class SampleDependent(Deployment, Protocol):
     """What a deployment may be besides: one whose plan depends on the sample, as where easy ones leave early.
 
-    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `predict`
-    answers the whole test split as ever, and a transfer is known by the same id in every plan: a sample does without what is missing of the
-    transfers of its own plan. `plan` is the first of the plans, which tools show that show one.
+    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `plan` is the
+    first of the plans, which tools show that show one.
+
+    A transfer is known by the same id in every plan. `predict` answers the whole test split whichever plan the request followed: each sample
+    without what is missing of the transfers of its own plan, and as if nothing were missing where its plan has none of them. A sample without
+    an answer gets a guess; `PlanError` is raised where that is every sample. See `edgesim.strategies.ends.answers_by_plan`.
     """
 
     @property

@@ -10,7 +10,7 @@ from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -72,6 +72,38 @@ def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:
     missing = [name for name in needed if not delivery.is_whole(name)]
     if missing:
         raise PlanError(f"there is no answer without transfer {missing[0]!r}: nothing can stand in for what it carries")
+
+
+def answers_by_plan(
+    plans: Sequence[Plan],
+    plan_of_sample: Sequence[int],
+    delivery: Delivery,
+    answers: NDArray[np.float32],
+    guess: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the answers to the samples whose own plan lacks no transfer, and the guess for the others; see `SampleDependent`.
+
+    Parameters
+    ----------
+    plans, plan_of_sample : of a deployment, each of whose plans needs all of its transfers.
+    delivery : what arrived.
+    answers : with nothing missing, shape (n, *output).
+    guess : at a sample without an answer, shape (*output).
+
+    Raises
+    ------
+    PlanError
+        When there is no plan that lacks nothing.
+    """
+    import numpy as np
+
+    is_there = [delivery.are_whole(plan.transfer_ids) for plan in plans]
+    if not any(is_there):
+        require_delivered(sorted(plans[0].transfer_ids), delivery)
+    if all(is_there):
+        return answers
+    is_kept = np.array(is_there)[np.array(plan_of_sample, dtype=int)]
+    return np.where(is_kept.reshape(-1, *[1] * guess.ndim), answers, guess)
 
 
 def known_device(context: DeploymentContext, option: str, device_id: str) -> str:
