@@ -51,8 +51,8 @@ def service_of(records: Sequence[RequestRecord]) -> dict[str, float]:
     }
 
 
-def watching_of(watch: WatchRecord, n_requests: int) -> dict[str, float]:
-    """Return how well a monitor found what was down in a trial of so many requests, and what that cost.
+def watching_of(watch: WatchRecord | None, n_requests: int) -> dict[str, float]:
+    """Return how well a monitor found what was down in a trial of so many requests, and what that cost; nothing where nobody watched.
 
     Examples
     --------
@@ -63,6 +63,8 @@ def watching_of(watch: WatchRecord, n_requests: int) -> dict[str, float]:
     >>> found["detection_time"], round(found["detected"], 3), found["false_alarms_per_hour"], found["recovery_traffic"]
     (2.5, 0.667, 0.5, 4.0)
     """
+    if watch is None:
+        return {}
     return {
         "detection_time": watch.detection_s,
         "detected": min(1.0, watch.n_detected / watch.n_outages) if watch.n_outages else nan,
