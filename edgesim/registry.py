@@ -48,6 +48,7 @@ from edgesim.interfaces import (
     Learning,
     LearningForLosses,
     LossAware,
+    Measuring,
     ModelBuilder,
     Partitioner,
     Recovery,
@@ -88,7 +89,7 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (Checkable, Trainable, Measuring, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
 )
 FAILURES = Registry[FailureModel](
     "failures",
