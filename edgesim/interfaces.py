@@ -401,7 +401,7 @@ class DeploymentContext:
     compute : how long computations take.
     seed : seed for whatever is trained.
     progress : where long work reports.
-    attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
+    attack : what test samples are attacked by; with one, the strategy must be `Attackable` and the deployment an `AttackableDeployment`.
     failures : the failure models of the scenario that the strategy learns for; see `LearningForLosses`.
     """
 
@@ -545,6 +545,14 @@ class Measuring(Protocol):
 def needs_samples(strategy: Strategy) -> bool:
     """Return whether the plans of a strategy are measured on the test samples; they are not where it does not say."""
     return isinstance(strategy, Measuring) and strategy.needs_samples
+
+
+@runtime_checkable
+class Attackable(Protocol):
+    """What a strategy may be besides: one whose answers can be attacked. Others are refused beside `evaluation.attack`, before anything is trained."""
+
+    def check_attack(self) -> None:
+        """Raise `PlanError` when its options do not allow an attack. It is called whenever a scenario with one is read."""
 
 
 @runtime_checkable

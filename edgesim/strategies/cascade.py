@@ -87,8 +87,6 @@ class Cascade:
             known_device(context, "cascade.refinement", self.refinement or context.sink_id),
             known_device(context, "cascade.output", self.output or context.sink_id),
         )
-        if context.attack is not None:
-            raise PlanError("the cascade cannot be attacked; leave it out, or leave out evaluation.attack")
         dataset = context.dataset
         stages = stages_for(dataset, Thresholds(*self.thresholds, self.least, self.factor))
         (name,) = dataset.inputs
