@@ -549,6 +549,20 @@ def needs_training(strategy: Strategy) -> bool:
 
 
 @runtime_checkable
+class Measuring(Protocol):
+    """What a strategy may be besides: one whose plans are measured on the test samples, which it needs where nothing is trained, too."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it does."""
+
+
+def needs_samples(strategy: Strategy) -> bool:
+    """Return whether the plans of a strategy are measured on the test samples; they are not where it does not say."""
+    return isinstance(strategy, Measuring) and strategy.needs_samples
+
+
+@runtime_checkable
 class Attackable(Protocol):
     """What a strategy may be besides: one whose answers can be attacked. Others are refused beside `evaluation.attack`, before anything is trained."""
 

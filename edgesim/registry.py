@@ -49,6 +49,7 @@ from edgesim.interfaces import (
     Learning,
     LearningForLosses,
     LossAware,
+    Measuring,
     ModelBuilder,
     Partitioner,
     Recovery,
@@ -90,7 +91,17 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Attackable, Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (
+        Attackable,
+        Checkable,
+        Trainable,
+        Measuring,
+        FilterDividing,
+        Generating,
+        StudentTeaching,
+        Learning,
+        LearningForLosses,
+    ),
 )
 FAILURES = Registry[FailureModel](
     "failures",
