@@ -67,6 +67,7 @@ class Cascade:
     factor: Annotated[float, Gt(0), Le(0.9)] = 0.709
 
     needs_training: ClassVar[bool] = False
+    needs_samples: ClassVar[bool] = True
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; the cascade runs on every test image here, once.
@@ -86,8 +87,6 @@ class Cascade:
             known_device(context, "cascade.refinement", self.refinement or context.sink_id),
             known_device(context, "cascade.output", self.output or context.sink_id),
         )
-        if context.attack is not None:
-            raise PlanError("the cascade cannot be attacked; leave it out, or leave out evaluation.attack")
         dataset = context.dataset
         stages = stages_for(dataset, Thresholds(*self.thresholds, self.least, self.factor))
         (name,) = dataset.inputs

@@ -120,15 +120,15 @@ def known_device(context: DeploymentContext, option: str, device_id: str) -> str
     return device_id
 
 
-def check_attack(context: DeploymentContext, messages: Messages) -> None:
+def check_gradients(messages: Messages) -> None:
     """Refuse attacks on what is rounded, through which there are no gradients.
 
     Raises
     ------
     PlanError
-        When there is an attack and messages are rounded.
+        When messages are rounded.
     """
-    if context.attack is not None and messages.is_rounding:
+    if messages.is_rounding:
         raise PlanError(
             f"attacks go by gradients, which messages of dtype {messages.dtype} have none of; take dtype float32, or leave out evaluation.attack"
         )
