@@ -24,8 +24,9 @@ from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.course.director import Answered
 from edgesim.testbed.limits import check_times, links_of
-from edgesim.testbed.loopback import Answered, Executed, Loopback
+from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -85,7 +86,14 @@ def test_a_verdict_is_that_of_the_tolerance():
 def with_latency(twin, latency_s):
     """As if one request had taken so long, and its answer were zeros."""
     return Measured(
-        twin, Executed((Answered(0, 1.0, 1.0 + latency_s, [0.0] * 3),), {0: {}}, {0: 268}, {0: frozenset()})
+        twin,
+        Executed(
+            (Answered(0, 1.0, 1.0 + latency_s, [0.0] * 3),),
+            {0: {}},
+            {0: 268},
+            {0: frozenset()},
+            came={0: twin.bundle.plan.transfer_ids},
+        ),
     )
 
 
