@@ -12,6 +12,7 @@ from edgesim.domain.delivery import Delivery
 from edgesim.errors import ExecutionError, PlanError
 from edgesim.testbed.course.simulated import check_failures, simulated
 from edgesim.testbed.limits import check_times, real_times_s
+from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,19 +23,8 @@ if TYPE_CHECKING:
     from edgesim.testbed.prepared import PreparedStrategy
 
 Verdict = Literal["agrees", "differs", "too noisy"]
-N_NAMED = 3
-"""Steps that are named, those with the largest differences."""
 N_HALVED = 30
 _CLOSE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class StepDifference:
-    """When a step ended after the release, simulated and in the mean of what was measured, in s."""
-
-    step_id: str
-    simulated_s: float
-    measured_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +38,14 @@ class Compared:
     simulated_s, simulated_p95_s : latency of the requests that are answered in the simulation: mean, and 95th percentile.
     mean_s, median_s, p95_s : measured latency of those that were.
     error : (mean_s - simulated_s) / simulated_s.
-    noise : difference between the means of the first and the second half of the requests, as a share of their mean.
+    noise : how much the mean of the repeat differs, as a share; without a repeat, the difference between the means of the first and the
+        second half of the requests.
     simulated_byte, measured_byte : payload of the messages of a request that come in time, in the mean.
     n_equal_answers : requests with the answer that `predict` gives with what arrived, to 1e-4 of the largest number, or with none where it gives none.
     n_equal_sets : requests of which exactly those messages came in time that do in the simulation.
     n_degraded : requests of which a message was too late.
     verdict : whether the error is within the tolerance; nothing is said where the noise is beyond it.
-    steps : the steps with the largest differences.
+    steps : all steps that ended, in plan order.
     """
 
     strategy: str
@@ -73,7 +64,7 @@ class Compared:
     n_equal_sets: int
     n_degraded: int
     verdict: Verdict
-    steps: tuple[StepDifference, ...]
+    steps: tuple[StepFigures, ...]
 
     @property
     def is_right(self) -> bool:
@@ -87,18 +78,33 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """A strategy and what was measured of it."""
+    """A strategy, what was measured of it, and what was when it was done again."""
 
     prepared: PreparedStrategy
     executed: Executed
+    repeat: Executed | None = None
 
     @property
     def latencies_s(self) -> list[float]:
         """Of the requests that were answered, in order, in s."""
-        return [one.answered_s - one.released_s for one in self.executed.requests if one.values]
+        return latencies_s(self.executed)
+
+    @property
+    def noise(self) -> float:
+        """How much the mean latency changes while nothing else does, as a share."""
+        every_s = self.latencies_s
+        half, mean_s = len(every_s) // 2, fmean(every_s)
+        if self.repeat is not None:
+            return abs(fmean(latencies_s(self.repeat)) - mean_s) / mean_s
+        return abs(fmean(every_s[:half]) - fmean(every_s[half:])) / mean_s if half else 0.0
 
 
-def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Measured:
+def latencies_s(executed: Executed) -> list[float]:
+    """Return the latencies of the requests that were answered, in order, in s."""
+    return [one.answered_s - one.released_s for one in executed.requests if one.values]
+
+
+def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float, *, has_repeat: bool = False) -> Measured:
     """Execute a strategy.
 
     Parameters
@@ -106,6 +112,7 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     prepared : its bundle, and the system.
     how : it is executed.
     tolerance : of the mean latency, as a share; a machine that is slower is refused.
+    has_repeat : whether all is done again with new processes, to see how noisy the machine is.
 
     Raises
     ------
@@ -120,8 +127,14 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     times = forecast(plan, topology, compute)
     paced_s = {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
     check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
-    executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, courses)
-    return Measured(prepared, executed)
+
+    def execute() -> Executed:
+        executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, courses)
+        if not latencies_s(executed):
+            raise ExecutionError("no request was answered, though some are in the simulation")
+        return executed
+
+    return Measured(prepared, execute(), execute() if has_repeat else None)
 
 
 def fitted_overhead_s(measured: Measured) -> float:
@@ -189,12 +202,8 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
 
     prepared, executed = measured.prepared, measured.executed
     plan = prepared.bundle.plan
-    latencies_s = np.array(measured.latencies_s)
-    if not len(latencies_s):
-        raise ExecutionError("no request was answered, though some are in the simulation")
-    mean_s, wanted_s = float(latencies_s.mean()), _mean_s(courses)
-    half = len(latencies_s) // 2
-    noise = abs(float(latencies_s[:half].mean() - latencies_s[half:].mean())) / mean_s if half else 0.0
+    every_s = np.array(measured.latencies_s)
+    mean_s, wanted_s, noise = float(every_s.mean()), _mean_s(courses), measured.noise
     error = (mean_s - wanted_s) / wanted_s if wanted_s > 0 else 0.0
     within: Verdict = "agrees" if abs(error) <= tolerance else "differs"
     return Compared(
@@ -203,8 +212,8 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
         n_requests=len(executed.requests),
         simulated_s=wanted_s,
         mean_s=mean_s,
-        median_s=float(np.median(latencies_s)),
-        p95_s=float(np.quantile(latencies_s, 0.95)),
+        median_s=float(np.median(every_s)),
+        p95_s=float(np.quantile(every_s, 0.95)),
         error=error,
         noise=noise,
         simulated_p95_s=float(np.quantile([one.latency_s for one in courses if one.is_answered], 0.95)),
@@ -217,7 +226,7 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
         n_equal_sets=_n_equal_sets(measured, courses),
         n_degraded=sum(bool(missing) for missing in executed.missing.values()),
         verdict="too noisy" if noise > tolerance else within,
-        steps=_largest(executed, courses),
+        steps=figures_of(plan, [course.ended_s for course in courses], executed),
     )
 
 
@@ -256,18 +265,3 @@ def _predicted(prepared: PreparedStrategy, lost: frozenset[str]) -> NDArray[np.f
         return prepared.deployment.predict(Delivery(lost))
     except PlanError:
         return None
-
-
-def _largest(executed: Executed, courses: Sequence[Simulated]) -> tuple[StepDifference, ...]:
-    """Return the steps that end most otherwise, in the mean of the requests in which they end both times."""
-    pairs_s: dict[str, list[tuple[float, float]]] = {}
-    for request, course in zip(executed.requests, courses, strict=True):
-        for name, ended_s in executed.ended_s[request.number].items():
-            if name in course.ended_s:
-                pairs_s.setdefault(name, []).append((course.ended_s[name], ended_s - request.released_s))
-    found = [
-        StepDifference(name, fmean(one for one, _ in pairs), fmean(other for _, other in pairs))
-        for name, pairs in pairs_s.items()
-    ]
-    found.sort(key=lambda one: -abs(one.measured_s - one.simulated_s))
-    return tuple(found[:N_NAMED])

@@ -250,7 +250,7 @@ class Node:
         request = self._requests.get(task.number, _Request())
         slowed_s = request.fate.get("durations_s", {})
         duration_s = slowed_s.get(task.step.step_id, self.durations_s.get(task.step.step_id))
-        _, ended_s = self.device.serve(
+        started_s, ended_s = self.device.serve(
             task.ready_s, done_s - max(task.ready_s, self.device.free_s) if duration_s is None else duration_s
         )
         sleep_until(ended_s)
@@ -259,7 +259,8 @@ class Node:
             return
         if done_s > ended_s:
             self.device.free_s = ended_s = done_s
-        self.log.append(["compute", task.step.step_id, task.number, ended_s, done_s - begun_s, list(task.missing)])
+        took_s, missing = done_s - begun_s, list(task.missing)
+        self.log.append(["compute", task.step.step_id, task.number, ended_s, took_s, missing, started_s])
         request.values[task.step.step_id] = results.get(KEPT, ())
         for transfer in self.bundle.sends:
             if task.step.step_id in transfer.inputs:
@@ -274,8 +275,10 @@ class Node:
     def _send(self, transfer: Transfer, number: int, ready_s: float, tensors: Tensors, request: _Request) -> None:
         from edgesim.nn.kernels.program import bytes_of
 
+        payload = bytes_of(tensors)
+        self.log.append(["sent", transfer.step_id, number, ready_s, len(payload)])
         silent = [*request.fate.get("down", ()), *request.fate.get("silent", {}).get(transfer.step_id, ())]
-        message = _Message(ready_s, number, self.paces[transfer.step_id], bytes_of(tensors), silent)
+        message = _Message(ready_s, number, self.paces[transfer.step_id], payload, silent)
         self.outgoing[transfer.dst_id].messages.put(message)
 
     def receive(self, connection: socket.socket) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.plan import Transfer
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.engine.servers.losses import GivenLosses, Losses, Passage
@@ -156,14 +155,13 @@ def _one(
 
 
 def _ended_s(found: Trace, plan: Plan, topology: Topology, waits_s: Mapping[str, float]) -> dict[str, float]:
-    """Return when each step ended, messages with the latency of their ways."""
+    """Return when each step ended, messages with the latency of their links."""
+    latencies_s = {link.link_id: link.latency_s for link in topology.links}
     ended_s: dict[str, float] = {}
     for stay in found.stays:
-        ended_s[stay.step_id] = max(ended_s.get(stay.step_id, 0.0), stay.ended_s)
-    for step in plan.steps:
-        if isinstance(step, Transfer) and step.step_id in ended_s:
-            latency_s = sum(link.latency_s for link in topology.route(step.src_id, step.dst_id))
-            ended_s[step.step_id] += latency_s + waits_s.get(step.step_id, 0.0)
+        # a message has come when the latency of its link is over, or later, when its receiver has handled it
+        after_s = latencies_s[stay.link_id] + waits_s.get(stay.step_id, 0.0) if stay.link_id in latencies_s else 0.0
+        ended_s[stay.step_id] = max(ended_s.get(stay.step_id, 0.0), stay.ended_s + after_s)
     if not isnan(found.records[0].latency_s):
         ended_s[plan.answer_id] = found.records[0].latency_s
     return ended_s
