@@ -94,8 +94,16 @@ def page(found: dict[str, float]) -> str:
         fixed.append((name, now - before))
         before = now
     plain, drawn = found["edgesim run --fresh --no-report"], found["edgesim run --fresh"]
-    fixed += [("the study: checks, deployment, one trial, tables", plain - before), ("figures and report", drawn - plain)]
-    lines += ["", "| fixed cost of a small study | CPU, s |", "|---|---|", *(f"| {name} | {cost:.2f} |" for name, cost in fixed)]
+    fixed += [
+        ("the study: checks, deployment, one trial, tables", plain - before),
+        ("figures and report", drawn - plain),
+    ]
+    lines += [
+        "",
+        "| fixed cost of a small study | CPU, s |",
+        "|---|---|",
+        *(f"| {name} | {cost:.2f} |" for name, cost in fixed),
+    ]
     lines += [f"| together | {drawn:.2f} |"]
     return "\n".join(lines)
 
