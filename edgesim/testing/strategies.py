@@ -69,7 +69,7 @@ def check_strategy(
     The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
     same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
     transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
-    uses messages that are not whole; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
+    uses messages that are not whole; where work is handed out while it runs, any worker may do all of it; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -103,6 +103,14 @@ def check_strategy(
     for delivery, first, second in zip(deliveries, answers, again, strict=True):
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
+    for lost in _by_others(plan) if is_exact else ():
+        found = _checked_logits(deployment, Delivery(lost), context)
+        is_whole = (
+            found is not None and whole is not None and np.allclose(found, whole, atol=tolerance * np.abs(whole).max())
+        )
+        expect(
+            is_whole, f"with all tasks of a pool done by one worker (lost: {sorted(lost)}), the answer is another one"
+        )
     if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
         check_bundle(deployment, context.dataset.test, is_written=False)
     try:
@@ -111,6 +119,17 @@ def check_strategy(
         raise AssertionError(
             f"describe() and the sizes of the plan must be plain values that JSON can hold: {error}"
         ) from error
+
+
+def _by_others(plan: Plan) -> list[frozenset[str]]:
+    """Return for each worker of a pool that sends its results what is missing when it does all tasks."""
+    found = []
+    for pool in plan.pools:
+        for worker in range(len(pool.tasks[0])):
+            others = [row for copies in pool.tasks for number, row in enumerate(copies) if number != worker]
+            if pool.tasks[0][worker][-1] in plan.transfer_ids:
+                found.append(plan.transfer_ids.intersection(name for row in others for name in row))
+    return found
 
 
 def _has_kernels(deployment: Bundled) -> bool:

@@ -108,7 +108,7 @@ def test_strategies_named_in_examples_exist():
 def test_json_holds_steps_transfers_and_devices(scenario):
     """One entry per strategy; bytes in and out of a step are those of its messages."""
     (modnn,) = json.loads(run(scenario, "--strategy", "modnn", "--json").stdout)
-    assert set(modnn) == {"strategy", "latency_s", "steps", "transfers", "devices", "divided", "bound"}
+    assert set(modnn) == {"strategy", "latency_s", "steps", "transfers", "devices", "pools", "divided", "bound"}
     first = next(step for step in modnn["steps"] if step["step_id"] == "conv1/compute/w1")
     sizes = {transfer["step_id"]: transfer["size_byte"] for transfer in modnn["transfers"]}
     assert first["in_byte"] == sizes["conv1/scatter/w1"] == 4 * 5 * 8

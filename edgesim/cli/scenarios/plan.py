@@ -16,6 +16,7 @@ from edgesim.units import show as quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgesim.domain.plan import Pool
     from edgesim.strategies.students.bound import Bound
     from edgesim.study.preparation.plans import PlannedStep, PlannedStrategy
 
@@ -73,6 +74,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
             for t in planned.plan.transfers
         ],
         "devices": totals(planned),
+        "pools": [asdict(pool) for pool in planned.plan.pools],
         "divided": [asdict(layer) for layer in planned.divided],
         "bound": None if planned.bound is None else asdict(planned.bound),
     }
@@ -84,12 +86,14 @@ def _show(planned: PlannedStrategy) -> None:
     from edgesim.study.preparation.plans import totals
 
     console = table_console()
-    n_byte = sum(transfer.size_byte for transfer in planned.plan.transfers)
+    up_to = "up to " if planned.plan.pools else ""
     title = (
-        f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {len(planned.plan.transfers)} messages, "
-        f"{quantity(n_byte, 'byte')}"
+        f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {up_to}{planned.n_messages} messages, "
+        f"{up_to}{quantity(planned.sent_byte, 'byte')}"
     )
     note = "" if planned.bound is None else _kept(planned.bound)
+    if planned.plan.pools:
+        note = "\n".join([*(_pooled(pool) for pool in planned.plan.pools), *([note] if note else [])])
     headers = ("layers", "device", "part", "FLOP", "in", "out", "memory", "time", "ends at")
     n_columns = len(headers) if console.width >= WIDE else len(headers) - 1
     rows = tuple(_row(step)[:n_columns] for step in planned.steps)
@@ -105,6 +109,13 @@ def _show(planned: PlannedStrategy) -> None:
         console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices, note=note)
     )
     console.print()
+
+
+def _pooled(pool: Pool) -> str:
+    """Say who does the tasks of a pool, and what the numbers of devices hold of them."""
+    how = "go to whichever device asks first" if pool.turns else "are dealt out before"
+    again = "" if pool.again_s is None else f", and to another one when not back after {quantity(pool.again_s, 's')}"
+    return f"{len(pool.tasks)} tasks {how}{again}; sums of devices are as if each did all of them, times as if all began at once"
 
 
 _TOTALS = {

@@ -10,6 +10,7 @@ from edgesim.domain.system.topology import Topology
 from edgesim.engine.program.channels import ChannelTable, Crossings
 from edgesim.engine.program.devices import DeviceTable, check_known, check_memory, device_table
 from edgesim.engine.program.joined import joined
+from edgesim.engine.program.pools import PoolTable, pool_tables
 from edgesim.engine.program.spans import Span, spans_of
 from edgesim.engine.program.steps import StepTable, step_table
 from edgesim.interfaces import ComputeModel
@@ -26,6 +27,7 @@ class Program:
     plans : the plans, of which each request follows one.
     spans : where each of them lies.
     detours : finds other routes for messages, where they may take them.
+    pools : by plan, its pools; empty where no plan has any.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Program:
     plans: tuple[Plan, ...]
     spans: tuple[Span, ...]
     detours: Crossings | None = None
+    pools: tuple[tuple[PoolTable, ...], ...] = ()
 
 
 def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Program:
@@ -65,4 +68,6 @@ def compile_plans(plans: Sequence[Plan], topology: Topology, compute: ComputeMod
     if is_rerouted:
         crossings.meet_all()
     detours = crossings if is_rerouted else None
-    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans_of(plans), detours)
+    spans = spans_of(plans)
+    pools = pool_tables(plan, steps, spans) if plan.pools else ()
+    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans, detours, pools)

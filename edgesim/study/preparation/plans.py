@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgesim.compute.forecast import forecast
+from edgesim.compute.forecast import Forecast, forecast
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.errors import UnknownNameError, nearest_name
 from edgesim.interfaces import CoreChoosing, is_kind, needs_training
@@ -29,7 +29,7 @@ class PlannedStep:
 
     Parameters
     ----------
-    step_id, device_id : of the step.
+    step_id, device_id : of the step; of a task of a pool, one of its copies, and "any of" so many devices.
     layers : the layers it computes, in order.
     inputs : ids of the messages and of the computations on the same device that it needs.
     on_missing, deadline_s, alternatives : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
@@ -86,6 +86,7 @@ class PlannedStrategy:
     plan : its steps.
     steps : the computations that take time or messages, in order.
     latency_s : end of the answer without contention, in s.
+    n_messages, sent_byte : messages, and their bytes; with pools at most so many, where nothing is done again.
     bound : what perfect students would keep; None where no filters are divided.
     divided : the layers on devices with cores that can work on one together; empty unless the compute model divides layers.
     """
@@ -94,6 +95,8 @@ class PlannedStrategy:
     plan: Plan
     steps: tuple[PlannedStep, ...]
     latency_s: float
+    n_messages: int
+    sent_byte: int
     bound: Bound | None = None
     divided: tuple[DividedLayer, ...] = ()
 
@@ -153,23 +156,64 @@ def _planned(label: str, deployment: Any, context: Any) -> PlannedStrategy:
     times = forecast(plan, context.topology, context.compute)
     sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers}
     boxes: dict[str, dict[str, str]] = deployment.describe().get("boxes", {})
+    n_devices = _shown(plan, times)
     steps = []
-    for step in plan.computes:
-        sent = sum(t.size_byte for t in plan.transfers if step.step_id in t.inputs)
-        received = sum(sizes.get(name, 0) for name in step.inputs)
+    for step in (step for step in plan.computes if step.step_id in n_devices):
+        sent = sum(t.size_byte for t in plan.transfers if step.step_id in t.inputs and t.step_id in n_devices)
+        received = sum(sizes.get(name, 0) for name in step.inputs if name in n_devices)
         layers = tuple(dict.fromkeys(work.layer_id for work in step.work))
         parts = [boxes[layer][step.device_id] for layer in layers if step.device_id in boxes.get(layer, {})]
         if layers or sent or received:
             time = times[step.step_id]
             steps.append(
                 PlannedStep(
-                    step.step_id, step.device_id, layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
+                    step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
                     "; ".join(dict.fromkeys(parts)),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,
                 )
             )  # fmt: skip
-    return PlannedStrategy(label, plan, tuple(steps), times[plan.answer_id].ended_s, divided=_divided(plan, context))
+    return PlannedStrategy(
+        label, plan, tuple(steps), times[plan.answer_id].ended_s, *_sent(plan, times), divided=_divided(plan, context)
+    )
+
+
+def _place(step: Compute, n_devices: int) -> str:
+    return step.device_id if n_devices == 1 else f"any of {n_devices}"
+
+
+def _chosen(plan: Plan, times: Mapping[str, Forecast]) -> list[tuple[str, ...]]:
+    """Return for each task of a pool one of its copies, which stands for all: of those with most bytes the one that would be done first."""
+    sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers}
+    return [
+        min(rows, key=lambda row: (-sum(sizes.get(name, 0) for name in row), times[row[-1]].ended_s))
+        for pool in plan.pools
+        for rows in pool.tasks
+    ]
+
+
+def _shown(plan: Plan, times: Mapping[str, Forecast]) -> dict[str, int]:
+    """Return how many devices may do each step: 1, or of the copies of a task that are chosen the number of copies; others and asks are left out."""
+    found = {step.step_id: 1 for step in plan.steps}
+    for pool in plan.pools:
+        for name in (*pool.asks, *(name for rows in pool.tasks for row in rows for name in row)):
+            del found[name]
+    n_copies = [len(rows) for pool in plan.pools for rows in pool.tasks]
+    for row, n in zip(_chosen(plan, times), n_copies, strict=True):
+        found.update(dict.fromkeys(row, n))
+    return found
+
+
+def _sent(plan: Plan, times: Mapping[str, Forecast]) -> tuple[int, int]:
+    """Return how many messages a plan sends, and their bytes; with pools at most so many, where nothing is done again."""
+    shown = _shown(plan, times)
+    sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers}
+    found = [size for name, size in sizes.items() if name in shown]
+    for pool in plan.pools:
+        asks = [[sizes[name] for turn in turns for name in turn if name in sizes] for turns in pool.turns]
+        n_most = len(pool.tasks) + sum(map(bool, asks))  # one more of each device for nothing
+        found += sorted((size for some in asks for size in some), reverse=True)[:n_most]
+    return len(found), sum(found)
 
 
 def _divided(plan: Plan, context: DeploymentContext) -> tuple[DividedLayer, ...]:
@@ -188,7 +232,7 @@ def _divided(plan: Plan, context: DeploymentContext) -> tuple[DividedLayer, ...]
 
 
 def totals(planned: PlannedStrategy) -> list[dict[str, Any]]:
-    """Return, for each device of a plan, its work, weights, peak memory and messages."""
+    """Return, for each device of a plan, its work, weights, peak memory and messages; of pools, as if it did all of it."""
     plan = planned.plan
     peak = plan.peak_memory_byte()
     rows = []
