@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.over import mean
 from benchmarks.resilience import Log
 from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
@@ -37,10 +38,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = {"digits": "survivors", "fashion-mnist": "survivors-fashion"}
 RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
 """Probabilities with which a device is lost."""
+SHOWN_RATE = 0.1
+"""The rate of the figure, and of the intervals over seeds (95 %, t distribution)."""
 OF_STUDENTS_SIZE = ("cut", "coded", "parm", "approxifer")
 """Methods that run the network of the workload, and are asked again with one of a student's architecture."""
 TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 DEVICES = tuple(f"w{number}" for number in range(1, 9))
+
+
+def of_students_size(name: str) -> str:
+    """Return what a method is called whose network has a student's architecture."""
+    return f"{name}, student's size"
 
 
 def lost_with(plan: Plan, down: set[str]) -> frozenset[str]:
@@ -96,7 +104,7 @@ def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.
         system = dataclasses.replace(build(scenario.model_copy(update={"workload": workload})), seed=seed)
         context = None
         for name, strategy in system.strategies.items():
-            label = f"{name}, student's size" if is_small else name
+            label = of_students_size(name) if is_small else name
             is_known = any((row["strategy"], row["seed"]) == (label, seed) for row in rows)
             if is_known or (only and name not in only) or (is_small and name not in OF_STUDENTS_SIZE):
                 continue
@@ -105,7 +113,11 @@ def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.
             costs = cost(deployment.plan, deployment.describe().get("queries", 1))
             rows += [{"strategy": label, "seed": seed, **row, **costs} for row in accuracies(deployment, context)]
             pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-    found = pd.DataFrame(rows)
+    labels = [*scenario.strategies, *map(of_students_size, OF_STUDENTS_SIZE)]
+    places = {label: place for place, label in enumerate(labels)}
+    found = pd.DataFrame(rows).assign(place=[places[row["strategy"]] for row in rows])
+    found = found.sort_values(["seed", "place", "lost"]).drop(columns="place")
+    found.to_csv(path, index=False, float_format="%.6g")
     return found[found["seed"].isin(seeds)]
 
 
@@ -113,6 +125,12 @@ def expected(rows: pd.DataFrame, rate: float) -> float:
     """Return the expectation over sets when each device is lost with a probability, a mean over seeds."""
     weights = rows["n_sets"] * rate ** rows["lost"] * (1 - rate) ** (len(DEVICES) - rows["lost"])
     return float((weights * rows["mean"]).sum() / rows["seed"].nunique())
+
+
+def over_seeds(rows: pd.DataFrame) -> str:
+    """Return half the 95 % interval over seeds at the rate of the figure, in points; nothing of one seed."""
+    found = mean(np.array([expected(own, SHOWN_RATE) for _, own in rows.groupby("seed")]))
+    return f" ± {100 * found.half_width:.1f}" if found.n > 1 else ""
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -131,11 +149,13 @@ def table(rows: pd.DataFrame) -> str:
         ]
         values = [none["mean"].mean(), *(expected(own, rate) for rate in RATES)]
         values += [one["worst"].min(), four["mean"].mean(), four["worst"].min()]
-        lines.append(f"| {' | '.join([*cells, *(f'{100 * value:.1f}' for value in values)])} |")
+        shown = [f"{100 * value:.1f}" for value in values]
+        shown[1 + RATES.index(SHOWN_RATE)] += over_seeds(own)
+        lines.append(f"| {' | '.join([*cells, *shown])} |")
     return "\n".join(lines)
 
 
-def figure(rows: pd.DataFrame, path: Path, rate: float = 0.1) -> None:
+def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
     """Draw how much is wrong at one loss rate against the traffic of a query."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator

@@ -401,7 +401,7 @@ class DeploymentContext:
     compute : how long computations take.
     seed : seed for whatever is trained.
     progress : where long work reports.
-    attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
+    attack : what test samples are attacked by; with one, the strategy must be `Attackable` and the deployment an `AttackableDeployment`.
     failures : the failure models of the scenario that the strategy learns for; see `LearningForLosses`.
     """
 
@@ -451,9 +451,12 @@ class PartialDeployment(Deployment, Protocol):
 class SampleDependent(Deployment, Protocol):
     """What a deployment may be besides: one whose plan depends on the sample, as where easy ones leave early.
 
-    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `predict`
-    answers the whole test split as ever, and a transfer is known by the same id in every plan: a sample does without what is missing of the
-    transfers of its own plan. `plan` is the first of the plans, which tools show that show one.
+    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `plan` is the
+    first of the plans, which tools show that show one.
+
+    A transfer is known by the same id in every plan. `predict` answers the whole test split whichever plan the request followed: each sample
+    without what is missing of the transfers of its own plan, and as if nothing were missing where its plan has none of them. A sample without
+    an answer gets a guess; `PlanError` is raised where that is every sample. See `edgesim.strategies.ends.answers_by_plan`.
     """
 
     @property
@@ -528,6 +531,28 @@ class Trainable(Protocol):
 def needs_training(strategy: Strategy) -> bool:
     """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
     return not isinstance(strategy, Trainable) or strategy.needs_training
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """What a strategy may be besides: one whose plans are measured on the test samples, which it needs where nothing is trained, too."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it does."""
+
+
+def needs_samples(strategy: Strategy) -> bool:
+    """Return whether the plans of a strategy are measured on the test samples; they are not where it does not say."""
+    return isinstance(strategy, Measuring) and strategy.needs_samples
+
+
+@runtime_checkable
+class Attackable(Protocol):
+    """What a strategy may be besides: one whose answers can be attacked. Others are refused beside `evaluation.attack`, before anything is trained."""
+
+    def check_attack(self) -> None:
+        """Raise `PlanError` when its options do not allow an attack. It is called whenever a scenario with one is read."""
 
 
 @runtime_checkable

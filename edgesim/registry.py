@@ -29,6 +29,7 @@ from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.transport import BatchLinkTransport, Transport
 from edgesim.interfaces import (
     ArrivalModel,
+    Attackable,
     BatchLossModel,
     BatchOutageModel,
     BatchPacketLossModel,
@@ -48,6 +49,7 @@ from edgesim.interfaces import (
     Learning,
     LearningForLosses,
     LossAware,
+    Measuring,
     ModelBuilder,
     Partitioner,
     Recovery,
@@ -88,7 +90,17 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (
+        Attackable,
+        Checkable,
+        Trainable,
+        Measuring,
+        FilterDividing,
+        Generating,
+        StudentTeaching,
+        Learning,
+        LearningForLosses,
+    ),
 )
 FAILURES = Registry[FailureModel](
     "failures",

@@ -46,7 +46,7 @@ _STRIDE_FACTOR = pow(_FACTOR, STRIDE, _PERIOD)  # the same for a whole stride at
 _STRIDE_SUM = (pow(_FACTOR, STRIDE, (_FACTOR - 1) * _PERIOD) - 1) // (_FACTOR - 1)  # 1 + f + ... + f^(STRIDE - 1)
 _WINDOW, _ROWS = 128, 16  # so many numbers of so many rows are kept for who asks for single ones; changes no number
 _WORD = 2**64 - 1
-_NO_WINDOW: tuple[int, list[float]] = (0, [])
+_NO_WINDOW: tuple[int, list[float]] = (-1, [])
 
 
 def stable_hash(name: str) -> int:
@@ -109,11 +109,13 @@ class Stream:
 
     def number(self, draw: int, replication: int) -> float:
         """Return the `draw`-th uniform of one replication; numbers of its row are kept, for the replications that follow."""
+        place = replication % _WINDOW
         start, window = self._windows.get(draw, _NO_WINDOW)
-        if not start <= replication < start + len(window):
-            start, window = replication, self.numbers(draw, replication, replication + _WINDOW).tolist()
+        if start != replication - place:
+            start = replication - place
+            window = self.numbers(draw, start, start + _WINDOW).tolist()
             self._windows[draw] = (start, window)
-        return window[replication - start]
+        return window[place]
 
     def column(self, draw: int, replication: int) -> Iterator[float]:
         """Yield the `draw`-th uniform of one replication and all that follow it.

@@ -10,31 +10,20 @@ from typing import TYPE_CHECKING, Literal
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.delivery import Delivery
-from edgesim.domain.plan import Transfer
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import ExecutionError, PlanError
 from edgesim.testbed.limits import check_times, real_times_s
 from edgesim.testbed.loopback import answers_of
+from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
     from edgesim.testbed.loopback import Executed, Loopback
     from edgesim.testbed.prepared import PreparedStrategy
 
 Verdict = Literal["agrees", "differs", "too noisy"]
-N_NAMED = 3
-"""Steps that are named, those with the largest differences."""
 N_HALVED = 30
 _CLOSE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class StepDifference:
-    """When a step ended after the release, simulated and in the mean of what was measured, in s."""
-
-    step_id: str
-    simulated_s: float
-    measured_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +37,13 @@ class Compared:
     simulated_s : latency of a request, without losses and failures.
     mean_s, median_s, p95_s : measured latency.
     error : (mean_s - simulated_s) / simulated_s.
-    noise : difference between the means of the first and the second half of the requests, as a share of their mean.
+    noise : how much the mean of the repeat differs, as a share; without a repeat, the difference between the means of the first and the
+        second half of the requests.
     simulated_byte, measured_byte : payload of all messages of a request; measured in the mean.
     n_equal_answers : answers that are those of `predict` with what arrived, to 1e-4 of the largest number.
     n_degraded : requests of which a message was too late.
     verdict : whether the error is within the tolerance; nothing is said where the noise is beyond it.
-    steps : the steps with the largest differences.
+    steps : all steps that ended, in plan order.
     """
 
     strategy: str
@@ -70,7 +60,7 @@ class Compared:
     n_equal_answers: int
     n_degraded: int
     verdict: Verdict
-    steps: tuple[StepDifference, ...]
+    steps: tuple[StepFigures, ...]
 
     @property
     def is_right(self) -> bool:
@@ -84,18 +74,33 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """A strategy and what was measured of it."""
+    """A strategy, what was measured of it, and what was when it was done again."""
 
     prepared: PreparedStrategy
     executed: Executed
+    repeat: Executed | None = None
 
     @property
     def latencies_s(self) -> list[float]:
         """Of the requests, in order, in s."""
-        return [one.answered_s - one.released_s for one in self.executed.requests]
+        return latencies_s(self.executed)
+
+    @property
+    def noise(self) -> float:
+        """How much the mean latency changes while nothing else does, as a share."""
+        every_s = self.latencies_s
+        half, mean_s = len(every_s) // 2, fmean(every_s)
+        if self.repeat is not None:
+            return abs(fmean(latencies_s(self.repeat)) - mean_s) / mean_s
+        return abs(fmean(every_s[:half]) - fmean(every_s[half:])) / mean_s if half else 0.0
 
 
-def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Measured:
+def latencies_s(executed: Executed) -> list[float]:
+    """Return the latencies of the requests, in order, in s."""
+    return [one.answered_s - one.released_s for one in executed.requests]
+
+
+def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float, *, has_repeat: bool = False) -> Measured:
     """Execute a strategy.
 
     Parameters
@@ -103,6 +108,7 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     prepared : its bundle, and the system.
     how : it is executed.
     tolerance : of the mean latency, as a share; a machine that is slower is refused.
+    has_repeat : whether all is done again with new processes, to see how noisy the machine is.
 
     Raises
     ------
@@ -115,8 +121,11 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     times = forecast(plan, topology, compute)
     paced_s = {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
     check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
-    executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, latency_s)
-    return Measured(prepared, executed)
+
+    def execute() -> Executed:
+        return how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, latency_s)
+
+    return Measured(prepared, execute(), execute() if has_repeat else None)
 
 
 def fitted_overhead_s(measured: Measured) -> float:
@@ -164,12 +173,13 @@ def _simulated(prepared: PreparedStrategy, overhead_s: float | None) -> dict[str
     traced = trace(compile_plan(plan, topology, prepared.context.compute), has_stays=True)
     if isnan(traced.records[0].latency_s):
         raise ExecutionError("its simulation without failures comes to no answer; `edgesim plan` shows its steps")
+    latencies_s = {link.link_id: link.latency_s for link in topology.links}
     found: dict[str, float] = {}
-    for stay in traced.stays:
-        found[stay.step_id] = max(found.get(stay.step_id, 0.0), stay.ended_s)
-    for step in plan.steps:
-        if isinstance(step, Transfer) and step.step_id in found:
-            found[step.step_id] += sum(link.latency_s for link in topology.route(step.src_id, step.dst_id))
+    for stay in (
+        traced.stays
+    ):  # a message has come when the latency of its link is over, or later, when its receiver has handled it
+        ended_s = stay.ended_s + latencies_s.get(stay.link_id, 0.0)
+        found[stay.step_id] = max(found.get(stay.step_id, 0.0), ended_s)
     found[plan.answer_id] = traced.records[0].latency_s
     return found
 
@@ -179,20 +189,18 @@ def _compared(measured: Measured, simulated_s: Mapping[str, float], tolerance: f
 
     prepared, executed = measured.prepared, measured.executed
     plan = prepared.bundle.plan
-    latencies_s = np.array(measured.latencies_s)
-    mean_s, wanted_s = float(latencies_s.mean()), simulated_s[plan.answer_id]
-    half = len(latencies_s) // 2
-    noise = abs(float(latencies_s[:half].mean() - latencies_s[half:].mean())) / mean_s if half else 0.0
+    every_s = np.array(measured.latencies_s)
+    mean_s, wanted_s, noise = float(every_s.mean()), simulated_s[plan.answer_id], measured.noise
     error = (mean_s - wanted_s) / wanted_s if wanted_s > 0 else 0.0
     within: Verdict = "agrees" if abs(error) <= tolerance else "differs"
     return Compared(
         strategy=prepared.label,
         n_devices=len(plan.device_ids),
-        n_requests=len(latencies_s),
+        n_requests=len(every_s),
         simulated_s=wanted_s,
         mean_s=mean_s,
-        median_s=float(np.median(latencies_s)),
-        p95_s=float(np.quantile(latencies_s, 0.95)),
+        median_s=float(np.median(every_s)),
+        p95_s=float(np.quantile(every_s, 0.95)),
         error=error,
         noise=noise,
         simulated_byte=sum(transfer.size_byte for transfer in plan.transfers),
@@ -200,7 +208,7 @@ def _compared(measured: Measured, simulated_s: Mapping[str, float], tolerance: f
         n_equal_answers=_n_equal(prepared, executed),
         n_degraded=sum(bool(missing) for missing in executed.missing.values()),
         verdict="too noisy" if noise > tolerance else within,
-        steps=_largest(executed, simulated_s),
+        steps=figures_of(plan, simulated_s, executed),
     )
 
 
@@ -218,18 +226,3 @@ def _n_equal(prepared: PreparedStrategy, executed: Executed) -> int:
         expected = every[request.number % n_samples]
         n_equal += bool(np.abs(answer - expected).max() <= _CLOSE * np.abs(expected).max())
     return n_equal
-
-
-def _largest(executed: Executed, simulated_s: Mapping[str, float]) -> tuple[StepDifference, ...]:
-    released_s = {request.number: request.released_s for request in executed.requests}
-    found = [
-        StepDifference(
-            name,
-            wanted_s,
-            fmean(ends[name] - released_s[number] for number, ends in executed.ended_s.items() if name in ends),
-        )
-        for name, wanted_s in simulated_s.items()
-        if any(name in ends for ends in executed.ended_s.values())
-    ]
-    found.sort(key=lambda one: -abs(one.measured_s - one.simulated_s))
-    return tuple(found[:N_NAMED])

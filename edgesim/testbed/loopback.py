@@ -56,12 +56,18 @@ class Executed:
     ended_s : by request and step: when it ended or came, in s of the same clock.
     payload_byte : by request: bytes of all messages that came.
     missing : by request: the messages that a computation went on without.
+    begun_s : by request and step: when a computation began, and a message was ready to be sent, in s of the same clock.
+    took_s : by request and computation: how long this machine computed, without what it then waited for, in s.
+    message_byte : by request and message that came: its payload.
     """
 
     requests: tuple[Answered, ...]
     ended_s: Mapping[int, Mapping[str, float]]
     payload_byte: Mapping[int, int]
     missing: Mapping[int, frozenset[str]]
+    begun_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    took_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    message_byte: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -281,18 +287,26 @@ def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 
 def _executed(requests: list[Answered], log: list[list[Any]]) -> Executed:
-    counted = {request.number for request in requests}
-    ended_s: dict[int, dict[str, float]] = {number: {} for number in counted}
-    payload_byte = dict.fromkeys(counted, 0)
-    missing: dict[int, frozenset[str]] = dict.fromkeys(counted, frozenset())
+    ended_s: dict[int, dict[str, float]] = {request.number: {} for request in requests}
+    begun_s: dict[int, dict[str, float]] = {number: {} for number in ended_s}
+    took_s: dict[int, dict[str, float]] = {number: {} for number in ended_s}
+    message_byte: dict[int, dict[str, int]] = {number: {} for number in ended_s}
+    missing: dict[int, frozenset[str]] = dict.fromkeys(ended_s, frozenset())
     for kind, step_id, number, at_s, amount, *more in log:
-        if number in counted:
-            ended_s[number][step_id] = at_s
-            if kind == "message":
-                payload_byte[number] += amount
-            else:
-                missing[number] |= frozenset(more[0])
-    return Executed(tuple(requests), ended_s, payload_byte, missing)
+        if number not in ended_s:
+            continue
+        if kind == "sent":
+            begun_s[number][step_id] = at_s
+            continue
+        ended_s[number][step_id] = at_s
+        if kind == "message":
+            message_byte[number][step_id] = amount
+        else:
+            took_s[number][step_id] = amount
+            missing[number] |= frozenset(more[0])
+            begun_s[number][step_id] = more[1]
+    payload_byte = {number: sum(sizes.values()) for number, sizes in message_byte.items()}
+    return Executed(tuple(requests), ended_s, payload_byte, missing, begun_s, took_s, message_byte)
 
 
 def answers_of(executed: Executed, shape: tuple[int, ...]) -> NDArray[np.float32]:

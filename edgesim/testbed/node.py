@@ -213,13 +213,14 @@ class Node:
         begun_s = time.monotonic()
         results = self._runners[task.step.step_id].run(task.given)
         done_s = time.monotonic()
-        _, ended_s = self.device.serve(
+        started_s, ended_s = self.device.serve(
             task.ready_s, self.durations_s.get(task.step.step_id, done_s - max(task.ready_s, self.device.free_s))
         )
         sleep_until(ended_s)
         if done_s > ended_s:
             self.device.free_s = ended_s = done_s
-        self.log.append(["compute", task.step.step_id, task.number, ended_s, done_s - begun_s, list(task.missing)])
+        took_s, missing = done_s - begun_s, list(task.missing)
+        self.log.append(["compute", task.step.step_id, task.number, ended_s, took_s, missing, started_s])
         request = self._requests.get(task.number)
         if request is None:
             return
@@ -238,6 +239,7 @@ class Node:
         from edgesim.nn.kernels.program import bytes_of
 
         payload = bytes_of(tensors)
+        self.log.append(["sent", transfer.step_id, number, ready_s, len(payload)])
         pace = self.paces[transfer.step_id]
         header = _HEADER.pack(number, int(pace["position"]), len(payload))
         self.outgoing[transfer.dst_id].messages.put((ready_s, pace, header, payload))

@@ -1,4 +1,4 @@
-"""Where nothing is lost, fails or is checked, steps take a short way through the engine: it gives what the full one gives."""
+"""Where nothing fails or is checked, and messages come as a whole or not at all, steps take a short way: it gives what the full one gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import inf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_arrays import ANY, GRID, WorkIsTime, networks, plans, star, students
+from test_arrays import ANY, CASES, GRID, WorkIsTime, networks, plans, star, students
 
 from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.engine.events import simulation
@@ -35,10 +35,15 @@ def test_gives_what_the_full_way_gives(data, is_on_grid):
     ticks = st.sampled_from([None, 3, 20])
     deadline, horizon = data.draw(ticks), data.draw(ticks)
     arrivals = ClosedLoop(data.draw(st.integers(1, 3)), times["tick_s"])
+    failures = CASES[data.draw(st.sampled_from(["nothing", "losses", "twice", "packets", "two", "slow"]))]
+    losses = {label: model for label, model in failures.items() if hasattr(model, "applies_to")}
+    slowdowns = {label: model for label, model in failures.items() if label not in losses}
     for what in (simulate, trace, partial(trace, has_stays=True, warm_up_s=times["tick_s"])):
         plain, checked = (
             what(
                 program,
+                losses=losses,
+                slowdowns=slowdowns,
                 arrivals=arrivals,
                 n_requests=6,
                 deadline_s=None if deadline is None else deadline * times["tick_s"],
@@ -65,3 +70,8 @@ def test_is_taken_where_nothing_is_checked(monkeypatch):
     assert n_sent[0] == 2 * 8
     simulate(program, releases_s=(0.0, 0.001), is_checked=True)
     assert n_sent[0] == 2 * 8
+    simulate(program, losses=CASES["twice"], streams=Streams(1).replication(0))
+    assert n_sent[0] > 2 * 8 + 4
+    n_sent[0] = 0
+    simulate(program, losses=CASES["packets"], streams=Streams(1).replication(0))
+    assert n_sent[0] == 0

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgesim.testbed.comparison import Compared
+    from edgesim.testbed.outcome.steps import StepFigures
+
+N_NAMED = 3
+"""Steps that are named, those with the largest differences."""
 
 
 class Mode(StrEnum):
@@ -38,7 +42,7 @@ def execute(
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
     requests: Annotated[
-        int, typer.Option(min=2, max=10_000, help="Requests of each strategy, one after another.")
+        int, typer.Option(min=2, max=10_000, help="Requests of each strategy, one after another; all is done twice.")
     ] = 20,
     tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the mean latency, as a share.")] = 0.1,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="Of the first device, the others follow; 0: any.")] = 0,
@@ -48,6 +52,10 @@ def execute(
             metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
         ),
     ] = None,
+    steps: Annotated[
+        bool,
+        typer.Option("--steps", help="Show every step of each strategy, and not only those that take most otherwise."),
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Only remove what runs left that were killed: namespaces, files.")
     ] = False,
@@ -90,7 +98,10 @@ def execute(
     scenario = Scenario.load(file, allow_code=allow_code)
     if fit_on is not None and fit_on not in (strategy or scenario.strategies):
         raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
-    measured = [measure(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
+    measured = [
+        measure(one, how, tolerance, has_repeat=True)
+        for one in prepared(scenario, strategy or (), progress_on_stderr())
+    ]
     overhead_s = next((fitted_overhead_s(one) for one in measured if one.prepared.label == fit_on), None)
     found = [compare(one, tolerance, overhead_s) for one in measured]
     if is_json:
@@ -103,13 +114,15 @@ def execute(
             ""
             if overhead_s is None
             else f"host overhead of {quantity(overhead_s, 's')} per message, fitted on {fit_on}",
+            has_steps=steps,
         )
     raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
 
 
-def _show(found: Sequence[Compared], note: str) -> None:
+def _show(found: Sequence[Compared], note: str, *, has_steps: bool) -> None:
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
+    from edgesim.testbed.outcome.steps import largest
 
     console = table_console()
     headers = (
@@ -136,13 +149,24 @@ def _show(found: Sequence[Compared], note: str) -> None:
     draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=note))
     for one in found:
         console.print()
-        steps = tuple(
-            (step.step_id, quantity(step.simulated_s, "s"), quantity(step.measured_s, "s")) for step in one.steps
-        )
-        draw_table(
-            console,
-            Table(f"{one.strategy}: steps that end most otherwise", ("step", "simulated", "measured"), steps, 1),
-        )
+        named = one.steps if has_steps else largest(one.steps, N_NAMED)
+        title = "all steps" if has_steps else "steps that take most otherwise"
+        draw_table(console, Table(f"{one.strategy}: {title}", _STEP_HEADERS, tuple(map(_step_row, named)), 1))
+
+
+_STEP_HEADERS = ("step", "where", "bytes", "simulated", "mean", "median", "p95", "difference")
+
+
+def _step_row(one: StepFigures) -> tuple[str, ...]:
+    size = "" if one.kind == "compute" else f"{one.size_byte}"
+    difference = f"{1e3 * one.difference_s:+.2f} ms"
+    return (
+        one.step_id,
+        one.where,
+        size,
+        *(quantity(time_s, "s") for time_s in (one.simulated_s, one.mean_s, one.median_s, one.p95_s)),
+        difference,
+    )
 
 
 def _bytes(one: Compared) -> str:

@@ -180,9 +180,11 @@ def _n_inputs(step: Compute | Transfer) -> int:
 
 
 def _lines(ways: Sequence[Way | None], kinds: Sequence[int], crossings: Crossings) -> tuple[Line | None, ...]:
-    return _shared(
-        None if way is None else line_of(way, kind, crossings.channels) for way, kind in zip(ways, kinds, strict=True)
-    )
+    found: dict[tuple[int, int], Line | None] = {}  # equal messages share their way, and so their line
+    for way, kind in zip(ways, kinds, strict=True):
+        if way is not None and (id(way), kind) not in found:
+            found[id(way), kind] = line_of(way, kind, crossings.channels)
+    return tuple(found.get((id(way), kind)) for way, kind in zip(ways, kinds, strict=True))
 
 
 def _shared(values: Iterable[_T]) -> tuple[_T, ...]:

@@ -18,6 +18,7 @@ from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
+    from edgesim.engine.servers.losses import GivenLosses, Losses
     from edgesim.engine.servers.message import Message
 
 
@@ -28,19 +29,23 @@ class FifoStages:
     ----------
     world : the trial's surroundings.
     on_arrival : called with a message that has arrived, or what is left of it.
-    on_whole : called with the task of a message that has crossed its only link.
+    on_whole, on_nothing : called with the task of a message that has crossed its only link, or was lost there.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
+    losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+                 "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
         self,
         world: World,
         on_arrival: Callable[[Message], None],
         on_whole: Callable[[Task], None],
+        on_nothing: Callable[[Task], None],
         on_sent: Callable[[Message, float, float], None],
+        *,
+        losses: Losses | GivenLosses | None,
     ) -> None:
         self._world = world
         self._clock = world.clock
@@ -52,7 +57,8 @@ class FifoStages:
         self._kind = world.program.steps.kind
         self._paces = world.paces
         self._on_arrival = on_arrival
-        self._on_whole = on_whole
+        self._on_whole, self._on_nothing = on_whole, on_nothing
+        self._losses = losses
         self._on_sent = on_sent
         self._free_s = [0.0] * len(world.program.channels.channel)
         self._buckets = Buckets()
@@ -62,13 +68,13 @@ class FifoStages:
         }
 
     def cross(self, task: Task, line: Line) -> bool:
-        """Let a message cross its only link, where nothing is lost, fails or is checked: `enter` in short.
+        """Let a message cross its only link as a whole, or get lost there, where nothing fails or is checked: `enter` in short.
 
         Returns
         -------
         is_sent : False, and nothing is done, when the horizon cuts the message.
         """
-        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link = line
+        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link, hop = line
         now_s = self._clock.now_s
         free_s = self._free_s[channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
@@ -82,11 +88,12 @@ class FifoStages:
                 self._on_links.add(medium_link, now_s, start_s, end_s)
             if self._on_channels.is_noting:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
-        request, _ = task
+        request, index = task
         request.traffic_byte[kind] += traffic_byte
         request.transmit_s[src] += end_s - start_s
         request.receive_s[dst] += end_s - start_s
-        self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
+        is_lost = self._losses is not None and self._losses.is_lost(hop, index)
+        self._clock.after(end_s + latency_s - now_s, self._on_nothing if is_lost else self._on_whole, task)
         return True
 
     def enter(self, message: Message) -> None:

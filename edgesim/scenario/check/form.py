@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Checkable, Generating, needs_training
+from edgesim.interfaces import Attackable, Checkable, Generating, needs_training
 from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.build import failure_models
@@ -54,6 +54,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(place, message, remedy=remedy)
     yield from _untaught(scenario)
+    yield from _unattackable(scenario)
     yield from _silent(scenario)
     if scenario.engine == "array":
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
@@ -79,6 +80,20 @@ def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
                 ("strategies", label), "it learns from samples, but the workload has none, only their shape",
                 remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",
             )  # fmt: skip
+
+
+def _unattackable(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report strategies whose answers cannot be attacked where they are."""
+    if scenario.workload.evaluation.attack is None:
+        return
+    for label, strategy in scenario.strategies.items():
+        try:
+            if not isinstance(strategy, Attackable):
+                raise PlanError("its answers cannot be attacked; leave it out, or leave out workload.evaluation.attack")
+            strategy.check_attack()
+        except PlanError as error:
+            message, _, remedy = str(error).partition("; ")
+            yield Problem(("strategies", label), message, remedy=remedy)
 
 
 def _silent(scenario: ScenarioSpec) -> Iterator[Problem]:
