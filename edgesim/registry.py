@@ -58,6 +58,7 @@ from edgesim.interfaces import (
     StrikingModel,
     StudentTeaching,
     Trainable,
+    Watching,
     WeightedLossModel,
 )
 from edgesim.plugins import Registry
@@ -183,6 +184,7 @@ RECOVERIES = Registry[Recovery](
         "retry": "edgesim.recoveries.retry:Retry",
     },
     (Recovery,),
+    (Watching,),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",
