@@ -108,14 +108,8 @@ def check_strategy(
     for delivery, first, second in zip(deliveries, answers, again, strict=True):
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
-    for lost in _by_others(plan) if is_exact else ():
-        found = _checked_logits(deployment, Delivery(lost), context)
-        is_whole = (
-            found is not None and whole is not None and np.allclose(found, whole, atol=tolerance * np.abs(whole).max())
-        )
-        expect(
-            is_whole, f"with all tasks of a pool done by one worker (lost: {sorted(lost)}), the answer is another one"
-        )
+    if is_exact and whole is not None:
+        _check_pools(deployment, whole, context, tolerance)
     if len(every_plan) > 1 and whole is not None:
         _check_samples(deployment, whole, [pair for pair in zip(deliveries, answers, strict=True) if pair[0].lost])
     if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
@@ -154,6 +148,18 @@ def _check_samples(
         )
         other = deployment.predict(replace(delivery, plan=len(plans) - 1))
         expect(np.array_equal(answer, other), f"with {_missing(delivery)}, predict depends on the plan of the request")
+
+
+def _check_pools(
+    deployment: Deployment, whole: NDArray[np.float32], context: DeploymentContext, tolerance: float
+) -> None:
+    """Check that the answer is the same whoever does the tasks of pools."""
+    for lost in _by_others(deployment.plan):
+        found = _checked_logits(deployment, Delivery(lost), context)
+        is_whole = found is not None and np.allclose(found, whole, atol=tolerance * np.abs(whole).max())
+        expect(
+            is_whole, f"with all tasks of a pool done by one worker (lost: {sorted(lost)}), the answer is another one"
+        )
 
 
 def _by_others(plan: Plan) -> list[frozenset[str]]:
