@@ -52,6 +52,12 @@ def execute(
             metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
         ),
     ] = None,
+    has_failures: Annotated[
+        bool,
+        typer.Option(
+            "--failures/--no-failures", help="Meet the losses and outages of the scenario, or leave them out."
+        ),
+    ] = True,
     steps: Annotated[
         bool,
         typer.Option("--steps", help="Show every step of each strategy, and not only those that take most otherwise."),
@@ -65,8 +71,8 @@ def execute(
     """Execute the plan of each strategy with real processes, sockets and networks, and hold it against the simulation.
 
     One process per device executes what `edgesim export` writes. Devices take the times of their profiles, links their rates and
-    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Losses and failures of the scenario are left out, here and in the
-    simulation. Exit code 0 when latencies agree within the tolerance and bytes and answers are as simulated, 1 when not or
+    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Request r meets the losses, outages and slowdowns of replication r of the
+    simulation: messages are dropped, devices stopped. Exit code 0 when latencies agree within the tolerance and bytes, what came in time, and answers are as simulated, 1 when not or
     when the machine is too noisy to tell, 3 when it cannot be executed, or not honestly on this machine.
 
     \b
@@ -100,7 +106,7 @@ def execute(
         raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
     measured = [
         measure(one, how, tolerance, has_repeat=True)
-        for one in prepared(scenario, strategy or (), progress_on_stderr())
+        for one in prepared(scenario, strategy or (), progress_on_stderr(), has_failures=has_failures)
     ]
     overhead_s = next((fitted_overhead_s(one) for one in measured if one.prepared.label == fit_on), None)
     found = [compare(one, tolerance, overhead_s) for one in measured]
@@ -135,13 +141,14 @@ def _show(found: Sequence[Compared], note: str, *, has_steps: bool) -> None:
         "error",
         "noise",
         "bytes",
+        "equal deliveries",
         "equal answers",
         "verdict",
     )
     rows = tuple(
         (
             one.strategy, str(one.n_devices), quantity(one.simulated_s, "s"), quantity(one.mean_s, "s"), quantity(one.median_s, "s"),
-            quantity(one.p95_s, "s"), f"{100 * one.error:+.1f} %", f"{100 * one.noise:.1f} %", _bytes(one),
+            quantity(one.p95_s, "s"), f"{100 * one.error:+.1f} %", f"{100 * one.noise:.1f} %", _bytes(one), f"{one.n_equal_sets} of {one.n_requests}",
             f"{one.n_equal_answers} of {one.n_requests}", one.verdict,
         )
         for one in found
@@ -171,4 +178,4 @@ def _step_row(one: StepFigures) -> tuple[str, ...]:
 
 def _bytes(one: Compared) -> str:
     is_same = one.measured_byte == one.simulated_byte
-    return "as simulated" if is_same else f"{one.measured_byte:g} of {one.simulated_byte}"
+    return "as simulated" if is_same else f"{one.measured_byte:g} of {one.simulated_byte:g}"

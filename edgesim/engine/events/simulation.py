@@ -55,7 +55,7 @@ def trace(
     *,
     outages: Sequence[Outage] = (),
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
-    losses: Mapping[str, LinkModel] | None = None,
+    losses: Mapping[str, LinkModel] | GivenLosses | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
     speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,
