@@ -22,6 +22,7 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
+from edgesim.domain.system.detector import Detector
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 
 if TYPE_CHECKING:
@@ -385,6 +386,20 @@ class Recovery(Protocol):
         """Return after what time a message or computation of a request, lost for the `n_lost`-th time, is tried again, in s; None: it is given up."""
 
 
+@runtime_checkable
+class Watching(Recovery, Protocol):
+    """What a recovery may have besides: a detector of devices that are down."""
+
+    @property
+    def detector(self) -> Detector | None:
+        """How they are detected; None: not at all."""
+
+
+def detector_of(recovery: Recovery | None) -> Detector | None:
+    """Return how a recovery detects devices that are down; None where it does not."""
+    return recovery.detector if isinstance(recovery, Watching) else None
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentContext:
     """All that a strategy may use to make a deployment.
@@ -531,6 +546,20 @@ class Trainable(Protocol):
 def needs_training(strategy: Strategy) -> bool:
     """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
     return not isinstance(strategy, Trainable) or strategy.needs_training
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """What a strategy may be besides: one whose plans are measured on the test samples, which it needs where nothing is trained, too."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it does."""
+
+
+def needs_samples(strategy: Strategy) -> bool:
+    """Return whether the plans of a strategy are measured on the test samples; they are not where it does not say."""
+    return isinstance(strategy, Measuring) and strategy.needs_samples
 
 
 @runtime_checkable

@@ -49,6 +49,7 @@ from edgesim.interfaces import (
     Learning,
     LearningForLosses,
     LossAware,
+    Measuring,
     ModelBuilder,
     Partitioner,
     Recovery,
@@ -57,6 +58,7 @@ from edgesim.interfaces import (
     StrikingModel,
     StudentTeaching,
     Trainable,
+    Watching,
     WeightedLossModel,
 )
 from edgesim.plugins import Registry
@@ -89,7 +91,17 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Attackable, Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (
+        Attackable,
+        Checkable,
+        Trainable,
+        Measuring,
+        FilterDividing,
+        Generating,
+        StudentTeaching,
+        Learning,
+        LearningForLosses,
+    ),
 )
 FAILURES = Registry[FailureModel](
     "failures",
@@ -172,6 +184,7 @@ RECOVERIES = Registry[Recovery](
         "retry": "edgesim.recoveries.retry:Retry",
     },
     (Recovery,),
+    (Watching,),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

@@ -67,6 +67,7 @@ class Cascade:
     factor: Annotated[float, Gt(0), Le(0.9)] = 0.709
 
     needs_training: ClassVar[bool] = False
+    needs_samples: ClassVar[bool] = True
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; the cascade runs on every test image here, once.

@@ -42,6 +42,7 @@ from edgesim.engine.program.compiled import Program
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.engine.state.invariants import Checker
 from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.request import NO_REQUEST
 from edgesim.engine.state.world import World
 from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, Recovery, SlowdownModel
 from edgesim.rng import ReplicationStreams
@@ -128,12 +129,13 @@ def trace(
             Stay(note.resource_id, note.request, program.steps.step[note.step].step_id, note.arrived_s, note.started_s,
                  note.ended_s, note.link_id)
             for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
-            if note.arrived_s <= to_s
+            if note.arrived_s <= to_s and note.request != NO_REQUEST
         ),
         idle_share_j=trial.idle_share_j,
         samples=tuple(world.sampled(to_s)),
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
         batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
+        watch=None if trial.watch is None else trial.watch.record(to_s),
     )  # fmt: skip
 
 

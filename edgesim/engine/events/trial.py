@@ -14,14 +14,15 @@ from math import inf, isnan, nan
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.events.releases import Releases
+from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
-from edgesim.engine.state.request import Request, Task, record
+from edgesim.engine.state.request import Errand, Request, Task, record
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, Recovery, SlowdownModel
+from edgesim.interfaces import LinkModel, Recovery, SlowdownModel, detector_of
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -50,6 +51,10 @@ class Trial:
         recovery: Recovery | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
+        if detector_of(recovery) is not None and streams is None:
+            raise SimulationError(
+                "a detector draws at random when heartbeats begin; pass the streams of the replication"
+            )
         if (drawn or slowdowns) and streams is None:
             raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
         scopes = {label: streams.scope(label) for label in (*drawn, *slowdowns)} if streams is not None else {}
@@ -80,10 +85,17 @@ class Trial:
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
-        self._hosts = hosts = Hosts(self._devices, world, becoming, self.message_came, self.message_broke)
+        whole, part = self.message_came, self.message_broke
+        detector = detector_of(recovery)
+        if detector is not None:
+            whole, part = self._errand_or_message_came, self._errand_or_message_broke
+        self._hosts = hosts = Hosts(self._devices, world, becoming, whole, part)
         self._carrier = hosts.carrier
         self._send = hosts.send if hosts else self._carrier.send
         self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
+        self.watch: Watch | None = None
+        if detector is not None and streams is not None and world.program.heartbeats:
+            self.watch = Watch(world, detector, streams.scope("heartbeat"), world.from_s, self._send)
 
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""
@@ -93,6 +105,8 @@ class Trial:
         gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
         try:
             releases.begin(self.clock, self._release)
+            if self.watch is not None:
+                self.watch.begin()
             self._stop_if_over()
             self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
             self._close()
@@ -122,6 +136,10 @@ class Trial:
         program, world = self.program, self.world
         idle_s = up_s(program, world.downtimes, first.released_s, self._last_end_s - first.released_s)
         total_j = idle_j(program, idle_s)
+        if self.watch is not None:
+            total_j += sum(
+                energy_j(program, one, self._no_time_s) for one in (self.watch.counted, self.watch.uncounted)
+            )
         if world.checker is not None:
             limit_j = largest_w(program) * (self.clock.now_s - first.released_s)
             world.checker.spent(total_j + self._work_j, limit_j)
@@ -382,6 +400,19 @@ class Trial:
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
+
+    def _errand_or_message_came(self, task: Task) -> None:
+        """Deliver a message, where some belong to no request."""
+        if isinstance(task[0], Errand):
+            if self.watch is not None:
+                self.watch.heard(task[0])
+        else:
+            self.message_came(task)
+
+    def _errand_or_message_broke(self, task: Task, share: float) -> None:
+        """Take note that a message did not come as a whole, where some belong to no request."""
+        if not isinstance(task[0], Errand):
+            self.message_broke(task, share)
 
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""

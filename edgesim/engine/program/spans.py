@@ -42,9 +42,10 @@ class Span:
         return lost >> self.n_before & ((1 << self.n_transfers) - 1)
 
 
-def spans_of(plans: Sequence[Plan]) -> tuple[Span, ...]:
-    """Return where each plan lies among the steps of all, one plan after another."""
+def spans_of(plans: Sequence[Plan], n_errands: int = 0) -> tuple[Span, ...]:
+    """Return where each plan lies among the steps of all, one plan after another, and messages of no request behind them."""
     others = bytes(_COMPUTED if isinstance(step, Compute) else _NOT_OURS for plan in plans for step in plan.steps)
+    others += bytes([_NOT_OURS]) * n_errands
     spans: list[Span] = []
     start, n_before = 0, 0
     for plan in plans:

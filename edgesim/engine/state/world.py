@@ -39,6 +39,7 @@ class World:
         "device_downtimes",
         "device_paces",
         "downtimes",
+        "from_s",
         "has_outages",
         "horizon_s",
         "memory",
@@ -65,6 +66,7 @@ class World:
         self.downtimes = downtimes
         self.has_outages = bool(downtimes)
         self.horizon_s = horizon_s
+        self.from_s = 0.0  # before which nothing counts
         self.checker = checker
         self.device_downtimes = {
             position: downtime
@@ -90,6 +92,7 @@ class World:
 
     def measure(self, from_s: float, *, has_notes: bool, has_samples: bool = False) -> None:
         """Measure every resource; with `has_notes` every stay at one is noted too, with `has_samples` how much is there is sampled."""
+        self.from_s = from_s
         self.notes = [] if has_notes else None
         self.memory = Memory(self.program, from_s)
         self.courses = {} if has_notes else None
