@@ -91,22 +91,16 @@ def execute(
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
-    from edgesim.files.temporary import remove_ownerless
-    from edgesim.files.whole import write_text
     from edgesim.scenario.scenario import Scenario
     from edgesim.testbed.comparison import compare, measure
     from edgesim.testbed.loopback import Loopback
     from edgesim.testbed.namespaces import NamespaceNetwork
-    from edgesim.testbed.namespaces import clean as removed
     from edgesim.testbed.places import LoopbackNetwork
     from edgesim.testbed.prepared import prepared
-    from edgesim.testbed.written.overlay import applied, fit, overlay_text
+    from edgesim.testbed.written.overlay import applied, fit
 
     if clean:
-        remove_ownerless()
-        for name in removed():
-            typer.echo(f"removed {name}", err=True)
-        raise typer.Exit(DONE)
+        _clean()
     if file is None:
         raise typer.BadParameter("name a scenario, or give --clean")
     network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
@@ -126,12 +120,7 @@ def execute(
     ]
     if overlay is not None and fitted is not None:
         own = next(one for one in found if one.strategy == fit_on)
-        how_measured = (
-            f"edgesim testbed {file.name} --fit-on {fit_on} --mode {mode.value}{' --unpaced' * unpaced}: mean {quantity(own.mean_s, 's')} of "
-            f"{own.n_requests} requests, noise {100 * own.noise:.1f} %"
-        )
-        write_text(overlay, overlay_text(fitted, file, overlay, how_measured))
-        typer.echo(f"{overlay}: extends {file.name} by what was fitted on {fit_on}", err=True)
+        _write_overlay(overlay, file, fitted, own, f"{mode.value}{' --unpaced' * unpaced}")
     if is_json:
         document = {"fitted": _fit_document(fitted), "strategies": [asdict(one) for one in found]}
         json.dump(document, sys.stdout, indent=2, allow_nan=False)
@@ -139,6 +128,17 @@ def execute(
     else:
         _show(found, "" if fitted is None else _fit_note(fitted), has_steps=steps)
     raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
+
+
+def _clean() -> None:
+    """Remove what killed runs left, and end."""
+    from edgesim.files.temporary import remove_ownerless
+    from edgesim.testbed.namespaces import clean
+
+    remove_ownerless()
+    for name in clean():
+        typer.echo(f"removed {name}", err=True)
+    raise typer.Exit(DONE)
 
 
 def _check_overlay(file: Path, overlay: Path | None, fit_on: str | None) -> None:
@@ -154,6 +154,18 @@ def _check_overlay(file: Path, overlay: Path | None, fit_on: str | None) -> None
     if not overlay.parent.is_dir():
         raise typer.BadParameter(f"--overlay {overlay}: there is no folder {overlay.parent}")
     overlay_text(Fit(fit_on, 0.0), file, overlay, "")
+
+
+def _write_overlay(overlay: Path, file: Path, fitted: Fit, own: Compared, mode: str) -> None:
+    from edgesim.files.whole import write_text
+    from edgesim.testbed.written.overlay import overlay_text
+
+    how = (
+        f"edgesim testbed {file.name} --fit-on {own.strategy} --mode {mode}: mean {quantity(own.mean_s, 's')} of {own.n_requests} requests, "
+        f"noise {100 * own.noise:.1f} %"
+    )
+    write_text(overlay, overlay_text(fitted, file, overlay, how))
+    typer.echo(f"{overlay}: extends {file.name} by what was fitted on {own.strategy}", err=True)
 
 
 def _fit_document(found: Fit | None) -> dict[str, Any] | None:
