@@ -140,6 +140,10 @@ class Draws:
 
     def __init__(self, stream: Stream, replication: int) -> None:
         self._stream = stream
+        self.go_to(replication)
+
+    def go_to(self, replication: int) -> None:
+        """Begin with a replication."""
         self._replication = replication
         self._n_drawn = 0
         self._column: Iterator[float] | None = None
@@ -183,46 +187,72 @@ class Streams:
         return BatchStreams(self, start, stop)
 
 
+class _Replication:
+    """What the scopes of the streams of a replication share: its number, what is drawn from by whole name, and the weights."""
+
+    __slots__ = ("draws", "index", "ratios")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.draws: dict[str, Draws] = {}
+        self.ratios: list[float] = []
+
+
 class ReplicationStreams:
     """The streams of one replication; ``streams("link/w1->hub")`` gives the draws of that name, made once.
 
     `scope` gives the same streams under a longer name, so that two failure models of one kind never share draws.
     """
 
-    __slots__ = ("_draws", "_index", "_prefix", "_ratios", "_streams")
+    __slots__ = ("_own", "_prefix", "_streams", "_whole")
 
-    def __init__(
-        self,
-        streams: Streams,
-        index: int,
-        prefix: str = "",
-        draws: dict[str, Draws] | None = None,
-        ratios: list[float] | None = None,
-    ) -> None:
+    def __init__(self, streams: Streams, index: int, prefix: str = "", whole: _Replication | None = None) -> None:
         self._streams = streams
-        self._index = index
         self._prefix = prefix
-        self._draws: dict[str, Draws] = {} if draws is None else draws
-        self._ratios: list[float] = [] if ratios is None else ratios
+        self._own: dict[str, Draws] = {}  # by name without the prefix
+        self._whole = _Replication(index) if whole is None else whole
+
+    def go_to(self, index: int) -> None:
+        """Go to the beginning of a replication, with all scopes; weights are forgotten.
+
+        Examples
+        --------
+        >>> streams = Streams(1)
+        >>> own = streams.replication(0)
+        >>> draws = own.scope("model")("name")
+        >>> first = draws.uniform()
+        >>> own.go_to(7)
+        >>> draws.uniform() == streams.replication(7)("model/name").uniform() != first
+        True
+        """
+        self._whole.index = index
+        self._whole.ratios.clear()
+        for draws in self._whole.draws.values():
+            draws.go_to(index)
 
     def scope(self, label: str) -> ReplicationStreams:
         """Return these streams with `label` put before every name."""
-        return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws, self._ratios)
+        return ReplicationStreams(self._streams, self._whole.index, f"{self._prefix}{label}/", self._whole)
 
     def again(self) -> ReplicationStreams:
         """Return these streams from their beginning, with weights of their own."""
-        return ReplicationStreams(self._streams, self._index, self._prefix)
+        return ReplicationStreams(self._streams, self._whole.index, self._prefix)
 
     def __call__(self, name: str) -> Draws:
-        name = self._prefix + name
-        draws = self._draws.get(name)
+        draws = self._own.get(name)
+        return self._meet(name) if draws is None else draws
+
+    def _meet(self, name: str) -> Draws:
+        whole = self._prefix + name
+        draws = self._whole.draws.get(whole)
         if draws is None:
-            draws = self._draws[name] = Draws(self._streams.stream(name), self._index)
+            draws = self._whole.draws[whole] = Draws(self._streams.stream(whole), self._whole.index)
+        self._own[name] = draws
         return draws
 
     def weigh(self, ratio: float) -> None:
         """Take note that a value was drawn which the model itself gives `ratio` times as often (importance sampling)."""
-        self._ratios.append(ratio)
+        self._whole.ratios.append(ratio)
 
     @property
     def weight(self) -> float:
@@ -236,7 +266,7 @@ class ReplicationStreams:
         >>> streams.weight
         0.25
         """
-        return prod(self._ratios)
+        return prod(self._whole.ratios)
 
 
 class BatchDraws:

@@ -24,8 +24,9 @@ from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.course.director import Answered
 from edgesim.testbed.limits import check_times, links_of
-from edgesim.testbed.loopback import Answered, Executed, Loopback
+from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -110,7 +111,11 @@ def taking(*latencies_s, n_classes=3):
     )
     numbers = range(len(requests))
     return Executed(
-        requests, {n: {} for n in numbers}, dict.fromkeys(numbers, 268), dict.fromkeys(numbers, frozenset())
+        requests,
+        {n: {} for n in numbers},
+        dict.fromkeys(numbers, 268),
+        dict.fromkeys(numbers, frozenset()),
+        came=dict.fromkeys(numbers, made().bundle.plan.transfer_ids),
     )
 
 

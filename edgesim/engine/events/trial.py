@@ -1,4 +1,4 @@
-"""One trial: requests begin, their steps follow each other, and each request ends in one way.
+"""A trial: requests begin, their steps follow each other, and each request ends in one way.
 
 Steps of a request begin when their inputs are there. A request has ended when its answer is there, when its deadline passes,
 or when nothing that could still bring the answer is under way: so nothing hangs.
@@ -19,6 +19,7 @@ from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
 from edgesim.engine.servers.losses import GivenLosses, Losses
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
+from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.request import Errand, Request, Task, record
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
@@ -29,12 +30,12 @@ _BEGUN = -(2**29)  # far below any number of inputs
 
 
 class Trial:
-    """One trial: the requests, and what happens to them.
+    """A trial: the requests, and what happens to them. What is the same in all trials is set up once; `run` begins another one.
 
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit, on_record, plan_of, recovery : as of `edgesim.engine.events.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, recovery : as of `edgesim.engine.events.simulation.simulate`.
     """
 
     def __init__(
@@ -46,8 +47,6 @@ class Trial:
         streams: ReplicationStreams | None,
         deadline_s: float | None,
         admission_limit: int | None,
-        on_record: Callable[[int, RequestRecord], None] | None,
-        plan_of: Callable[[int], int] | None,
         recovery: Recovery | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
@@ -62,15 +61,32 @@ class Trial:
         self.program = world.program
         self._steps = world.program.steps
         self.clock = world.clock
-        self.records: dict[int, RequestRecord] = {}
-        self._keep = self.records.__setitem__ if on_record is None else on_record
-        self._plan_of = plan_of
         self._recovery = recovery
         self._checker = world.checker
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
         self._slowdowns_by_device: dict[int, list[tuple[SlowdownModel, ReplicationStreams]]] = {}
+        self._courses = world.courses
+        self._memory = world.memory
+        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
+        self._devices = Devices(world, self)
+        lossy = [(model, scopes[label]) for label, model in drawn.items()]
+        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
+        whole, part = self.message_came, self.message_broke
+        self._detector, self._streams = detector_of(recovery), streams
+        if self._detector is not None:
+            whole, part = self._errand_or_message_came, self._errand_or_message_broke
+        self._hosts = hosts = Hosts(self._devices, world, becoming, whole, part)
+        self._carrier = hosts.carrier
+        self._send = hosts.send if hosts else self._carrier.send
+        self._fifo = self._carrier.fifo
+
+    def _begin_trial(self, downtimes: Downtimes) -> None:
+        self.world.begin(downtimes)
+        self._devices.begin()
+        self._hosts.begin()
+        self._lines = self._carrier.lines
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
@@ -78,28 +94,36 @@ class Trial:
         self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
         self._work_j = 0.0  # what the work of requests added to the idle power
-        self._courses = world.courses
-        self._memory = world.memory
-        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
         self.idle_share_j = 0.0
-        self._devices = Devices(world, self)
-        lossy = [(model, scopes[label]) for label, model in drawn.items()]
-        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
-        whole, part = self.message_came, self.message_broke
-        detector = detector_of(recovery)
-        if detector is not None:
-            whole, part = self._errand_or_message_came, self._errand_or_message_broke
-        self._hosts = hosts = Hosts(self._devices, world, becoming, whole, part)
-        self._carrier = hosts.carrier
-        self._send = hosts.send if hosts else self._carrier.send
-        self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
         self.watch: Watch | None = None
-        if detector is not None and streams is not None and world.program.heartbeats:
-            self.watch = Watch(world, detector, streams.scope("heartbeat"), world.from_s, self._send)
+        if self._detector is not None and self._streams is not None and self.program.heartbeats:
+            heartbeats = self._streams.scope("heartbeat")
+            self.watch = Watch(self.world, self._detector, heartbeats, self.world.from_s, self._send)
 
-    def run(self, releases: Releases) -> None:
-        """Simulate until every request has ended and nothing more comes, or until the horizon."""
+    def run(
+        self,
+        releases: Releases,
+        downtimes: Downtimes,
+        on_record: Callable[[int, RequestRecord], None] | None = None,
+        plan_of: Callable[[int], int] | None = None,
+    ) -> Trial:
+        """Simulate from the beginning until every request has ended and nothing more comes, or until the horizon.
+
+        Parameters
+        ----------
+        releases : releases the requests.
+        downtimes : when devices and links are down.
+        on_record, plan_of : as of `edgesim.engine.events.simulation.simulate`.
+
+        Returns
+        -------
+        trial : this one, of which `records` are kept.
+        """
+        self.records: dict[int, RequestRecord] = {}
+        self._keep = self.records.__setitem__ if on_record is None else on_record
+        self._plan_of = plan_of
         self._releases = releases
+        self._begin_trial(downtimes)
         checker = self.world.checker
         is_collecting = gc.isenabled()
         gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
@@ -113,6 +137,7 @@ class Trial:
         finally:
             if is_collecting:
                 gc.enable()
+        return self
 
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""

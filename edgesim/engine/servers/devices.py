@@ -26,7 +26,7 @@ class JobOwner(Protocol):
 
 
 class Devices:
-    """The devices of one trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
+    """The devices of a trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
 
     Service is never interrupted in favour of another computation, so a core is just the time at which it is next free, and
     a computation is one event. What all of them need is in lists by device: a large trial is slow for what it must fetch
@@ -34,19 +34,13 @@ class Devices:
     """
 
     __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
-                 "_on_end", "_owner", "_paces", "_profiles", "_spending", "_stays")  # fmt: skip
+                 "_n_cores", "_on_end", "_owner", "_paces", "_profiles", "_shared", "_spending", "_stays", "_world")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
+        self._world = world
         self._profiles = devices = world.program.devices.device
-        self._free_s = [0.0] * len(devices)  # when a core is next free
-        self._cores_s = {
-            position: [0.0] * device.n_cores for position, device in enumerate(devices) if device.n_cores > 1
-        }
-        self._fair = {
-            position: FairDevice(world, owner, position)
-            for position, device in enumerate(devices)
-            if device.sharing == "fair"
-        }
+        self._n_cores = [(position, device.n_cores) for position, device in enumerate(devices) if device.n_cores > 1]
+        self._shared = [position for position, device in enumerate(devices) if device.sharing == "fair"]
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._clock = world.clock
@@ -54,6 +48,13 @@ class Devices:
         self._on_end = owner.job_done
         self._stays = world.at_devices
         self._memory = world.memory
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        world = self._world
+        self._free_s = [0.0] * len(self._profiles)  # when a core is next free
+        self._cores_s = {position: [0.0] * n for position, n in self._n_cores}
+        self._fair = {position: FairDevice(world, self._owner, position) for position in self._shared}
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.is_noting

@@ -46,10 +46,15 @@ class Clock(simpy.Environment):
 
     def __init__(self) -> None:
         super().__init__()
-        self._moments: dict[float, Moment] = {}
         self._callbacks = (self._perform,)
+        self.begin()
+
+    def begin(self) -> None:
+        """Go back to the beginning; nothing is to happen."""
+        self._queue.clear()
+        self._moments: dict[float, Moment] = {}
         self._is_over = False
-        self.now_s = 0.0
+        self._now = self.now_s = 0.0
         self.n_events = 0
 
     def after(self, delay_s: float, callback: Callable[[_T], None], value: _T) -> None:

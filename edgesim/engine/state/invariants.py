@@ -24,12 +24,16 @@ class Checker:
     __slots__ = ("_area_s", "_changed_s", "_done", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")
 
     def __init__(self) -> None:
+        self.n_checks = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Watch another trial."""
         self._now_s = 0.0
         self._area_s = self._sojourn_s = self._changed_s = 0.0
         self._n_ended = 0
         self._present: set[int] = set()
         self._done: dict[int, set[int]] = {}  # by request of which something is under way, the steps that are done
-        self.n_checks = 0
 
     def _require(self, condition: object, text: str) -> None:
         self.n_checks += 1

@@ -20,12 +20,11 @@ from edgesim.engine.state.spending import Spending
 
 
 class World:
-    """The surroundings of everything that happens in one trial.
+    """The surroundings of everything that happens in a trial; `begin` goes on to another one.
 
     Parameters
     ----------
     program : the plan on its topology.
-    downtimes : when devices and links are down.
     speeds : by device: when its speed changes, in s, and to what.
     horizon_s : when the trial ends at the latest, in s.
     checker : checks the invariants, or None.
@@ -50,24 +49,40 @@ class World:
         "paces",
         "program",
         "samples",
+        "speeds",
         "spending",
     )  # fmt: skip
 
     def __init__(
         self,
         program: Program,
-        downtimes: Downtimes,
         speeds: Mapping[str, Iterable[tuple[float, float]]],
         horizon_s: float,
         checker: Checker | None,
     ) -> None:
         self.clock = Clock()
         self.program = program
-        self.downtimes = downtimes
-        self.has_outages = bool(downtimes)
         self.horizon_s = horizon_s
         self.from_s = 0.0  # before which nothing counts
         self.checker = checker
+        self.speeds = speeds
+        self.at_devices: Stays | None = None  # by device, if resources are measured
+        self.on_channels: Stays | None = None  # by channel
+        self.on_links: Stays | None = None  # by link that shares a medium
+        self.notes: list[Note] | None = None
+        self.samples: Samples | None = None
+        self.memory: Memory | None = None
+        self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
+        self.begin(Downtimes((), ()))
+
+    def begin(self, downtimes: Downtimes) -> None:
+        """Go on to another trial, given when devices and links are down in it; what is measured goes on."""
+        program, speeds = self.program, self.speeds
+        self.clock.begin()
+        if self.checker is not None:
+            self.checker.begin()
+        self.downtimes = downtimes
+        self.has_outages = bool(downtimes)
         self.device_downtimes = {
             position: downtime
             for position, device_id in enumerate(program.devices.device_ids if downtimes else ())
@@ -79,16 +94,8 @@ class World:
             for position, device_id in enumerate(program.devices.device_ids if speeds else ())
             if device_id in speeds
         }
-        has_batteries = any(device.battery_j is not None for device in program.devices.device)
-        self.spending = Spending(program) if has_batteries else None
-        self.at_devices: Stays | None = None  # by device, if resources are measured
-        self.on_channels: Stays | None = None  # by channel
-        self.on_links: Stays | None = None  # by link that shares a medium
+        self.spending = Spending(program) if program.devices.has_batteries else None
         self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
-        self.notes: list[Note] | None = None
-        self.samples: Samples | None = None
-        self.memory: Memory | None = None
-        self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
 
     def measure(self, from_s: float, *, has_notes: bool, has_samples: bool = False) -> None:
         """Measure every resource; with `has_notes` every stay at one is noted too, with `has_samples` how much is there is sampled."""

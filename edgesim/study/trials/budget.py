@@ -11,6 +11,7 @@ from math import isclose, isnan, nan
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.domain.plan import Compute
 from edgesim.errors import SimulationError
 from edgesim.study.trials.trial import streams_of, trace_under_load
@@ -23,23 +24,10 @@ if TYPE_CHECKING:
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
-BUDGET = "budget.csv"
 N_MOST = 20
 """Replications of a case that are divided, of plans of up to `N_STEPS` / `N_MOST` steps; fewer of larger ones, and of studies with many cases."""
 N_STEPS, N_STEPS_ALL = 20_000, 400_000
-IN_WORDS = {
-    "compute": "computing",
-    "host": "handling messages",
-    "sending": "sending messages",
-    "propagation": "propagation",
-    "queueing": "waiting for devices and channels",
-    "slowest": "waiting for the last of several messages",
-    "repeated": "what was lost, sent again or acknowledged",
-}
-PARTS = tuple(IN_WORDS)
-"""Computing; handling messages; sending each once, alone; latency of links; waiting for devices and channels; for the last of several messages; for
-what was lost, sent again or acknowledged."""
-_COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(PARTS))
+_COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(BUDGET_PARTS))
 _ROUNDING = 1e-9
 
 Split = list[float]
@@ -54,12 +42,12 @@ class BudgetRow(NamedTuple):
     n: int
 
 
-NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in PARTS]
+NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in BUDGET_PARTS]
 """Of what is not simulated."""
 
 
 def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow]]:
-    """Return the rows of `BUDGET` of each case: its first replications, simulated once more by events."""
+    """Return the rows of the budget of each case: its first replications, simulated once more by events."""
     return [budget(shared, case, n_trials(shared, case, n_replications)) for case in shared.cases]
 
 
@@ -82,16 +70,16 @@ def budget(shared: Shared, case: Case, n: int) -> list[BudgetRow]:
         if splits:
             trials.append(_mean(splits))
             weights.append(streams.weight)
-    mean = _mean(trials, weights) if trials else [nan] * len(PARTS)
+    mean = _mean(trials, weights) if trials else [nan] * len(BUDGET_PARTS)
     total_s = sum(mean)
     return [
         BudgetRow(part, part_s, part_s / total_s if total_s > 0 else nan, len(trials))
-        for part, part_s in zip(PARTS, mean, strict=True)
+        for part, part_s in zip(BUDGET_PARTS, mean, strict=True)
     ]
 
 
 def divided(program: Program, trace: Trace) -> list[Split]:
-    """Return for each request of a trial with an answer how its latency divides among `PARTS`, in s.
+    """Return for each request of a trial with an answer how its latency divides among `BUDGET_PARTS`, in s.
 
     Raises
     ------
@@ -156,7 +144,7 @@ def _before(
 ) -> Split:
     """Return how the time until a step begins divides."""
     if not inputs:
-        split, last_s = [0.0] * len(PARTS), course.released_s
+        split, last_s = [0.0] * len(BUDGET_PARTS), course.released_s
     else:
         last = max(inputs, key=lambda index: courses[index].ended_s)
         is_message = program.steps.device[last] < 0

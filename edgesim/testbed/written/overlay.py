@@ -13,13 +13,14 @@ from edgesim.compute.measured import LayerTime
 from edgesim.compute.measured import Measured as MeasuredCompute
 from edgesim.errors import ExecutionError
 from edgesim.scenario.text.extend import read_with_bases
-from edgesim.testbed.comparison import Measured, fitted_overhead_s
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s
 from edgesim.units import show_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgesim.domain.plan import Compute
+    from edgesim.testbed.comparison import Compared
 
 _DIGITS = 5
 _SUFFIX = "-fitted"
@@ -63,6 +64,13 @@ def applied(found: Fit, measured: Measured) -> Measured:
         return measured
     context = replace(measured.prepared.context, compute=MeasuredCompute(found.times, otherwise="roofline"))
     return replace(measured, prepared=replace(measured.prepared, context=context))
+
+
+def compared(found: Fit | None, measured: Measured, tolerance: float) -> Compared:
+    """Hold what was measured against the simulation with what was fitted, or as the scenario says; see `edgesim.testbed.comparison.compare`."""
+    if found is None:
+        return compare(measured, tolerance)
+    return compare(applied(found, measured), tolerance, found.per_message_s)
 
 
 def _layer_times(measured: Measured) -> tuple[LayerTime, ...]:
