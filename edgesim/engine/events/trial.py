@@ -13,6 +13,7 @@ from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.engine.events.pools import Pools
 from edgesim.engine.events.releases import Releases
 from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
@@ -63,6 +64,7 @@ class Trial:
         self.clock = world.clock
         self._recovery = recovery
         self._checker = world.checker
+        self._pools = Pools(world, self._begin, self._close_request) if world.program.pools else None
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
         self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
@@ -203,6 +205,8 @@ class Trial:
             self._start_deadline(request, index)
         for index in span.first:
             self._begin(request, index)
+        if self._pools is not None:
+            self._pools.open(request)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
@@ -235,6 +239,8 @@ class Trial:
         if self._active.pop(request.number, None) is not None:
             if self._memory is not None:
                 self._memory.forget(request, self.clock.now_s)
+            if self._pools is not None:
+                self._pools.forget(request)
             if self.world.checker is not None:
                 self.world.checker.forgotten(request.number)
             self._record(request)
@@ -335,6 +341,8 @@ class Trial:
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
+        if self._pools is not None:
+            self._pools.ended(request, index)
         n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0
         missing = request.missing
         only_user = steps.only_user[index]
@@ -342,7 +350,7 @@ class Trial:
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
-            elif n_missing > 0:
+            elif n_missing > 0 and index not in steps.pooled:
                 request.missing_local[user] -= 1
                 if request.missing_local[user] == 0:
                     self._start_deadline(request, user)
@@ -414,6 +422,8 @@ class Trial:
             if self._checker is not None:
                 self._checker.done(request.number, index)
             request.delivered[index] = True
+            if self._pools is not None:
+                self._pools.ended(request, index)
             if self._memory is not None and users:
                 self._memory.came(task, self.clock.now_s)
             if self._courses is not None:

@@ -112,17 +112,30 @@ def _divided(
 ) -> dict[int, Split]:
     """Return by step how the time from the release to its end divides."""
     found: dict[int, Split] = {}
-    for index, step in enumerate(program.steps.step):
-        course = courses.get(index)
-        if course is None or isnan(course.ended_s):
-            continue
+    done = [index for index in sorted(courses) if not isnan(courses[index].ended_s)]
+    if program.pools:  # what lets a step begin may be behind it in the plan
+        done.sort(key=lambda index: (courses[index].began_s, courses[index].ended_s))
+    for index in done:
+        step, course = program.steps.step[index], courses[index]
         inputs = [number for number in _inputs(step, position, courses) if number in found]
         inputs = [number for number in inputs if courses[number].ended_s <= course.began_s]
+        inputs += _let_begin(program, index, courses, found, course.began_s)
         split = _before(program, inputs, courses, found, course)
         own = _computing if isinstance(step, Compute) else _sending
         own(program, index, course.ended_s - course.began_s, stays[index], split)
         found[index] = split
     return found
+
+
+def _let_begin(
+    program: Program, index: int, courses: Mapping[int, Course], found: Mapping[int, Split], began_s: float
+) -> list[int]:
+    """Return the step whose end let a pool begin another: the last ask or computation of the worker before."""
+    pools = next((own for own, span in zip(program.pools, program.spans, strict=False) if index in span.steps), ())
+    before = [
+        one for pool in pools for one in pool.lets_begin(index) if one in found and courses[one].ended_s <= began_s
+    ]
+    return sorted(before, key=lambda one: courses[one].ended_s)[-1:]
 
 
 def _inputs(step: object, position: Mapping[str, int], courses: Mapping[int, Course]) -> Iterable[int]:
