@@ -11,6 +11,7 @@ from edgesim.domain.system.topology import Topology
 from edgesim.engine.program.channels import ChannelTable, Crossings
 from edgesim.engine.program.devices import DeviceTable, check_known, check_memory, device_table
 from edgesim.engine.program.joined import joined
+from edgesim.engine.program.pools import PoolTable, pool_tables
 from edgesim.engine.program.spans import Span, spans_of
 from edgesim.engine.program.steps import StepTable, step_table
 from edgesim.errors import PlanError
@@ -28,6 +29,7 @@ class Program:
     plans : the plans, of which each request follows one.
     spans : where each of them lies.
     detours : finds other routes for messages, where they may take them.
+    pools : by plan, its pools; empty where no plan has any.
     heartbeats : the steps that are heartbeats of devices, behind those of all plans; none where nobody watches.
     """
 
@@ -38,6 +40,7 @@ class Program:
     plans: tuple[Plan, ...]
     spans: tuple[Span, ...]
     detours: Crossings | None = None
+    pools: tuple[tuple[PoolTable, ...], ...] = ()
     heartbeats: tuple[int, ...] = ()
 
 
@@ -79,8 +82,10 @@ def compile_plans(
     if is_rerouted:
         crossings.meet_all()
     detours = crossings if is_rerouted else None
+    spans = spans_of(plans, len(beats))
+    pools = pool_tables(plan, steps, spans) if plan.pools else ()
     watched = tuple(range(len(plan.steps) - len(beats), len(plan.steps)))
-    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans_of(plans, len(beats)), detours, watched)
+    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans, detours, pools, watched)
 
 
 def heartbeats(plan: Plan, detector: Detector) -> tuple[Transfer, ...]:
