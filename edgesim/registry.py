@@ -53,6 +53,7 @@ from edgesim.interfaces import (
     ModelBuilder,
     Partitioner,
     Recovery,
+    Replacing,
     Sourced,
     Strategy,
     StrikingModel,
@@ -182,9 +183,11 @@ RECOVERIES = Registry[Recovery](
     {
         "none": "edgesim.recoveries.none:Nothing",
         "retry": "edgesim.recoveries.retry:Retry",
+        "failover": "edgesim.recoveries.failover:Failover",
+        "reassign": "edgesim.recoveries.reassign:Reassign",
     },
     (Recovery,),
-    (Watching,),
+    (Watching, Replacing),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

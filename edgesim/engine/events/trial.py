@@ -14,6 +14,7 @@ from math import inf, isnan, nan
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.events.releases import Releases
+from edgesim.engine.events.takeover import Takeover
 from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
@@ -22,7 +23,7 @@ from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
 from edgesim.engine.state.request import Errand, Request, Task, record
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, Recovery, SlowdownModel, detector_of
+from edgesim.interfaces import LinkModel, Recovery, Replacing, SlowdownModel, detector_of
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -96,6 +97,10 @@ class Trial:
         self.watch: Watch | None = None
         if detector is not None and streams is not None and world.program.heartbeats:
             self.watch = Watch(world, detector, streams.scope("heartbeat"), world.from_s, self._send)
+        self.takeover: Takeover | None = None
+        if self.watch is not None and world.program.takeover is not None and isinstance(recovery, Replacing):
+            self.takeover = Takeover(world, self.watch, recovery, world.program.takeover, self._send)
+            self.watch.on_change = self.takeover.reconsider
 
     def run(self, releases: Releases) -> None:
         """Simulate until every request has ended and nothing more comes, or until the horizon."""
@@ -157,7 +162,8 @@ class Trial:
     def _release(self, number: int) -> None:
         """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
         now_s = self.clock.now_s
-        request = Request(self.program, number, now_s, 0 if self._plan_of is None else self._plan_of(number))
+        plan = 0 if self._plan_of is None else self._plan_of(number)
+        request = Request(self.program, number, now_s, plan if self.takeover is None else self.takeover.plan)
         span = self.program.spans[request.plan]
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
             self._keep(number, record(request, "rejected", nan, 0.0))
@@ -337,6 +343,8 @@ class Trial:
         request, index = task
         if self._steps.device[index] < 0:
             self._hosts.lost(task)
+            if isinstance(request, Errand) and self.takeover is not None:
+                self.takeover.broke(request)
         if self._is_tried_again(task):
             return
         request.n_open -= 1
@@ -403,16 +411,19 @@ class Trial:
 
     def _errand_or_message_came(self, task: Task) -> None:
         """Deliver a message, where some belong to no request."""
-        if isinstance(task[0], Errand):
-            if self.watch is not None:
-                self.watch.heard(task[0])
-        else:
+        if not isinstance(task[0], Errand):
             self.message_came(task)
+        elif task[0].change == 0 and self.watch is not None:
+            self.watch.heard(task[0])
+        elif self.takeover is not None:
+            self.takeover.came(task[0])
 
     def _errand_or_message_broke(self, task: Task, share: float) -> None:
         """Take note that a message did not come as a whole, where some belong to no request."""
         if not isinstance(task[0], Errand):
             self.message_broke(task, share)
+        elif self.takeover is not None:
+            self.takeover.broke(task[0])
 
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""

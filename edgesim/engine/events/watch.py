@@ -11,6 +11,7 @@ from edgesim.engine.state.request import Errand
 
 if TYPE_CHECKING:
     from edgesim.domain.system.detector import Detector
+    from edgesim.engine.events.takeover import Takeover
     from edgesim.engine.state.request import Task
     from edgesim.engine.state.world import World
     from edgesim.rng import ReplicationStreams
@@ -29,6 +30,9 @@ class Watch:
     from_s : before which nothing counts, in s.
     send : sends a message.
     """
+
+    on_change: Callable[[], None] | None = None
+    """Called when the monitor suspects another device, or trusts one again."""
 
     def __init__(
         self,
@@ -72,10 +76,10 @@ class Watch:
         next_s = self._phase_s[device_id] + (n + 1) * self._detector.period_s
         clock.at(max(next_s, clock.now_s), self._beat, (device_id, n + 1))
 
-    def errand(self, device_id: str) -> Errand:
-        """Return a message that belongs to no request, from or for a device; what it costs counts from the end of the warm-up on."""
+    def errand(self, device_id: str, change: int = 0) -> Errand:
+        """Return a message that belongs to no request; what it costs counts from the end of the warm-up on."""
         now_s = self._world.clock.now_s
-        return Errand(device_id, now_s, self.counted if now_s >= self._from_s else self.uncounted)
+        return Errand(device_id, now_s, self.counted if now_s >= self._from_s else self.uncounted, change)
 
     def heard(self, errand: Errand) -> None:
         """Take note that a heartbeat came."""
@@ -85,6 +89,8 @@ class Watch:
         if device_id in self.suspects:
             self.suspects.discard(device_id)
             self._world.clock.at(self._late_s(now_s), self._on_late, device_id)
+            if self.on_change is not None:
+                self.on_change()
 
     def _on_late(self, device_id: str) -> None:
         """Suspect a device, unless something was heard of it meanwhile, or the monitor could not hear."""
@@ -95,6 +101,13 @@ class Watch:
                 clock.at(late_s, self._on_late, device_id)
             return
         self.suspects.add(device_id)
+        self._judge(device_id)
+        if self.on_change is not None:
+            self.on_change()
+
+    def _judge(self, device_id: str) -> None:
+        """Take note whether a suspicion was right."""
+        clock = self._world.clock
         if clock.now_s < self._from_s:
             return
         down_s = self._downtimes.first_s(device_id, self._sent_s[device_id], clock.now_s)
@@ -112,7 +125,7 @@ class Watch:
             down_s = self._downtimes.first_s(self._monitor, since_s, now_s) if since_s < now_s else inf
         return since_s
 
-    def record(self, to_s: float) -> WatchRecord:
+    def record(self, to_s: float, takeover: Takeover | None) -> WatchRecord:
         """Sum up what the monitor did until the end of the trial."""
         n_outages = sum(self._n_outages(device_id, to_s) for device_id in self._index)
         watched_s = max(0.0, to_s - self._from_s)
@@ -125,6 +138,8 @@ class Watch:
             n_false=self._n_false,
             up_s=up_s,
             traffic_byte=sum(self.counted.traffic_byte),
+            n_changes=None if takeover is None else takeover.n_changes,
+            change_s=nan if takeover is None else takeover.change_s,
         )
 
     def _n_outages(self, device_id: str, to_s: float) -> int:
