@@ -414,11 +414,7 @@ class StandIn:
 
 @runtime_checkable
 class Replacing(Watching, Protocol):
-    """What a recovery may be besides: one in which other deployments take over while devices are taken as down."""
-
-    @property
-    def detector(self) -> Detector:
-        """How devices that are down are detected."""
+    """What a recovery with a detector may be besides: one in which other deployments take over while devices are taken as down."""
 
     @property
     def warm(self) -> bool:

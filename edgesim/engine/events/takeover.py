@@ -79,7 +79,7 @@ class Takeover:
         """Send weights again that were lost, after a while, if they are still wanted."""
         if errand.change == self._number > 0:
             change = (self._number, errand.device_id)
-            self._world.clock.after(self._recovery.detector.timeout_s, self._bring_again, change)
+            self._world.clock.after(self._watch.timeout_s, self._bring_again, change)
 
     def _bring_again(self, change: tuple[int, str]) -> None:
         number, device_id = change

@@ -45,6 +45,7 @@ class Watch:
         self._world, self._detector, self._send = world, detector, send
         self._downtimes = world.downtimes
         self._from_s = from_s
+        self.timeout_s = detector.timeout_s
         steps = world.program.steps
         self._index = {steps.step[index].src_id: index for index in world.program.heartbeats}  # type: ignore[union-attr]
         self._monitor = steps.step[world.program.heartbeats[0]].dst_id if self._index else ""  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.engine.program.compiled import heartbeats
 from edgesim.errors import InfeasiblePlanError, PlanError
-from edgesim.interfaces import AttackableDeployment, Deployment, Replacing
+from edgesim.interfaces import AttackableDeployment, Deployment, Replacing, detector_of
 from edgesim.study.preparation.deploy import deployed, plans_of
 from edgesim.study.trials.deliveries import is_used
 
@@ -94,7 +94,10 @@ def with_stand_ins(
         When a plan depends on the sample, or nothing can take over.
     """
     own = _single(deployed(strategies[label], context))
-    watched = [beat.src_id for beat in heartbeats(own.plan, recovery.detector)]
+    detector = detector_of(recovery)
+    if detector is None:
+        raise PlanError("nothing takes over where nobody watches; give the recovery a `detector`")
+    watched = [beat.src_id for beat in heartbeats(own.plan, detector)]
     stand_ins = recovery.stand_ins(label, strategies, context.topology, watched)
     found, reasons = [], []
     for stand_in in stand_ins:
