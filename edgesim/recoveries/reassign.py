@@ -94,7 +94,8 @@ def _lists_devices(hint: Any) -> bool:
     if typing.get_origin(hint) is Annotated:
         return _lists_devices(typing.get_args(hint)[0])
     inner = typing.get_args(hint)
-    return typing.get_origin(hint) is tuple and any(
-        isinstance(mark, Reference) and mark.kind == "device" and not mark.is_pattern
-        for mark in getattr(inner[0], "__metadata__", ())
+    if typing.get_origin(hint) is not tuple or typing.get_origin(inner[0]) is not Annotated:
+        return False
+    return any(
+        isinstance(mark, Reference) and mark.kind == "device" and not mark.is_pattern for mark in inner[0].__metadata__
     )

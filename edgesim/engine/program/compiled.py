@@ -11,6 +11,7 @@ from edgesim.domain.system.topology import Topology
 from edgesim.engine.program.channels import ChannelTable, Crossings
 from edgesim.engine.program.devices import DeviceTable, check_known, check_memory, device_table
 from edgesim.engine.program.joined import joined
+from edgesim.engine.program.pools import PoolTable, pool_tables
 from edgesim.engine.program.spans import Span, spans_of
 from edgesim.engine.program.steps import StepTable, step_table
 from edgesim.engine.program.weights import TakeoverTable, takeover_table
@@ -29,6 +30,7 @@ class Program:
     plans : the plans, of which each request follows one.
     spans : where each of them lies.
     detours : finds other routes for messages, where they may take them.
+    pools : by plan, its pools; empty where no plan has any.
     heartbeats : the steps that are heartbeats of devices, behind those of all plans; none where nobody watches.
     takeover : what it needs to go from one plan to another, where the first is the strategy's own and the others may take over.
     """
@@ -40,6 +42,7 @@ class Program:
     plans: tuple[Plan, ...]
     spans: tuple[Span, ...]
     detours: Crossings | None = None
+    pools: tuple[tuple[PoolTable, ...], ...] = ()
     heartbeats: tuple[int, ...] = ()
     takeover: TakeoverTable | None = None
 
@@ -99,16 +102,18 @@ def compile_plans(
     steps = step_table(plan, topology, compute, device_index, crossings)
     if is_rerouted:
         crossings.meet_all()
+    spans = spans_of(plans, len(beats) + len(weights))
     return Program(
         plan,
         devices,
         crossings.table(),
         steps,
         tuple(plans),
-        spans_of(plans, len(beats) + len(weights)),
+        spans,
         crossings if is_rerouted else None,
-        heartbeats=tuple(range(n_steps - len(beats), n_steps)),
-        takeover=takeover,
+        pool_tables(plan, steps, spans) if plan.pools else (),
+        tuple(range(n_steps - len(beats), n_steps)),
+        takeover,
     )
 
 
