@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import fsum, nan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgesim.domain.records import WatchRecord
     from edgesim.engine.events.watch import Watch
     from edgesim.engine.program.weights import TakeoverTable
     from edgesim.engine.state.request import Errand, Task
@@ -99,12 +101,7 @@ class Takeover:
         if self._world.clock.now_s >= self._world.from_s:
             self._times_s.append(self._world.clock.now_s - self._decided_s)
 
-    @property
-    def n_changes(self) -> int:
-        """How often another plan took over in the watched time."""
-        return len(self._times_s)
-
-    @property
-    def change_s(self) -> float:
-        """Mean time from the decision to the change, in s; NaN without any."""
-        return fsum(self._times_s) / len(self._times_s) if self._times_s else nan
+    def record(self, watched: WatchRecord) -> WatchRecord:
+        """Add how often another plan took over in the watched time, and how long that took."""
+        times_s = self._times_s
+        return replace(watched, n_changes=len(times_s), change_s=fsum(times_s) / len(times_s) if times_s else nan)

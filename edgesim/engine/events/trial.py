@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.domain.records import Outcome, RequestRecord, WatchRecord
 from edgesim.engine.events.pools import Pools
 from edgesim.engine.events.records import Records
 from edgesim.engine.events.releases import Releases
@@ -142,6 +142,11 @@ class Trial:
             if is_collecting:
                 gc.enable()
         return self
+
+    def watched(self, to_s: float) -> WatchRecord | None:
+        """Return what a detector of failures did until the end of the trial; None without one."""
+        found = None if self.watch is None else self.watch.record(to_s)
+        return found if found is None or self.takeover is None else self.takeover.record(found)
 
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""

@@ -11,7 +11,6 @@ from edgesim.engine.state.request import Errand
 
 if TYPE_CHECKING:
     from edgesim.domain.system.detector import Detector
-    from edgesim.engine.events.takeover import Takeover
     from edgesim.engine.state.request import Task
     from edgesim.engine.state.world import World
     from edgesim.rng import ReplicationStreams
@@ -126,7 +125,7 @@ class Watch:
             down_s = self._downtimes.first_s(self._monitor, since_s, now_s) if since_s < now_s else inf
         return since_s
 
-    def record(self, to_s: float, takeover: Takeover | None) -> WatchRecord:
+    def record(self, to_s: float) -> WatchRecord:
         """Sum up what the monitor did until the end of the trial."""
         n_outages = sum(self._n_outages(device_id, to_s) for device_id in self._index)
         watched_s = max(0.0, to_s - self._from_s)
@@ -139,8 +138,6 @@ class Watch:
             n_false=self._n_false,
             up_s=up_s,
             traffic_byte=sum(self.counted.traffic_byte),
-            n_changes=None if takeover is None else takeover.n_changes,
-            change_s=nan if takeover is None else takeover.change_s,
         )
 
     def _n_outages(self, device_id: str, to_s: float) -> int:
