@@ -22,6 +22,7 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
+from edgesim.domain.system.detector import Detector
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 
 if TYPE_CHECKING:
@@ -383,6 +384,20 @@ class Recovery(Protocol):
 
     def again_s(self, n_lost: int) -> float | None:
         """Return after what time a message or computation of a request, lost for the `n_lost`-th time, is tried again, in s; None: it is given up."""
+
+
+@runtime_checkable
+class Watching(Recovery, Protocol):
+    """What a recovery may have besides: a detector of devices that are down."""
+
+    @property
+    def detector(self) -> Detector | None:
+        """How they are detected; None: not at all."""
+
+
+def detector_of(recovery: Recovery | None) -> Detector | None:
+    """Return how a recovery detects devices that are down; None where it does not."""
+    return recovery.detector if isinstance(recovery, Watching) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ from edgesim.interfaces import (
     StrikingModel,
     StudentTeaching,
     Trainable,
+    Watching,
     WeightedLossModel,
 )
 from edgesim.plugins import Registry
@@ -113,6 +114,8 @@ FAILURES = Registry[FailureModel](
         "on-off": "edgesim.failures.on_off:OnOff",
         "scripted": "edgesim.failures.scripted:Scripted",
         "common-cause": "edgesim.failures.common_cause:CommonCause",
+        "domains": "edgesim.failures.domains:Domains",
+        "domains-on-off": "edgesim.failures.domains:RepairedDomains",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
         "jitter": "edgesim.failures.jitter:Jitter",
@@ -183,6 +186,7 @@ RECOVERIES = Registry[Recovery](
         "retry": "edgesim.recoveries.retry:Retry",
     },
     (Recovery,),
+    (Watching,),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

@@ -56,8 +56,8 @@ class Namespaces:
         return self.addresses[src_id, dst_id]
 
     def pace(self, link: Link, size_byte: int) -> dict[str, float]:  # noqa: ARG002 - the form of places
-        """Return the latency alone, which a sender waits for in advance: the rate is the kernel's."""
-        return {"occupation_s": 0.0, "latency_s": link.latency_s, "n_packets": 1}
+        """Return that a sender waits for nothing: the rate is the kernel's."""
+        return {"occupation_s": 0.0, "n_packets": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,16 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import EdgesimError
 from edgesim.interfaces import KEPT, SAMPLE
-from edgesim.testbed.devices import DeviceBundle, begins
+from edgesim.testbed.course.fate import meets
+from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
 from edgesim.testbed.pacing import Server, sleep_until
 
 if TYPE_CHECKING:
     from edgesim.nn.kernels.program import Given, Runner, Tensors
 
-_HEADER = struct.Struct("!IIQ")
-"""Of a message: number of the request, position of the transfer among those that the receiver gets, bytes."""
+_HEADER = struct.Struct("!IId")
+"""Of a message: number of the request, position of the transfer among those that the receiver gets, when it was sent."""
 
 
 def say(**document: Any) -> None:
@@ -51,6 +52,11 @@ class _Request:
     begun: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     waiting: set[str] = field(default_factory=set)
+    fate: dict[str, Any] = field(default_factory=dict)
+
+    def is_down(self, since_s: float, until_s: float) -> bool:
+        """Return whether the device is down at some moment in between."""
+        return meets(self.fate.get("down", ()), since_s, until_s) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,17 @@ class _Task:
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is to be sent, when it was ready, and when its sender or its link is down."""
+
+    ready_s: float
+    number: int
+    pace: dict[str, float]
+    payload: bytes
+    silent: list[list[float | None]]
+
+
 class Outgoing(threading.Thread):
     """Sends the messages to one other device, one after another, at the rate and with the latency of the link.
 
@@ -75,19 +92,25 @@ class Outgoing(threading.Thread):
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(daemon=True)
         self.connection = connection
-        self.messages: SimpleQueue[tuple[float, dict[str, float], bytes, bytes]] = SimpleQueue()
+        self.messages: SimpleQueue[_Message] = SimpleQueue()
         self.link = Server()
 
     def run(self) -> None:
-        """Send for ever; packet by packet, each when its last bit would have come."""
+        """Send for ever; packet by packet, each when its last bit would have left."""
         while True:
-            ready_s, pace, header, payload = self.messages.get()
-            begun_s, _ = self.link.serve(ready_s, pace["occupation_s"])
+            message = self.messages.get()
+            pace, payload = message.pace, message.payload
+            begun_s, ended_s = self.link.serve(message.ready_s, pace["occupation_s"])
+            interrupted_s = meets(message.silent, message.ready_s, ended_s)
+            if interrupted_s is not None:
+                self.link.free_s = max(begun_s, interrupted_s)  # it occupied the link until then, if it had begun
+                continue
+            header = _HEADER.pack(message.number, int(pace["position"]), begun_s)
             n_packets = int(pace["n_packets"])
             size = -(-len(payload) // n_packets)
             try:
                 for packet in range(n_packets):
-                    sleep_until(begun_s + pace["occupation_s"] * (packet + 1) / n_packets + pace["latency_s"])
+                    sleep_until(begun_s + pace["occupation_s"] * (packet + 1) / n_packets)
                     part = payload[packet * size : (packet + 1) * size]
                     self.connection.sendall(header + part if packet == 0 else part)
             except OSError:
@@ -95,13 +118,14 @@ class Outgoing(threading.Thread):
 
 
 class Node:
-    """Executes what one device does.
+    """Executes what one device does; latencies are waited for where messages come.
 
     Parameters
     ----------
     bundle : what it executes.
     durations_s : how long its computations shall take; empty: as long as they do.
-    paces : of each transfer that it sends: ``occupation_s`` and ``latency_s`` of the link, ``n_packets``.
+    paces : of each transfer that it sends: ``occupation_s`` of the link, ``n_packets``, and its ``position`` among those of the receiver.
+    latencies_s : of each transfer that it gets.
     samples : what is asked, by request modulo their number; none where the input is elsewhere.
     """
 
@@ -110,6 +134,7 @@ class Node:
         bundle: DeviceBundle,
         durations_s: dict[str, float],
         paces: dict[str, dict[str, float]],
+        latencies_s: dict[str, float],
         samples: list[Tensors],
     ) -> None:
         from edgesim.nn.kernels.program import Runner
@@ -117,6 +142,7 @@ class Node:
         self.bundle = bundle
         self.durations_s = durations_s
         self.paces = paces
+        self.latencies_s = latencies_s
         self.samples = samples
         self.device = Server()
         self.log: list[list[Any]] = []
@@ -167,23 +193,31 @@ class Node:
     def _take(self, at_s: float, kind: str, number: int, what: Any) -> None:
         request = self._requests.setdefault(number, _Request())
         if kind == "release":
+            request.fate = what
             self._requests = {n: one for n, one in self._requests.items() if n >= number - 1}
             request.released_s = at_s
             sample = self.samples[number % len(self.samples)] if self.samples else ()
             for transfer in self.bundle.sends:
-                if not transfer.inputs:
-                    self._send(transfer, number, at_s, sample)
+                if not transfer.inputs and not request.is_down(at_s, at_s):
+                    self._send(transfer, number, at_s, sample, request)
             for step in self.bundle.computes:
                 self._await(step, request, number, at_s)
         elif kind == "message":
-            name, content = what
-            self.log.append(["message", name, number, at_s, len(content)])
+            name, content, sent_s = what
+            if name in request.fate.get("dropped", ()) or request.is_down(sent_s, at_s):
+                return
+            self.log.append(["message", name, number, at_s, len(content), self._is_in_time(name, request)])
             request.values[name] = self._given[name].read(content)
         else:
             request.late.add(what)
         for step in self.bundle.computes:
             if kind == "release" or what == step.step_id or (kind == "message" and what[0] in step.inputs):
                 self._begin(step, request, number, at_s)
+
+    def _is_in_time(self, name: str, request: _Request) -> bool:
+        """Return whether a message that has come can be used."""
+        users = [step for step in self.bundle.computes if name in step.inputs]
+        return all(step.step_id not in request.begun or not is_waited_for(name, step, request.values) for step in users)
 
     def _await(self, step: Compute, request: _Request, number: int, at_s: float) -> None:
         """Start the deadline of a computation once all is there that the device itself computes for it."""
@@ -213,21 +247,24 @@ class Node:
         begun_s = time.monotonic()
         results = self._runners[task.step.step_id].run(task.given)
         done_s = time.monotonic()
+        request = self._requests.get(task.number, _Request())
+        slowed_s = request.fate.get("durations_s", {})
+        duration_s = slowed_s.get(task.step.step_id, self.durations_s.get(task.step.step_id))
         started_s, ended_s = self.device.serve(
-            task.ready_s, self.durations_s.get(task.step.step_id, done_s - max(task.ready_s, self.device.free_s))
+            task.ready_s, done_s - max(task.ready_s, self.device.free_s) if duration_s is None else duration_s
         )
         sleep_until(ended_s)
+        if request.is_down(task.ready_s, ended_s):
+            self.device.free_s = time.monotonic()  # what it computes, and what waits for it, is lost
+            return
         if done_s > ended_s:
             self.device.free_s = ended_s = done_s
         took_s, missing = done_s - begun_s, list(task.missing)
         self.log.append(["compute", task.step.step_id, task.number, ended_s, took_s, missing, started_s])
-        request = self._requests.get(task.number)
-        if request is None:
-            return
         request.values[task.step.step_id] = results.get(KEPT, ())
         for transfer in self.bundle.sends:
             if task.step.step_id in transfer.inputs:
-                self._send(transfer, task.number, ended_s, results[transfer.step_id])
+                self._send(transfer, task.number, ended_s, results[transfer.step_id], request)
         if task.step.step_id == self.bundle.answer_id:
             say(answer=task.number, at_s=ended_s, values=results[KEPT][0].flatten().tolist())
         for step in self.bundle.computes:
@@ -235,26 +272,29 @@ class Node:
                 self._await(step, request, task.number, ended_s)
                 self._begin(step, request, task.number, ended_s)
 
-    def _send(self, transfer: Transfer, number: int, ready_s: float, tensors: Tensors) -> None:
+    def _send(self, transfer: Transfer, number: int, ready_s: float, tensors: Tensors, request: _Request) -> None:
         from edgesim.nn.kernels.program import bytes_of
 
         payload = bytes_of(tensors)
         self.log.append(["sent", transfer.step_id, number, ready_s, len(payload)])
-        pace = self.paces[transfer.step_id]
-        header = _HEADER.pack(number, int(pace["position"]), len(payload))
-        self.outgoing[transfer.dst_id].messages.put((ready_s, pace, header, payload))
+        silent = [*request.fate.get("down", ()), *request.fate.get("silent", {}).get(transfer.step_id, ())]
+        message = _Message(ready_s, number, self.paces[transfer.step_id], payload, silent)
+        self.outgoing[transfer.dst_id].messages.put(message)
 
     def receive(self, connection: socket.socket) -> None:
         """Take messages from one other device until it ends."""
         names = [transfer.step_id for transfer in self.bundle.receives]
         while (header := _read(connection, _HEADER.size)) is not None:
-            number, position, size = _HEADER.unpack(header)
-            if position >= len(names) or size != self.bundle.receives[position].size_byte:
+            number, position, sent_s = _HEADER.unpack(header)
+            if position >= len(names):
                 raise EdgesimError(f"device {self.bundle.device_id!r} got a message that is none of its plan")
-            content = _read(connection, size)
+            content = _read(connection, self.bundle.receives[position].size_byte)
             if content is None:
                 return
-            self.post(time.monotonic(), "message", number, (names[position], content))
+            request = self._requests.get(number)
+            wait_s = 0.0 if request is None else request.fate.get("waits_s", {}).get(names[position], 0.0)
+            at_s = time.monotonic() + self.latencies_s[names[position]] + wait_s
+            self.post(at_s, "message", number, (names[position], content, sent_s))
 
 
 def _read(connection: socket.socket, size: int) -> bytearray | None:
@@ -327,7 +367,7 @@ def _work() -> None:
     setup = json.loads(sys.stdin.readline())
     bundle = read_device(Path(setup["folder"]))
     samples = _samples(setup["samples"]) if setup["samples"] else []
-    node = Node(bundle, setup["durations_s"], setup["paces"], samples)
+    node = Node(bundle, setup["durations_s"], setup["paces"], setup["latencies_s"], samples)
     token = bytes.fromhex(setup["token"])
     node.warm_up()
     server = _listening(setup["host"], setup["port"])
@@ -346,7 +386,8 @@ def _work() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "release" in order:
-            node.post(order["at_s"], "release", order["release"])
+            node.post(order["at_s"], "release", order["release"], order["fate"])
+            say(told=order["release"])
         else:
             say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 

@@ -30,7 +30,7 @@ class Place(Protocol):
         """Return the address of a device as another one sees it."""
 
     def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return what a sender waits for before the packets of a message: ``occupation_s``, ``latency_s``, ``n_packets``."""
+        """Return what a sender waits for while it sends the packets of a message: ``occupation_s``, ``n_packets``."""
 
 
 class Network(Protocol):
@@ -63,7 +63,6 @@ class SameMachine:
         """Return the times of the link."""
         return {
             "occupation_s": link.occupation_s(size_byte),
-            "latency_s": link.latency_s,
             "n_packets": link.n_packets(size_byte),
         }
 

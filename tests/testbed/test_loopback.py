@@ -24,8 +24,9 @@ from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.course.director import Answered
 from edgesim.testbed.limits import check_times, links_of
-from edgesim.testbed.loopback import Answered, Executed, Loopback
+from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -104,11 +105,17 @@ def with_latency(twin, latency_s):
     return Measured(twin, taking(latency_s))
 
 
-def taking(*latencies_s):
-    requests = tuple(Answered(number, 1.0, 1.0 + time_s, [0.0] * 3) for number, time_s in enumerate(latencies_s))
+def taking(*latencies_s, n_classes=3):
+    requests = tuple(
+        Answered(number, 1.0, 1.0 + time_s, [0.0] * n_classes) for number, time_s in enumerate(latencies_s)
+    )
     numbers = range(len(requests))
     return Executed(
-        requests, {n: {} for n in numbers}, dict.fromkeys(numbers, 268), dict.fromkeys(numbers, frozenset())
+        requests,
+        {n: {} for n in numbers},
+        dict.fromkeys(numbers, 268),
+        dict.fromkeys(numbers, frozenset()),
+        came=dict.fromkeys(numbers, made().bundle.plan.transfer_ids),
     )
 
 

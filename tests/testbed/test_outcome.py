@@ -36,6 +36,7 @@ def executed(*ended_s):
         moments_s,
         {n: sum(sizes[n].values()) for n in sizes},
         dict.fromkeys(sizes, frozenset()),
+        came={n: frozenset(sizes[n]) for n in sizes},
         message_byte=sizes,
     )
 
@@ -46,7 +47,7 @@ def test_what_a_step_takes_begins_when_all_it_needs_is_there():
         {"input": 0.012, "work": 0.017, "result": 0.022, "end": 0.022},
         {"input": 0.014, "work": 0.019, "result": 0.024, "end": 0.024},
     )
-    given, work, result, end = figures_of(PLAN, SIMULATED_S, measured)
+    given, work, result, end = figures_of(PLAN, [SIMULATED_S] * 2, measured)
     assert (given.kind, given.where, given.size_byte, given.measured_byte, given.n) == ("input", "a->b", 100, 100, 2)
     assert (given.mean_s, given.median_s, given.p95_s) == pytest.approx((0.013, 0.013, 0.0139))
     assert (work.kind, work.where, work.size_byte) == ("compute", "b", 0)
@@ -62,13 +63,13 @@ def test_what_came_after_a_deadline_was_not_waited_for():
     measured = executed(
         {"input": 0.010, "work": 0.015, "end": 1.0, "result": 1.5}, {"input": 0.010, "work": 0.015, "end": 1.0}
     )
-    _, _, result, end = figures_of(PLAN, SIMULATED_S, measured)
+    _, _, result, end = figures_of(PLAN, [SIMULATED_S] * 2, measured)
     assert (end.mean_s, end.n) == (pytest.approx(1.0), 2)
     assert (result.mean_s, result.n, result.measured_byte) == (pytest.approx(1.485), 1, 10)
 
 
 def test_steps_that_never_ended_have_no_figures():
-    names = [one.step_id for one in figures_of(PLAN, SIMULATED_S, executed({"input": 0.01, "end": 1.0}))]
+    names = [one.step_id for one in figures_of(PLAN, [SIMULATED_S], executed({"input": 0.01, "end": 1.0}))]
     assert names == ["input", "end"]
 
 

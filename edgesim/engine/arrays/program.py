@@ -65,6 +65,8 @@ def obstacle(program: Program) -> str:
 def _obstacles(program: Program) -> Iterator[str]:
     if program.detours is not None:
         yield "messages take other routes around what is down"
+    if program.pools:
+        yield "work is given to whichever device asks first"
     yield from _obstacles_of_servers(program)
     yield from _obstacles_of_links(program)
     yield from _obstacles_of_messages(program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgesim.domain.plan import Plan, Step, Transfer
+from edgesim.domain.plan import Plan, Pool, Step, Transfer
 from edgesim.errors import PlanError
 
 
@@ -37,11 +37,19 @@ def joined(plans: Sequence[Plan]) -> Plan:
         for device_id, n_byte in plan.weight_byte.items():
             weight_byte[device_id] = max(weight_byte.get(device_id, 0), n_byte)
     steps = tuple(_numbered(step, number) for number, plan in enumerate(plans) for step in plan.steps)
-    return Plan(steps, _name(0, plans[0].answer_id), weight_byte)
+    pools = tuple(_pool(pool, number) for number, plan in enumerate(plans) for pool in plan.pools)
+    return Plan(steps, _name(0, plans[0].answer_id), weight_byte, pools)
 
 
 def _name(number: int, step_id: str) -> str:
     return f"{number}:{step_id}"
+
+
+def _pool(pool: Pool, number: int) -> Pool:
+    def renamed(rows: tuple[tuple[tuple[str, ...], ...], ...]) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        return tuple(tuple(tuple(_name(number, one) for one in row) for row in some) for some in rows)
+
+    return replace(pool, tasks=renamed(pool.tasks), turns=renamed(pool.turns))
 
 
 def _numbered(step: Step, number: int) -> Step:

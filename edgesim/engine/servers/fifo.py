@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FifoStages:
-    """The `fifo` channels of one trial.
+    """The `fifo` channels of a trial.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class FifoStages:
     losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
-                 "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+                 "_n_channels", "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
         self,
@@ -51,21 +51,24 @@ class FifoStages:
         self._clock = world.clock
         self._checker = world.checker
         self._horizon_s = world.horizon_s
-        self._has_outages = world.has_outages
         self._on_channels = world.on_channels
         self._on_links = world.on_links
         self._kind = world.program.steps.kind
-        self._paces = world.paces
         self._on_arrival = on_arrival
         self._on_whole, self._on_nothing = on_whole, on_nothing
         self._losses = losses
         self._on_sent = on_sent
-        self._free_s = [0.0] * len(world.program.channels.channel)
+        channels = world.program.channels.channel
+        self._n_channels = len(channels)
+        self._contended = [index for index, channel in enumerate(channels) if channel.contention > 0]
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        self._has_outages, self._paces = self._world.has_outages, self._world.paces
+        self._free_s = [0.0] * self._n_channels
         self._buckets = Buckets()
         self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
-        self._before: dict[int, deque[tuple[float, int]]] = {
-            index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
-        }
+        self._before: dict[int, deque[tuple[float, int]]] = {index: deque() for index in self._contended}
 
     def cross(self, task: Task, line: Line) -> bool:
         """Let a message cross its only link as a whole, or get lost there, where nothing fails or is checked: `enter` in short.

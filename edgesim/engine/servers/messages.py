@@ -28,7 +28,7 @@ _WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding mus
 
 
 class Carrier:
-    """Carries the messages of one trial.
+    """Carries the messages of a trial.
 
     Parameters
     ----------
@@ -49,24 +49,32 @@ class Carrier:
         self._clock = world.clock
         self._ways = world.program.steps.ways
         self._steps = world.program.steps.step
-        detours = world.program.detours
-        self._detours = None if detours is None or not world.has_outages else Detours(detours, world.downtimes)
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._on_nothing, self._go_on, losses=self._losses)
+        self._no_lines: Sequence[Line | None] = (None,) * len(self._steps)
+        self._short = self._short_lines()
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        world = self._world
+        detours = world.program.detours
+        self._detours = None if detours is None or not world.has_outages else Detours(detours, world.downtimes)
+        self.fifo.begin()
         self._fair = FairStages(world, self._on_arrival, self._go_on)
         self._connections = Connections(world.clock, self._begin)
         self._by_packets = PacketStages(world, self._on_arrival)
-        self.lines = self._short()
+        if self._losses is not None:
+            self._losses.begin()
+        self.lines = self._no_lines if world.has_outages else self._short
 
-    def _short(self) -> Sequence[Line | None]:
-        """Return the lines of the messages to which nothing else can happen."""
+    def _short_lines(self) -> Sequence[Line | None]:
+        """Return the lines of the messages to which nothing else can happen where there are no outages."""
         world, losses = self._world, self._losses
         lines = world.program.steps.lines
-        is_watched = world.checker is not None or world.spending is not None
-        if world.has_outages or is_watched or world.program.steps.host_costs:
-            return (None,) * len(lines)
+        if world.checker is not None or world.spending is not None or world.program.steps.host_costs:
+            return self._no_lines
         if losses is None:
             return lines
         return [None if line is None or not losses.is_whole(line[-1].link) else line for line in lines]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Attackable, Checkable, Generating, needs_training
+from edgesim.interfaces import Attackable, Checkable, Generating, detector_of, needs_training
 from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.build import failure_models
@@ -18,6 +18,8 @@ from edgesim.scenario.topology.references import reference_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edgesim.domain.system.topology import Topology
 
 F = TypeVar("F", bound=ScenarioSpec)
 
@@ -53,6 +55,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
             except PlanError as error:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(place, message, remedy=remedy)
+    yield from _deaf(scenario, topology)
     yield from _untaught(scenario)
     yield from _unattackable(scenario)
     yield from _silent(scenario)
@@ -68,6 +71,17 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
             )
+
+
+def _deaf(scenario: ScenarioSpec, topology: Topology) -> Iterator[Problem]:
+    """Report monitors that are no device."""
+    for label, recovery in scenario.recoveries.items():
+        detector = detector_of(recovery)
+        if detector is not None and detector.monitor is not None and detector.monitor not in topology.device_of:
+            yield Problem(
+                ("recoveries", label, "detector", "monitor"), f"there is no device {detector.monitor!r}",
+                f"one of {', '.join(sorted(topology.device_of))}", "leave it out, and the device that answers listens",
+            )  # fmt: skip
 
 
 def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ import numpy as np
 from edgesim.domain.metrics import METRICS
 from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import InfeasiblePlanError, ScenarioError
+from edgesim.interfaces import detector_of
 from edgesim.scenario.build import build
 from edgesim.study.cases.design import Deployments
 from edgesim.study.cases.shared import Shared
@@ -179,7 +180,9 @@ def _trials(shared: Shared, case: Case, n: int, program: Program) -> Trials:
 def _changed(shared: Shared, case: Case, n: int, system: System) -> Trials | None:
     """Return the trials with another system, None where the plan does not fit it."""
     try:
-        program = compile_plans(shared.prepared[case.prepared].program.plans, system.topology, system.compute)
+        program = compile_plans(
+            shared.prepared[case.prepared].program.plans, system.topology, system.compute, detector_of(case.recovery)
+        )
     except InfeasiblePlanError:
         return None
     return _trials(shared, replace(case, topology=system.topology), n, program)

@@ -17,6 +17,7 @@ from edgesim.interfaces import (
     LearningForLosses,
     Progress,
     Strategy,
+    detector_of,
     needs_training,
 )
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
@@ -30,6 +31,7 @@ from edgesim.study.work.executor import clear_error
 if TYPE_CHECKING:
     from edgesim.domain.networks.costs import ModelGraph
     from edgesim.domain.networks.samples import Dataset
+    from edgesim.domain.system.detector import Detector
     from edgesim.domain.system.topology import Topology
     from edgesim.nn.train.training import TrainedNetwork
     from edgesim.scenario.build import System
@@ -226,9 +228,13 @@ def prepare(
         place, context = contexts.of(system, progress)
         for label, strategy in system.strategies.items():
             own = context_for(strategy, context, system.failures)
+            detector = detector_of(system.recovery_of(label))
+            heartbeats = None if detector is None else (detector.size_byte, detector.monitor)
             position, made = prepared.get(
-                (place, strategy, tuple(own.failures.items())),
-                lambda c=own, s=strategy, e=system, text=f"strategy {label!r}", p=point: _deploy(c, s, e, text, p),  # type: ignore[misc]
+                (place, strategy, tuple(own.failures.items()), heartbeats),
+                lambda c=own, s=strategy, e=system, d=detector, text=f"strategy {label!r}", p=point: _deploy(  # type: ignore[misc]
+                    c, s, e, text, p, detector=d
+                ),
             )
             if isinstance(made, InfeasiblePlanError):
                 unfit.append(Unfit(point, label, len(cases), made.device_id, made.needed_byte, made.available_byte))
@@ -275,7 +281,13 @@ def context_for(
 
 
 def _deploy(
-    context: DeploymentContext, strategy: Strategy, system: System, subject: str, point: Mapping[str, Any]
+    context: DeploymentContext,
+    strategy: Strategy,
+    system: System,
+    subject: str,
+    point: Mapping[str, Any],
+    *,
+    detector: Detector | None,
 ) -> tuple[Deployment, Prepared] | InfeasiblePlanError:
     """Return a deployment, ready to be simulated, or why it does not fit."""
     place = show_point(point)
@@ -285,7 +297,7 @@ def _deploy(
         deployment = deployed(strategy, context)
         if context.attack is not None and not isinstance(deployment, AttackableDeployment):
             raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
-        program = compile_plans(plans_of(deployment), context.topology, context.compute)
+        program = compile_plans(plans_of(deployment), context.topology, context.compute, detector)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
         if isinstance(error, InfeasiblePlanError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ class StepFigures:
     size_byte : payload of the message as planned, in byte; 0 of a computation.
     measured_byte : payload that came, in the mean of the requests in which it did.
     n : requests in which it ended.
-    simulated_s : time in the simulation.
+    simulated_s : time in the simulation, in the mean of the same requests.
     mean_s, median_s, p95_s : measured times.
     simulated_end_s, mean_end_s : when it ended after the release of the request, measured in the mean.
     """
@@ -53,16 +53,16 @@ class StepFigures:
         return self.mean_s - self.simulated_s
 
 
-def figures_of(plan: Plan, simulated_s: Mapping[str, float], executed: Executed) -> tuple[StepFigures, ...]:
-    """Return the figures of all steps that ended, both simulated and in some request, in plan order.
+def figures_of(plan: Plan, simulated_s: Sequence[Mapping[str, float]], executed: Executed) -> tuple[StepFigures, ...]:
+    """Return the figures of all steps that ended, both simulated and measured, in some request, in plan order.
 
     Parameters
     ----------
     plan : of the steps.
-    simulated_s : by step: when it ended after the release.
+    simulated_s : of each request, by step: when it ended after the release.
     executed : what was measured.
     """
-    found = (_figures(step, simulated_s, executed) for step in plan.steps if step.step_id in simulated_s)
+    found = (_figures(step, simulated_s, executed) for step in plan.steps)
     return tuple(one for one in found if one is not None)
 
 
@@ -71,16 +71,20 @@ def largest(figures: tuple[StepFigures, ...], n: int) -> tuple[StepFigures, ...]
     return tuple(sorted(figures, key=lambda one: -abs(one.difference_s))[:n])
 
 
-def _figures(step: Step, simulated_s: Mapping[str, float], executed: Executed) -> StepFigures | None:
+def _figures(step: Step, simulated_s: Sequence[Mapping[str, float]], executed: Executed) -> StepFigures | None:
     import numpy as np
 
     times_s: list[float] = []
     ends_s: list[float] = []
     sizes_byte: list[int] = []
-    for request in executed.requests:
+    wanted_s: list[float] = []
+    wanted_ends_s: list[float] = []
+    for request, own_s in zip(executed.requests, simulated_s, strict=True):
         ended_s = executed.ended_s[request.number]
-        if step.step_id not in ended_s:
+        if step.step_id not in ended_s or step.step_id not in own_s:
             continue
+        wanted_ends_s.append(own_s[step.step_id])
+        wanted_s.append(own_s[step.step_id] - _ready_s(step, own_s, 0.0))
         ends_s.append(ended_s[step.step_id] - request.released_s)
         times_s.append(ended_s[step.step_id] - _ready_s(step, ended_s, request.released_s))
         sizes_byte.append(executed.message_byte.get(request.number, {}).get(step.step_id, 0))
@@ -94,11 +98,11 @@ def _figures(step: Step, simulated_s: Mapping[str, float], executed: Executed) -
         size_byte=0 if isinstance(step, Compute) else step.size_byte,
         measured_byte=0.0 if is_compute else fmean(sizes_byte),
         n=len(times_s),
-        simulated_s=simulated_s[step.step_id] - _ready_s(step, simulated_s, 0.0),
+        simulated_s=fmean(wanted_s),
         mean_s=fmean(times_s),
         median_s=float(np.median(times_s)),
         p95_s=float(np.quantile(times_s, 0.95)),
-        simulated_end_s=simulated_s[step.step_id],
+        simulated_end_s=fmean(wanted_ends_s),
         mean_end_s=fmean(ends_s),
     )
 
