@@ -114,6 +114,8 @@ FAILURES = Registry[FailureModel](
         "on-off": "edgesim.failures.on_off:OnOff",
         "scripted": "edgesim.failures.scripted:Scripted",
         "common-cause": "edgesim.failures.common_cause:CommonCause",
+        "domains": "edgesim.failures.domains:Domains",
+        "domains-on-off": "edgesim.failures.domains:RepairedDomains",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
         "jitter": "edgesim.failures.jitter:Jitter",
