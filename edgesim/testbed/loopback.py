@@ -6,12 +6,11 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.course.director import Answered, Director, undisturbed
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import folder_name, write_device
+from edgesim.testbed.hosts.clocks import Offset, in_our_time, offsets_of
+from edgesim.testbed.hosts.sent import packed
 from edgesim.testbed.places import LoopbackNetwork, Network, Place
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Executed:
     begun_s : by request and step: when a computation began, and a message was ready to be sent, in s of the same clock.
     took_s : by request and computation: how long this machine computed, without what it then waited for, in s.
     message_byte : by request and message that came: its payload.
+    clock_error_s : how far moments of different devices may be off against each other, in s; 0 where they share a clock.
     """
 
     requests: tuple[Answered, ...]
@@ -59,6 +61,7 @@ class Executed:
     begun_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     took_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     message_byte: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    clock_error_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -70,12 +73,13 @@ class _Nodes:
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     listeners: list[threading.Thread] = field(default_factory=list)
     said: SimpleQueue[tuple[str, str]] = field(default_factory=SimpleQueue)
+    offsets: dict[str, Offset] = field(default_factory=dict)
 
     def start(self, device_id: str) -> None:
         """Start the node of a device."""
         with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [*self.place.prefix(device_id), sys.executable, "-m", "edgesim.testbed.node"],
+                self.place.command(device_id),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
             )  # fmt: skip
@@ -90,7 +94,9 @@ class _Nodes:
         self.said.put((device_id, ""))
 
     def tell(self, device_id: str, **document: Any) -> None:
-        """Write a line to a node."""
+        """Write a line to a node; a moment in it is that of our clock."""
+        if "at_s" in document and device_id in self.offsets:
+            document["at_s"] += self.offsets[device_id].ahead_s
         stdin = self.processes[device_id].stdin
         if stdin is None:
             return
@@ -118,7 +124,8 @@ class _Nodes:
         document: dict[str, Any] = json.loads(line)
         if "error" in document:
             raise ExecutionError(f"the node of {device_id!r} could not go on: {document['error']}")
-        return device_id, document
+        ahead_s = self.offsets[device_id].ahead_s if device_id in self.offsets else 0.0
+        return device_id, in_our_time(document, ahead_s)
 
     def of_each(self, key: str, until_s: float) -> dict[str, Any]:
         """Return what every node says under a key."""
@@ -212,15 +219,23 @@ class Loopback:
         ExecutionError
             When a node cannot be started, ends, or does not answer. All processes have ended then, and all files are gone.
         """
+        if not self.network.is_here and any(one.fate.outages for one in courses):
+            raise ExecutionError(
+                "outages stop processes of this machine, and machines of yours are not stopped; add --no-failures"
+            )
         with self.network.opened(bundle.plan.device_ids, links.values()) as place, _nodes(place) as nodes:
             self._start(nodes, bundle, samples, links, durations_s)
+            if not self.network.is_here:
+                nodes.offsets = offsets_of(nodes, nodes.processes, START_S)
             director = Director(bundle.plan, {name: link.link_id for name, link in links.items()}, nodes)
             ahead = [undisturbed(one) for one in courses[:1]] * self.n_warm_up
             requests = [self._ask(director, number, course) for number, course in enumerate([*ahead, *courses])]
             for device_id in nodes.processes:
                 nodes.tell(device_id, stop=True)
             logs = nodes.of_each("log", time.monotonic() + START_S)
-            return _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
+            found = _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
+            errors_s = sorted(one.error_s for one in nodes.offsets.values())
+            return replace(found, clock_error_s=sum(errors_s[-2:]))
 
     def _start(
         self,
@@ -234,7 +249,8 @@ class Loopback:
         bundles = device_bundles(bundle.plan, bundle.programs)
         for device_id, one in bundles.items():
             write_device(one, nodes.folder / folder_name(device_id))
-        _write_samples(samples, nodes.folder / "samples")
+        n_asked = None if self.network.is_here else self.n_warm_up + self.n_requests
+        _write_samples({name: one[:n_asked] for name, one in samples.items()}, nodes.folder / "samples")
         if self.on_folder is not None:
             self.on_folder(nodes.folder)
         token, until_s = secrets.token_hex(16), time.monotonic() + START_S
@@ -253,9 +269,10 @@ class Loopback:
             }
             latencies_s = {t.step_id: links[t.step_id].latency_s for t in one.receives}
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
+            folder, file = nodes.folder / folder_name(device_id), nodes.folder / "samples"
+            where = {"folder": str(folder), "samples": str(file)} if self.network.is_here else packed(folder, file)
             nodes.tell(
-                device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
-                durations_s=own_s, paces=paces, latencies_s=latencies_s, token=token, host=nodes.place.listening(),
+                device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, token=token, host=nodes.place.listening(),
                 port=self.port + place if self.port else 0,
             )  # fmt: skip
         ports = nodes.of_each("port", until_s)

@@ -18,7 +18,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +27,12 @@ from edgesim.interfaces import KEPT, SAMPLE
 from edgesim.testbed.course.fate import meets
 from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
+from edgesim.testbed.hosts.sent import unpacked
 from edgesim.testbed.pacing import Server, sleep_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgesim.nn.kernels.program import Given, Runner, Tensors
 
 _HEADER = struct.Struct("!IId")
@@ -351,7 +353,7 @@ def _listening(host: str, port: int) -> socket.socket:
     return server
 
 
-def _samples(path: str) -> list[Tensors]:
+def _samples(path: Path) -> list[Tensors]:
     """Return samples, one tensor for each input of the network; the names of the file are their order."""
     from safetensors.torch import load_file
 
@@ -365,8 +367,8 @@ def _work() -> None:
 
     use_one_thread()
     setup = json.loads(sys.stdin.readline())
-    bundle = read_device(Path(setup["folder"]))
-    samples = _samples(setup["samples"]) if setup["samples"] else []
+    with unpacked(setup) as (folder, file):
+        bundle, samples = read_device(folder), _samples(file)
     node = Node(bundle, setup["durations_s"], setup["paces"], setup["latencies_s"], samples)
     token = bytes.fromhex(setup["token"])
     node.warm_up()
@@ -388,6 +390,8 @@ def _work() -> None:
         if "release" in order:
             node.post(order["at_s"], "release", order["release"], order["fate"])
             say(told=order["release"])
+        elif "clock" in order:
+            say(clock_s=time.monotonic())
         else:
             say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 

@@ -1,0 +1,77 @@
+"""Machines of the user as the places of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edgesim.errors import ExecutionError
+from edgesim.testbed.limits import links_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgesim.domain.plan import Plan
+    from edgesim.domain.system.links import Link
+    from edgesim.domain.system.topology import Topology
+    from edgesim.testbed.hosts.file import Machines
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Machines that are reached by a command."""
+
+    machines: Machines
+
+    def command(self, device_id: str) -> list[str]:
+        """Return the command that starts the node of a device."""
+        return self.machines.words(device_id)
+
+    def listening(self) -> str:
+        """Return all addresses: which one the others use is theirs to know; whoever has not the token is turned away."""
+        return "0.0.0.0"  # noqa: S104 - as the page says
+
+    def address(self, src_id: str, dst_id: str) -> str:  # noqa: ARG002 - the same for all
+        """Return the address of a device."""
+        return self.machines.of_device[dst_id].address
+
+    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
+        """Return the times of the link if senders pace, else that they wait for nothing."""
+        if not self.machines.is_paced:
+            return {"occupation_s": 0.0, "n_packets": 1}
+        return {"occupation_s": link.occupation_s(size_byte), "n_packets": link.n_packets(size_byte)}
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """The network of ``--mode hosts``."""
+
+    machines: Machines
+    is_here: bool = False
+
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
+        """Return the link of each transfer: what senders wait for.
+
+        Raises
+        ------
+        ExecutionError
+            When a device has no host, or a link is not what senders can pace.
+        """
+        missing = sorted(set(plan.device_ids) - set(self.machines.of_device))
+        if missing:
+            raise ExecutionError(
+                f"no host is named for {', '.join(map(repr, missing))}; add {'it' if len(missing) == 1 else 'them'} to `hosts`"
+            )
+        if self.machines.is_paced:
+            return links_of(plan, topology)
+        return {
+            transfer.step_id: replace(topology.route(transfer.src_id, transfer.dst_id)[0], latency_s=0.0)
+            for transfer in plan.transfers
+        }
+
+    @contextmanager
+    def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[Hosts]:  # noqa: ARG002 - the form of networks
+        """Give the machines, which are there already."""
+        yield Hosts(self.machines)
