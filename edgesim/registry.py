@@ -54,6 +54,7 @@ from edgesim.interfaces import (
     ModelBuilder,
     Partitioner,
     Recovery,
+    Replacing,
     Sourced,
     Strategy,
     StrikingModel,
@@ -115,6 +116,8 @@ FAILURES = Registry[FailureModel](
         "on-off": "edgesim.failures.on_off:OnOff",
         "scripted": "edgesim.failures.scripted:Scripted",
         "common-cause": "edgesim.failures.common_cause:CommonCause",
+        "domains": "edgesim.failures.domains:Domains",
+        "domains-on-off": "edgesim.failures.domains:RepairedDomains",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
         "jitter": "edgesim.failures.jitter:Jitter",
@@ -184,9 +187,11 @@ RECOVERIES = Registry[Recovery](
     {
         "none": "edgesim.recoveries.none:Nothing",
         "retry": "edgesim.recoveries.retry:Retry",
+        "failover": "edgesim.recoveries.failover:Failover",
+        "reassign": "edgesim.recoveries.reassign:Reassign",
     },
     (Recovery,),
-    (Watching,),
+    (Watching, Replacing),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgesim.compute.measured import LayerTime
-    from edgesim.testbed.comparison import Compared
+    from edgesim.testbed.comparison import Compared, Measured
     from edgesim.testbed.outcome.steps import StepFigures
     from edgesim.testbed.written.overlay import Fit
 
@@ -72,6 +72,14 @@ def execute(
             "--failures/--no-failures", help="Meet the losses and outages of the scenario, or leave them out."
         ),
     ] = True,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a timeline of one request of each strategy, simulated and measured, for chrome://tracing or Perfetto.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[
         bool,
         typer.Option("--steps", help="Show every step of each strategy, and not only those that take most otherwise."),
@@ -94,6 +102,7 @@ def execute(
       edgesim testbed study.yaml --mode loopback
       edgesim testbed study.yaml --strategy chain --requests 50 --json
       edgesim testbed study.yaml --fit-on single --overlay fitted.yaml
+      edgesim testbed study.yaml --strategy chain --trace timeline.json
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
@@ -112,6 +121,7 @@ def execute(
     network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
     how = Loopback(requests, port=port, network=network)
     scenario = Scenario.load(file, allow_code=allow_code)
+    _check_file("--trace", trace)
     _check_fit(file, overlay, fit_on, strategy or tuple(scenario.strategies))
     measured = [
         measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced)
@@ -121,6 +131,8 @@ def execute(
     found = [compared(fitted, one, tolerance) for one in measured]
     if overlay is not None and fitted is not None:
         _write_overlay(overlay, file, fitted, found, f"{mode.value}{' --unpaced' * unpaced}")
+    if trace is not None:
+        _write_timeline(trace, measured, fitted)
     if is_json:
         document = {"fitted": _fit_document(fitted), "strategies": [asdict(one) for one in found]}
         json.dump(document, sys.stdout, indent=2, allow_nan=False)
@@ -141,6 +153,11 @@ def _clean() -> None:
     raise typer.Exit(DONE)
 
 
+def _check_file(option: str, file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise typer.BadParameter(f"{option} {file}: there is no folder {file.parent}")
+
+
 def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Sequence[str]) -> None:
     """Refuse a fit on what is not executed, and an overlay that cannot be written, before anything is measured."""
     from edgesim.testbed.written.overlay import Fit, overlay_text
@@ -153,8 +170,7 @@ def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Seq
         raise typer.BadParameter("--overlay FILE needs --fit-on LABEL: it says on which strategy it was fitted")
     if overlay.resolve() == file.resolve():
         raise typer.BadParameter(f"--overlay {overlay}: this is the scenario itself; name another file")
-    if not overlay.parent.is_dir():
-        raise typer.BadParameter(f"--overlay {overlay}: there is no folder {overlay.parent}")
+    _check_file("--overlay", overlay)
     overlay_text(Fit(fit_on, 0.0), file, overlay, "")
 
 
@@ -169,6 +185,17 @@ def _write_overlay(overlay: Path, file: Path, fitted: Fit, found: Sequence[Compa
     )
     write_text(overlay, overlay_text(fitted, file, overlay, how))
     typer.echo(f"{overlay}: extends {file.name} by what was fitted on {own.strategy}", err=True)
+
+
+def _write_timeline(file: Path, measured: Sequence[Measured], fitted: Fit | None) -> None:
+    from edgesim.files.whole import write_text
+    from edgesim.testbed.written.overlay import applied
+    from edgesim.testbed.written.timeline import timeline
+
+    beside = measured if fitted is None else [applied(fitted, one) for one in measured]
+    document = timeline(beside, None if fitted is None else fitted.per_message_s)
+    write_text(file, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    typer.echo(f"{file}: a timeline for chrome://tracing or ui.perfetto.dev", err=True)
 
 
 def _fit_document(found: Fit | None) -> dict[str, Any] | None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.domain.records import Outcome, RequestRecord, WatchRecord
 from edgesim.engine.events.pools import Pools
 from edgesim.engine.events.records import Records
 from edgesim.engine.events.releases import Releases
+from edgesim.engine.events.takeover import Takeover
 from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
@@ -23,7 +24,7 @@ from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.request import Errand, Request, Task
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, Recovery, SlowdownModel, detector_of
+from edgesim.interfaces import LinkModel, Recovery, Replacing, SlowdownModel, detector_of
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -98,9 +99,13 @@ class Trial:
         self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
         self.watch: Watch | None = None
+        self.takeover: Takeover | None = None
         if self._detector is not None and self._streams is not None and self.program.heartbeats:
             heartbeats = self._streams.scope("heartbeat")
             self.watch = Watch(self.world, self._detector, heartbeats, self.world.from_s, self._send)
+            if self.program.takeover is not None and isinstance(self._recovery, Replacing):
+                self.takeover = Takeover(self.world, self.watch, self._recovery, self.program.takeover, self._send)
+                self.watch.on_change = self.takeover.reconsider
 
     def run(
         self,
@@ -140,6 +145,11 @@ class Trial:
                 gc.enable()
         return self
 
+    def watched(self, to_s: float) -> WatchRecord | None:
+        """Return what a detector of failures did until the end of the trial; None without one."""
+        found = None if self.watch is None else self.watch.record(to_s)
+        return found if found is None or self.takeover is None else self.takeover.record(found)
+
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""
         if self._active or self._releases.is_open:
@@ -162,7 +172,8 @@ class Trial:
     def _release(self, number: int) -> None:
         """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
         now_s = self.clock.now_s
-        request = Request(self.program, number, now_s, 0 if self._plan_of is None else self._plan_of(number))
+        plan = 0 if self._plan_of is None else self._plan_of(number)
+        request = Request(self.program, number, now_s, plan if self.takeover is None else self.takeover.plan)
         span = self.program.spans[request.plan]
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
             self.records.rejected(request)
@@ -346,6 +357,8 @@ class Trial:
         request, index = task
         if self._steps.device[index] < 0:
             self._hosts.lost(task)
+            if isinstance(request, Errand) and self.takeover is not None:
+                self.takeover.broke(request)
         if self._is_tried_again(task):
             return
         request.n_open -= 1
@@ -412,16 +425,19 @@ class Trial:
 
     def _errand_or_message_came(self, task: Task) -> None:
         """Deliver a message, where some belong to no request."""
-        if isinstance(task[0], Errand):
-            if self.watch is not None:
-                self.watch.heard(task[0])
-        else:
+        if not isinstance(task[0], Errand):
             self.message_came(task)
+        elif task[0].change == 0 and self.watch is not None:
+            self.watch.heard(task[0])
+        elif self.takeover is not None:
+            self.takeover.came(task[0])
 
     def _errand_or_message_broke(self, task: Task, share: float) -> None:
         """Take note that a message did not come as a whole, where some belong to no request."""
         if not isinstance(task[0], Errand):
             self.message_broke(task, share)
+        elif self.takeover is not None:
+            self.takeover.broke(task[0])
 
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""
