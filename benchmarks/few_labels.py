@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from over import mean
+from pages import write_page
 from resilience import Log, accuracies
 
 from edgesim.domain.networks.interpolation import Interpolation
@@ -153,13 +154,9 @@ def main() -> None:
         sets = with_devices(system, options.seeds, chosen)
         sets.round(3).to_csv(options.output / "few-labels.csv", index=False)
         lines += ["", "## Students on four devices", "", DEVICES, "", *devices_table(sets)]
-    page = options.output / "few-labels.md"
-    _, found, said = (page.read_text() if page.is_file() else "").partition(SAID)
-    page.write_text("\n".join([*lines, ""]) + found + said)
+    write_page(options.output / "few-labels.md", lines)
 
 
-SAID = "\n## What it says\n"
-"""What follows in the page is written by hand, and stays."""
 NETWORKS = (
     "The mean network answers. Options with one seed were tried on validation data, which has all of its labels; the best of them has all seeds. Tested, but not chosen, "
     "are all others."

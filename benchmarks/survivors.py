@@ -23,11 +23,13 @@ import pandas as pd
 from benchmarks.over import mean
 from benchmarks.resilience import Log
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.evaluation import Evaluation
 from edgesim.errors import PlanError
 from edgesim.report.draw.style import house_style, look, save
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
 from edgesim.strategies.students.distilled import DistilledStudents
+from edgesim.study.cases.evaluation import asked
 from edgesim.study.preparation.prepare import context_of, load_teacher
 
 if TYPE_CHECKING:
@@ -42,7 +44,11 @@ SHOWN_RATE = 0.1
 """The rate of the figure, and of the intervals over seeds (95 %, t distribution)."""
 OF_STUDENTS_SIZE = ("cut", "coded", "parm", "approxifer")
 """Methods that run the network of the workload, and are asked again with one of a student's architecture."""
-TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+SLOW, N_ASKED = ("cut", "coded"), 1000
+"""Methods that compute the network anew for each of the 256 sets, and of how many samples of the test split, drawn from the seed."""
+TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+FINE_TICKS = (0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 80, 100)
+"""Where there are fewer than three of the others."""
 DEVICES = tuple(f"w{number}" for number in range(1, 9))
 
 
@@ -94,6 +100,13 @@ def cost(plan: Plan, n_queries: int) -> dict[str, float]:
     }
 
 
+def asked_few(context: DeploymentContext, seed: int) -> DeploymentContext:
+    """Return the context with `N_ASKED` samples of the test split, or all if there are fewer."""
+    dataset = context.dataset
+    few = asked(dataset.test, Evaluation(samples=N_ASKED), seed)
+    return dataclasses.replace(context, dataset=dataclasses.replace(dataset, test=few))
+
+
 def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.DataFrame:
     """Return a row for each method, seed and number of lost devices; what is in the file is not asked again."""
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
@@ -109,9 +122,10 @@ def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.
             if is_known or (only and name not in only) or (is_small and name not in OF_STUDENTS_SIZE):
                 continue
             context = context or context_of(system, load_teacher(system, Log()), Log())
-            deployment = strategy.deploy(context)
+            own = asked_few(context, seed) if name in SLOW else context
+            deployment = strategy.deploy(own)
             costs = cost(deployment.plan, deployment.describe().get("queries", 1))
-            rows += [{"strategy": label, "seed": seed, **row, **costs} for row in accuracies(deployment, context)]
+            rows += [{"strategy": label, "seed": seed, **row, **costs} for row in accuracies(deployment, own)]
             pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
     labels = [*scenario.strategies, *map(of_students_size, OF_STUDENTS_SIZE)]
     places = {label: place for place, label in enumerate(labels)}
@@ -161,7 +175,7 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     with house_style():
-        axes = Figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
+        axes = Figure(figsize=(6.0, 4.4), layout="constrained").add_subplot()
         labels = list(dict.fromkeys(rows["strategy"]))
         for label, (colour, marker) in look(labels).items():
             own = rows[rows["strategy"] == label]
@@ -176,6 +190,7 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
             set_scale("log")
             low, high = limits()
             ticks = [one for one in TICKS if low <= one <= high]
+            ticks = ticks if len(ticks) > 2 else [one for one in FINE_TICKS if low <= one <= high]
             if len(ticks) < 2:
                 set_scale("linear")
                 continue

@@ -77,13 +77,14 @@ def generator(seed: int, name: str, *key: int) -> np.random.Generator:
 class Stream:
     """The uniforms on [0, 1) of one name, for all replications. Several threads may draw from it."""
 
-    __slots__ = ("_generator", "_lock", "_place", "_windows")
+    __slots__ = ("_generator", "_lock", "_place", "windows")
 
     def __init__(self, seed: int, name: str) -> None:
         self._generator = generator(seed, name)
         self._place = 0  # where the generator stands
         self._lock = Lock()
-        self._windows: dict[int, tuple[int, list[float]]] = {}
+        self.windows: dict[int, tuple[int, list[float]]] = {}
+        """Numbers of some rows that were asked for one by one: the first replication, and those of it and what follows."""
 
     def numbers(self, draw: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the `draw`-th uniforms, counted from 0, of the replications from `start` to before `stop`.
@@ -110,11 +111,11 @@ class Stream:
     def number(self, draw: int, replication: int) -> float:
         """Return the `draw`-th uniform of one replication; numbers of its row are kept, for the replications that follow."""
         place = replication % _WINDOW
-        start, window = self._windows.get(draw, _NO_WINDOW)
+        start, window = self.windows.get(draw, _NO_WINDOW)
         if start != replication - place:
             start = replication - place
             window = self.numbers(draw, start, start + _WINDOW).tolist()
-            self._windows[draw] = (start, window)
+            self.windows[draw] = (start, window)
         return window[place]
 
     def column(self, draw: int, replication: int) -> Iterator[float]:
@@ -136,15 +137,18 @@ class Stream:
 class Draws:
     """The uniforms on [0, 1) of one stream in one replication, in order."""
 
-    __slots__ = ("_column", "_n_drawn", "_replication", "_stream")
+    __slots__ = ("_column", "_n_drawn", "_place", "_replication", "_start", "_stream", "_windows")
 
     def __init__(self, stream: Stream, replication: int) -> None:
         self._stream = stream
+        self._windows = stream.windows
         self.go_to(replication)
 
     def go_to(self, replication: int) -> None:
         """Begin with a replication."""
         self._replication = replication
+        self._place = place = replication % _WINDOW
+        self._start = replication - place
         self._n_drawn = 0
         self._column: Iterator[float] | None = None
 
@@ -153,7 +157,8 @@ class Draws:
         draw = self._n_drawn
         if draw < _ROWS:
             self._n_drawn = draw + 1
-            return self._stream.number(draw, self._replication)
+            start, window = self._windows.get(draw, _NO_WINDOW)
+            return window[self._place] if start == self._start else self._stream.number(draw, self._replication)
         if self._column is None:
             self._column = self._stream.column(draw, self._replication)
         return next(self._column)

@@ -16,6 +16,7 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
+from edgesim.failures.domains import Domain, Domains, RepairedDomain, RepairedDomains
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
@@ -223,6 +224,8 @@ def test_students_need_not_equal_the_network(context, right):
         OnOff(2.0, 1.0),
         Scripted((ScriptedOutage("*", 1.0, 2.0),)),
         CommonCause(0.3, beta=0.5),
+        Domains((Domain("site", probability=0.1), Domain("all", "site", ("*", "*->*"), each=True, probability=0.3))),
+        RepairedDomains((RepairedDomain("site", holds=("*",), mtbf_s=2.0, mttr_s=1.0),)),
         ShiftedExponential(2.0),
         LogNormal(0.5),
     ],

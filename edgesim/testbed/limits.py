@@ -35,6 +35,10 @@ def links_of(plan: Plan, topology: Topology, *, has_bursts: bool = False) -> dic
     ExecutionError
         When a link or device does what senders on this machine cannot do: the first such thing, with what to do about it.
     """
+    if plan.pools:
+        raise ExecutionError(
+            "work is given to whichever device asks first; nodes do what they were told before: assign it statically"
+        )
     found: dict[str, Link] = {}
     for transfer in plan.transfers:
         route = topology.route(transfer.src_id, transfer.dst_id)

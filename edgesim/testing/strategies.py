@@ -73,7 +73,7 @@ def check_strategy(
     same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
     transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
     uses messages that are not whole; where plans depend on the sample, a loss leaves the samples as they are whose plan has none of the lost
-    transfers, whichever plan the request followed; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
+    transfers, whichever plan the request followed; where work is handed out while it runs, any worker may do all of it; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -108,6 +108,7 @@ def check_strategy(
     for delivery, first, second in zip(deliveries, answers, again, strict=True):
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
+    _check_pools(deployment, whole, context, tolerance if is_exact else None)
     if len(every_plan) > 1 and whole is not None:
         _check_samples(deployment, whole, [pair for pair in zip(deliveries, answers, strict=True) if pair[0].lost])
     if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
@@ -146,6 +147,31 @@ def _check_samples(
         )
         other = deployment.predict(replace(delivery, plan=len(plans) - 1))
         expect(np.array_equal(answer, other), f"with {_missing(delivery)}, predict depends on the plan of the request")
+
+
+def _check_pools(
+    deployment: Deployment, whole: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
+) -> None:
+    """Check that the answer is the same whoever does the tasks of pools; without a tolerance, nothing."""
+    if tolerance is None or whole is None:
+        return
+    for lost in _by_others(deployment.plan):
+        found = _checked_logits(deployment, Delivery(lost), context)
+        is_same = found is not None and np.allclose(found, whole, atol=tolerance * np.abs(whole).max())
+        expect(
+            is_same, f"with all tasks of a pool done by one worker (lost: {sorted(lost)}), the answer is another one"
+        )
+
+
+def _by_others(plan: Plan) -> list[frozenset[str]]:
+    """Return for each worker of a pool that sends its results what is missing when it does all tasks."""
+    found = []
+    for pool in plan.pools:
+        for worker in range(len(pool.tasks[0])):
+            others = [row for copies in pool.tasks for number, row in enumerate(copies) if number != worker]
+            if pool.tasks[0][worker][-1] in plan.transfer_ids:
+                found.append(plan.transfer_ids.intersection(name for row in others for name in row))
+    return found
 
 
 def _has_kernels(deployment: Bundled) -> bool:

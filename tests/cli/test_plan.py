@@ -113,7 +113,7 @@ def test_json_holds_steps_transfers_and_devices(scenario):
     """One entry per strategy; bytes in and out of a step are those of its messages."""
     (modnn,) = json.loads(run(scenario, "--strategy", "modnn", "--json").stdout)
     assert set(modnn) == {
-        "strategy", "latency_s", "steps", "transfers", "devices", "divided", "ways", "bound",
+        "strategy", "latency_s", "steps", "transfers", "devices", "pools", "divided", "ways", "bound",
     }  # fmt: skip
     first = next(step for step in modnn["steps"] if step["step_id"] == "conv1/compute/w1")
     sizes = {transfer["step_id"]: transfer["size_byte"] for transfer in modnn["transfers"]}

@@ -18,7 +18,8 @@ from edgesim.recoveries.retry import Retry
 from edgesim.report.result import Result
 from edgesim.rng import Streams
 from edgesim.scenario.scenario import Scenario
-from edgesim.study.run import RunOptions, run
+from edgesim.study.options import RunOptions
+from edgesim.study.run import run
 from edgesim.study.trials.service import service_of
 from edgesim.testing import check_recovery
 

@@ -105,8 +105,10 @@ def with_latency(twin, latency_s):
     return Measured(twin, taking(latency_s))
 
 
-def taking(*latencies_s):
-    requests = tuple(Answered(number, 1.0, 1.0 + time_s, [0.0] * 3) for number, time_s in enumerate(latencies_s))
+def taking(*latencies_s, n_classes=3):
+    requests = tuple(
+        Answered(number, 1.0, 1.0 + time_s, [0.0] * n_classes) for number, time_s in enumerate(latencies_s)
+    )
     numbers = range(len(requests))
     return Executed(
         requests,

@@ -16,6 +16,7 @@ from edgesim.units import show as quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgesim.domain.plan import Pool
     from edgesim.report.table import Table
     from edgesim.strategies.students.bound import Bound
     from edgesim.study.preparation.plans import PlannedStep, PlannedStrategy
@@ -70,6 +71,7 @@ def _document(planned: PlannedStrategy) -> dict[str, Any]:
         "steps": [asdict(step) for step in planned.steps],
         "transfers": transfers(planned),
         "devices": totals(planned),
+        "pools": [asdict(pool) for pool in planned.plan.pools],
         "divided": [asdict(layer) for layer in planned.divided],
         "ways": [asdict(way) for way in planned.ways],
         "bound": None if planned.bound is None else asdict(planned.bound),
@@ -80,7 +82,7 @@ def _show(planned: PlannedStrategy) -> None:
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
     from edgesim.study.preparation.plans import totals
-    from edgesim.study.preparation.several import sent_byte
+    from edgesim.study.preparation.pooled import sent
 
     console = table_console()
     if planned.ways:
@@ -88,9 +90,11 @@ def _show(planned: PlannedStrategy) -> None:
         console.print()
         title = "every step, means over the samples that have it"
     else:
+        n_messages, n_byte = sent(planned.plan)
+        up_to = "up to " if planned.plan.pools else ""
         title = (
-            f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {len(planned.plan.transfers)} messages, "
-            f"{quantity(sent_byte(planned.plan), 'byte')}"
+            f"{planned.label}: {quantity(planned.latency_s, 's')} without contention, {up_to}{n_messages} messages, "
+            f"{up_to}{quantity(n_byte, 'byte')}"
         )
     note = "" if planned.bound is None else _kept(planned.bound)
     headers = (
@@ -114,6 +118,7 @@ def _show(planned: PlannedStrategy) -> None:
     note = "; ".join(
         [
             *(["means over the samples; of weights and memory the most"] if planned.ways else []),
+            *(_pooled(pool) for pool in planned.plan.pools),
             *([note] if note else []),
         ]
     )
@@ -124,6 +129,13 @@ def _show(planned: PlannedStrategy) -> None:
         console, Table("", ("device", "FLOP", "weights", "peak memory", "sends", "receives"), devices, note=note)
     )
     console.print()
+
+
+def _pooled(pool: Pool) -> str:
+    """Say who does the tasks of a pool, and what the numbers of devices hold of them."""
+    how = "go to whichever device asks first" if pool.turns else "are dealt out before"
+    again = "" if pool.again_s is None else f", and to another one when not back after {quantity(pool.again_s, 's')}"
+    return f"{len(pool.tasks)} tasks {how}{again}; sums of devices are as if each did all of them, times as if all began at once"
 
 
 _TOTALS = {

@@ -41,7 +41,7 @@ from edgesim.engine.events.trial import Trial
 from edgesim.engine.program.compiled import Program
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.engine.state.invariants import Checker
-from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.outages import downtimes_of
 from edgesim.engine.state.request import NO_REQUEST
 from edgesim.engine.state.world import World
 from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, Recovery, SlowdownModel
@@ -97,7 +97,7 @@ def trace(
             admission_limit=admission_limit, recovery=recovery,
         )  # fmt: skip
         releases = plan_releases(releases_s, arrivals, n_requests, horizon_s, own)
-        return trial.run(releases, Downtimes((*outages, *empty), again), hears, plan_of)
+        return trial.run(releases, downtimes_of((*outages, *empty), again), hears, plan_of)
 
     def counts(number: int, record: RequestRecord) -> None:
         if on_record is not None and record.released_s >= warm_up_s:
@@ -106,9 +106,8 @@ def trace(
     trial, empty = until_they_last(program, attempt, streams, renewals, None if on_record is None else counts)
     world = trial.world
     to_s = max(warm_up_s, world.last_s)
-    records = (trial.records[number] for number in sorted(trial.records))
     return Trace(
-        records=tuple(record for record in records if record.released_s >= warm_up_s),
+        records=tuple(record for record in trial.records.all() if record.released_s >= warm_up_s),
         resources=tuple(world.resources(to_s)),
         from_s=warm_up_s,
         to_s=to_s,
@@ -119,11 +118,11 @@ def trace(
             for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
             if note.arrived_s <= to_s and note.request != NO_REQUEST
         ),
-        idle_share_j=trial.idle_share_j,
+        idle_share_j=trial.records.idle_share_j,
         samples=tuple(world.sampled(to_s)),
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
         batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
-        watch=None if trial.watch is None else trial.watch.record(to_s),
+        watch=trial.watched(to_s),
     )  # fmt: skip
 
 
@@ -278,7 +277,7 @@ class Simulation:
         ) -> Trial:
             trial = self._trial if own is self._streams else self._made(own)
             releases = plan_releases(releases_s, arrivals, n_requests, self._horizon_s, own)
-            return trial.run(releases, Downtimes((*outages, *empty), again), hears, plan_of)
+            return trial.run(releases, downtimes_of((*outages, *empty), again), hears, plan_of)
 
         trial, _ = until_they_last(self._program, attempt, self._streams, renewals, on_record)
-        return [trial.records[number] for number in sorted(trial.records)]
+        return trial.records.all()

@@ -60,29 +60,38 @@ class Devices:
         has_notes = self._stays is not None and self._stays.is_noting
         self._spending = world.spending
         is_told = has_notes or self._checker is not None or self._spending is not None
-        self._is_plain = not (self._cores_s or self._downtimes or is_told)
+        self._is_plain = not (self._cores_s or self._downtimes or self._fair or self._paces or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
-        if self._fair and device in self._fair:
-            self._fair[device].submit(task, left_s)
-            return
         now_s = self._clock.now_s
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
-        if self._paces and device in self._paces:
-            end_s = self._paces[device].end_s(start_s, left_s)
         if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
             if self._stays is not None:
                 self._stays.add(device, now_s, start_s, end_s)
-        elif device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
+                if self._memory is not None:
+                    self._memory.begins(task, start_s)
+                    self._memory.ends(task, end_s)
+            self._clock.after(end_s - now_s, self._on_end, task)
+        elif device in self._fair:
+            self._fair[device].submit(task, left_s)
+        else:
+            self._queue(task, device, left_s, start_s)
+
+    def _queue(self, task: Task, device: int, left_s: float, start_s: float) -> None:
+        """Let a computation have a core from a moment on, at the speed that the device has then, unless it fails."""
+        now_s = self._clock.now_s
+        end_s = start_s + left_s
+        if device in self._paces:
+            end_s = self._paces[device].end_s(start_s, left_s)
+        if device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
             self._interrupt((task, device, left_s), start_s, down_s)
             return
-        else:
-            self._occupy(task, device, start_s, end_s)
+        self._occupy(task, device, start_s, end_s)
         if self._memory is not None:
             self._memory.begins(task, start_s)
             self._memory.ends(task, end_s)

@@ -68,7 +68,9 @@ class Losses:
 
     def is_lost(self, hop: Hop, index: int) -> bool:  # noqa: ARG002 - see GivenLosses
         """Draw whether the message of a step is lost on its only link, where `is_whole`."""
-        return self._is_lost(hop.link, hop.n_packets, self._here(hop.link))
+        link = hop.link
+        here = self._on.get(link.link_id)
+        return self._is_lost(link, hop.n_packets, self._meet(link) if here is None else here)
 
     def draw(self, way: Way, share: float, request: Any, index: int) -> list[Passage]:  # noqa: ARG002 - see GivenLosses
         """Draw what becomes of a share of the packets of the message of a step, on one hop after another."""

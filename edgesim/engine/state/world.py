@@ -13,7 +13,7 @@ from edgesim.engine.state.clock import Clock
 from edgesim.engine.state.invariants import Checker
 from edgesim.engine.state.memory import Memory
 from edgesim.engine.state.meters import Meter, Note, Stays
-from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.outages import NEVER, Downtimes
 from edgesim.engine.state.pace import Pace, paces_of
 from edgesim.engine.state.samples import Samples
 from edgesim.engine.state.spending import Spending
@@ -73,7 +73,7 @@ class World:
         self.samples: Samples | None = None
         self.memory: Memory | None = None
         self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
-        self.begin(Downtimes((), ()))
+        self.begin(NEVER)
 
     def begin(self, downtimes: Downtimes) -> None:
         """Go on to another trial, given when devices and links are down in it; what is measured goes on."""
@@ -83,17 +83,12 @@ class World:
             self.checker.begin()
         self.downtimes = downtimes
         self.has_outages = bool(downtimes)
-        self.device_downtimes = {
-            position: downtime
-            for position, device_id in enumerate(program.devices.device_ids if downtimes else ())
-            if (downtime := downtimes.get(device_id)) is not None
-        }
+        device_ids = program.devices.device_ids
+        self.device_downtimes = downtimes.among(device_ids) if downtimes else {}  # by position
         self.paces = paces_of(program)  # of the links whose rate changes
-        self.device_paces = {
-            position: Pace(speeds[device_id])
-            for position, device_id in enumerate(program.devices.device_ids if speeds else ())
-            if device_id in speeds
-        }
+        self.device_paces = (
+            {n: Pace(speeds[name]) for n, name in enumerate(device_ids) if name in speeds} if speeds else {}
+        )
         self.spending = Spending(program) if program.devices.has_batteries else None
         self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
 

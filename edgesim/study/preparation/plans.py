@@ -13,6 +13,7 @@ from edgesim.interfaces import CoreChoosing, is_kind, needs_samples, needs_train
 from edgesim.scenario.build import build
 from edgesim.study.preparation.bounds import bound_of
 from edgesim.study.preparation.deploy import deployed, plan_of_sample, plans_of
+from edgesim.study.preparation.pooled import shown
 from edgesim.study.preparation.prepare import Teacher, context_of, load_teacher
 from edgesim.study.preparation.several import Followed, PlannedWay, mean_of, ways_of
 
@@ -30,7 +31,7 @@ class PlannedStep:
 
     Parameters
     ----------
-    step_id, device_id : of the step.
+    step_id, device_id : of the step; of a task of a pool, one of its copies, and "any of" so many devices.
     layers : the layers it computes, in order.
     inputs : ids of the messages and of the computations on the same device that it needs.
     on_missing, deadline_s, alternatives : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
@@ -180,10 +181,11 @@ def _steps(
 ) -> tuple[tuple[PlannedStep, ...], float]:
     """Return the computations of a plan, and when its answer ends, in s."""
     times = forecast(plan, context.topology, context.compute)
-    sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers}
+    n_devices = shown(plan, times)
+    sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers if transfer.step_id in n_devices}
     steps = []
-    for step in plan.computes:
-        sent = sum(t.size_byte for t in plan.transfers if step.step_id in t.inputs)
+    for step in (step for step in plan.computes if step.step_id in n_devices):
+        sent = sum(t.size_byte for t in plan.transfers if step.step_id in t.inputs and t.step_id in n_devices)
         received = sum(sizes.get(name, 0) for name in step.inputs)
         layers = tuple(dict.fromkeys(work.layer_id for work in step.work))
         parts = [boxes[layer][step.device_id] for layer in layers if step.device_id in boxes.get(layer, {})]
@@ -191,13 +193,17 @@ def _steps(
             time = times[step.step_id]
             steps.append(
                 PlannedStep(
-                    step.step_id, step.device_id, layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
+                    step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
                     "; ".join(dict.fromkeys(parts)),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,
                 )
             )  # fmt: skip
     return tuple(steps), times[plan.answer_id].ended_s
+
+
+def _place(step: Compute, n_devices: int) -> str:
+    return step.device_id if n_devices == 1 else f"any of {n_devices}"
 
 
 def _mean_steps(plans: Sequence[Followed], steps: Sequence[Sequence[PlannedStep]]) -> tuple[PlannedStep, ...]:
@@ -232,7 +238,7 @@ def _divided(plan: Plan, context: DeploymentContext) -> tuple[DividedLayer, ...]
 
 
 def totals(planned: PlannedStrategy) -> list[dict[str, Any]]:
-    """Return, for each device of a plan, its work, weights, peak memory and messages; of several plans means, and the largest peak."""
+    """Return, for each device of a plan, its work, weights, peak memory and messages; of several plans means, and the largest peak; of pools as if it did all of them."""
     found: dict[str, list[tuple[dict[str, float], int]]] = {}
     for one in planned.plans:
         for device_id, total in _totals(one.plan).items():

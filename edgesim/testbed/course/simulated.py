@@ -26,7 +26,7 @@ from edgesim.testbed.course.fate import Fate
 
 if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
-    from edgesim.domain.records import Outage, Trace
+    from edgesim.domain.records import Outage, Stay, Trace
     from edgesim.domain.system.topology import Topology
     from edgesim.engine.program.ways import Way
     from edgesim.interfaces import DeploymentContext, FailureModel
@@ -45,6 +45,7 @@ class Simulated:
     lost : messages that did not come, or not in time.
     over_s : when nothing of it is under way any more, in s.
     fate : what met it.
+    stays : of computations and messages at devices, links and media.
     """
 
     latency_s: float
@@ -52,6 +53,7 @@ class Simulated:
     lost: frozenset[str]
     over_s: float
     fate: Fate
+    stays: tuple[Stay, ...] = ()
 
     @property
     def is_answered(self) -> bool:
@@ -151,6 +153,7 @@ def _one(
         lost_in(plan, found.records[0].lost),
         found.to_s,
         Fate(dropped, waits_s, _durations_s(found, plan, usual_s, outages), _of_plan(outages, plan, topology)),
+        tuple(found.stays),
     )
 
 
