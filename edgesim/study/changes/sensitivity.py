@@ -11,7 +11,6 @@ import numpy as np
 from edgesim.domain.metrics import METRICS
 from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import InfeasiblePlanError, ScenarioError
-from edgesim.interfaces import detector_of
 from edgesim.scenario.build import build
 from edgesim.study.cases.design import Deployments
 from edgesim.study.cases.shared import Shared
@@ -180,8 +179,10 @@ def _trials(shared: Shared, case: Case, n: int, program: Program) -> Trials:
 def _changed(shared: Shared, case: Case, n: int, system: System) -> Trials | None:
     """Return the trials with another system, None where the plan does not fit it."""
     try:
+        before = shared.prepared[case.prepared].program
+        is_same_network = before.takeover is not None and before.takeover.is_same_network
         program = compile_plans(
-            shared.prepared[case.prepared].program.plans, system.topology, system.compute, detector_of(case.recovery)
+            before.plans, system.topology, system.compute, case.recovery, is_same_network=is_same_network
         )
     except InfeasiblePlanError:
         return None
