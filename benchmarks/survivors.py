@@ -46,7 +46,9 @@ OF_STUDENTS_SIZE = ("cut", "coded", "parm", "approxifer")
 """Methods that run the network of the workload, and are asked again with one of a student's architecture."""
 SLOW, N_ASKED = ("cut", "coded"), 1000
 """Methods that compute the network anew for each of the 256 sets, and of how many samples of the test split, drawn from the seed."""
-TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+FINE_TICKS = (0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 80, 100)
+"""Where there are fewer than three of the others."""
 DEVICES = tuple(f"w{number}" for number in range(1, 9))
 
 
@@ -173,7 +175,7 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     with house_style():
-        axes = Figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
+        axes = Figure(figsize=(6.0, 4.4), layout="constrained").add_subplot()
         labels = list(dict.fromkeys(rows["strategy"]))
         for label, (colour, marker) in look(labels).items():
             own = rows[rows["strategy"] == label]
@@ -188,6 +190,7 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
             set_scale("log")
             low, high = limits()
             ticks = [one for one in TICKS if low <= one <= high]
+            ticks = ticks if len(ticks) > 2 else [one for one in FINE_TICKS if low <= one <= high]
             if len(ticks) < 2:
                 set_scale("linear")
                 continue

@@ -221,6 +221,16 @@ class RenewalModel(Protocol):
 
 
 @runtime_checkable
+class BatchRenewalModel(RenewalModel, Protocol):
+    """What a model of repeated outages may have besides, to be drawn by the array engine."""
+
+    def first_changes(
+        self, topology: Topology, streams: BatchStreams
+    ) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Return by device or link in which replications it is down at the beginning, and until when that stays so, in s, shape (n,) each."""
+
+
+@runtime_checkable
 class LossModel(Protocol):
     """Seam ``failures``: loses whole messages on links."""
 
@@ -393,6 +403,58 @@ class Watching(Recovery, Protocol):
     @property
     def detector(self) -> Detector | None:
         """How they are detected; None: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A strategy on a topology that takes over from another.
+
+    Parameters
+    ----------
+    strategy, topology : what is deployed.
+    is_needed : whether it is a mistake when it cannot be deployed; else it is left out.
+    is_same_network : whether it divides the very network that the other divides, so that devices may have some of its weights.
+    """
+
+    strategy: Strategy
+    topology: Topology
+    is_needed: bool = False
+    is_same_network: bool = False
+
+
+@runtime_checkable
+class Replacing(Watching, Protocol):
+    """What a recovery with a detector may be besides: one in which other deployments take over while devices are taken as down."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether devices hold the weights of all deployments at once."""
+
+    @property
+    def loading_byte_per_s(self) -> float | None:
+        """How fast devices read weights into memory, in byte/s; None: at once."""
+
+    @property
+    def back(self) -> bool:
+        """Whether devices that are trusted again are used again."""
+
+    def stand_ins(
+        self, label: str, strategies: Mapping[str, Strategy], topology: Topology, watched: Sequence[str]
+    ) -> Sequence[StandIn]:
+        """Return what may take over from a strategy, the best first: requests follow the first of whose devices none is taken as down.
+
+        Parameters
+        ----------
+        label : of the strategy.
+        strategies : all of the scenario.
+        topology : on which they are.
+        watched : the devices that compute in the strategy, without the monitor; none when only the options are checked.
+
+        Raises
+        ------
+        PlanError
+            When the options do not go with the scenario.
+        """
 
 
 def detector_of(recovery: Recovery | None) -> Detector | None:

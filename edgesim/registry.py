@@ -33,6 +33,7 @@ from edgesim.interfaces import (
     BatchLossModel,
     BatchOutageModel,
     BatchPacketLossModel,
+    BatchRenewalModel,
     BatchSlowdownModel,
     Bringing,
     BurstLossModel,
@@ -53,6 +54,7 @@ from edgesim.interfaces import (
     ModelBuilder,
     Partitioner,
     Recovery,
+    Replacing,
     Sourced,
     Strategy,
     StrikingModel,
@@ -129,6 +131,7 @@ FAILURES = Registry[FailureModel](
         WeightedLossModel,
         BurstLossModel,
         BatchOutageModel,
+        BatchRenewalModel,
         BatchLossModel,
         BatchPacketLossModel,
         BatchSlowdownModel,
@@ -184,9 +187,11 @@ RECOVERIES = Registry[Recovery](
     {
         "none": "edgesim.recoveries.none:Nothing",
         "retry": "edgesim.recoveries.retry:Retry",
+        "failover": "edgesim.recoveries.failover:Failover",
+        "reassign": "edgesim.recoveries.reassign:Reassign",
     },
     (Recovery,),
-    (Watching,),
+    (Watching, Replacing),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

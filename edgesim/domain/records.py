@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Literal, NamedTuple
 
 from edgesim.errors import PlanError
@@ -172,6 +172,8 @@ class WatchRecord:
     n_false : suspicions of devices that had been up all the time since they sent the last heartbeat that came.
     up_s : sum over the watched devices of the time for which they were up, in s.
     traffic_byte : bytes that heartbeats and weights put on links.
+    n_changes : how often another plan took over; None where none can.
+    change_s : mean time from the decision to the change, in s; NaN without any.
     """
 
     detection_s: float
@@ -180,6 +182,8 @@ class WatchRecord:
     n_false: int
     up_s: float
     traffic_byte: int
+    n_changes: int | None = None
+    change_s: float = nan
 
 
 @dataclass(frozen=True, slots=True)

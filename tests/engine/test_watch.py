@@ -40,7 +40,7 @@ def program(detector: Detector, n: int = 1, **of_devices: Any) -> Program:
     ]
     end = Compute("end", "hub", inputs=tuple(f"t {one}" for one in workers), on_missing="degrade", deadline_s=0.5)
     plan = Plan((*(step for pair in steps for step in pair), end), "end", {})
-    return compile_plans((plan,), Topology(devices, links), NoTime(), detector)
+    return compile_plans((plan,), Topology(devices, links), NoTime(), Nothing(detector))
 
 
 def watched(

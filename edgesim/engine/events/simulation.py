@@ -122,7 +122,7 @@ def trace(
         samples=tuple(world.sampled(to_s)),
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
         batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
-        watch=None if trial.watch is None else trial.watch.record(to_s),
+        watch=trial.watched(to_s),
     )  # fmt: skip
 
 

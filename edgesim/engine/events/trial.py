@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.domain.records import Outcome, RequestRecord, WatchRecord
 from edgesim.engine.events.pools import Pools
 from edgesim.engine.events.records import Records
 from edgesim.engine.events.releases import Releases
+from edgesim.engine.events.takeover import Takeover
 from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
@@ -23,7 +24,7 @@ from edgesim.engine.state.outages import Downtimes
 from edgesim.engine.state.request import Errand, Request, Task
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, Recovery, SlowdownModel, detector_of
+from edgesim.interfaces import LinkModel, Recovery, Replacing, SlowdownModel, detector_of
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
@@ -71,6 +72,8 @@ class Trial:
         ]  # by device
         self._courses = world.courses
         self._memory = world.memory
+        self._is_noting = world.checker is not None or world.courses is not None
+        self._is_slowed = any(self._slowing)
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
@@ -96,9 +99,13 @@ class Trial:
         self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
         self.watch: Watch | None = None
+        self.takeover: Takeover | None = None
         if self._detector is not None and self._streams is not None and self.program.heartbeats:
             heartbeats = self._streams.scope("heartbeat")
             self.watch = Watch(self.world, self._detector, heartbeats, self.world.from_s, self._send)
+            if self.program.takeover is not None and isinstance(self._recovery, Replacing):
+                self.takeover = Takeover(self.world, self.watch, self._recovery, self.program.takeover, self._send)
+                self.watch.on_change = self.takeover.reconsider
 
     def run(
         self,
@@ -138,6 +145,11 @@ class Trial:
                 gc.enable()
         return self
 
+    def watched(self, to_s: float) -> WatchRecord | None:
+        """Return what a detector of failures did until the end of the trial; None without one."""
+        found = None if self.watch is None else self.watch.record(to_s)
+        return found if found is None or self.takeover is None else self.takeover.record(found)
+
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""
         if self._active or self._releases.is_open:
@@ -160,7 +172,8 @@ class Trial:
     def _release(self, number: int) -> None:
         """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
         now_s = self.clock.now_s
-        request = Request(self.program, number, now_s, 0 if self._plan_of is None else self._plan_of(number))
+        plan = 0 if self._plan_of is None else self._plan_of(number)
+        request = Request(self.program, number, now_s, plan if self.takeover is None else self.takeover.plan)
         span = self.program.spans[request.plan]
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
             self.records.rejected(request)
@@ -276,7 +289,17 @@ class Trial:
         request.missing[index] = _BEGUN
         if index not in request.timed:
             request.n_open += 1  # otherwise its deadline is counted already
-        self._compute((request, index), device)
+        duration_s = steps.duration_s[index]
+        if self._is_slowed:
+            duration_s = self._slowed_s(index, device)
+        self._devices.submit((request, index), device, duration_s)
+
+    def _slowed_s(self, index: int, device: int) -> float:
+        """Draw for how long a device computes a step."""
+        duration_s = self._steps.duration_s[index]
+        for model, streams in self._slowing[device]:
+            duration_s *= model.factor(self.program.devices.device[device], streams)
+        return duration_s
 
     def _note_beginning(self, request: Request, index: int) -> None:
         """Note when a step begins, and that the sender of a message holds it, where that is measured."""
@@ -286,12 +309,12 @@ class Trial:
         if self._memory is not None and self._steps.device[index] < 0:
             self._memory.sends((request, index), now_s)
 
-    def _compute(self, task: Task, device: int) -> None:
-        """Let a device compute a step."""
-        duration_s = self._steps.duration_s[task[1]]
-        for model, streams in self._slowing[device]:
-            duration_s *= model.factor(self.program.devices.device[device], streams)
-        self._devices.submit(task, device, duration_s)
+    def _note_end(self, request: Request, index: int) -> None:
+        """Note that a step is done, where that is checked or kept."""
+        if self._checker is not None:
+            self._checker.done(request.number, index)
+        if self._courses is not None:
+            self._courses[request.number, index][2] = self.clock.now_s
 
     def job_done(self, task: Task) -> None:
         """Finish a computation, or what a device did for a message."""
@@ -300,10 +323,8 @@ class Trial:
         if steps.device[index] < 0:
             self._hosts.done(task)
             return
-        if self._checker is not None:
-            self._checker.done(request.number, index)
-        if self._courses is not None:
-            self._courses[request.number, index][2] = self.clock.now_s
+        if self._is_noting:
+            self._note_end(request, index)
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
@@ -336,6 +357,8 @@ class Trial:
         request, index = task
         if self._steps.device[index] < 0:
             self._hosts.lost(task)
+            if isinstance(request, Errand) and self.takeover is not None:
+                self.takeover.broke(request)
         if self._is_tried_again(task):
             return
         request.n_open -= 1
@@ -364,7 +387,7 @@ class Trial:
             if request.n_open == 0:
                 self._close_request(request)
         elif device >= 0:
-            self._compute(task, device)
+            self._devices.submit(task, device, self._slowed_s(index, device))
         else:
             if self._memory is not None:
                 self._memory.sends(task, self.clock.now_s)
@@ -385,15 +408,13 @@ class Trial:
             if missing[user] < 0:
                 break  # it has begun without the message
         else:
-            if self._checker is not None:
-                self._checker.done(request.number, index)
             request.delivered[index] = True
+            if self._is_noting:
+                self._note_end(request, index)
             if self._pools is not None:
                 self._pools.ended(request, index)
             if self._memory is not None and users:
                 self._memory.came(task, self.clock.now_s)
-            if self._courses is not None:
-                self._courses[request.number, index][2] = self.clock.now_s
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
                 if n_missing == 0:
@@ -404,16 +425,19 @@ class Trial:
 
     def _errand_or_message_came(self, task: Task) -> None:
         """Deliver a message, where some belong to no request."""
-        if isinstance(task[0], Errand):
-            if self.watch is not None:
-                self.watch.heard(task[0])
-        else:
+        if not isinstance(task[0], Errand):
             self.message_came(task)
+        elif task[0].change == 0 and self.watch is not None:
+            self.watch.heard(task[0])
+        elif self.takeover is not None:
+            self.takeover.came(task[0])
 
     def _errand_or_message_broke(self, task: Task, share: float) -> None:
         """Take note that a message did not come as a whole, where some belong to no request."""
         if not isinstance(task[0], Errand):
             self.message_broke(task, share)
+        elif self.takeover is not None:
+            self.takeover.broke(task[0])
 
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""

@@ -30,6 +30,9 @@ class Watch:
     send : sends a message.
     """
 
+    on_change: Callable[[], None] | None = None
+    """Called when the monitor suspects another device, or trusts one again."""
+
     def __init__(
         self,
         world: World,
@@ -41,6 +44,7 @@ class Watch:
         self._world, self._detector, self._send = world, detector, send
         self._downtimes = world.downtimes
         self._from_s = from_s
+        self.timeout_s = detector.timeout_s
         steps = world.program.steps
         self._index = {steps.step[index].src_id: index for index in world.program.heartbeats}  # type: ignore[union-attr]
         self._monitor = steps.step[world.program.heartbeats[0]].dst_id if self._index else ""  # type: ignore[union-attr]
@@ -72,10 +76,10 @@ class Watch:
         next_s = self._phase_s[device_id] + (n + 1) * self._detector.period_s
         clock.at(max(next_s, clock.now_s), self._beat, (device_id, n + 1))
 
-    def errand(self, device_id: str) -> Errand:
-        """Return a message that belongs to no request, from or for a device; what it costs counts from the end of the warm-up on."""
+    def errand(self, device_id: str, change: int = 0) -> Errand:
+        """Return a message that belongs to no request; what it costs counts from the end of the warm-up on."""
         now_s = self._world.clock.now_s
-        return Errand(device_id, now_s, self.counted if now_s >= self._from_s else self.uncounted)
+        return Errand(device_id, now_s, self.counted if now_s >= self._from_s else self.uncounted, change)
 
     def heard(self, errand: Errand) -> None:
         """Take note that a heartbeat came."""
@@ -85,6 +89,8 @@ class Watch:
         if device_id in self.suspects:
             self.suspects.discard(device_id)
             self._world.clock.at(self._late_s(now_s), self._on_late, device_id)
+            if self.on_change is not None:
+                self.on_change()
 
     def _on_late(self, device_id: str) -> None:
         """Suspect a device, unless something was heard of it meanwhile, or the monitor could not hear."""
@@ -95,6 +101,13 @@ class Watch:
                 clock.at(late_s, self._on_late, device_id)
             return
         self.suspects.add(device_id)
+        self._judge(device_id)
+        if self.on_change is not None:
+            self.on_change()
+
+    def _judge(self, device_id: str) -> None:
+        """Take note whether a suspicion was right."""
+        clock = self._world.clock
         if clock.now_s < self._from_s:
             return
         down_s = self._downtimes.first_s(device_id, self._sent_s[device_id], clock.now_s)

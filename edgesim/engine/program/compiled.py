@@ -14,8 +14,9 @@ from edgesim.engine.program.joined import joined
 from edgesim.engine.program.pools import PoolTable, pool_tables
 from edgesim.engine.program.spans import Span, spans_of
 from edgesim.engine.program.steps import StepTable, step_table
+from edgesim.engine.program.weights import TakeoverTable, takeover_table
 from edgesim.errors import PlanError
-from edgesim.interfaces import ComputeModel
+from edgesim.interfaces import ComputeModel, Recovery, Replacing, detector_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Program:
     detours : finds other routes for messages, where they may take them.
     pools : by plan, its pools; empty where no plan has any.
     heartbeats : the steps that are heartbeats of devices, behind those of all plans; none where nobody watches.
+    takeover : what it needs to go from one plan to another, where the first is the strategy's own and the others may take over.
     """
 
     plan: Plan
@@ -42,6 +44,7 @@ class Program:
     detours: Crossings | None = None
     pools: tuple[tuple[PoolTable, ...], ...] = ()
     heartbeats: tuple[int, ...] = ()
+    takeover: TakeoverTable | None = None
 
 
 def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Program:
@@ -58,20 +61,38 @@ def compile_plan(plan: Plan, topology: Topology, compute: ComputeModel) -> Progr
 
 
 def compile_plans(
-    plans: Sequence[Plan], topology: Topology, compute: ComputeModel, detector: Detector | None = None
+    plans: Sequence[Plan],
+    topology: Topology,
+    compute: ComputeModel,
+    recovery: Recovery | None = None,
+    *,
+    is_same_network: bool = False,
 ) -> Program:
     """Make plans ready for simulation, of which each request follows one; raises as `compile_plan`.
 
     Parameters
     ----------
     plans, topology, compute : what is simulated.
-    detector : with one, the devices that compute send heartbeats.
+    recovery : with a detector, the devices that compute send heartbeats; where others take over, the first plan is the strategy's own, and
+        there are messages that bring weights.
+    is_same_network : whether all plans divide one network, so that devices lack only some of the weights of another plan.
     """
-    plan = joined(plans)
-    beats = () if detector is None else heartbeats(plan, detector)
-    plan = plan if not beats else replace(plan, steps=(*plan.steps, *beats))
+    detector = detector_of(recovery)
+    is_replaced = isinstance(recovery, Replacing) and len(plans) > 1
+    plan = joined(plans, is_warm=is_replaced and recovery.warm)  # type: ignore[union-attr]
     check_known(plan, topology)
     peak_memory_byte = check_memory(plan, topology)
+    beats = () if detector is None else heartbeats(plan, detector)
+    n_steps = len(plan.steps) + len(beats)
+    weights: tuple[Transfer, ...] = ()
+    takeover = None
+    if is_replaced and isinstance(recovery, Replacing):
+        weights, takeover = takeover_table(
+            plans, beats[0].dst_id, n_steps, is_warm=recovery.warm, is_same_network=is_same_network
+        )
+    if beats:
+        plan = replace(plan, steps=(*plan.steps, *beats, *weights))
+        check_known(plan, topology)
     routes = {transfer.step_id: topology.route(transfer.src_id, transfer.dst_id) for transfer in plan.transfers}
     is_rerouted = topology.routing.reroute
     everywhere = (topology.links,) if is_rerouted else ()  # any device may pass messages on
@@ -81,11 +102,19 @@ def compile_plans(
     steps = step_table(plan, topology, compute, device_index, crossings)
     if is_rerouted:
         crossings.meet_all()
-    detours = crossings if is_rerouted else None
-    spans = spans_of(plans, len(beats))
-    pools = pool_tables(plan, steps, spans) if plan.pools else ()
-    watched = tuple(range(len(plan.steps) - len(beats), len(plan.steps)))
-    return Program(plan, devices, crossings.table(), steps, tuple(plans), spans, detours, pools, watched)
+    spans = spans_of(plans, len(beats) + len(weights))
+    return Program(
+        plan,
+        devices,
+        crossings.table(),
+        steps,
+        tuple(plans),
+        spans,
+        crossings if is_rerouted else None,
+        pool_tables(plan, steps, spans) if plan.pools else (),
+        tuple(range(n_steps - len(beats), n_steps)),
+        takeover,
+    )
 
 
 def heartbeats(plan: Plan, detector: Detector) -> tuple[Transfer, ...]:

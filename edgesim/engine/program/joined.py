@@ -9,11 +9,11 @@ from edgesim.domain.plan import Plan, Pool, Step, Transfer
 from edgesim.errors import PlanError
 
 
-def joined(plans: Sequence[Plan]) -> Plan:
+def joined(plans: Sequence[Plan], *, is_warm: bool = False) -> Plan:
     """Return all steps of some plans, one plan after another; the answer is that of the first.
 
     Steps of several plans are told apart by the plan's number before their id. The weights of each device are the most that any of the
-    plans keeps there. A single plan is returned as it is.
+    plans keeps there, or those of all of them (`is_warm`). A single plan is returned as it is.
 
     Raises
     ------
@@ -35,7 +35,8 @@ def joined(plans: Sequence[Plan]) -> Plan:
     weight_byte: dict[str, int] = {}
     for plan in plans:
         for device_id, n_byte in plan.weight_byte.items():
-            weight_byte[device_id] = max(weight_byte.get(device_id, 0), n_byte)
+            before = weight_byte.get(device_id, 0)
+            weight_byte[device_id] = before + n_byte if is_warm else max(before, n_byte)
     steps = tuple(_numbered(step, number) for number, plan in enumerate(plans) for step in plan.steps)
     pools = tuple(_pool(pool, number) for number, plan in enumerate(plans) for pool in plan.pools)
     return Plan(steps, _name(0, plans[0].answer_id), weight_byte, pools)

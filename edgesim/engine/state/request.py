@@ -75,12 +75,13 @@ class Errand(Request):
     device_id : of the device that it comes from, or is for.
     released_s : when it is sent, in s.
     totals : what it costs is added to these.
+    change : the number of the change of plans that it brings weights for; 0: it is a heartbeat.
     """
 
-    __slots__ = ("device_id",)
+    __slots__ = ("change", "device_id")
 
-    def __init__(self, device_id: str, released_s: float, totals: Totals) -> None:
-        self.device_id = device_id
+    def __init__(self, device_id: str, released_s: float, totals: Totals, change: int) -> None:
+        self.device_id, self.change = device_id, change
         self.number = NO_REQUEST
         self.released_s = self.ended_s = released_s  # so that nobody tries it again
         self.n_open = 0

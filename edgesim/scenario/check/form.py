@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Attackable, Checkable, Generating, detector_of, needs_training
+from edgesim.interfaces import Attackable, Checkable, Generating, Replacing, detector_of, needs_training
 from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.build import failure_models
@@ -56,6 +56,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(place, message, remedy=remedy)
     yield from _deaf(scenario, topology)
+    yield from _irreplaceable(scenario, topology)
     yield from _untaught(scenario)
     yield from _unattackable(scenario)
     yield from _silent(scenario)
@@ -82,6 +83,17 @@ def _deaf(scenario: ScenarioSpec, topology: Topology) -> Iterator[Problem]:
                 ("recoveries", label, "detector", "monitor"), f"there is no device {detector.monitor!r}",
                 f"one of {', '.join(sorted(topology.device_of))}", "leave it out, and the device that answers listens",
             )  # fmt: skip
+
+
+def _irreplaceable(scenario: ScenarioSpec, topology: Topology) -> Iterator[Problem]:
+    """Report recoveries that let something take over that is not there."""
+    for label, recovery in scenario.recoveries.items():
+        if isinstance(recovery, Replacing):
+            try:
+                recovery.stand_ins(label, scenario.strategies, topology, ())
+            except PlanError as error:
+                message, _, remedy = str(error).partition("; ")
+                yield Problem(("recoveries", label), message, remedy=remedy)
 
 
 def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:

@@ -113,10 +113,11 @@ def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
 def known_of(shared: Shared, case: Case) -> Known:
     """Return what is known of a case."""
     prepared = shared.prepared[case.prepared]
-    each = [_strikes(case, prepared.program, span) for span in prepared.program.spans]
+    spans = prepared.program.spans[: len(prepared.shares)]  # without those of what may take over
+    each = [_strikes(case, prepared.program, span) for span in spans]
     strikes = each[0] if len(each) == 1 else _mixed(each, prepared.shares)
     scores = {score.name: (score.low, score.high) for score in prepared.scores}
-    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans]
+    traffic = [_most_traffic(prepared.program, span) for span in spans]
     has_bound = all(traffic) and not _may_send_more(case)
     most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if has_bound}
     is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))

@@ -68,7 +68,7 @@ def reduce(trace: Trace, *, is_recovering: bool = False) -> Reduced:
         "peak_memory": float(max((resource.peak_memory_byte for resource in trace.resources), default=0)),
     }
     values |= service_of(records) if is_recovering else {}
-    values |= watching_of(trace.watch, len(records)) | _of_resources(trace)
+    values |= watching_of(trace.watch, records) | _of_resources(trace)
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)

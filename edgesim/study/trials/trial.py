@@ -330,7 +330,7 @@ def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
     known: dict[tuple[Delivery, Against | None], NDArray[np.float32]] = {}
     found = []
     for delivery in question.deliveries:
-        whole = replace(delivery, plan=0)
+        whole = replace(delivery, plan=0) if prepared.plan_of_sample else delivery
         for against in {score.against for score in prepared.scores}:
             if (whole, against) not in known:
                 known[whole, against] = _asked(deployment, delivery, against)
