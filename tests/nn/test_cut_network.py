@@ -19,7 +19,8 @@ from edgesim.domain.networks.samples import Samples
 from edgesim.nn.cut.network import NOTHING, CutNetwork, Damage, Room
 from edgesim.nn.cut.schedule import schedule
 from edgesim.nn.cut.staging import staged
-from edgesim.nn.operators.boxes import Window, index, volume
+from edgesim.nn.operators.axes import Window
+from edgesim.nn.operators.boxes import index, volume
 from edgesim.nn.train.training import EVALUATION_BATCH
 from edgesim.strategies.modnn import stage_boxes
 
