@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ExecutionError
 from edgesim.files.temporary import shared_folder
+from edgesim.network.transport import Datagram
 from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.course.director import Answered, Director, undisturbed
 from edgesim.testbed.devices import device_bundles
@@ -28,6 +29,7 @@ from edgesim.testbed.places import LoopbackNetwork, Network, Place
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.plan import Transfer
     from edgesim.domain.system.links import Link
     from edgesim.testbed.bundle import Bundle
     from edgesim.testbed.course.simulated import Simulated
@@ -261,25 +263,32 @@ class Loopback:
                 t.step_id: n for other in bundles.values() for n, t in enumerate(other.receives)
             }  # fmt: skip
             paces = {
-                t.step_id: {
-                    **nodes.place.pace(links[t.step_id], t.size_byte),
-                    "position": of_receiver[t.step_id],
-                }
+                t.step_id: {**pace_of(nodes.place, links[t.step_id], t), "position": of_receiver[t.step_id]}
                 for t in one.sends
             }
             latencies_s = {t.step_id: links[t.step_id].latency_s for t in one.receives}
+            packets_byte = [links[t.step_id].mtu_byte for t in one.receives]
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
             folder, file = nodes.folder / folder_name(device_id), nodes.folder / "samples"
             where = {"folder": str(folder), "samples": str(file)} if self.network.is_here else packed(folder, file)
             nodes.tell(
-                device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, token=token, host=nodes.place.listening(),
+                device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token,
+                host=nodes.place.listening(),
                 port=self.port + place if self.port else 0,
             )  # fmt: skip
-        ports = nodes.of_each("port", until_s)
-        for device_id in bundles:
-            reached = {t.dst_id for t in bundles[device_id].sends}
-            peers = {other: (nodes.place.address(device_id, other), ports[other]) for other in reached}
-            nodes.tell(device_id, peers=peers)
+        ports = nodes.of_each("ports", until_s)
+        for device_id, one in bundles.items():
+            nodes.tell(
+                device_id,
+                receivers={
+                    other: (nodes.place.address(device_id, other), *ports[other])
+                    for other in {t.dst_id for t in one.sends}
+                },
+                senders=[
+                    (nodes.place.address(device_id, other), ports[other][1])
+                    for other in {t.src_id for t in one.receives}
+                ],
+            )
         nodes.of_each("ready", until_s)
 
     def _ask(self, director: Director, number: int, course: Simulated) -> Answered:
@@ -288,6 +297,12 @@ class Loopback:
         if self.on_answer is not None:
             self.on_answer(number, director.nodes.processes)
         return answered
+
+
+def pace_of(place: Place, link: Link, transfer: Transfer) -> dict[str, Any]:
+    """Return how a message is sent: what its sender waits for, and what it is on the wire."""
+    over = "udp" if isinstance(link.transport, Datagram) else "tcp"
+    return {"occupation_s": place.occupation_s(link, transfer.size_byte), "packet_byte": link.mtu_byte, "over": over}
 
 
 def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -24,7 +24,7 @@ from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.sampling.draw import draw_outages, loss_models
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal
-from edgesim.network.transport import Arq
+from edgesim.network.transport import Arq, Datagram
 from edgesim.rng import Streams
 from edgesim.strategies.modnn import MoDNN
 from edgesim.study.trials.deliveries import lost_in
@@ -73,9 +73,11 @@ def test_request_r_meets_what_replication_r_of_a_study_does(failures):
     assert len({course.lost for course in found}) > 1
 
 
-@pytest.mark.parametrize("failures", [LOSSES, STOPPED])
-def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures):
-    twin = made(failures)
+@pytest.mark.parametrize(
+    ("failures", "more"), [(LOSSES, {}), (STOPPED, {}), ({**LOSSES, **STOPPED}, {"transport": Datagram()})]
+)
+def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures, more):
+    twin = made(failures, **more)
     measured = measure(twin, Loopback(5), tolerance=1.0)
     found = compare(measured, tolerance=1.0)
     assert (found.n_equal_sets, found.n_equal_answers) == (5, 5)

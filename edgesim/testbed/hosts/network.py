@@ -37,11 +37,9 @@ class Hosts:
         """Return the address of a device."""
         return self.machines.of_device[dst_id].address
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return the times of the link if senders pace, else that they wait for nothing."""
-        if not self.machines.is_paced:
-            return {"occupation_s": 0.0, "n_packets": 1}
-        return {"occupation_s": link.occupation_s(size_byte), "n_packets": link.n_packets(size_byte)}
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return the time of the link if senders pace, else that they wait for nothing."""
+        return link.occupation_s(size_byte) if self.machines.is_paced else 0.0
 
 
 @dataclass(frozen=True, slots=True)
