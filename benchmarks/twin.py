@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +25,7 @@ import numpy as np
 
 from edgesim.domain.plan import Compute
 from edgesim.interfaces import Silent
+from edgesim.processes import n_cpus
 from edgesim.scenario.scenario import Scenario
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure, simulated_of
 from edgesim.testbed.course.director import Answered
@@ -53,9 +57,17 @@ def scenario(n_devices: int, rate_mbit_per_s: float) -> str:
     return f"""
 name: twin
 seed: 1
+profiles:
+  tag:
+    compute_rate: {{conv: 20 MFLOP/s, depthwise: 10 MFLOP/s, linear: 20 MFLOP/s, other: 10 MFLOP/s}}
+    memory_bandwidth: 100 MB/s
+    layer_overhead: 20 us
+    memory: 4 MiB
+    power: {{idle: 3 mW, busy: 13 mW, transmit: 18 mW, receive: 19 mW}}
+    source: assumed (the rates of the tags of scenarios/wearables.yaml)
 topology:
   devices:
-    - {{id: "d{{0..{n_devices - 1}}}", profile: esp32-s3}}
+    - {{id: "d{{0..{n_devices - 1}}}", profile: tag}}
   links:
 {links}
 workload:
@@ -80,6 +92,19 @@ def strategies(n_devices: int, rate: float) -> Iterator[PreparedStrategy]:
         path = Path(folder) / "twin.yaml"
         path.write_text(scenario(n_devices, rate), encoding="utf-8")
         yield from prepared(Scenario.load(path), (), Silent())
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Keep the cores awake with processes that yield to all others: a core of a virtual machine that sleeps takes tens of microseconds to wake up."""
+    code = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile os.getppid() > 1: pass"
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(n_cpus())]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 def written(path: Path) -> dict[Case, dict[str, Any]]:
@@ -179,7 +204,8 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="in Mbit/s")
     options = parser.parse_args()
     if options.what == "measure":
-        measure_all(options.file, options.requests, options.devices, options.rates)
+        with awake():
+            measure_all(options.file, options.requests, options.devices, options.rates)
     else:
         table(options.file)
 
