@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FEWEST = 4  # sizes of a kind without which it goes by its operator class
-_NEAREST = 2
-_CLOSE = 0.1  # distance in factors of e within which a size counts as met
+_RANGE = 4.0  # distance in factors of e over which two sizes know of each other
+_NOISE = 0.07  # variance of a measured ratio, as a share of that between sizes far apart
 _NETWORK_WEIGHT = 0.5  # of a factor in the bytes of the network, in the distance
 _CACHE_BYTE = (
     4e6  # networks that move more find caches cold; assumed, between the caches of small boards and of servers
@@ -82,21 +82,23 @@ class Profiled:
 
     Formula
     -------
-    Of a layer of a kind: t = (t_0 + t_1 N / (N + 4 MB) + a F + b B + c V) exp(sum_i w_i r_i / sum_i w_i), with F its work, B its bytes moved, V those of
-    its weights and N those that all layers of the step move: t_1 is what caches cost that others have used. t_0, t_1, a, b, c >= 0 are fitted to the
-    measured operators of the kind, by least squares of the relative error. r_i is the logarithm of measured / fitted time of the 2 nearest
-    sizes, w_i = 1 / (d_i^2 + 0.1^2), d_i the distance in (ln F, ln B, ln V, ln(N) / 2). A kind with fewer than 4 sizes goes by all operators
-    of its class.
+    Of a layer of a kind: t = (t_0 + t_1 n + a F + b B + (c + d n) V) exp(k^T (K + 0.07 I)^-1 r), with F its work, B its bytes moved, V those of
+    its weights, n = N / (N + 4 MB), and N the bytes that all layers of the step move: t_1 and d are what caches cost that others have used.
+    t_0, t_1, a, b, c, d >= 0 are fitted to the measured operators of the kind, by least squares of the relative error. r are the logarithms of
+    measured / fitted time; k and K hold exp(-distance / 4) from the layer to the measured sizes and between these, in
+    (ln F, ln B, ln V, ln(N) / 2): the expectation of a random function of the sizes that is measured with noise (kriging). Range and noise were
+    chosen by leaving probes out. A kind with fewer than 4 sizes goes by those with other windows, and else by all
+    operators of its class.
 
     Validity
     --------
     The machine, the program and the number of threads of the measurement; one inference at a time, with batch 1. Far outside of the measured sizes the fitted line alone
-    speaks. `edgesim validate` does not tell when a kind was not measured; its class then stands for it.
+    speaks. `edgesim validate` does not tell when a kind was not measured; what stands for it, see above.
 
     References
     ----------
-    Regression by kind of layer: Y. Kang et al., Neurosurgeon, ASPLOS 2017, doi 10.1145/3037697.3037698, section 4. Interpolation: D. Shepard, A two-dimensional
-    interpolation function for irregularly-spaced data, 1968, doi 10.1145/800186.810616. Their combination is ours.
+    Regression by kind of layer: Y. Kang et al., Neurosurgeon, ASPLOS 2017, doi 10.1145/3037697.3037698, section 4. Interpolation: J. Sacks et al., Design and
+    analysis of computer experiments, Statistical Science 4, 1989, doi 10.1214/ss/1177012413. Their combination is ours.
 
     Examples
     --------
@@ -112,6 +114,7 @@ class Profiled:
     times: tuple[OperatorTime, ...] = ()
     file: str = ""
     otherwise: Otherwise = "refuse"
+    _groups: dict[tuple[str, str, str], list[OperatorTime]] = field(init=False, repr=False, compare=False)
     _curves: dict[tuple[str, str, str], _Curve] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,10 +127,11 @@ class Profiled:
         one_of("profiled computation", Otherwise, otherwise=self.otherwise)
         groups: dict[tuple[str, str, str], list[OperatorTime]] = {}
         for one in self.times:
-            for kind in {one.kind, ""}:
+            for kind in set(_kinds(one.kind)):
                 groups.setdefault((one.profile, one.operator, kind), []).append(one)
-        curves = {key: _Curve.through(found) for key, found in groups.items() if len(found) >= _FEWEST or not key[2]}
-        object.__setattr__(self, "_curves", curves)
+        enough = {key: found for key, found in groups.items() if len(found) >= _FEWEST or not key[2]}
+        object.__setattr__(self, "_groups", enough)
+        object.__setattr__(self, "_curves", {})
 
     def duration_s(self, step: Compute, profile: DeviceProfile) -> float:
         """Return the time in s that `step` occupies a device of that profile.
@@ -142,10 +146,10 @@ class Profiled:
 
     def _layer_s(self, layer: LayerWork, network_byte: float, profile: DeviceProfile) -> float:
         for name in (profile.name, ""):
-            for kind in (layer.kind, ""):
-                curve = self._curves.get((name, layer.operator, kind))
-                if curve is not None:
-                    return curve.time_s(layer, network_byte)
+            for kind in _kinds(layer.kind):
+                key = name, layer.operator, kind
+                if key in self._groups:
+                    return self._curve(key).time_s(layer, network_byte)
         if self.otherwise == "roofline":
             return Roofline().layer_s(layer, profile)
         raise PlanError(
@@ -153,14 +157,20 @@ class Profiled:
             "measure it with `edgesim profile`, or write `otherwise: roofline`"
         )
 
+    def _curve(self, key: tuple[str, str, str]) -> _Curve:
+        """Return what is fitted to a kind, which is done when it is first asked for."""
+        if key not in self._curves:
+            self._curves[key] = _Curve.through(self._groups[key])
+        return self._curves[key]
+
 
 @dataclass(frozen=True, slots=True)
 class _Curve:
-    """The fitted line of a kind, and how far each measured size is from it."""
+    """The fitted line of a kind, and how much each measured size says of how far its neighbours are from it."""
 
     line: NDArray[np.float64]
     places: NDArray[np.float64]
-    ratios: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
     @classmethod
     def through(cls, times: Sequence[OperatorTime]) -> _Curve:
@@ -173,22 +183,33 @@ class _Curve:
         scale[scale == 0] = 1.0
         line = nnls(terms / scale / taken_s[:, None], np.ones(len(times)))[0] / scale
         places = np.array([_place(one, one.network_byte) for one in times])
-        return cls(line, places, np.log(taken_s / (terms @ line)))
+        alike = np.exp(-np.array([_distances(places, one) for one in places]) / _RANGE)
+        ratios = np.log(taken_s / (terms @ line))
+        return cls(line, places, np.linalg.solve(alike + _NOISE * np.eye(len(times)), ratios))
 
     def time_s(self, layer: LayerWork, network_byte: float) -> float:
         """Return the time of a layer of this kind."""
-        squares = ((self.places - _place(layer, network_byte)) ** 2).sum(axis=1)
-        near = np.argsort(squares, kind="stable")[:_NEAREST]
-        weights = 1.0 / (squares[near] + _CLOSE**2)
-        return float(_terms(layer, network_byte) @ self.line * np.exp(weights @ self.ratios[near] / weights.sum()))
+        alike = np.exp(-_distances(self.places, _place(layer, network_byte)) / _RANGE)
+        return float(_terms(layer, network_byte) @ self.line * np.exp(alike @ self.weights))
+
+
+def _kinds(kind: str) -> tuple[str, str, str]:
+    """Return a kind, the same with any window, and none, which stands for the class."""
+    name, _, rest = kind.partition(" ")
+    return kind, f"{name} {rest.partition(' ')[2]}".strip(), ""
 
 
 def _terms(one: OperatorTime | LayerWork, network_byte: float) -> NDArray[np.float64]:
     cold = network_byte / (network_byte + _CACHE_BYTE)
-    return np.array([1.0, cold, one.work_flop, one.moved_byte, one.weight_byte])
+    return np.array([1.0, cold, one.work_flop, one.moved_byte, one.weight_byte, cold * one.weight_byte])
 
 
 def _place(one: OperatorTime | LayerWork, network_byte: float) -> NDArray[np.float64]:
     place: NDArray[np.float64] = np.log1p(np.array([one.work_flop, one.moved_byte, one.weight_byte, network_byte]))
     place[3] *= _NETWORK_WEIGHT
     return place
+
+
+def _distances(places: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.sqrt(((places - place) ** 2).sum(axis=1))
+    return found
