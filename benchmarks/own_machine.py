@@ -3,17 +3,19 @@
     python benchmarks/own_machine.py [--seconds 240] [--known]
 
 It measures the probes of `edgesim profile` and the ten networks in turn, so that what disturbs meets both, and writes docs/results/own-machine.csv and its table of
-devices.md. None of the ten networks is a probe. With --known it takes the thirty with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
+devices.md. None of the ten networks is a probe. With --known it takes the forty with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from itertools import chain
 from statistics import median
 
 import torch
 from devices import RESULTS, put
+from own_machine_fourth import fourth
 from own_machine_networks import known
 from own_machine_unseen import unseen
 
@@ -34,7 +36,7 @@ def measured(seconds: float, *, is_known: bool = False) -> tuple[list[Rehearsed]
     torch.manual_seed(0)
     probes = [Rehearsed(one.network, {"x": one.spec}, {"x": one.sample}) for one in build_all()]
     asked = {}
-    for label, network, shape in known() if is_known else unseen():
+    for label, network, shape in chain(known(), fourth()) if is_known else unseen():
         dataset = shape.load()
         asked[label] = Rehearsed(network, dataset.inputs, sample_of(dataset))
     watch = Watch()

@@ -1,4 +1,4 @@
-"""The thirty networks with which the method of `benchmarks/own_machine.py` was made: three rounds of ten, each chosen before it was measured.
+"""The first thirty networks with which the method of `benchmarks/own_machine.py` was made: three rounds of ten, each chosen before it was measured.
 
 Six of each that edgesim ships, SqueezeNet, MobileNet, ResNet and a small vision transformer.
 """

@@ -5,200 +5,164 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from own_machine_networks import Block, head, unit
+from own_machine_fourth import Reader
+from own_machine_networks import Residual, head, shipped, unit
 from torch import nn
 
 from edgesim.nn.models.untrained import ShapeOnly
 
 
-class Shuffled(nn.Module):
-    """A unit of ShuffleNet v2: half of the channels go through, or, where the side is halved, all go through two branches."""
+class Inception(nn.Module):
+    """A module of GoogLeNet: four branches beside one another."""
 
-    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+    def __init__(self, n: int, one: int, few: int, three: int, fewer: int, five: int, pooled: int) -> None:
         super().__init__()
-        half, self.is_wide = n_out // 2, stride > 1
-        first = n_in if self.is_wide else half
-        self.main = nn.Sequential(*unit(first, half, 1), *unit(half, half, 3, stride, half)[:2], *unit(half, half, 1))
-        self.side = nn.Sequential(*unit(n_in, n_in, 3, stride, n_in)[:2], *unit(n_in, half, 1))
+        self.one, self.three = self.plain(n, one, 1), nn.Sequential(self.plain(n, few, 1), self.plain(few, three, 3))
+        self.five = nn.Sequential(self.plain(n, fewer, 1), self.plain(fewer, five, 5))
+        self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), self.plain(n, pooled, 1))
+
+    @staticmethod
+    def plain(n_in: int, n_out: int, kernel: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(n_in, n_out, kernel, padding=kernel // 2), nn.ReLU())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        half = x.shape[1] // 2
-        left, right = (self.side(x), x) if self.is_wide else (x[:, :half], x[:, half:])
-        x = torch.cat((left, self.main(right)), 1)
-        n, side = x.shape[1], x.shape[2]
-        return x.reshape(-1, 2, n // 2, side, side).transpose(1, 2).reshape(-1, n, side, side)
+        return torch.cat((self.one(x), self.three(x), self.five(x), self.pooled(x)), 1)
 
 
-def shufflenet() -> nn.Module:
-    """ShuffleNet v2, 1.0x (Ma et al., 2018, table 5)."""
-    layers: list[nn.Module] = [*unit(3, 24, 3, 2), nn.MaxPool2d(3, 2, 1)]
-    n = 24
-    for out, repeats in ((116, 4), (232, 8), (464, 4)):
-        for i in range(repeats):
-            layers.append(Shuffled(n, out, 1 if i else 2))
-            n = out
-    return nn.Sequential(*layers, *unit(464, 1024, 1), *head(1024))
+def googlenet() -> nn.Module:
+    """GoogLeNet without normalisation (Szegedy et al., 2015, table 1)."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1), nn.Conv2d(64, 64, 1), nn.ReLU(),
+        nn.Conv2d(64, 192, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+    ]  # fmt: skip
+    n = 192
+    for row in (
+        (64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64), (), (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64),
+        (128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64), (256, 160, 320, 32, 128, 128), (),
+        (256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128),
+    ):  # fmt: skip
+        if not row:
+            layers.append(nn.MaxPool2d(3, 2, 1))
+            continue
+        one, few, three, fewer, five, pooled = row
+        layers.append(Inception(n, one, few, three, fewer, five, pooled))
+        n = one + three + five + pooled
+    return nn.Sequential(*layers, *head(n))
 
 
-class Inverted(nn.Module):
-    """An inverted residual of MobileNet v2."""
+class Gated(nn.Module):
+    """An inverted residual with squeeze-and-excite, as in MobileNet v3 and EfficientNet."""
 
-    def __init__(self, n_in: int, n_out: int, stride: int, wide: int) -> None:
+    def __init__(self, n_in: int, n: int, n_out: int, kernel: int, stride: int, n_few: int, act: type[nn.Module], gate: type[nn.Module]) -> None:  # fmt: skip
         super().__init__()
-        n = wide * n_in
-        first = [nn.Conv2d(n_in, n, 1, bias=False), nn.BatchNorm2d(n), nn.ReLU6()] if wide > 1 else []
-        self.layers = nn.Sequential(
-            *first, nn.Conv2d(n, n, 3, stride, 1, groups=n, bias=False), nn.BatchNorm2d(n), nn.ReLU6(),
-            nn.Conv2d(n, n_out, 1, bias=False), nn.BatchNorm2d(n_out),
-        )  # fmt: skip
+        first = [nn.Conv2d(n_in, n, 1, bias=False), nn.BatchNorm2d(n), act()] if n > n_in else []
+        self.wide = nn.Sequential(
+            *first, nn.Conv2d(n, n, kernel, stride, kernel // 2, groups=n, bias=False), nn.BatchNorm2d(n), act()
+        )
+        squeezed = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(n, n_few, 1), nn.ReLU(), nn.Conv2d(n_few, n, 1), gate()]
+        self.gate = nn.Sequential(*squeezed) if n_few else None
+        self.last = nn.Sequential(nn.Conv2d(n, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
         self.is_added = stride == 1 and n_in == n_out
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.layers(x) if self.is_added else self.layers(x)
+        y = self.wide(x)
+        y = self.last(y if self.gate is None else y * self.gate(y))
+        return x + y if self.is_added else y
 
 
-def mobilenet_v2() -> nn.Module:
-    """MobileNet v2 (Sandler et al., 2018, table 2)."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU6()]
+def efficientnet() -> nn.Module:
+    """EfficientNet-B0 (Tan and Le, 2019, table 1)."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.SiLU()]
     n = 32
-    for wide, out, repeats, stride in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):  # fmt: skip
+    for wide, kernel, out, repeats, stride in (
+        (1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2), (6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1),
+    ):  # fmt: skip
         for i in range(repeats):
-            layers.append(Inverted(n, out, stride if i == 0 else 1, wide))
+            layers.append(Gated(n, wide * n, out, kernel, stride if i == 0 else 1, n // 4, nn.SiLU, nn.Sigmoid))
             n = out
-    return nn.Sequential(*layers, nn.Conv2d(n, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.ReLU6(), *head(1280))
+    return nn.Sequential(*layers, nn.Conv2d(n, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.SiLU(), *head(1280))
 
 
-class Grown(nn.Module):
-    """A layer of DenseNet: what it makes is put beside what it got."""
-
-    def __init__(self, n: int, growth: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.BatchNorm2d(n), nn.ReLU(), nn.Conv2d(n, growth, 3, padding=1, bias=False))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.cat((x, self.layers(x)), 1)
-
-
-def densenet(growth: int = 12) -> nn.Module:
-    """DenseNet-40 for CIFAR (Huang et al., 2017): three blocks of twelve layers."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, padding=1, bias=False)]
+def mobilenet_v3() -> nn.Module:
+    """MobileNet v3, small (Howard et al., 2019, table 2)."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.Hardswish()]
     n = 16
-    for block in range(3):
-        for _ in range(12):
-            layers.append(Grown(n, growth))
-            n += growth
-        layers += [nn.BatchNorm2d(n), nn.ReLU()]
-        layers += [nn.Conv2d(n, n, 1, bias=False), nn.AvgPool2d(2)] if block < 2 else []
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n, 10))
+    for kernel, wide, out, is_gated, act, stride in (
+        (3, 16, 16, True, nn.ReLU, 2), (3, 72, 24, False, nn.ReLU, 2), (3, 88, 24, False, nn.ReLU, 1), (5, 96, 40, True, nn.Hardswish, 2),
+        (5, 240, 40, True, nn.Hardswish, 1), (5, 240, 40, True, nn.Hardswish, 1), (5, 120, 48, True, nn.Hardswish, 1),
+        (5, 144, 48, True, nn.Hardswish, 1), (5, 288, 96, True, nn.Hardswish, 2), (5, 576, 96, True, nn.Hardswish, 1),
+        (5, 576, 96, True, nn.Hardswish, 1),
+    ):  # fmt: skip
+        layers.append(Gated(n, wide, out, kernel, stride, wide // 4 if is_gated else 0, act, nn.Hardsigmoid))
+        n = out
+    last = [
+        nn.Conv2d(n, 576, 1, bias=False),
+        nn.BatchNorm2d(576),
+        nn.Hardswish(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
+    return nn.Sequential(*layers, *last, nn.Linear(576, 1024), nn.Hardswish(), nn.Linear(1024, 1000))
 
 
-class Bottleneck(nn.Module):
-    """A block of ResNet-50."""
+def resnet20() -> nn.Module:
+    """ResNet-20 for CIFAR (He et al., 2015, section 4.2)."""
+    layers, n = unit(3, 16), 16
+    for out in (16, 32, 64):
+        for i in range(3):
+            layers.append(Residual(n, out, 2 if i == 0 and out > n else 1))
+            n = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
-    def __init__(self, n_in: int, n: int, stride: int) -> None:
+
+class Temporal(nn.Module):
+    """A block of TC-ResNet."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*unit(n_in, n, 1), *unit(n, n, 3, stride), *unit(n, 4 * n, 1)[:2])
-        self.short = nn.Sequential(*unit(n_in, 4 * n, 1, stride)[:2]) if n_in != 4 * n else nn.Identity()
+        self.layers = nn.Sequential(
+            nn.Conv1d(n_in, n_out, 9, 2, 4, bias=False), nn.BatchNorm1d(n_out), nn.ReLU(),
+            nn.Conv1d(n_out, n_out, 9, 1, 4, bias=False), nn.BatchNorm1d(n_out),
+        )  # fmt: skip
+        self.short = nn.Sequential(nn.Conv1d(n_in, n_out, 1, 2, bias=False), nn.BatchNorm1d(n_out), nn.ReLU())
         self.act = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.act(self.layers(x) + self.short(x))
 
 
-def resnet50() -> nn.Module:
-    """ResNet-50 (He et al., 2015, table 1)."""
-    layers: list[nn.Module] = [*unit(3, 64, 7, 2), nn.MaxPool2d(3, 2, 1)]
-    n_in = 64
-    for n, repeats in ((64, 3), (128, 4), (256, 6), (512, 3)):
-        for i in range(repeats):
-            layers.append(Bottleneck(n_in, n, 2 if i == 0 and n > 64 else 1))
-            n_in = 4 * n
-    return nn.Sequential(*layers, *head(n_in))
+def temporal() -> nn.Module:
+    """TC-ResNet8 of spoken words (Choi et al., 2019, figure 2)."""
+    layers = [nn.Conv1d(40, 16, 3, padding=1, bias=False), Temporal(16, 24), Temporal(24, 32), Temporal(32, 48)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(48, 12))
 
 
-def alexnet() -> nn.Module:
-    """AlexNet of one tower (Krizhevsky, 2014, figure 1)."""
+def activities() -> nn.Module:
+    """Two convolutions and two linear layers for nine axes of a wearable, as in many works on recognising activities; the sizes are ours."""
     return nn.Sequential(
-        nn.Conv2d(3, 64, 11, 4, 2), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Flatten(),
-        nn.Linear(9216, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000),
+        nn.Conv1d(9, 32, 9, padding=4), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(32, 64, 9, padding=4), nn.ReLU(), nn.MaxPool1d(2),
+        nn.Flatten(), nn.Linear(2048, 128), nn.ReLU(), nn.Linear(128, 6),
     )  # fmt: skip
 
 
-def lenet() -> nn.Module:
-    """LeNet-5 (LeCun et al., 1998), with a linear output."""
-    return nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
-        nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
-    )  # fmt: skip
-
-
-def motion() -> nn.Module:
-    """A fully convolutional network of signals (Wang et al., 2017, figure 1b), for nine axes of a wearable."""
+def autoencoder() -> nn.Module:
+    """The autoencoder of sounds of machines in MLPerf Tiny (Banbury et al., 2021): 640, four times 128, 8, four times 128, 640."""
     layers: list[nn.Module] = []
-    for n_in, n, kernel in ((9, 128, 8), (128, 256, 5), (256, 128, 3)):
-        layers += [nn.Conv1d(n_in, n, kernel, padding=kernel // 2), nn.BatchNorm1d(n), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(128, 6))
-
-
-def keywords(n: int = 64) -> nn.Module:
-    """DS-CNN, small, of spoken words (Zhang et al., 2017, table 2)."""
-    layers: list[nn.Module] = [nn.Conv2d(1, n, (10, 4), (2, 2), (5, 1), bias=False), nn.BatchNorm2d(n), nn.ReLU()]
-    for _ in range(4):
-        layers += [*unit(n, n, 3, 1, n), *unit(n, n, 1)]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n, 12))
-
-
-class MixerBlock(nn.Module):
-    """A block of MLP-Mixer: linear layers over the patches, then over the channels."""
-
-    def __init__(self, n_patches: int, width: int) -> None:
-        super().__init__()
-        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.patches = nn.Sequential(nn.Linear(n_patches, 64), nn.GELU(), nn.Linear(64, n_patches))
-        self.channels = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x + self.patches(self.first(x).transpose(1, 2)).transpose(1, 2)
-        return x + self.channels(self.second(x))
-
-
-class Mixer(nn.Module):
-    """A small MLP-Mixer (Tolstikhin et al., 2021): patches of 8x8, four blocks of width 128."""
-
-    def __init__(self, side: int = 64, width: int = 128) -> None:
-        super().__init__()
-        self.patches = nn.Conv2d(3, width, 8, 8)
-        self.blocks = nn.Sequential(*(MixerBlock((side // 8) ** 2, width) for _ in range(4)))
-        self.norm, self.classifier = nn.LayerNorm(width), nn.Linear(width, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.norm(self.blocks(self.patches(x).flatten(2).transpose(1, 2))).mean(1))
-
-
-class Reader(nn.Module):
-    """An encoder of words (Vaswani et al., 2017): two blocks of width 128 with four heads, and the mean."""
-
-    def __init__(self, n_words: int = 64, width: int = 128) -> None:
-        super().__init__()
-        self.words, self.places = nn.Embedding(5000, width), nn.Parameter(torch.zeros(1, n_words, width))
-        self.blocks = nn.Sequential(*(Block(width, 4) for _ in range(2)))
-        self.norm, self.classifier = nn.LayerNorm(width), nn.Linear(width, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.norm(self.blocks(self.words(x) + self.places)).mean(1))
+    widths = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128)
+    for n_in, n_out in zip(widths, widths[1:], strict=False):
+        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(128, 640))
 
 
 def unseen() -> Iterator[tuple[str, nn.Module, ShapeOnly]]:
     """Yield the ten networks with the shapes that they take."""
-    yield "shufflenet v2, 128x128", shufflenet(), ShapeOnly((3, 128, 128), 1000)
-    yield "mobilenet v2, 128x128", mobilenet_v2(), ShapeOnly((3, 128, 128), 1000)
-    yield "densenet-40, 32x32", densenet(), ShapeOnly((3, 32, 32), 10)
-    yield "resnet-50, 112x112", resnet50(), ShapeOnly((3, 112, 112), 1000)
-    yield "alexnet, 224x224", alexnet(), ShapeOnly((3, 224, 224), 1000)
-    yield "lenet-5, 28x28", lenet(), ShapeOnly((1, 28, 28), 10)
-    yield "motion fcn, 9x128", motion(), ShapeOnly((9, 128), 6)
-    yield "ds-cnn, 49x10", keywords(), ShapeOnly((1, 49, 10), 12)
-    yield "mlp-mixer 128, 64x64", Mixer(), ShapeOnly((3, 64, 64), 10)
-    yield "encoder 128, 64 words", Reader(), ShapeOnly((64,), 2, 5000)
+    yield "googlenet, 128x128", googlenet(), ShapeOnly((3, 128, 128), 1000)
+    yield "efficientnet-b0, 128x128", efficientnet(), ShapeOnly((3, 128, 128), 1000)
+    yield "mobilenet v3 small, 96x96", mobilenet_v3(), ShapeOnly((3, 96, 96), 1000)
+    yield "resnet-20, 32x32", resnet20(), ShapeOnly((3, 32, 32), 10)
+    yield "wrn-28-2, 32x32", *shipped("wrn", ShapeOnly((3, 32, 32), 10), depth=28, width=2)
+    yield "tc-resnet8, 40x101", temporal(), ShapeOnly((40, 101), 12)
+    yield "activity cnn, 9x128", activities(), ShapeOnly((9, 128), 6)
+    yield "mlp 784-512-256", *shipped("mlp", ShapeOnly((784,), 10), hidden=(512, 256))
+    yield "autoencoder 640-128-8", autoencoder(), ShapeOnly((640,), 640)
+    yield "bert-mini, 48 words", Reader(48, 256, 4), ShapeOnly((48,), 2, 5000)

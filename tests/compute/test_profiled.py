@@ -19,7 +19,7 @@ PROFILE = DeviceProfile("p", {"conv": 1e9, "linear": 1e9}, 1e8, 1e-3, 1, 0, 0, 0
 def operator(
     flop: float, time_s: float, kind: str = "conv2d 3x3", network_byte: float = 1e6, profile: str = ""
 ) -> OperatorTime:
-    return OperatorTime("conv", kind, flop, 1e4, 1e3, network_byte, time_s, profile)
+    return OperatorTime("conv", kind, flop, 1e4, 1e3, network_byte, network_byte, time_s, profile)
 
 
 def time_s(model: Profiled, *work: LayerWork) -> float:
@@ -53,7 +53,7 @@ def test_a_size_that_was_measured_takes_about_what_it_took():
 def test_the_ratio_of_one_size_fades_with_distance():
     """Kriging: the line by its normal equations, the weights by elimination, without numpy."""
     times = [
-        OperatorTime("conv", "k", 0.0, byte, 0.0, 0.0, time_s)
+        OperatorTime("conv", "k", 0.0, byte, 0.0, 0.0, 0.0, time_s)
         for byte, time_s in ((0.0, 1e-6), (1e2, 1e-6), (1e4, 1e-6), (1e8, 4e-6))
     ]
     model = Profiled(tuple(times))
@@ -63,7 +63,9 @@ def test_the_ratio_of_one_size_fades_with_distance():
     ratios = [log(one.time_s / (slope[0] + slope[1] * one.moved_byte)) for one in times]
     weights = _solved(matrix, ratios)
     asked = 3e6
-    from_network = log1p(asked) / 2  # it was 0 byte where the sizes were measured
+    from_network = hypot(
+        log1p(asked) / 4, log1p(asked) / 2
+    )  # it and what moved since were 0 byte where the sizes were measured
     distances = [hypot(log1p(asked) - place, from_network) for place in places]
     ratio = sum(weight * exp(-distance / 4) for weight, distance in zip(weights, distances, strict=True))
     found = time_s(model, LayerWork("a", "conv", 0.0, asked, 0.0, "k"))
@@ -115,7 +117,7 @@ def test_a_small_network_stays_in_caches():
     large = (operator(flop, 10 * (2e-6 + 1e-10 * flop), network_byte=1e8) for flop in SIZES)
     model = Profiled((*(operator(flop, 2e-6 + 1e-10 * flop, network_byte=1e4) for flop in SIZES), *large))
     small_s = time_s(model, layer(1e6))
-    rest = LayerWork("rest", "conv", 1e6, 1e8, 0.0, "conv2d 3x3")
+    rest = LayerWork("rest", "conv", 1e6, 1e8, 0.0, "conv2d 1x1")
     together_s = time_s(model, layer(1e6), rest) - time_s(model, rest)
     assert small_s == pytest.approx(1.02e-4, rel=0.15)
     assert together_s == pytest.approx(1.02e-3, rel=0.3)
@@ -144,8 +146,10 @@ compute: {type: profiled, file: ops.csv, otherwise: roofline}
 
 
 def test_a_scenario_reads_the_table(tmp_path):
-    rows = [f"conv,conv2d 3x3,{flop:.0f} FLOP,10 kB,1 kB,1 MB,{2 + 1e-4 * flop} us" for flop in SIZES]
-    (tmp_path / "ops.csv").write_text("\n".join(["# mine", "operator,kind,work,moved,weight,network,time", *rows]))
+    rows = [f"conv,conv2d 3x3,{flop:.0f} FLOP,10 kB,1 kB,1 MB,1 MB,{2 + 1e-4 * flop} us" for flop in SIZES]
+    (tmp_path / "ops.csv").write_text(
+        "\n".join(["# mine", "operator,kind,work,moved,weight,network,since,time", *rows])
+    )
     (tmp_path / "s.yaml").write_text(TEXT)
     scenario = Scenario.load(tmp_path / "s.yaml")
     assert scenario.compute == Profiled(LAW, otherwise="roofline")
@@ -154,8 +158,11 @@ def test_a_scenario_reads_the_table(tmp_path):
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ("operator,kind,time\nconv,conv2d,1 us", "no column work, moved, weight, network"),
-        ("operator,kind,work,moved,weight,network,time\nconv,conv2d,1 FLOP,1 B,1 B,1 B,soon", "row 1, column time"),
+        ("operator,kind,time\nconv,conv2d,1 us", "no column work, moved, weight, network, since"),
+        (
+            "operator,kind,work,moved,weight,network,since,time\nconv,conv2d,1 FLOP,1 B,1 B,1 B,1 B,soon",
+            "row 1, column time",
+        ),
     ],
 )
 def test_a_table_that_is_none_is_a_finding_with_its_line(tmp_path, table, told):

@@ -142,7 +142,9 @@ def kind_of(graph: fx.GraphModule, node: fx.Node) -> str:
     """
     module = submodule(graph, node)
     name = type(module).__name__.lower() if module is not None else function_name(node)
-    name = name.replace("_", "") if any(one in name for one in ("conv", "pool", "norm")) else name  # a function has the name of its module
+    name = (
+        name.replace("_", "") if any(one in name for one in ("conv", "pool", "norm")) else name
+    )  # a function has the name of its module
     weight = next(weights_of(graph, node), None) if "conv" in name else None
     window = tuple(weight.shape[2:]) if weight is not None else _window(graph, node)
     if not window:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-N_IMAGES, N_SIGNALS, N_VECTORS, N_TOKENS = 80, 14, 14, 14
+N_IMAGES, N_SIGNALS, N_VECTORS, N_TOKENS = 64, 20, 14, 20
 _MOST_FLOP = 3e8  # of one probe, so that none takes much longer than the others
 _MOST_WEIGHTS = 6e6  # of one layer
 _SIDES = (8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40, 48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 224)
@@ -128,7 +128,7 @@ class _Images:
             return
         kind = int(self.draw.integers(4))
         if not self.layers or not isinstance(self.layers[-1], nn.ReLU):
-            self.layers.append(nn.ReLU())
+            self.layers += [nn.BatchNorm2d(self.n), nn.ReLU()]
         self.layers.append((nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1))[kind])
         self.side = (self.side // 2, (self.side - 1) // 2 + 1, self.side // 2, self.side)[kind]
 

@@ -5,6 +5,7 @@ Operators are measured inside networks, as they run in one: after the layer that
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ import torch
 from torch import nn
 
 from edgesim.domain.networks.task import TensorSpec
+from edgesim.nn.timing.blocks import N_DRAWN, heavy, repeated
 from edgesim.nn.timing.drawn import drawn
 
 Shape = tuple[int, ...]
+_MUCH_BYTE = 7e9  # memory of a machine from which on the heavy probes, together 2 GB, are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,17 @@ def probes() -> Iterator[Probe]:
         yield Probe(Words(width), TensorSpec((tokens,), "int64"))
     for network, shape, dtype in drawn():
         yield Probe(network, TensorSpec(shape, dtype))
+    yield from _repeated()
+
+
+def _repeated() -> Iterator[Probe]:
+    """Yield what repeats blocks; weights that no cache holds only where there is memory for them."""
+    for seed in range(N_DRAWN):
+        network, shape = repeated(seed)
+        yield Probe(network, TensorSpec(shape))
+    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >= _MUCH_BYTE:
+        for network, shape in heavy():
+            yield Probe(network, TensorSpec(shape))
 
 
 def dense(channels: int, kernel: int, widen: int = 1) -> nn.Sequential:
