@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from own_machine_fourth import Reader
@@ -15,8 +16,9 @@ from edgesim.nn.models.untrained import ShapeOnly
 class Inception(nn.Module):
     """A module of GoogLeNet: four branches beside one another."""
 
-    def __init__(self, n: int, one: int, few: int, three: int, fewer: int, five: int, pooled: int) -> None:
+    def __init__(self, n: int, sizes: tuple[int, ...]) -> None:
         super().__init__()
+        one, few, three, fewer, five, pooled = sizes
         self.one, self.three = self.plain(n, one, 1), nn.Sequential(self.plain(n, few, 1), self.plain(few, three, 3))
         self.five = nn.Sequential(self.plain(n, fewer, 1), self.plain(fewer, five, 5))
         self.pooled = nn.Sequential(nn.MaxPool2d(3, 1, 1), self.plain(n, pooled, 1))
@@ -44,17 +46,17 @@ def googlenet() -> nn.Module:
         if not row:
             layers.append(nn.MaxPool2d(3, 2, 1))
             continue
-        one, few, three, fewer, five, pooled = row
-        layers.append(Inception(n, one, few, three, fewer, five, pooled))
-        n = one + three + five + pooled
+        layers.append(Inception(n, row))
+        n = row[0] + row[2] + row[4] + row[5]
     return nn.Sequential(*layers, *head(n))
 
 
 class Gated(nn.Module):
     """An inverted residual with squeeze-and-excite, as in MobileNet v3 and EfficientNet."""
 
-    def __init__(self, n_in: int, n: int, n_out: int, kernel: int, stride: int, n_few: int, act: type[nn.Module], gate: type[nn.Module]) -> None:  # fmt: skip
+    def __init__(self, sizes: tuple[int, ...], act: type[nn.Module], gate: type[nn.Module]) -> None:
         super().__init__()
+        n_in, n, n_out, kernel, stride, n_few = sizes
         first = [nn.Conv2d(n_in, n, 1, bias=False), nn.BatchNorm2d(n), act()] if n > n_in else []
         self.wide = nn.Sequential(
             *first, nn.Conv2d(n, n, kernel, stride, kernel // 2, groups=n, bias=False), nn.BatchNorm2d(n), act()
@@ -78,7 +80,7 @@ def efficientnet() -> nn.Module:
         (1, 3, 16, 1, 1), (6, 3, 24, 2, 2), (6, 5, 40, 2, 2), (6, 3, 80, 3, 2), (6, 5, 112, 3, 1), (6, 5, 192, 4, 2), (6, 3, 320, 1, 1),
     ):  # fmt: skip
         for i in range(repeats):
-            layers.append(Gated(n, wide * n, out, kernel, stride if i == 0 else 1, n // 4, nn.SiLU, nn.Sigmoid))
+            layers.append(Gated((n, wide * n, out, kernel, stride if i == 0 else 1, n // 4), nn.SiLU, nn.Sigmoid))
             n = out
     return nn.Sequential(*layers, nn.Conv2d(n, 1280, 1, bias=False), nn.BatchNorm2d(1280), nn.SiLU(), *head(1280))
 
@@ -93,7 +95,7 @@ def mobilenet_v3() -> nn.Module:
         (5, 144, 48, True, nn.Hardswish, 1), (5, 288, 96, True, nn.Hardswish, 2), (5, 576, 96, True, nn.Hardswish, 1),
         (5, 576, 96, True, nn.Hardswish, 1),
     ):  # fmt: skip
-        layers.append(Gated(n, wide, out, kernel, stride, wide // 4 if is_gated else 0, act, nn.Hardsigmoid))
+        layers.append(Gated((n, wide, out, kernel, stride, wide // 4 if is_gated else 0), act, nn.Hardsigmoid))
         n = out
     last = [
         nn.Conv2d(n, 576, 1, bias=False),
@@ -149,7 +151,7 @@ def autoencoder() -> nn.Module:
     """The autoencoder of sounds of machines in MLPerf Tiny (Banbury et al., 2021): 640, four times 128, 8, four times 128, 640."""
     layers: list[nn.Module] = []
     widths = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128)
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(128, 640))
 
