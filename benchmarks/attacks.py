@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from over import mean
+from pages import write_page
 from resilience import Log
 
 from edgesim.domain.delivery import Delivery
@@ -294,7 +295,7 @@ def main() -> None:
         lines += ["", "## Students on four devices", "", chose, "", "| alpha | T | robust on validation data, % |"]
         lines += ["|---|---|---|", *grid, *devices_tables(rows), "", "![robust accuracy](attacks.png)"]
         figure(rows, options.output / "attacks")
-    (options.output / "attacks.md").write_text("\n".join([*lines, ""]))
+    write_page(options.output / "attacks.md", lines)
 
 
 if __name__ == "__main__":

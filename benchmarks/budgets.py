@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import edgesim as es
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.errors import DataError
-from edgesim.study.trials.budget import IN_WORDS
 
 N = 20
 
@@ -65,7 +65,7 @@ def _print(name: str, result: es.Result) -> None:
         else:
             distance = abs(parts["mean_s"].sum() / mean_s - 1)
             print(
-                f"| {name} | {strategy} | {IN_WORDS[largest['part']]} | {100 * largest['share']:.1f} % | {distance:.0e} |"
+                f"| {name} | {strategy} | {BUDGET_PARTS[largest['part']]} | {100 * largest['share']:.1f} % | {distance:.0e} |"
             )
 
 

@@ -1,11 +1,14 @@
-"""What cores, vectors and local memory of a DSP are worth for convolutions: `python benchmarks/dsp.py` writes docs/results/dsp.md; some seconds."""
+"""What cores, vectors and local memory of a DSP are worth for convolutions: `python benchmarks/dsp.py` writes docs/results/dsp.md; some seconds.
+
+Writes docs/results/dsp-layers.csv and dsp-causes.csv, too: what the tables are made of, layer by layer.
+"""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from itertools import product
 from pathlib import Path
+
+import pandas as pd
 
 from edgesim.compute.multi_core import MultiCore
 from edgesim.domain.plan import Compute, LayerWork
@@ -15,7 +18,7 @@ from edgesim.nn.models.untrained import VGG16, ShapeOnly, untrained
 from edgesim.nn.models.zoo import VGG, SmallCNN
 from edgesim.scenario.topology.build import catalog_profile
 
-ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "results" / "dsp.md"
 NETWORKS = {
     "small-cnn, 1x8x8": (SmallCNN(), (1, 8, 8), 10),
     "vgg, 3x32x32": (VGG(), (3, 32, 32), 10),
@@ -23,7 +26,6 @@ NETWORKS = {
 }
 WIDTHS = {"a sum waits for the one before": 1 / 3, "two multipliers, no vectors": 2.0, "vectors": 8.0}
 """Multiply-adds that begin in a cycle: additions take three cycles, a core has two multipliers, and vectors hold four numbers for each."""
-CAUSES = tuple(product((1, 8), (False, True), WIDTHS.values()))
 
 
 def layers(name: str) -> tuple[LayerWork, ...]:
@@ -33,52 +35,70 @@ def layers(name: str) -> tuple[LayerWork, ...]:
     return graph_work(measure(untrained(model, dataset).network, dataset.inputs))
 
 
-def choices(name: str, profile: DeviceProfile) -> str:
-    """Return a row: how many layers take how many cores, and what the network takes so, on one core and on all."""
-    works = layers(name)
-    fastest, everything, alone = MultiCore(), MultiCore(use="all"), MultiCore(cores=1)
-    counts = Counter(fastest.n_cores(work, profile) for work in works)
-    times = [1e3 * model.duration_s(Compute("all", "dsp", works), profile) for model in (alone, everything, fastest)]
-    spread = ", ".join(f"{n}: {counts[n]}" for n in sorted(counts))
-    return f"| {name} | {spread} | " + " | ".join(f"{time:.3g}" for time in times) + " |"
+def of_layers(name: str, profile: DeviceProfile) -> pd.DataFrame:
+    """Return a row for each layer of a network: how many cores are fastest, and its time with those, on one core and on all, in s."""
+    models = {"fastest_s": MultiCore(), "one_core_s": MultiCore(cores=1), "all_cores_s": MultiCore(use="all")}
+    return pd.DataFrame(
+        {
+            "network": name, "layer": work.layer_id, "operator": work.operator, "work_flop": work.work_flop,
+            "cores": models["fastest_s"].n_cores(work, profile),
+            **{key: duration_s(model, work, profile) for key, model in models.items()},
+        }
+        for work in layers(name)
+    )  # fmt: skip
 
 
-def gains(works: tuple[LayerWork, ...], profile: DeviceProfile) -> list[str]:
-    """Return a row for each set of causes: how much faster convolutions are than with none of them."""
-    convolutions = [work for work in works if work.operator == "conv"]
+def of_causes(name: str, profile: DeviceProfile) -> pd.DataFrame:
+    """Return a row for each convolution of a network and each set of causes: how much faster it is than with none of them."""
     plain = MultiCore(cores=1, used_width=1 / 3, tiles=False)
-    rows = []
-    for n_cores, tiles, width in CAUSES:
-        tuned = MultiCore(cores=n_cores, used_width=width, tiles=tiles)
-        ratios = [
-            plain.duration_s(Compute("one", "dsp", (work,)), profile)
-            / tuned.duration_s(Compute("one", "dsp", (work,)), profile)
-            for work in convolutions
-        ]
-        word = next(text for text, one in WIDTHS.items() if one == width)
-        cells = (
-            str(n_cores),
-            "yes" if tiles else "no",
-            word,
-            f"{min(ratios):.1f}",
-            f"{statistics.median(ratios):.1f}",
-            f"{max(ratios):.1f}",
-        )
+    return pd.DataFrame(
+        {
+            "network": name, "layer": work.layer_id, "cores_at_most": n_cores, "tiles": "yes" if tiles else "no", "arithmetic": word,
+            "times_as_fast": duration_s(plain, work, profile)
+            / duration_s(MultiCore(cores=n_cores, used_width=width, tiles=tiles), work, profile),
+        }
+        for n_cores, tiles, (word, width) in product((1, 8), (False, True), WIDTHS.items())
+        for work in layers(name)
+        if work.operator == "conv"
+    )  # fmt: skip
+
+
+def duration_s(model: MultiCore, work: LayerWork, profile: DeviceProfile) -> float:
+    """Return the time of one layer, in s."""
+    return model.duration_s(Compute("one", "dsp", (work,)), profile)
+
+
+def choices(found: pd.DataFrame) -> list[str]:
+    """Return a row for each network: how many layers take how many cores, and what it takes on one core, on all and so."""
+    rows = ["| network | cores: layers | one core, ms | all eight, ms | fastest, ms |", "|---|---|---|---|---|"]
+    for name, own in found.groupby("network", sort=False):
+        counts = ", ".join(f"{n}: {count}" for n, count in own["cores"].value_counts().sort_index().items())
+        times = (f"{1e3 * own[key].sum():.3g}" for key in ("one_core_s", "all_cores_s", "fastest_s"))
+        rows.append(f"| {name} | {counts} | " + " | ".join(times) + " |")
+    return rows
+
+
+def gains(found: pd.DataFrame) -> list[str]:
+    """Return a row for each set of causes: least, median and most of its convolutions."""
+    rows = ["| cores, at most | tiles | arithmetic | least | median | most |", "|---|---|---|---|---|---|"]
+    for key, own in found.groupby(["cores_at_most", "tiles", "arithmetic"], sort=False)["times_as_fast"]:
+        cells = (*map(str, key), *(f"{value:.1f}" for value in (own.min(), own.median(), own.max())))
         rows.append("| " + " | ".join(cells) + " |")
     return rows
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the CSV."""
     profile = catalog_profile("ti-c6678")
-    page = ROOT / "docs" / "results" / "dsp.md"
-    text = page.read_text(encoding="utf-8")
-    table = ["| network | cores: layers | one core, ms | all eight, ms | fastest, ms |", "|---|---|---|---|---|"]
-    text = written_between(text, "choices", "\n".join(table + [choices(name, profile) for name in NETWORKS]))
+    of_each = pd.concat([of_layers(name, profile) for name in NETWORKS])
+    text = written_between(PAGE.read_text(encoding="utf-8"), "choices", "\n".join(choices(of_each)))
+    causes = []
     for name, key in (("vgg16, 3x224x224", "large"), ("small-cnn, 1x8x8", "small")):
-        table = ["| cores, at most | tiles | arithmetic | least | median | most |", "|---|---|---|---|---|---|"]
-        text = written_between(text, key, "\n".join(table + gains(layers(name), profile)))
-    page.write_text(text, encoding="utf-8")
+        causes.append(of_causes(name, profile))
+        text = written_between(text, key, "\n".join(gains(causes[-1])))
+    PAGE.write_text(text, encoding="utf-8")
+    for name, found in (("layers", of_each), ("causes", pd.concat(causes))):
+        found.to_csv(PAGE.with_name(f"dsp-{name}.csv"), index=False, float_format="%.6g")
 
 
 def written_between(text: str, name: str, table: str) -> str:

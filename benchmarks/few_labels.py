@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 from over import mean
+from pages import write_page
 from resilience import Log, accuracies
 
 from edgesim.domain.networks.interpolation import Interpolation
@@ -153,7 +154,7 @@ def main() -> None:
         sets = with_devices(system, options.seeds, chosen)
         sets.round(3).to_csv(options.output / "few-labels.csv", index=False)
         lines += ["", "## Students on four devices", "", DEVICES, "", *devices_table(sets)]
-    (options.output / "few-labels.md").write_text("\n".join([*lines, ""]))
+    write_page(options.output / "few-labels.md", lines)
 
 
 NETWORKS = (

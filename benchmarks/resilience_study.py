@@ -18,7 +18,8 @@ from time import perf_counter
 from typing import Any
 
 from edgesim.scenario.scenario import Scenario
-from edgesim.study.run import RunOptions, run
+from edgesim.study.options import RunOptions
+from edgesim.study.run import run
 
 MODELS: dict[str, dict[str, Any]] = {
     "devices": {"type": "common-cause", "targets": "w*", "beta": 0.0, "probability": 0.1},

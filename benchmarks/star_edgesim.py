@@ -108,7 +108,7 @@ def disturbances() -> tuple[dict[str, Any], dict[str, Any]]:
 
 def random_in_event_engine(n_devices: int) -> Run:
     """The event engine of edgesim: every round is a trial with its own streams, as in a study."""
-    from edgesim.engine.events.simulation import simulate
+    from edgesim.engine.events.simulation import Simulation
     from edgesim.rng import Streams
 
     program = program_of(n_devices, DEADLINE_S)
@@ -116,9 +116,11 @@ def random_in_event_engine(n_devices: int) -> Run:
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
         records = []
-        streams = Streams(SEED)
+        streams = Streams(SEED).replication(0)
+        simulation = Simulation(program, losses=losses, slowdowns=slowdowns, streams=streams)
         for number in range(n_rounds):
-            records += simulate(program, losses=losses, slowdowns=slowdowns, streams=streams.replication(number))
+            streams.go_to(number)
+            records += simulation.run()
         return partial(drawn, n_devices, records)
 
     return run

@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.over import mean
 from benchmarks.resilience import Log
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.evaluation import Evaluation
 from edgesim.errors import PlanError
 from edgesim.report.draw.style import house_style, look, save
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
 from edgesim.strategies.students.distilled import DistilledStudents
+from edgesim.study.cases.evaluation import asked
 from edgesim.study.preparation.prepare import context_of, load_teacher
 
 if TYPE_CHECKING:
@@ -37,10 +40,21 @@ ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = {"digits": "survivors", "fashion-mnist": "survivors-fashion"}
 RATES = (0.01, 0.05, 0.1, 0.2, 0.3)
 """Probabilities with which a device is lost."""
+SHOWN_RATE = 0.1
+"""The rate of the figure, and of the intervals over seeds (95 %, t distribution)."""
 OF_STUDENTS_SIZE = ("cut", "coded", "parm", "approxifer")
 """Methods that run the network of the workload, and are asked again with one of a student's architecture."""
-TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+SLOW, N_ASKED = ("cut", "coded"), 1000
+"""Methods that compute the network anew for each of the 256 sets, and of how many samples of the test split, drawn from the seed."""
+TICKS = (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+FINE_TICKS = (0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60, 80, 100)
+"""Where there are fewer than three of the others."""
 DEVICES = tuple(f"w{number}" for number in range(1, 9))
+
+
+def of_students_size(name: str) -> str:
+    """Return what a method is called whose network has a student's architecture."""
+    return f"{name}, student's size"
 
 
 def lost_with(plan: Plan, down: set[str]) -> frozenset[str]:
@@ -86,6 +100,13 @@ def cost(plan: Plan, n_queries: int) -> dict[str, float]:
     }
 
 
+def asked_few(context: DeploymentContext, seed: int) -> DeploymentContext:
+    """Return the context with `N_ASKED` samples of the test split, or all if there are fewer."""
+    dataset = context.dataset
+    few = asked(dataset.test, Evaluation(samples=N_ASKED), seed)
+    return dataclasses.replace(context, dataset=dataclasses.replace(dataset, test=few))
+
+
 def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.DataFrame:
     """Return a row for each method, seed and number of lost devices; what is in the file is not asked again."""
     rows = pd.read_csv(path).to_dict("records") if path.is_file() else []
@@ -96,16 +117,21 @@ def measured(dataset: str, seeds: list[int], only: list[str], path: Path) -> pd.
         system = dataclasses.replace(build(scenario.model_copy(update={"workload": workload})), seed=seed)
         context = None
         for name, strategy in system.strategies.items():
-            label = f"{name}, student's size" if is_small else name
+            label = of_students_size(name) if is_small else name
             is_known = any((row["strategy"], row["seed"]) == (label, seed) for row in rows)
             if is_known or (only and name not in only) or (is_small and name not in OF_STUDENTS_SIZE):
                 continue
             context = context or context_of(system, load_teacher(system, Log()), Log())
-            deployment = strategy.deploy(context)
+            own = asked_few(context, seed) if name in SLOW else context
+            deployment = strategy.deploy(own)
             costs = cost(deployment.plan, deployment.describe().get("queries", 1))
-            rows += [{"strategy": label, "seed": seed, **row, **costs} for row in accuracies(deployment, context)]
+            rows += [{"strategy": label, "seed": seed, **row, **costs} for row in accuracies(deployment, own)]
             pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g")
-    found = pd.DataFrame(rows)
+    labels = [*scenario.strategies, *map(of_students_size, OF_STUDENTS_SIZE)]
+    places = {label: place for place, label in enumerate(labels)}
+    found = pd.DataFrame(rows).assign(place=[places[row["strategy"]] for row in rows])
+    found = found.sort_values(["seed", "place", "lost"]).drop(columns="place")
+    found.to_csv(path, index=False, float_format="%.6g")
     return found[found["seed"].isin(seeds)]
 
 
@@ -113,6 +139,12 @@ def expected(rows: pd.DataFrame, rate: float) -> float:
     """Return the expectation over sets when each device is lost with a probability, a mean over seeds."""
     weights = rows["n_sets"] * rate ** rows["lost"] * (1 - rate) ** (len(DEVICES) - rows["lost"])
     return float((weights * rows["mean"]).sum() / rows["seed"].nunique())
+
+
+def over_seeds(rows: pd.DataFrame) -> str:
+    """Return half the 95 % interval over seeds at the rate of the figure, in points; nothing of one seed."""
+    found = mean(np.array([expected(own, SHOWN_RATE) for _, own in rows.groupby("seed")]))
+    return f" ± {100 * found.half_width:.1f}" if found.n > 1 else ""
 
 
 def table(rows: pd.DataFrame) -> str:
@@ -131,17 +163,19 @@ def table(rows: pd.DataFrame) -> str:
         ]
         values = [none["mean"].mean(), *(expected(own, rate) for rate in RATES)]
         values += [one["worst"].min(), four["mean"].mean(), four["worst"].min()]
-        lines.append(f"| {' | '.join([*cells, *(f'{100 * value:.1f}' for value in values)])} |")
+        shown = [f"{100 * value:.1f}" for value in values]
+        shown[1 + RATES.index(SHOWN_RATE)] += over_seeds(own)
+        lines.append(f"| {' | '.join([*cells, *shown])} |")
     return "\n".join(lines)
 
 
-def figure(rows: pd.DataFrame, path: Path, rate: float = 0.1) -> None:
+def figure(rows: pd.DataFrame, path: Path, rate: float = SHOWN_RATE) -> None:
     """Draw how much is wrong at one loss rate against the traffic of a query."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     with house_style():
-        axes = Figure(figsize=(6.0, 3.8), layout="constrained").add_subplot()
+        axes = Figure(figsize=(6.0, 4.4), layout="constrained").add_subplot()
         labels = list(dict.fromkeys(rows["strategy"]))
         for label, (colour, marker) in look(labels).items():
             own = rows[rows["strategy"] == label]
@@ -156,6 +190,7 @@ def figure(rows: pd.DataFrame, path: Path, rate: float = 0.1) -> None:
             set_scale("log")
             low, high = limits()
             ticks = [one for one in TICKS if low <= one <= high]
+            ticks = ticks if len(ticks) > 2 else [one for one in FINE_TICKS if low <= one <= high]
             if len(ticks) < 2:
                 set_scale("linear")
                 continue

@@ -22,6 +22,7 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
+from edgesim.domain.system.detector import Detector
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 
 if TYPE_CHECKING:
@@ -220,6 +221,16 @@ class RenewalModel(Protocol):
 
 
 @runtime_checkable
+class BatchRenewalModel(RenewalModel, Protocol):
+    """What a model of repeated outages may have besides, to be drawn by the array engine."""
+
+    def first_changes(
+        self, topology: Topology, streams: BatchStreams
+    ) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Return by device or link in which replications it is down at the beginning, and until when that stays so, in s, shape (n,) each."""
+
+
+@runtime_checkable
 class LossModel(Protocol):
     """Seam ``failures``: loses whole messages on links."""
 
@@ -385,6 +396,72 @@ class Recovery(Protocol):
         """Return after what time a message or computation of a request, lost for the `n_lost`-th time, is tried again, in s; None: it is given up."""
 
 
+@runtime_checkable
+class Watching(Recovery, Protocol):
+    """What a recovery may have besides: a detector of devices that are down."""
+
+    @property
+    def detector(self) -> Detector | None:
+        """How they are detected; None: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A strategy on a topology that takes over from another.
+
+    Parameters
+    ----------
+    strategy, topology : what is deployed.
+    is_needed : whether it is a mistake when it cannot be deployed; else it is left out.
+    is_same_network : whether it divides the very network that the other divides, so that devices may have some of its weights.
+    """
+
+    strategy: Strategy
+    topology: Topology
+    is_needed: bool = False
+    is_same_network: bool = False
+
+
+@runtime_checkable
+class Replacing(Watching, Protocol):
+    """What a recovery with a detector may be besides: one in which other deployments take over while devices are taken as down."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether devices hold the weights of all deployments at once."""
+
+    @property
+    def loading_byte_per_s(self) -> float | None:
+        """How fast devices read weights into memory, in byte/s; None: at once."""
+
+    @property
+    def back(self) -> bool:
+        """Whether devices that are trusted again are used again."""
+
+    def stand_ins(
+        self, label: str, strategies: Mapping[str, Strategy], topology: Topology, watched: Sequence[str]
+    ) -> Sequence[StandIn]:
+        """Return what may take over from a strategy, the best first: requests follow the first of whose devices none is taken as down.
+
+        Parameters
+        ----------
+        label : of the strategy.
+        strategies : all of the scenario.
+        topology : on which they are.
+        watched : the devices that compute in the strategy, without the monitor; none when only the options are checked.
+
+        Raises
+        ------
+        PlanError
+            When the options do not go with the scenario.
+        """
+
+
+def detector_of(recovery: Recovery | None) -> Detector | None:
+    """Return how a recovery detects devices that are down; None where it does not."""
+    return recovery.detector if isinstance(recovery, Watching) else None
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentContext:
     """All that a strategy may use to make a deployment.
@@ -401,7 +478,7 @@ class DeploymentContext:
     compute : how long computations take.
     seed : seed for whatever is trained.
     progress : where long work reports.
-    attack : what test samples are attacked by; with one, the deployment must be an `AttackableDeployment`.
+    attack : what test samples are attacked by; with one, the strategy must be `Attackable` and the deployment an `AttackableDeployment`.
     failures : the failure models of the scenario that the strategy learns for; see `LearningForLosses`.
     """
 
@@ -451,9 +528,12 @@ class PartialDeployment(Deployment, Protocol):
 class SampleDependent(Deployment, Protocol):
     """What a deployment may be besides: one whose plan depends on the sample, as where easy ones leave early.
 
-    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `predict`
-    answers the whole test split as ever, and a transfer is known by the same id in every plan: a sample does without what is missing of the
-    transfers of its own plan. `plan` is the first of the plans, which tools show that show one.
+    Each request asks about a test sample, drawn from the stream ``sample``, the same for every strategy, and follows its plan. `plan` is the
+    first of the plans, which tools show that show one.
+
+    A transfer is known by the same id in every plan. `predict` answers the whole test split whichever plan the request followed: each sample
+    without what is missing of the transfers of its own plan, and as if nothing were missing where its plan has none of them. A sample without
+    an answer gets a guess; `PlanError` is raised where that is every sample. See `edgesim.strategies.ends.answers_by_plan`.
     """
 
     @property
@@ -528,6 +608,28 @@ class Trainable(Protocol):
 def needs_training(strategy: Strategy) -> bool:
     """Return whether the deployments of a strategy need networks that are trained; they do where it does not say."""
     return not isinstance(strategy, Trainable) or strategy.needs_training
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """What a strategy may be besides: one whose plans are measured on the test samples, which it needs where nothing is trained, too."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether it does."""
+
+
+def needs_samples(strategy: Strategy) -> bool:
+    """Return whether the plans of a strategy are measured on the test samples; they are not where it does not say."""
+    return isinstance(strategy, Measuring) and strategy.needs_samples
+
+
+@runtime_checkable
+class Attackable(Protocol):
+    """What a strategy may be besides: one whose answers can be attacked. Others are refused beside `evaluation.attack`, before anything is trained."""
+
+    def check_attack(self) -> None:
+        """Raise `PlanError` when its options do not allow an attack. It is called whenever a scenario with one is read."""
 
 
 @runtime_checkable

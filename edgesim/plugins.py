@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgesim.errors import FOREIGN, EdgesimError, UnknownNameError, nearest_name
 from edgesim.forms import check_form
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -173,12 +177,18 @@ class Registry(Generic[T]):
         if self._has_entry_points:
             return
         self._has_entry_points = True
-        from importlib.metadata import entry_points
-
-        for point in entry_points(group=f"edgesim.{self.seam}"):
+        for point in _installed().select(group=f"edgesim.{self.seam}"):
             if self._targets.get(point.name, point.value) != point.value:
                 raise EdgesimError(
                     f"{self.kind} {point.name!r} is registered twice: {self._targets[point.name]} and {point.value}; "
                     "uninstall one of the two packages"
                 )
             self._targets[point.name] = point.value
+
+
+@cache
+def _installed() -> EntryPoints:
+    """Return the entry points of all packages that are installed, which takes longer than anything that is done with them."""
+    from importlib.metadata import entry_points
+
+    return entry_points()  # type: ignore[return-value]

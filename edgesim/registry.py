@@ -29,9 +29,11 @@ from edgesim.domain.system.rates import ChangingRate
 from edgesim.domain.system.transport import BatchLinkTransport, Transport
 from edgesim.interfaces import (
     ArrivalModel,
+    Attackable,
     BatchLossModel,
     BatchOutageModel,
     BatchPacketLossModel,
+    BatchRenewalModel,
     BatchSlowdownModel,
     Bringing,
     BurstLossModel,
@@ -48,14 +50,17 @@ from edgesim.interfaces import (
     Learning,
     LearningForLosses,
     LossAware,
+    Measuring,
     ModelBuilder,
     Partitioner,
     Recovery,
+    Replacing,
     Sourced,
     Strategy,
     StrikingModel,
     StudentTeaching,
     Trainable,
+    Watching,
     WeightedLossModel,
 )
 from edgesim.plugins import Registry
@@ -88,7 +93,17 @@ STRATEGIES = Registry[Strategy](
         "tensor-parallel": "edgesim.strategies.tensor_parallel:TensorParallel",
     },
     (Strategy,),
-    (Checkable, Trainable, FilterDividing, Generating, StudentTeaching, Learning, LearningForLosses),
+    (
+        Attackable,
+        Checkable,
+        Trainable,
+        Measuring,
+        FilterDividing,
+        Generating,
+        StudentTeaching,
+        Learning,
+        LearningForLosses,
+    ),
 )
 FAILURES = Registry[FailureModel](
     "failures",
@@ -101,6 +116,8 @@ FAILURES = Registry[FailureModel](
         "on-off": "edgesim.failures.on_off:OnOff",
         "scripted": "edgesim.failures.scripted:Scripted",
         "common-cause": "edgesim.failures.common_cause:CommonCause",
+        "domains": "edgesim.failures.domains:Domains",
+        "domains-on-off": "edgesim.failures.domains:RepairedDomains",
         "stragglers": "edgesim.failures.stragglers:ShiftedExponential",
         "log-normal": "edgesim.failures.stragglers:LogNormal",
         "jitter": "edgesim.failures.jitter:Jitter",
@@ -114,6 +131,7 @@ FAILURES = Registry[FailureModel](
         WeightedLossModel,
         BurstLossModel,
         BatchOutageModel,
+        BatchRenewalModel,
         BatchLossModel,
         BatchPacketLossModel,
         BatchSlowdownModel,
@@ -169,8 +187,11 @@ RECOVERIES = Registry[Recovery](
     {
         "none": "edgesim.recoveries.none:Nothing",
         "retry": "edgesim.recoveries.retry:Retry",
+        "failover": "edgesim.recoveries.failover:Failover",
+        "reassign": "edgesim.recoveries.reassign:Reassign",
     },
     (Recovery,),
+    (Watching, Replacing),
 )
 DATASETS = Registry[DatasetSource](
     "datasets",

@@ -46,7 +46,7 @@ _STRIDE_FACTOR = pow(_FACTOR, STRIDE, _PERIOD)  # the same for a whole stride at
 _STRIDE_SUM = (pow(_FACTOR, STRIDE, (_FACTOR - 1) * _PERIOD) - 1) // (_FACTOR - 1)  # 1 + f + ... + f^(STRIDE - 1)
 _WINDOW, _ROWS = 128, 16  # so many numbers of so many rows are kept for who asks for single ones; changes no number
 _WORD = 2**64 - 1
-_NO_WINDOW: tuple[int, list[float]] = (0, [])
+_NO_WINDOW: tuple[int, list[float]] = (-1, [])
 
 
 def stable_hash(name: str) -> int:
@@ -77,13 +77,14 @@ def generator(seed: int, name: str, *key: int) -> np.random.Generator:
 class Stream:
     """The uniforms on [0, 1) of one name, for all replications. Several threads may draw from it."""
 
-    __slots__ = ("_generator", "_lock", "_place", "_windows")
+    __slots__ = ("_generator", "_lock", "_place", "windows")
 
     def __init__(self, seed: int, name: str) -> None:
         self._generator = generator(seed, name)
         self._place = 0  # where the generator stands
         self._lock = Lock()
-        self._windows: dict[int, tuple[int, list[float]]] = {}
+        self.windows: dict[int, tuple[int, list[float]]] = {}
+        """Numbers of some rows that were asked for one by one: the first replication, and those of it and what follows."""
 
     def numbers(self, draw: int, start: int, stop: int) -> NDArray[np.float64]:
         """Return the `draw`-th uniforms, counted from 0, of the replications from `start` to before `stop`.
@@ -109,11 +110,13 @@ class Stream:
 
     def number(self, draw: int, replication: int) -> float:
         """Return the `draw`-th uniform of one replication; numbers of its row are kept, for the replications that follow."""
-        start, window = self._windows.get(draw, _NO_WINDOW)
-        if not start <= replication < start + len(window):
-            start, window = replication, self.numbers(draw, replication, replication + _WINDOW).tolist()
-            self._windows[draw] = (start, window)
-        return window[replication - start]
+        place = replication % _WINDOW
+        start, window = self.windows.get(draw, _NO_WINDOW)
+        if start != replication - place:
+            start = replication - place
+            window = self.numbers(draw, start, start + _WINDOW).tolist()
+            self.windows[draw] = (start, window)
+        return window[place]
 
     def column(self, draw: int, replication: int) -> Iterator[float]:
         """Yield the `draw`-th uniform of one replication and all that follow it.
@@ -134,11 +137,18 @@ class Stream:
 class Draws:
     """The uniforms on [0, 1) of one stream in one replication, in order."""
 
-    __slots__ = ("_column", "_n_drawn", "_replication", "_stream")
+    __slots__ = ("_column", "_n_drawn", "_place", "_replication", "_start", "_stream", "_windows")
 
     def __init__(self, stream: Stream, replication: int) -> None:
         self._stream = stream
+        self._windows = stream.windows
+        self.go_to(replication)
+
+    def go_to(self, replication: int) -> None:
+        """Begin with a replication."""
         self._replication = replication
+        self._place = place = replication % _WINDOW
+        self._start = replication - place
         self._n_drawn = 0
         self._column: Iterator[float] | None = None
 
@@ -147,7 +157,8 @@ class Draws:
         draw = self._n_drawn
         if draw < _ROWS:
             self._n_drawn = draw + 1
-            return self._stream.number(draw, self._replication)
+            start, window = self._windows.get(draw, _NO_WINDOW)
+            return window[self._place] if start == self._start else self._stream.number(draw, self._replication)
         if self._column is None:
             self._column = self._stream.column(draw, self._replication)
         return next(self._column)
@@ -181,46 +192,72 @@ class Streams:
         return BatchStreams(self, start, stop)
 
 
+class _Replication:
+    """What the scopes of the streams of a replication share: its number, what is drawn from by whole name, and the weights."""
+
+    __slots__ = ("draws", "index", "ratios")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.draws: dict[str, Draws] = {}
+        self.ratios: list[float] = []
+
+
 class ReplicationStreams:
     """The streams of one replication; ``streams("link/w1->hub")`` gives the draws of that name, made once.
 
     `scope` gives the same streams under a longer name, so that two failure models of one kind never share draws.
     """
 
-    __slots__ = ("_draws", "_index", "_prefix", "_ratios", "_streams")
+    __slots__ = ("_own", "_prefix", "_streams", "_whole")
 
-    def __init__(
-        self,
-        streams: Streams,
-        index: int,
-        prefix: str = "",
-        draws: dict[str, Draws] | None = None,
-        ratios: list[float] | None = None,
-    ) -> None:
+    def __init__(self, streams: Streams, index: int, prefix: str = "", whole: _Replication | None = None) -> None:
         self._streams = streams
-        self._index = index
         self._prefix = prefix
-        self._draws: dict[str, Draws] = {} if draws is None else draws
-        self._ratios: list[float] = [] if ratios is None else ratios
+        self._own: dict[str, Draws] = {}  # by name without the prefix
+        self._whole = _Replication(index) if whole is None else whole
+
+    def go_to(self, index: int) -> None:
+        """Go to the beginning of a replication, with all scopes; weights are forgotten.
+
+        Examples
+        --------
+        >>> streams = Streams(1)
+        >>> own = streams.replication(0)
+        >>> draws = own.scope("model")("name")
+        >>> first = draws.uniform()
+        >>> own.go_to(7)
+        >>> draws.uniform() == streams.replication(7)("model/name").uniform() != first
+        True
+        """
+        self._whole.index = index
+        self._whole.ratios.clear()
+        for draws in self._whole.draws.values():
+            draws.go_to(index)
 
     def scope(self, label: str) -> ReplicationStreams:
         """Return these streams with `label` put before every name."""
-        return ReplicationStreams(self._streams, self._index, f"{self._prefix}{label}/", self._draws, self._ratios)
+        return ReplicationStreams(self._streams, self._whole.index, f"{self._prefix}{label}/", self._whole)
 
     def again(self) -> ReplicationStreams:
         """Return these streams from their beginning, with weights of their own."""
-        return ReplicationStreams(self._streams, self._index, self._prefix)
+        return ReplicationStreams(self._streams, self._whole.index, self._prefix)
 
     def __call__(self, name: str) -> Draws:
-        name = self._prefix + name
-        draws = self._draws.get(name)
+        draws = self._own.get(name)
+        return self._meet(name) if draws is None else draws
+
+    def _meet(self, name: str) -> Draws:
+        whole = self._prefix + name
+        draws = self._whole.draws.get(whole)
         if draws is None:
-            draws = self._draws[name] = Draws(self._streams.stream(name), self._index)
+            draws = self._whole.draws[whole] = Draws(self._streams.stream(whole), self._whole.index)
+        self._own[name] = draws
         return draws
 
     def weigh(self, ratio: float) -> None:
         """Take note that a value was drawn which the model itself gives `ratio` times as often (importance sampling)."""
-        self._ratios.append(ratio)
+        self._whole.ratios.append(ratio)
 
     @property
     def weight(self) -> float:
@@ -234,7 +271,7 @@ class ReplicationStreams:
         >>> streams.weight
         0.25
         """
-        return prod(self._ratios)
+        return prod(self._whole.ratios)
 
 
 class BatchDraws:

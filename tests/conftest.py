@@ -16,7 +16,7 @@ from edgesim.engine.state.invariants import Checker
 from edgesim.nn.data.datasets import Digits
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.train.cache import FOLDER_VARIABLE, NetworkCache
-from edgesim.study import run as study
+from edgesim.study import completion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +34,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "default-without-deadlin
 
 def _check_every_trial() -> None:
     """Let every trial of every test check the invariants: those of this process, and those of studies in whatever process."""
-    world, prepare = simulation.World, study.prepare
+    world, prepare = simulation.World, completion.prepare
     simulation.World = lambda *options: world(*options[:-1], Checker())  # type: ignore[misc, assignment]
-    study.prepare = lambda *options: replace(prepare(*options), is_checked=True)
+    completion.prepare = lambda *options: replace(prepare(*options), is_checked=True)
 
 
 _check_every_trial()

@@ -13,8 +13,10 @@ from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
+from edgesim.errors import PlanError
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
+from edgesim.failures.domains import Domain, Domains, RepairedDomain, RepairedDomains
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.gilbert_elliott import GilbertElliott
 from edgesim.failures.on_off import OnOff
@@ -169,6 +171,37 @@ def test_answers_to_parts_of_messages_are_checked(context, right):
         check_strategy(Fixed(Partly(PLAN, right.whole, right.rest, more=np.nan)), context)
 
 
+@dataclass
+class Sorted(Answering):
+    """One whose first sample is known at once, while the others are asked about; `rule` says what is answered without the message."""
+
+    rule: str = "guess"
+    plans: tuple = (Plan((Compute("d", "b"),), "d", {}), PLAN)
+    plan_of_sample: tuple = (0, 1, 1, 1, 1)
+
+    def predict(self, delivery):
+        if delivery.is_whole("t") or (self.rule == "depends" and delivery.plan):
+            return self.whole
+        if self.rule == "raises":
+            raise PlanError("nothing without t")
+        answers = np.zeros_like(self.whole)
+        answers[0] = self.whole[0] + (self.rule == "changes")
+        return answers
+
+
+def test_a_loss_is_felt_by_the_samples_whose_plan_has_it(context, right):
+    """Whichever plan the request followed; and there is an answer as long as some sample has one."""
+    made = Sorted(Sorted.plans[0], right.whole, right.rest)
+    check_strategy(Fixed(made), context)
+    for rule, text in (
+        ("raises", "with t lost, predict raised PlanError, though 1 samples follow plans without them"),
+        ("changes", "with t lost, the answers change of samples whose plans have none of them"),
+        ("depends", "with t lost, predict depends on the plan of the request"),
+    ):
+        with pytest.raises(AssertionError, match=text):
+            check_strategy(Fixed(replace(made, rule=rule)), context)
+
+
 def test_students_need_not_equal_the_network(context, right):
     """With `is_exact=False` only chance must be reached."""
     labels = np.eye(3, dtype=np.float32)[context.dataset.test.targets]
@@ -191,6 +224,8 @@ def test_students_need_not_equal_the_network(context, right):
         OnOff(2.0, 1.0),
         Scripted((ScriptedOutage("*", 1.0, 2.0),)),
         CommonCause(0.3, beta=0.5),
+        Domains((Domain("site", probability=0.1), Domain("all", "site", ("*", "*->*"), each=True, probability=0.3))),
+        RepairedDomains((RepairedDomain("site", holds=("*",), mtbf_s=2.0, mttr_s=1.0),)),
         ShiftedExponential(2.0),
         LogNormal(0.5),
     ],

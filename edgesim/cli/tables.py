@@ -74,12 +74,18 @@ def _drawn(table: Table, numbers: Sequence[int]) -> RichTable:
     shown = [*range(table.n_names), *numbers]
     for position in shown:
         is_name = position < table.n_names
-        widest = max((len(cells[position]) for cells in table.rows), default=0) + (len(MARK) if table.best else 0)
+        mark = len(MARK) if table.best else 0
+        if is_name:  # goes on in the next line behind a word, and where it is folded
+            names = (table.headers[position], *(fold(cells[position], NAME_WIDTH) for cells in table.rows))
+            least = max(len(word) for name in names for word in ("", *name.split()))
+        else:
+            lines = table.headers[position].splitlines()
+            least = max([len(cells[position]) + mark for cells in table.rows] + list(map(len, lines)), default=0)
         drawn.add_column(
             Text(table.headers[position]),
             justify="left" if is_name else "right",
             no_wrap=not is_name,
-            min_width=None if is_name else widest,
+            min_width=least,
             overflow="fold",
             vertical="bottom",
         )

@@ -36,7 +36,7 @@ def _n_enough(step: Step) -> int:
 def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str, Forecast]:
     """Return when each step begins and ends without contention, loss or failure.
 
-    A step begins when its inputs have ended. A computation takes its time by the compute model; a message takes overhead,
+    A step begins when its inputs have ended; a task of a pool when its worker has asked for the first time, as if each worker took all tasks at once. A computation takes its time by the compute model; a message takes overhead,
     transmission and latency of every link of its route, one after the other. The end of the answer is a lower bound of what the
     simulation finds: there, messages that share a medium and computations that share a device wait for each other.
 
@@ -58,8 +58,18 @@ def forecast(plan: Plan, topology: Topology, compute: ComputeModel) -> dict[str,
     0.003
     """
     found: dict[str, Forecast] = {}
+    asks = {
+        row[0]: pool.turns[worker][0][-1]
+        for pool in plan.pools
+        for copies in pool.tasks
+        for worker, row in enumerate(copies)
+        if pool.turns
+    }
     for step in plan.steps:
         started_s = max(_ready_s(step, found), default=0.0)
+        ask = found.get(asks.get(step.step_id, ""))
+        if ask is not None:
+            started_s = max(started_s, ask.ended_s)
         if isinstance(step, Compute):
             time_s = compute.duration_s(step, topology.device_of[step.device_id].profile)
         else:

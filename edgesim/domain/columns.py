@@ -87,6 +87,17 @@ DIFFERENCE_NUMBERS = (*SUMMARY_NUMBERS[:4], "correlation")
 SUMMARY_NAMES, DIFFERENCE_NAMES = ("strategy", "metric", "unit"), ("strategy", "minus", "metric", "unit")
 BUDGET_NAMES, BUDGET_NUMBERS = ("strategy", "part"), ("mean_s", "share", "n")
 """Columns of the parts of the mean latency, behind the factors."""
+BUDGET_PARTS = {
+    "compute": "computing",
+    "host": "handling messages",
+    "sending": "sending messages",
+    "propagation": "propagation",
+    "queueing": "waiting for devices and channels",
+    "slowest": "waiting for the last of several messages",
+    "repeated": "what was lost, sent again or acknowledged",
+}
+"""Parts of the mean latency, in words: computing; handling messages; sending each once, alone; latency of links; waiting for devices and channels; for the last of
+several messages; for what was lost, sent again or acknowledged."""
 QUEUE_NAMES, QUEUE_NUMBERS = ("strategy", "resource"), ("time_s", "waiting", "present", "utilisation")
 """Columns of what is at every resource over time."""
 SENSITIVITY_NAMES = ("assumed", "value", "strategy", "metric", "unit")

@@ -107,7 +107,7 @@ class Delivery:
     ----------
     lost : the transfers of which nothing can be used.
     partial : what arrived of the messages that are not whole, for deployments that use that; see `edgesim.interfaces.PartialDeployment`.
-    plan : of a deployment with several plans: which of them the request followed, whose transfers these are; `predict` need not look at it.
+    plan : of a deployment with several plans: which of them the request followed, whose transfers these are; `predict` does not depend on it.
 
     Raises
     ------

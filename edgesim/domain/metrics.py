@@ -187,6 +187,8 @@ PEOPLE_METRICS = {
 }  # fmt: skip
 """What a study under load with `escalate: {people}` has besides."""
 _STANDS = "each request stands for the time until the next one, so requests should come often against outages; of those that are not unfinished"
+_HEARTBEATS = "only with a `detector`; see [recovery](recovery.md)"
+_TAKEOVER = "only with the recoveries `failover` and `reassign`"
 RECOVERY_METRICS = {
     metric.name: metric
     for metric in (
@@ -203,6 +205,17 @@ RECOVERY_METRICS = {
             "lost_score", "s", "main score that was lost, integrated over time", "sum over requests of (score with everything delivered - score of the request) x time until the next release; the other way round where less is better",
             _STANDS + "; 1 s is a second without answers where they would all be right; empty where no scores are computed, or the plan depends on the sample", lowest=-inf,
         ),
+        Metric(
+            "detection_time", "s", "time from the beginning of an outage of a device until the monitor suspects it", "mean over the detected outages of a trial of suspicion - beginning; mean over trials",
+            _HEARTBEATS + "; of outages that are detected: those that end before are not among them, see `detected`",
+        ),
+        Metric("detected", "1", "share of the outages of devices that the monitor detects", "number of detected outages / number of outages of watched devices that begin; mean over trials", _HEARTBEATS, highest=1.0, is_share=True, is_larger_better=True),
+        Metric("false_alarms", "1", "number of times that a device was suspected though it was up", "number of suspicions of devices that were up since they sent the last heartbeat that came; mean over trials", _HEARTBEATS + "; a device that cannot be reached is a false alarm, too"),
+        Metric("false_alarms_per_hour", "1", "false alarms for each hour of a device that is up", "false alarms / (sum over watched devices of the time up / 3600 s); mean over trials", _HEARTBEATS),
+        Metric("replaced", "1", "share of requests that a stand-in plan was to answer", "number of requests released while another plan than that of the strategy was followed / number of requests; mean over trials", _TAKEOVER, highest=1.0, is_share=True),
+        Metric("changes", "1", "number of times that another plan took over, ways back included", "number of changes of the plan; mean over trials", _TAKEOVER),
+        Metric("change_time", "s", "time from the decision for another plan until it is followed", "mean over the changes of a trial of the time to send weights and read them into memory; mean over trials", _TAKEOVER + "; changes that were given up on the way do not count"),
+        Metric("recovery_traffic", "byte", "bytes that heartbeats and weights put on links, for each request", "bytes of messages that belong to no request / number of requests; mean over trials", "they are part of `traffic_intermediate` and of `traffic`"),
     )
 }  # fmt: skip
 """What a study under load with `recoveries` has besides."""

@@ -139,6 +139,57 @@ class Transfer:
 Step = Compute | Transfer
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Computations of which each is done by whichever worker asks first, or again by another one when it does not come back.
+
+    The plan holds a copy of each task for each worker, and the engine lets one of them begin. Copies and asks are rows of steps, each step
+    after the one before and after nothing else, but the first of a row, which may wait for what the holder computes besides being let begin.
+
+    Parameters
+    ----------
+    tasks : by task and worker: the steps of its copy, e.g. input, computation, result. One is a computation, and with it the worker
+        is free again; when the last has come, the task is done. The last ones are alternatives of one step.
+    turns : by worker: each time it asks, the steps that do. The first begins at the release of the request, the others when a task is computed. When the last of them
+        has come to the holder, the worker is given the first task that nobody has, or waits for one. Empty with `dealt`.
+    dealt : by task: the position of the worker that is given it at the release, without asking; empty with `turns`.
+    again_s : a task that is not done so long after it was given goes to another worker, in s: to one that waits or asks, or with `dealt` to one
+        with fewest tasks under way. None: it goes to nobody else. No worker is given a task twice.
+    """
+
+    tasks: tuple[tuple[tuple[str, ...], ...], ...]
+    turns: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    dealt: tuple[int, ...] = ()
+    again_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tasks or not self.tasks[0]:
+            raise PlanError("a pool has tasks, and each has a copy for each worker")
+        n_workers = len(self.tasks[0])
+        if any(len(copies) != n_workers for copies in self.tasks) or len(self.turns) not in {0, n_workers}:
+            raise PlanError(
+                f"a pool of {n_workers} workers has so many copies of each task, and turns of all or of none"
+            )
+        if len(self.dealt) != (0 if self.turns else len(self.tasks)) or not set(self.dealt) <= set(range(n_workers)):
+            raise PlanError("a pool has either turns of its workers, or for each task the worker that it is dealt to")
+        rows = [row for rows in (*self.tasks, *self.turns) for row in rows]
+        names = [name for row in rows for name in row]
+        if not all(rows) or len(set(names)) < len(names):
+            raise PlanError("each row of a pool has steps, and no step is in two of them")
+        if self.again_s is not None and not self.again_s > 0:
+            raise PlanError(f"a pool gives tasks to others after a time above 0, not after {self.again_s:g} s")
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The steps that begin when the pool lets them: the first of each row."""
+        return tuple(row[0] for rows in (*self.tasks, *self.turns) for row in rows)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The steps of all turns."""
+        return tuple(name for turns in self.turns for turn in turns for name in turn)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The steps of one inference, each after its inputs.
@@ -148,11 +199,13 @@ class Plan:
     steps : in an order in which every step comes after its inputs.
     answer_id : the computation whose end is the answer.
     weight_byte : weights that stay in each device's memory, by device id, in byte.
+    pools : work that is given to whichever device asks first.
 
     Raises
     ------
     PlanError
-        When a step's id is used twice, an input is unknown, later, or on another device, or the answer is no computation.
+        When a step's id is used twice, an input is unknown, later, or on another device, the answer is no computation, or the steps
+        of a pool do not follow one another.
 
     Examples
     --------
@@ -165,6 +218,7 @@ class Plan:
     steps: tuple[Step, ...]
     answer_id: str
     weight_byte: dict[str, int]
+    pools: tuple[Pool, ...] = ()
 
     def __post_init__(self) -> None:
         all_of("a plan", (Compute, Transfer), steps=self.steps)
@@ -185,6 +239,8 @@ class Plan:
                     raise PlanError(f"step {step.step_id!r} on {here!r} needs {name!r}, which is on {place!r}")
             seen[step.step_id] = step
         self._check_alternatives()
+        for pool in self.pools:
+            self._check_pool(pool, seen)
         if not isinstance(seen.get(self.answer_id), Compute):
             raise PlanError(f"the answer {self.answer_id!r} is not a computation of the plan")
 
@@ -198,6 +254,45 @@ class Plan:
                     raise PlanError(
                         f"{shared[0]!r} is an alternative for step {step.step_id!r}, but others need it too"
                     )
+
+    def _check_pool(self, pool: Pool, steps: dict[str, Step]) -> None:
+        """Refuse rows of a pool that are no chains, or end where they should not."""
+        held = set(pool.held)
+        for row in (row for rows in (*pool.tasks, *pool.turns) for row in rows):
+            for before, name in zip((None, *row), row, strict=False):
+                step = steps.get(name)
+                is_next = step is not None and (name in held or step.inputs == (before,))
+                if not is_next or (isinstance(step, Compute) and step.on_missing == "degrade"):
+                    raise PlanError(
+                        f"step {name!r} of a pool must come after the one before in its row, and wait for it"
+                    )
+        places = {self._place(steps[turn[-1]]) for turns in pool.turns for turn in turns}
+        if len(places) > 1:
+            raise PlanError(
+                f"the turns of a pool end on {', '.join(sorted(places))}, and not on the one device that hands out"
+            )
+        for copies in pool.tasks:
+            if any(sum(isinstance(steps[name], Compute) for name in row) != 1 for row in copies):
+                raise PlanError(f"the copy {copies[0]} of a task, or another, has not one computation")
+        self._check_results(pool)
+
+    def _check_results(self, pool: Pool) -> None:
+        """Refuse copies that are no alternatives of one step."""
+        results = [{row[-1] for row in copies} for copies in pool.tasks]
+        for step in self.computes:
+            groups = [set(group) for group in step.alternatives] if step.n_enough == 1 else []
+            if all(group in groups or (len(group) == 1 and group <= set(step.inputs)) for group in results):
+                return
+        raise PlanError("the last steps of the copies of each task of a pool must be alternatives of one step")
+
+    @staticmethod
+    def _place(step: Step) -> str:
+        return step.device_id if isinstance(step, Compute) else step.dst_id
+
+    @cached_property
+    def held(self) -> frozenset[str]:
+        """The steps that begin when a pool lets them."""
+        return frozenset(name for pool in self.pools for name in pool.held)
 
     @cached_property
     def transfers(self) -> tuple[Transfer, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Literal, NamedTuple
 
 from edgesim.errors import PlanError
@@ -162,6 +162,31 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchRecord:
+    """How well a monitor found devices that were down, from `Trace.from_s` to `Trace.to_s`.
+
+    Parameters
+    ----------
+    detection_s : mean time from the beginning of an outage to the suspicion, over those detected, in s; NaN without any.
+    n_detected, n_outages : outages of watched devices that were detected, and that began.
+    n_false : suspicions of devices that had been up all the time since they sent the last heartbeat that came.
+    up_s : sum over the watched devices of the time for which they were up, in s.
+    traffic_byte : bytes that heartbeats and weights put on links.
+    n_changes : how often another plan took over; None where none can.
+    change_s : mean time from the decision to the change, in s; NaN without any.
+    """
+
+    detection_s: float
+    n_detected: int
+    n_outages: int
+    n_false: int
+    up_s: float
+    traffic_byte: int
+    n_changes: int | None = None
+    change_s: float = nan
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """What one simulated trial left.
 
@@ -177,6 +202,7 @@ class Trace:
         warm-up, in J; it is part of the energy of every record.
     samples : how much was at every resource over time, where that was asked for.
     batteries : devices with a battery, and when it was empty, in s; inf where it lasted.
+    watch : what a detector of failures did; None without one.
     """
 
     records: tuple[RequestRecord, ...]
@@ -189,6 +215,7 @@ class Trace:
     courses: tuple[Course, ...] = ()
     samples: tuple[Sample, ...] = ()
     batteries: tuple[tuple[str, float], ...] = ()
+    watch: WatchRecord | None = None
 
     @property
     def throughput_per_s(self) -> float:

@@ -63,12 +63,13 @@ class Bernoulli:
         """
         return self.probability > 0 and is_selected(link.link_id, self.links)
 
-    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:
+    def is_lost(self, link: Link, n_packets: int, streams: ReplicationStreams) -> bool:  # noqa: ARG002 - the seam's form
         """Draw whether a message is lost on this link."""
-        drawn_at = self.sampled_probability(link, n_packets)
-        is_lost = streams(f"link/{link.link_id}").uniform() < drawn_at
-        if self.sampled_at is not None:
-            streams.weigh(ratio_of(self.probability, self.sampled_at, int(is_lost), 1))
+        uniform = streams(f"link/{link.link_id}").uniform()
+        if self.sampled_at is None:
+            return uniform < self.probability
+        is_lost = uniform < self.sampled_at
+        streams.weigh(ratio_of(self.probability, self.sampled_at, int(is_lost), 1))
         return is_lost
 
     def are_lost(self, link: Link, is_sent: NDArray[np.bool_], streams: BatchStreams) -> NDArray[np.bool_]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgesim.domain.system.detector import Detector
+
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
@@ -11,11 +13,17 @@ class Nothing:
 
     It is the recovery of strategies that name none where others of the scenario do, so that all are measured alike.
 
+    Parameters
+    ----------
+    detector : finds devices that are down, though nothing is done about them: what it costs, and how well it does. Its options `period`, `timeout`, `size` and `monitor`: see `edgesim.domain.system.detector.Detector`.
+
     Examples
     --------
     >>> Nothing().again_s(1) is None
     True
     """
+
+    detector: Detector | None = None
 
     def again_s(self, n_lost: int) -> float | None:  # noqa: ARG002 - the seam's form
         """Return None: it is given up."""

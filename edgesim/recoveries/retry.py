@@ -7,6 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from edgesim.domain.system.detector import Detector
 from edgesim.units import Quantity
 
 
@@ -21,6 +22,7 @@ class Retry:
     ----------
     after_s : from the loss to the next attempt, in s: how long a sender waits for an acknowledgement, or a device takes to start again.
     attempts : most times that one message or computation is tried again.
+    detector : finds devices that are down: what it costs, and how well it does; nothing waits for it. Its options `period`, `timeout`, `size` and `monitor`: see `edgesim.domain.system.detector.Detector`.
 
     Formula
     -------
@@ -33,6 +35,7 @@ class Retry:
 
     after_s: Annotated[float, Quantity("s", is_minimum_excluded=True)]
     attempts: Annotated[int, Ge(1)] = 3
+    detector: Detector | None = None
 
     def again_s(self, n_lost: int) -> float | None:
         """Return `after_s`, as often as there are attempts.

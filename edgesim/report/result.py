@@ -18,8 +18,8 @@ from edgesim.report.draw.timeline import Timeline, over_time, read_timelines, ti
 from edgesim.report.draw.topology import roles_of, topology
 from edgesim.report.notebook import result_html
 from edgesim.study.folder import store
+from edgesim.study.folder.names import TIMELINE
 from edgesim.study.folder.reading import MOST_BYTE
-from edgesim.study.trials.timeline import TIMELINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

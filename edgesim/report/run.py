@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.interfaces import Silent
 from edgesim.study import run as study
-from edgesim.study.run import RunOptions
+from edgesim.study.options import RunOptions
 
 if TYPE_CHECKING:
     from edgesim.interfaces import Progress
@@ -30,7 +30,7 @@ def run(
     command: str | None = None,
     report: bool = True,
 ) -> Result:
-    """Run a study, write its result folder, and return the result; see `edgesim.study.run.RunOptions`.
+    """Run a study, write its result folder, and return the result; see `edgesim.study.options.RunOptions`.
 
     Without `report` there are no figures and no report in the folder; the tables are the same.
     """

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, TrafficKind, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import ANSWER_ID, input_transfers, known_device, require_delivered
+from edgesim.strategies.ends import ANSWER_ID, answers_by_plan, input_transfers, known_device
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,8 +50,8 @@ class Cascade:
 
     Validity
     --------
-    Grey images: one channel is sent, three equal ones are looked at. Comparing boxes with each other (non-maximum suppression) is taken as no work. Any message
-    that is lost leaves no answer.
+    Grey images: one channel is sent, three equal ones are looked at. Comparing boxes with each other (non-maximum suppression) is taken as no work. A message
+    that is lost leaves no answer to the images that send it.
 
     References
     ----------
@@ -67,6 +67,7 @@ class Cascade:
     factor: Annotated[float, Gt(0), Le(0.9)] = 0.709
 
     needs_training: ClassVar[bool] = False
+    needs_samples: ClassVar[bool] = True
 
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; the cascade runs on every test image here, once.
@@ -86,8 +87,6 @@ class Cascade:
             known_device(context, "cascade.refinement", self.refinement or context.sink_id),
             known_device(context, "cascade.output", self.output or context.sink_id),
         )
-        if context.attack is not None:
-            raise PlanError("the cascade cannot be attacked; leave it out, or leave out evaluation.attack")
         dataset = context.dataset
         stages = stages_for(dataset, Thresholds(*self.thresholds, self.least, self.factor))
         (name,) = dataset.inputs
@@ -107,7 +106,8 @@ class Cascade:
                 all_plans.append(plan)
             numbers.append(plans[key])
         answers = answers_of(stages, courses)
-        return CascadeDeployment(tuple(all_plans), tuple(numbers), answers, places, tuple(map(_counts, courses)))
+        guess = dataset.task.guess(dataset.train.targets)
+        return CascadeDeployment(tuple(all_plans), tuple(numbers), answers, guess, places, tuple(map(_counts, courses)))
 
 
 def _counts(course: Course) -> tuple[int, int, int]:
@@ -171,6 +171,7 @@ class CascadeDeployment:
     plans : the distinct plans, each followed by some test image.
     plan_of_sample : which of them each test image follows.
     answers : to the test split, shape (n, *output).
+    guess : at an image without an answer, shape (*output).
     places : devices of the three stages.
     counts : by test image, how many candidates the second and the third stage looked at, and how many faces there are.
     """
@@ -178,6 +179,7 @@ class CascadeDeployment:
     plans: tuple[Plan, ...]
     plan_of_sample: tuple[int, ...]
     answers: NDArray[np.float32] = field(repr=False)
+    guess: NDArray[np.float32] = field(repr=False)
     places: tuple[str, str, str]
     counts: tuple[tuple[int, int, int], ...] = field(repr=False)
 
@@ -187,10 +189,8 @@ class CascadeDeployment:
         return self.plans[0]
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
-        """Return the answers to the test split. Raises `PlanError` when a message was lost: there is no answer then."""
-        names = sorted({name for plan in self.plans for name in plan.transfer_ids})
-        require_delivered(tuple(names), delivery)
-        return self.answers
+        """Return the answers to the test split; the guess for images whose own plan lacks a message. Raises `PlanError` where each does."""
+        return answers_by_plan(self.plans, self.plan_of_sample, delivery, self.answers, self.guess)
 
     def describe(self) -> dict[str, Any]:
         """Return the devices, and how many candidates of an image reach each stage."""

@@ -10,7 +10,7 @@ from edgesim.errors import PlanError
 from edgesim.nn.kernels.here import Here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -74,6 +74,38 @@ def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:
         raise PlanError(f"there is no answer without transfer {missing[0]!r}: nothing can stand in for what it carries")
 
 
+def answers_by_plan(
+    plans: Sequence[Plan],
+    plan_of_sample: Sequence[int],
+    delivery: Delivery,
+    answers: NDArray[np.float32],
+    guess: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the answers to the samples whose own plan lacks no transfer, and the guess for the others; see `SampleDependent`.
+
+    Parameters
+    ----------
+    plans, plan_of_sample : of a deployment, each of whose plans needs all of its transfers.
+    delivery : what arrived.
+    answers : with nothing missing, shape (n, *output).
+    guess : at a sample without an answer, shape (*output).
+
+    Raises
+    ------
+    PlanError
+        When there is no plan that lacks nothing.
+    """
+    import numpy as np
+
+    is_there = [delivery.are_whole(plan.transfer_ids) for plan in plans]
+    if not any(is_there):
+        require_delivered(sorted(plans[0].transfer_ids), delivery)
+    if all(is_there):
+        return answers
+    is_kept = np.array(is_there)[np.array(plan_of_sample, dtype=int)]
+    return np.where(is_kept.reshape(-1, *[1] * guess.ndim), answers, guess)
+
+
 def known_device(context: DeploymentContext, option: str, device_id: str) -> str:
     """Return the id of a device that an option names.
 
@@ -88,15 +120,15 @@ def known_device(context: DeploymentContext, option: str, device_id: str) -> str
     return device_id
 
 
-def check_attack(context: DeploymentContext, messages: Messages) -> None:
+def check_gradients(messages: Messages) -> None:
     """Refuse attacks on what is rounded, through which there are no gradients.
 
     Raises
     ------
     PlanError
-        When there is an attack and messages are rounded.
+        When messages are rounded.
     """
-    if context.attack is not None and messages.is_rounding:
+    if messages.is_rounding:
         raise PlanError(
             f"attacks go by gradients, which messages of dtype {messages.dtype} have none of; take dtype float32, or leave out evaluation.attack"
         )

@@ -16,7 +16,7 @@ from edgesim.interfaces import ModelBuilder
 from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import check_attack, kernels_here, known_device
+from edgesim.strategies.ends import check_gradients, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.distilled import check_objective
 from edgesim.strategies.students.kernels import student_kernels
@@ -96,6 +96,10 @@ class Ensemble:
         matching_devices(topology, self.devices, self.students)
         check_objective(self.objective, self.training, "alone")
 
+    def check_attack(self) -> None:
+        """Refuse attacks on messages that are rounded."""
+        check_gradients(self.messages)
+
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Train or load the networks, and place them.
 
@@ -114,7 +118,8 @@ class Ensemble:
 
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)
         device_ids = devices_of_students(context, self.devices, self.students, merger_id)
-        check_attack(context, self.messages)
+        if context.attack is not None:
+            self.check_attack()
         dataset = context.dataset
         setup = StudentTraining(
             builder=self.student,

@@ -14,7 +14,7 @@ from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import (
     ANSWER_ID,
     answer_steps,
-    check_attack,
+    check_gradients,
     input_transfers,
     kernels_here,
     known_device,
@@ -63,6 +63,10 @@ class Single:
 
     needs_training: ClassVar[bool] = False
 
+    def check_attack(self) -> None:
+        """Refuse attacks on messages that are rounded."""
+        check_gradients(self.messages)
+
     def deploy(self, context: DeploymentContext) -> Deployment:
         """Return the deployment; its answers are computed here, once.
 
@@ -78,7 +82,8 @@ class Single:
         from edgesim.nn.train.training import forward
 
         device_id = known_device(context, "single.device", context.sink_id if self.device is None else self.device)
-        check_attack(context, self.messages)
+        if context.attack is not None:
+            self.check_attack()
         graph = context.graph
         first = input_transfers(context, device_id, graph.input_byte, self.messages)
         inference = Compute(

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import isnan
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.delivery import Delivery
-from edgesim.domain.plan import Transfer
-from edgesim.engine.events.simulation import trace
-from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import ExecutionError, PlanError
+from edgesim.testbed.course.simulated import check_failures, simulated
 from edgesim.testbed.limits import check_times, real_times_s
-from edgesim.testbed.loopback import answers_of
+from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgesim.testbed.course.simulated import Simulated
     from edgesim.testbed.loopback import Executed, Loopback
     from edgesim.testbed.prepared import PreparedStrategy
 
 Verdict = Literal["agrees", "differs", "too noisy"]
-N_NAMED = 3
-"""Steps that are named, those with the largest differences."""
 N_HALVED = 30
 _CLOSE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class StepDifference:
-    """When a step ended after the release, simulated and in the mean of what was measured, in s."""
-
-    step_id: str
-    simulated_s: float
-    measured_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +35,17 @@ class Compared:
     ----------
     strategy : its label.
     n_devices, n_requests : how many executed it, and how often.
-    simulated_s : latency of a request, without losses and failures.
-    mean_s, median_s, p95_s : measured latency.
+    simulated_s, simulated_p95_s : latency of the requests that are answered in the simulation: mean, and 95th percentile.
+    mean_s, median_s, p95_s : measured latency of those that were.
     error : (mean_s - simulated_s) / simulated_s.
-    noise : difference between the means of the first and the second half of the requests, as a share of their mean.
-    simulated_byte, measured_byte : payload of all messages of a request; measured in the mean.
-    n_equal_answers : answers that are those of `predict` with what arrived, to 1e-4 of the largest number.
+    noise : how much the mean of the repeat differs, as a share; without a repeat, the difference between the means of the first and the
+        second half of the requests.
+    simulated_byte, measured_byte : payload of the messages of a request that come in time, in the mean.
+    n_equal_answers : requests with the answer that `predict` gives with what arrived, to 1e-4 of the largest number, or with none where it gives none.
+    n_equal_sets : requests of which exactly those messages came in time that do in the simulation.
     n_degraded : requests of which a message was too late.
     verdict : whether the error is within the tolerance; nothing is said where the noise is beyond it.
-    steps : the steps with the largest differences.
+    steps : all steps that ended, in plan order.
     """
 
     strategy: str
@@ -65,12 +57,14 @@ class Compared:
     p95_s: float
     error: float
     noise: float
-    simulated_byte: int
+    simulated_p95_s: float
+    simulated_byte: float
     measured_byte: float
     n_equal_answers: int
+    n_equal_sets: int
     n_degraded: int
     verdict: Verdict
-    steps: tuple[StepDifference, ...]
+    steps: tuple[StepFigures, ...]
 
     @property
     def is_right(self) -> bool:
@@ -78,24 +72,41 @@ class Compared:
         return (
             self.verdict == "agrees"
             and self.measured_byte == self.simulated_byte
-            and self.n_equal_answers == self.n_requests
+            and self.n_equal_answers == self.n_equal_sets == self.n_requests
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """A strategy and what was measured of it."""
+    """A strategy, what was measured of it, and what was when it was done again."""
 
     prepared: PreparedStrategy
     executed: Executed
+    repeat: Executed | None = None
 
     @property
     def latencies_s(self) -> list[float]:
-        """Of the requests, in order, in s."""
-        return [one.answered_s - one.released_s for one in self.executed.requests]
+        """Of the requests that were answered, in order, in s."""
+        return latencies_s(self.executed)
+
+    @property
+    def noise(self) -> float:
+        """How much the mean latency changes while nothing else does, as a share."""
+        every_s = self.latencies_s
+        half, mean_s = len(every_s) // 2, fmean(every_s)
+        if self.repeat is not None:
+            return abs(fmean(latencies_s(self.repeat)) - mean_s) / mean_s
+        return abs(fmean(every_s[:half]) - fmean(every_s[half:])) / mean_s if half else 0.0
 
 
-def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Measured:
+def latencies_s(executed: Executed) -> list[float]:
+    """Return the latencies of the requests that were answered, in order, in s."""
+    return [one.answered_s - one.released_s for one in executed.requests if one.values]
+
+
+def measure(
+    prepared: PreparedStrategy, how: Loopback, tolerance: float, *, has_repeat: bool = False, is_paced: bool = True
+) -> Measured:
     """Execute a strategy.
 
     Parameters
@@ -103,6 +114,8 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     prepared : its bundle, and the system.
     how : it is executed.
     tolerance : of the mean latency, as a share; a machine that is slower is refused.
+    has_repeat : whether all is done again with new processes, to see how noisy the machine is.
+    is_paced : whether computations take at least as long as the profiles of their devices say, or as long as they do on this machine.
 
     Raises
     ------
@@ -111,12 +124,22 @@ def measure(prepared: PreparedStrategy, how: Loopback, tolerance: float) -> Meas
     """
     plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
     links = how.network.check(plan, topology)
-    latency_s = _simulated(prepared, None)[plan.answer_id]
+    check_failures(plan, topology, prepared.failures, has_recovery=prepared.has_recovery)
+    courses = simulated_of(prepared, how.n_requests)
+    latency_s = min(one.latency_s for one in courses if one.is_answered)
     times = forecast(plan, topology, compute)
     paced_s = {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
+    if not is_paced:
+        paced_s = {}
     check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
-    executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, latency_s)
-    return Measured(prepared, executed)
+
+    def execute() -> Executed:
+        executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, courses)
+        if not latencies_s(executed):
+            raise ExecutionError("no request was answered, though some are in the simulation")
+        return executed
+
+    return Measured(prepared, execute(), execute() if has_repeat else None)
 
 
 def fitted_overhead_s(measured: Measured) -> float:
@@ -129,11 +152,11 @@ def fitted_overhead_s(measured: Measured) -> float:
     ----------
     measured : one strategy; what is predicted of others with its overhead is no fit.
     """
-    mean_s, answer_id = fmean(measured.latencies_s), measured.prepared.bundle.plan.answer_id
+    mean_s, n_requests = fmean(measured.latencies_s), len(measured.executed.requests)
     low_s, high_s = 0.0, mean_s
     for _ in range(N_HALVED):
         middle_s = (low_s + high_s) / 2
-        if _simulated(measured.prepared, middle_s)[answer_id] < mean_s:
+        if _mean_s(simulated_of(measured.prepared, n_requests, middle_s)) < mean_s:
             low_s = middle_s
         else:
             high_s = middle_s
@@ -149,58 +172,75 @@ def compare(measured: Measured, tolerance: float, overhead_s: float | None = Non
     tolerance : of the mean latency, as a share.
     overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
     """
-    return _compared(measured, _simulated(measured.prepared, overhead_s), tolerance)
+    courses = simulated_of(measured.prepared, len(measured.executed.requests), overhead_s)
+    return _compared(measured, courses, tolerance)
 
 
-def _simulated(prepared: PreparedStrategy, overhead_s: float | None) -> dict[str, float]:
-    """Return when each step ends after the release, in s."""
-    plan, topology = prepared.bundle.plan, prepared.context.topology
-    if overhead_s is not None:
-        busy = tuple(
-            replace(device, host_overhead=replace(device.host_overhead, per_message_s=overhead_s))
-            for device in topology.devices
-        )
-        topology = replace(topology, devices=busy)
-    traced = trace(compile_plan(plan, topology, prepared.context.compute), has_stays=True)
-    if isnan(traced.records[0].latency_s):
-        raise ExecutionError("its simulation without failures comes to no answer; `edgesim plan` shows its steps")
-    found: dict[str, float] = {}
-    for stay in traced.stays:
-        found[stay.step_id] = max(found.get(stay.step_id, 0.0), stay.ended_s)
-    for step in plan.steps:
-        if isinstance(step, Transfer) and step.step_id in found:
-            found[step.step_id] += sum(link.latency_s for link in topology.route(step.src_id, step.dst_id))
-    found[plan.answer_id] = traced.records[0].latency_s
+def simulated_of(prepared: PreparedStrategy, n_requests: int, overhead_s: float | None = None) -> list[Simulated]:
+    """Return what becomes of each request in the simulation.
+
+    Parameters
+    ----------
+    prepared : the strategy, and what fails.
+    n_requests : how many.
+    overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
+
+    Raises
+    ------
+    ExecutionError
+        When none is answered.
+    """
+    plan, context = prepared.bundle.plan, prepared.context
+    found = simulated(plan, context, prepared.failures, n_requests, overhead_s=overhead_s)
+    if not any(one.is_answered for one in found):
+        raise ExecutionError("its simulation comes to no answer; `edgesim plan` shows its steps")
     return found
 
 
-def _compared(measured: Measured, simulated_s: Mapping[str, float], tolerance: float) -> Compared:
+def _mean_s(courses: Sequence[Simulated]) -> float:
+    """Return the mean latency of those that are answered, in s."""
+    return fmean(one.latency_s for one in courses if one.is_answered)
+
+
+def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float) -> Compared:
     import numpy as np
 
     prepared, executed = measured.prepared, measured.executed
     plan = prepared.bundle.plan
-    latencies_s = np.array(measured.latencies_s)
-    mean_s, wanted_s = float(latencies_s.mean()), simulated_s[plan.answer_id]
-    half = len(latencies_s) // 2
-    noise = abs(float(latencies_s[:half].mean() - latencies_s[half:].mean())) / mean_s if half else 0.0
+    every_s = np.array(measured.latencies_s)
+    mean_s, wanted_s, noise = float(every_s.mean()), _mean_s(courses), measured.noise
     error = (mean_s - wanted_s) / wanted_s if wanted_s > 0 else 0.0
     within: Verdict = "agrees" if abs(error) <= tolerance else "differs"
     return Compared(
         strategy=prepared.label,
         n_devices=len(plan.device_ids),
-        n_requests=len(latencies_s),
+        n_requests=len(executed.requests),
         simulated_s=wanted_s,
         mean_s=mean_s,
-        median_s=float(np.median(latencies_s)),
-        p95_s=float(np.quantile(latencies_s, 0.95)),
+        median_s=float(np.median(every_s)),
+        p95_s=float(np.quantile(every_s, 0.95)),
         error=error,
         noise=noise,
-        simulated_byte=sum(transfer.size_byte for transfer in plan.transfers),
+        simulated_p95_s=float(np.quantile([one.latency_s for one in courses if one.is_answered], 0.95)),
+        simulated_byte=fmean(
+            sum(transfer.size_byte for transfer in plan.transfers if transfer.step_id not in one.lost)
+            for one in courses
+        ),
         measured_byte=fmean(executed.payload_byte.values()),
         n_equal_answers=_n_equal(prepared, executed),
+        n_equal_sets=_n_equal_sets(measured, courses),
         n_degraded=sum(bool(missing) for missing in executed.missing.values()),
         verdict="too noisy" if noise > tolerance else within,
-        steps=_largest(executed, simulated_s),
+        steps=figures_of(plan, [course.ended_s for course in courses], executed),
+    )
+
+
+def _n_equal_sets(measured: Measured, courses: Sequence[Simulated]) -> int:
+    """Return of how many requests the same messages came in time as in the simulation."""
+    every, executed = measured.prepared.bundle.plan.transfer_ids, measured.executed
+    return sum(
+        executed.came[request.number] == every - course.lost and bool(request.values) == course.is_answered
+        for request, course in zip(executed.requests, courses, strict=True)
     )
 
 
@@ -208,28 +248,25 @@ def _n_equal(prepared: PreparedStrategy, executed: Executed) -> int:
     """Return how many answers are those of `predict` with what arrived."""
     import numpy as np
 
-    answers = answers_of(executed, prepared.context.dataset.task.output.shape)
+    shape, every = prepared.context.dataset.task.output.shape, prepared.bundle.plan.transfer_ids
     n_samples, n_equal = len(prepared.context.dataset.test), 0
-    for request, answer in zip(executed.requests, answers, strict=True):
-        try:
-            every = prepared.deployment.predict(Delivery(executed.missing[request.number]))
-        except PlanError:
+    known: dict[frozenset[str], NDArray[np.float32] | None] = {}
+    for request in executed.requests:
+        lost = every - executed.came[request.number]
+        if lost not in known:
+            known[lost] = _predicted(prepared, lost)
+        predicted = known[lost]
+        if predicted is None or not request.values:
+            n_equal += not request.values
             continue
-        expected = every[request.number % n_samples]
+        expected = predicted[request.number % n_samples]
+        answer = np.array(request.values, np.float32).reshape(shape)
         n_equal += bool(np.abs(answer - expected).max() <= _CLOSE * np.abs(expected).max())
     return n_equal
 
 
-def _largest(executed: Executed, simulated_s: Mapping[str, float]) -> tuple[StepDifference, ...]:
-    released_s = {request.number: request.released_s for request in executed.requests}
-    found = [
-        StepDifference(
-            name,
-            wanted_s,
-            fmean(ends[name] - released_s[number] for number, ends in executed.ended_s.items() if name in ends),
-        )
-        for name, wanted_s in simulated_s.items()
-        if any(name in ends for ends in executed.ended_s.values())
-    ]
-    found.sort(key=lambda one: -abs(one.measured_s - one.simulated_s))
-    return tuple(found[:N_NAMED])
+def _predicted(prepared: PreparedStrategy, lost: frozenset[str]) -> NDArray[np.float32] | None:
+    try:
+        return prepared.deployment.predict(Delivery(lost))
+    except PlanError:
+        return None

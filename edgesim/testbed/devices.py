@@ -83,3 +83,17 @@ def begins(step: Compute, there: Collection[str], messages: Collection[str], *, 
         if sum(other in there for other in group_of.get(name, ())) < step.n_enough or name not in group_of:
             return False
     return True
+
+
+def is_waited_for(name: str, step: Compute, there: Collection[str]) -> bool:
+    """Return whether a computation needs a message that comes: not when enough of its alternatives are there.
+
+    >>> step = Compute("sum", "a", inputs=("b", "c", "d"), alternatives=(("b", "c"),))
+    >>> is_waited_for("b", step, {"c"}), is_waited_for("b", step, {"d"}), is_waited_for("d", step, {"b", "c"})
+    (False, True, True)
+    """
+    return all(
+        sum(other in there for other in group if other != name) < step.n_enough
+        for group in step.alternatives
+        if name in group
+    )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
     from edgesim.domain.system.links import Link
     from edgesim.domain.system.topology import Topology
+    from edgesim.nn.kernels.program import Program
     from edgesim.testbed.bundle import Bundle
 
 FASTEST_BIT_PER_S = 200e6
@@ -34,6 +35,10 @@ def links_of(plan: Plan, topology: Topology, *, has_bursts: bool = False) -> dic
     ExecutionError
         When a link or device does what senders on this machine cannot do: the first such thing, with what to do about it.
     """
+    if plan.pools:
+        raise ExecutionError(
+            "work is given to whichever device asks first; nodes do what they were told before: assign it statically"
+        )
     found: dict[str, Link] = {}
     for transfer in plan.transfers:
         route = topology.route(transfer.src_id, transfer.dst_id)
@@ -74,19 +79,26 @@ def _reason(link: Link, *, has_bursts: bool) -> str:
 
 
 def real_times_s(bundle: Bundle) -> dict[str, float]:
-    """Return how long each computation takes on this machine, on zeros, the median of three runs after one, in s."""
+    """Return the processor time of each computation on this machine with one thread, on zeros, the median of three runs after one, in s.
+
+    What other programs do meanwhile is not in it: the noise of a measurement is.
+    """
+    from edgesim.nn.timing.clock import one_thread
+
+    with one_thread():
+        return {step_id: _real_s(program) for step_id, program in bundle.programs.items()}
+
+
+def _real_s(program: Program) -> float:
     from edgesim.nn.kernels.program import Runner
 
-    found: dict[str, float] = {}
-    for step_id, program in bundle.programs.items():
-        runner, times_s = Runner(program), []
-        given = {one.name: one.zeros() for one in program.given}
-        for _ in range(N_RUNS + 1):
-            begun_s = time.perf_counter()
-            runner.run(given)
-            times_s.append(time.perf_counter() - begun_s)
-        found[step_id] = median(times_s[1:])
-    return found
+    runner, times_s = Runner(program), []
+    given = {one.name: one.zeros() for one in program.given}
+    for _ in range(N_RUNS + 1):
+        begun_s = time.process_time()
+        runner.run(given)
+        times_s.append(time.process_time() - begun_s)
+    return median(times_s[1:])
 
 
 def check_times(real_s: Mapping[str, float], paced_s: Mapping[str, float], latency_s: float, tolerance: float) -> None:

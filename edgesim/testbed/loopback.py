@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,32 +18,23 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.errors import ExecutionError
 from edgesim.files.temporary import shared_folder
+from edgesim.network.transport import Datagram
 from edgesim.processes import THREAD_VARIABLES
+from edgesim.testbed.course.director import Answered, Director, undisturbed
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import folder_name, write_device
 from edgesim.testbed.places import LoopbackNetwork, Network, Place
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.plan import Transfer
     from edgesim.domain.system.links import Link
     from edgesim.testbed.bundle import Bundle
+    from edgesim.testbed.course.simulated import Simulated
 
 START_S = 120.0
 """How long the nodes may take to be ready."""
-PAUSE_S = 0.05
-"""Between an answer and the next release."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """One request: when it was released and answered, in s of one clock, and what the answer is."""
-
-    number: int
-    released_s: float
-    answered_s: float
-    values: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +45,22 @@ class Executed:
     ----------
     requests : those that count, in order.
     ended_s : by request and step: when it ended or came, in s of the same clock.
-    payload_byte : by request: bytes of all messages that came.
+    payload_byte : by request: bytes of all messages that came in time.
     missing : by request: the messages that a computation went on without.
+    came : by request: the messages that came in time to be used.
+    begun_s : by request and step: when a computation began, and a message was ready to be sent, in s of the same clock.
+    took_s : by request and computation: how long this machine computed, without what it then waited for, in s.
+    message_byte : by request and message that came: its payload.
     """
 
     requests: tuple[Answered, ...]
     ended_s: Mapping[int, Mapping[str, float]]
     payload_byte: Mapping[int, int]
     missing: Mapping[int, frozenset[str]]
+    came: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    begun_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    took_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    message_byte: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -105,10 +104,17 @@ class _Nodes:
 
     def hear(self, until_s: float, what: str) -> tuple[str, dict[str, Any]]:
         """Return what a node says next. Raises `ExecutionError` when it is an error, one has ended, or it is too late."""
+        heard = self.listen(until_s)
+        if heard is None:
+            raise ExecutionError(f"{what} did not come in time; the machine may be too busy")
+        return heard
+
+    def listen(self, until_s: float) -> tuple[str, dict[str, Any]] | None:
+        """Return what a node says next; None when none does until then. Raises `ExecutionError` when it is an error, or one has ended."""
         try:
             device_id, line = self.said.get(timeout=max(0.0, until_s - time.monotonic()))
         except Empty:
-            raise ExecutionError(f"{what} did not come in time; the machine may be too busy") from None
+            return None
         if not line:
             self._ended(device_id)
         document: dict[str, Any] = json.loads(line)
@@ -190,7 +196,7 @@ class Loopback:
         samples: Mapping[str, NDArray[Any]],
         links: Mapping[str, Link],
         durations_s: Mapping[str, float],
-        latency_s: float,
+        courses: Sequence[Simulated],
     ) -> Executed:
         """Execute a plan, request by request.
 
@@ -200,7 +206,8 @@ class Loopback:
         samples : named arrays whose first axis counts the samples; request i asks sample i modulo their number.
         links : of each transfer.
         durations_s : of each computation; empty: as long as it takes here.
-        latency_s : about how long a request takes; after ten times that and 30 s it is given up.
+        courses : what becomes of each request in the simulation. Its losses and outages are brought about here too. A request that is answered there is
+            given up after ten times as long and 30 s; one that is not, `GIVE_UP_S` after nothing of it is under way any more.
 
         Raises
         ------
@@ -209,9 +216,9 @@ class Loopback:
         """
         with self.network.opened(bundle.plan.device_ids, links.values()) as place, _nodes(place) as nodes:
             self._start(nodes, bundle, samples, links, durations_s)
-            requests = [
-                self._ask(nodes, number, 10 * latency_s + 30) for number in range(self.n_warm_up + self.n_requests)
-            ]
+            director = Director(bundle.plan, {name: link.link_id for name, link in links.items()}, nodes)
+            ahead = [undisturbed(one) for one in courses[:1]] * self.n_warm_up
+            requests = [self._ask(director, number, course) for number, course in enumerate([*ahead, *courses])]
             for device_id in nodes.processes:
                 nodes.tell(device_id, stop=True)
             logs = nodes.of_each("log", time.monotonic() + START_S)
@@ -240,36 +247,44 @@ class Loopback:
                 t.step_id: n for other in bundles.values() for n, t in enumerate(other.receives)
             }  # fmt: skip
             paces = {
-                t.step_id: {
-                    **nodes.place.pace(links[t.step_id], t.size_byte),
-                    "position": of_receiver[t.step_id],
-                }
+                t.step_id: {**pace_of(nodes.place, links[t.step_id], t), "position": of_receiver[t.step_id]}
                 for t in one.sends
             }
+            latencies_s = {t.step_id: links[t.step_id].latency_s for t in one.receives}
+            packets_byte = [links[t.step_id].mtu_byte for t in one.receives]
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
             nodes.tell(
                 device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
-                durations_s=own_s, paces=paces, token=token, host=nodes.place.listening(),
+                durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token, host=nodes.place.listening(),
                 port=self.port + place if self.port else 0,
             )  # fmt: skip
-        ports = nodes.of_each("port", until_s)
-        for device_id in bundles:
-            reached = {t.dst_id for t in bundles[device_id].sends}
-            peers = {other: (nodes.place.address(device_id, other), ports[other]) for other in reached}
-            nodes.tell(device_id, peers=peers)
+        ports = nodes.of_each("ports", until_s)
+        for device_id, one in bundles.items():
+            nodes.tell(
+                device_id,
+                receivers={
+                    other: (nodes.place.address(device_id, other), *ports[other])
+                    for other in {t.dst_id for t in one.sends}
+                },
+                senders=[
+                    (nodes.place.address(device_id, other), ports[other][1])
+                    for other in {t.src_id for t in one.receives}
+                ],
+            )
         nodes.of_each("ready", until_s)
 
-    def _ask(self, nodes: _Nodes, number: int, patience_s: float) -> Answered:
-        """Release a request and wait for its answer."""
-        released_s = time.monotonic() + PAUSE_S
-        for device_id in nodes.processes:
-            nodes.tell(device_id, release=number, at_s=released_s)
-        while True:
-            _, said = nodes.hear(released_s + patience_s, f"the answer to request {number}")
-            if said.get("answer") == number:
-                if self.on_answer is not None:
-                    self.on_answer(number, nodes.processes)
-                return Answered(number, released_s, said["at_s"], said["values"])
+    def _ask(self, director: Director, number: int, course: Simulated) -> Answered:
+        """Release a request, let it meet its fate, and wait for its answer."""
+        answered = director.ask(number, course)
+        if self.on_answer is not None:
+            self.on_answer(number, director.nodes.processes)
+        return answered
+
+
+def pace_of(place: Place, link: Link, transfer: Transfer) -> dict[str, Any]:
+    """Return how a message is sent: what its sender waits for, and what it is on the wire."""
+    over = "udp" if isinstance(link.transport, Datagram) else "tcp"
+    return {"occupation_s": place.occupation_s(link, transfer.size_byte), "packet_byte": link.mtu_byte, "over": over}
 
 
 def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:
@@ -281,22 +296,25 @@ def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 
 def _executed(requests: list[Answered], log: list[list[Any]]) -> Executed:
-    counted = {request.number for request in requests}
-    ended_s: dict[int, dict[str, float]] = {number: {} for number in counted}
-    payload_byte = dict.fromkeys(counted, 0)
-    missing: dict[int, frozenset[str]] = dict.fromkeys(counted, frozenset())
+    ended_s: dict[int, dict[str, float]] = {request.number: {} for request in requests}
+    begun_s: dict[int, dict[str, float]] = {number: {} for number in ended_s}
+    took_s: dict[int, dict[str, float]] = {number: {} for number in ended_s}
+    message_byte: dict[int, dict[str, int]] = {number: {} for number in ended_s}
+    missing: dict[int, frozenset[str]] = dict.fromkeys(ended_s, frozenset())
+    came: dict[int, frozenset[str]] = dict.fromkeys(ended_s, frozenset())
     for kind, step_id, number, at_s, amount, *more in log:
-        if number in counted:
-            ended_s[number][step_id] = at_s
-            if kind == "message":
-                payload_byte[number] += amount
-            else:
-                missing[number] |= frozenset(more[0])
-    return Executed(tuple(requests), ended_s, payload_byte, missing)
-
-
-def answers_of(executed: Executed, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return the answers, shape (requests, *shape)."""
-    import numpy as np
-
-    return np.array([request.values for request in executed.requests], np.float32).reshape(-1, *shape)
+        if number not in ended_s:
+            continue
+        if kind == "sent":
+            begun_s[number][step_id] = at_s
+            continue
+        ended_s[number][step_id] = at_s
+        if kind == "message":
+            message_byte[number][step_id] = amount
+            came[number] |= {step_id} if more[0] else set()
+        else:
+            took_s[number][step_id] = amount
+            missing[number] |= frozenset(more[0])
+            begun_s[number][step_id] = more[1]
+    payload_byte = {number: sum(sizes[name] for name in came[number]) for number, sizes in message_byte.items()}
+    return Executed(tuple(requests), ended_s, payload_byte, missing, came, begun_s, took_s, message_byte)

@@ -55,9 +55,9 @@ class Namespaces:
         """Return the address of a device as another one sees it."""
         return self.addresses[src_id, dst_id]
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:  # noqa: ARG002 - the form of places
-        """Return the latency alone, which a sender waits for in advance: the rate is the kernel's."""
-        return {"occupation_s": 0.0, "latency_s": link.latency_s, "n_packets": 1}
+    def occupation_s(self, link: Link, size_byte: int) -> float:  # noqa: ARG002 - the form of places
+        """Return 0: the rate is the kernel's."""
+        return 0.0
 
 
 @dataclass(frozen=True, slots=True)

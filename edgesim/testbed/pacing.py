@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from dataclasses import dataclass, field
 
@@ -37,3 +39,24 @@ def sleep_until(moment_s: float) -> None:
     left_s = moment_s - time.monotonic()
     if left_s > 0:
         time.sleep(left_s)
+
+
+_SLACK = 29
+_PRIORITY = 10
+
+
+def be_prompt() -> bool:
+    """Let this process wake up when it shall: without the slack of timers, and before all others where that is allowed.
+
+    Returns
+    -------
+    is_before_others : whether it is of the scheduler's real-time class, which is root's on Linux.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        return False
+    ctypes.CDLL(None).prctl(_SLACK, 1, 0, 0, 0)  # PR_SET_TIMERSLACK: 1 ns in place of 50 us
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+    except OSError:
+        return False
+    return True

@@ -29,8 +29,8 @@ class Place(Protocol):
     def address(self, src_id: str, dst_id: str) -> str:
         """Return the address of a device as another one sees it."""
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return what a sender waits for before the packets of a message: ``occupation_s``, ``latency_s``, ``n_packets``."""
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return the time over which a sender spreads the packets of a message, in s."""
 
 
 class Network(Protocol):
@@ -59,13 +59,9 @@ class SameMachine:
         """Return 127.0.0.1."""
         return LOCALHOST
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return the times of the link."""
-        return {
-            "occupation_s": link.occupation_s(size_byte),
-            "latency_s": link.latency_s,
-            "n_packets": link.n_packets(size_byte),
-        }
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return the time of the link."""
+        return link.occupation_s(size_byte)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import PlanError, UnknownNameError, nearest_name
@@ -15,22 +15,28 @@ from edgesim.testbed.bundle import Bundle, bundled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgesim.interfaces import Deployment, DeploymentContext, Progress
+    from edgesim.interfaces import Deployment, DeploymentContext, FailureModel, Progress
     from edgesim.scenario.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedStrategy:
-    """A strategy whose networks are trained, and what its devices execute."""
+    """A strategy whose networks are trained, what its devices execute, and by label what fails meanwhile."""
 
     label: str
     deployment: Deployment
     context: DeploymentContext
     bundle: Bundle
+    failures: Mapping[str, FailureModel] = field(default_factory=dict)
+    has_recovery: bool = False
 
 
-def prepared(scenario: Scenario, labels: Sequence[str], progress: Progress) -> Iterator[PreparedStrategy]:
+def prepared(
+    scenario: Scenario, labels: Sequence[str], progress: Progress, *, has_failures: bool = True
+) -> Iterator[PreparedStrategy]:
     """Give some strategies of a scenario, or all, at the values that it gives without its sweep; networks are trained or taken from the cache.
+
+    Without `has_failures` its losses, outages and slowdowns are left out.
 
     Raises
     ------
@@ -60,4 +66,5 @@ def prepared(scenario: Scenario, labels: Sequence[str], progress: Progress) -> I
             bundle = bundled(deployment, teacher.dataset.test[:1].inputs)
         except PlanError as error:
             raise PlanError(f"strategy {label!r}: {error}") from error
-        yield PreparedStrategy(label, deployment, own, bundle)
+        failures = system.failures if has_failures else {}
+        yield PreparedStrategy(label, deployment, own, bundle, failures, system.recovery_of(label) is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from edgesim.domain.delivery import Arrived, Delivery
 from edgesim.domain.plan import TRAFFIC_KINDS, Plan
 from edgesim.errors import PlanError
 from edgesim.interfaces import Bundled, DeploymentContext, PartialDeployment, Silent
-from edgesim.study.preparation.deploy import deployed
+from edgesim.study.preparation.deploy import deployed, plan_of_sample, plans_of
 from edgesim.testing.bundles import check_bundle
 from edgesim.testing.expect import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from numpy.typing import NDArray
 
@@ -66,10 +69,11 @@ def check_strategy(
 ) -> None:
     """Check what `edgesim.interfaces.Deployment` promises.
 
-    The plan fits the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
+    Its plans fit the topology; the deployment survives pickling; `predict` gives finite float32 logits of the test split, the
     same for the same delivery whatever was asked before; with everything delivered it equals the network; with any one
     transfer lost, and with all lost, it gives logits or raises `PlanError`; so it does with some packets of each, where the deployment
-    uses messages that are not whole; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
+    uses messages that are not whole; where plans depend on the sample, a loss leaves the samples as they are whose plan has none of the lost
+    transfers, whichever plan the request followed; where work is handed out while it runs, any worker may do all of it; where it says what runs where, its executed plan gives the same, see `check_bundle`; `describe` gives what JSON can hold.
 
     Parameters
     ----------
@@ -87,14 +91,15 @@ def check_strategy(
     deployment = deployed(strategy, context)
     plan = deployment.plan
     expect(isinstance(plan, Plan), f"deployment.plan must be a Plan, but is a {type(plan).__name__}")
-    _check_places(plan, context.topology)
+    every_plan = plans_of(deployment)
+    for one in every_plan:
+        _check_places(one, context.topology)
     whole = _checked_logits(deployment, Delivery(), context)
     expect(whole is not None, "predict(Delivery()) raised PlanError; it must give the logits of the test split")
     _check_against_network(whole, context, tolerance if is_exact else None)
     copied: Deployment = pickle.loads(pickle.dumps(deployment))  # noqa: S301 - just pickled here
-    expect(copied.plan == plan, "the plan changes when the deployment is pickled")
-    one_lost = (Delivery(frozenset({transfer.step_id})) for transfer in plan.transfers)
-    deliveries = [Delivery(), Delivery(plan.transfer_ids), *one_lost]
+    expect(plans_of(copied) == every_plan, "the plan changes when the deployment is pickled")
+    deliveries = [Delivery(), *_lost_of(every_plan)]
     if isinstance(deployment, PartialDeployment) and deployment.uses_partial:
         deliveries += _in_part(plan)
     answers = [_checked_logits(deployment, delivery, context) for delivery in deliveries]
@@ -103,6 +108,9 @@ def check_strategy(
     for delivery, first, second in zip(deliveries, answers, again, strict=True):
         is_same = first is None if second is None else first is not None and np.array_equal(first, second)
         expect(is_same, f"with {_missing(delivery)}, a pickled copy asked in another order answers differently")
+    _check_pools(deployment, whole, context, tolerance if is_exact else None)
+    if len(every_plan) > 1 and whole is not None:
+        _check_samples(deployment, whole, [pair for pair in zip(deliveries, answers, strict=True) if pair[0].lost])
     if isinstance(deployment, Bundled) and len(context.dataset.test) and _has_kernels(deployment):
         check_bundle(deployment, context.dataset.test, is_written=False)
     try:
@@ -111,6 +119,59 @@ def check_strategy(
         raise AssertionError(
             f"describe() and the sizes of the plan must be plain values that JSON can hold: {error}"
         ) from error
+
+
+def _lost_of(plans: Sequence[Plan]) -> list[Delivery]:
+    """Return deliveries without all transfers of a plan, and without one transfer each."""
+    found = [plan.transfer_ids for plan in plans]
+    found += [frozenset({transfer.step_id}) for plan in plans for transfer in plan.transfers]
+    return [Delivery(lost) for lost in dict.fromkeys(found)]
+
+
+def _check_samples(
+    deployment: Deployment, whole: NDArray[np.float32], asked: Sequence[tuple[Delivery, NDArray[np.float32] | None]]
+) -> None:
+    """Check that what a sample is answered with depends on the losses of its own plan alone."""
+    plans, followed = plans_of(deployment), np.array(plan_of_sample(deployment))
+    for delivery, answer in asked:
+        is_safe = np.array([delivery.are_whole(plan.transfer_ids) for plan in plans])[followed]
+        if answer is None:
+            expect(
+                not is_safe.any(),
+                f"with {_missing(delivery)}, predict raised PlanError, though {is_safe.sum()} samples follow plans without them",
+            )
+            continue
+        expect(
+            np.array_equal(answer[is_safe], whole[is_safe]),
+            f"with {_missing(delivery)}, the answers change of samples whose plans have none of them",
+        )
+        other = deployment.predict(replace(delivery, plan=len(plans) - 1))
+        expect(np.array_equal(answer, other), f"with {_missing(delivery)}, predict depends on the plan of the request")
+
+
+def _check_pools(
+    deployment: Deployment, whole: NDArray[np.float32] | None, context: DeploymentContext, tolerance: float | None
+) -> None:
+    """Check that the answer is the same whoever does the tasks of pools; without a tolerance, nothing."""
+    if tolerance is None or whole is None:
+        return
+    for lost in _by_others(deployment.plan):
+        found = _checked_logits(deployment, Delivery(lost), context)
+        is_same = found is not None and np.allclose(found, whole, atol=tolerance * np.abs(whole).max())
+        expect(
+            is_same, f"with all tasks of a pool done by one worker (lost: {sorted(lost)}), the answer is another one"
+        )
+
+
+def _by_others(plan: Plan) -> list[frozenset[str]]:
+    """Return for each worker of a pool that sends its results what is missing when it does all tasks."""
+    found = []
+    for pool in plan.pools:
+        for worker in range(len(pool.tasks[0])):
+            others = [row for copies in pool.tasks for number, row in enumerate(copies) if number != worker]
+            if pool.tasks[0][worker][-1] in plan.transfer_ids:
+                found.append(plan.transfer_ids.intersection(name for row in others for name in row))
+    return found
 
 
 def _has_kernels(deployment: Bundled) -> bool:

@@ -15,7 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
-from edgesim.errors import ScenarioError
+from edgesim.errors import DataError, ScenarioError
+from edgesim.nn.cascade.networks import trained_networks
+from edgesim.nn.data.packages.faces import Faces
 from edgesim.scenario.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,8 @@ strategies:
   single: {device: hub}
   modnn: {owner: hub, workers: "w*"}
 """
+
+FACES = "dataset: {type: faces, train: 1, validation: 1, test: 4}\n  model: grid-detector"
 
 
 @pytest.fixture
@@ -108,7 +112,9 @@ def test_strategies_named_in_examples_exist():
 def test_json_holds_steps_transfers_and_devices(scenario):
     """One entry per strategy; bytes in and out of a step are those of its messages."""
     (modnn,) = json.loads(run(scenario, "--strategy", "modnn", "--json").stdout)
-    assert set(modnn) == {"strategy", "latency_s", "steps", "transfers", "devices", "divided", "bound"}
+    assert set(modnn) == {
+        "strategy", "latency_s", "steps", "transfers", "devices", "pools", "divided", "ways", "bound",
+    }  # fmt: skip
     first = next(step for step in modnn["steps"] if step["step_id"] == "conv1/compute/w1")
     sizes = {transfer["step_id"]: transfer["size_byte"] for transfer in modnn["transfers"]}
     assert first["in_byte"] == sizes["conv1/scatter/w1"] == 4 * 5 * 8
@@ -120,6 +126,22 @@ def test_an_unknown_label_is_named(scenario):
     """The nearest label is suggested."""
     with pytest.raises(LookupError, match="nearest 'modnn'"):
         CliRunner().invoke(app, ["plan", str(scenario), "--strategy", "modn"], catch_exceptions=False)
+
+
+def test_work_that_is_handed_out_and_what_is_enough(scenario):
+    """A row for each tile with how many may take it, bytes at most; of coded layers the parts, and how many results are enough."""
+    tiles = 'tiles: {type: fused-tiles, owner: hub, workers: "w*", grid: [1, 4], assign: stealing, again: 1 s}'
+    coded = 'coded: {owner: hub, parity: w2, workers: "w*"}'
+    scenario.write_text(SCENARIO.replace('modnn: {owner: hub, workers: "w*"}', f"{tiles}\n  {coded}"))
+    handed, divided = run(scenario, "--strategy", "tiles").stdout, run(scenario, "--strategy", "coded").stdout
+    assert "up to 14 messages" in handed  # inputs and results of four tiles, four asks, and one more of each device
+    assert [re.search(rf"any of 2 +tile 0,{column}", handed) is not None for column in range(4)] == [True] * 4
+    note = "4 tasks go to whichever device asks first, and to another one when not back after 1 s"
+    assert note in " ".join(handed.split())
+    assert "sum" in divided
+    assert re.search(r"any 1 of 2 inputs is enough, \d times", divided)
+    (plan,) = json.loads(run(scenario, "--strategy", "tiles", "--json").stdout)
+    assert len(plan["pools"][0]["tasks"]) == 4
 
 
 def test_messages_of_eight_bits(scenario):
@@ -152,3 +174,28 @@ def test_how_many_cores_work_on_each_layer(scenario):
     assert (cores["conv2"], cores["relu3"]) == (8, 1)
     rows = [line.split() for line in run(scenario, "--strategy", "single").stdout.splitlines()]
     assert [row[-5] for row in rows if row[:2] == ["conv2", "hub"]] == ["8"]
+
+
+def test_every_way_that_samples_take(tmp_path):
+    """A cascade says how many images go how far; numbers of steps are means over the images that have them."""
+    try:
+        Faces(train=1, validation=1, test=4).load()
+        trained_networks()
+    except DataError as missing:
+        pytest.skip(f"NOT tested: {missing}")
+    path = tmp_path / "faces.yaml"
+    path.write_text(
+        SCENARIO.replace("input: [1, 8, 8]\n  classes: 10\n  model: small-cnn", FACES).split("strategies:")[0]
+        + "strategies: {cascade: {refinement: w1}}\n"
+    )
+    text = run(path).stdout
+    assert "plans for 4 test samples" in text
+    assert "every step, means over the samples that have it" in text
+    (cascade,) = json.loads(run(path, "--json").stdout)
+    assert sum(way["n_samples"] for way in cascade["ways"]) == 4
+    n_of = {step["step_id"]: step["n_samples"] for step in cascade["steps"]}
+    assert n_of["propose"] == 4
+    for name, n in n_of.items():
+        assert n == sum(way["n_samples"] for way in cascade["ways"] if name in way["steps"])
+    mean_s = sum(way["n_samples"] * way["latency_s"]["mean"] for way in cascade["ways"]) / 4
+    assert cascade["latency_s"] == pytest.approx(mean_s)

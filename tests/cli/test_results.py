@@ -17,8 +17,9 @@ from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import FORMAT, MANIFEST, write_manifest
+from edgesim.study.folder.names import DIFFERENCES, SUMMARY
 from edgesim.study.folder.parts import Parts
-from edgesim.study.folder.tables_on_disk import DIFFERENCES, SUMMARY, write_differences, write_summary
+from edgesim.study.folder.tables_on_disk import write_differences, write_summary
 from edgesim.study.tables import summary
 from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform

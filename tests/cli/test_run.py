@@ -162,6 +162,25 @@ def test_a_narrow_terminal_cuts_no_number(width: int, name: str) -> None:
     assert rest.count(name) == n_blocks
 
 
+def test_long_headers_leave_names_whole() -> None:
+    """Four headers of two lines each do not fit into 80 columns: two blocks, no name letter below letter, no header cut."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    from edgesim.cli.tables import draw_table
+    from edgesim.report.table import Table
+
+    console = Console(file=StringIO(), width=80, highlight=False)
+    headers = [f"Classification quality {number},\nno loss" for number in range(4)]
+    draw_table(console, Table("", ("strategy", *headers), (("single", *["43.2 %"] * 4),)))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("single ") for line in lines) == 2
+    for header in headers:
+        assert any(header.splitlines()[0] in line for line in lines)
+
+
 def test_tables_figures_and_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,9 +11,10 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage, Trace
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
-from edgesim.engine.events import trial
+from edgesim.engine.events import records
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.program.compiled import Program, compile_plan
+from edgesim.engine.state.energy import largest_w
 from edgesim.errors import SimulationError
 from edgesim.rng import Streams
 
@@ -149,12 +150,12 @@ def test_a_relayed_message_is_charged_at_every_device_of_its_way() -> None:
 def test_too_much_energy_breaks_an_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
     """The largest power of a that sends and b that receives is 2 + 1.5 W; with less the trial is refused."""
     simulate(sender(), is_checked=True)
-    monkeypatch.setattr(trial, "largest_w", lambda _: 3.4)
+    monkeypatch.setattr(records, "largest_w", lambda _: 3.4)
     with pytest.raises(SimulationError, match=r"the devices take .* J, more than the .* J of their largest power"):
         simulate(sender(), is_checked=True)
 
 
 def test_largest_power_is_of_what_the_plan_uses() -> None:
     """a sends and never receives nor computes, b the other way round: 2 + 1.5 W; two cores that compute: 1 + 2 x 2 W."""
-    assert trial.largest_w(sender()) == pytest.approx(3.5)
-    assert trial.largest_w(server(n_cores=2)) == pytest.approx(5.0)
+    assert largest_w(sender()) == pytest.approx(3.5)
+    assert largest_w(server(n_cores=2)) == pytest.approx(5.0)

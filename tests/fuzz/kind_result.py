@@ -19,9 +19,8 @@ from edgesim.report.result import Result
 from edgesim.report.table import tables
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import MANIFEST, SEAL, json_text
+from edgesim.study.folder.names import SUMMARY, TIMELINE
 from edgesim.study.folder.seal import OPEN_SEAL, sealed
-from edgesim.study.folder.tables_on_disk import SUMMARY
-from edgesim.study.trials.timeline import TIMELINE
 
 from .harness import Kind
 

@@ -12,7 +12,7 @@ from PIL import Image
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
-from edgesim.errors import DataError
+from edgesim.errors import DataError, EdgesimError
 from edgesim.nn.data.packages.land_cover import LandCover
 from edgesim.nn.models.maps.unet import UNet
 from edgesim.nn.train.sound import check_dataset
@@ -95,8 +95,8 @@ def test_tiles_with_a_missing_pixel_are_left_out(tmp_path: Path) -> None:
     ("options", "finding"),
     [
         ({"fold": 3}, "3 folds, from 0 to 2, and no fold 3"),
-        ({"tile": 3}, "tiles of 3 pixels in blocks of 4; expected an even tile"),
-        ({"block": 5}, "tiles of 2 pixels in blocks of 5"),
+        ({"tile": 3, "block": 6}, "tiles of 3 pixels have no middle, .*; give an even tile"),
+        ({"block": 5}, "blocks of 5 pixels are not divided by tiles of 2; give a multiple as block, e.g. 4"),
         ({"bands": (10, 10)}, "a band stands twice"),
         ({"bands": (10, 70)}, "there is no file .*lsat7_2000_70.tif"),
         ({"tile": 8, "block": 8}, "1 blocks of 8 pixels have tiles of 8 pixels that are whole, but there are 3 folds"),
@@ -104,7 +104,7 @@ def test_tiles_with_a_missing_pixel_are_left_out(tmp_path: Path) -> None:
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, object], finding: str) -> None:
     landscape(tmp_path)
-    with pytest.raises(DataError, match=finding):
+    with pytest.raises(EdgesimError, match=finding):
         LandCover(**{"folder": str(tmp_path), "tile": 2, "block": 4, "folds": 3, "bands": BANDS, **options}).load()  # type: ignore[arg-type]
 
 

@@ -58,6 +58,7 @@ def test_students_under_attack_and_failout_go_on(
     training = Training(epochs=4, augmentation="shift", views=2)
     cache = NetworkCache(tmp_path / "stopped")
     setup = StudentTraining(SmallCNN((4,), 0), teacher, data, options, training, 1, Stopping(), cache, 1, objective)
+    monkeypatch.setattr(loop, "CHECKPOINT_EVERY_S", 0.0)
     losses: list[float] = []
     step = loop._Run.step
 
@@ -78,3 +79,24 @@ def test_students_under_attack_and_failout_go_on(
     assert resumed.metrics == whole.metrics
     ours = resumed.ensemble.state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in whole.ensemble.state_dict().items())
+
+
+@pytest.mark.parametrize(("epoch_s", "kept"), [(0.4, [3, 6]), (1.5, [1, 2, 3, 4, 5, 6])])
+def test_states_of_short_epochs_are_kept_each_second_only(
+    epoch_s: float, kept: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that the epochs move: keeping a state takes as long as a short epoch itself."""
+    clock, states = [0.0], []
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(loop, "save_checkpoint", lambda _, state: states.append(state["epoch"]))
+    validated = loop.validated
+
+    def slow(*given: object) -> loop.Reached:
+        clock[0] += epoch_s
+        return validated(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "validated", slow)
+    data = Digits(train_size=64).load()
+    cache = NetworkCache(tmp_path)
+    loop.train_teacher(SmallCNN((4,), 0), data, Training(epochs=6), seed=1, progress=Silent(), cache=cache)
+    assert states == kept

@@ -52,9 +52,9 @@ def test_strokes_are_resampled_by_their_length() -> None:
     assert [len(one.labels) for one in found] == [8, 3, 1]
     assert np.diff(found[0].places[:, 0]) == pytest.approx(30 / 7)
     assert found[0].labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
-    with pytest.raises(DataError, match="3 strokes cannot be given 4 points"):
+    with pytest.raises(DataError, match=r"its 3 strokes need 5 points .* but only 4 are wanted; give more `points`"):
         resampled((long, short, dot), 4)
-    with pytest.raises(DataError, match="1 strokes cannot be given 2 points"):
+    with pytest.raises(DataError, match="its 1 strokes are dots without length, along which no 2 points can lie"):
         resampled((dot,), 2)
 
 
@@ -65,6 +65,7 @@ def test_strokes_are_resampled_by_their_length() -> None:
         ([[[], [], []]], "line 1: stroke 1 has 0 x, 0 y and 0 classes"),
         ([LINE, [[1, 2], [1, 2], [0]]], "line 1: stroke 2 has 2 x, 2 y and 1 classes"),
         ([[[1, 2], [1, 2], [0, -1]]], "classes that are no numbers from 0"),
+        ([[[5], [5], [0]]], r"box_train\.ndjson: sketch 1: its 1 strokes are dots without length"),
         ([[[1, 2], [1, 2]]], "line 1: expected a mapping whose `drawing` is a list of strokes"),
     ],
 )

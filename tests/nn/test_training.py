@@ -179,8 +179,11 @@ from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.checkpoint import load_checkpoint
 from edgesim.nn.data.datasets import Digits
 from edgesim.nn.data.datasets import Digits
+from edgesim.nn.train import training
 from edgesim.nn.train.training import train_teacher
 from edgesim.nn.models.zoo import WideResNet
+
+training.CHECKPOINT_EVERY_S = 0
 
 class Killer:
     n_done = 0

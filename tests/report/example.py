@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edgesim.domain.columns import DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, QUEUE_NAMES, QUEUE_NUMBERS
+from edgesim.domain.columns import BUDGET_PARTS, DIFFERENCE_NAMES, DIFFERENCE_NUMBERS, QUEUE_NAMES, QUEUE_NUMBERS
 from edgesim.domain.metrics import METRICS
 from edgesim.report.result import Result
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.manifest_file import FORMAT, write_manifest
-from edgesim.study.folder.tables_on_disk import DIFFERENCES
-from edgesim.study.trials.budget import BUDGET, PARTS
-from edgesim.study.trials.queues import QUEUES
+from edgesim.study.folder.names import BUDGET, DIFFERENCES, QUEUES
 from edgesim.study.work.manifest import _score
 from edgesim.tasks.scores import SCORES
 
@@ -95,7 +93,7 @@ def example(folder: Path) -> Result:
         (level, name, part, share * latency_s * (1 + 0.3 * level), share, 20)
         for level in LEVELS
         for name, (_, latency_s, _) in STRATEGIES.items()
-        for part, share in zip(PARTS, shares[name], strict=True)
+        for part, share in zip(BUDGET_PARTS, shares[name], strict=True)
     ]
     pd.DataFrame(parts, columns=["lost_devices", "strategy", "part", "mean_s", "share", "n"]).to_csv(
         folder / BUDGET, index=False

@@ -19,9 +19,7 @@ from edgesim.errors import ResultError
 from edgesim.report.html.page import Picture, texts, write_page, written
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import MANIFEST, write_manifest
-from edgesim.study.folder.tables_on_disk import SUMMARY
-from edgesim.study.trials.budget import BUDGET
-from edgesim.study.trials.timeline import TIMELINE
+from edgesim.study.folder.names import BUDGET, SUMMARY, TIMELINE
 
 EVIL = "<script>alert(1)</script>\"' onload=x $\\frac{"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from edgesim.domain.evaluation import Evaluation
 from edgesim.domain.networks.attack import Attack
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.networks.training import Distillation, Training
-from edgesim.errors import DataError, PlanError
+from edgesim.errors import DataError, PlanError, ScenarioError
 from edgesim.interfaces import AttackableDeployment, Silent
 from edgesim.nn.attacks.projected_gradient import attacked, attacked_samples, check_attackable
 from edgesim.nn.distill.lessons import BatchLesson, GivenAnswers
@@ -27,6 +28,7 @@ from edgesim.nn.tensors import ask
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.nn.train.training import forward, train_teacher
 from edgesim.registry import OBJECTIVES
+from edgesim.scenario.scenario import Scenario
 from edgesim.strategies.ensemble import Ensemble
 from edgesim.strategies.modnn import MoDNN
 from edgesim.strategies.nonn import NoNN
@@ -210,3 +212,45 @@ def test_training_under_attack_makes_digits_robust(digits: Dataset, tmp_path: Pa
         kept.append(some.task.scores[0].of(forward(network, moved), some.test.targets))
     assert kept[0] < 0.2
     assert kept[1] > 0.4
+
+
+REFUSED = """\
+name: attacked
+topology:
+  devices: [{id: hub, profile: phone}, {id: "w{1..8}", profile: wearable}]
+  links: [{between: [hub, "w*"], bandwidth: 20 Mbit/s, latency: 2 ms}]
+workload:
+  dataset: digits
+  model: small-cnn
+  source: hub
+  sink: hub
+  evaluation: {attack: {radius: 0.1}}
+strategies:
+  single: {device: hub}
+  cut: {type: modnn, owner: hub, workers: "w*"}
+  learned: {type: nonn, devices: "w*", merger: hub, missing: learned}
+  heads: {type: resilient, devices: "w*", merger: hub, head: per-survivors}
+  rounded: {type: ensemble, devices: "w*", merger: hub, messages: {dtype: float16}}
+  grouped: {type: rocoin, devices: "w*", merger: hub, most_lost: 0.01}
+failures: {}
+"""
+
+
+def test_what_cannot_be_attacked_is_refused_with_its_line_before_anything_is_trained(tmp_path: Path) -> None:
+    """All of them at once; without the attack the same scenario is right."""
+    path = tmp_path / "attacked.yaml"
+    path.write_text(REFUSED)
+    with pytest.raises(ScenarioError) as found:
+        Scenario.load(path)
+    text = str(found.value)
+    lines = {
+        13: "its answers cannot be attacked",
+        14: "students with missing: learned cannot be attacked yet",
+        15: "students with head: per-survivors cannot be attacked yet",
+        16: "messages of dtype float16 have none of",
+    }
+    for line, message in lines.items():
+        assert re.search(rf"attacked\.yaml:{line}:.*{re.escape(message)}", text), text
+    assert not re.search(r"attacked\.yaml:(12|17):", text)
+    path.write_text(REFUSED.replace("  evaluation: {attack: {radius: 0.1}}\n", ""))
+    Scenario.load(path)

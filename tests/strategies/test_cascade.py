@@ -20,15 +20,16 @@ from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.plan import Compute, Transfer
 from edgesim.errors import DataError, PlanError
 from edgesim.nn.cascade import networks as of_cascade
-from edgesim.nn.cascade.candidates import Thresholds, faces_in, packed, unpacked
+from edgesim.nn.cascade.candidates import Thresholds, cut, judged, packed, proposed, refined, unpacked
 from edgesim.nn.cascade.courses import courses_of, stages_for
-from edgesim.nn.cascade.networks import Networks, trained_networks
+from edgesim.nn.cascade.networks import SIDES, Networks, trained_networks
 from edgesim.nn.cost.layers import measure
 from edgesim.nn.data.packages.faces import Faces
 from edgesim.nn.data.packages.installed import installed_files
 from edgesim.strategies.cascade import Cascade, CascadeDeployment
 from edgesim.tasks.boxes import iou, kept_of
 from edgesim.tasks.detection import detections
+from edgesim.testing import check_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,17 @@ def there() -> tuple[Networks, Dataset]:
     images, targets = dataset.test.inputs["image"].copy(), dataset.test.targets.copy()
     images[0], targets[0] = 0.5, -1  # a wall
     return networks, replace(dataset, test=Samples({"image": images}, targets))
+
+
+def faces_in(networks: Networks, image: np.ndarray, limits: Thresholds) -> np.ndarray:
+    """The faces as one device finds them, with no messages between the stages: box and score, shape (n, 5)."""
+    with torch.inference_mode():
+        boxes, pieces, _ = cut(image, proposed(networks.proposal, image, limits), SIDES[1])
+        if len(boxes):
+            boxes, pieces, _ = cut(image, refined(networks.refinement, boxes, pieces, limits), SIDES[2])
+        if len(boxes):
+            return judged(networks.output, boxes, pieces, limits)
+    return np.empty((0, 5), np.float32)
 
 
 class Nothing(nn.Module):
@@ -183,10 +195,23 @@ def test_messages_are_numbers_behind_a_count() -> None:
     assert [len(one) for one in unpacked(packed(boxes[:0]), 4)] == [0, 0]
 
 
-def test_a_lost_message_leaves_no_answer(make_context) -> None:
+def test_a_lost_message_leaves_its_images_without_an_answer(make_context) -> None:
+    """The wall sends no candidates, and keeps its answer; nothing is found in the others. Only the wall has a message with the answer."""
     _, dataset = there()
-    with pytest.raises(PlanError, match="candidates"):
-        deployed(make_context, dataset, Cascade()).predict(Delivery(frozenset({"candidates"})))
+    made = deployed(make_context, dataset, Cascade())
+    found = made.predict(Delivery(frozenset({"candidates"})))
+    assert np.array_equal(found[0], made.answers[0])
+    assert all(np.array_equal(one, dataset.task.guess(dataset.train.targets)) for one in found[1:])
+    lost = frozenset({"candidates", "answer"})
+    with pytest.raises(PlanError, match="no answer without transfer"):
+        made.predict(Delivery(lost))
+
+
+def test_conforms(make_context) -> None:
+    """The contract of strategies, whose plans depend on the sample."""
+    _, dataset = there()
+    context = make_context([1.0, 1.0], network=Nothing(), dataset=dataset, source_id="w1", sink_id="hub")
+    check_strategy(Cascade("w1", "w2"), context, is_exact=False)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.records import Outage
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import PlanError
 from edgesim.nn.cut.staging import staged
 from edgesim.nn.cut.tiles import tile_schedule
 from edgesim.strategies.layers.fused_tiles import FusedTiles
+from edgesim.study.trials.deliveries import deliveries_of
+from edgesim.tasks.classification import Classification
 from edgesim.testing import check_strategy
 
 GRIDS = [(1, 1), (2, 2), (4, 2), (1, 4)]
@@ -61,6 +70,23 @@ def test_yolo_v2_in_a_grid(n, work_factor, input_mib, peak_mib):
     assert round(done / whole, 3) == work_factor
     assert round(input_byte / 2**20, 2) == input_mib
     assert round(peak_byte / 2**20, 1) == peak_mib
+
+
+def test_the_plans_of_yolo_v2_have_these_figures(make_context):
+    """As above, but summed over the steps that are simulated: 13.0 billion multiply-adds in one tile, and what is scattered."""
+    empty = Samples({"images": np.zeros((0, 3, 608, 608), np.float32)}, np.zeros(0, np.int64))
+    network = nn.Sequential(*yolo_v2_front(), nn.Flatten(), nn.Linear(256 * 38 * 38, 3, device="meta"))
+    dataset = Dataset("none", empty, empty, empty, Classification(3), "none", "none")
+    context = make_context(network=network, dataset=dataset)
+    found = []
+    for n in range(1, 7):
+        plan = FusedTiles("hub", grid=(n, n)).deploy(context).plan
+        works = [work for step in plan.computes for work in step.work if work.operator == "conv"]
+        n_byte = sum(transfer.size_byte for transfer in plan.transfers if "/scatter" in transfer.step_id)
+        found.append((sum(work.work_flop for work in works) / 2e9, n_byte / 2**20))
+    assert round(found[0][0], 1) == 13.0
+    assert [round(work / found[0][0], 3) for work, _ in found] == [1.000, 1.247, 1.529, 1.845, 2.196, 2.570]
+    assert [round(mib, 2) for _, mib in found] == [4.23, 6.03, 8.15, 10.59, 13.35, 16.12]
 
 
 @pytest.mark.parametrize("reuse", [False, True])
@@ -136,6 +162,69 @@ def test_tiles_go_to_who_is_done_first(make_context):
     assert [tiles.count(name) for name in ("w1", "w2", "w3")] == [2, 2, 4]
 
 
+POOLED = [
+    {"assign": "stealing"},
+    {"assign": "stealing", "owner_computes": True, "again_s": 0.5},
+    {"again_s": 0.5},
+    {"again_s": 0.5, "owner_computes": True},
+]
+
+
+@pytest.mark.parametrize("options", POOLED)
+@pytest.mark.parametrize("deadline_s", [None, 1.0])
+def test_handed_out_while_it_runs_conforms(make_context, options, deadline_s):
+    """Whoever computes a tile, the answers are the network's."""
+    on_missing = "wait" if deadline_s is None else "degrade"
+    strategy = FusedTiles("hub", grid=(2, 2), on_missing=on_missing, deadline_s=deadline_s, **options)
+    check_strategy(strategy, make_context())
+    check_strategy(strategy, make_context(source_id="w1", sink_id="w2"))
+
+
+def simulated(deployment, context, *outages):
+    program = compile_plan(deployment.plan, context.topology, context.compute)
+    found = trace(program, outages=outages, has_stays=True, is_checked=True)
+    (record,) = found.records
+    (met,) = deliveries_of(program, [(record.lost, "", 0)], seed=1)
+    names = [program.steps.step[course.step].step_id for course in found.courses if course.ended_s >= 0.0]
+    return record, met, [name for name in names if "/compute/" in name]
+
+
+def test_a_fast_device_steals_more(make_context):
+    """Eight tiles whose work dwarfs their bytes, devices of speeds 1 and 3: two and six tiles, and all bytes of requests, inputs and results."""
+    context = make_context((1.0, 3.0))
+    links = tuple(replace(link, bandwidth_bit_per_s=1e13) for link in context.topology.links)
+    context = replace(context, topology=replace(context.topology, links=links))
+    deployment = FusedTiles("hub", grid=(4, 2), assign="stealing").deploy(context)
+    record, met, computed = simulated(deployment, context)
+    assert [sum(name.endswith(end) for name in computed) for end in ("w1", "w2")] == [2, 6]
+    assert deployment.predict(met) == pytest.approx(deployment.predict(Delivery()))
+    static = simulated(FusedTiles("hub", grid=(4, 2)).deploy(context), context)[0]
+    assert record.intermediate_byte == static.intermediate_byte
+    assert record.input_byte == static.input_byte + 64 * (
+        8 + 2
+    )  # each tile is asked for, and once by each device for nothing
+
+
+@pytest.mark.parametrize("options", [{"assign": "stealing"}, {"assign": "stealing", "again_s": 0.5}, {"again_s": 0.5}])
+def test_a_tile_of_a_lost_device_is_a_hole_or_done_again(make_context, options):
+    """w1 is lost at once, so that what it was given does not come back; with again the answer is the network's all the same."""
+    context = make_context((1.0, 1.0))
+    strategy = FusedTiles("hub", grid=(2, 2), on_missing="degrade", deadline_s=1.0, **options)
+    deployment = strategy.deploy(context)
+    whole = deployment.predict(Delivery())
+    scattered = next(transfer for transfer in deployment.plan.transfers if transfer.step_id.endswith("scatter/w1"))
+    outage = Outage("w1", 6e-5)  # its request has come, its tile is on the way
+    record, met, _ = simulated(deployment, context, outage)
+    assert scattered.dst_id == "w1"
+    if strategy.again_s is None:
+        assert record.outcome == "degraded"
+        assert not np.allclose(deployment.predict(met), whole, atol=1e-3)
+    else:
+        assert (record.outcome, record.lost) == ("completed", 0)
+        assert record.latency_s > 0.5
+        assert deployment.predict(met) == pytest.approx(whole)
+
+
 class Skipping(nn.Module):
     """A shortcut past the second convolution."""
 
@@ -164,6 +253,8 @@ def test_a_shortcut_is_fused_whole_or_refused(make_context):
         ({"owner": "hub", "on_missing": "degrade"}, "a deadline goes with"),
         ({"owner": "hub", "deadline_s": 1.0}, "a deadline goes with"),
         ({"owner": "hub", "grid": (4, 3)}, "a grid of 4 x 3 leaves a tile"),
+        ({"owner": "hub", "assign": "stealing", "reuse": True}, "reuse goes with static tiles"),
+        ({"owner": "hub", "workers": "w1", "again_s": 0.1}, "no other device that could do a tile again"),
         ({"owner": "hub", "until": "nine"}, "cannot fuse layers until 'nine'; the layers that can be are 0, 1"),
     ],
 )

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 import edgesim as es
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.system.topology import Device, DeviceProfile, HostOverhead, Link, Medium, Topology
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import Program, compile_plan
-from edgesim.study.trials.budget import BUDGET, PARTS, divided
+from edgesim.study.folder.names import BUDGET
+from edgesim.study.trials.budget import divided
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")
 
@@ -32,7 +34,7 @@ def split(program: Program, **options: Any) -> dict[str, float]:
     found = trace(program, has_stays=True, **options)
     [parts] = divided(program, found)
     assert sum(parts) == pytest.approx(found.records[0].latency_s, rel=1e-9)
-    return {part: value for part, value in zip(PARTS, parts, strict=True) if value > 1e-12}
+    return {part: value for part, value in zip(BUDGET_PARTS, parts, strict=True) if value > 1e-12}
 
 
 def merging(seconds: dict[str, float], medium: str | None = None, **options: Any) -> Program:
@@ -118,7 +120,7 @@ def test_the_parts_of_a_result_sum_to_its_latency(tmp_path: Path, options: str) 
     frame = result.frame()
     for strategy in ("modnn", "single"):
         mine = [row for row in rows if row["strategy"] == strategy]
-        assert [row["part"] for row in mine] == list(PARTS)
+        assert [row["part"] for row in mine] == list(BUDGET_PARTS)
         assert {row["n"] for row in mine} == {"3"}
         mean_s = frame[frame["strategy"] == strategy]["latency_s"].mean()
         assert sum(float(row["mean_s"]) for row in mine) == pytest.approx(mean_s, rel=1e-9)

@@ -15,7 +15,8 @@ from edgesim.interfaces import Silent
 from edgesim.study.folder.growth import EARLIER
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest
 from edgesim.study.folder.store import Result
-from edgesim.study.run import RunOptions, run
+from edgesim.study.options import RunOptions
+from edgesim.study.run import run
 from edgesim.study.work.executor import Flow
 
 BASE: dict[str, Any] = {
@@ -117,7 +118,7 @@ def test_a_growth_that_is_killed_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("edgesim.study.run.execute", killed)
+        patched.setattr("edgesim.study.completion.execute", killed)
         with pytest.raises(KeyboardInterrupt):
             study(BASE | {"replications": 100}, tmp_path / "r")
     assert (tmp_path / "r" / EARLIER).is_dir()

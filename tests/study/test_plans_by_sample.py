@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from edgesim.study.cases.design import Case, Deployments, Prepared
 from edgesim.study.cases.shared import Shared
 from edgesim.study.folder.parts import Parts
 from edgesim.study.preparation.deploy import deployed, plan_of_sample
+from edgesim.study.preparation.plans import planned_of, totals, transfers
+from edgesim.study.preparation.several import Spread
 from edgesim.study.tables.known import known_of
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.trial import perform
@@ -202,6 +205,32 @@ def test_rare_events_are_those_of_a_mean_request() -> None:
     [strike] = known_of(study, study.cases[0]).strikes["loss"]
     assert strike.probability == pytest.approx(0.75 * 0.01 + 0.25 * (1 - 0.99**2))
     assert known_of(study, study.cases[0]).bounds["traffic"] == (0.0, 110.0)
+
+
+def test_the_plan_that_is_shown_is_the_mean_over_the_samples() -> None:
+    """Nine samples take 10 ms and 10 byte, three 100 ms (both messages at once) and 110 byte: 32.5 ms and 35 byte."""
+    context: Any = SimpleNamespace(topology=star(), compute=Roofline())
+    shown = planned_of("sorting", Sorting(), context)
+    assert shown.latency_s == pytest.approx(0.0325)
+    short, long = shown.ways
+    assert [(way.n_samples, way.n_plans, way.n_messages, way.steps) for way in shown.ways] == [
+        (9, 1, 1, ("look", "end")),
+        (3, 1, 2, ("look", "end")),
+    ]
+    assert short.sent_byte == Spread(10, 10, 10)
+    assert long.latency_s.mean == pytest.approx(0.1)
+    steps = {step.step_id: step for step in shown.steps}
+    assert {name: (step.n_samples, step.in_byte, step.out_byte) for name, step in steps.items()} == {
+        "look": (12, 0, 35),
+        "end": (12, 35, 0),
+    }
+    assert steps["end"].ended_s == pytest.approx(0.0325)
+    sizes = {one["step_id"]: (one["n_samples"], one["size_byte"]) for one in transfers(shown)}
+    assert sizes == {"send": (12, 10), "details": (3, 100)}
+    assert {row["device"]: (row["sent_byte"], row["received_byte"]) for row in totals(shown)} == {
+        "w1": (35, 0),
+        "hub": (0, 35),
+    }
 
 
 @pytest.mark.parametrize(

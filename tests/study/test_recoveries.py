@@ -11,14 +11,15 @@ from edgesim.domain.plan import Compute, Plan
 from edgesim.domain.system.topology import Device, DeviceProfile, Topology
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import compile_plan
-from edgesim.errors import ScenarioError
+from edgesim.errors import PlanError, ScenarioError
 from edgesim.failures.on_off import OnOff
 from edgesim.recoveries.none import Nothing
 from edgesim.recoveries.retry import Retry
 from edgesim.report.result import Result
 from edgesim.rng import Streams
 from edgesim.scenario.scenario import Scenario
-from edgesim.study.run import RunOptions, run
+from edgesim.study.options import RunOptions
+from edgesim.study.run import run
 from edgesim.study.trials.service import service_of
 from edgesim.testing import check_recovery
 
@@ -83,6 +84,36 @@ def test_a_study_says_how_available_each_policy_is(tmp_path: Path) -> None:
     assert math.isclose(once[3], 2 * accuracy["once"])
     assert (again[0], again[2], again[3]) == (1.0, 0.0, 0.0)
     assert math.isnan(again[1])
+
+
+def test_a_study_says_how_well_outages_are_detected(tmp_path: Path) -> None:
+    """Down from 0.9 to 2.5 s, heartbeats each 0.1 s: suspected 0.2 to 0.3 s behind the beginning; their bytes are traffic of the one strategy."""
+    text = SCENARIO.replace(
+        "after: 2 s}", "after: 2 s, detector: {period: 100 ms, timeout: 300 ms, size: 50 byte, monitor: a}}"
+    )
+    run(Scenario.from_text(text), RunOptions(output=tmp_path / "result"))
+    result = Result(tmp_path / "result")
+    value = {(row.strategy, row.metric): row.mean for row in result.summary().itertuples()}
+    assert 0.2 <= value["again", "detection_time"] < 0.31
+    assert (value["again", "detected"], value["again", "false_alarms"]) == (1.0, 0.0)
+    assert ("once", "detected") not in value
+    more = value["again", "traffic_intermediate"] - value["once", "traffic_intermediate"]
+    assert math.isclose(more, value["again", "recovery_traffic"], abs_tol=0.5)
+    assert abs(more - 50 * 24 / 5) <= 10  # 40 heartbeats in 4 s, but those of 1.6 s, for five requests
+
+
+def test_a_detector_that_watches_nobody_is_refused(tmp_path: Path) -> None:
+    text = SCENARIO.replace("after: 2 s}", "after: 2 s, detector: {period: 1 s, timeout: 3 s}}")
+    with pytest.raises(PlanError, match=r"watches nobody: .b., which listens"):
+        run(Scenario.from_text(text), RunOptions(output=tmp_path / "result"))
+
+
+def test_a_monitor_must_be_a_device_and_wait_longer_than_a_period() -> None:
+    wrong = SCENARIO.replace("after: 2 s}", "after: 2 s, detector: {period: 1 s, timeout: 3 s, monitor: c}}")
+    with pytest.raises(ScenarioError, match="there is no device 'c'"):
+        Scenario.from_text(wrong)
+    with pytest.raises(ScenarioError, match=r"timeout of 0\.5 s is shorter than the period"):
+        Scenario.from_text(SCENARIO.replace("after: 2 s}", "after: 2 s, detector: {period: 1 s, timeout: 500 ms}}"))
 
 
 def test_recoveries_without_load_or_strategy_are_refused() -> None:

@@ -19,7 +19,7 @@ from edgesim.errors import PlanError, ResultError, ScenarioError, SimulationErro
 from edgesim.interfaces import DeploymentContext
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.scenario import Scenario
-from edgesim.study import run as study
+from edgesim.study import completion
 from edgesim.study.folder import parts, store, target
 from edgesim.study.folder.lock import locked
 from edgesim.study.folder.manifest_file import read_manifest, write_manifest
@@ -313,7 +313,7 @@ def test_every_study_of_a_test_is_checked_in_whatever_process(tmp_path: Path, mo
     """What all tasks share says so, although nobody asks for it here; see tests/conftest.py."""
     asked: list[bool] = []
     monkeypatch.setattr(
-        study, "perform", lambda shared, task: asked.append(shared.is_checked) or trial.perform(shared, task)
+        completion, "perform", lambda shared, task: asked.append(shared.is_checked) or trial.perform(shared, task)
     )
     run(scenario(), workers=1, output=tmp_path / "r")
     assert asked

@@ -24,7 +24,7 @@ from edgesim.interfaces import DeploymentContext, FailureModel
 from edgesim.rng import ReplicationStreams
 from edgesim.study.cases.design import Case, Deployments, Prepared
 from edgesim.study.cases.shared import Shared
-from edgesim.study.run import RunOptions
+from edgesim.study.options import RunOptions
 from edgesim.study.run import run as run_study
 from edgesim.tasks.classification import Classification
 

@@ -24,8 +24,9 @@ from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.course.director import Answered
 from edgesim.testbed.limits import check_times, links_of
-from edgesim.testbed.loopback import Answered, Executed, Loopback
+from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -60,7 +61,10 @@ def test_ten_requests_are_answered_as_simulated():
     assert (found.n_equal_answers, found.n_degraded, found.measured_byte) == (10, 0, 268)
     # how much longer depends on what else runs, and benchmarks/twin.py measures it; the quickest of ten is no other order of magnitude
     assert found.simulated_s - 1e-3 < min(measured.latencies_s) < 10 * found.simulated_s
-    assert found.steps[0].step_id in {"arrival", "answer", "layers of b", "behind 3"}
+    assert [step.step_id for step in found.steps] == ["layers of a", "behind 3", "layers of b", "answer", "arrival"]
+    assert [(step.where, step.measured_byte) for step in found.steps if step.size_byte] == [("a->b", 256), ("b->a", 12)]
+    assert found.steps[1].simulated_s == pytest.approx(0.130)
+    assert found.steps[1].simulated_s - 1e-3 < found.steps[1].median_s < 10 * found.steps[1].simulated_s
 
 
 def test_the_overhead_is_fitted_that_explains_the_mean():
@@ -82,10 +86,36 @@ def test_a_verdict_is_that_of_the_tolerance():
     assert verdicts == ["agrees", "agrees", "differs", "differs"]
 
 
+def test_noise_is_how_much_a_repeat_differs():
+    """0.1 s and then 0.11 s are 10 %; without a repeat, 0.1 and 0.1 s against 0.13 and 0.11 s are 0.02 of 0.11 s."""
+    twin = made()
+    assert compare(Measured(twin, taking(0.1), taking(0.11)), 0.05).noise == pytest.approx(0.1)
+    assert compare(Measured(twin, taking(0.1), taking(0.11)), 0.05).verdict == "too noisy"
+    assert Measured(twin, taking(0.1, 0.1, 0.13, 0.11)).noise == pytest.approx(0.02 / 0.11)
+
+
+def test_everything_is_executed_again_for_a_repeat():
+    measured = measure(made(), Loopback(2, n_warm_up=0), tolerance=1.0, has_repeat=True)
+    assert [one.number for one in measured.repeat.requests] == [0, 1]
+    assert measured.repeat.requests[0].released_s > measured.executed.requests[-1].answered_s
+
+
 def with_latency(twin, latency_s):
     """As if one request had taken so long, and its answer were zeros."""
-    return Measured(
-        twin, Executed((Answered(0, 1.0, 1.0 + latency_s, [0.0] * 3),), {0: {}}, {0: 268}, {0: frozenset()})
+    return Measured(twin, taking(latency_s))
+
+
+def taking(*latencies_s, n_classes=3):
+    requests = tuple(
+        Answered(number, 1.0, 1.0 + time_s, [0.0] * n_classes) for number, time_s in enumerate(latencies_s)
+    )
+    numbers = range(len(requests))
+    return Executed(
+        requests,
+        {n: {} for n in numbers},
+        dict.fromkeys(numbers, 268),
+        dict.fromkeys(numbers, frozenset()),
+        came=dict.fromkeys(numbers, made().bundle.plan.transfer_ids),
     )
 
 

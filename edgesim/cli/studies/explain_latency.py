@@ -50,8 +50,8 @@ def explain_latency(
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.changes.latency import explain_latency as work
+    from edgesim.study.folder.names import SCENARIO
     from edgesim.study.folder.store import Result
-    from edgesim.study.folder.tables_on_disk import SCENARIO
 
     read = Result(result)
     read.check()

@@ -41,9 +41,9 @@ def repeat(
     from edgesim.interfaces import Silent
     from edgesim.report.run import run_with
     from edgesim.scenario.scenario import Scenario
+    from edgesim.study.folder.names import SCENARIO
     from edgesim.study.folder.store import Result
-    from edgesim.study.folder.tables_on_disk import SCENARIO
-    from edgesim.study.run import RunOptions
+    from edgesim.study.options import RunOptions
 
     first = Result(result)
     first.check()
@@ -70,7 +70,7 @@ def repeat(
 def differing_files(first: Result, again: Result) -> list[str]:
     """Return the tables and parts that differ or are in one of two results only; `scenario.yaml` names files from where it lies."""
     from edgesim.study.folder.contents import VIEWS
-    from edgesim.study.folder.tables_on_disk import SCENARIO
+    from edgesim.study.folder.names import SCENARIO
 
     hashes = [
         {

@@ -26,7 +26,6 @@ from edgesim.cli.studies.warnings import (
 from edgesim.cli.tables import draw_table, table_console
 
 if TYPE_CHECKING:
-    from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
 
 
@@ -95,15 +94,26 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.interfaces import Silent
     from edgesim.report.run import run_with
-    from edgesim.study.run import RunOptions
+    from edgesim.study.folder.manifest_file import MANIFEST
+    from edgesim.study.options import RunOptions
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
-    was_there = finished_before(scenario.with_(replications=replications, seed=seed), output)
+    scenario = RunOptions(replications=replications, seed=seed).applied_to(scenario)
+    manifest = (output or Path("results") / scenario.name) / MANIFEST
+    written = when_written(manifest)
     farewell.append(f"what is finished is kept, go on with\n  {command}")
     progress = Silent() if quiet else progress_on_stderr()
-    options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
+    options = RunOptions(
+        workers,
+        output,
+        scheduler=scheduler,
+        fresh=fresh,
+        check_invariants=check_invariants,
+        progress=progress,
+        command=command,
+    )
     result = run_with(scenario, options, report=is_reported)
-    if was_there and not fresh and not quiet:
+    if written == when_written(manifest) and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
     if is_json:
         json.dump(document(result), sys.stdout, indent=2, allow_nan=False)
@@ -130,18 +140,9 @@ def check_executor(executor: str, scheduler: str | None) -> None:
         raise typer.BadParameter("--executor dask goes with --scheduler ADDRESS", param_hint="--executor")
 
 
-def finished_before(scenario: Scenario, output: Path | None) -> bool:
-    """Return whether the result folder holds a finished study; whether it is this one, and whole, is checked when it is run."""
-    from edgesim.errors import ResultError
-    from edgesim.study.folder.contents import changed
-    from edgesim.study.folder.store import Result
-
-    folder = output or Path("results") / scenario.name
-    try:
-        found = Result(folder)
-        return found.is_complete and found.manifest["hash"] == scenario.hash() and not changed(folder)
-    except ResultError:
-        return False
+def when_written(path: Path) -> int | None:
+    """Return when a file was written, in ns, or None where there is none: a study that was finished before leaves its manifest as it is."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def command_line(

@@ -42,8 +42,8 @@ def sensitivity(
     from edgesim.scenario.build import build
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.changes.sensitivity import N_MOST, sensitivity
+    from edgesim.study.folder.names import SCENARIO
     from edgesim.study.folder.store import Result
-    from edgesim.study.folder.tables_on_disk import SCENARIO
     from edgesim.study.preparation.prepare import prepare
 
     read = Result(result)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,13 @@ from edgesim.units import show as quantity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgesim.testbed.comparison import Compared
+    from edgesim.compute.measured import LayerTime
+    from edgesim.testbed.comparison import Compared, Measured
+    from edgesim.testbed.outcome.steps import StepFigures
+    from edgesim.testbed.written.overlay import Fit
+
+N_NAMED = 3
+"""Steps that are named, those with the largest differences."""
 
 
 class Mode(StrEnum):
@@ -38,7 +44,7 @@ def execute(
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
     requests: Annotated[
-        int, typer.Option(min=2, max=10_000, help="Requests of each strategy, one after another.")
+        int, typer.Option(min=2, max=10_000, help="Requests of each strategy, one after another; all is done twice.")
     ] = 20,
     tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the mean latency, as a share.")] = 0.1,
     port: Annotated[int, typer.Option(min=0, max=65_000, help="Of the first device, the others follow; 0: any.")] = 0,
@@ -48,6 +54,36 @@ def execute(
             metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
         ),
     ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write what was fitted as a scenario that extends this one.", show_default=False
+        ),
+    ] = None,
+    unpaced: Annotated[
+        bool,
+        typer.Option(
+            "--unpaced", help="Computations take as long as they do here, and not as long as their profiles say."
+        ),
+    ] = False,
+    has_failures: Annotated[
+        bool,
+        typer.Option(
+            "--failures/--no-failures", help="Meet the losses and outages of the scenario, or leave them out."
+        ),
+    ] = True,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a timeline of one request of each strategy, simulated and measured, for chrome://tracing or Perfetto.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        bool,
+        typer.Option("--steps", help="Show every step of each strategy, and not only those that take most otherwise."),
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="Only remove what runs left that were killed: namespaces, files.")
     ] = False,
@@ -57,59 +93,136 @@ def execute(
     """Execute the plan of each strategy with real processes, sockets and networks, and hold it against the simulation.
 
     One process per device executes what `edgesim export` writes. Devices take the times of their profiles, links their rates and
-    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Losses and failures of the scenario are left out, here and in the
-    simulation. Exit code 0 when latencies agree within the tolerance and bytes and answers are as simulated, 1 when not or
+    latencies: senders pace packets by a virtual clock, or with --mode netns token buckets of the kernel do. Request r meets the losses, outages and slowdowns of replication r of the
+    simulation: messages are dropped, devices stopped. Exit code 0 when latencies agree within the tolerance and bytes, what came in time, and answers are as simulated, 1 when not or
     when the machine is too noisy to tell, 3 when it cannot be executed, or not honestly on this machine.
 
     \b
     Examples:
       edgesim testbed study.yaml --mode loopback
       edgesim testbed study.yaml --strategy chain --requests 50 --json
-      edgesim testbed study.yaml --fit-on single
+      edgesim testbed study.yaml --fit-on single --overlay fitted.yaml
+      edgesim testbed study.yaml --strategy chain --trace timeline.json
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
-    from edgesim.files.temporary import remove_ownerless
     from edgesim.scenario.scenario import Scenario
-    from edgesim.testbed.comparison import compare, fitted_overhead_s, measure
+    from edgesim.testbed.comparison import measure
     from edgesim.testbed.loopback import Loopback
     from edgesim.testbed.namespaces import NamespaceNetwork
-    from edgesim.testbed.namespaces import clean as removed
     from edgesim.testbed.places import LoopbackNetwork
     from edgesim.testbed.prepared import prepared
+    from edgesim.testbed.written.overlay import compared, fit
 
     if clean:
-        remove_ownerless()
-        for name in removed():
-            typer.echo(f"removed {name}", err=True)
-        raise typer.Exit(DONE)
+        _clean()
     if file is None:
         raise typer.BadParameter("name a scenario, or give --clean")
     network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
     how = Loopback(requests, port=port, network=network)
     scenario = Scenario.load(file, allow_code=allow_code)
-    if fit_on is not None and fit_on not in (strategy or scenario.strategies):
-        raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
-    measured = [measure(one, how, tolerance) for one in prepared(scenario, strategy or (), progress_on_stderr())]
-    overhead_s = next((fitted_overhead_s(one) for one in measured if one.prepared.label == fit_on), None)
-    found = [compare(one, tolerance, overhead_s) for one in measured]
+    _check_file("--trace", trace)
+    _check_fit(file, overlay, fit_on, strategy or tuple(scenario.strategies))
+    measured = [
+        measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced)
+        for one in prepared(scenario, strategy or (), progress_on_stderr(), has_failures=has_failures)
+    ]
+    fitted = next((fit(one, is_paced=not unpaced) for one in measured if one.prepared.label == fit_on), None)
+    found = [compared(fitted, one, tolerance) for one in measured]
+    if overlay is not None and fitted is not None:
+        _write_overlay(overlay, file, fitted, found, f"{mode.value}{' --unpaced' * unpaced}")
+    if trace is not None:
+        _write_timeline(trace, measured, fitted)
     if is_json:
-        fit = None if overhead_s is None else {"strategy": fit_on, "per_message_s": overhead_s}
-        json.dump({"fitted": fit, "strategies": [asdict(one) for one in found]}, sys.stdout, indent=2, allow_nan=False)
+        document = {"fitted": _fit_document(fitted), "strategies": [asdict(one) for one in found]}
+        json.dump(document, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     else:
-        _show(
-            found,
-            ""
-            if overhead_s is None
-            else f"host overhead of {quantity(overhead_s, 's')} per message, fitted on {fit_on}",
-        )
+        _show(found, fitted, has_steps=steps)
     raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
 
 
-def _show(found: Sequence[Compared], note: str) -> None:
+def _clean() -> None:
+    """Remove what killed runs left, and end."""
+    from edgesim.files.temporary import remove_ownerless
+    from edgesim.testbed.namespaces import clean
+
+    remove_ownerless()
+    for name in clean():
+        typer.echo(f"removed {name}", err=True)
+    raise typer.Exit(DONE)
+
+
+def _check_file(option: str, file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise typer.BadParameter(f"{option} {file}: there is no folder {file.parent}")
+
+
+def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Sequence[str]) -> None:
+    """Refuse a fit on what is not executed, and an overlay that cannot be written, before anything is measured."""
+    from edgesim.testbed.written.overlay import Fit, overlay_text
+
+    if fit_on is not None and fit_on not in labels:
+        raise typer.BadParameter(f"--fit-on {fit_on}: no strategy of this name is executed")
+    if overlay is None:
+        return
+    if fit_on is None:
+        raise typer.BadParameter("--overlay FILE needs --fit-on LABEL: it says on which strategy it was fitted")
+    if overlay.resolve() == file.resolve():
+        raise typer.BadParameter(f"--overlay {overlay}: this is the scenario itself; name another file")
+    _check_file("--overlay", overlay)
+    overlay_text(Fit(fit_on, 0.0), file, overlay, "")
+
+
+def _write_overlay(overlay: Path, file: Path, fitted: Fit, found: Sequence[Compared], mode: str) -> None:
+    from edgesim.files.whole import write_text
+    from edgesim.testbed.written.overlay import overlay_text
+
+    own = next(one for one in found if one.strategy == fitted.label)
+    how = (
+        f"edgesim testbed {file.name} --fit-on {own.strategy} --mode {mode}: mean {quantity(own.mean_s, 's')} of {own.n_requests} requests, "
+        f"noise {100 * own.noise:.1f} %"
+    )
+    write_text(overlay, overlay_text(fitted, file, overlay, how))
+    typer.echo(f"{overlay}: extends {file.name} by what was fitted on {own.strategy}", err=True)
+
+
+def _write_timeline(file: Path, measured: Sequence[Measured], fitted: Fit | None) -> None:
+    from edgesim.files.whole import write_text
+    from edgesim.testbed.written.overlay import applied
+    from edgesim.testbed.written.timeline import timeline
+
+    beside = measured if fitted is None else [applied(fitted, one) for one in measured]
+    document = timeline(beside, None if fitted is None else fitted.per_message_s)
+    write_text(file, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    typer.echo(f"{file}: a timeline for chrome://tracing or ui.perfetto.dev", err=True)
+
+
+def _fit_document(found: Fit | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "strategy": found.label,
+        "per_message_s": found.per_message_s,
+        "times": [_public(one) for one in found.times],
+    }
+
+
+def _public(one: LayerTime) -> dict[str, Any]:
+    return {"layer": one.layer, "profile": one.profile, "work_flop": one.work_flop, "time_s": one.time_s}
+
+
+def _fit_note(found: Fit | None) -> str:
+    if found is None:
+        return ""
+    times = f" and times of {len(found.times)} layers" if found.times else ""
+    return f"host overhead of {quantity(found.per_message_s, 's')} per message{times}, fitted on {found.label}"
+
+
+def _show(found: Sequence[Compared], fitted: Fit | None, *, has_steps: bool) -> None:
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
+    from edgesim.testbed.outcome.steps import largest
 
     console = table_console()
     headers = (
@@ -122,29 +235,41 @@ def _show(found: Sequence[Compared], note: str) -> None:
         "error",
         "noise",
         "bytes",
+        "equal deliveries",
         "equal answers",
         "verdict",
     )
     rows = tuple(
         (
             one.strategy, str(one.n_devices), quantity(one.simulated_s, "s"), quantity(one.mean_s, "s"), quantity(one.median_s, "s"),
-            quantity(one.p95_s, "s"), f"{100 * one.error:+.1f} %", f"{100 * one.noise:.1f} %", _bytes(one),
+            quantity(one.p95_s, "s"), f"{100 * one.error:+.1f} %", f"{100 * one.noise:.1f} %", _bytes(one), f"{one.n_equal_sets} of {one.n_requests}",
             f"{one.n_equal_answers} of {one.n_requests}", one.verdict,
         )
         for one in found
     )  # fmt: skip
-    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=note))
+    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=_fit_note(fitted)))
     for one in found:
         console.print()
-        steps = tuple(
-            (step.step_id, quantity(step.simulated_s, "s"), quantity(step.measured_s, "s")) for step in one.steps
-        )
-        draw_table(
-            console,
-            Table(f"{one.strategy}: steps that end most otherwise", ("step", "simulated", "measured"), steps, 1),
-        )
+        named = one.steps if has_steps else largest(one.steps, N_NAMED)
+        title = "all steps" if has_steps else "steps that take most otherwise"
+        draw_table(console, Table(f"{one.strategy}: {title}", _STEP_HEADERS, tuple(map(_step_row, named)), 1))
+
+
+_STEP_HEADERS = ("step", "where", "bytes", "simulated", "mean", "median", "p95", "difference")
+
+
+def _step_row(one: StepFigures) -> tuple[str, ...]:
+    size = "" if one.kind == "compute" else f"{one.size_byte}"
+    difference = f"{1e3 * one.difference_s:+.2f} ms"
+    return (
+        one.step_id,
+        one.where,
+        size,
+        *(quantity(time_s, "s") for time_s in (one.simulated_s, one.mean_s, one.median_s, one.p95_s)),
+        difference,
+    )
 
 
 def _bytes(one: Compared) -> str:
     is_same = one.measured_byte == one.simulated_byte
-    return "as simulated" if is_same else f"{one.measured_byte:g} of {one.simulated_byte}"
+    return "as simulated" if is_same else f"{one.measured_byte:g} of {one.simulated_byte:g}"

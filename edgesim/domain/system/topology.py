@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
@@ -30,7 +30,7 @@ from edgesim.domain.system.switches import Switch
 from edgesim.errors import PlanError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
     "OPERATORS", "Cores", "Device", "DeviceGlob", "DeviceId", "DeviceProfile", "Forwarding", "HostOverhead", "Link", "LinkGlob", "LinkSharing", "Medium", "OnOutage",
@@ -194,6 +194,27 @@ class Topology:
             for name, links in self.links_from.items()
         }
         return ShortestRoutes(src_id, up, self.routing.ticks).to(dst_id)
+
+    def without(self, device_ids: Collection[str]) -> Topology:
+        """Return the topology without some devices, their links, and the routes of your own through them.
+
+        Examples
+        --------
+        >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 0, 0, 0, 0, "assumed")
+        >>> devices = tuple(Device(name, profile) for name in "abc")
+        >>> left = Topology(devices, (Link("ab", "a", "b", 1e6), Link("bc", "b", "c", 1e6))).without({"c"})
+        >>> list(left.device_of), [link.link_id for link in left.links]
+        (['a', 'b'], ['ab'])
+        """
+        gone = set(device_ids)
+        return replace(
+            self,
+            devices=tuple(device for device in self.devices if device.device_id not in gone),
+            links=tuple(link for link in self.links if not gone & {link.src_id, link.dst_id}),
+            routing=replace(
+                self.routing, routes=tuple(route for route in self.routing.routes if not gone & set(route))
+            ),
+        )
 
     def _along(self, route: tuple[str, ...]) -> tuple[Link, ...]:
         """Return the links between the devices of a route of the user's own."""

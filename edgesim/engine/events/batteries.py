@@ -45,7 +45,7 @@ def until_they_last(
     renewals : outages that come again and again.
     on_record : hears of the records of the last attempt only.
     """
-    if not with_batteries(program):
+    if not program.devices.has_batteries:
         return attempt((), streams, renewals, on_record), {}
     empty: list[Outage] = []
     replayed = [{name: _Replayed(source) for name, source in one.items()} for one in renewals]

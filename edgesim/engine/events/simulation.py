@@ -41,7 +41,8 @@ from edgesim.engine.events.trial import Trial
 from edgesim.engine.program.compiled import Program
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.engine.state.invariants import Checker
-from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.outages import downtimes_of
+from edgesim.engine.state.request import NO_REQUEST
 from edgesim.engine.state.world import World
 from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, Recovery, SlowdownModel
 from edgesim.rng import ReplicationStreams
@@ -49,24 +50,12 @@ from edgesim.rng import ReplicationStreams
 Speeds = Mapping[str, Iterable[tuple[float, float]]]
 
 
-def _world(
-    program: Program,
-    outages: Sequence[Outage],
-    renewals: Sequence[Mapping[str, Iterator[Outage]]],
-    speeds: Speeds | None,
-    horizon_s: float,
-    *,
-    is_checked: bool,
-) -> World:
-    return World(program, Downtimes(outages, renewals), speeds or {}, horizon_s, Checker() if is_checked else None)
-
-
 def trace(
     program: Program,
     *,
     outages: Sequence[Outage] = (),
     renewals: Sequence[Mapping[str, Iterator[Outage]]] = (),
-    losses: Mapping[str, LinkModel] | None = None,
+    losses: Mapping[str, LinkModel] | GivenLosses | None = None,
     slowdowns: Mapping[str, SlowdownModel] | None = None,
     speeds: Speeds | None = None,
     streams: ReplicationStreams | None = None,
@@ -101,14 +90,14 @@ def trace(
     """
 
     def attempt(empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None) -> Trial:
-        world = _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked)
+        world = World(program, speeds or {}, horizon_s, Checker() if is_checked else None)
         world.measure(warm_up_s, has_notes=has_stays, has_samples=has_samples)
         trial = Trial(
             world, losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears, plan_of=plan_of, recovery=recovery,
+            admission_limit=admission_limit, recovery=recovery,
         )  # fmt: skip
-        trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
-        return trial
+        releases = plan_releases(releases_s, arrivals, n_requests, horizon_s, own)
+        return trial.run(releases, downtimes_of((*outages, *empty), again), hears, plan_of)
 
     def counts(number: int, record: RequestRecord) -> None:
         if on_record is not None and record.released_s >= warm_up_s:
@@ -117,9 +106,8 @@ def trace(
     trial, empty = until_they_last(program, attempt, streams, renewals, None if on_record is None else counts)
     world = trial.world
     to_s = max(warm_up_s, world.last_s)
-    records = (trial.records[number] for number in sorted(trial.records))
     return Trace(
-        records=tuple(record for record in records if record.released_s >= warm_up_s),
+        records=tuple(record for record in trial.records.all() if record.released_s >= warm_up_s),
         resources=tuple(world.resources(to_s)),
         from_s=warm_up_s,
         to_s=to_s,
@@ -128,12 +116,13 @@ def trace(
             Stay(note.resource_id, note.request, program.steps.step[note.step].step_id, note.arrived_s, note.started_s,
                  note.ended_s, note.link_id)
             for note in sorted(world.notes or (), key=lambda note: note.arrived_s)
-            if note.arrived_s <= to_s
+            if note.arrived_s <= to_s and note.request != NO_REQUEST
         ),
-        idle_share_j=trial.idle_share_j,
+        idle_share_j=trial.records.idle_share_j,
         samples=tuple(world.sampled(to_s)),
         courses=tuple(Course(*key, *moments_s) for key, moments_s in (world.courses or {}).items()),
         batteries=tuple((name, empty.get(name, inf)) for name in with_batteries(program)),
+        watch=trial.watched(to_s),
     )  # fmt: skip
 
 
@@ -192,15 +181,103 @@ def simulate(
     SimulationError
         When something draws but there are no streams, or an invariant is broken.
     """
+    simulation = Simulation(
+        program, losses=losses, slowdowns=slowdowns, speeds=speeds, streams=streams, deadline_s=deadline_s, horizon_s=horizon_s,
+        admission_limit=admission_limit, is_checked=is_checked, recovery=recovery,
+    )  # fmt: skip
+    return simulation.run(
+        outages=outages, renewals=renewals, releases_s=releases_s, arrivals=arrivals, n_requests=n_requests, on_record=on_record,
+        plan_of=plan_of,
+    )  # fmt: skip
 
-    def attempt(empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None) -> Trial:
-        trial = Trial(
-            _world(program, (*outages, *empty), again, speeds, horizon_s, is_checked=is_checked),
-            losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
-            admission_limit=admission_limit, on_record=hears, plan_of=plan_of, recovery=recovery,
-        )  # fmt: skip
-        trial.run(plan_releases(releases_s, arrivals, n_requests, horizon_s, own))
-        return trial
 
-    trial, _ = until_they_last(program, attempt, streams, renewals, on_record)
-    return [trial.records[number] for number in sorted(trial.records)]
+class Simulation:
+    """One trial after another: what is the same in all of them is set up once.
+
+    Parameters
+    ----------
+    program, losses, slowdowns, speeds, deadline_s, horizon_s, admission_limit, is_checked, recovery : as of `simulate`.
+    streams : streams of the replication that is simulated next, as of `simulate`; `ReplicationStreams.go_to` goes on to another one.
+
+    Raises
+    ------
+    SimulationError
+        When something draws but there are no streams.
+
+    Examples
+    --------
+    >>> from edgesim.domain.plan import Compute, Plan
+    >>> from edgesim.domain.system.topology import Device, DeviceProfile, Topology
+    >>> from edgesim.engine.program.compiled import compile_plan
+    >>> from edgesim.failures.stragglers import ShiftedExponential
+    >>> from edgesim.rng import Streams
+    >>> class Second:
+    ...     def duration_s(self, step, profile):
+    ...         return 1.0
+    >>> profile = DeviceProfile("example", {"conv": 1e9}, 1e9, 0.0, 2**20, 1.0, 1.0, 1.0, 1.0, "assumed")
+    >>> program = compile_plan(Plan((Compute("end", "d"),), "end", {}), Topology((Device("d", profile),), ()), Second())
+    >>> streams = Streams(1).replication(0)
+    >>> simulation = Simulation(program, slowdowns={"slow": ShiftedExponential(mu=2.0)}, streams=streams)
+    >>> latencies_s = []
+    >>> for index in (0, 1, 0):
+    ...     streams.go_to(index)
+    ...     [record] = simulation.run()
+    ...     latencies_s.append(record.latency_s)
+    >>> latencies_s[0] == latencies_s[2] != latencies_s[1]
+    True
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        losses: Mapping[str, LinkModel] | GivenLosses | None = None,
+        slowdowns: Mapping[str, SlowdownModel] | None = None,
+        speeds: Speeds | None = None,
+        streams: ReplicationStreams | None = None,
+        deadline_s: float | None = None,
+        horizon_s: float = inf,
+        admission_limit: int | None = None,
+        is_checked: bool = False,
+        recovery: Recovery | None = None,
+    ) -> None:
+        self._program, self._streams, self._horizon_s = program, streams, horizon_s
+
+        def made(own: ReplicationStreams | None) -> Trial:
+            return Trial(
+                World(program, speeds or {}, horizon_s, Checker() if is_checked else None),
+                losses=losses if losses is not None else {}, slowdowns=slowdowns or {}, streams=own, deadline_s=deadline_s,
+                admission_limit=admission_limit, recovery=recovery,
+            )  # fmt: skip
+
+        self._made = made
+        self._trial = made(streams)
+
+    def run(
+        self,
+        *,
+        outages: Sequence[Outage] = (),
+        renewals: Renewals = (),
+        releases_s: Iterable[float] = (0.0,),
+        arrivals: OpenArrivals | ClosedArrivals | None = None,
+        n_requests: int | None = None,
+        on_record: Callable[[int, RequestRecord], None] | None = None,
+        plan_of: Callable[[int], int] | None = None,
+    ) -> list[RequestRecord]:
+        """Simulate one trial; parameters and result are those of `simulate`.
+
+        Raises
+        ------
+        SimulationError
+            When arrivals draw but there are no streams, or an invariant is broken.
+        """
+
+        def attempt(
+            empty: Sequence[Outage], own: ReplicationStreams | None, again: Renewals, hears: Hears | None
+        ) -> Trial:
+            trial = self._trial if own is self._streams else self._made(own)
+            releases = plan_releases(releases_s, arrivals, n_requests, self._horizon_s, own)
+            return trial.run(releases, downtimes_of((*outages, *empty), again), hears, plan_of)
+
+        trial, _ = until_they_last(self._program, attempt, self._streams, renewals, on_record)
+        return trial.records.all()

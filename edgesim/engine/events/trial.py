@@ -1,4 +1,4 @@
-"""One trial: requests begin, their steps follow each other, and each request ends in one way.
+"""A trial: requests begin, their steps follow each other, and each request ends in one way.
 
 Steps of a request begin when their inputs are there. A request has ended when its answer is there, when its deadline passes,
 or when nothing that could still bring the answer is under way: so nothing hangs.
@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from math import inf, isnan, nan
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.records import Outcome, RequestRecord
+from edgesim.domain.records import Outcome, RequestRecord, WatchRecord
+from edgesim.engine.events.pools import Pools
+from edgesim.engine.events.records import Records
 from edgesim.engine.events.releases import Releases
+from edgesim.engine.events.takeover import Takeover
+from edgesim.engine.events.watch import Watch
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
 from edgesim.engine.servers.losses import GivenLosses, Losses
-from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
-from edgesim.engine.state.request import Request, Task, record
+from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.request import Errand, Request, Task
 from edgesim.engine.state.world import World
 from edgesim.errors import SimulationError
-from edgesim.interfaces import LinkModel, Recovery, SlowdownModel
+from edgesim.interfaces import LinkModel, Recovery, Replacing, SlowdownModel, detector_of
 from edgesim.rng import ReplicationStreams
 
 _BEGUN = -(2**29)  # far below any number of inputs
 
 
 class Trial:
-    """One trial: the requests, and what happens to them.
+    """A trial: the requests, and what happens to them. What is the same in all trials is set up once; `run` begins another one.
 
     Parameters
     ----------
     world : the trial's surroundings.
-    losses, slowdowns, streams, deadline_s, admission_limit, on_record, plan_of, recovery : as of `edgesim.engine.events.simulation.simulate`.
+    losses, slowdowns, streams, deadline_s, admission_limit, recovery : as of `edgesim.engine.events.simulation.simulate`.
     """
 
     def __init__(
@@ -45,11 +48,13 @@ class Trial:
         streams: ReplicationStreams | None,
         deadline_s: float | None,
         admission_limit: int | None,
-        on_record: Callable[[int, RequestRecord], None] | None,
-        plan_of: Callable[[int], int] | None,
         recovery: Recovery | None,
     ) -> None:
         drawn = {} if isinstance(losses, GivenLosses) else losses
+        if detector_of(recovery) is not None and streams is None:
+            raise SimulationError(
+                "a detector draws at random when heartbeats begin; pass the streams of the replication"
+            )
         if (drawn or slowdowns) and streams is None:
             raise SimulationError("loss models and slowdowns draw at random; pass the streams of the replication")
         scopes = {label: streams.scope(label) for label in (*drawn, *slowdowns)} if streams is not None else {}
@@ -57,48 +62,93 @@ class Trial:
         self.program = world.program
         self._steps = world.program.steps
         self.clock = world.clock
-        self.records: dict[int, RequestRecord] = {}
-        self._keep = self.records.__setitem__ if on_record is None else on_record
-        self._plan_of = plan_of
         self._recovery = recovery
         self._checker = world.checker
         self._deadline_s = deadline_s
         self._admission_limit = admission_limit
-        self._slowdowns = [(model, scopes[label]) for label, model in slowdowns.items()]
-        self._slowdowns_by_device: dict[int, list[tuple[SlowdownModel, ReplicationStreams]]] = {}
+        self._slowing = [
+            [(model, scopes[label]) for label, model in slowdowns.items() if model.slows(device)]
+            for device in world.program.devices.device
+        ]  # by device
+        self._courses = world.courses
+        self._memory = world.memory
+        self._is_noting = world.checker is not None or world.courses is not None
+        self._is_slowed = any(self._slowing)
+        self._devices = Devices(world, self)
+        lossy = [(model, scopes[label]) for label, model in drawn.items()]
+        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
+        whole, part = self.message_came, self.message_broke
+        self._detector, self._streams = detector_of(recovery), streams
+        if self._detector is not None:
+            whole, part = self._errand_or_message_came, self._errand_or_message_broke
+        self._hosts = hosts = Hosts(self._devices, world, becoming, whole, part)
+        self._carrier = hosts.carrier
+        self._send = hosts.send if hosts else self._carrier.send
+        self._fifo = self._carrier.fifo
+
+    def _begin_trial(self, downtimes: Downtimes) -> None:
+        self.world.begin(downtimes)
+        self._devices.begin()
+        self._hosts.begin()
+        self._lines = self._carrier.lines
+        self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
         self._first: Request | None = None  # the first that was released
         self.first_s = inf  # when
         self._last_end_s = 0.0  # of any request
-        self._work_j = 0.0  # what the work of requests added to the idle power
-        self._courses = world.courses
-        self._memory = world.memory
-        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
-        self.idle_share_j = 0.0
-        self._devices = Devices(world, self)
-        lossy = [(model, scopes[label]) for label, model in drawn.items()]
-        becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
-        self._hosts = hosts = Hosts(self._devices, world, becoming, self.message_came, self.message_broke)
-        self._carrier = hosts.carrier
-        self._send = hosts.send if hosts else self._carrier.send
-        self._fifo, self._lines = self._carrier.fifo, self._carrier.lines
+        self.watch: Watch | None = None
+        self.takeover: Takeover | None = None
+        if self._detector is not None and self._streams is not None and self.program.heartbeats:
+            heartbeats = self._streams.scope("heartbeat")
+            self.watch = Watch(self.world, self._detector, heartbeats, self.world.from_s, self._send)
+            if self.program.takeover is not None and isinstance(self._recovery, Replacing):
+                self.takeover = Takeover(self.world, self.watch, self._recovery, self.program.takeover, self._send)
+                self.watch.on_change = self.takeover.reconsider
 
-    def run(self, releases: Releases) -> None:
-        """Simulate until every request has ended and nothing more comes, or until the horizon."""
+    def run(
+        self,
+        releases: Releases,
+        downtimes: Downtimes,
+        on_record: Callable[[int, RequestRecord], None] | None = None,
+        plan_of: Callable[[int], int] | None = None,
+    ) -> Trial:
+        """Simulate from the beginning until every request has ended and nothing more comes, or until the horizon.
+
+        Parameters
+        ----------
+        releases : releases the requests.
+        downtimes : when devices and links are down.
+        on_record, plan_of : as of `edgesim.engine.events.simulation.simulate`.
+
+        Returns
+        -------
+        trial : this one, of which `records` are kept.
+        """
+        self._plan_of = plan_of
         self._releases = releases
+        self._begin_trial(downtimes)
+        self.records = Records(self.world, on_record)
         checker = self.world.checker
         is_collecting = gc.isenabled()
         gc.disable()  # events form no cycles; with 100,000 transfers the collector would take a third of the time
         try:
             releases.begin(self.clock, self._release)
+            if self.watch is not None:
+                self.watch.begin()
             self._stop_if_over()
             self.clock.happen(self.world.horizon_s, None if checker is None else checker.moment)
             self._close()
         finally:
             if is_collecting:
                 gc.enable()
+        return self
+
+    def watched(self, to_s: float) -> WatchRecord | None:
+        """Return what a detector of failures did until the end of the trial; None without one."""
+        found = None if self.watch is None else self.watch.record(to_s)
+        return found if found is None or self.takeover is None else self.takeover.record(found)
 
     def _close(self) -> None:
         """End the trial: sum up the requests that have something under way."""
@@ -114,35 +164,19 @@ class Trial:
             self._record(request)
         if self.world.checker is not None:
             self.world.checker.closed(self._n_released, present_s)
-        if self._first is not None:
-            self._share_idle_power(self._first)
-
-    def _share_idle_power(self, first: Request) -> None:
-        """Charge the idle power from the first release to the last end, and give every request that was admitted its share."""
-        program, world = self.program, self.world
-        idle_s = up_s(program, world.downtimes, first.released_s, self._last_end_s - first.released_s)
-        total_j = idle_j(program, idle_s)
-        if world.checker is not None:
-            limit_j = largest_w(program) * (self.clock.now_s - first.released_s)
-            world.checker.spent(total_j + self._work_j, limit_j)
-        self.idle_share_j = share_j = total_j / self._n_released
-        if self._n_released == 1 and first.number in self.records:  # in one sum, so that single requests round as ever
-            one = self.records[first.number]
-            self.records[first.number] = replace(one, energy_j=energy_j(program, first, idle_s))
-            return
-        for number, one in self.records.items():
-            if one.outcome != "rejected":
-                self.records[number] = replace(one, energy_j=one.energy_j + share_j)
+        others = () if self.watch is None else (self.watch.counted, self.watch.uncounted)
+        self.records.close(self._first, self._n_released, self._last_end_s, others)
 
     # ---- requests
 
     def _release(self, number: int) -> None:
         """Start a request: every step without inputs begins; a step that waits only for messages starts its deadline."""
         now_s = self.clock.now_s
-        request = Request(self.program, number, now_s, 0 if self._plan_of is None else self._plan_of(number))
+        plan = 0 if self._plan_of is None else self._plan_of(number)
+        request = Request(self.program, number, now_s, plan if self.takeover is None else self.takeover.plan)
         span = self.program.spans[request.plan]
         if self._admission_limit is not None and self._n_present >= self._admission_limit:
-            self._keep(number, record(request, "rejected", nan, 0.0))
+            self.records.rejected(request)
             self._releases.ended()
             self._stop_if_over()
             return
@@ -160,6 +194,8 @@ class Trial:
             self._start_deadline(request, index)
         for index in span.first:
             self._begin(request, index)
+        if self._pools is not None:
+            self._pools.open(request)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
@@ -192,6 +228,8 @@ class Trial:
         if self._active.pop(request.number, None) is not None:
             if self._memory is not None:
                 self._memory.forget(request, self.clock.now_s)
+            if self._pools is not None:
+                self._pools.forget(request)
             if self.world.checker is not None:
                 self.world.checker.forgotten(request.number)
             self._record(request)
@@ -213,9 +251,7 @@ class Trial:
             outcome = "degraded" if request.is_degraded else "completed"
         else:
             outcome = "failed" if has_ended or request.n_open == 0 else "unfinished"
-        work_j = energy_j(self.program, request, self._no_time_s)
-        self._work_j += work_j
-        self._keep(request.number, record(request, outcome, latency_s, work_j))
+        self.records.ended(request, outcome, latency_s)
 
     # ---- steps
 
@@ -235,48 +271,50 @@ class Trial:
 
     def _begin(self, request: Request, index: int) -> None:
         """Start a step with whatever of its inputs is there."""
-        if self._courses is not None:
-            begun = [request.released_s, self.clock.now_s, nan]
-            self._courses.setdefault((request.number, index), begun)
-        if self._memory is not None and self._steps.device[index] < 0:
-            self._memory.sends((request, index), self.clock.now_s)
-        line = self._lines[index]
-        if line is not None and self._fifo.cross((request, index), line):
-            request.n_open += 1
-            return
+        if self._memory is not None:
+            self._note_beginning(request, index)
         steps = self._steps
         device = steps.device[index]
         if device < 0:
             request.n_open += 1
-            self._send((request, index))
+            line = self._lines[index]
+            if line is None or not self._fifo.cross((request, index), line):
+                self._send((request, index))
             return
         n_missing = request.missing[index]
         if n_missing < 0:
             return
-        if (
-            n_missing > 0 and not request.answered_s < self.clock.now_s
-        ):  # what begins behind the answer changes nothing in it
-            request.is_degraded = True
+        if n_missing > 0 and not request.answered_s < self.clock.now_s:
+            request.is_degraded = True  # what begins behind the answer changes nothing in it
         request.missing[index] = _BEGUN
         if index not in request.timed:
             request.n_open += 1  # otherwise its deadline is counted already
-        self._compute((request, index), device)
+        duration_s = steps.duration_s[index]
+        if self._is_slowed:
+            duration_s = self._slowed_s(index, device)
+        self._devices.submit((request, index), device, duration_s)
 
-    def _compute(self, task: Task, device: int) -> None:
-        """Let a device compute a step."""
-        duration_s = self._steps.duration_s[task[1]]
-        if self._slowdowns:
-            for model, streams in self._slowdowns_of(device):
-                duration_s *= model.factor(self.program.devices.device[device], streams)
-        self._devices.submit(task, device, duration_s)
+    def _slowed_s(self, index: int, device: int) -> float:
+        """Draw for how long a device computes a step."""
+        duration_s = self._steps.duration_s[index]
+        for model, streams in self._slowing[device]:
+            duration_s *= model.factor(self.program.devices.device[device], streams)
+        return duration_s
 
-    def _slowdowns_of(self, device: int) -> list[tuple[SlowdownModel, ReplicationStreams]]:
-        """Return what slows a device."""
-        found = self._slowdowns_by_device.get(device)
-        if found is None:
-            found = [item for item in self._slowdowns if item[0].slows(self.program.devices.device[device])]
-            self._slowdowns_by_device[device] = found
-        return found
+    def _note_beginning(self, request: Request, index: int) -> None:
+        """Note when a step begins, and that the sender of a message holds it, where that is measured."""
+        now_s = self.clock.now_s
+        if self._courses is not None:
+            self._courses.setdefault((request.number, index), [request.released_s, now_s, nan])
+        if self._memory is not None and self._steps.device[index] < 0:
+            self._memory.sends((request, index), now_s)
+
+    def _note_end(self, request: Request, index: int) -> None:
+        """Note that a step is done, where that is checked or kept."""
+        if self._checker is not None:
+            self._checker.done(request.number, index)
+        if self._courses is not None:
+            self._courses[request.number, index][2] = self.clock.now_s
 
     def job_done(self, task: Task) -> None:
         """Finish a computation, or what a device did for a message."""
@@ -285,13 +323,13 @@ class Trial:
         if steps.device[index] < 0:
             self._hosts.done(task)
             return
-        if self._checker is not None:
-            self._checker.done(request.number, index)
-        if self._courses is not None:
-            self._courses[request.number, index][2] = self.clock.now_s
+        if self._is_noting:
+            self._note_end(request, index)
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
+        if self._pools is not None:
+            self._pools.ended(request, index)
         n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0
         missing = request.missing
         only_user = steps.only_user[index]
@@ -299,7 +337,7 @@ class Trial:
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
-            elif n_missing > 0:
+            elif n_missing > 0 and index not in steps.pooled:
                 request.missing_local[user] -= 1
                 if request.missing_local[user] == 0:
                     self._start_deadline(request, user)
@@ -319,6 +357,8 @@ class Trial:
         request, index = task
         if self._steps.device[index] < 0:
             self._hosts.lost(task)
+            if isinstance(request, Errand) and self.takeover is not None:
+                self.takeover.broke(request)
         if self._is_tried_again(task):
             return
         request.n_open -= 1
@@ -347,7 +387,7 @@ class Trial:
             if request.n_open == 0:
                 self._close_request(request)
         elif device >= 0:
-            self._compute(task, device)
+            self._devices.submit(task, device, self._slowed_s(index, device))
         else:
             if self._memory is not None:
                 self._memory.sends(task, self.clock.now_s)
@@ -368,13 +408,13 @@ class Trial:
             if missing[user] < 0:
                 break  # it has begun without the message
         else:
-            if self._checker is not None:
-                self._checker.done(request.number, index)
             request.delivered[index] = True
+            if self._is_noting:
+                self._note_end(request, index)
+            if self._pools is not None:
+                self._pools.ended(request, index)
             if self._memory is not None and users:
                 self._memory.came(task, self.clock.now_s)
-            if self._courses is not None:
-                self._courses[request.number, index][2] = self.clock.now_s
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
                 if n_missing == 0:
@@ -382,6 +422,22 @@ class Trial:
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
+
+    def _errand_or_message_came(self, task: Task) -> None:
+        """Deliver a message, where some belong to no request."""
+        if not isinstance(task[0], Errand):
+            self.message_came(task)
+        elif task[0].change == 0 and self.watch is not None:
+            self.watch.heard(task[0])
+        elif self.takeover is not None:
+            self.takeover.came(task[0])
+
+    def _errand_or_message_broke(self, task: Task, share: float) -> None:
+        """Take note that a message did not come as a whole, where some belong to no request."""
+        if not isinstance(task[0], Errand):
+            self.message_broke(task, share)
+        elif self.takeover is not None:
+            self.takeover.broke(task[0])
 
     def message_broke(self, task: Task, share: float) -> None:
         """Take note that of a message only a share arrived, or nothing, unless it is too late to be used."""

@@ -22,6 +22,7 @@ class DeviceTable:
     idle_w, busy_w, transmit_w, receive_w : power, in W.
     power_w : idle power, and what computing, sending and receiving add to it, in W.
     peak_memory_byte : of the devices of the plan, by device id, in byte.
+    has_batteries : whether some of them have one.
     """
 
     device_ids: tuple[str, ...]
@@ -32,6 +33,7 @@ class DeviceTable:
     receive_w: tuple[float, ...]
     power_w: tuple[tuple[float, float, float, float], ...]
     peak_memory_byte: dict[str, int]
+    has_batteries: bool
 
 
 def check_memory(plan: Plan, topology: Topology) -> dict[str, int]:
@@ -81,4 +83,5 @@ def device_table(
             for idle_w, busy_w, transmit_w, receive_w in powers_w
         ),
         peak_memory_byte=peak_memory_byte,
+        has_batteries=any(device.battery_j is not None for device in devices),
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgesim.domain.plan import Plan, Step, Transfer
+from edgesim.domain.plan import Plan, Pool, Step, Transfer
 from edgesim.errors import PlanError
 
 
-def joined(plans: Sequence[Plan]) -> Plan:
+def joined(plans: Sequence[Plan], *, is_warm: bool = False) -> Plan:
     """Return all steps of some plans, one plan after another; the answer is that of the first.
 
     Steps of several plans are told apart by the plan's number before their id. The weights of each device are the most that any of the
-    plans keeps there. A single plan is returned as it is.
+    plans keeps there, or those of all of them (`is_warm`). A single plan is returned as it is.
 
     Raises
     ------
@@ -35,13 +35,22 @@ def joined(plans: Sequence[Plan]) -> Plan:
     weight_byte: dict[str, int] = {}
     for plan in plans:
         for device_id, n_byte in plan.weight_byte.items():
-            weight_byte[device_id] = max(weight_byte.get(device_id, 0), n_byte)
+            before = weight_byte.get(device_id, 0)
+            weight_byte[device_id] = before + n_byte if is_warm else max(before, n_byte)
     steps = tuple(_numbered(step, number) for number, plan in enumerate(plans) for step in plan.steps)
-    return Plan(steps, _name(0, plans[0].answer_id), weight_byte)
+    pools = tuple(_pool(pool, number) for number, plan in enumerate(plans) for pool in plan.pools)
+    return Plan(steps, _name(0, plans[0].answer_id), weight_byte, pools)
 
 
 def _name(number: int, step_id: str) -> str:
     return f"{number}:{step_id}"
+
+
+def _pool(pool: Pool, number: int) -> Pool:
+    def renamed(rows: tuple[tuple[tuple[str, ...], ...], ...]) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        return tuple(tuple(tuple(_name(number, one) for one in row) for row in some) for some in rows)
+
+    return replace(pool, tasks=renamed(pool.tasks), turns=renamed(pool.turns))
 
 
 def _numbered(step: Step, number: int) -> Step:

@@ -50,8 +50,8 @@ class StepTable:
     lines : the only link of a transfer, where `Line` fits.
     transfer_index : position among the plan's transfers, or -1.
     kind : position of the transfer's kind in `TRAFFIC_KINDS`, or -1.
-    n_inputs : number of inputs, of which a group of alternatives is as many as are enough.
-    n_local : number of inputs that are computations on the same device.
+    n_inputs : number of inputs, of which a group of alternatives is as many as are enough, and 1 more where a pool lets it begin.
+    n_local : number of inputs that are computations on the same device, but for copies of a pool.
     users : the steps that need it.
     only_user : the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow for what it
         must fetch from memory.
@@ -59,6 +59,7 @@ class StepTable:
     n_enough : how many of its group of alternatives are enough; 0 without one.
     alternatives : the steps with rivals.
     host_costs : of the messages that occupy the devices at their ends.
+    pooled : the last steps of the copies of pools.
     """
 
     step: tuple[Compute | Transfer, ...]
@@ -77,6 +78,7 @@ class StepTable:
     n_enough: tuple[int, ...]
     alternatives: frozenset[int]
     host_costs: Mapping[int, HostCost]
+    pooled: frozenset[int]
 
 
 def step_table(
@@ -88,7 +90,8 @@ def step_table(
     users, rivals = _users(plan, index), _rivals(plan, index)
     crossed = [crossings.of(step) if isinstance(step, Transfer) else ((), None) for step in plan.steps]
     kinds = tuple(_kind(step) for step in plan.steps)
-    n_local = tuple(_n_local(step, plan, index) for step in plan.steps)
+    pooled = frozenset(index[row[-1]] for pool in plan.pools for copies in pool.tasks for row in copies)
+    n_local = tuple(_n_local(step, plan, index, pooled) for step in plan.steps)
     ways = tuple(way for _, way in crossed)
     return StepTable(
         step=plan.steps,
@@ -99,7 +102,7 @@ def step_table(
         lines=_lines(ways, kinds, crossings),
         transfer_index=tuple(transfer_index.get(step.step_id, -1) for step in plan.steps),
         kind=kinds,
-        n_inputs=tuple(_n_inputs(step) for step in plan.steps),
+        n_inputs=tuple(_n_inputs(step) + (step.step_id in plan.held) for step in plan.steps),
         n_local=n_local,
         users=users,
         only_user=array("q", (some[0] if len(some) == 1 else -1 for some in users)),
@@ -107,6 +110,7 @@ def step_table(
         n_enough=_n_enough(plan, index),
         alternatives=frozenset(position for position, others in enumerate(rivals) if others),
         host_costs=_host_costs(plan, topology, device_index),
+        pooled=pooled,
     )
 
 
@@ -165,8 +169,8 @@ def _kind(step: Compute | Transfer) -> int:
     return TRAFFIC_KINDS.index(step.kind) if isinstance(step, Transfer) else -1
 
 
-def _n_local(step: Compute | Transfer, plan: Plan, index: Mapping[str, int]) -> int:
-    return sum(isinstance(plan.steps[index[name]], Compute) for name in step.inputs)
+def _n_local(step: Compute | Transfer, plan: Plan, index: Mapping[str, int], pooled: frozenset[int]) -> int:
+    return sum(isinstance(plan.steps[index[name]], Compute) and index[name] not in pooled for name in step.inputs)
 
 
 def _n_inputs(step: Compute | Transfer) -> int:
@@ -176,9 +180,11 @@ def _n_inputs(step: Compute | Transfer) -> int:
 
 
 def _lines(ways: Sequence[Way | None], kinds: Sequence[int], crossings: Crossings) -> tuple[Line | None, ...]:
-    return _shared(
-        None if way is None else line_of(way, kind, crossings.channels) for way, kind in zip(ways, kinds, strict=True)
-    )
+    found: dict[tuple[int, int], Line | None] = {}  # equal messages share their way, and so their line
+    for way, kind in zip(ways, kinds, strict=True):
+        if way is not None and (id(way), kind) not in found:
+            found[id(way), kind] = line_of(way, kind, crossings.channels)
+    return tuple(found.get((id(way), kind)) for way, kind in zip(ways, kinds, strict=True))
 
 
 def _shared(values: Iterable[_T]) -> tuple[_T, ...]:

@@ -53,6 +53,11 @@ class Hop:
     back_byte: int = 0
 
     @property
+    def ends(self) -> tuple[str, str, str]:
+        """The devices at its ends, and the link."""
+        return self.link.src_id, self.link.link_id, self.link.dst_id
+
+    @property
     def traffic_byte(self) -> int:
         """Bytes that count as traffic."""
         return self.wire_byte + self.back_byte
@@ -124,12 +129,12 @@ class Way:
     packet_s: float
 
 
-Line = tuple[int, int, int, float, float, int, int, int]
+Line = tuple[int, int, int, float, float, int, int, int, Hop]
 """The only link of a message that needs nothing but the moment at which the link's channel is next free.
 
 One `fifo` link without contention, and no end-to-end transport. Flat, since it is read for each message: channel, src, dst,
-and occupation_s of its `Hop`, the link's latency in s, traffic_byte, the position of the transfer's kind in `TRAFFIC_KINDS`, and
-medium_link.
+and occupation_s of its `Hop`, the link's latency in s, traffic_byte, the position of the transfer's kind in `TRAFFIC_KINDS`,
+medium_link, and the `Hop`, for what loses messages.
 """
 
 
@@ -212,4 +217,6 @@ def line_of(way: Way, kind: int, channels: Sequence[Channel]) -> Line | None:
         return None
     if hop.link.first_message_s > 0.0:
         return None
-    return hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.traffic_byte, kind, hop.medium_link
+    return (
+        hop.channel, hop.src, hop.dst, hop.occupation_s, hop.link.latency_s, hop.traffic_byte, kind, hop.medium_link, hop,
+    )  # fmt: skip

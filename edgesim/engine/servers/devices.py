@@ -26,7 +26,7 @@ class JobOwner(Protocol):
 
 
 class Devices:
-    """The devices of one trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
+    """The devices of a trial; those that are `fifo` have cores that each serve one computation at a time, in order of arrival.
 
     Service is never interrupted in favour of another computation, so a core is just the time at which it is next free, and
     a computation is one event. What all of them need is in lists by device: a large trial is slow for what it must fetch
@@ -34,19 +34,13 @@ class Devices:
     """
 
     __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
-                 "_on_end", "_owner", "_paces", "_profiles", "_spending", "_stays")  # fmt: skip
+                 "_n_cores", "_on_end", "_owner", "_paces", "_profiles", "_shared", "_spending", "_stays", "_world")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
+        self._world = world
         self._profiles = devices = world.program.devices.device
-        self._free_s = [0.0] * len(devices)  # when a core is next free
-        self._cores_s = {
-            position: [0.0] * device.n_cores for position, device in enumerate(devices) if device.n_cores > 1
-        }
-        self._fair = {
-            position: FairDevice(world, owner, position)
-            for position, device in enumerate(devices)
-            if device.sharing == "fair"
-        }
+        self._n_cores = [(position, device.n_cores) for position, device in enumerate(devices) if device.n_cores > 1]
+        self._shared = [position for position, device in enumerate(devices) if device.sharing == "fair"]
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._clock = world.clock
@@ -54,34 +48,54 @@ class Devices:
         self._on_end = owner.job_done
         self._stays = world.at_devices
         self._memory = world.memory
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        world = self._world
+        self._free_s = [0.0] * len(self._profiles)  # when a core is next free
+        self._cores_s = {position: [0.0] * n for position, n in self._n_cores}
+        self._fair = {position: FairDevice(world, self._owner, position) for position in self._shared}
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         has_notes = self._stays is not None and self._stays.is_noting
         self._spending = world.spending
         is_told = has_notes or self._checker is not None or self._spending is not None
-        self._is_plain = not (self._cores_s or self._downtimes or is_told)
+        self._is_plain = not (self._cores_s or self._fair or self._paces or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
-        if self._fair and device in self._fair:
-            self._fair[device].submit(task, left_s)
-            return
         now_s = self._clock.now_s
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
-        if self._paces and device in self._paces:
-            end_s = self._paces[device].end_s(start_s, left_s)
-        if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
+        if (
+            self._is_plain
+            and end_s <= self._horizon_s
+            and (device not in self._downtimes or self._downtimes[device].first_s(now_s, end_s) == inf)
+        ):  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
             if self._stays is not None:
                 self._stays.add(device, now_s, start_s, end_s)
-        elif device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
+                if self._memory is not None:
+                    self._memory.begins(task, start_s)
+                    self._memory.ends(task, end_s)
+            self._clock.after(end_s - now_s, self._on_end, task)
+        elif device in self._fair:
+            self._fair[device].submit(task, left_s)
+        else:
+            self._queue(task, device, left_s, start_s)
+
+    def _queue(self, task: Task, device: int, left_s: float, start_s: float) -> None:
+        """Let a computation have a core from a moment on, at the speed that the device has then, unless it fails."""
+        now_s = self._clock.now_s
+        end_s = start_s + left_s
+        if device in self._paces:
+            end_s = self._paces[device].end_s(start_s, left_s)
+        if device in self._downtimes and (down_s := self._downtimes[device].first_s(now_s, end_s)) < inf:
             self._interrupt((task, device, left_s), start_s, down_s)
             return
-        else:
-            self._occupy(task, device, start_s, end_s)
+        self._occupy(task, device, start_s, end_s)
         if self._memory is not None:
             self._memory.begins(task, start_s)
             self._memory.ends(task, end_s)

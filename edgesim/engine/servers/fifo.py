@@ -18,62 +18,74 @@ from edgesim.engine.state.request import Task
 from edgesim.engine.state.world import World
 
 if TYPE_CHECKING:
+    from edgesim.engine.servers.losses import GivenLosses, Losses
     from edgesim.engine.servers.message import Message
 
 
 class FifoStages:
-    """The `fifo` channels of one trial.
+    """The `fifo` channels of a trial.
 
     Parameters
     ----------
     world : the trial's surroundings.
     on_arrival : called with a message that has arrived, or what is left of it.
-    on_whole : called with the task of a message that has crossed its only link.
+    on_whole, on_nothing : called with the task of a message that has crossed its only link, or was lost there.
     on_sent : called with each message and when it begins and ends to leave the sender, in s.
+    losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_free_s", "_has_outages", "_horizon_s", "_kind", "_on_arrival",
-                 "_on_channels", "_on_links", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_downtimes", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+                 "_n_channels", "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
         self,
         world: World,
         on_arrival: Callable[[Message], None],
         on_whole: Callable[[Task], None],
+        on_nothing: Callable[[Task], None],
         on_sent: Callable[[Message, float, float], None],
+        *,
+        losses: Losses | GivenLosses | None,
     ) -> None:
         self._world = world
         self._clock = world.clock
         self._checker = world.checker
         self._horizon_s = world.horizon_s
-        self._has_outages = world.has_outages
         self._on_channels = world.on_channels
         self._on_links = world.on_links
         self._kind = world.program.steps.kind
-        self._paces = world.paces
         self._on_arrival = on_arrival
-        self._on_whole = on_whole
+        self._on_whole, self._on_nothing = on_whole, on_nothing
+        self._losses = losses
         self._on_sent = on_sent
-        self._free_s = [0.0] * len(world.program.channels.channel)
+        channels = world.program.channels.channel
+        self._n_channels = len(channels)
+        self._contended = [index for index, channel in enumerate(channels) if channel.contention > 0]
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        self._has_outages, self._downtimes = self._world.has_outages, self._world.downtimes
+        self._paces = self._world.paces
+        self._free_s = [0.0] * self._n_channels
         self._buckets = Buckets()
         self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
-        self._before: dict[int, deque[tuple[float, int]]] = {
-            index: deque() for index, channel in enumerate(world.program.channels.channel) if channel.contention > 0
-        }
+        self._before: dict[int, deque[tuple[float, int]]] = {index: deque() for index in self._contended}
 
     def cross(self, task: Task, line: Line) -> bool:
-        """Let a message cross its only link, where nothing is lost, fails or is checked: `enter` in short.
+        """Let a message cross its only link as a whole, or get lost there, where nothing fails meanwhile or is checked: `enter` in short.
 
         Returns
         -------
-        is_sent : False, and nothing is done, when the horizon cuts the message.
+        is_sent : False, and nothing is done, when the horizon or an outage cuts the message.
         """
-        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link = line
+        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link, hop = line
         now_s = self._clock.now_s
         free_s = self._free_s[channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + occupation_s
-        if end_s > self._horizon_s:
+        if end_s > self._horizon_s or (
+            self._has_outages and not self._downtimes.are_up(hop.ends, now_s, end_s + latency_s)
+        ):
             return False
         self._free_s[channel] = end_s
         if self._on_channels is not None:
@@ -82,11 +94,12 @@ class FifoStages:
                 self._on_links.add(medium_link, now_s, start_s, end_s)
             if self._on_channels.is_noting:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
-        request, _ = task
+        request, index = task
         request.traffic_byte[kind] += traffic_byte
         request.transmit_s[src] += end_s - start_s
         request.receive_s[dst] += end_s - start_s
-        self._clock.after(end_s + latency_s - now_s, self._on_whole, task)
+        is_lost = self._losses is not None and self._losses.is_lost(hop, index)
+        self._clock.after(end_s + latency_s - now_s, self._on_nothing if is_lost else self._on_whole, task)
         return True
 
     def enter(self, message: Message) -> None:

@@ -12,7 +12,7 @@ from edgesim.engine.state.world import World
 
 
 class Hosts:
-    """The handling of messages by devices with a `host_overhead`, in one trial.
+    """The handling of messages by devices with a `host_overhead`, in a trial.
 
     Parameters
     ----------
@@ -34,14 +34,18 @@ class Hosts:
         self._costs = world.program.steps.host_costs
         self._devices = devices
         self._on_whole, self._on_part = on_whole, on_part
-        self._handled: dict[
-            Task, float
-        ] = {}  # what devices are busy with: the share that came; -1 when it is to be sent
         self.carrier = (
             Carrier(world, losses, self._read_whole, self._read)
             if self._costs
             else Carrier(world, losses, on_whole, on_part)
         )
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        self._handled: dict[
+            Task, float
+        ] = {}  # what devices are busy with: the share that came; -1 when it is to be sent
+        self.carrier.begin()
 
     def __bool__(self) -> bool:
         return bool(self._costs)

@@ -4,16 +4,17 @@ A message passes the stages of its way one after another: `edgesim.engine.server
 `edgesim.engine.servers.packets` say how. With an
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
 
-Most messages cross one `fifo` link, and nothing can happen to them there (`edgesim.engine.program.ways.Line`). They are no objects: the
-link's time is taken, and the arrival planned (`FifoStages.cross`). With losses, outages or checks every message goes the full way.
+Most messages cross one `fifo` link, as a whole or not at all (`edgesim.engine.program.ways.Line`). They are no objects: the
+link's time is taken, and the arrival planned (`FifoStages.cross`). With checks, and where packets are lost, every message goes the full way, and so does one that
+meets an outage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgesim.domain.plan import Transfer
-from edgesim.engine.program.ways import Way
+from edgesim.engine.program.ways import Line, Way
 from edgesim.engine.servers.connections import Connections
 from edgesim.engine.servers.fair import FairStages
 from edgesim.engine.servers.fifo import FifoStages
@@ -28,7 +29,7 @@ _WHOLE = 1 - 1e-9  # shares of packets are ratios of whole numbers; rounding mus
 
 
 class Carrier:
-    """Carries the messages of one trial.
+    """Carries the messages of a trial.
 
     Parameters
     ----------
@@ -49,23 +50,33 @@ class Carrier:
         self._clock = world.clock
         self._ways = world.program.steps.ways
         self._steps = world.program.steps.step
-        detours = world.program.detours
-        self._detours = None if detours is None or not world.has_outages else Detours(detours, world.downtimes)
         self._losses = losses or None
         self._on_whole = on_whole
         self._on_part = on_part
-        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._go_on)
+        self.fifo = FifoStages(world, self._on_arrival, on_whole, self._on_nothing, self._go_on, losses=self._losses)
+        self.lines = self._lines()
+
+    def begin(self) -> None:
+        """Go on to the trial that the world has begun."""
+        world = self._world
+        detours = world.program.detours
+        self._detours = None if detours is None or not world.has_outages else Detours(detours, world.downtimes)
+        self.fifo.begin()
         self._fair = FairStages(world, self._on_arrival, self._go_on)
         self._connections = Connections(world.clock, self._begin)
         self._by_packets = PacketStages(world, self._on_arrival)
-        is_plain = (
-            self._losses is None
-            and not world.has_outages
-            and world.checker is None
-            and world.spending is None
-            and not world.program.steps.host_costs
-        )
-        self.lines = world.program.steps.lines if is_plain else (None,) * len(world.program.steps.step)
+        if self._losses is not None:
+            self._losses.begin()
+
+    def _lines(self) -> Sequence[Line | None]:
+        """Return the lines of the messages that can only be lost as a whole, or meet an outage."""
+        world, losses = self._world, self._losses
+        lines = world.program.steps.lines
+        if world.checker is not None or world.spending is not None or world.program.steps.host_costs:
+            return (None,) * len(lines)
+        if losses is None:
+            return lines
+        return [None if line is None or not losses.is_whole(line[-1].link) else line for line in lines]
 
     def send(self, task: Task) -> None:
         """Send the message of a transfer; where it has a line, `fifo.cross` is tried before."""
@@ -130,6 +141,9 @@ class Carrier:
             self._on_whole(message.task)
         else:
             self._on_part(message.task, share)
+
+    def _on_nothing(self, task: Task) -> None:
+        self._on_part(task, 0.0)
 
     def _on_burst(self, exchange: Exchange) -> None:
         """Send the next burst of an exchange."""

@@ -24,15 +24,26 @@ class Moment:
     Parameters
     ----------
     callbacks : what SimPy calls with the event.
+    callback, value : what happens first; most often nothing else does.
     """
 
-    __slots__ = ("callbacks", "calls")
+    __slots__ = ("callback", "callbacks", "calls", "value")
 
     _ok: ClassVar[bool] = True  # it cannot fail
 
-    def __init__(self, callbacks: tuple[Callable[[Moment], None], ...]) -> None:
+    def __init__(
+        self, callbacks: tuple[Callable[[Moment], None], ...], callback: Callable[[Any], None], value: Any
+    ) -> None:
         self.callbacks = callbacks
-        self.calls: list[Any] = []  # a callback, its value, the next callback, its value...
+        self.callback, self.value = callback, value
+        self.calls: list[Any] | None = None  # the next callback, its value, the next callback, its value...
+
+    def also(self, callback: Callable[[Any], None], value: Any) -> None:
+        """Let something more happen then."""
+        if self.calls is None:
+            self.calls = [callback, value]
+        else:
+            self.calls += (callback, value)
 
 
 class Clock(simpy.Environment):
@@ -46,10 +57,15 @@ class Clock(simpy.Environment):
 
     def __init__(self) -> None:
         super().__init__()
-        self._moments: dict[float, Moment] = {}
         self._callbacks = (self._perform,)
+        self.begin()
+
+    def begin(self) -> None:
+        """Go back to the beginning; nothing is to happen."""
+        self._queue.clear()
+        self._moments: dict[float, Moment] = {}
         self._is_over = False
-        self.now_s = 0.0
+        self._now = self.now_s = 0.0
         self.n_events = 0
 
     def after(self, delay_s: float, callback: Callable[[_T], None], value: _T) -> None:
@@ -65,11 +81,15 @@ class Clock(simpy.Environment):
         moment_s = self._now + delay_s
         moment = self._moments.get(moment_s)  # as `at`, written out, since every event comes by here
         if moment is None:
-            moment = self._moments[moment_s] = Moment(self._callbacks)
+            moment = self._moments[moment_s] = Moment(self._callbacks, callback, value)
             heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+            return
         calls = moment.calls
-        calls.append(callback)
-        calls.append(value)
+        if calls is None:
+            moment.calls = [callback, value]
+        else:
+            calls.append(callback)
+            calls.append(value)
 
     def at(self, moment_s: float, callback: Callable[[_T], None], value: _T) -> None:
         """Call `callback` with a value at a moment, to the last digit: now plus the time until then may be another number.
@@ -83,29 +103,35 @@ class Clock(simpy.Environment):
             raise SimulationError(f"at {self.now_s!r} s something is to happen at {moment_s!r} s")
         moment = self._moments.get(moment_s)
         if moment is None:
-            moment = self._moments[moment_s] = Moment(self._callbacks)
+            moment = self._moments[moment_s] = Moment(self._callbacks, callback, value)
             heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
-        moment.calls += (callback, value)
+        else:
+            moment.also(callback, value)
 
     def settle(self, callback: Callable[[None], None]) -> None:
         """Call `callback` with nothing when everything else of the present moment has happened."""
-        moment = Moment(self._callbacks)
-        moment.calls += (callback, None)
+        moment = Moment(self._callbacks, callback, None)
         heappush(self._queue, (self._now, _LAST, next(self._eid), moment))  # type: ignore[misc]
 
     def _perform(self, moment: Moment) -> None:
         """Let everything of a moment happen, also what is planned for it meanwhile."""
         self.now_s = now_s = self._now
+        self.n_events += 1
+        moment.callback(moment.value)
+        if moment.calls is not None and not self._is_over:
+            self._perform_more(moment.calls)
+        if self._moments.get(now_s) is moment:
+            del self._moments[now_s]
+
+    def _perform_more(self, calls: list[Any]) -> None:
         n_events = self.n_events
-        calls = iter(moment.calls)
-        for callback, value in zip(calls, calls, strict=True):
+        rest = iter(calls)
+        for callback, value in zip(rest, rest, strict=True):
             n_events += 1
             callback(value)
             if self._is_over:
                 break
         self.n_events = n_events
-        if self._moments.get(now_s) is moment:
-            del self._moments[now_s]
 
     def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
         """Let events happen in order of time, until `stop` or `until_s`.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from edgesim.domain.plan import Transfer
 from edgesim.engine.program.compiled import Program
 from edgesim.engine.state.outages import Downtimes
-from edgesim.engine.state.request import Request
+from edgesim.engine.state.request import Request, Totals
 
 
 def up_s(program: Program, downtimes: Downtimes, from_s: float, span_s: float) -> list[float]:
@@ -29,7 +29,7 @@ def idle_j(program: Program, idle_s: Sequence[float]) -> float:
     return sum(idle_w * time_s for idle_w, time_s in zip(program.devices.idle_w, idle_s, strict=True))
 
 
-def energy_j(program: Program, request: Request, idle_s: Sequence[float]) -> float:
+def energy_j(program: Program, request: Request | Totals, idle_s: Sequence[float]) -> float:
     """Return what the work of a request adds to the idle power, and that of each device for a time."""
     total_j = 0.0
     times_s = zip(idle_s, request.busy_s, request.transmit_s, request.receive_s, strict=True)

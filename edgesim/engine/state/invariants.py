@@ -16,7 +16,7 @@ class Checker:
 
     Time never goes back. A server of a `fifo` resource serves one thing at a time, so it is never busy for longer than time
     passes, nor for more than all of the watched time; a fair channel gives away at most all its time. Packets sent on a link = received + lost. Every request has one
-    outcome. No step of a request is done twice. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
+    outcome. No step of a request is done twice, and no task of a pool is given to a device twice or when it is done. Little's law: the integral of the number of requests in the system = the sum of their times in it. Energy is at most
     the largest power of the devices x time. Only the requests in the system are remembered, so the memory does not grow with
     those that have ended.
     """
@@ -24,12 +24,16 @@ class Checker:
     __slots__ = ("_area_s", "_changed_s", "_done", "_n_ended", "_now_s", "_present", "_sojourn_s", "n_checks")
 
     def __init__(self) -> None:
+        self.n_checks = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Watch another trial."""
         self._now_s = 0.0
         self._area_s = self._sojourn_s = self._changed_s = 0.0
         self._n_ended = 0
         self._present: set[int] = set()
         self._done: dict[int, set[int]] = {}  # by request of which something is under way, the steps that are done
-        self.n_checks = 0
 
     def _require(self, condition: object, text: str) -> None:
         self.n_checks += 1
@@ -91,6 +95,13 @@ class Checker:
         steps = self._done.setdefault(number, set())
         self._require(step not in steps, f"step {step} of request {number} is done twice")
         steps.add(step)
+
+    def gives(self, task: int, worker: int, *, is_new: bool, is_open: bool, is_free: bool) -> None:
+        """A pool gives a task to a worker: never twice the same, none that is done, and one at a time to workers that ask."""
+        self._require(
+            is_new and is_open, f"task {task} of a pool is given to worker {worker} twice, or when it is done"
+        )
+        self._require(is_free, f"task {task} of a pool is given to worker {worker}, which has another")
 
     def forgotten(self, number: int) -> None:
         """Nothing of a request is under way any more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -162,10 +162,21 @@ class Downtimes:
         """Return the downtime of a target, or None when it is never down."""
         return self._of.get(target_id)
 
+    def among(self, target_ids: Sequence[str]) -> dict[int, Downtime]:
+        """Return the downtimes of some targets, by position, without those that are never down."""
+        return {position: self._of[name] for position, name in enumerate(target_ids) if name in self._of}
+
     def first_s(self, target_id: str, start_s: float, end_s: float) -> float:
         """Return when a target is first down within [start, end), or at start; inf when it is up all the time."""
         downtime = self._of.get(target_id)
         return inf if downtime is None else downtime.first_s(start_s, end_s)
+
+    def are_up(self, target_ids: Iterable[str], start_s: float, end_s: float) -> bool:
+        """Return whether some targets are up all the time within [start, end), and at start."""
+        for downtime in map(self._of.get, target_ids):
+            if downtime is not None and downtime.first_s(start_s, end_s) < inf:
+                return False
+        return True
 
     def up_s(self, target_ids: Iterable[str], time_s: float) -> float:
         """Return the first moment at or after `time_s` at which all targets are up; inf if there is none.
@@ -193,6 +204,15 @@ class Downtimes:
         """Return how long a target is down within [start, end)."""
         downtime = self._of.get(target_id)
         return 0.0 if downtime is None else downtime.total_s(start_s, end_s)
+
+
+NEVER = Downtimes((), ())
+"""Nothing is ever down."""
+
+
+def downtimes_of(outages: Sequence[Outage], renewals: Sequence[Mapping[str, Iterator[Outage]]]) -> Downtimes:
+    """Return when each target is down."""
+    return Downtimes(outages, renewals) if outages or renewals else NEVER
 
 
 class Detours:

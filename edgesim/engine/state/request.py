@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.program.compiled import Program
 
+NO_REQUEST = -1
+"""The number of a message that belongs to no request."""
 _BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
 
 
@@ -53,10 +57,53 @@ Task = tuple[Request, int]
 """A step of a request, by its index in the plan."""
 
 
+@dataclass(slots=True)
+class Totals:
+    """What messages that belong to no request cost together: bytes by kind of traffic, and times by device in s."""
+
+    traffic_byte: list[int]
+    busy_s: list[float]
+    transmit_s: list[float]
+    receive_s: list[float]
+
+
+class Errand(Request):
+    """A message that belongs to no request, as a heartbeat: of a request it has what links and devices look at.
+
+    Parameters
+    ----------
+    device_id : of the device that it comes from, or is for.
+    released_s : when it is sent, in s.
+    totals : what it costs is added to these.
+    change : the number of the change of plans that it brings weights for; 0: it is a heartbeat.
+    """
+
+    __slots__ = ("change", "device_id")
+
+    def __init__(self, device_id: str, released_s: float, totals: Totals, change: int) -> None:
+        self.device_id, self.change = device_id, change
+        self.number = NO_REQUEST
+        self.released_s = self.ended_s = released_s  # so that nobody tries it again
+        self.n_open = 0
+        self.n_retransmitted = 0
+        self.traffic_byte, self.busy_s = totals.traffic_byte, totals.busy_s
+        self.transmit_s, self.receive_s = totals.transmit_s, totals.receive_s
+
+    @staticmethod
+    def totals(n_devices: int) -> Totals:
+        """Return totals of nothing."""
+        return Totals([0, 0, 0], [0.0] * n_devices, [0.0] * n_devices, [0.0] * n_devices)
+
+
 def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
     """Sum up a request."""
+    return RequestRecord(*fields(request, outcome, latency_s, energy_j))
+
+
+def fields(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> tuple[Any, ...]:
+    """Return the fields of the record of a request, in order."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
-    return RequestRecord(
+    return (
         request.released_s,
         latency_s,
         outcome,

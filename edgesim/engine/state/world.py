@@ -13,19 +13,18 @@ from edgesim.engine.state.clock import Clock
 from edgesim.engine.state.invariants import Checker
 from edgesim.engine.state.memory import Memory
 from edgesim.engine.state.meters import Meter, Note, Stays
-from edgesim.engine.state.outages import Downtimes
+from edgesim.engine.state.outages import NEVER, Downtimes
 from edgesim.engine.state.pace import Pace, paces_of
 from edgesim.engine.state.samples import Samples
 from edgesim.engine.state.spending import Spending
 
 
 class World:
-    """The surroundings of everything that happens in one trial.
+    """The surroundings of everything that happens in a trial; `begin` goes on to another one.
 
     Parameters
     ----------
     program : the plan on its topology.
-    downtimes : when devices and links are down.
     speeds : by device: when its speed changes, in s, and to what.
     horizon_s : when the trial ends at the latest, in s.
     checker : checks the invariants, or None.
@@ -39,6 +38,7 @@ class World:
         "device_downtimes",
         "device_paces",
         "downtimes",
+        "from_s",
         "has_outages",
         "horizon_s",
         "memory",
@@ -49,47 +49,52 @@ class World:
         "paces",
         "program",
         "samples",
+        "speeds",
         "spending",
     )  # fmt: skip
 
     def __init__(
         self,
         program: Program,
-        downtimes: Downtimes,
         speeds: Mapping[str, Iterable[tuple[float, float]]],
         horizon_s: float,
         checker: Checker | None,
     ) -> None:
         self.clock = Clock()
         self.program = program
-        self.downtimes = downtimes
-        self.has_outages = bool(downtimes)
         self.horizon_s = horizon_s
+        self.from_s = 0.0  # before which nothing counts
         self.checker = checker
-        self.device_downtimes = {
-            position: downtime
-            for position, device_id in enumerate(program.devices.device_ids if downtimes else ())
-            if (downtime := downtimes.get(device_id)) is not None
-        }
-        self.paces = paces_of(program)  # of the links whose rate changes
-        self.device_paces = {
-            position: Pace(speeds[device_id])
-            for position, device_id in enumerate(program.devices.device_ids if speeds else ())
-            if device_id in speeds
-        }
-        has_batteries = any(device.battery_j is not None for device in program.devices.device)
-        self.spending = Spending(program) if has_batteries else None
+        self.speeds = speeds
         self.at_devices: Stays | None = None  # by device, if resources are measured
         self.on_channels: Stays | None = None  # by channel
         self.on_links: Stays | None = None  # by link that shares a medium
-        self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
         self.notes: list[Note] | None = None
         self.samples: Samples | None = None
         self.memory: Memory | None = None
         self.courses: dict[tuple[int, int], list[float]] | None = None  # by request and step: released, began, ended
+        self.begin(NEVER)
+
+    def begin(self, downtimes: Downtimes) -> None:
+        """Go on to another trial, given when devices and links are down in it; what is measured goes on."""
+        program, speeds = self.program, self.speeds
+        self.clock.begin()
+        if self.checker is not None:
+            self.checker.begin()
+        self.downtimes = downtimes
+        self.has_outages = bool(downtimes)
+        device_ids = program.devices.device_ids
+        self.device_downtimes = downtimes.among(device_ids) if downtimes else {}  # by position
+        self.paces = paces_of(program)  # of the links whose rate changes
+        self.device_paces = (
+            {n: Pace(speeds[name]) for n, name in enumerate(device_ids) if name in speeds} if speeds else {}
+        )
+        self.spending = Spending(program) if program.devices.has_batteries else None
+        self.met: set[str] = set()  # links over which a message has gone, where the first takes longer
 
     def measure(self, from_s: float, *, has_notes: bool, has_samples: bool = False) -> None:
         """Measure every resource; with `has_notes` every stay at one is noted too, with `has_samples` how much is there is sampled."""
+        self.from_s = from_s
         self.notes = [] if has_notes else None
         self.memory = Memory(self.program, from_s)
         self.courses = {} if has_notes else None

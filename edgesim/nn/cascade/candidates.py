@@ -18,7 +18,7 @@ from edgesim.tasks.boxes import iou, kept_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.nn.cascade.networks import Networks, Output, Proposal, Refinement
+    from edgesim.nn.cascade.networks import Output, Proposal, Refinement
 
     Boxes = NDArray[np.float32]
 _STRIDE = 2
@@ -111,17 +111,6 @@ def unpacked(message: bytes, n_numbers: int, side: int = 0) -> tuple[NDArray[np.
     numbers = np.frombuffer(message, np.float32, offset=_COUNT_BYTE)
     boxes, pieces = numbers[: n * n_numbers], numbers[n * n_numbers :]
     return boxes.reshape(n, n_numbers).copy(), pieces.reshape(n if side else 0, side, side).copy()
-
-
-def faces_in(networks: Networks, image: NDArray[np.float32], limits: Thresholds) -> NDArray[np.float32]:
-    """Return the faces in an image as one device finds them: box and score, shape (n, 5); `image` has shape (height, width), 0 to 255."""
-    with torch.inference_mode():
-        boxes, pieces, _ = cut(image, proposed(networks.proposal, image, limits), SIDES[1])
-        if len(boxes):
-            boxes, pieces, _ = cut(image, refined(networks.refinement, boxes, pieces, limits), SIDES[2])
-        if len(boxes):
-            return judged(networks.output, boxes, pieces, limits)
-    return np.empty((0, 5), np.float32)
 
 
 def _normalised(pieces: torch.Tensor) -> torch.Tensor:

@@ -58,6 +58,12 @@ _RETIRED = {"survival": 1.0, "objective": "distillation"}
 """Options of the distillation in older cards that are objectives now, with what was their default."""
 
 
+@cache
+def _torch_version() -> str:
+    """Return the release of torch; looking it up takes as long as some epochs of a small network."""
+    return version("torch")
+
+
 def provenance(kind: str, **determinants: object) -> dict[str, Any]:
     """Return what determines a network's weights, as plain JSON values, versions included.
 
@@ -71,7 +77,7 @@ def provenance(kind: str, **determinants: object) -> dict[str, Any]:
     DataError
         When a value is neither a JSON value nor a dataclass, since its content cannot be hashed.
     """
-    versions = {"edgesim": __version__, "torch": version("torch"), "recipe": RECIPE}
+    versions = {"edgesim": __version__, "torch": _torch_version(), "recipe": RECIPE}
     return {"kind": kind, "versions": versions, **{name: _plain(value) for name, value in determinants.items()}}
 
 

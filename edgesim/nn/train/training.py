@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH = 512
 """Samples per forward pass when nothing is trained."""
+CHECKPOINT_EVERY_S = 1.0
+"""A training whose epochs are shorter keeps its state behind the first epoch that ends so long after the last state that was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +99,17 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
     """
     n_threads = torch.get_num_threads()
     was_deterministic = torch.are_deterministic_algorithms_enabled()
+    was_filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     draws = generator(seed, name)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # only slower
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(draws.integers(2**63)))
             yield torch.Generator().manual_seed(int(draws.integers(2**63)))
     finally:
+        torch.utils.deterministic.fill_uninitialized_memory = was_filled  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(was_deterministic)
         torch.set_num_threads(n_threads)
 
@@ -168,8 +174,8 @@ def fit(
     draws : shuffles the samples.
     label : what the progress bar says.
     progress : one unit per epoch.
-    checkpoint : file that keeps the state after each epoch; if it is there, training goes on from it and ends with the
-        same weights, bit by bit, as without the interruption.
+    checkpoint : file that keeps the state behind an epoch, of short ones each `CHECKPOINT_EVERY_S`; if it is there, training goes on from it and
+        ends with the same weights, bit by bit, as without the interruption.
 
     Returns
     -------
@@ -187,6 +193,7 @@ def fit(
     with progress.task(label, training.epochs) as task:
         if checkpoint is not None and run.resume(checkpoint):
             task.advance(run.epoch, f"resumed behind epoch {run.epoch}")
+        kept_s = time.monotonic()
         while run.epoch < training.epochs:
             run.epoch += 1
             network.train()
@@ -200,8 +207,9 @@ def fit(
             run.keep_best(reached)
             if not math.isfinite(reached.loss):
                 raise DataError(f"{label}: behind epoch {run.epoch} its answers are not finite any more; {_REMEDY}")
-            if checkpoint is not None:
+            if checkpoint is not None and time.monotonic() - kept_s >= CHECKPOINT_EVERY_S:
                 run.save(checkpoint)
+                kept_s = time.monotonic()
             task.advance(1, f"loss {mean_loss:.4f}, {reached}")
     network.load_state_dict(run.best_state)
     network.cpu().eval()

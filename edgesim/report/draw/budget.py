@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.report.draw.figures import N_LETTERS
 from edgesim.report.draw.select import NO_FIT, at_first, factors_of, strategies_of
 from edgesim.report.draw.style import COLOURS, HEIGHT_IN, WIDTH_IN, house_style, new_axes
 from edgesim.report.texts import fold
-from edgesim.study.trials.budget import PARTS
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def budget(data: pd.DataFrame, ax: Axes | None = None, *, unfit: Collection[str]
         ax.xaxis.set_major_formatter(PercentFormatter(1.0))
         ax.grid(visible=False, axis="y")
         ax.set_xlabel("share of the mean latency")
-        used = [part for part in PARTS if (rows[rows["part"] == part]["share"] > 0.0005).any()]
+        used = [part for part in BUDGET_PARTS if (rows[rows["part"] == part]["share"] > 0.0005).any()]
         ax.legend(
             handles=[Patch(facecolor=_LOOK[part][0], hatch=_LOOK[part][1], edgecolor="white", label=part) for part in used],
             loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=4, columnspacing=1.0, handletextpad=0.4, handlelength=1.4, borderaxespad=0.2,

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.domain.metrics import Metric, metric_named
 from edgesim.domain.plan import TRAFFIC_KINDS
 from edgesim.files.whole import write_text
@@ -35,7 +36,6 @@ from edgesim.report.texts import REPORT, short, words
 from edgesim.scenario.catalog.devices import cited
 from edgesim.scenario.text.docstrings import plain
 from edgesim.study.cases.design import INFEASIBLE
-from edgesim.study.trials.budget import IN_WORDS
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _largest(result: Result) -> str:
     for strategy in strategies_of(rows):
         here = rows[rows["strategy"] == strategy].set_index("part")["share"]
         missing = NO_FIT if strategy in unfit else "no answer"
-        largest = missing if here.isna().any() else f"{IN_WORDS[str(here.idxmax())]} {100 * here.max():.0f} %"
+        largest = missing if here.isna().any() else f"{BUDGET_PARTS[str(here.idxmax())]} {100 * here.max():.0f} %"
         said.append(f"{strategy} {largest}")
     return f"The largest part{f' at {place}' if place else ''}: {', '.join(said)}."
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Checkable, Generating, needs_training
+from edgesim.interfaces import Attackable, Checkable, Generating, Replacing, detector_of, needs_training
 from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
 from edgesim.scenario.build import failure_models
@@ -18,6 +18,8 @@ from edgesim.scenario.topology.references import reference_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edgesim.domain.system.topology import Topology
 
 F = TypeVar("F", bound=ScenarioSpec)
 
@@ -53,7 +55,10 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
             except PlanError as error:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(place, message, remedy=remedy)
+    yield from _deaf(scenario, topology)
+    yield from _irreplaceable(scenario, topology)
     yield from _untaught(scenario)
+    yield from _unattackable(scenario)
     yield from _silent(scenario)
     if scenario.engine == "array":
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
@@ -69,6 +74,28 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
             )
 
 
+def _deaf(scenario: ScenarioSpec, topology: Topology) -> Iterator[Problem]:
+    """Report monitors that are no device."""
+    for label, recovery in scenario.recoveries.items():
+        detector = detector_of(recovery)
+        if detector is not None and detector.monitor is not None and detector.monitor not in topology.device_of:
+            yield Problem(
+                ("recoveries", label, "detector", "monitor"), f"there is no device {detector.monitor!r}",
+                f"one of {', '.join(sorted(topology.device_of))}", "leave it out, and the device that answers listens",
+            )  # fmt: skip
+
+
+def _irreplaceable(scenario: ScenarioSpec, topology: Topology) -> Iterator[Problem]:
+    """Report recoveries that let something take over that is not there."""
+    for label, recovery in scenario.recoveries.items():
+        if isinstance(recovery, Replacing):
+            try:
+                recovery.stand_ins(label, scenario.strategies, topology, ())
+            except PlanError as error:
+                message, _, remedy = str(error).partition("; ")
+                yield Problem(("recoveries", label), message, remedy=remedy)
+
+
 def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
     """Report strategies that learn from samples where there are none."""
     if not isinstance(scenario.workload.dataset, ShapeOnly):
@@ -79,6 +106,20 @@ def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:
                 ("strategies", label), "it learns from samples, but the workload has none, only their shape",
                 remedy="give the workload a `dataset`, or take a strategy that only divides the network: single, modnn",
             )  # fmt: skip
+
+
+def _unattackable(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report strategies whose answers cannot be attacked where they are."""
+    if scenario.workload.evaluation.attack is None:
+        return
+    for label, strategy in scenario.strategies.items():
+        try:
+            if not isinstance(strategy, Attackable):
+                raise PlanError("its answers cannot be attacked; leave it out, or leave out workload.evaluation.attack")
+            strategy.check_attack()
+        except PlanError as error:
+            message, _, remedy = str(error).partition("; ")
+            yield Problem(("strategies", label), message, remedy=remedy)
 
 
 def _silent(scenario: ScenarioSpec) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
-from edgesim.strategies.ends import input_transfers, known_device, require_delivered
+from edgesim.strategies.ends import answers_by_plan, input_transfers, known_device
 from edgesim.strategies.students.networks import Workload, workload_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class EarlyExit:
             plans=tuple(plans[last] for last in followed),
             plan_of_sample=tuple(followed.index(last) for last in left.tolist()),
             answers=chosen(tested, left),
+            guess=dataset.task.guess(dataset.train.targets),
             facts={
                 **_facts(dataset, "validation", dataset.validation, answers_of_exits(chain, dataset.validation), self),
                 **_facts(dataset, "test", dataset.test, tested, self),
@@ -219,12 +220,14 @@ class EarlyExits:
     plans : of the exits at which some test sample leaves, in the order of the chain.
     plan_of_sample : which of them each test sample follows.
     answers : to the test split, each of its own exit, shape (n, classes).
+    guess : at a sample without an answer, shape (classes,).
     facts : what `describe` returns.
     """
 
     plans: tuple[Plan, ...]
     plan_of_sample: tuple[int, ...]
     answers: NDArray[np.float32]
+    guess: NDArray[np.float32]
     facts: dict[str, Any]
 
     @property
@@ -233,21 +236,8 @@ class EarlyExits:
         return self.plans[0]
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
-        """Return the answers to the test split; zeros for samples whose own plan lacks a message.
-
-        Raises
-        ------
-        PlanError
-            When the plan that the request followed lacks a message: nothing can stand in for what it carries.
-        """
-        import numpy as np
-
-        require_delivered(sorted(self.plans[delivery.plan].transfer_ids), delivery)
-        is_there = [delivery.are_whole(plan.transfer_ids) for plan in self.plans]
-        if all(is_there):
-            return self.answers
-        kept = np.array(is_there)[list(self.plan_of_sample)]
-        return np.where(kept[:, None], self.answers, np.float32(0.0))
+        """Return the answers to the test split; the guess for samples whose own plan lacks a message. Raises `PlanError` where each does."""
+        return answers_by_plan(self.plans, self.plan_of_sample, delivery, self.answers, self.guess)
 
     def describe(self) -> dict[str, Any]:
         """Return scores and shares of the exits on the validation and test split."""

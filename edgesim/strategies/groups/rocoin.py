@@ -18,7 +18,7 @@ from edgesim.nn.models.zoo import SmallCNN
 from edgesim.nn.parts.filters import CoActivation
 from edgesim.nn.parts.spectral import MultiEigenvector
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import check_attack, kernels_here, known_device
+from edgesim.strategies.ends import check_gradients, kernels_here, known_device
 from edgesim.strategies.groups.grouping import assigned, groups_of
 from edgesim.strategies.layers.chain import message_time_s
 from edgesim.strategies.students.attacked import attackable
@@ -146,6 +146,10 @@ class RoCoIn:
             training=self.training, missing=self.missing, messages=self.messages,
         )  # fmt: skip
 
+    def check_attack(self) -> None:
+        """Refuse attacks on messages that are rounded."""
+        check_gradients(self.messages)
+
     def deploy(self, context: DeploymentContext) -> StudentDeployment:
         """Group the devices, divide the filters, train or load the students, and give each group its student.
 
@@ -158,7 +162,8 @@ class RoCoIn:
         from edgesim.nn.distill.students import train_students
 
         self.check(context.topology)
-        check_attack(context, self.messages)
+        if context.attack is not None:
+            self.check_attack()
         groups = self.groups(context.topology)
         options = self._options(sum(map(len, groups)))
         merger_id = known_device(context, "merger", context.sink_id if self.merger is None else self.merger)

@@ -12,7 +12,7 @@ from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_delivered
-from edgesim.units import Seconds
+from edgesim.units import Bytes, Seconds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,8 +36,10 @@ class FusedTiles:
     tiles together and computes the other layers. Neighbouring tiles overlap, more with each layer, so that work is done twice; with
     reuse every second tile gets the overlap from those beside it and is computed after them.
 
-    Tiles are dealt out one after another to the device that would be done with its tiles first. Lost tiles leave zeros
-    with ``degrade``; with ``wait`` there is no answer without all of them.
+    With ``assign: static`` tiles are dealt out before the request comes, one after another to the device that would be done with its tiles
+    first. With ``stealing`` each device asks the owner for a tile as soon as it is free, and gets the next one that nobody has, so that fast devices do more,
+    and slow, busy or lost ones less. A tile that is not back in time is given to another device ``again``. Tiles that stay lost leave zeros with ``degrade``; with
+    ``wait`` there is no answer without all of them.
 
     Parameters
     ----------
@@ -46,28 +48,34 @@ class FusedTiles:
     owner_computes : whether the owner computes tiles too.
     grid : rows and columns of tiles.
     until : id of the last fused layer; by default the first run of layers that can be cut is fused, as far as it goes.
-    reuse : whether tiles get overlaps from those beside them.
+    reuse : whether tiles get overlaps from those beside them; not with `again_s` or ``stealing``.
+    assign : ``static``, or ``stealing``: tiles go to whichever device asks first.
+    ask_byte : with ``stealing``, size of the message that asks for a tile, in byte. Assumed: 64.
+    again_s : a tile that is not back so long after it was given goes to another device, in s: with ``stealing`` to one that asks, with ``static``
+        to one with fewest tiles under way. By default to nobody. No device is given a tile twice.
     on_missing : what happens when a tile does not come: ``wait``, or ``degrade`` and go on with zeros in its place.
-    deadline_s : how long the owner waits for tiles, from when it hands them out, in s; needed with ``degrade``. With reuse a tile that
-        waits for others waits half as long.
+    deadline_s : how long the owner waits for tiles, in s, from when it begins to hand them out, or with static tiles from when its own are computed; needed with
+        ``degrade``. With reuse a tile that waits for others waits half as long.
 
     Formula
     -------
     A window of kernel k, stride s and padding p reads the rows s a - p to s (b - 1) - p + k - 1 of its input for the rows a to b - 1 of its
     output, cut off at the border; layer by layer backwards. Traffic = sum over tiles of other devices of (input box + output tile, 4 byte a
-    number), and with reuse the overlaps between tiles of different devices.
+    number), and with reuse the overlaps between tiles of different devices. With stealing, requests besides: one for each tile, and one more of
+    each device that nothing is left for.
 
     Validity
     --------
-    As ``modnn`` with halo: with everything delivered the answer is that of the whole network up to the order of float additions. Tiles
-    are dealt out before the request comes, from times without waiting: stealing of work while it runs is not modelled, nor is a lost tile
-    computed again.
+    As ``modnn`` with halo: with every tile done the answer is that of the whole network up to the order of float additions, whoever did it. Static tiles
+    are dealt out from times without waiting. With stealing, devices know of the request when it is released, ask for one tile at a time, and what asks where nothing is left
+    gets no reply, and a tile when one is to be done again (DeepThings' devices poll every 100 ms). A device of which the request or the tile was lost
+    gets no other tile of that inference. Under load devices ask in each request for itself, at first when they have nothing else to do.
 
     References
     ----------
     Z. Zhao, K. M. Barijough, A. Gerstlauer, DeepThings: Distributed Adaptive Deep Learning Inference on Resource-Constrained IoT Edge
-    Clusters, IEEE TCAD 37(11):2348-2359, 2018, doi 10.1109/TCAD.2018.2858384. Ours: who computes which tile, zeros for lost tiles, overlaps
-    sent by those who have them and not through a gateway.
+    Clusters, IEEE TCAD 37(11):2348-2359, 2018, doi 10.1109/TCAD.2018.2858384. Ours: who computes which static tile, zeros for lost tiles, tiles done again, overlaps
+    sent by those who have them and not through a gateway; the owner is source and gateway in one.
     """
 
     owner: DeviceId
@@ -78,6 +86,9 @@ class FusedTiles:
     reuse: bool = False
     on_missing: Literal["wait", "degrade"] = "wait"
     deadline_s: Seconds | None = None
+    assign: Literal["static", "stealing"] = "static"
+    ask_byte: Bytes = 64
+    again_s: Seconds | None = None
 
     needs_training: ClassVar[bool] = False
 
@@ -91,6 +102,16 @@ class FusedTiles:
             raise PlanError(
                 f"fused-tiles.workers: {self.workers!r} matches no device but the owner; name at least one worker"
             )
+        if self.reuse and self._is_pooled:
+            raise PlanError(
+                "fused-tiles: reuse goes with static tiles that nobody does again: a tile waits for those beside it; leave out reuse, or assign and again"
+            )
+        if self.again_s is not None and len(self._device_ids(topology)) < 2:
+            raise PlanError("fused-tiles.again: there is no other device that could do a tile again; name more workers")
+
+    @property
+    def _is_pooled(self) -> bool:
+        return self.assign == "stealing" or self.again_s is not None
 
     def _device_ids(self, topology: Topology) -> tuple[str, ...]:
         own = (self.owner,) if self.owner_computes else ()
@@ -109,7 +130,7 @@ class FusedTiles:
         """
         from edgesim.nn.cut.staging import staged
         from edgesim.nn.cut.tiles import is_closed, places_of, tile_schedule
-        from edgesim.strategies.layers.tile_plan import TilePlanWriter
+        from edgesim.strategies.layers.tile_plan import HandedOut, TilePlanWriter
 
         known_device(context, "fused-tiles.owner", self.owner)
         self.check(context.topology)
@@ -127,7 +148,12 @@ class FusedTiles:
         schedule = tile_schedule(stage, self.grid, is_reusing=self.reuse)
         places = tuple(f"{row},{column}" for row, column in places_of(self.grid))
         device_of = self._dealt_out(context, network, schedule)
-        plan = TilePlanWriter(context, self.owner, network, schedule, places, device_of, self.deadline_s).write()
+        ask_byte = self.ask_byte if self.assign == "stealing" else None
+        ids = self._device_ids(context.topology)
+        handed_out = HandedOut(ids, ask_byte, self.again_s) if self._is_pooled else None
+        plan = TilePlanWriter(
+            context, self.owner, network, schedule, places, device_of, self.deadline_s, handed_out
+        ).write()
         return TiledNetwork(plan, self, places, device_of, network, schedule, context.dataset.test)
 
     def _dealt_out(self, context: DeploymentContext, network: StagedNetwork, schedule: Schedule) -> tuple[str, ...]:
@@ -183,12 +209,41 @@ class TiledNetwork:
         PlanError
             When the input did not reach the owner or the answer the sink, and with ``wait`` when any transfer is missing.
         """
-        from edgesim.nn.cut.network import CutNetwork, Damage
-        from edgesim.strategies.layers.tile_plan import gather_id, overlap_id, scatter_id
+        from edgesim.nn.cut.network import CutNetwork
 
         names = tuple(transfer.step_id for transfer in self.plan.transfers)
         ends = tuple(name for name in names if name in {INPUT_ID, ANSWER_ID})
-        require_delivered(names if self.options.on_missing == "wait" else ends, delivery)
+        is_strict = self.options.on_missing == "wait" and not self.plan.pools
+        require_delivered(names if is_strict else ends, delivery)
+        damage = self._holes(delivery) if self.plan.pools else self._damage(delivery)
+        if damage not in self._answers:
+            if self._runner is None:
+                self._runner = CutNetwork(self.network, [self.schedule], self.samples)
+            if len(self._answers) >= _KEPT:
+                del self._answers[next(iter(self._answers))]
+            self._answers[damage] = self._runner.answers([damage])
+        return self._answers[damage]
+
+    def _holes(self, delivery: Delivery) -> Damage:
+        """Return which tiles came from nobody."""
+        from edgesim.nn.cut.network import Damage
+        from edgesim.strategies.layers.tile_plan import gather_id
+
+        ids = sorted({step.src_id for step in self.plan.transfers if step.kind == "intermediate"})
+        holes = [
+            tile
+            for tile, place in enumerate(self.places)
+            if not any(delivery.is_whole(gather_id(place, device_id)) for device_id in ids)
+        ]
+        if holes and self.options.on_missing == "wait":
+            raise PlanError(f"there is no answer without tile {self.places[holes[0]]}: nothing can stand in for it")
+        return Damage(results=frozenset(holes))
+
+    def _damage(self, delivery: Delivery) -> Damage:
+        """Return what was lost of tiles that each have one device."""
+        from edgesim.nn.cut.network import Damage
+        from edgesim.strategies.layers.tile_plan import gather_id, overlap_id, scatter_id
+
         lost = delivery.incomplete
         idle = {tile for tile, place in enumerate(self.places) if scatter_id(place) in lost}
         results = idle | {tile for tile, place in enumerate(self.places) if gather_id(place) in lost}
@@ -197,14 +252,7 @@ class TiledNetwork:
             for position, message in enumerate(self.schedule.messages)
             if message.src in idle or overlap_id(self.places[message.dst], self.places[message.src]) in lost
         )
-        damage = Damage(messages=messages, results=frozenset(results))
-        if damage not in self._answers:
-            if self._runner is None:
-                self._runner = CutNetwork(self.network, [self.schedule], self.samples)
-            if len(self._answers) >= _KEPT:
-                del self._answers[next(iter(self._answers))]
-            self._answers[damage] = self._runner.answers([damage])
-        return self._answers[damage]
+        return Damage(messages=messages, results=frozenset(results))
 
     def describe(self) -> dict[str, Any]:
         """Return the fused layers, the device of each tile, what is computed more often than once, and bytes of weights by device."""
@@ -214,7 +262,9 @@ class TiledNetwork:
         return {
             "owner": self.options.owner,
             "fused": [layer.layer_id for layer in stage.layers],
-            "tiles": dict(zip(self.places, self.device_of, strict=True)),
+            "tiles": dict(zip(self.places, self.device_of, strict=True))
+            if self.options.assign == "static"
+            else "whoever asks",
             "work_factor": overhead(stage, self.schedule),
             "weight_byte": dict(self.plan.weight_byte),
         }

@@ -19,7 +19,7 @@ from edgesim.nn.objectives.distillation import JointDistillation
 from edgesim.nn.parts.filters import ActivationHubs
 from edgesim.nn.parts.partition import Louvain
 from edgesim.plugins import Plugin
-from edgesim.strategies.ends import check_attack, kernels_here, known_device
+from edgesim.strategies.ends import check_gradients, kernels_here, known_device
 from edgesim.strategies.students.attacked import attackable
 from edgesim.strategies.students.heads import HeadOf, SurvivorHeads, check_heads, heads_of_sets
 from edgesim.strategies.students.kernels import student_kernels
@@ -93,6 +93,15 @@ class DistilledStudents:
                     "leave one of both out"
                 )
 
+    def check_attack(self) -> None:
+        """Refuse attacks through a head for each set, through learned stand-ins, and on messages that are rounded."""
+        for option, value, other in (("missing", self.missing, "mean"), ("head", self.head, "all")):
+            if value in ("learned", "per-survivors"):
+                raise PlanError(
+                    f"students with {option}: {value} cannot be attacked yet; take {option}: {other}, or leave out evaluation.attack"
+                )
+        check_gradients(self.messages)
+
     def followed(self) -> DistilledStudents:
         """Return the options with what a recipe stands for put in its place."""
         return self
@@ -138,11 +147,8 @@ def deploy_students(
     merger_id = known_device(context, "merger", context.sink_id if options.merger is None else options.merger)
     device_ids = devices_of_students(context, options.devices, options.students, merger_id)
     partition, activities = divide(options, replication.n_parts, context)
-    if options.missing == "learned" and context.attack is not None:
-        raise PlanError(
-            "students with missing: learned cannot be attacked yet; take missing: mean, or leave out evaluation.attack"
-        )
-    check_attack(context, options.messages)
+    if context.attack is not None:
+        options.check_attack()
     survivors = survivors_for(options, replication, context, device_ids, merger_id)
     setup = setup_of(options, context, survivors)
     trained = _train(setup, options, replication, partition)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.errors import EdgesimError, InfeasiblePlanError
 from edgesim.interfaces import needs_training
@@ -19,7 +20,7 @@ from edgesim.study.changes.variants import Kind, left_out, variants
 from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.plans import deploy
 from edgesim.study.tables.weighted import weighted_mean
-from edgesim.study.trials.budget import IN_WORDS, N_MOST, BudgetRow, budget, n_trials
+from edgesim.study.trials.budget import N_MOST, BudgetRow, budget, n_trials
 from edgesim.study.trials.trial import streams_of, trace_under_load
 from edgesim.units import show
 
@@ -105,7 +106,7 @@ class Explained:
         if isnan(self.latency_s):
             return f"{name}: no request has an answer."
         largest = max(self.budget, key=lambda row: row.mean_s)
-        found = f"{name}: {IN_WORDS[largest.part]} is the largest part of the {show(self.latency_s, 's')}, {_percent(largest.share)}; "
+        found = f"{name}: {BUDGET_PARTS[largest.part]} is the largest part of the {show(self.latency_s, 's')}, {_percent(largest.share)}; "
         best, several = self.best, self.best_of_several
         if best is None and several is None:
             return found + f"no change that was tried saves {_percent(LITTLE)}."

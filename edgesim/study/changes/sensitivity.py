@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from edgesim.domain.load import n_expected
 from edgesim.domain.metrics import METRICS
 from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import InfeasiblePlanError, ScenarioError
@@ -166,7 +167,7 @@ def _n_trials(shared: Shared, cases: Sequence[Case], n_most: int, n_steps: int |
     is_drawn = any(case.failures or case.load is not None for case in cases)
     n = min(n_most, N_MOST) if is_drawn else 1
     programs = [(shared.prepared[case.prepared].program, case.load) for case in cases]
-    own = sum(len(program.steps.step) * ((load and load.requests) or 1) for program, load in programs)
+    own = sum(len(program.steps.step) * n_expected(load) for program, load in programs)
     return n if n_steps is None or own * n_variants * n <= n_steps else 0
 
 
@@ -179,7 +180,11 @@ def _trials(shared: Shared, case: Case, n: int, program: Program) -> Trials:
 def _changed(shared: Shared, case: Case, n: int, system: System) -> Trials | None:
     """Return the trials with another system, None where the plan does not fit it."""
     try:
-        program = compile_plans(shared.prepared[case.prepared].program.plans, system.topology, system.compute)
+        before = shared.prepared[case.prepared].program
+        is_same_network = before.takeover is not None and before.takeover.is_same_network
+        program = compile_plans(
+            before.plans, system.topology, system.compute, case.recovery, is_same_network=is_same_network
+        )
     except InfeasiblePlanError:
         return None
     return _trials(shared, replace(case, topology=system.topology), n, program)

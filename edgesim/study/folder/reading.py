@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.columns import BUDGET_PARTS
 from edgesim.domain.metrics import metric_named
 from edgesim.errors import ResultError
 from edgesim.files.untrusted import hidden_in
 from edgesim.study.tables.summary import UNITS
-from edgesim.study.trials.budget import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,8 +122,8 @@ def check_budget(table: pd.DataFrame, path: Path, factors: Sequence[str], strate
     """
     keys = [*factors, "strategy", "part"]
     n_points = len(table[list(factors)].drop_duplicates()) if factors else 1
-    is_whole = len(table) == n_points * len(strategies) * len(PARTS) and not table.duplicated(keys).any()
-    if not is_whole or set(table["strategy"]) != set(strategies) or set(table["part"]) != set(PARTS):
+    is_whole = len(table) == n_points * len(strategies) * len(BUDGET_PARTS) and not table.duplicated(keys).any()
+    if not is_whole or set(table["strategy"]) != set(strategies) or set(table["part"]) != set(BUDGET_PARTS):
         raise ResultError(
             f"{path} is damaged: it has not every part of every strategy of the scenario at each factor point"
         )

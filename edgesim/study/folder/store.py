@@ -25,13 +25,11 @@ from edgesim.domain.metrics import Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.study.folder.contents import KINDS, faults, strange
 from edgesim.study.folder.manifest_file import read_manifest
+from edgesim.study.folder.names import BUDGET, DIFFERENCES, QUEUES, SENSITIVITY, SUMMARY
 from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
 from edgesim.study.folder.reading import MOST_ROWS, check_budget, check_summary, read_table
 from edgesim.study.folder.seal import is_whole
-from edgesim.study.folder.tables_on_disk import DIFFERENCES, SENSITIVITY, SUMMARY
 from edgesim.study.tables.summary import UNITS
-from edgesim.study.trials.budget import BUDGET
-from edgesim.study.trials.queues import QUEUES
 
 if TYPE_CHECKING:
     import pandas as pd

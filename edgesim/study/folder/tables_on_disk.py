@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from edgesim.study.tables.statistics import Estimate
     from edgesim.study.trials.budget import BudgetRow
 
-SUMMARY, DIFFERENCES, SCENARIO, SENSITIVITY = "summary.csv", "differences.csv", "scenario.yaml", "sensitivity.csv"
-
 
 def write_summary(
     path: Path, cases: Sequence[Case | Unfit], rows: Sequence[Sequence[Row]], units: Mapping[str, str]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgesim.errors import ResultError
 from edgesim.files.whole import TEMPORARY
 from edgesim.study.cases.design import show_value
+from edgesim.study.folder.contents import changed
 from edgesim.study.folder.growth import EARLIER, is_growth
 from edgesim.study.folder.lock import LOCK
 from edgesim.study.folder.manifest_file import (
@@ -58,6 +59,11 @@ def check_target(
     if state != "complete" and not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise ResultError(f"{parent} cannot be written; {_ELSEWHERE}")
     return state
+
+
+def is_done(folder: Path, state: str) -> bool:
+    """Return whether a folder in this state of `check_target` holds the finished study as it was written."""
+    return state == "complete" and not changed(folder)
 
 
 def _state(folder: Path, made_by: Mapping[str, Any], scenario: Scenario, *, is_fresh: bool, is_locked: bool) -> str:

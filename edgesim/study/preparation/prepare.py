@@ -16,13 +16,17 @@ from edgesim.interfaces import (
     FailureModel,
     LearningForLosses,
     Progress,
+    Recovery,
+    Replacing,
     Strategy,
+    detector_of,
     needs_training,
 )
 from edgesim.study.cases.design import Case, Deployments, Prepared, Unfit, show_point
 from edgesim.study.cases.evaluation import asked, asked_scores
 from edgesim.study.cases.shared import Shared
 from edgesim.study.preparation.deploy import deployed, plan_of_sample, plans_of
+from edgesim.study.preparation.stand_ins import WithStandIns, with_stand_ins
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.deliveries import is_used
 from edgesim.study.work.executor import clear_error
@@ -30,6 +34,7 @@ from edgesim.study.work.executor import clear_error
 if TYPE_CHECKING:
     from edgesim.domain.networks.costs import ModelGraph
     from edgesim.domain.networks.samples import Dataset
+    from edgesim.domain.plan import Plan
     from edgesim.domain.system.topology import Topology
     from edgesim.nn.train.training import TrainedNetwork
     from edgesim.scenario.build import System
@@ -226,9 +231,10 @@ def prepare(
         place, context = contexts.of(system, progress)
         for label, strategy in system.strategies.items():
             own = context_for(strategy, context, system.failures)
+            recovery = system.recovery_of(label)
             position, made = prepared.get(
-                (place, strategy, tuple(own.failures.items())),
-                lambda c=own, s=strategy, e=system, text=f"strategy {label!r}", p=point: _deploy(c, s, e, text, p),  # type: ignore[misc]
+                (place, strategy, tuple(own.failures.items()), _made_for(recovery)),
+                lambda c=own, k=label, e=system, p=point: _deploy(c, k, e, p),  # type: ignore[misc]
             )
             if isinstance(made, InfeasiblePlanError):
                 unfit.append(Unfit(point, label, len(cases), made.device_id, made.needed_byte, made.available_byte))
@@ -249,7 +255,7 @@ def prepare(
                     system.seed,
                     *asked_of,
                     *how,
-                    recovery=system.recovery_of(label),
+                    recovery=recovery,
                 )
             )
     if not cases:
@@ -274,18 +280,28 @@ def context_for(
     return replace(context, failures=learnt_for) if learnt_for else context
 
 
+def _made_for(recovery: Recovery | None) -> object:
+    """Return what of a recovery a deployment is made for; those that differ in the rest share it."""
+    detector = detector_of(recovery)
+    if detector is None or isinstance(recovery, Replacing):
+        return recovery if detector is not None else None
+    return detector.size_byte, detector.monitor
+
+
 def _deploy(
-    context: DeploymentContext, strategy: Strategy, system: System, subject: str, point: Mapping[str, Any]
+    context: DeploymentContext, label: str, system: System, point: Mapping[str, Any]
 ) -> tuple[Deployment, Prepared] | InfeasiblePlanError:
     """Return a deployment, ready to be simulated, or why it does not fit."""
-    place = show_point(point)
+    place, subject = show_point(point), f"strategy {label!r}"
+    strategy, recovery = system.strategies[label], system.recovery_of(label)
     try:
         if not len(context.dataset.train) and needs_training(strategy):
             raise PlanError("it learns from samples, but the workload has none; give the workload a data set")
-        deployment = deployed(strategy, context)
+        deployment, plans = _deployed(context, label, system)
         if context.attack is not None and not isinstance(deployment, AttackableDeployment):
             raise PlanError("its answers cannot be attacked; leave it out, or leave out evaluation.attack")
-        program = compile_plans(plans_of(deployment), context.topology, context.compute)
+        is_same_network = isinstance(deployment, WithStandIns) and deployment.is_same_network
+        program = compile_plans(plans, context.topology, context.compute, recovery, is_same_network=is_same_network)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
         clear = clear_error(error, subject + (f" at {place}" if place else ""))
         if isinstance(error, InfeasiblePlanError):
@@ -303,6 +319,20 @@ def _deploy(
         learnt,
         plan_of_sample(deployment),
     )
+
+
+def _deployed(context: DeploymentContext, label: str, system: System) -> tuple[Deployment, Sequence[Plan]]:
+    """Return the deployment of a strategy, with what may take over from it, and all plans."""
+    recovery = system.recovery_of(label)
+    if not isinstance(recovery, Replacing):
+        deployment = deployed(system.strategies[label], context)
+        return deployment, plans_of(deployment)
+
+    def own(strategy: Strategy) -> DeploymentContext:
+        return context_for(strategy, replace(context, failures={}), system.failures)
+
+    made = with_stand_ins(label, system.strategies, context, recovery, own)
+    return made, made.all_plans
 
 
 def _learnt_by(facts: Mapping[str, Any], subject: str, dataset: Dataset) -> tuple[Learnt, ...]:

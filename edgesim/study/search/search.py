@@ -22,7 +22,7 @@ from edgesim.study.search.sample import Sample
 from edgesim.study.search.space import Candidate, Space
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import METRICS as LOAD
-from edgesim.study.work.manifest import identity
+from edgesim.study.work.identity import identity
 
 if TYPE_CHECKING:
     from edgesim.domain.metrics import Metric

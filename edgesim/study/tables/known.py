@@ -14,6 +14,7 @@ from edgesim.domain.metrics import metric_named
 from edgesim.domain.plan import Transfer
 from edgesim.domain.strike import Strike
 from edgesim.failures.sampling.strikes import strikes_of
+from edgesim.interfaces import detector_of
 from edgesim.network.transport import Datagram
 from edgesim.study.tables.statistics import N_ENOUGH, N_SEEN, Prior
 
@@ -112,13 +113,21 @@ def of_difference(metric: str, one: Known, other: Known, n: int) -> Prior:
 def known_of(shared: Shared, case: Case) -> Known:
     """Return what is known of a case."""
     prepared = shared.prepared[case.prepared]
-    each = [_strikes(case, prepared.program, span) for span in prepared.program.spans]
+    spans = prepared.program.spans[: len(prepared.shares)]  # without those of what may take over
+    each = [_strikes(case, prepared.program, span) for span in spans]
     strikes = each[0] if len(each) == 1 else _mixed(each, prepared.shares)
     scores = {score.name: (score.low, score.high) for score in prepared.scores}
-    traffic = [_most_traffic(prepared.program, span) for span in prepared.program.spans]
-    most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if all(traffic)}
+    traffic = [_most_traffic(prepared.program, span) for span in spans]
+    has_bound = all(traffic) and not _may_send_more(case)
+    most = {metric: (0.0, max(bounds[metric][1] for bounds in traffic)) for metric in traffic[0] if has_bound}
     is_random = len(each) > 1 or (case.load is not None and is_drawn(case.load.arrivals))
     return Known(strikes, is_random, {**scores, **most})
+
+
+def _may_send_more(case: Case) -> bool:
+    """Return whether a trial may have more traffic than its requests for one attempt: what is sent again, heartbeats."""
+    recovery = case.recovery
+    return recovery is not None and (recovery.again_s(1) is not None or detector_of(recovery) is not None)
 
 
 def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]]:

@@ -11,6 +11,8 @@ from math import isclose, isnan, nan
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgesim.domain.columns import BUDGET_PARTS
+from edgesim.domain.load import n_expected
 from edgesim.domain.plan import Compute
 from edgesim.errors import SimulationError
 from edgesim.study.trials.trial import streams_of, trace_under_load
@@ -23,23 +25,10 @@ if TYPE_CHECKING:
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
-BUDGET = "budget.csv"
 N_MOST = 20
 """Replications of a case that are divided, of plans of up to `N_STEPS` / `N_MOST` steps; fewer of larger ones, and of studies with many cases."""
 N_STEPS, N_STEPS_ALL = 20_000, 400_000
-IN_WORDS = {
-    "compute": "computing",
-    "host": "handling messages",
-    "sending": "sending messages",
-    "propagation": "propagation",
-    "queueing": "waiting for devices and channels",
-    "slowest": "waiting for the last of several messages",
-    "repeated": "what was lost, sent again or acknowledged",
-}
-PARTS = tuple(IN_WORDS)
-"""Computing; handling messages; sending each once, alone; latency of links; waiting for devices and channels; for the last of several messages; for
-what was lost, sent again or acknowledged."""
-_COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(PARTS))
+_COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(BUDGET_PARTS))
 _ROUNDING = 1e-9
 
 Split = list[float]
@@ -54,18 +43,18 @@ class BudgetRow(NamedTuple):
     n: int
 
 
-NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in PARTS]
+NO_BUDGET = [BudgetRow(part, nan, nan, 0) for part in BUDGET_PARTS]
 """Of what is not simulated."""
 
 
 def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow]]:
-    """Return the rows of `BUDGET` of each case: its first replications, simulated once more by events."""
+    """Return the rows of the budget of each case: its first replications, simulated once more by events."""
     return [budget(shared, case, n_trials(shared, case, n_replications)) for case in shared.cases]
 
 
 def n_trials(shared: Shared, case: Case, n_replications: int) -> int:
     """Return how many trials of a case are divided: the smaller, the larger plans, loads and studies are; at least 1."""
-    n_requests = 1 if case.load is None else case.load.requests or 1
+    n_requests = n_expected(case.load)
     program = shared.prepared[case.prepared].program
     n_steps = n_requests * len(program.steps.step) // len(program.plans)
     return max(1, min(n_replications, N_MOST, N_STEPS // n_steps, N_STEPS_ALL // (n_steps * len(shared.cases))))
@@ -82,16 +71,16 @@ def budget(shared: Shared, case: Case, n: int) -> list[BudgetRow]:
         if splits:
             trials.append(_mean(splits))
             weights.append(streams.weight)
-    mean = _mean(trials, weights) if trials else [nan] * len(PARTS)
+    mean = _mean(trials, weights) if trials else [nan] * len(BUDGET_PARTS)
     total_s = sum(mean)
     return [
         BudgetRow(part, part_s, part_s / total_s if total_s > 0 else nan, len(trials))
-        for part, part_s in zip(PARTS, mean, strict=True)
+        for part, part_s in zip(BUDGET_PARTS, mean, strict=True)
     ]
 
 
 def divided(program: Program, trace: Trace) -> list[Split]:
-    """Return for each request of a trial with an answer how its latency divides among `PARTS`, in s.
+    """Return for each request of a trial with an answer how its latency divides among `BUDGET_PARTS`, in s.
 
     Raises
     ------
@@ -124,17 +113,30 @@ def _divided(
 ) -> dict[int, Split]:
     """Return by step how the time from the release to its end divides."""
     found: dict[int, Split] = {}
-    for index, step in enumerate(program.steps.step):
-        course = courses.get(index)
-        if course is None or isnan(course.ended_s):
-            continue
+    done = [index for index in sorted(courses) if not isnan(courses[index].ended_s)]
+    if program.pools:  # what lets a step begin may be behind it in the plan
+        done.sort(key=lambda index: (courses[index].began_s, courses[index].ended_s))
+    for index in done:
+        step, course = program.steps.step[index], courses[index]
         inputs = [number for number in _inputs(step, position, courses) if number in found]
         inputs = [number for number in inputs if courses[number].ended_s <= course.began_s]
+        inputs += _let_begin(program, index, courses, found, course.began_s)
         split = _before(program, inputs, courses, found, course)
         own = _computing if isinstance(step, Compute) else _sending
         own(program, index, course.ended_s - course.began_s, stays[index], split)
         found[index] = split
     return found
+
+
+def _let_begin(
+    program: Program, index: int, courses: Mapping[int, Course], found: Mapping[int, Split], began_s: float
+) -> list[int]:
+    """Return the step whose end let a pool begin another: the last ask or computation of the worker before."""
+    pools = next((own for own, span in zip(program.pools, program.spans, strict=False) if index in span.steps), ())
+    before = [
+        one for pool in pools for one in pool.lets_begin(index) if one in found and courses[one].ended_s <= began_s
+    ]
+    return sorted(before, key=lambda one: courses[one].ended_s)[-1:]
 
 
 def _inputs(step: object, position: Mapping[str, int], courses: Mapping[int, Course]) -> Iterable[int]:
@@ -156,7 +158,7 @@ def _before(
 ) -> Split:
     """Return how the time until a step begins divides."""
     if not inputs:
-        split, last_s = [0.0] * len(PARTS), course.released_s
+        split, last_s = [0.0] * len(BUDGET_PARTS), course.released_s
     else:
         last = max(inputs, key=lambda index: courses[index].ended_s)
         is_message = program.steps.device[last] < 0

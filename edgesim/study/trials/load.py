@@ -15,7 +15,7 @@ import numpy as np
 
 from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import Outcome, RequestRecord, Trace
-from edgesim.study.trials.service import service_of
+from edgesim.study.trials.service import service_of, watching_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def reduce(trace: Trace, *, is_recovering: bool = False) -> Reduced:
         "peak_memory": float(max((resource.peak_memory_byte for resource in trace.resources), default=0)),
     }
     values |= service_of(records) if is_recovering else {}
-    values |= _of_resources(trace)
+    values |= watching_of(trace.watch, records) | _of_resources(trace)
     record = _record_of(trace, latencies, outcomes)
     is_answered = {id(record) for record in answered}
     patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
@@ -99,6 +99,7 @@ def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[O
     """Return the requests of a trial as one: their means, and all that any of them lost."""
     records = trace.records
     share = 1 / len(records) if records else nan
+    of_no_request = 0 if trace.watch is None or not records else trace.watch.traffic_byte
     lost = 0
     for record in records:
         lost |= record.lost
@@ -108,14 +109,14 @@ def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[O
         outcome=outcomes.most_common(1)[0][0] if outcomes else "unfinished",
         lost=lost,
         input_byte=_mean([record.input_byte for record in records]),
-        intermediate_byte=_mean([record.intermediate_byte for record in records]),
+        intermediate_byte=_mean([record.intermediate_byte for record in records], of_no_request),
         result_byte=_mean([record.result_byte for record in records]),
         energy_j=sum(record.energy_j for record in records) * share if records else 0.0,
     )
 
 
-def _mean(values: Sequence[int]) -> int:
-    return round(sum(values) / len(values)) if values else 0
+def _mean(values: Sequence[int], more: int = 0) -> int:
+    return round((sum(values) + more) / len(values)) if values else 0
 
 
 def unit_of(metric: str, units: Mapping[str, str]) -> str:

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
-QUEUES = "queues.csv"
-
 
 def queues(shared: Shared, known: Mapping[str, Sequence[Sample]]) -> list[tuple[str, Sample]] | None:
-    """Return the rows of `QUEUES`, strategy and sample, or None when no trial has many requests.
+    """Return the rows of what waits over time, strategy and sample, or None when no trial has many requests.
 
     They are of the first replication of every strategy at its first factor point, with its failures.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.task import Score
-    from edgesim.domain.records import RequestRecord
+    from edgesim.domain.records import RequestRecord, WatchRecord
     from edgesim.study.trials.trials import Trials
 
 
@@ -49,6 +49,34 @@ def service_of(records: Sequence[RequestRecord]) -> dict[str, float]:
         "recovery_time": fsum(incidents_s) / len(incidents_s) if incidents_s else nan,
         "lost_requests": float(len(ended) - sum(is_answered)),
     }
+
+
+def watching_of(watch: WatchRecord | None, records: Sequence[RequestRecord]) -> dict[str, float]:
+    """Return how well a monitor found what was down in a trial with such requests, and what that cost; nothing where nobody watched.
+
+    Examples
+    --------
+    Two of three outages were found, and one false alarm came in two hours.
+
+    >>> from edgesim.domain.records import RequestRecord, WatchRecord
+    >>> found = watching_of(WatchRecord(2.5, 2, 3, 1, 7200.0, 400), [RequestRecord(0.0, 0.1, "completed", 0, 0, 0, 0, 0.0)] * 100)
+    >>> found["detection_time"], round(found["detected"], 3), found["false_alarms_per_hour"], found["recovery_traffic"]
+    (2.5, 0.667, 0.5, 4.0)
+    """
+    if watch is None:
+        return {}
+    n_requests = len(records)
+    found = {
+        "detection_time": watch.detection_s,
+        "detected": min(1.0, watch.n_detected / watch.n_outages) if watch.n_outages else nan,
+        "false_alarms": float(watch.n_false),
+        "false_alarms_per_hour": watch.n_false / (watch.up_s / 3600) if watch.up_s > 0 else nan,
+        "recovery_traffic": watch.traffic_byte / n_requests if n_requests else nan,
+    }
+    if watch.n_changes is not None:
+        found["replaced"] = sum(record.plan > 0 for record in records) / n_requests if n_requests else nan
+        found |= {"changes": float(watch.n_changes), "change_time": watch.change_s}
+    return found
 
 
 def with_lost_score(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.shared import Shared
 
-TIMELINE = "timeline.json"
 N_MOST_EVENTS = 20_000
 """Of one strategy; a plan with more is left out, since no viewer would show it."""
 

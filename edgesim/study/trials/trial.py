@@ -13,7 +13,7 @@ from itertools import repeat
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from edgesim.engine.events.simulation import simulate, trace
+from edgesim.engine.events.simulation import Simulation, simulate, trace
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
 from edgesim.failures.sampling.draw import (
@@ -95,15 +95,15 @@ def _drawn(shared: Shared, case: Case, block: Block) -> Trials:
     record_of = _by_events(shared, case)
 
     def one(position: int) -> Trials:
-        own = streams.replication(block.start + position)
-        return columns([record_of(own, 0)], [own.weight])
+        record, weight = record_of(block.start + position, 0)
+        return columns([record], [weight])
 
     if not why_not(case, shared):
         return replace(drawn_batch(shared, case, streams.batch(block.start, block.stop), one), sample=samples)
-    all_streams = list(map(streams.replication, range(block.start, block.stop)))
     plans = map(prepared.plan_of, samples) if samples else repeat(0)
-    records = [record_of(own, plan) for own, plan in zip(all_streams, plans, strict=False)]
-    return replace(_by_column(shared, case, records, [own.weight for own in all_streams]), sample=samples)
+    found = [record_of(index, plan) for index, plan in zip(range(block.start, block.stop), plans, strict=False)]
+    records, weights = [record for record, _ in found], [weight for _, weight in found]
+    return replace(_by_column(shared, case, records, weights), sample=samples)
 
 
 def samples_of(streams: Streams, block: Block, n_samples: int) -> tuple[int, ...]:
@@ -120,30 +120,31 @@ def _by_column(shared: Shared, case: Case, records: Sequence[RequestRecord], wei
     return replace(trials, partial=tuple(note(prepared.program, case, record.partial) for record in records))
 
 
-def _by_events(shared: Shared, case: Case) -> Callable[[ReplicationStreams, int], RequestRecord]:
-    """Return what simulates one replication of a plan with the event engine; what is the same for all replications is found once."""
+def _by_events(shared: Shared, case: Case) -> Callable[[int, int], tuple[RequestRecord, float]]:
+    """Return what simulates a replication of a plan with the event engine, and its weight; what is the same in all of them is set up once."""
     failures, topology = case.failures, case.topology
-    program = shared.prepared[case.prepared].program
+    streams = streams_of(case.seed).replication(0)
     losses, slowdowns = loss_models(failures, topology), slowdown_models(failures, topology)
     has_renewals = bool(models_of(failures, RenewalModel))
+    is_drawn = bool(losses or slowdowns or has_renewals)
+    simulation = Simulation(
+        shared.prepared[case.prepared].program,
+        losses=losses,
+        slowdowns=slowdowns,
+        speeds=device_speeds(failures, topology),
+        streams=streams,
+        deadline_s=case.deadline_s,
+        is_checked=shared.is_checked,
+    )
 
-    def record_of(streams: ReplicationStreams, plan: int) -> RequestRecord:
+    def record_of(replication: int, plan: int) -> tuple[RequestRecord, float]:
+        streams.go_to(replication)
         outages = draw_outages(failures, topology, streams)
-        if not (losses or slowdowns or has_renewals):
-            return simulate_outages(shared, case, outages, plan)
-        [record] = simulate(
-            program,
-            outages=outages,
-            renewals=draw_renewals(failures, topology, streams) if has_renewals else (),
-            losses=losses,
-            slowdowns=slowdowns,
-            speeds=device_speeds(failures, topology),
-            streams=streams,
-            deadline_s=case.deadline_s,
-            is_checked=shared.is_checked,
-            plan_of=lambda _: plan,
-        )
-        return record
+        if not is_drawn:
+            return simulate_outages(shared, case, outages, plan), streams.weight
+        renewals = draw_renewals(failures, topology, streams) if has_renewals else ()
+        [record] = simulation.run(outages=outages, renewals=renewals, plan_of=lambda _: plan)
+        return record, streams.weight
 
     return record_of
 
@@ -329,7 +330,7 @@ def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
     known: dict[tuple[Delivery, Against | None], NDArray[np.float32]] = {}
     found = []
     for delivery in question.deliveries:
-        whole = replace(delivery, plan=0)
+        whole = replace(delivery, plan=0) if prepared.plan_of_sample else delivery
         for against in {score.against for score in prepared.scores}:
             if (whole, against) not in known:
                 known[whole, against] = _asked(deployment, delivery, against)

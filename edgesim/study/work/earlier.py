@@ -16,7 +16,7 @@ from edgesim.study.folder.manifest_file import MANIFEST, digest_of, read_manifes
 from edgesim.study.folder.parts import ENUMERATED, TRIALS, Parts, identity_in
 from edgesim.study.folder.seal import is_whole
 from edgesim.study.trials.trials import Trials
-from edgesim.study.work.manifest import identity
+from edgesim.study.work.identity import identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

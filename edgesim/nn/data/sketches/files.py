@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset
+from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.sketches.strokes import Sketch, Stroke, samples_of
@@ -64,7 +64,7 @@ class SketchFiles:
         files = self.find()
         drawn = [read_sketches(path) for path in files]
         n_classes = 1 + max(int(stroke.labels.max()) for split in drawn for sketch in split for stroke in sketch)
-        train, validation, test = (samples_of(split, self.points) for split in drawn)
+        train, validation, test = (self._samples(path, split) for path, split in zip(files, drawn, strict=True))
         return Dataset(
             name=f"sketches of {self.category} ({self.points} points)",
             train=train,
@@ -74,6 +74,12 @@ class SketchFiles:
             licence="labels: MIT (the authors' repository); drawings: CC BY 4.0 (Quick, Draw!)",
             source="sYeaLumin/SketchGNN, data/SPG256",
         )
+
+    def _samples(self, path: Path, sketches: list[Sketch]) -> Samples:
+        try:
+            return samples_of(sketches, self.points)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
 
 def read_sketches(path: Path) -> list[Sketch]:

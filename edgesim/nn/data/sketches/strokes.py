@@ -44,13 +44,16 @@ def samples_of(sketches: Sequence[Sketch], n_points: int) -> Samples:
     Raises
     ------
     DataError
-        When a sketch has more strokes than points are wanted.
+        When a sketch has more strokes than points are wanted, or nothing but dots; it says which one, from 1.
     """
     import numpy as np
 
     places, strokes, targets = [], [], []
-    for sketch in sketches:
-        drawn = sketch if sum(len(one.labels) for one in sketch) == n_points else resampled(sketch, n_points)
+    for position, sketch in enumerate(sketches, 1):
+        try:
+            drawn = sketch if sum(len(one.labels) for one in sketch) == n_points else resampled(sketch, n_points)
+        except DataError as error:
+            raise DataError(f"sketch {position}: {error}") from None
         number = np.repeat(np.arange(len(drawn)), [len(one.labels) for one in drawn])
         weight = [np.concatenate([[1.0], np.hypot(*np.diff(one.places, axis=0).T)]) for one in drawn]
         at = np.concatenate([one.places for one in drawn])
@@ -74,7 +77,7 @@ def resampled(sketch: Sketch, n_points: int) -> Sketch:
     Raises
     ------
     DataError
-        When there are too few points for the strokes.
+        When there are too few points for the strokes, or no stroke has length.
 
     Examples
     --------
@@ -90,9 +93,13 @@ def resampled(sketch: Sketch, n_points: int) -> Sketch:
     lengths = np.array([one[-1] for one in along])
     fewest = np.where(lengths > 0, 2, 1)
     n_free = n_points - int(fewest.sum())
-    if n_free < 0 or (n_free and not lengths.any()):
+    if n_free < 0:
         raise DataError(
-            f"a sketch of {len(sketch)} strokes cannot be given {n_points} points; each stroke has two, or one without length"
+            f"its {len(sketch)} strokes need {int(fewest.sum())} points (two each, one without length), but only {n_points} are wanted; give more `points`"
+        )
+    if n_free and not lengths.any():
+        raise DataError(
+            f"its {len(sketch)} strokes are dots without length, along which no {n_points} points can lie; leave the sketch out, or draw a line"
         )
     wanted = fewest + n_free * lengths / max(lengths.sum(), 1e-12)
     counts = np.floor(wanted).astype(np.int64)

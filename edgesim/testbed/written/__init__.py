@@ -1,0 +1,1 @@
+"""What is written of measurements: a fit as a scenario, and a timeline."""

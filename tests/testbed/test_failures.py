@@ -1,0 +1,186 @@
+"""Losses and outages of the scenario, simulated and brought about: the same messages are missing, and the answers are those without them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+from math import nan
+from pathlib import Path
+
+import pytest
+
+from edgesim.domain.records import Outage
+from edgesim.domain.system.links import Link
+from edgesim.domain.system.topology import Device, Topology
+from edgesim.engine.events.simulation import simulate
+from edgesim.engine.program.compiled import compile_plan
+from edgesim.errors import ExecutionError
+from edgesim.failures.bernoulli import Bernoulli
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.failures.jitter import Jitter
+from edgesim.failures.on_off import OnOff
+from edgesim.failures.packet_loss import PacketBernoulli
+from edgesim.failures.sampling.draw import draw_outages, loss_models
+from edgesim.failures.scripted import Scripted, ScriptedOutage
+from edgesim.failures.stragglers import LogNormal
+from edgesim.network.transport import Arq, Datagram
+from edgesim.rng import Streams
+from edgesim.strategies.modnn import MoDNN
+from edgesim.study.trials.deliveries import lost_in
+from edgesim.testbed.bundle import bundled
+from edgesim.testbed.comparison import compare, measure
+from edgesim.testbed.course.director import Director
+from edgesim.testbed.course.fate import Fate, intervals, meets
+from edgesim.testbed.course.simulated import Simulated, check_failures, simulated
+from edgesim.testbed.loopback import Loopback
+from edgesim.testbed.prepared import PreparedStrategy
+from edgesim.testing import deployment_context
+from tests.strategies.conftest import noise_dataset, profile, small_network
+
+
+def made(failures, strategy=None, **more):
+    """Three devices with slow links; the owner waits for no layer longer than 300 ms, which is longer than messages take."""
+    names = "abc"
+    links = tuple(
+        Link(f"{one}->{two}", one, two, 400e3, 0.002, mtu_byte=100, **more)
+        for one in names
+        for two in names
+        if one != two
+    )
+    topology = Topology(tuple(Device(name, profile(0.1)) for name in names), links)
+    context = deployment_context(small_network(), noise_dataset((1, 8, 8)), topology, source_id="a", sink_id="a")
+    deployment = (strategy or MoDNN("a", on_missing="degrade", step_deadline_s=0.3)).deploy(context)
+    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs), failures)  # fmt: skip
+
+
+LOSSES = {"losses": PacketBernoulli(0.1)}
+STOPPED = {"stopped": ExactlyK(1, "[bc]")}
+
+
+@pytest.mark.parametrize("failures", [LOSSES, STOPPED, {**LOSSES, **STOPPED}])
+def test_request_r_meets_what_replication_r_of_a_study_does(failures):
+    one = made(failures)
+    plan, topology = one.bundle.plan, one.context.topology
+    program = compile_plan(plan, topology, one.context.compute)
+    found = simulated(plan, one.context, failures, 12)
+    for number, course in enumerate(found):
+        streams = Streams(one.context.seed).replication(number)
+        [record] = simulate(
+            program, outages=draw_outages(failures, topology, streams), losses=loss_models(failures, topology), streams=streams
+        )  # fmt: skip
+        assert (course.lost, course.latency_s) == (lost_in(plan, record.lost), record.latency_s)
+    assert len({course.lost for course in found}) > 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "more"), [(LOSSES, {}), (STOPPED, {}), ({**LOSSES, **STOPPED}, {"transport": Datagram()})]
+)
+def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures, more):
+    twin = made(failures, **more)
+    measured = measure(twin, Loopback(5), tolerance=1.0)
+    found = compare(measured, tolerance=1.0)
+    assert (found.n_equal_sets, found.n_equal_answers) == (5, 5)
+    assert found.measured_byte == found.simulated_byte < sum(one.size_byte for one in twin.bundle.plan.transfers)
+    assert found.n_degraded > 0
+    assert found.mean_s >= found.simulated_s > 0.3  # it waited for its deadline
+
+
+def test_a_request_without_an_answer_has_none_here_either():
+    """Who waits for a message that is lost waits for ever."""
+    twin = made({"losses": Bernoulli(0.1)}, MoDNN("a"))
+    courses = simulated(twin.bundle.plan, twin.context, twin.failures, 6)
+    n_answered = sum(course.is_answered for course in courses)
+    assert 0 < n_answered < 6
+    measured = measure(twin, Loopback(6), tolerance=1.0)
+    found = compare(measured, tolerance=1.0)
+    assert len(measured.latencies_s) == n_answered
+    assert (found.n_equal_sets, found.n_equal_answers) == (6, 6)
+
+
+def test_a_straggler_takes_as_long_as_drawn_and_jitter_delays():
+    twin = made({"slow": LogNormal(0.3, 1.5, "b"), "jitter": Jitter(0.01)})
+    courses = simulated(twin.bundle.plan, twin.context, twin.failures, 3)
+    of_b = {step.step_id for step in twin.bundle.plan.computes if step.device_id == "b"}
+    assert courses[0].fate.durations_s.keys() == of_b & courses[0].ended_s.keys()
+    assert courses[0].fate.waits_s.keys() == twin.bundle.plan.transfer_ids
+    found = compare(measure(twin, Loopback(3), tolerance=1.0), tolerance=1.0)
+    assert (found.n_equal_sets, found.n_equal_answers) == (3, 3)
+
+
+class _Alone:
+    """A node that answers nothing."""
+
+    def __init__(self, process):
+        self.processes = {"a": process}
+        self.told = []
+
+    def tell(self, device_id, **document):
+        self.told.append(document)
+
+    def listen(self, until_s):
+        if not self.told:
+            time.sleep(max(0.0, until_s - time.monotonic()))
+            return None
+        return "a", {"told": self.told.pop()["release"]}
+
+
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_device_that_is_down_is_a_process_that_is_stopped():
+    twin = made({})
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        course = Simulated(nan, {}, frozenset(), 0.1, Fate(outages=(Outage("a", 0.05, 0.3),)))
+        link_of = {one.step_id: f"{one.src_id}->{one.dst_id}" for one in twin.bundle.plan.transfers}
+        director = Director(twin.bundle.plan, link_of, _Alone(process))
+        seen = set()
+        with director._disturbed(course, time.monotonic()):
+            time.sleep(0.15)
+            seen.add(state(process.pid))
+        assert seen == {"T"}
+        for _ in range(200):
+            if state(process.pid) == "S":
+                break
+            time.sleep(0.01)
+        assert state(process.pid) == "S"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_intervals_are_half_open():
+    down = intervals((Outage("a", 1.0, 2.0), Outage("b")), "a", 10.0)
+    assert down == [[11.0, 12.0]]
+    assert intervals((Outage("b"),), "b", 10.0) == [[10.0, None]]
+    assert [meets(down, *times) for times in ((10.0, 11.0), (11.0, 11.0), (12.0, 13.0), (11.9, 12.5))] == [
+        None,
+        11.0,
+        None,
+        11.9,
+    ]
+
+
+def test_failures_that_processes_cannot_meet_are_refused():
+    one = made({})
+    plan, topology = one.bundle.plan, one.context.topology
+
+    def check(failures, topology=topology, *, has_recovery=False):
+        check_failures(plan, topology, failures, has_recovery=has_recovery)
+
+    check(LOSSES)
+    check({})
+    with pytest.raises(ExecutionError, match="'flaky' takes its targets down again and again"):
+        check({"flaky": OnOff(1.0, 1.0, "b")})
+    with pytest.raises(ExecutionError, match="leave out recoveries"):
+        check(LOSSES, has_recovery=True)
+    outage = {"down": Scripted((ScriptedOutage("b", 0.0, 1.0),))}
+    check(outage)
+    resuming = replace(topology, devices=tuple(replace(device, on_outage="resume") for device in topology.devices))
+    with pytest.raises(ExecutionError, match="device 'a' resumes after an outage"):
+        check(outage, resuming)
+    again = made(LOSSES, transport=Arq())
+    with pytest.raises(ExecutionError, match="sends lost packets again"):
+        measure(again, Loopback(3), tolerance=1.0)
