@@ -221,6 +221,16 @@ class RenewalModel(Protocol):
 
 
 @runtime_checkable
+class BatchRenewalModel(RenewalModel, Protocol):
+    """What a model of repeated outages may have besides, to be drawn by the array engine."""
+
+    def first_changes(
+        self, topology: Topology, streams: BatchStreams
+    ) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Return by device or link in which replications it is down at the beginning, and until when that stays so, in s, shape (n,) each."""
+
+
+@runtime_checkable
 class LossModel(Protocol):
     """Seam ``failures``: loses whole messages on links."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Any, Protocol, runtime_checkable
 
 from annotated_types import Ge
@@ -41,6 +42,23 @@ class ScalableArrivals(Protocol):
 def ends(arrivals: object) -> bool:
     """Return whether an arrival model is known to release a last request."""
     return isinstance(arrivals, FiniteArrivals) and arrivals.is_finite
+
+
+def n_expected(load: Load | None) -> int:
+    """Return about how many requests a trial has: 1 without a load, and where neither its number nor its rate is known.
+
+    Examples
+    --------
+    >>> from edgesim.arrivals.periodic import Periodic
+    >>> n_expected(Load(Periodic(0.5), horizon_s=600.0)), n_expected(Load(Periodic(0.5), requests=30, horizon_s=600.0)), n_expected(None)
+    (1200, 30, 1)
+    """
+    if load is None:
+        return 1
+    n_most = inf if load.requests is None else load.requests
+    if load.horizon_s is not None and isinstance(load.arrivals, ScalableArrivals):
+        n_most = min(n_most, load.arrivals.mean_rate_hz * load.horizon_s)
+    return max(1, round(n_most)) if n_most < inf else 1
 
 
 def is_drawn(arrivals: object) -> bool:

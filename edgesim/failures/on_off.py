@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from edgesim.domain.records import Outage
 from edgesim.domain.strike import Strike
 from edgesim.domain.system.topology import TargetGlob, Topology
-from edgesim.failures.sampling.inversion import exponential
+from edgesim.failures.sampling.inversion import exponential, exponentials
 from edgesim.failures.sampling.targets import matching
-from edgesim.rng import Draws, ReplicationStreams
+from edgesim.rng import BatchDraws, BatchStreams, Draws, ReplicationStreams
 from edgesim.units import Quantity
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,22 @@ class OnOff:
     def renewals(self, topology: Topology, streams: ReplicationStreams) -> Mapping[str, Iterator[Outage]]:
         """Return the outages of each target in one replication, without end."""
         return {target_id: self._outages(target_id, streams) for target_id in matching(topology, self.targets)}
+
+    def first_changes(
+        self, topology: Topology, streams: BatchStreams
+    ) -> Mapping[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Return what is down at the beginning in many replications, and until when that stays so, in s."""
+        return {
+            target_id: self._first(streams(f"target/{target_id}"), streams.n)
+            for target_id in matching(topology, self.targets)
+        }
+
+    def _first(self, draws: BatchDraws, n: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        import numpy as np
+
+        everyone = np.ones(n, dtype=np.bool_)
+        is_down = draws.uniforms(everyone) * (self.mtbf_s + self.mttr_s) < self.mttr_s
+        return is_down, exponentials(draws.uniforms(everyone), 1.0) * np.where(is_down, self.mttr_s, self.mtbf_s)
 
     def _outages(self, target_id: str, streams: ReplicationStreams) -> Iterator[Outage]:
         draws: Draws = streams(f"target/{target_id}")

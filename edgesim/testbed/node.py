@@ -1,6 +1,7 @@
-"""The program of one device: it executes its bundle, gets messages over TCP, and sends them as slowly as its links are.
+"""The program of one device: it executes its bundle, gets messages over TCP and UDP, and sends them as slowly as its links are.
 
-It is started by `edgesim.testbed.loopback`, which tells it on stdin, line by line in JSON, what to load, where its peers are, and when requests
+One thread does it all, in the order in which things happen: a message that comes, or the moment at which one leaves, wakes it up once, and no thread
+waits for another. It is started by `edgesim.testbed.loopback`, which tells it on stdin, line by line in JSON, what to load, where its peers are, and when requests
 are released; it answers on stdout. It ends when stdin does.
 """
 
@@ -10,16 +11,14 @@ import gc
 import heapq
 import json
 import os
-import secrets
+import select
 import socket
-import struct
 import sys
-import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Compute, Transfer
@@ -28,13 +27,13 @@ from edgesim.interfaces import KEPT, SAMPLE
 from edgesim.testbed.course.fate import meets
 from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
-from edgesim.testbed.pacing import Server, sleep_until
+from edgesim.testbed.pacing import Server, SharedServer, be_prompt
+from edgesim.testbed.wire import datagrams, streams
 
 if TYPE_CHECKING:
     from edgesim.nn.kernels.program import Given, Runner, Tensors
 
-_HEADER = struct.Struct("!IId")
-"""Of a message: number of the request, position of the transfer among those that the receiver gets, when it was sent."""
+_READ_BYTE = 2**16
 
 
 def say(**document: Any) -> None:
@@ -47,7 +46,6 @@ def say(**document: Any) -> None:
 class _Request:
     """What is there of one request, and which computations have begun or are late."""
 
-    released_s: float = 0.0
     values: dict[str, Tensors] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
@@ -70,51 +68,49 @@ class _Task:
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Message:
-    """What is to be sent, when it was ready, and when its sender or its link is down."""
+    """A message on its way, and when it was sent first; 0 before."""
 
-    ready_s: float
+    transfer: Transfer
     number: int
-    pace: dict[str, float]
     payload: bytes
-    silent: list[list[float | None]]
+    request: _Request
+    pace: dict[str, Any]
+    sent_s: float = 0.0
 
 
-class Outgoing(threading.Thread):
-    """Sends the messages to one other device, one after another, at the rate and with the latency of the link.
+class Controls:
+    """What whoever started the node tells it, line by line.
 
     Parameters
     ----------
-    connection : to the device.
+    number : of the file that is read.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        super().__init__(daemon=True)
-        self.connection = connection
-        self.messages: SimpleQueue[_Message] = SimpleQueue()
-        self.link = Server()
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._left = b""
 
-    def run(self) -> None:
-        """Send for ever; packet by packet, each when its last bit would have left."""
-        while True:
-            message = self.messages.get()
-            pace, payload = message.pace, message.payload
-            begun_s, ended_s = self.link.serve(message.ready_s, pace["occupation_s"])
-            interrupted_s = meets(message.silent, message.ready_s, ended_s)
-            if interrupted_s is not None:
-                self.link.free_s = max(begun_s, interrupted_s)  # it occupied the link until then, if it had begun
-                continue
-            header = _HEADER.pack(message.number, int(pace["position"]), begun_s)
-            n_packets = int(pace["n_packets"])
-            size = -(-len(payload) // n_packets)
-            try:
-                for packet in range(n_packets):
-                    sleep_until(begun_s + pace["occupation_s"] * (packet + 1) / n_packets)
-                    part = payload[packet * size : (packet + 1) * size]
-                    self.connection.sendall(header + part if packet == 0 else part)
-            except OSError:
-                return  # the other has ended, which whoever started both notices
+    def wait(self) -> dict[str, Any]:
+        """Return what comes next."""
+        while b"\n" not in self._left:
+            self._fill()
+        line, _, self._left = self._left.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Give what has come."""
+        self._fill()
+        while b"\n" in self._left:
+            yield self.wait()
+
+    def _fill(self) -> None:
+        found = os.read(self._number, _READ_BYTE)
+        if not found:
+            os._exit(0)  # whoever started the node has ended, or wants it to end
+        self._left += found
 
 
 class Node:
@@ -124,18 +120,22 @@ class Node:
     ----------
     bundle : what it executes.
     durations_s : how long its computations shall take; empty: as long as they do.
-    paces : of each transfer that it sends: ``occupation_s`` of the link, ``n_packets``, and its ``position`` among those of the receiver.
+    paces : of each transfer that it sends: its ``hops``, each with what it occupies for how long, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
+        its ``position`` among those of the receiver.
     latencies_s : of each transfer that it gets.
     samples : what is asked, by request modulo their number; none where the input is elsewhere.
+    channels_path : the file of the channels over which several devices send; see `SharedServer`.
     """
 
     def __init__(
         self,
         bundle: DeviceBundle,
         durations_s: dict[str, float],
-        paces: dict[str, dict[str, float]],
+        paces: dict[str, dict[str, Any]],
         latencies_s: dict[str, float],
         samples: list[Tensors],
+        *,
+        channels_path: Path,
     ) -> None:
         from edgesim.nn.kernels.program import Runner
 
@@ -146,17 +146,21 @@ class Node:
         self.samples = samples
         self.device = Server()
         self.log: list[list[Any]] = []
-        self.outgoing: dict[str, Outgoing] = {}
+        self.peers: dict[str, dict[str, streams.Outgoing | datagrams.Outgoing]] = {}
+        self.channels_path = channels_path
+        self._channels: dict[str, Server | SharedServer] = {}
+        self.readers: dict[int, Callable[[], None]] = {}
         self._runners: dict[str, Runner] = {name: Runner(program) for name, program in bundle.programs.items()}
         self._given: dict[str, Given] = {
             given.name: given for program in bundle.programs.values() for given in program.given
         }
         self._messages = frozenset(transfer.step_id for transfer in bundle.receives)
         self._requests: dict[int, _Request] = {}
+        self._names = [transfer.step_id for transfer in bundle.receives]
         self._ready: deque[_Task] = deque()
-        self._events: list[tuple[float, int, str, int, Any]] = []
+        self._is_busy = False
+        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._n_events = 0
-        self._has_events = threading.Condition()
 
     def warm_up(self) -> None:
         """Run every computation once on zeros."""
@@ -164,55 +168,73 @@ class Node:
             runner = self._runners[step.step_id]
             runner.run({given.name: given.zeros() for given in runner.program.given})
 
-    def post(self, at_s: float, kind: str, number: int, what: Any = None) -> None:
-        """Note that something happens at a moment: a release, a message, a deadline."""
-        with self._has_events:
-            self._n_events += 1
-            heapq.heappush(self._events, (at_s, self._n_events, kind, number, what))
-            self._has_events.notify()
+    def post(self, at_s: float, do: Callable[..., None], *what: Any) -> None:
+        """Note what is to be done at a moment: it is given the moment, too."""
+        self._n_events += 1
+        heapq.heappush(self._events, (at_s, self._n_events, do, (at_s, *what)))
 
     def run(self) -> None:
-        """Execute for ever: take what has happened in its order, then compute what is ready longest."""
+        """Execute for ever, in the order of time: take what comes, and compute what is ready longest."""
         while True:
-            for at_s, _, kind, number, what in self._happened():
-                self._take(at_s, kind, number, what)
-            if self._ready:
+            if self._ready and not self._is_busy:
                 self._compute(self._ready.popleft())
-
-    def _happened(self) -> list[tuple[float, int, str, int, Any]]:
-        """Return what has happened by now, in order; wait for something when nothing is ready."""
-        with self._has_events:
-            while not self._ready and not (self._events and self._events[0][0] <= time.monotonic()):
-                self._has_events.wait(max(0.0, self._events[0][0] - time.monotonic()) if self._events else None)
+            self._wait()
             now_s = time.monotonic()
-            found = []
             while self._events and self._events[0][0] <= now_s:
-                found.append(heapq.heappop(self._events))
-            return found
+                _, _, do, what = heapq.heappop(self._events)
+                do(*what)
 
-    def _take(self, at_s: float, kind: str, number: int, what: Any) -> None:
-        request = self._requests.setdefault(number, _Request())
-        if kind == "release":
-            request.fate = what
-            self._requests = {n: one for n, one in self._requests.items() if n >= number - 1}
-            request.released_s = at_s
-            sample = self.samples[number % len(self.samples)] if self.samples else ()
-            for transfer in self.bundle.sends:
-                if not transfer.inputs and not request.is_down(at_s, at_s):
-                    self._send(transfer, number, at_s, sample, request)
-            for step in self.bundle.computes:
-                self._await(step, request, number, at_s)
-        elif kind == "message":
-            name, content, sent_s = what
-            if name in request.fate.get("dropped", ()) or request.is_down(sent_s, at_s):
-                return
-            self.log.append(["message", name, number, at_s, len(content), self._is_in_time(name, request)])
-            request.values[name] = self._given[name].read(content)
-        else:
-            request.late.add(what)
+    def _wait(self) -> None:
+        """Wait until something comes, can be sent, or is to be done, and take what has come."""
+        left_s = None
+        if self._ready and not self._is_busy:
+            left_s = 0.0
+        elif self._events:
+            left_s = max(0.0, self._events[0][0] - time.monotonic())
+        waiting = {
+            way.connection.fileno(): way for peer in self.peers.values() for way in peer.values() if way.is_waiting
+        }
+        readable, writable, _ = select.select(list(self.readers), list(waiting), [], left_s)
+        for number in writable:
+            waiting[number].flush()
+        for number in readable:
+            self.readers[number]()
+
+    def release(self, at_s: float, number: int, fate: dict[str, Any]) -> None:
+        """Begin a request."""
+        request = self._request(number)
+        request.fate = fate
+        self._requests = {n: one for n, one in self._requests.items() if n >= number - 1}
+        sample = self.samples[number % len(self.samples)] if self.samples else ()
+        for transfer in self.bundle.sends:
+            if not transfer.inputs and not request.is_down(at_s, at_s):
+                self._send(transfer, number, at_s, sample, request)
         for step in self.bundle.computes:
-            if kind == "release" or what == step.step_id or (kind == "message" and what[0] in step.inputs):
-                self._begin(step, request, number, at_s)
+            self._await(step, request, number, at_s)
+        for step in self.bundle.computes:
+            self._begin(step, request, number, at_s)
+
+    def came(self, found: list[streams.Came]) -> None:
+        """Let messages that have come wait until the latency of their links is over."""
+        now_s = time.monotonic()
+        for one in found:
+            name, request = self._names[one.position], self._requests.get(one.number)
+            wait_s = 0.0 if request is None else request.fate.get("waits_s", {}).get(name, 0.0)
+            self.post(now_s + self.latencies_s[name] + wait_s, self._take, one, name)
+
+    def _take(self, at_s: float, one: streams.Came, name: str) -> None:
+        """Take a message, if it meets nothing."""
+        request = self._request(one.number)
+        if name in request.fate.get("dropped", ()) or request.is_down(one.sent_s, at_s):
+            return
+        self.log.append(["message", name, one.number, at_s, len(one.content), self._is_in_time(name, request)])
+        request.values[name] = self._given[name].read(one.content)
+        for step in self.bundle.computes:
+            if name in step.inputs:
+                self._begin(step, request, one.number, at_s)
+
+    def _request(self, number: int) -> _Request:
+        return self._requests.setdefault(number, _Request())
 
     def _is_in_time(self, name: str, request: _Request) -> bool:
         """Return whether a message that has come can be used."""
@@ -229,7 +251,13 @@ class Node:
             and all(name in request.values for name in local)
         ):
             request.waiting.add(step.step_id)
-            self.post(at_s + step.deadline_s, "deadline", number, step.step_id)
+            self.post(at_s + step.deadline_s, self._be_late, number, step)
+
+    def _be_late(self, at_s: float, number: int, step: Compute) -> None:
+        """Begin a computation at its deadline with what is there, if it has not begun."""
+        request = self._request(number)
+        request.late.add(step.step_id)
+        self._begin(step, request, number, at_s)
 
     def _begin(self, step: Compute, request: _Request, number: int, at_s: float) -> None:
         """Put a computation behind those that are ready, if it can begin."""
@@ -244,6 +272,7 @@ class Node:
         self._ready.append(_Task(at_s, number, step, given, missing))
 
     def _compute(self, task: _Task) -> None:
+        """Compute, and be busy until it shall be done."""
         begun_s = time.monotonic()
         results = self._runners[task.step.step_id].run(task.given)
         done_s = time.monotonic()
@@ -253,12 +282,25 @@ class Node:
         started_s, ended_s = self.device.serve(
             task.ready_s, done_s - max(task.ready_s, self.device.free_s) if duration_s is None else duration_s
         )
-        sleep_until(ended_s)
+        if done_s > ended_s:
+            self.device.free_s = ended_s = done_s
+        self._is_busy = True
+        self.post(ended_s, self._done, task, request, results, (begun_s, done_s, started_s))
+
+    def _done(
+        self,
+        ended_s: float,
+        task: _Task,
+        request: _Request,
+        results: dict[str, Tensors],
+        moments_s: tuple[float, float, float],
+    ) -> None:
+        """Hand on what was computed, unless the device was down meanwhile."""
+        self._is_busy = False
+        begun_s, done_s, started_s = moments_s
         if request.is_down(task.ready_s, ended_s):
             self.device.free_s = time.monotonic()  # what it computes, and what waits for it, is lost
             return
-        if done_s > ended_s:
-            self.device.free_s = ended_s = done_s
         took_s, missing = done_s - begun_s, list(task.missing)
         self.log.append(["compute", task.step.step_id, task.number, ended_s, took_s, missing, started_s])
         request.values[task.step.step_id] = results.get(KEPT, ())
@@ -277,78 +319,70 @@ class Node:
 
         payload = bytes_of(tensors)
         self.log.append(["sent", transfer.step_id, number, ready_s, len(payload)])
-        silent = [*request.fate.get("down", ()), *request.fate.get("silent", {}).get(transfer.step_id, ())]
-        message = _Message(ready_s, number, self.paces[transfer.step_id], payload, silent)
-        self.outgoing[transfer.dst_id].messages.put(message)
+        self._hop(ready_s, _Message(transfer, number, payload, request, self.paces[transfer.step_id]), 0)
 
-    def receive(self, connection: socket.socket) -> None:
-        """Take messages from one other device until it ends."""
-        names = [transfer.step_id for transfer in self.bundle.receives]
-        while (header := _read(connection, _HEADER.size)) is not None:
-            number, position, sent_s = _HEADER.unpack(header)
-            if position >= len(names):
-                raise EdgesimError(f"device {self.bundle.device_id!r} got a message that is none of its plan")
-            content = _read(connection, self.bundle.receives[position].size_byte)
-            if content is None:
-                return
-            request = self._requests.get(number)
-            wait_s = 0.0 if request is None else request.fate.get("waits_s", {}).get(names[position], 0.0)
-            at_s = time.monotonic() + self.latencies_s[names[position]] + wait_s
-            self.post(at_s, "message", number, (names[position], content, sent_s))
+    def _hop(self, at_s: float, message: _Message, place: int) -> None:
+        """Send a message over one hop of its way, as soon as it is free; behind the last one it is at the receiver."""
+        hop, name = message.pace["hops"][place], message.transfer.step_id
+        silences = message.request.fate.get("silent", {}).get(name)
+        silent = [*(silences[place] if silences else ()), *(message.request.fate.get("down", ()) if place == 0 else ())]
+        channel = self._channel(hop)
+        begun_s, ended_s = channel.serve(at_s, hop["occupation_s"])
+        message.sent_s = message.sent_s or begun_s
+        interrupted_s = meets(silent, at_s, ended_s)
+        if interrupted_s is not None:
+            if channel.free_s == ended_s:
+                channel.free_s = max(begun_s, interrupted_s)  # it occupied the link until then, if it had begun
+            return
+        if place + 1 < len(message.pace["hops"]):
+            self.post(ended_s + hop["latency_s"], self._hop, message, place + 1)
+            return
+        way = self.peers[message.transfer.dst_id][message.pace["over"]]
+        pieces = way.packets(
+            message.number, message.pace["position"], message.sent_s, message.payload, message.pace["packet_byte"]
+        )
+        if not hop["occupation_s"]:
+            way.send(pieces)
+            return
+        for number, piece in enumerate(pieces, start=1):
+            self.post(begun_s + hop["occupation_s"] * number / len(pieces), _leave, way, piece)
+
+    def _channel(self, hop: dict[str, Any]) -> Server | SharedServer:
+        name = hop["channel"]
+        if name not in self._channels:
+            is_own = hop["shared"] is None
+            self._channels[name] = Server() if is_own else SharedServer(self.channels_path, hop["shared"])
+        return self._channels[name]
 
 
-def _read(connection: socket.socket, size: int) -> bytearray | None:
-    """Return so many bytes, None when the other has ended."""
-    content = bytearray(size)
-    view = memoryview(content)
-    while view:
+def _leave(_: float, way: streams.Outgoing | datagrams.Outgoing, piece: bytes) -> None:
+    way.send([piece])
+
+
+def _accept(node: Node, server: socket.socket, token: bytes) -> None:
+    """Accept another device; whoever does not know the token is turned away."""
+    connection, _ = server.accept()
+    number = connection.fileno()
+    incoming = streams.Incoming(connection, token, [transfer.size_byte for transfer in node.bundle.receives])
+
+    def read() -> None:
         try:
-            n_read = connection.recv_into(view)
-        except OSError:
-            return None
-        if not n_read:
-            return None
-        view = view[n_read:]
-    return content
-
-
-def _serve(node: Node, server: socket.socket, token: bytes) -> None:
-    """Accept the other devices; whoever does not know the token is turned away."""
-    while True:
-        connection, _ = server.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sent = _read(connection, len(token))
-        if sent is None or not secrets.compare_digest(bytes(sent), token):
+            node.came(incoming.read())
+        except streams.Gone:
+            del node.readers[number]
             connection.close()
-            continue
-        _start(node.receive, connection)
+
+    node.readers[number] = read
 
 
-def _start(work: Any, *options: Any) -> None:
-    """Do something in a thread; an error in it ends the node, and is told."""
-
-    def guarded() -> None:
-        try:
-            work(*options)
-        except (EdgesimError, OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
-            say(error=str(error) or repr(error))
-            os._exit(1)
-
-    threading.Thread(target=guarded, daemon=True).start()
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    server = socket.socket()
-    try:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind((host, port))
-        server.listen()
-    except OSError as error:
-        server.close()
-        raise EdgesimError(
-            f"port {port} of {host} cannot be used: {error.strerror}; name another with --port"
-        ) from error
-    return server
+def _order(node: Node, controls: Controls) -> None:
+    """Do what whoever started the node tells it."""
+    for order in controls.read():
+        if "release" in order:
+            node.post(order["at_s"], node.release, order["release"], order["fate"])
+            say(told=order["release"])
+        else:
+            say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 
 
 def _samples(path: str) -> list[Tensors]:
@@ -364,45 +398,51 @@ def _work() -> None:
     from edgesim.nn.kernels.program import use_one_thread
 
     use_one_thread()
-    setup = json.loads(sys.stdin.readline())
+    controls = Controls(sys.stdin.fileno())
+    setup = controls.wait()
     bundle = read_device(Path(setup["folder"]))
     samples = _samples(setup["samples"]) if setup["samples"] else []
-    node = Node(bundle, setup["durations_s"], setup["paces"], setup["latencies_s"], samples)
+    node = Node(
+        bundle,
+        setup["durations_s"],
+        setup["paces"],
+        setup["latencies_s"],
+        samples,
+        channels_path=Path(setup["channels"]),
+    )
     token = bytes.fromhex(setup["token"])
     node.warm_up()
-    server = _listening(setup["host"], setup["port"])
-    _start(_serve, node, server, token)
-    say(port=server.getsockname()[1])
-    peers = json.loads(sys.stdin.readline())["peers"]
-    for device_id in sorted({transfer.dst_id for transfer in bundle.sends}):
-        connection = socket.create_connection(tuple(peers[device_id]))
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    server = streams.listening(setup["host"], setup["port"])
+    sizes_byte = [transfer.size_byte for transfer in bundle.receives]
+    own = datagrams.Datagrams(setup["host"], setup["port"], sizes_byte, setup["packets_byte"])
+    node.readers[server.fileno()] = lambda: _accept(node, server, token)
+    node.readers[own.socket.fileno()] = lambda: node.came(own.read())
+    say(ports=[server.getsockname()[1], own.port])
+    told = controls.wait()
+    own.peers = frozenset((address, port) for address, port in told["senders"])
+    for device_id, (address, port, datagram_port) in told["receivers"].items():
+        connection = socket.create_connection((address, port))
         connection.sendall(token)
-        node.outgoing[device_id] = Outgoing(connection)
-        node.outgoing[device_id].start()
+        node.peers[device_id] = {
+            "tcp": streams.Outgoing(connection),
+            "udp": datagrams.Outgoing(own, (socket.gethostbyname(address), datagram_port)),
+        }
+    node.readers[sys.stdin.fileno()] = lambda: _order(node, controls)
+    gc.collect()
+    gc.freeze()
     gc.disable()
-    _start(node.run)
+    be_prompt()
     say(ready=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        if "release" in order:
-            node.post(order["at_s"], "release", order["release"], order["fate"])
-            say(told=order["release"])
-        else:
-            say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
+    node.run()
 
 
 def main() -> None:
     """Be the node of one device until stdin ends."""
     try:
         _work()
-    except (EdgesimError, OSError, ValueError, KeyError) as error:
+    except (EdgesimError, OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
         say(error=str(error) or repr(error))
-        code = 1
-    else:
-        code = 0
-    sys.stdout.flush()
-    os._exit(code)  # threads may still wait for messages
+    sys.exit(1)  # what ends well ends with its stdin
 
 
 if __name__ == "__main__":

@@ -29,15 +29,15 @@ class Place(Protocol):
     def address(self, src_id: str, dst_id: str) -> str:
         """Return the address of a device as another one sees it."""
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return what a sender waits for while it sends the packets of a message: ``occupation_s``, ``n_packets``."""
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return the time over which a sender spreads the packets of a message, in s."""
 
 
 class Network(Protocol):
     """Makes such places."""
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the links of the way of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
 
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> AbstractContextManager[Place]:
         """Make a place for these devices, and remove it at the end."""
@@ -59,23 +59,20 @@ class SameMachine:
         """Return 127.0.0.1."""
         return LOCALHOST
 
-    def pace(self, link: Link, size_byte: int) -> dict[str, float]:
-        """Return the times of the link."""
-        return {
-            "occupation_s": link.occupation_s(size_byte),
-            "n_packets": link.n_packets(size_byte),
-        }
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return the time of the link."""
+        return link.occupation_s(size_byte)
 
 
 @dataclass(frozen=True, slots=True)
 class LoopbackNetwork:
     """The network of ``--mode loopback``: it needs no privileges and makes nothing."""
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer; see `edgesim.testbed.limits.links_of`."""
-        from edgesim.testbed.limits import links_of
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the links of the way of each transfer; see `edgesim.testbed.limits.ways_of`."""
+        from edgesim.testbed.limits import ways_of
 
-        return links_of(plan, topology)
+        return ways_of(plan, topology)
 
     @contextmanager
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[SameMachine]:  # noqa: ARG002 - as above

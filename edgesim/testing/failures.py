@@ -14,6 +14,7 @@ from edgesim.interfaces import (
     BatchLossModel,
     BatchOutageModel,
     BatchPacketLossModel,
+    BatchRenewalModel,
     BatchSlowdownModel,
     DelayModel,
     FailureModel,
@@ -105,6 +106,7 @@ def _check_batch(model: Any, topology: Topology, seed: int, n: int) -> None:
     alone, together = list(map(Streams(seed).replication, range(n))), Streams(seed).batch(0, n)
     pairs: list[Iterable[tuple[str, object, list[Any]]]] = [
         _outages_both_ways(model, topology, alone, together) if isinstance(model, BatchOutageModel) else (),
+        _changes_both_ways(model, topology, alone, together) if isinstance(model, BatchRenewalModel) else (),
         _losses_both_ways(model, topology, alone, together) if isinstance(model, BatchLossModel) else (),
         _packets_both_ways(model, topology, alone, together) if isinstance(model, BatchPacketLossModel) else (),
         _factors_both_ways(model, topology, alone, together) if isinstance(model, BatchSlowdownModel) else (),
@@ -129,6 +131,18 @@ def _outages_both_ways(
     nobody = np.zeros(len(alone), dtype=np.bool_)
     for name in sorted(set(down).union(*drawn)):
         yield f"are_down of {name!r}", down.get(name, nobody), [name in targets for targets in drawn]
+
+
+def _changes_both_ways(
+    model: Any, topology: Topology, alone: list[ReplicationStreams], together: BatchStreams
+) -> Iterator[tuple[str, object, list[Any]]]:
+    first = [{name: next(source) for name, source in model.renewals(topology, own).items()} for own in alone]
+    for name, (is_down, until_s) in model.first_changes(topology, together).items():
+        outages = [outage[name] for outage in first]
+        starts_s, ends_s = [one.start_s for one in outages], [one.end_s for one in outages]
+        yield f"first_changes of {name!r}, down,", is_down, [start_s == 0.0 for start_s in starts_s]
+        changes_s = [end_s if start_s == 0.0 else start_s for start_s, end_s in zip(starts_s, ends_s, strict=True)]
+        yield f"first_changes of {name!r}, until when,", until_s, changes_s
 
 
 def _losses_both_ways(

@@ -128,6 +128,22 @@ def test_an_unknown_label_is_named(scenario):
         CliRunner().invoke(app, ["plan", str(scenario), "--strategy", "modn"], catch_exceptions=False)
 
 
+def test_work_that_is_handed_out_and_what_is_enough(scenario):
+    """A row for each tile with how many may take it, bytes at most; of coded layers the parts, and how many results are enough."""
+    tiles = 'tiles: {type: fused-tiles, owner: hub, workers: "w*", grid: [1, 4], assign: stealing, again: 1 s}'
+    coded = 'coded: {owner: hub, parity: w2, workers: "w*"}'
+    scenario.write_text(SCENARIO.replace('modnn: {owner: hub, workers: "w*"}', f"{tiles}\n  {coded}"))
+    handed, divided = run(scenario, "--strategy", "tiles").stdout, run(scenario, "--strategy", "coded").stdout
+    assert "up to 14 messages" in handed  # inputs and results of four tiles, four asks, and one more of each device
+    assert [re.search(rf"any of 2 +tile 0,{column}", handed) is not None for column in range(4)] == [True] * 4
+    note = "4 tasks go to whichever device asks first, and to another one when not back after 1 s"
+    assert note in " ".join(handed.split())
+    assert "sum" in divided
+    assert re.search(r"any 1 of 2 inputs is enough, \d times", divided)
+    (plan,) = json.loads(run(scenario, "--strategy", "tiles", "--json").stdout)
+    assert len(plan["pools"][0]["tasks"]) == 4
+
+
 def test_messages_of_eight_bits(scenario):
     """In the plan as JSON, by hand: strips of 5 x 8 numbers in and 4 x 8 x 32 out, each with 8 byte of its range."""
     scenario.write_text(SCENARIO.replace("modnn: {owner", "modnn: {messages: {dtype: int8}, owner"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isnan
 
 import numpy as np
@@ -19,8 +20,10 @@ from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
+from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
-from edgesim.failures.sampling.draw import draw_down, draw_outages
+from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewals
+from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
 from edgesim.network.transport import Arq, Datagram, Tcp
 from edgesim.rng import Streams
@@ -41,21 +44,22 @@ def work(seconds):
 def both(program: Program, topology: Topology, failures, deadline_s=None, seed=3):
     """Return the array engine's trials, and the event engine's records."""
     streams = Streams(seed)
-    outages = {k: m for k, m in failures.items() if hasattr(m, "outages")}
+    outages = {k: m for k, m in failures.items() if hasattr(m, "outages") or hasattr(m, "renewals")}
     losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
     slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}
     batch = streams.batch(5, 5 + N)
-    down, is_whole = draw_down(outages, topology, batch)
-    assert is_whole.all()
+    down, until_s = draw_down(outages, topology, batch)
     drawn = DrawnLosses(losses, batch) if losses else None
     found = simulate_batch(
-        array_program(program), N, down=down, losses=drawn, slowdowns=slowdowns, streams=batch, deadline_s=deadline_s
-    )
+        array_program(program), N, down=down, until_s=until_s, losses=drawn, slowdowns=slowdowns, streams=batch,
+        deadline_s=deadline_s,
+    )  # fmt: skip
     records, weights = [], []
     for index in range(5, 5 + N):
         own = streams.replication(index)
         drawn_outages = draw_outages(outages, topology, own)
-        kinds = {"losses": losses, "slowdowns": slowdowns}
+        renewals = draw_renewals(outages, topology, own)
+        kinds = {"losses": losses, "slowdowns": slowdowns, "renewals": renewals}
         records += simulate(program, outages=drawn_outages, streams=own, deadline_s=deadline_s, **kinds)
         weights.append(own.weight)
     return found, records, np.array(weights), batch.weight
@@ -146,8 +150,39 @@ def test_random_plans(data, is_on_grid):
     failures = {k: m for k, m in failures.items() if not isinstance(m, (ExactlyK, CommonCause))}
     if data.draw(st.booleans()):
         failures["lost"] = CommonCause(0.3, 0.0, data.draw(st.sampled_from(["w*", "w*->w*"])))
+    if data.draw(st.booleans()):
+        failures["off"] = OnOff(
+            30 * times["tick_s"], 30 * times["tick_s"], data.draw(st.sampled_from(["w*", "w*->w*"]))
+        )
     deadline_s = data.draw(st.sampled_from([None, None, 20 * times["tick_s"]]))
     assert_equal(*both(program, topology, failures, deadline_s=deadline_s, seed=data.draw(st.integers(0, 9))))
+
+
+CHANGES = {
+    "seldom": ({"off": OnOff(1.0, 0.1, "w*"), "links": OnOff(2.0, 0.2, "w*->hub")}, 0.5),
+    "often": ({"off": OnOff(0.01, 0.01)}, 0.0),
+    "before": ({"once": Scripted((ScriptedOutage("w1", 0.0, 10.0), ScriptedOutage("w2", 5.0, 6.0)))}, 1.0),
+    "both": ({"once": Scripted((ScriptedOutage("w1", 0.0, 10.0),)), "off": OnOff(1.0, 0.1, "w*")}, 0.5),
+    "within": ({"once": Scripted((ScriptedOutage("w1", 0.001, 10.0),))}, 0.0),
+    "within, unused": ({"once": Scripted((ScriptedOutage("idle", 0.001, 10.0),))}, 1.0),
+}
+
+
+@pytest.mark.parametrize(("failures", "share"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("deadline_s", [None, 0.02])
+@pytest.mark.parametrize("on_outage", ["lost", "resume"])
+def test_outages_that_begin_and_end(failures, share, deadline_s, on_outage):
+    """Trials in which nothing that is used changes are valid, whatever has ended before and begins behind; with losses and slow devices, too."""
+    plain = star()
+    devices = (*(replace(one, on_outage=on_outage) for one in plain.devices), Device("idle", PROFILE))
+    topology = Topology(devices, plain.links)
+    program = compile_plan(students(deadline_s=deadline_s), topology, WorkIsTime())
+    for others in ({}, CASES["losses"], CASES["slow"]):
+        found = both(program, topology, failures | others, deadline_s=0.05)
+        assert_equal(*found)
+        assert found[0].is_valid.mean() >= (share if on_outage == "lost" else 0.0)
+    if share == 0.0 and "once" in failures:
+        assert not found[0].is_valid.any()
 
 
 ANY = {"tick_s": 0.0011, "bandwidths": [1e6, 3e6], "latencies": [0.0, 0.001], "overheads": [0.0, 0.0002], "header": 8,

@@ -17,6 +17,7 @@ from edgesim.engine.arrays.program import obstacle
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.program.compiled import Program, compile_plan, compile_plans
 from edgesim.errors import PlanError
+from edgesim.study.preparation.pooled import enough, sent, shown
 from edgesim.study.trials.budget import divided
 from edgesim.study.trials.deliveries import lost_in, without_effect
 
@@ -232,6 +233,18 @@ def test_the_forecast_is_a_lower_bound() -> None:
     place = topology([1.0])
     assert forecast(one, place, WorkIsTime())["join"].ended_s == pytest.approx(run(one, [1.0]).latency_s)
     assert forecast(four, place, WorkIsTime())["join"].ended_s < run(four, [1.0]).latency_s
+
+
+def test_what_is_shown_of_a_plan_counts_one_copy_of_each_task() -> None:
+    """Four tasks for two workers and the hub: an input and a result each, and an ask for each task and one more of each worker."""
+    plan = pooled([0.05] * 4, 2, hub_works=True)
+    assert sent(plan) == (4 * 2 + 4 + 2, 4 * 6000 + 6 * 1000)
+    times = forecast(plan, topology([1.0, 2.0]), WorkIsTime())
+    assert [name for name in shown(plan, times) if " on " in name] == [f"{task} on w2" for task in range(4)]
+    assert set(shown(plan, times).values()) == {1, 3}
+    assert enough(plan) == ()
+    (record,) = traced(compile_plan(plan, topology([1.0, 2.0]), WorkIsTime())).records
+    assert record.input_byte + record.intermediate_byte <= sent(plan)[1]
 
 
 def test_several_plans_have_their_pools() -> None:

@@ -258,7 +258,7 @@ def test_a_plugin_file_may_not_take_the_name_of_another_module(tmp_path: Path, s
     ("failures", "reason"),
     [
         ({"burst": {"type": "gilbert-elliott", "to_bad": 0.1, "to_good": 0.5}}, "no array form"),
-        ({"repair": {"type": "on-off", "mtbf": "10 s", "mttr": "1 s"}}, "again and again"),
+        ({"late": {"type": "jitter", "mean": "1 ms"}}, "no array form"),
     ],
 )
 def test_what_the_array_engine_cannot_do_is_said_before_anything_runs(

@@ -24,7 +24,7 @@ from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.failures.sampling.draw import draw_outages, loss_models
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal
-from edgesim.network.transport import Arq
+from edgesim.network.transport import Arq, Datagram
 from edgesim.rng import Streams
 from edgesim.strategies.modnn import MoDNN
 from edgesim.study.trials.deliveries import lost_in
@@ -73,9 +73,11 @@ def test_request_r_meets_what_replication_r_of_a_study_does(failures):
     assert len({course.lost for course in found}) > 1
 
 
-@pytest.mark.parametrize("failures", [LOSSES, STOPPED])
-def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures):
-    twin = made(failures)
+@pytest.mark.parametrize(
+    ("failures", "more"), [(LOSSES, {}), (STOPPED, {}), ({**LOSSES, **STOPPED}, {"transport": Datagram()})]
+)
+def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures, more):
+    twin = made(failures, **more)
     measured = measure(twin, Loopback(5), tolerance=1.0)
     found = compare(measured, tolerance=1.0)
     assert (found.n_equal_sets, found.n_equal_answers) == (5, 5)
@@ -132,8 +134,8 @@ def test_a_device_that_is_down_is_a_process_that_is_stopped():
     process = subprocess.Popen(["sleep", "60"])
     try:
         course = Simulated(nan, {}, frozenset(), 0.1, Fate(outages=(Outage("a", 0.05, 0.3),)))
-        link_of = {one.step_id: f"{one.src_id}->{one.dst_id}" for one in twin.bundle.plan.transfers}
-        director = Director(twin.bundle.plan, link_of, _Alone(process))
+        hops_of = {one.step_id: [[f"{one.src_id}->{one.dst_id}"]] for one in twin.bundle.plan.transfers}
+        director = Director(twin.bundle.plan, hops_of, _Alone(process))
         seen = set()
         with director._disturbed(course, time.monotonic()):
             time.sleep(0.15)

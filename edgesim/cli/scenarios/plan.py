@@ -82,7 +82,7 @@ def _show(planned: PlannedStrategy) -> None:
     from edgesim.cli.tables import draw_table, table_console
     from edgesim.report.table import Table
     from edgesim.study.preparation.plans import totals
-    from edgesim.study.preparation.pooled import sent
+    from edgesim.study.preparation.pooled import enough, sent
 
     console = table_console()
     if planned.ways:
@@ -119,6 +119,7 @@ def _show(planned: PlannedStrategy) -> None:
         [
             *(["means over the samples; of weights and memory the most"] if planned.ways else []),
             *(_pooled(pool) for pool in planned.plan.pools),
+            *(_enough(*one) for one in enough(planned.plan)),
             *([note] if note else []),
         ]
     )
@@ -136,6 +137,11 @@ def _pooled(pool: Pool) -> str:
     how = "go to whichever device asks first" if pool.turns else "are dealt out before"
     again = "" if pool.again_s is None else f", and to another one when not back after {quantity(pool.again_s, 's')}"
     return f"{len(pool.tasks)} tasks {how}{again}; sums of devices are as if each did all of them, times as if all began at once"
+
+
+def _enough(n: int, n_all: int, n_times: int) -> str:
+    """Say how many of some alternatives are enough."""
+    return f"any {n} of {n_all} inputs {'is' if n == 1 else 'are'} enough, {'once' if n_times == 1 else f'{n_times} times'}"
 
 
 _TOTALS = {

@@ -46,6 +46,8 @@ class ArrayProgram:
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
     shared : what several tasks use one after another: devices, channels, and draws on relayed links.
+    targets : devices and links whose outages matter.
+    resumes : whether some of them let what was interrupted go on when an outage is over.
     """
 
     program: Program
@@ -53,6 +55,8 @@ class ArrayProgram:
     position: dict[str, int]
     relayed: frozenset[str]
     shared: frozenset[Server]
+    targets: frozenset[str]
+    resumes: bool
 
 
 def obstacle(program: Program) -> str:
@@ -159,7 +163,10 @@ def array_program(program: Program) -> ArrayProgram:
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
     relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
-    return ArrayProgram(program, tuple(tasks), position, relayed, _shared(program))
+    links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
+    targets = frozenset((*program.devices.device_ids, *links))
+    policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
+    return ArrayProgram(program, tuple(tasks), position, relayed, _shared(program), targets, "resume" in policies)
 
 
 def _shared(program: Program) -> frozenset[Server]:

@@ -11,6 +11,8 @@ import numpy as np
 from edgesim.engine.arrays.moments import earliest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from edgesim.engine.arrays.batch import Batch
@@ -77,8 +79,25 @@ def closed_s(batch: Batch) -> NDArray[np.float64]:
     return last_s
 
 
-def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
-    """Sum up."""
+def unchanged(
+    batch: Batch, last_s: NDArray[np.float64], until_s: Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.bool_]:
+    """Return the trials in which everything that the plan uses stays up, or down, until something of the request last happens.
+
+    What waits for the end of an outage makes a trial longer, so that no outage may end where something does.
+    """
+    is_kept = np.ones(batch.n, dtype=np.bool_)
+    for name, own_s in until_s.items():
+        if name not in batch.ready.targets:
+            continue
+        is_kept &= own_s > last_s
+        if batch.ready.resumes and name in batch.down:
+            is_kept &= ~(batch.down[name] & (own_s < inf))
+    return is_kept
+
+
+def summary(batch: Batch, deadline_s: float | None, until_s: Mapping[str, NDArray[np.float64]]) -> ArrayTrials:
+    """Sum up; `until_s` as of `edgesim.engine.arrays.trials.simulate_batch`."""
     n = batch.n
     answered_s = np.broadcast_to(batch.came[batch.program.spans[0].answer].s, n)
     limit_s = np.finfo(np.float64).max if deadline_s is None else deadline_s
@@ -100,5 +119,7 @@ def summary(batch: Batch, deadline_s: float | None) -> ArrayTrials:
         is_degraded=is_degraded,
         is_timed_out=np.zeros(n, dtype=np.bool_) if deadline_s is None else ~is_answered,
         is_lost=lost(batch),
-        is_valid=batch.is_valid,
+        is_valid=batch.is_valid & unchanged(batch, np.maximum(closed_s(batch), ended_s), until_s)
+        if until_s
+        else batch.is_valid,
     )

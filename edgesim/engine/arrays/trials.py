@@ -25,6 +25,7 @@ def simulate_batch(
     n: int,
     *,
     down: Mapping[str, NDArray[np.bool_]],
+    until_s: Mapping[str, NDArray[np.float64]] | None = None,
     losses: BatchLosses | None = None,
     slowdowns: Mapping[str, BatchSlowdownModel] | None = None,
     streams: BatchStreams | None = None,
@@ -36,7 +37,8 @@ def simulate_batch(
     ----------
     ready : the plan.
     n : number of trials. Each takes some 24 byte per step; some thousands make the cost of an operation itself small.
-    down : by device or link: in which trials it is down, from beginning to end, shape (n,).
+    down : by device or link: in which trials it is down at the beginning, shape (n,).
+    until_s : by device or link: until when that stays so, in s, shape (n,); inf, or left out: to the end. Trials in which it changes are not valid.
     losses : what loses packets.
     slowdowns : models that make computations longer, by label.
     streams : streams of the replications; needed when something slows.
@@ -48,7 +50,7 @@ def simulate_batch(
     keep_memory()
     batch = Batch(ready, n, down, losses, scoped)
     batch.run()
-    return summary(batch, deadline_s)
+    return summary(batch, deadline_s, until_s or {})
 
 
 @cache

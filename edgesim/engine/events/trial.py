@@ -72,6 +72,8 @@ class Trial:
         ]  # by device
         self._courses = world.courses
         self._memory = world.memory
+        self._is_noting = world.checker is not None or world.courses is not None
+        self._is_slowed = any(self._slowing)
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
@@ -287,7 +289,17 @@ class Trial:
         request.missing[index] = _BEGUN
         if index not in request.timed:
             request.n_open += 1  # otherwise its deadline is counted already
-        self._compute((request, index), device)
+        duration_s = steps.duration_s[index]
+        if self._is_slowed:
+            duration_s = self._slowed_s(index, device)
+        self._devices.submit((request, index), device, duration_s)
+
+    def _slowed_s(self, index: int, device: int) -> float:
+        """Draw for how long a device computes a step."""
+        duration_s = self._steps.duration_s[index]
+        for model, streams in self._slowing[device]:
+            duration_s *= model.factor(self.program.devices.device[device], streams)
+        return duration_s
 
     def _note_beginning(self, request: Request, index: int) -> None:
         """Note when a step begins, and that the sender of a message holds it, where that is measured."""
@@ -297,12 +309,12 @@ class Trial:
         if self._memory is not None and self._steps.device[index] < 0:
             self._memory.sends((request, index), now_s)
 
-    def _compute(self, task: Task, device: int) -> None:
-        """Let a device compute a step."""
-        duration_s = self._steps.duration_s[task[1]]
-        for model, streams in self._slowing[device]:
-            duration_s *= model.factor(self.program.devices.device[device], streams)
-        self._devices.submit(task, device, duration_s)
+    def _note_end(self, request: Request, index: int) -> None:
+        """Note that a step is done, where that is checked or kept."""
+        if self._checker is not None:
+            self._checker.done(request.number, index)
+        if self._courses is not None:
+            self._courses[request.number, index][2] = self.clock.now_s
 
     def job_done(self, task: Task) -> None:
         """Finish a computation, or what a device did for a message."""
@@ -311,10 +323,8 @@ class Trial:
         if steps.device[index] < 0:
             self._hosts.done(task)
             return
-        if self._checker is not None:
-            self._checker.done(request.number, index)
-        if self._courses is not None:
-            self._courses[request.number, index][2] = self.clock.now_s
+        if self._is_noting:
+            self._note_end(request, index)
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
@@ -377,7 +387,7 @@ class Trial:
             if request.n_open == 0:
                 self._close_request(request)
         elif device >= 0:
-            self._compute(task, device)
+            self._devices.submit(task, device, self._slowed_s(index, device))
         else:
             if self._memory is not None:
                 self._memory.sends(task, self.clock.now_s)
@@ -398,15 +408,13 @@ class Trial:
             if missing[user] < 0:
                 break  # it has begun without the message
         else:
-            if self._checker is not None:
-                self._checker.done(request.number, index)
             request.delivered[index] = True
+            if self._is_noting:
+                self._note_end(request, index)
             if self._pools is not None:
                 self._pools.ended(request, index)
             if self._memory is not None and users:
                 self._memory.came(task, self.clock.now_s)
-            if self._courses is not None:
-                self._courses[request.number, index][2] = self.clock.now_s
             for user in users:
                 missing[user] = n_missing = missing[user] - 1
                 if n_missing == 0:

@@ -83,8 +83,13 @@ class Clock(simpy.Environment):
         if moment is None:
             moment = self._moments[moment_s] = Moment(self._callbacks, callback, value)
             heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+            return
+        calls = moment.calls
+        if calls is None:
+            moment.calls = [callback, value]
         else:
-            moment.also(callback, value)
+            calls.append(callback)
+            calls.append(value)
 
     def at(self, moment_s: float, callback: Callable[[_T], None], value: _T) -> None:
         """Call `callback` with a value at a moment, to the last digit: now plus the time until then may be another number.

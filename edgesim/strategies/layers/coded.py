@@ -208,6 +208,13 @@ class CodedNetwork:
                 stage: {name: f"{rows.start}:{rows.stop}" for name, rows in zip(self.worker_ids, parts, strict=False)}
                 for stage, parts in self.parts.items()
             },
+            "boxes": {
+                stage: {
+                    **{name: f"{rows.start}:{rows.stop}" for name, rows in zip(self.worker_ids, parts, strict=False)},
+                    self.options.parity: "sum",
+                }
+                for stage, parts in self.parts.items()
+            },
             "uncoded": self.uncoded,
             "weight_byte": dict(self.plan.weight_byte),
         }

@@ -76,12 +76,13 @@ class Outcomes:
         """Return which messages are lost where in one outcome."""
         return frozenset(place for bit, place in enumerate(self.places) if index >> bit & 1)
 
-    def down(self, start: int, stop: int) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]:
-        """Return what is down in some outcomes; see `edgesim.failures.sampling.draw.draw_down`."""
+    def down(self, start: int, stop: int) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.float64]]]:
+        """Return what is down in some outcomes, and until when; see `edgesim.failures.sampling.draw.draw_down`."""
         combination = np.arange(start, stop) >> len(self.places)
         first = int(combination[0])
-        down, is_whole = down_of([outages for _, outages in self.outages[first : int(combination[-1]) + 1]])
-        return {name: is_down[combination - first] for name, is_down in down.items()}, is_whole[combination - first]
+        down, until_s = down_of([outages for _, outages in self.outages[first : int(combination[-1]) + 1]])
+        places = combination - first
+        return {name: one[places] for name, one in down.items()}, {name: one[places] for name, one in until_s.items()}
 
     def lost(self, start: int, stop: int) -> dict[Place, NDArray[np.bool_]]:
         """Return which messages are lost where in some outcomes, shape (stop - start,) each."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from edgesim.domain.load import n_expected
 from edgesim.domain.metrics import METRICS
 from edgesim.engine.program.compiled import compile_plans
 from edgesim.errors import InfeasiblePlanError, ScenarioError
@@ -166,7 +167,7 @@ def _n_trials(shared: Shared, cases: Sequence[Case], n_most: int, n_steps: int |
     is_drawn = any(case.failures or case.load is not None for case in cases)
     n = min(n_most, N_MOST) if is_drawn else 1
     programs = [(shared.prepared[case.prepared].program, case.load) for case in cases]
-    own = sum(len(program.steps.step) * ((load and load.requests) or 1) for program, load in programs)
+    own = sum(len(program.steps.step) * n_expected(load) for program, load in programs)
     return n if n_steps is None or own * n_variants * n <= n_steps else 0
 
 

@@ -35,7 +35,7 @@ class PlannedStep:
     layers : the layers it computes, in order.
     inputs : ids of the messages and of the computations on the same device that it needs.
     on_missing, deadline_s, alternatives : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
-    part : the part of its outputs that it computes, in words; empty when it is not known.
+    part : the part of its outputs that it computes, or as what it computes, in words; empty when it is not known.
     work_flop : arithmetic work, in FLOP.
     in_byte, out_byte : messages that it waits for, and that wait for it, in byte.
     activation_byte : peak of the tensors alive, in byte.
@@ -181,7 +181,7 @@ def _steps(
 ) -> tuple[tuple[PlannedStep, ...], float]:
     """Return the computations of a plan, and when its answer ends, in s."""
     times = forecast(plan, context.topology, context.compute)
-    n_devices = shown(plan, times)
+    n_devices, groups = shown(plan, times), _groups(plan)
     sizes = {transfer.step_id: transfer.size_byte for transfer in plan.transfers if transfer.step_id in n_devices}
     steps = []
     for step in (step for step in plan.computes if step.step_id in n_devices):
@@ -194,12 +194,31 @@ def _steps(
             steps.append(
                 PlannedStep(
                     step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
-                    "; ".join(dict.fromkeys(parts)),
+                    "; ".join(dict.fromkeys(parts)) or _named(step.step_id) or groups.get(step.step_id, ""),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,
                 )
             )  # fmt: skip
     return tuple(steps), times[plan.answer_id].ended_s
+
+
+def _named(step_id: str) -> str:
+    """Return what a step computes as its id begins, where that is words and no layer, as of ``tile 0,1/compute``."""
+    name, slash, _ = step_id.partition("/")
+    return name if slash and " " in name else ""
+
+
+def _groups(plan: Plan) -> dict[str, str]:
+    """Return of computations whose results are alternatives at a step with several groups of them which group that is."""
+    of_input = {
+        name: f"group {number}"
+        for step in plan.computes
+        for number, group in enumerate(step.alternatives, start=1)
+        if len(step.alternatives) > 1
+        for name in group
+    }
+    sent = {name: group for one in plan.transfers if (group := of_input.get(one.step_id)) for name in one.inputs}
+    return {**of_input, **sent}
 
 
 def _place(step: Compute, n_devices: int) -> str:

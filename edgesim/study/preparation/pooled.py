@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ def shown(plan: Plan, times: Mapping[str, Forecast]) -> dict[str, int]:
             one = min(rows, key=lambda row: (-sum(sizes.get(name, 0) for name in row), times[row[-1]].ended_s))
             found.update(dict.fromkeys(one, len(rows)))
     return found
+
+
+def enough(plan: Plan) -> tuple[tuple[int, int, int], ...]:
+    """Return of alternatives that are no copies of a pool's tasks how many are enough, of how many, and how often that is so."""
+    copies = {row[-1] for pool in plan.pools for rows in pool.tasks for row in rows}
+    found = Counter(
+        (step.n_enough, len(group)) for step in plan.computes for group in step.alternatives if copies.isdisjoint(group)
+    )
+    return tuple((n, n_all, times) for (n, n_all), times in found.items())
 
 
 def sent(plan: Plan) -> tuple[int, int]:

@@ -65,19 +65,20 @@ def checked(shared: Shared) -> Shared:
 
 def drawn_batch(shared: Shared, case: Case, streams: BatchStreams, one: Callable[[int], Trials]) -> Trials:
     """Return drawn trials; `one` simulates a single one by its position with the event engine."""
-    down, is_whole = draw_down(case.failures, case.topology, streams)
+    down, until_s = draw_down(case.failures, case.topology, streams)
     losses = loss_models(case.failures, case.topology)
     slowdowns: dict[str, BatchSlowdownModel] = slowdown_models(case.failures, case.topology)  # type: ignore[assignment]
     found = simulate_batch(
         _ready(shared, case),
         streams.n,
         down=down,
+        until_s=until_s,
         losses=DrawnLosses(losses, streams) if losses else None,
         slowdowns=slowdowns,
         streams=streams,
         deadline_s=case.deadline_s,
     )
-    return _completed(by_column(found, streams.weight), found.is_valid & is_whole, one)
+    return _completed(by_column(found, streams.weight), found.is_valid, one)
 
 
 def enumerated_batch(
@@ -85,10 +86,12 @@ def enumerated_batch(
 ) -> Trials:
     """Return the trials of the enumerated outcomes of a task; `one` simulates a single one by its position in it."""
     start, stop = block.start, block.stop
-    down, is_whole = outcomes.down(start, stop)
+    down, until_s = outcomes.down(start, stop)
     losses: BatchLosses | None = GivenLosses(outcomes.lost(start, stop)) if outcomes.places else None
-    found = simulate_batch(_ready(shared, case), stop - start, down=down, losses=losses, deadline_s=case.deadline_s)
-    return _completed(by_column(found, outcomes.probability(start, stop)), found.is_valid & is_whole, one)
+    found = simulate_batch(
+        _ready(shared, case), stop - start, down=down, until_s=until_s, losses=losses, deadline_s=case.deadline_s
+    )
+    return _completed(by_column(found, outcomes.probability(start, stop)), found.is_valid, one)
 
 
 def _ready(shared: Shared, case: Case) -> ArrayProgram:

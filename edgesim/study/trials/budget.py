@@ -12,6 +12,7 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgesim.domain.columns import BUDGET_PARTS
+from edgesim.domain.load import n_expected
 from edgesim.domain.plan import Compute
 from edgesim.errors import SimulationError
 from edgesim.study.trials.trial import streams_of, trace_under_load
@@ -53,7 +54,7 @@ def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow
 
 def n_trials(shared: Shared, case: Case, n_replications: int) -> int:
     """Return how many trials of a case are divided: the smaller, the larger plans, loads and studies are; at least 1."""
-    n_requests = 1 if case.load is None else case.load.requests or 1
+    n_requests = n_expected(case.load)
     program = shared.prepared[case.prepared].program
     n_steps = n_requests * len(program.steps.step) // len(program.plans)
     return max(1, min(n_replications, N_MOST, N_STEPS // n_steps, N_STEPS_ALL // (n_steps * len(shared.cases))))
