@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgesim.domain.system.links import Link
 from edgesim.errors import ExecutionError
-from edgesim.testbed.limits import links_of
+from edgesim.testbed.limits import ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgesim.domain.plan import Plan
-    from edgesim.domain.system.links import Link
+    from edgesim.domain.plan import Plan, Transfer
     from edgesim.domain.system.topology import Topology
     from edgesim.testbed.hosts.file import Machines
 
@@ -49,8 +49,8 @@ class HostNetwork:
     machines: Machines
     is_here: bool = False
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer: what senders wait for.
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the link of each transfer, which is its way: what senders wait for.
 
         Raises
         ------
@@ -62,14 +62,27 @@ class HostNetwork:
             raise ExecutionError(
                 f"no host is named for {', '.join(map(repr, missing))}; add {'it' if len(missing) == 1 else 'them'} to `hosts`"
             )
-        if self.machines.is_paced:
-            return links_of(plan, topology)
-        return {
-            transfer.step_id: replace(topology.route(transfer.src_id, transfer.dst_id)[0], latency_s=0.0)
-            for transfer in plan.transfers
-        }
+        if not self.machines.is_paced:
+            return {one.step_id: (_as_it_is(topology, one),) for one in plan.transfers}
+        ways = ways_of(plan, topology)
+        for name, way in ways.items():
+            if len(way) > 1 or way[0].medium_id is not None:
+                raise ExecutionError(
+                    f"{name!r} goes over a medium or several links, which other machines use too without a word to this one; write paced: false, "
+                    "so that the network is what it is"
+                )
+        return ways
 
     @contextmanager
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[Hosts]:  # noqa: ARG002 - the form of networks
         """Give the machines, which are there already."""
         yield Hosts(self.machines)
+
+
+def _as_it_is(topology: Topology, transfer: Transfer) -> Link:
+    """Return a link on which senders wait for nothing, over what the first link of the way speaks."""
+    first = topology.route(transfer.src_id, transfer.dst_id)[0]
+    return Link(
+        f"{transfer.src_id}->{transfer.dst_id}", transfer.src_id, transfer.dst_id, first.bandwidth_bit_per_s, mtu_byte=first.mtu_byte,
+        transport=first.transport,
+    )  # fmt: skip
