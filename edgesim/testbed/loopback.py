@@ -20,7 +20,7 @@ from edgesim.files.temporary import shared_folder
 from edgesim.network.transport import Datagram
 from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.course.director import Answered, Director, undisturbed
-from edgesim.testbed.devices import device_bundles
+from edgesim.testbed.devices import DeviceBundle, device_bundles
 from edgesim.testbed.folder import folder_name, write_device
 from edgesim.testbed.hosts.clocks import Offset, in_our_time, offsets_of
 from edgesim.testbed.hosts.sent import packed
@@ -286,19 +286,7 @@ class Loopback:
                 device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token,
                 host=nodes.place.listening(), port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
             )  # fmt: skip
-        ports = nodes.of_each("ports", until_s)
-        for device_id, one in bundles.items():
-            nodes.tell(
-                device_id,
-                receivers={
-                    other: (nodes.place.address(device_id, other), *ports[other])
-                    for other in {t.dst_id for t in one.sends}
-                },
-                senders=[
-                    (nodes.place.address(device_id, other), ports[other][1])
-                    for other in {t.src_id for t in one.receives}
-                ],
-            )
+        _join(nodes, bundles, nodes.of_each("ports", until_s))
         nodes.of_each("ready", until_s)
 
     def _ask(self, director: Director, number: int, course: Simulated) -> Answered:
@@ -307,6 +295,20 @@ class Loopback:
         if self.on_answer is not None:
             self.on_answer(number, director.nodes.processes)
         return answered
+
+
+def _join(nodes: _Nodes, bundles: Mapping[str, DeviceBundle], ports: Mapping[str, list[int]]) -> None:
+    """Tell nodes where the others are."""
+    for device_id, one in bundles.items():
+        nodes.tell(
+            device_id,
+            receivers={
+                other: (nodes.place.address(device_id, other), *ports[other]) for other in {t.dst_id for t in one.sends}
+            },
+            senders=[
+                (nodes.place.address(device_id, other), ports[other][1]) for other in {t.src_id for t in one.receives}
+            ],
+        )
 
 
 def channel_of(link: Link) -> str:
