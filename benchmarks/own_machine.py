@@ -1,20 +1,23 @@
 """Ten networks on the machine that this runs on: predicted from the profile that `edgesim profile` measures, and measured.
 
-    python benchmarks/own_machine.py [--seconds 240] [--earlier]
+    python benchmarks/own_machine.py [--seconds 240] [--known]
 
 It measures the probes of `edgesim profile` and the ten networks in turn, so that what disturbs meets both, and writes docs/results/own-machine.csv and its table of
-devices.md. None of the ten networks is a probe. With --earlier it takes the twenty with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
+devices.md. None of the ten networks is a probe. With --known it takes the forty with which the method was made, and shows them only. Times are processor time of one thread, 5 % quantile.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from itertools import chain
 from statistics import median
 
 import torch
 from devices import RESULTS, put
-from own_machine_networks import networks
+from own_machine_fourth import fourth
+from own_machine_networks import known
+from own_machine_unseen import unseen
 
 from edgesim.compute.profiled import Profiled
 from edgesim.domain.plan import Compute
@@ -28,12 +31,12 @@ from edgesim.study.calibration.own_machine import operator_times
 ANY = DeviceProfile("any", {"conv": 1.0}, 1.0, 0.0, 0, 0, 0, 0, 0, "not used: times are measured")
 
 
-def measured(seconds: float, *, is_earlier: bool = False) -> tuple[list[Rehearsed], dict[str, Rehearsed], Conditions]:
+def measured(seconds: float, *, is_known: bool = False) -> tuple[list[Rehearsed], dict[str, Rehearsed], Conditions]:
     """Measure probes and networks in turn."""
     torch.manual_seed(0)
     probes = [Rehearsed(one.network, {"x": one.spec}, {"x": one.sample}) for one in build_all()]
     asked = {}
-    for label, network, shape in networks(is_earlier=is_earlier):
+    for label, network, shape in chain(known(), fourth()) if is_known else unseen():
         dataset = shape.load()
         asked[label] = Rehearsed(network, dataset.inputs, sample_of(dataset))
     watch = Watch()
@@ -45,9 +48,9 @@ def main() -> None:
     """Measure, predict and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=240.0)
-    parser.add_argument("--earlier", action="store_true")
+    parser.add_argument("--known", action="store_true")
     options = parser.parse_args()
-    probes, asked, conditions = measured(options.seconds, is_earlier=options.earlier)
+    probes, asked, conditions = measured(options.seconds, is_known=options.known)
     model = Profiled(operator_times([one.times()[0] for one in probes]))
     rows = []
     for label, one in asked.items():
@@ -63,7 +66,7 @@ def main() -> None:
         for name, n, ms, found, error, spread in rows
     ]
     lines.append(f"\nMedian error {median(errors):.1%}, worst {max(errors):.1%}. Of the machine: {conditions}.")
-    if options.earlier:
+    if options.known:
         print("\n".join(lines))
         return
     with (RESULTS / "own-machine.csv").open("w", encoding="utf-8", newline="") as file:

@@ -1,7 +1,7 @@
 """What the dynamic branch of SketchGNN is worth on composed sketches, and what it reaches on the authors' files.
 
     python benchmarks/sketches.py --seeds 1 2 3
-    python benchmarks/sketches.py --seeds 1 --folder FOLDER --category airplane    (the files of SketchGNN's authors)
+    python benchmarks/sketches.py --seeds 1 2 --folder FOLDER --category airplane    (the files of SketchGNN's authors)
 
 Epochs are chosen on the validation split; the test split is looked at once. Trained networks are kept (`edgesim models list`). Writes the tables of
 docs/results/sketches.md.
@@ -61,12 +61,18 @@ def _row(name: str, n_parameters: str, values: np.ndarray) -> str:
 
 
 def of_files(folder: str, category: str, seeds: list[int]) -> str:
-    """Return the table of a category of the authors' files."""
+    """Return the table of a category of the authors' files, with means over several seeds."""
     dataset = SketchFiles(folder, category).load()
     lines = ["| category | seed | epoch | P, % | C, % |", "|---|---|---|---|---|"]
+    found = []
     for seed in seeds:
         point, component, epoch, _ = reached(dataset, SketchGNN(), EPOCHS_OF_FILES, seed)
+        found.append((point, component))
         lines.append(f"| {category} | {seed} | {int(epoch)} of {EPOCHS_OF_FILES} | {point:.2f} | {component:.2f} |")
+        print(lines[-1], flush=True)
+    if len(seeds) > 1:
+        cells = (f"{one.value:.1f} ± {one.half_width:.1f}" for one in map(mean, np.array(found).T))
+        lines.append(f"| {category} | mean |  | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -14,7 +14,8 @@ from edgesim.domain.plan import Compute
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
-from edgesim.nn.operators.boxes import Box, cut
+from edgesim.nn.operators.boxes import Box
+from edgesim.nn.operators.division import cut
 from edgesim.strategies.ends import known_device
 from edgesim.units import Seconds
 

@@ -18,6 +18,7 @@ from edgesim.domain.plan import Compute
 from edgesim.nn.cost.layers import graph_work, measure
 from edgesim.nn.timing import layers as timing
 from edgesim.nn.timing.clock import clock_hz, temperature_c, timed
+from edgesim.nn.timing.drawn import drawn
 from edgesim.nn.timing.probes import Probe, dense, probes
 from edgesim.scenario.scenario import Scenario
 
@@ -138,6 +139,33 @@ def test_a_scenario_takes_the_profile_of_the_machine(tmp_path, monkeypatch):
 def test_a_profile_is_written_to_yaml_and_has_a_name(tmp_path):
     assert "end it with .yaml" in run("--output", tmp_path / "mine.csv", code=2).output
     assert "letters" in run("--name", "my machine", code=2).output
+
+
+def test_what_is_drawn_is_the_same_each_time_and_small():
+    """Two draws have the same shapes and layers; none asks for more than a second of a processor of 1 GFLOP/s, but for a few first layers."""
+    with torch.device("meta"):
+        first, second = (
+            [
+                (
+                    shape,
+                    [(layer.kind, layer.work_flop) for layer in graph_work(measure(network, {"x": TensorSpec(shape)}))],
+                )
+                for network, shape, _ in drawn()
+            ]
+            for _ in range(2)
+        )
+    assert first == second
+    assert max(sum(flop for _, flop in layers) for _, layers in first) < 1e9
+    kinds = {kind for _, layers in first for kind, _ in layers}
+    assert {
+        "conv2d 3x3 large",
+        "conv2d 7x7/2",
+        "conv1d 5",
+        "maxpool2d 2x2/2",
+        "adaptivemaxpool1d",
+        "scaled_dot_product_attention",
+        "cat",
+    } <= kinds
 
 
 def test_probes_hold_operators_of_every_class():

@@ -1,7 +1,8 @@
-"""Where nothing fails or is checked, and messages come as a whole or not at all, steps take a short way: it gives what the full one gives."""
+"""Where nothing is checked or fails meanwhile, and messages come as a whole or not at all, steps take a short way: it gives what the full one gives."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import inf
 
@@ -11,11 +12,14 @@ from hypothesis import strategies as st
 from test_arrays import ANY, CASES, GRID, WorkIsTime, networks, plans, star, students
 
 from edgesim.arrivals.closed_loop import ClosedLoop
+from edgesim.domain.records import Outage
 from edgesim.engine.events import simulation
 from edgesim.engine.events.simulation import simulate, trace
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.engine.servers.fifo import FifoStages
 from edgesim.engine.state.world import World
+from edgesim.failures.on_off import OnOff
+from edgesim.failures.sampling.draw import draw_renewals
 from edgesim.rng import Streams
 
 
@@ -37,6 +41,15 @@ def test_gives_what_the_full_way_gives(data, is_on_grid):
     arrivals = ClosedLoop(data.draw(st.integers(1, 3)), times["tick_s"])
     failures = CASES[data.draw(st.sampled_from(["nothing", "losses", "twice", "packets", "two", "slow"]))]
     losses = {label: model for label, model in failures.items() if hasattr(model, "applies_to")}
+    off = OnOff(15 * times["tick_s"], 2 * times["tick_s"], data.draw(st.sampled_from(["w*", "w0->*", "none"])))
+    moments = st.integers(0, 30)
+    outages = [
+        Outage(target_id, *sorted(data.draw(st.tuples(moments, moments))))
+        for target_id in data.draw(st.sets(st.sampled_from(["w0", "w1", "w0->w1"])))
+    ]
+    outages = [
+        replace(one, start_s=one.start_s * times["tick_s"], end_s=one.end_s * times["tick_s"]) for one in outages
+    ]
     slowdowns = {label: model for label, model in failures.items() if label not in losses}
     for what in (simulate, trace, partial(trace, has_stays=True, warm_up_s=times["tick_s"])):
         plain, checked = (
@@ -48,10 +61,12 @@ def test_gives_what_the_full_way_gives(data, is_on_grid):
                 n_requests=6,
                 deadline_s=None if deadline is None else deadline * times["tick_s"],
                 horizon_s=inf if horizon is None else horizon * times["tick_s"],
-                streams=Streams(1).replication(0),
+                streams=streams,
+                outages=outages,
+                renewals=draw_renewals({"off": off}, topology, streams),
                 is_checked=is_checked,
             )
-            for is_checked in (False, True)
+            for is_checked, streams in ((False, Streams(1).replication(0)), (True, Streams(1).replication(0)))
         )
         assert repr(plain) == repr(checked)  # NaN is not equal to itself
 

@@ -249,3 +249,39 @@ def test_the_graph_of_a_parametrised_network_answers_as_the_network(normalise):
     assert pickle.dumps(traced)  # workers get cut networks so
     samples = torch.randn(3, 2, 4, 4)
     assert torch.allclose(traced(samples), network.eval()(samples), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "kind"),
+    [
+        (nn.Conv2d(4, 8, 3, padding=1), (4, 8, 8), "conv2d 3x3"),
+        (nn.Conv2d(20, 8, 3, padding=1), (20, 32, 32), "conv2d 3x3"),  # 20480 numbers: the last that torch multiplies as matrices
+        (nn.Conv2d(21, 8, 3, padding=1), (21, 32, 32), "conv2d 3x3 large"),
+        (nn.Conv2d(32, 8, 1, 2), (32, 32, 32), "conv2d 1x1/2 large"),
+        (nn.Conv2d(32, 8, 1), (32, 32, 32), "conv2d 1x1"),
+        (nn.Conv2d(3, 8, 5, 4), (3, 128, 128), "conv2d 5x5/4"),
+        (nn.Conv2d(64, 64, 3, padding=1, groups=64), (64, 32, 32), "conv2d 3x3"),
+        (nn.Conv2d(64, 64, 3, padding=1, groups=8), (64, 32, 32), "conv2d 3x3 grouped"),
+        (nn.Conv1d(32, 8, 5), (32, 1000), "conv1d 5 large"),
+        (nn.ConvTranspose2d(32, 8, 2, 2), (32, 32, 32), "convtranspose2d 2x2/2"),
+        (nn.MaxPool2d(3, 2, 1), (4, 8, 8), "maxpool2d 3x3/2"),
+        (nn.AvgPool2d((2, 1)), (4, 8, 8), "avgpool2d 2x1/2"),
+        (nn.AdaptiveAvgPool2d(1), (4, 8, 8), "adaptiveavgpool2d"),
+        (nn.GELU(), (4, 8, 8), "gelu"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_layer_says_what_decides_how_it_is_computed(module, shape, kind):
+    """The border is that of ``use_mkldnn`` in torch: 20480 numbers in the input of a convolution."""
+    for network in (nn.Sequential(module), module):  # a module is called by its name, or its functions are
+        (layer,) = measure(network, shape).layers
+        assert layer.kind == kind
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize(("n", "is_by_library"), [(20, False), (21, True)])
+def test_torch_takes_another_way_where_the_kind_says_so(n, is_by_library):
+    from torch.profiler import ProfilerActivity, profile
+
+    with torch.inference_mode(), profile(activities=[ProfilerActivity.CPU]) as seen:
+        nn.Conv2d(n, 8, 3, padding=1)(torch.zeros(1, n, 32, 32))
+    assert any("mkldnn_convolution" in one.key for one in seen.key_averages()) == is_by_library

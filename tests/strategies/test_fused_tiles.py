@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.records import Outage
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
@@ -18,6 +19,7 @@ from edgesim.nn.cut.staging import staged
 from edgesim.nn.cut.tiles import tile_schedule
 from edgesim.strategies.layers.fused_tiles import FusedTiles
 from edgesim.study.trials.deliveries import deliveries_of
+from edgesim.tasks.classification import Classification
 from edgesim.testing import check_strategy
 
 GRIDS = [(1, 1), (2, 2), (4, 2), (1, 4)]
@@ -68,6 +70,23 @@ def test_yolo_v2_in_a_grid(n, work_factor, input_mib, peak_mib):
     assert round(done / whole, 3) == work_factor
     assert round(input_byte / 2**20, 2) == input_mib
     assert round(peak_byte / 2**20, 1) == peak_mib
+
+
+def test_the_plans_of_yolo_v2_have_these_figures(make_context):
+    """As above, but summed over the steps that are simulated: 13.0 billion multiply-adds in one tile, and what is scattered."""
+    empty = Samples({"images": np.zeros((0, 3, 608, 608), np.float32)}, np.zeros(0, np.int64))
+    network = nn.Sequential(*yolo_v2_front(), nn.Flatten(), nn.Linear(256 * 38 * 38, 3, device="meta"))
+    dataset = Dataset("none", empty, empty, empty, Classification(3), "none", "none")
+    context = make_context(network=network, dataset=dataset)
+    found = []
+    for n in range(1, 7):
+        plan = FusedTiles("hub", grid=(n, n)).deploy(context).plan
+        works = [work for step in plan.computes for work in step.work if work.operator == "conv"]
+        n_byte = sum(transfer.size_byte for transfer in plan.transfers if "/scatter" in transfer.step_id)
+        found.append((sum(work.work_flop for work in works) / 2e9, n_byte / 2**20))
+    assert round(found[0][0], 1) == 13.0
+    assert [round(work / found[0][0], 3) for work, _ in found] == [1.000, 1.247, 1.529, 1.845, 2.196, 2.570]
+    assert [round(mib, 2) for _, mib in found] == [4.23, 6.03, 8.15, 10.59, 13.35, 16.12]
 
 
 @pytest.mark.parametrize("reuse", [False, True])

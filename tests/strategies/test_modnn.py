@@ -15,7 +15,7 @@ from edgesim.domain.delivery import Delivery
 from edgesim.domain.networks.messages import Messages
 from edgesim.domain.system.topology import Link, Topology
 from edgesim.errors import PlanError
-from edgesim.nn.operators.boxes import apportion
+from edgesim.nn.operators.division import apportion
 from edgesim.nn.train.training import forward
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testing import check_strategy

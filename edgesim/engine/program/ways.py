@@ -53,6 +53,11 @@ class Hop:
     back_byte: int = 0
 
     @property
+    def ends(self) -> tuple[str, str, str]:
+        """The devices at its ends, and the link."""
+        return self.link.src_id, self.link.link_id, self.link.dst_id
+
+    @property
     def traffic_byte(self) -> int:
         """Bytes that count as traffic."""
         return self.wire_byte + self.back_byte

@@ -60,7 +60,7 @@ class Devices:
         has_notes = self._stays is not None and self._stays.is_noting
         self._spending = world.spending
         is_told = has_notes or self._checker is not None or self._spending is not None
-        self._is_plain = not (self._cores_s or self._downtimes or self._fair or self._paces or is_told)
+        self._is_plain = not (self._cores_s or self._fair or self._paces or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
@@ -68,7 +68,11 @@ class Devices:
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
-        if self._is_plain and end_s <= self._horizon_s:  # `_occupy` in short
+        if (
+            self._is_plain
+            and end_s <= self._horizon_s
+            and (device not in self._downtimes or self._downtimes[device].first_s(now_s, end_s) == inf)
+        ):  # `_occupy` in short
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
             if self._stays is not None:

@@ -34,7 +34,7 @@ class FifoStages:
     losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_downtimes", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
                  "_n_channels", "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
@@ -64,25 +64,28 @@ class FifoStages:
 
     def begin(self) -> None:
         """Go on to the trial that the world has begun."""
-        self._has_outages, self._paces = self._world.has_outages, self._world.paces
+        self._has_outages, self._downtimes = self._world.has_outages, self._world.downtimes
+        self._paces = self._world.paces
         self._free_s = [0.0] * self._n_channels
         self._buckets = Buckets()
         self._queued: dict[str, deque[tuple[float, int]]] = {}  # by link of a switch: when each is sent, and its bytes
         self._before: dict[int, deque[tuple[float, int]]] = {index: deque() for index in self._contended}
 
     def cross(self, task: Task, line: Line) -> bool:
-        """Let a message cross its only link as a whole, or get lost there, where nothing fails or is checked: `enter` in short.
+        """Let a message cross its only link as a whole, or get lost there, where nothing fails meanwhile or is checked: `enter` in short.
 
         Returns
         -------
-        is_sent : False, and nothing is done, when the horizon cuts the message.
+        is_sent : False, and nothing is done, when the horizon or an outage cuts the message.
         """
         channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link, hop = line
         now_s = self._clock.now_s
         free_s = self._free_s[channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + occupation_s
-        if end_s > self._horizon_s:
+        if end_s > self._horizon_s or (
+            self._has_outages and not self._downtimes.are_up(hop.ends, now_s, end_s + latency_s)
+        ):
             return False
         self._free_s[channel] = end_s
         if self._on_channels is not None:

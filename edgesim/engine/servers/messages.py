@@ -5,7 +5,8 @@ A message passes the stages of its way one after another: `edgesim.engine.server
 end-to-end transport it goes in bursts, each of which is a message here, and the transport says when the next one leaves.
 
 Most messages cross one `fifo` link, as a whole or not at all (`edgesim.engine.program.ways.Line`). They are no objects: the
-link's time is taken, and the arrival planned (`FifoStages.cross`). With outages or checks, and where packets are lost, every message goes the full way.
+link's time is taken, and the arrival planned (`FifoStages.cross`). With checks, and where packets are lost, every message goes the full way, and so does one that
+meets an outage.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ class Carrier:
         self._on_whole = on_whole
         self._on_part = on_part
         self.fifo = FifoStages(world, self._on_arrival, on_whole, self._on_nothing, self._go_on, losses=self._losses)
-        self._no_lines: Sequence[Line | None] = (None,) * len(self._steps)
-        self._short = self._short_lines()
+        self.lines = self._lines()
 
     def begin(self) -> None:
         """Go on to the trial that the world has begun."""
@@ -67,14 +67,13 @@ class Carrier:
         self._by_packets = PacketStages(world, self._on_arrival)
         if self._losses is not None:
             self._losses.begin()
-        self.lines = self._no_lines if world.has_outages else self._short
 
-    def _short_lines(self) -> Sequence[Line | None]:
-        """Return the lines of the messages to which nothing else can happen where there are no outages."""
+    def _lines(self) -> Sequence[Line | None]:
+        """Return the lines of the messages that can only be lost as a whole, or meet an outage."""
         world, losses = self._world, self._losses
         lines = world.program.steps.lines
         if world.checker is not None or world.spending is not None or world.program.steps.host_costs:
-            return self._no_lines
+            return (None,) * len(lines)
         if losses is None:
             return lines
         return [None if line is None or not losses.is_whole(line[-1].link) else line for line in lines]

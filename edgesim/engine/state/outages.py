@@ -171,6 +171,13 @@ class Downtimes:
         downtime = self._of.get(target_id)
         return inf if downtime is None else downtime.first_s(start_s, end_s)
 
+    def are_up(self, target_ids: Iterable[str], start_s: float, end_s: float) -> bool:
+        """Return whether some targets are up all the time within [start, end), and at start."""
+        for downtime in map(self._of.get, target_ids):
+            if downtime is not None and downtime.first_s(start_s, end_s) < inf:
+                return False
+        return True
+
     def up_s(self, target_ids: Iterable[str], time_s: float) -> float:
         """Return the first moment at or after `time_s` at which all targets are up; inf if there is none.
 

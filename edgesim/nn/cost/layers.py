@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -41,6 +41,8 @@ _NORMS = (
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm,
     nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 )  # fmt: skip
+_FEW = 20480  # numbers in the input of a convolution up to which torch multiplies matrices
+_WIDE = 3  # sides of kernels above which it never does
 
 
 def measure(network: nn.Module, inputs: Inputs | tuple[int, ...]) -> ModelGraph:
@@ -134,14 +136,57 @@ def layer_cost(graph: fx.GraphModule, node: fx.Node, seen: set[int]) -> LayerCos
 
 
 def kind_of(graph: fx.GraphModule, node: fx.Node) -> str:
-    """Return what a node computes: the name of its module or function; of a convolution with kernel and stride, ``"conv2d 3x3/2"``."""
+    """Return what a node computes: the name of its module or function, of convolutions and poolings with kernel and stride, e.g. ``"conv2d 3x3/2"``.
+
+    Of a convolution ``large`` says that torch computes it by oneDNN, ``grouped`` that each output reads a part of the channels, see `_how`.
+    """
     module = submodule(graph, node)
     name = type(module).__name__.lower() if module is not None else function_name(node)
+    name = (
+        name.replace("_", "") if any(one in name for one in ("conv", "pool", "norm")) else name
+    )  # a function has the name of its module
     weight = next(weights_of(graph, node), None) if "conv" in name else None
-    if weight is None:
+    window = tuple(weight.shape[2:]) if weight is not None else _window(graph, node)
+    if not window:
         return name
-    stride = getattr(module, "stride", (1,))
-    return f"{name} {'x'.join(map(str, weight.shape[2:]))}{f'/{stride[0]}' if stride[0] > 1 else ''}"
+    stride = _stride(node, module, window if weight is None else (1,))
+    how = _how(node, weight, window, stride) if weight is not None and "transpose" not in name else ""
+    return f"{name} {'x'.join(map(str, window))}{f'/{stride}' if stride > 1 else ''}{how}"
+
+
+def _stride(node: fx.Node, module: nn.Module | None, default: tuple[int, ...]) -> int:
+    """Return the first step of a convolution or pooling, whether it is a module or a function."""
+    place = 3 if "conv" in function_name(node) else 2
+    said = getattr(module, "stride", None) or node.kwargs.get("stride")
+    if said is None and module is None and len(node.args) > place:
+        said = node.args[place]
+    stride: Any = said or default
+    return int(stride[0] if isinstance(stride, tuple | list) else stride)
+
+
+def _how(node: fx.Node, weight: torch.Tensor, window: tuple[int, ...], stride: int) -> str:
+    """Say which of its ways torch takes through a convolution of one sample on one thread.
+
+    Those of few numbers it multiplies as matrices, others it leaves to oneDNN; what they take jumps where one gives way to the other
+    (``use_mkldnn`` in torch's Convolution.cpp).
+    """
+    source = node.all_input_nodes[0]
+    n_channels = shape_of(source)[0]
+    if weight.shape[1] < n_channels:
+        return "" if weight.shape[1] == 1 else " grouped"
+    is_wide = len(window) > 1 and min(window[-2:]) > _WIDE
+    is_point = stride == 1 and max(window) == 1
+    return " large" if elements_of(source) > _FEW and not is_wide and not is_point else ""
+
+
+def _window(graph: fx.GraphModule, node: fx.Node) -> tuple[int, ...]:
+    """Return the window of a pooling, one number for each axis; of everything else none."""
+    window = getattr(submodule(graph, node), "kernel_size", None)
+    if window is None and "pool" in function_name(node) and "adaptive" not in function_name(node):
+        window = node.args[1] if len(node.args) > 1 else node.kwargs["kernel_size"]
+    if window is None:
+        return ()
+    return tuple(map(int, window)) if isinstance(window, tuple | list) else (int(window),) * (len(shape_of(node)) - 1)
 
 
 def operator_of(graph: fx.GraphModule, node: fx.Node) -> str:
@@ -185,11 +230,8 @@ def _elementwise_flop(graph: fx.GraphModule, node: fx.Node) -> int:
     module = submodule(graph, node)
     if isinstance(module, _NORMS) or function_name(node).endswith("_norm"):
         return 2 * n_out
-    window = getattr(module, "kernel_size", None)
-    if window is None and "pool" in function_name(node) and "adaptive" not in function_name(node):
-        window = node.args[1] if len(node.args) > 1 else node.kwargs["kernel_size"]
-    if window is not None:
-        n_axes = len(shape_of(node)) - 1
-        return n_out * (prod(window) if isinstance(window, tuple) else int(window) ** n_axes)
+    window = _window(graph, node)
+    if window:
+        return n_out * prod(window)
     n_in = max((elements_of(source) for source in node.all_input_nodes if source.op != "get_attr"), default=0)
     return max(n_in, n_out)

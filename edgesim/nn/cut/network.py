@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -67,6 +68,40 @@ class Batch:
     whole: Values = field(default_factory=dict)
 
 
+class Room:
+    """Memory of a process for what cut networks keep of their runs without losses: of many networks, those that were asked last keep it.
+
+    Parameters
+    ----------
+    most_byte : for one network; what finds no room is computed anew each time.
+    all_byte : for all networks, where one alone does not need more.
+    """
+
+    def __init__(self, most_byte: int = 2**29, all_byte: int = 2**27) -> None:
+        self.most_byte = most_byte
+        self._all_byte = all_byte
+        self._taken_byte: WeakKeyDictionary[CutNetwork, int] = WeakKeyDictionary()  # those asked last come last
+
+    def enter(self, network: CutNetwork) -> None:
+        """Note that a network is asked."""
+        self._taken_byte[network] = self._taken_byte.pop(network, 0)
+
+    def take(self, network: CutNetwork, n_byte: int) -> bool:
+        """Say whether the network that is asked may keep so much more; others leave first."""
+        if self._taken_byte[network] + n_byte > self.most_byte:
+            return False
+        self._taken_byte[network] += n_byte
+        for other in list(self._taken_byte):
+            if other is network or sum(self._taken_byte.values()) <= self._all_byte:
+                return True
+            del self._taken_byte[other]
+            other.forget()
+        return True
+
+
+_ROOM = Room()
+
+
 class CutNetwork:
     """A staged network whose stages are computed by several devices.
 
@@ -84,7 +119,7 @@ class CutNetwork:
     shares : for a linear layer whose matrix is divided by entries: by node name, the position of the device that computes each
         entry, shape of the weight; -1 for entries that are zero.
     fills : what stands for a lost part of a layer, by the layer's name, shape of its output; zeros without them.
-    kept_byte : memory for what is kept of the run without losses; batches that find no room are computed anew each time.
+    room : for what is kept of the run without losses; batches that find none are computed anew each time.
     """
 
     def __init__(
@@ -95,12 +130,12 @@ class CutNetwork:
         shares: Mapping[str, NDArray[np.int8]] | None = None,
         *,
         fills: Mapping[str, NDArray[np.float32]] | None = None,
-        kept_byte: int = 2**29,
+        room: Room = _ROOM,
     ) -> None:
         self.network = network
         self.shares = shares or {}
         self.fills = {name: torch.from_numpy(values) for name, values in (fills or {}).items()}
-        self._free_byte = kept_byte
+        self._room = room
         self.layers: dict[str, Layer] = {layer.name: layer for stage in network.stages for layer in stage.layers}
         self.stage_of: dict[str, int] = {
             layer.name: number for number, stage in enumerate(network.stages) for layer in stage.layers
@@ -130,11 +165,18 @@ class CutNetwork:
         damage : for each stage, what was lost in it.
         """
         with _on_one_thread():
+            self._room.enter(self)
             if self._whole is None:
                 self._whole = np.concatenate([self.run_whole(batch) for batch in self._batches])
             if not any(damage):
                 return self._whole
             return np.concatenate([self.run_damaged(batch, damage) for batch in self._batches])
+
+    def forget(self) -> None:
+        """Leave what is kept of the run without losses."""
+        self._whole = None
+        for batch in self._batches:
+            batch.whole = {}
 
     def means(self) -> dict[str, NDArray[np.float32]]:
         """Return the mean over the samples of what each layer of a stage gives when nothing is lost or cut, by its name."""
@@ -162,8 +204,7 @@ class CutNetwork:
             else:
                 values[node] = self._run_boxes(node, layer, [values[source] for source in operands(node)])
         answer: NDArray[np.float32] = values[self.answer].numpy()
-        self._free_byte -= sum(_byte_of(value) for value in values.values())
-        if self._free_byte >= 0:
+        if self._room.take(self, sum(_byte_of(value) for value in values.values())):
             batch.whole = values
         return answer
 

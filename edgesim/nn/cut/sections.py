@@ -16,7 +16,8 @@ from torch import fx, nn
 from edgesim.nn.cost.plain import PartialSums, SumOfParts
 from edgesim.nn.cost.rewrite import free_name
 from edgesim.nn.cost.trace import shape_of, submodule
-from edgesim.nn.operators.boxes import Box, apportion, hull, volume, whole
+from edgesim.nn.operators.boxes import Box, hull, volume, whole
+from edgesim.nn.operators.division import apportion
 from edgesim.nn.operators.readers import reader_of
 from edgesim.nn.operators.rows import partial_reader
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from torch import nn
 
-from edgesim.nn.operators.boxes import apportion
+from edgesim.nn.operators.division import apportion
 from edgesim.rng import generator
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from torch import fx
 
 from edgesim.domain.networks.costs import LayerCost
 from edgesim.domain.plan import LayerWork
-from edgesim.nn.operators.boxes import Box, Reader, volume, whole
+from edgesim.nn.operators.axes import Reader
+from edgesim.nn.operators.boxes import Box, volume, whole
 from edgesim.nn.operators.readers import Pool
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from edgesim.nn.cut.coded import why_uncoded
 from edgesim.nn.cut.fused import split_linears
 from edgesim.nn.cut.sections import Section, divide_sections
 from edgesim.nn.cut.stages import Layer, Segment, Stage, StagedNetwork, Tensor
-from edgesim.nn.operators.boxes import axes_of
+from edgesim.nn.operators.division import axes_of
 from edgesim.nn.operators.readers import (
     is_elementwise,
     is_linear,
@@ -52,7 +52,7 @@ Execution = Literal["mapreduce", "halo", "tensor", "fused", "coded"]
 """Whether a stage is one layer, scattered and gathered, a run of layers whose outputs stay at the devices, also a section of
 layers divided by features and heads (see `edgesim.nn.cut.sections`), the first run of layers only, or one layer that can be coded."""
 Form = Literal["strips", "tiles", "channels"]
-"""How the output of a convolution is cut; see `edgesim.nn.operators.boxes.cut`."""
+"""How the output of a convolution is cut; see `edgesim.nn.operators.division.cut`."""
 
 
 def staged(

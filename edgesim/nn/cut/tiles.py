@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import PlanError
 from edgesim.nn.cut.schedule import Message, Schedule, Use
-from edgesim.nn.operators.boxes import Box, axes_of, hull, overlap, volume, whole
+from edgesim.nn.operators.boxes import Box, hull, overlap, volume, whole
+from edgesim.nn.operators.division import axes_of
 
 if TYPE_CHECKING:
     from edgesim.nn.cut.stages import Stage

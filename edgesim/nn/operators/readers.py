@@ -10,7 +10,7 @@ from torch import fx, nn
 from edgesim.nn.cost.layers import is_layer, operator_of
 from edgesim.nn.cost.plain import Joined, PartialSums
 from edgesim.nn.cost.trace import function_name, layer_name, shape_of, submodule
-from edgesim.nn.operators.boxes import Bins, Groups, Reader, Rule, Shift, Whole, Window
+from edgesim.nn.operators.axes import Bins, Groups, Reader, Rule, Shift, Whole, Window
 from edgesim.nn.operators.rows import is_product, row_reader
 
 if TYPE_CHECKING:

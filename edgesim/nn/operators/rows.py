@@ -8,7 +8,7 @@ from torch import fx, nn
 
 from edgesim.nn.cost.plain import Attention, Expanded, Joined, PartialSums, Permuted, Repeated, Reshaped, Sliced
 from edgesim.nn.cost.trace import function_name, shape_of, submodule
-from edgesim.nn.operators.boxes import Along, AnyRule, Bounds, Reader, Regrouped, Shift, Whole, Window
+from edgesim.nn.operators.axes import Along, AnyRule, Bounds, Reader, Regrouped, Shift, Whole, Window
 from edgesim.nn.operators.roles import groups
 
 if TYPE_CHECKING:

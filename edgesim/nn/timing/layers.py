@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgesim.domain.networks.samples import Dataset, Inputs
 
-N_WARM_UP = 3
+N_WARM_UP = 2
 FEWEST = 20
 """Repetitions at least, however long they take."""
 BETWEEN_S = 2e-6

@@ -36,4 +36,4 @@ def rehearse_in_turn(rehearsed: Sequence[Rehearsed], seconds: float) -> None:
     """Repeat networks for some seconds altogether, in rounds, so that what disturbs for a while meets all of them."""
     for _ in range(N_ROUNDS):
         for one in rehearsed:
-            one.run(seconds / N_ROUNDS / len(rehearsed), fewest=5)
+            one.run(seconds / N_ROUNDS / len(rehearsed), fewest=3)

@@ -5,6 +5,7 @@ Operators are measured inside networks, as they run in one: after the layer that
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,11 @@ import torch
 from torch import nn
 
 from edgesim.domain.networks.task import TensorSpec
+from edgesim.nn.timing.blocks import N_DRAWN, heavy, repeated
+from edgesim.nn.timing.drawn import drawn
 
 Shape = tuple[int, ...]
+_MUCH_BYTE = 7e9  # memory of a machine from which on the heavy probes, together 2 GB, are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,21 @@ def probes() -> Iterator[Probe]:
         yield Probe(Attention(width), TensorSpec((tokens, width)))
     for tokens, width in ((30, 48), (64, 120), (196, 192)):
         yield Probe(nn.Sequential(*(Attention(width) for _ in range(4))), TensorSpec((tokens, width)))
-    for tokens, width in ((16, 16), (50, 50), (200, 100)):
+    for tokens, width in ((16, 16), (50, 50), (200, 100), (30, 32), (90, 64)):
         yield Probe(Words(width), TensorSpec((tokens,), "int64"))
+    for network, shape, dtype in drawn():
+        yield Probe(network, TensorSpec(shape, dtype))
+    yield from _repeated()
+
+
+def _repeated() -> Iterator[Probe]:
+    """Yield what repeats blocks; weights that no cache holds only where there is memory for them."""
+    for seed in range(N_DRAWN):
+        network, shape = repeated(seed)
+        yield Probe(network, TensorSpec(shape))
+    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >= _MUCH_BYTE:
+        for network, shape in heavy():
+            yield Probe(network, TensorSpec(shape))
 
 
 def dense(channels: int, kernel: int, widen: int = 1) -> nn.Sequential:
@@ -90,7 +107,7 @@ def dense(channels: int, kernel: int, widen: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, n, kernel, padding=pad, bias=False), nn.BatchNorm2d(n), nn.ReLU(),
         nn.Conv2d(n, 2 * n, kernel, 2, pad, bias=False), nn.BatchNorm2d(2 * n), nn.ReLU(),
-        nn.Conv2d(2 * n, 2 * n, 1), nn.GELU(), nn.MaxPool2d(2), nn.Conv2d(2 * n, n, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(2 * n, 2 * n, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2 * n, n, 3, padding=1), nn.GELU(),
         nn.AvgPool2d(2, ceil_mode=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(n, 10),
     )  # fmt: skip
 
@@ -113,6 +130,7 @@ def deep(channels: int, depth: int, *, is_separable: bool = False) -> nn.Sequent
         ]
     narrow = [
         nn.Conv2d(channels, channels, 1, 2),
+        nn.ReLU(),
         nn.MaxPool2d(3, 2, 1),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LAYERS = {"layer": "", "work": "FLOP", "time": "s"}
 OPERATORS = {
-    "operator": "", "kind": "", "work": "FLOP", "moved": "byte", "weight": "byte", "network": "byte", "time": "s",
+    "operator": "", "kind": "", "work": "FLOP", "moved": "byte", "weight": "byte", "network": "byte", "since": "byte", "time": "s",
 }  # fmt: skip
 _COLUMNS = {"measured": LAYERS, "profiled": OPERATORS}
 """The columns of the table of each compute model, with their units; ``profile`` may be there besides."""

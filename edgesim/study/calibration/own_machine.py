@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgesim.compute.fitting import Fit, TimedWork, fit, free_numbers
-from edgesim.compute.profiled import OperatorTime
+from edgesim.compute.profiled import OperatorTime, since_last
 from edgesim.scenario.topology.build import catalog_profile
 from edgesim.units import show_exactly
 
@@ -73,12 +73,13 @@ def operator_times(measured: Sequence[Layers], profile: str = "") -> tuple[Opera
             work.moved_byte,
             work.weight_byte,
             network_byte,
+            since_byte,
             _round(time.low_s),
             profile,
         )
         for layers in measured
         for network_byte in [sum(work.moved_byte for work, _ in layers)]
-        for work, time in layers
+        for (work, time), since_byte in zip(layers, since_last([work for work, _ in layers]), strict=True)
     )
 
 
@@ -86,10 +87,11 @@ def operator_table(machine: OwnMachine) -> str:
     """Return the operators as a table for ``compute: {type: profiled, file: ...}``."""
     lines = [
         f"# measured by `edgesim profile`: {_conditions(machine)}",
-        "operator,kind,work,moved,weight,network,time,profile",
+        "operator,kind,work,moved,weight,network,since,time,profile",
     ]
     for one in machine.times:
-        sizes = [show_exactly(value, "byte") for value in (one.moved_byte, one.weight_byte, one.network_byte)]
+        moved = one.moved_byte, one.weight_byte, one.network_byte, one.since_byte
+        sizes = [show_exactly(value, "byte") for value in moved]
         work, time = show_exactly(one.work_flop, "FLOP"), show_exactly(one.time_s, "s")
         lines.append(",".join([one.operator, one.kind, work, *sizes, time, one.profile]))
     return "\n".join(lines) + "\n"
@@ -133,7 +135,7 @@ def document(machine: OwnMachine) -> dict[str, Any]:
         "operators": [
             {
                 "operator": one.operator, "kind": one.kind, "work_flop": one.work_flop, "moved_byte": one.moved_byte,
-                "weight_byte": one.weight_byte, "network_byte": one.network_byte, "time_s": one.time_s,
+                "weight_byte": one.weight_byte, "network_byte": one.network_byte, "since_byte": one.since_byte, "time_s": one.time_s,
             }
             for one in machine.times
         ],

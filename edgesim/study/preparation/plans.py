@@ -194,7 +194,7 @@ def _steps(
             steps.append(
                 PlannedStep(
                     step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
-                    "; ".join(dict.fromkeys(parts)) or groups.get(step.step_id) or _named(step.step_id),
+                    "; ".join(dict.fromkeys(parts)) or _named(step.step_id) or groups.get(step.step_id, ""),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,
                 )
