@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pages import write_page
 from resilience import LOST, ROOT, SCENARIOS, Log, accuracies, by_seed, interval, over_samples, right, summarise
 
 from edgesim.scenario.build import build
@@ -181,7 +182,7 @@ def main() -> None:
     command = " ".join(["python benchmarks/objectives.py", *words])
     summarise(cases).round(5).to_csv(options.output / f"{name}.csv", index=False)
     text = report(options.dataset, cases, command)
-    (options.output / f"{name}.md").write_text(text)
+    write_page(options.output / f"{name}.md", text.splitlines())
     print(text)
 
 

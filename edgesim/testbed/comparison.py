@@ -123,7 +123,7 @@ def measure(
         When it cannot be executed, or not honestly.
     """
     plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
-    links = how.network.check(plan, topology)
+    ways = how.network.check(plan, topology)
     check_failures(plan, topology, prepared.failures, has_recovery=prepared.has_recovery)
     courses = simulated_of(prepared, how.n_requests)
     latency_s = min(one.latency_s for one in courses if one.is_answered)
@@ -134,7 +134,7 @@ def measure(
     check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
 
     def execute() -> Executed:
-        executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, links, paced_s, courses)
+        executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, ways, paced_s, courses)
         if not latencies_s(executed):
             raise ExecutionError("no request was answered, though some are in the simulation")
         return executed

@@ -22,36 +22,40 @@ FASTEST_BIT_PER_S = 200e6
 N_RUNS = 3
 
 
-def links_of(plan: Plan, topology: Topology, *, has_bursts: bool = False) -> dict[str, Link]:
-    """Return the link of each transfer.
+def ways_of(plan: Plan, topology: Topology, *, is_kernel: bool = False) -> dict[str, tuple[Link, ...]]:
+    """Return the links of the way of each transfer.
 
     Parameters
     ----------
     plan, topology : what is executed.
-    has_bursts : whether links may have a burst, as token buckets of the kernel.
+    is_kernel : whether links are token buckets of the kernel, with a burst, and not senders that pace.
 
     Raises
     ------
     ExecutionError
-        When a link or device does what senders on this machine cannot do: the first such thing, with what to do about it.
+        When a link or device does what this machine cannot do: the first such thing, with what to do about it.
     """
     if plan.pools:
         raise ExecutionError(
             "work is given to whichever device asks first; nodes do what they were told before: assign it statically"
         )
-    found: dict[str, Link] = {}
-    for transfer in plan.transfers:
-        route = topology.route(transfer.src_id, transfer.dst_id)
-        if len(route) > 1:
+    found = {one.step_id: tuple(topology.route(one.src_id, one.dst_id)) for one in plan.transfers}
+    for name, way in found.items():
+        if len(way) > 1 and is_kernel:
             raise ExecutionError(
-                f"{transfer.step_id!r} goes over {len(route)} links, but senders pace one link each; give {transfer.src_id!r} and "
-                f"{transfer.dst_id!r} a link of their own"
+                f"{name!r} goes over {len(way)} links, but a pair of interfaces is one link; give {way[0].src_id!r} and {way[-1].dst_id!r} a "
+                "link of their own, or use --mode loopback"
             )
-        found[transfer.step_id] = route[0]
-    for link in found.values():
-        reason = _reason(link, has_bursts=has_bursts)
-        if reason:
-            raise ExecutionError(f"link {link.link_id!r} {reason}")
+        has_queues = any(switch.queue_byte is not None for switch in topology.switches)
+        if len(way) > 1 and (topology.forwarding != "store_and_forward" or has_queues):
+            raise ExecutionError(
+                f"{name!r} goes over {len(way)} links, on which packets follow each other or find queues of switches full; nodes pass messages on as a "
+                "whole: write forwarding: store_and_forward, and leave out the queues of switches"
+            )
+        for link in way:
+            reason = _reason(link, topology, is_kernel=is_kernel)
+            if reason:
+                raise ExecutionError(f"link {link.link_id!r} {reason}")
     for device_id in plan.device_ids:
         device = topology.device_of[device_id]
         if device.n_cores > 1 or device.sharing != "fifo":
@@ -61,21 +65,39 @@ def links_of(plan: Plan, topology: Topology, *, has_bursts: bool = False) -> dic
     return found
 
 
-def _reason(link: Link, *, has_bursts: bool) -> str:
-    if link.medium_id is not None:
-        return (
-            f"shares the medium {link.medium_id!r}; senders cannot share one without the kernel: leave out the medium"
-        )
-    if link.sharing != "fifo" or link.rate_at is not None:
-        return "divides its rate among messages, or changes it; senders send one message after another at one rate"
-    if (link.burst_byte and not has_bursts) or link.first_message_s:
-        return "has a burst or a slow first message, which senders do not know; leave them out"
-    if link.bandwidth_bit_per_s > FASTEST_BIT_PER_S:
-        return (
-            f"has {link.bandwidth_bit_per_s / 1e6:g} Mbit/s, but threads cannot pace packets above {FASTEST_BIT_PER_S / 1e6:g} Mbit/s; "
-            "lower its bandwidth"
-        )
-    return ""
+def _reason(link: Link, topology: Topology, *, is_kernel: bool) -> str:
+    """Return why a link cannot be executed; empty when it can."""
+    medium = next((one for one in topology.media if one.medium_id == link.medium_id), None)
+    found: list[tuple[bool, str]] = [
+        (
+            medium is not None and is_kernel,
+            f"shares the medium {link.medium_id!r}, but pairs of interfaces share nothing: use --mode loopback",
+        ),
+        (
+            medium is not None and (medium.sharing != "fifo" or medium.contention > 0 or medium.rate_at is not None),
+            (
+                f"shares the medium {link.medium_id!r}, which divides its time, loses some to contention or changes its rate; nodes take turns on a medium: "
+                "leave out its sharing, contention and rate_at"
+            ),
+        ),
+        (
+            medium is None and link.sharing != "fifo",
+            "divides its rate among messages or packets; senders send one message after another at one rate: leave out sharing",
+        ),
+        (link.rate_at is not None, "changes its rate; senders send at one rate: leave out rate_at"),
+        (
+            (link.burst_byte > 0 and not is_kernel) or link.first_message_s > 0,
+            "has a burst or a slow first message, which senders do not know; leave them out",
+        ),
+        (
+            link.bandwidth_bit_per_s > FASTEST_BIT_PER_S,
+            (
+                f"has {link.bandwidth_bit_per_s / 1e6:g} Mbit/s, but processes cannot pace packets above {FASTEST_BIT_PER_S / 1e6:g} Mbit/s; "
+                "lower its bandwidth"
+            ),
+        ),
+    ]
+    return next((reason for is_so, reason in found if is_so), "")
 
 
 def real_times_s(bundle: Bundle) -> dict[str, float]:

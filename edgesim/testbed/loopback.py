@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.course.director import Answered, Director, undisturbed
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import folder_name, write_device
+from edgesim.testbed.pacing import SharedServer
 from edgesim.testbed.places import LoopbackNetwork, Network, Place
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from edgesim.testbed.bundle import Bundle
     from edgesim.testbed.course.simulated import Simulated
 
+CHANNELS = "channels"
+"""The file of the channels over which several devices send, beside the folders of the devices."""
 START_S = 120.0
 """How long the nodes may take to be ready."""
 
@@ -194,7 +197,7 @@ class Loopback:
         self,
         bundle: Bundle,
         samples: Mapping[str, NDArray[Any]],
-        links: Mapping[str, Link],
+        ways: Mapping[str, tuple[Link, ...]],
         durations_s: Mapping[str, float],
         courses: Sequence[Simulated],
     ) -> Executed:
@@ -204,7 +207,7 @@ class Loopback:
         ----------
         bundle : what is executed.
         samples : named arrays whose first axis counts the samples; request i asks sample i modulo their number.
-        links : of each transfer.
+        ways : the links of the way of each transfer.
         durations_s : of each computation; empty: as long as it takes here.
         courses : what becomes of each request in the simulation. Its losses and outages are brought about here too. A request that is answered there is
             given up after ten times as long and 30 s; one that is not, `GIVE_UP_S` after nothing of it is under way any more.
@@ -214,9 +217,12 @@ class Loopback:
         ExecutionError
             When a node cannot be started, ends, or does not answer. All processes have ended then, and all files are gone.
         """
-        with self.network.opened(bundle.plan.device_ids, links.values()) as place, _nodes(place) as nodes:
-            self._start(nodes, bundle, samples, links, durations_s)
-            director = Director(bundle.plan, {name: link.link_id for name, link in links.items()}, nodes)
+        with (
+            self.network.opened(bundle.plan.device_ids, [link for way in ways.values() for link in way]) as place,
+            _nodes(place) as nodes,
+        ):
+            self._start(nodes, bundle, samples, ways, durations_s)
+            director = Director(bundle.plan, {name: interrupting(way) for name, way in ways.items()}, nodes)
             ahead = [undisturbed(one) for one in courses[:1]] * self.n_warm_up
             requests = [self._ask(director, number, course) for number, course in enumerate([*ahead, *courses])]
             for device_id in nodes.processes:
@@ -229,7 +235,7 @@ class Loopback:
         nodes: _Nodes,
         bundle: Bundle,
         samples: Mapping[str, NDArray[Any]],
-        links: Mapping[str, Link],
+        ways: Mapping[str, tuple[Link, ...]],
         durations_s: Mapping[str, float],
     ) -> None:
         """Write the bundles, start the nodes and join them."""
@@ -239,6 +245,8 @@ class Loopback:
         _write_samples(samples, nodes.folder / "samples")
         if self.on_folder is not None:
             self.on_folder(nodes.folder)
+        channels = shared_channels(ways.values())
+        SharedServer.make(nodes.folder / CHANNELS, len(channels))
         token, until_s = secrets.token_hex(16), time.monotonic() + START_S
         for device_id in bundles:
             nodes.start(device_id)
@@ -247,16 +255,19 @@ class Loopback:
                 t.step_id: n for other in bundles.values() for n, t in enumerate(other.receives)
             }  # fmt: skip
             paces = {
-                t.step_id: {**pace_of(nodes.place, links[t.step_id], t), "position": of_receiver[t.step_id]}
+                t.step_id: {
+                    **pace_of(nodes.place, ways[t.step_id], t, channels),
+                    "position": of_receiver[t.step_id],
+                }
                 for t in one.sends
             }
-            latencies_s = {t.step_id: links[t.step_id].latency_s for t in one.receives}
-            packets_byte = [links[t.step_id].mtu_byte for t in one.receives]
+            latencies_s = {t.step_id: ways[t.step_id][-1].latency_s for t in one.receives}
+            packets_byte = [ways[t.step_id][-1].mtu_byte for t in one.receives]
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
             nodes.tell(
                 device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
                 durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token, host=nodes.place.listening(),
-                port=self.port + place if self.port else 0,
+                port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
             )  # fmt: skip
         ports = nodes.of_each("ports", until_s)
         for device_id, one in bundles.items():
@@ -281,10 +292,39 @@ class Loopback:
         return answered
 
 
-def pace_of(place: Place, link: Link, transfer: Transfer) -> dict[str, Any]:
-    """Return how a message is sent: what its sender waits for, and what it is on the wire."""
-    over = "udp" if isinstance(link.transport, Datagram) else "tcp"
-    return {"occupation_s": place.occupation_s(link, transfer.size_byte), "packet_byte": link.mtu_byte, "over": over}
+def channel_of(link: Link) -> str:
+    """Return what a link sends over: its medium, or itself."""
+    return link.medium_id or link.link_id
+
+
+def shared_channels(ways: Collection[tuple[Link, ...]]) -> list[str]:
+    """Return the channels over which several devices send: media, and links on which messages of others are passed on."""
+    senders: dict[str, set[str]] = {}
+    for way in ways:
+        for link in way:
+            senders.setdefault(channel_of(link), set()).add(way[0].src_id)
+    return sorted(name for name, own in senders.items() if len(own) > 1)
+
+
+def interrupting(way: tuple[Link, ...]) -> list[list[str]]:
+    """Return for each hop of a way whose outages interrupt a message on it: the link, and the devices at its ends but the first and the last."""
+    ends = {way[0].src_id, way[-1].dst_id}
+    return [[link.link_id, *({link.src_id, link.dst_id} - ends)] for link in way]
+
+
+def pace_of(place: Place, way: tuple[Link, ...], transfer: Transfer, channels: Sequence[str]) -> dict[str, Any]:
+    """Return how a message is sent: what its sender waits for on each hop, and what it is on the wire."""
+    hops = [
+        {
+            "occupation_s": place.occupation_s(link, transfer.size_byte),
+            "latency_s": link.latency_s,
+            "channel": channel_of(link),
+            "shared": channels.index(channel_of(link)) if channel_of(link) in channels else None,
+        }
+        for link in way
+    ]
+    over = "udp" if isinstance(way[-1].transport, Datagram) else "tcp"
+    return {"hops": hops, "packet_byte": way[-1].mtu_byte, "over": over}
 
 
 def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
-from edgesim.testbed.limits import links_of
+from edgesim.testbed.limits import ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,8 @@ class Namespaces:
 class NamespaceNetwork:
     """The network of ``--mode netns``, for root on Linux."""
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer.
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the link of each transfer, which is its way.
 
         Raises
         ------
@@ -73,8 +73,8 @@ class NamespaceNetwork:
             When this is not root, a tool is missing, or a link is not what a token bucket does.
         """
         check_tools()
-        links = links_of(plan, topology, has_bursts=True)
-        for link in links.values():
+        ways = ways_of(plan, topology, is_kernel=True)
+        for (link,) in ways.values():
             if link.burst_byte < LEAST_BURST_BYTE:
                 raise ExecutionError(
                     f"link {link.link_id!r} has burst {link.burst_byte} B, but the kernel's token bucket lets at least {LEAST_BURST_BYTE} B leave "
@@ -84,7 +84,7 @@ class NamespaceNetwork:
                 raise ExecutionError(
                     f"link {link.link_id!r} has a message_overhead, which the kernel does not know; leave it out, or use --mode loopback"
                 )
-        return links
+        return ways
 
     @contextmanager
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[Namespaces]:

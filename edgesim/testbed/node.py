@@ -27,7 +27,7 @@ from edgesim.interfaces import KEPT, SAMPLE
 from edgesim.testbed.course.fate import meets
 from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
-from edgesim.testbed.pacing import Server, be_prompt
+from edgesim.testbed.pacing import Server, SharedServer, be_prompt
 from edgesim.testbed.wire import datagrams, streams
 
 if TYPE_CHECKING:
@@ -69,11 +69,15 @@ class _Task:
 
 
 @dataclass(slots=True)
-class _Peer:
-    """How to reach one other device: by its streams, its datagrams or both; and the link, which sends one message after another."""
+class _Message:
+    """A message on its way, and when it was sent first; 0 before."""
 
-    link: Server = field(default_factory=Server)
-    by: dict[str, streams.Outgoing | datagrams.Outgoing] = field(default_factory=dict)
+    transfer: Transfer
+    number: int
+    payload: bytes
+    request: _Request
+    pace: dict[str, Any]
+    sent_s: float = 0.0
 
 
 class Controls:
@@ -116,10 +120,11 @@ class Node:
     ----------
     bundle : what it executes.
     durations_s : how long its computations shall take; empty: as long as they do.
-    paces : of each transfer that it sends: ``occupation_s`` of the link, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
+    paces : of each transfer that it sends: its ``hops``, each with what it occupies for how long, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
         its ``position`` among those of the receiver.
     latencies_s : of each transfer that it gets.
     samples : what is asked, by request modulo their number; none where the input is elsewhere.
+    channels_path : the file of the channels over which several devices send; see `SharedServer`.
     """
 
     def __init__(
@@ -129,6 +134,8 @@ class Node:
         paces: dict[str, dict[str, Any]],
         latencies_s: dict[str, float],
         samples: list[Tensors],
+        *,
+        channels_path: Path,
     ) -> None:
         from edgesim.nn.kernels.program import Runner
 
@@ -139,7 +146,9 @@ class Node:
         self.samples = samples
         self.device = Server()
         self.log: list[list[Any]] = []
-        self.peers: dict[str, _Peer] = {}
+        self.peers: dict[str, dict[str, streams.Outgoing | datagrams.Outgoing]] = {}
+        self.channels_path = channels_path
+        self._channels: dict[str, Server | SharedServer] = {}
         self.readers: dict[int, Callable[[], None]] = {}
         self._runners: dict[str, Runner] = {name: Runner(program) for name, program in bundle.programs.items()}
         self._given: dict[str, Given] = {
@@ -183,7 +192,7 @@ class Node:
         elif self._events:
             left_s = max(0.0, self._events[0][0] - time.monotonic())
         waiting = {
-            way.connection.fileno(): way for peer in self.peers.values() for way in peer.by.values() if way.is_waiting
+            way.connection.fileno(): way for peer in self.peers.values() for way in peer.values() if way.is_waiting
         }
         readable, writable, _ = select.select(list(self.readers), list(waiting), [], left_s)
         for number in writable:
@@ -310,20 +319,40 @@ class Node:
 
         payload = bytes_of(tensors)
         self.log.append(["sent", transfer.step_id, number, ready_s, len(payload)])
-        silent = [*request.fate.get("down", ()), *request.fate.get("silent", {}).get(transfer.step_id, ())]
-        pace, peer = self.paces[transfer.step_id], self.peers[transfer.dst_id]
-        begun_s, ended_s = peer.link.serve(ready_s, pace["occupation_s"])
-        interrupted_s = meets(silent, ready_s, ended_s)
+        self._hop(ready_s, _Message(transfer, number, payload, request, self.paces[transfer.step_id]), 0)
+
+    def _hop(self, at_s: float, message: _Message, place: int) -> None:
+        """Send a message over one hop of its way, as soon as it is free; behind the last one it is at the receiver."""
+        hop, name = message.pace["hops"][place], message.transfer.step_id
+        silences = message.request.fate.get("silent", {}).get(name)
+        silent = [*(silences[place] if silences else ()), *(message.request.fate.get("down", ()) if place == 0 else ())]
+        channel = self._channel(hop)
+        begun_s, ended_s = channel.serve(at_s, hop["occupation_s"])
+        message.sent_s = message.sent_s or begun_s
+        interrupted_s = meets(silent, at_s, ended_s)
         if interrupted_s is not None:
-            peer.link.free_s = max(begun_s, interrupted_s)  # it occupied the link until then, if it had begun
+            if channel.free_s == ended_s:
+                channel.free_s = max(begun_s, interrupted_s)  # it occupied the link until then, if it had begun
             return
-        way = peer.by[pace["over"]]
-        pieces = way.packets(number, pace["position"], begun_s, payload, pace["packet_byte"])
-        if not pace["occupation_s"]:
+        if place + 1 < len(message.pace["hops"]):
+            self.post(ended_s + hop["latency_s"], self._hop, message, place + 1)
+            return
+        way = self.peers[message.transfer.dst_id][message.pace["over"]]
+        pieces = way.packets(
+            message.number, message.pace["position"], message.sent_s, message.payload, message.pace["packet_byte"]
+        )
+        if not hop["occupation_s"]:
             way.send(pieces)
             return
-        for place, piece in enumerate(pieces, start=1):
-            self.post(begun_s + pace["occupation_s"] * place / len(pieces), _leave, way, piece)
+        for number, piece in enumerate(pieces, start=1):
+            self.post(begun_s + hop["occupation_s"] * number / len(pieces), _leave, way, piece)
+
+    def _channel(self, hop: dict[str, Any]) -> Server | SharedServer:
+        name = hop["channel"]
+        if name not in self._channels:
+            is_own = hop["shared"] is None
+            self._channels[name] = Server() if is_own else SharedServer(self.channels_path, hop["shared"])
+        return self._channels[name]
 
 
 def _leave(_: float, way: streams.Outgoing | datagrams.Outgoing, piece: bytes) -> None:
@@ -373,7 +402,14 @@ def _work() -> None:
     setup = controls.wait()
     bundle = read_device(Path(setup["folder"]))
     samples = _samples(setup["samples"]) if setup["samples"] else []
-    node = Node(bundle, setup["durations_s"], setup["paces"], setup["latencies_s"], samples)
+    node = Node(
+        bundle,
+        setup["durations_s"],
+        setup["paces"],
+        setup["latencies_s"],
+        samples,
+        channels_path=Path(setup["channels"]),
+    )
     token = bytes.fromhex(setup["token"])
     node.warm_up()
     server = streams.listening(setup["host"], setup["port"])
@@ -387,12 +423,10 @@ def _work() -> None:
     for device_id, (address, port, datagram_port) in told["receivers"].items():
         connection = socket.create_connection((address, port))
         connection.sendall(token)
-        node.peers[device_id] = _Peer(
-            by={
-                "tcp": streams.Outgoing(connection),
-                "udp": datagrams.Outgoing(own, (socket.gethostbyname(address), datagram_port)),
-            }
-        )
+        node.peers[device_id] = {
+            "tcp": streams.Outgoing(connection),
+            "udp": datagrams.Outgoing(own, (socket.gethostbyname(address), datagram_port)),
+        }
     node.readers[sys.stdin.fileno()] = lambda: _order(node, controls)
     gc.collect()
     gc.freeze()

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+
+_NUMBER = struct.Struct("d")
 
 
 @dataclass(slots=True)
@@ -32,6 +38,64 @@ class Server:
         begun_s = max(ready_s, self.free_s)
         self.free_s = begun_s + time_s
         return begun_s, self.free_s
+
+
+class SharedServer:
+    """A server that several processes use, one after another in the order in which they come: a medium, or a link behind a switch.
+
+    Parameters
+    ----------
+    path : a file of one number of 8 byte for each server: when it is free again.
+    place : of this server in the file.
+    """
+
+    def __init__(self, path: Path, place: int) -> None:
+        self._file = path.open("r+b", buffering=0)
+        self._start = _NUMBER.size * place
+
+    def serve(self, ready_s: float, time_s: float) -> tuple[float, float]:
+        """Return when it begins and ends with what is there at `ready_s` and takes `time_s`, in s."""
+        with self._alone():
+            self._file.seek(self._start)
+            server = Server(*_NUMBER.unpack(self._file.read(_NUMBER.size)))
+            found = server.serve(ready_s, time_s)
+            self._keep(server.free_s)
+        return found
+
+    @property
+    def free_s(self) -> float:
+        """When it is free again."""
+        self._file.seek(self._start)
+        (found,) = _NUMBER.unpack(self._file.read(_NUMBER.size))
+        return float(found)
+
+    @free_s.setter
+    def free_s(self, moment_s: float) -> None:
+        with self._alone():
+            self._keep(moment_s)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        import fcntl
+
+        fcntl.lockf(self._file, fcntl.LOCK_EX, _NUMBER.size, self._start)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, _NUMBER.size, self._start)
+
+    def _keep(self, moment_s: float) -> None:
+        self._file.seek(self._start)
+        self._file.write(_NUMBER.pack(moment_s))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @staticmethod
+    def make(path: Path, n: int) -> None:
+        """Write a file of so many servers that are free."""
+        path.write_bytes(_NUMBER.pack(0.0) * n)
 
 
 def sleep_until(moment_s: float) -> None:

@@ -36,8 +36,8 @@ class Place(Protocol):
 class Network(Protocol):
     """Makes such places."""
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the links of the way of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
 
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> AbstractContextManager[Place]:
         """Make a place for these devices, and remove it at the end."""
@@ -68,11 +68,11 @@ class SameMachine:
 class LoopbackNetwork:
     """The network of ``--mode loopback``: it needs no privileges and makes nothing."""
 
-    def check(self, plan: Plan, topology: Topology) -> Mapping[str, Link]:
-        """Return the link of each transfer; see `edgesim.testbed.limits.links_of`."""
-        from edgesim.testbed.limits import links_of
+    def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
+        """Return the links of the way of each transfer; see `edgesim.testbed.limits.ways_of`."""
+        from edgesim.testbed.limits import ways_of
 
-        return links_of(plan, topology)
+        return ways_of(plan, topology)
 
     @contextmanager
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[SameMachine]:  # noqa: ARG002 - as above

@@ -134,8 +134,8 @@ def test_a_device_that_is_down_is_a_process_that_is_stopped():
     process = subprocess.Popen(["sleep", "60"])
     try:
         course = Simulated(nan, {}, frozenset(), 0.1, Fate(outages=(Outage("a", 0.05, 0.3),)))
-        link_of = {one.step_id: f"{one.src_id}->{one.dst_id}" for one in twin.bundle.plan.transfers}
-        director = Director(twin.bundle.plan, link_of, _Alone(process))
+        hops_of = {one.step_id: [[f"{one.src_id}->{one.dst_id}"]] for one in twin.bundle.plan.transfers}
+        director = Director(twin.bundle.plan, hops_of, _Alone(process))
         seen = set()
         with director._disturbed(course, time.monotonic()):
             time.sleep(0.15)

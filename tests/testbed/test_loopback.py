@@ -25,7 +25,7 @@ from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
 from edgesim.testbed.course.director import Answered
-from edgesim.testbed.limits import check_times, links_of
+from edgesim.testbed.limits import check_times, ways_of
 from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
@@ -171,27 +171,36 @@ def test_a_port_in_use_is_told():
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"medium_id": "air"}, "shares the medium 'air'"),
         ({"sharing": "fair"}, "divides its rate"),
         ({"burst_byte": 100}, "has a burst"),
     ],
 )
 def test_links_that_senders_cannot_be_are_refused(more, reason):
     with pytest.raises(ExecutionError, match=reason):
-        links_of(made().bundle.plan, topology(**more))
+        ways_of(made().bundle.plan, topology(**more))
 
 
 def test_rates_ways_and_devices_that_processes_cannot_be_are_refused():
     slow, plan = topology(), made().bundle.plan
     fast = replace(slow, links=tuple(replace(link, bandwidth_bit_per_s=1e9) for link in slow.links))
-    with pytest.raises(ExecutionError, match="has 1000 Mbit/s, but threads cannot pace packets above 200 Mbit/s"):
-        links_of(plan, fast)
+    with pytest.raises(ExecutionError, match="has 1000 Mbit/s, but processes cannot pace packets above 200 Mbit/s"):
+        ways_of(plan, fast)
+    for medium in (Medium("air", contention=0.1), Medium("air", "fair")):
+        with pytest.raises(ExecutionError, match="shares the medium 'air', which divides its time"):
+            ways_of(plan, replace(topology(medium_id="air"), media=(medium,)))
+    assert set(ways_of(plan, topology(medium_id="air"))) == plan.transfer_ids
+    with pytest.raises(ExecutionError, match="shares the medium 'air', but pairs of interfaces share nothing"):
+        ways_of(plan, topology(medium_id="air"), is_kernel=True)
     over = [Link(f"{one}->{two}", one, two, 1e6) for one, two in (("a", "c"), ("c", "b"), ("b", "a"))]
-    with pytest.raises(ExecutionError, match="goes over 2 links"):
-        links_of(plan, replace(slow, devices=(*slow.devices, Device("c", profile(1.0))), links=tuple(over)))
+    triangle = replace(slow, devices=(*slow.devices, Device("c", profile(1.0))), links=tuple(over))
+    assert {len(way) for way in ways_of(plan, triangle).values()} == {1, 2}
+    with pytest.raises(ExecutionError, match="goes over 2 links, but a pair of interfaces is one link"):
+        ways_of(plan, triangle, is_kernel=True)
+    with pytest.raises(ExecutionError, match="write forwarding: store_and_forward"):
+        ways_of(plan, replace(triangle, forwarding="cut_through"))
     several = replace(slow, devices=tuple(replace(device, n_cores=2) for device in slow.devices))
     with pytest.raises(ExecutionError, match="computes several things at once"):
-        links_of(plan, several)
+        ways_of(plan, several)
 
 
 def test_a_machine_that_is_slower_than_its_devices_is_refused(monkeypatch):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf, nan
@@ -64,12 +64,12 @@ class Director:
     Parameters
     ----------
     plan : what is executed.
-    link_of : the id of the link of each message.
+    hops_of : for each hop of each message, whose outages interrupt it: the link, and what passes it on.
     nodes : the processes.
     """
 
     plan: Plan
-    link_of: Mapping[str, str]
+    hops_of: Mapping[str, Sequence[Collection[str]]]
     nodes: Nodes
 
     def ask(self, number: int, course: Simulated) -> Answered:
@@ -82,7 +82,7 @@ class Director:
         """
         released_s = time.monotonic() + PAUSE_S
         for device_id in self.nodes.processes:
-            fate = course.fate.of(device_id, self.plan, self.link_of, released_s)
+            fate = course.fate.of(device_id, self.plan, self.hops_of, released_s)
             self.nodes.tell(device_id, release=number, at_s=released_s, fate=fate)
         over_s = released_s + course.over_s
         patience_s = 10 * course.latency_s + _PATIENCE_S if course.is_answered else course.over_s + GIVE_UP_S

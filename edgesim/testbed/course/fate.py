@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -29,14 +29,16 @@ class Fate:
     durations_s: Mapping[str, float] = field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
 
-    def of(self, device_id: str, plan: Plan, link_of: Mapping[str, str], released_s: float) -> dict[str, Any]:
+    def of(
+        self, device_id: str, plan: Plan, hops_of: Mapping[str, Sequence[Collection[str]]], released_s: float
+    ) -> dict[str, Any]:
         """Return what a device must know of it, as JSON has it.
 
         Parameters
         ----------
         device_id : the device.
         plan : whose messages and computations these are.
-        link_of : the id of the link of each message.
+        hops_of : for each hop of each message, whose outages interrupt it: the link, and what passes it on.
         released_s : when the request is released, in s of the clock that all devices share.
         """
         down = intervals(self.outages, device_id, released_s)
@@ -44,7 +46,7 @@ class Fate:
             transfer.step_id: cut
             for transfer in plan.transfers
             if transfer.src_id == device_id
-            if (cut := intervals(self.outages, link_of[transfer.step_id], released_s))
+            if any(cut := [_all(self.outages, hop, released_s) for hop in hops_of[transfer.step_id]])
         }
         document: dict[str, Any] = {
             "dropped": sorted(
@@ -65,6 +67,11 @@ def intervals(outages: Collection[Outage], target_id: str, released_s: float) ->
         for one in outages
         if one.target_id == target_id
     ]
+
+
+def _all(outages: Collection[Outage], target_ids: Collection[str], released_s: float) -> list[list[float | None]]:
+    """Return when one of some things is down, in s of the clock."""
+    return [one for target_id in target_ids for one in intervals(outages, target_id, released_s)]
 
 
 def meets(down: Collection[Collection[float | None]], since_s: float, until_s: float) -> float | None:

@@ -183,11 +183,12 @@ def _durations_s(found: Trace, plan: Plan, usual_s: Mapping[str, float], outages
 
 
 def _of_plan(outages: Sequence[Outage], plan: Plan, topology: Topology) -> tuple[Outage, ...]:
-    """Return the outages of devices and links that the plan uses."""
+    """Return the outages of devices and links that the plan uses, and of what passes its messages on."""
     links = {
         link.link_id for transfer in plan.transfers for link in topology.route(transfer.src_id, transfer.dst_id)
     }  # fmt: skip
-    return tuple(one for one in outages if one.target_id in links or one.target_id in plan.device_ids)
+    relays = {link.src_id for transfer in plan.transfers for link in topology.route(transfer.src_id, transfer.dst_id)}
+    return tuple(one for one in outages if one.target_id in links | relays or one.target_id in plan.device_ids)
 
 
 def check_failures(plan: Plan, topology: Topology, failures: Mapping[str, FailureModel], *, has_recovery: bool) -> None:

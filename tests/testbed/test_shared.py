@@ -1,0 +1,87 @@
+"""Media and links that several devices send over: one message after another, as simulated."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+
+from edgesim.domain.system.links import Link, Medium
+from edgesim.domain.system.topology import Device, Switch, Topology
+from edgesim.strategies.modnn import MoDNN
+from edgesim.testbed.bundle import bundled
+from edgesim.testbed.comparison import compare, measure
+from edgesim.testbed.loopback import Loopback, interrupting, shared_channels
+from edgesim.testbed.pacing import SharedServer
+from edgesim.testbed.prepared import PreparedStrategy
+from edgesim.testing import deployment_context
+from tests.strategies.conftest import noise_dataset, profile, small_network
+
+DEVICES = "abc"
+
+
+def made(links, media=(), switches=()):
+    topology = Topology(tuple(Device(name, profile(0.1)) for name in DEVICES), tuple(links), media, switches=switches)
+    context = deployment_context(small_network(), noise_dataset((1, 8, 8)), topology, source_id="a", sink_id="a")
+    deployment = MoDNN("a").deploy(context)
+    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
+
+
+def on_a_medium(medium_id):
+    pairs = [(one, two) for one in DEVICES for two in DEVICES if one != two]
+    links = [Link(f"{one}->{two}", one, two, 200e3, medium_id=medium_id) for one, two in pairs]
+    return made(links, (Medium("air"),) if medium_id else ())
+
+
+def behind_a_switch():
+    pairs = [pair for name in DEVICES for pair in ((name, "s"), ("s", name))]
+    links = [Link(f"{one}->{two}", one, two, 200e3, 0.001) for one, two in pairs]
+    return made(links, switches=(Switch("s"),))
+
+
+@pytest.mark.parametrize("twin", [on_a_medium("air"), behind_a_switch()])
+def test_messages_take_turns_on_what_they_share(twin):
+    """Were there a channel for each pair, it would take less time by tens of milliseconds."""
+    measured = measure(twin, Loopback(4), tolerance=1.0)
+    found = compare(measured, tolerance=1.0)
+    apart = compare(measure(on_a_medium(None), Loopback(2), tolerance=1.0), tolerance=1.0)
+    assert (found.n_equal_sets, found.n_equal_answers) == (4, 4)
+    assert found.simulated_s > apart.simulated_s + 0.01
+    assert min(measured.latencies_s) > found.simulated_s - 1e-3
+
+
+def test_channels_are_shared_where_several_devices_send_over_them():
+    medium, switch = on_a_medium("air"), behind_a_switch()
+    plans = [(one.bundle.plan, one.context.topology) for one in (medium, switch)]
+    ways = [{t.step_id: tuple(topology.route(t.src_id, t.dst_id)) for t in plan.transfers} for plan, topology in plans]
+    assert shared_channels(ways[0].values()) == ["air"]
+    assert "s->a" in shared_channels(ways[1].values())
+    assert not [name for name in shared_channels(ways[1].values()) if name.endswith("->s")]
+    way = next(way for way in ways[1].values() if way[0].src_id == "a" and way[1].dst_id == "b")
+    assert interrupting(way) == [["a->s", "s"], ["s->b", "s"]]
+
+
+def test_processes_take_turns(tmp_path):
+    """Four processes serve 50 times 1 s each: the server is free after 200 s, and no two were served at once."""
+    path = tmp_path / "channels"
+    SharedServer.make(path, 2)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(4) as pool:
+        begins = [begun_s for own in pool.map(_serve, [str(path)] * 4) for begun_s in own]
+    assert sorted(begins) == [float(second) for second in range(200)]
+    first, second = SharedServer(path, 0), SharedServer(path, 1)
+    assert (first.free_s, second.free_s) == (0.0, 200.0)
+    first.free_s = 3.0
+    assert first.serve(1.0, 2.0) == (3.0, 5.0)
+    assert second.serve(300.0, 1.0) == (300.0, 301.0)
+    first.close()
+    second.close()
+
+
+def _serve(path):
+    from pathlib import Path
+
+    server = SharedServer(Path(path), 1)
+    begins = [server.serve(0.0, 1.0)[0] for _ in range(50)]
+    server.close()
+    return begins
