@@ -7,13 +7,13 @@ with 1 when a bar is missed. Run it on a machine that does nothing else; it says
 The contestants are in `benchmarks/star_contestants.py` and `star_edgesim.py`. Each measurement is a process of its own, which times the rounds alone; the
 contestants take turns, so that a slow minute meets all of them. Figures are medians over the repeats.
 
-LEAF is measured where it can be imported, else left out with a note. It may live in an environment of its own:
+LEAF and ns.py are measured where they can be imported, else left out with a note. They may live in an environment of their own:
 
     python3.11 -m venv peers
-    peers/bin/pip install leafsim==0.4.2
+    peers/bin/pip install leafsim==0.4.2 ns.py==0.4.3
     python benchmarks/engine.py --peers-python peers/bin/python
 
-It works with current releases of simpy, networkx and numpy. YAFS is on no package index, so it is not measured.
+They work with current releases of simpy, networkx and numpy. YAFS is on no package index, so it is not measured.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from star_contestants import ABSENT, FIXED, PEERS, RANDOM
+from star_contestants import ABSENT, ALONE, FIXED, PEERS, RANDOM
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "results"
 DEVICES = (8, 64, 512)
 FEWEST = 10
-CALLBACKS, LEAF, NUMPY = "SimPy, callbacks", "LEAF", "numpy"
+CALLBACKS, LEAF, NS_PY, NUMPY = "SimPy, callbacks", "LEAF", "ns.py", "numpy"
 RANDOM_CALLBACKS, RANDOM_EVENT = "SimPy, callbacks, random", "edgesim, event engine, random"
 EVENT, ARRAY = "edgesim, event engine", "edgesim, array engine"
 FLAT = 500.0
@@ -145,7 +145,7 @@ class Field:
         """Return what is installed, here and where the other simulators are."""
         ours, theirs = (json.loads(_star(python, "versions").stdout) for python in (sys.executable, self.peers_python))
         text = _listed(ours)
-        return text if theirs == ours else f"{text}; LEAF with {_listed(theirs)}"
+        return text if theirs == ours else f"{text}; LEAF and ns.py with {_listed(theirs)}"
 
 
 def _listed(versions: dict[str, str]) -> str:
@@ -163,7 +163,8 @@ def rates(field: Field, n_rounds: int, n_random: int, n_repeats: int) -> list[Ro
     sizes = {("fixed", name, devices): max(FEWEST, n_rounds * 8 // devices) for devices in DEVICES for name in FIXED}
     for devices in DEVICES:
         few = max(FEWEST, n_rounds * 8 // devices)  # the event engine needs as long for these as without draws
-        sizes |= {("random", name, devices): few if "event" in name or "SimPy" in name else n_random for name in RANDOM}
+        names = (*RANDOM, *ALONE)
+        sizes |= {("random", name, devices): few if "event" in name or "SimPy" in name else n_random for name in names}
     found: dict[tuple[str, str, int], list[dict[str, float]]] = {key: [] for key in sizes}
     for repeat in range(n_repeats):
         for (case, name, devices), rounds in sizes.items():
@@ -210,24 +211,22 @@ def bars(rows: list[Row], memories: list[Memory]) -> list[Bar]:
     nan = float("nan")
     event, array = row[EVENT], row.get(ARRAY)
     return [
-        Bar("event engine, times SimPy with callbacks", 0.4, event.against or nan),
+        Bar("event engine, times SimPy with callbacks", 0.8, event.against or nan),
         Bar(
             "event engine with draws, losses and a deadline, times SimPy with callbacks of the same model",
             0.4,
-            _drawn(row),
+            _times(row.get(RANDOM_EVENT), row.get(RANDOM_CALLBACKS)),
         ),
-        Bar("event engine, times LEAF", 2.0, event.against_leaf or nan),
+        Bar("event engine, times LEAF", 5.0, event.against_leaf or nan),
+        Bar("event engine, times ns.py", 5.0, _times(event, row.get(NS_PY))),
         Bar("event engine, memory that a further round adds, byte", FLAT, growth.get(EVENT, nan), is_most=True),
-        Bar("array engine, times numpy", 0.5, array.against if array is not None else nan),
+        Bar("array engine, times numpy", 0.8, array.against if array is not None else nan),
     ]
 
 
-def _drawn(row: dict[str, Row]) -> float:
-    """Return the rate of the event engine with draws against the script of the same model; NaN where that is missing."""
-    ours, by_hand = row.get(RANDOM_EVENT), row.get(RANDOM_CALLBACKS)
-    return (
-        ours.rounds_per_cpu_s / by_hand.rounds_per_cpu_s if ours is not None and by_hand is not None else float("nan")
-    )
+def _times(one: Row | None, other: Row | None) -> float:
+    """Return the rate of one contestant over that of another; NaN where either is missing."""
+    return one.rounds_per_cpu_s / other.rounds_per_cpu_s if one is not None and other is not None else float("nan")
 
 
 def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Bar]) -> str:
@@ -245,12 +244,24 @@ def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Ba
         "# Speed of the engines", head, STAR,
         "## Bars, at 8 devices", _lines(["| | asked | reached | |", "|---|---|---|---|", *bar_lines]),
         "## 23 ms per round", _lines(_table(rows, "fixed", "x SimPy, callbacks")),
-        "## Random times and losses", _lines(_table(rows, "random", "x numpy")),
+        "## Random times and losses", _lines(_table(rows, "random", "x numpy")), _queue(rows),
         "## Memory at 8 devices",
         _lines(["| | rounds | MB | rounds | MB | byte per round |", "|---|---|---|---|---|---|", *memory_lines]),
         KEPT,
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
+
+
+def _queue(rows: list[Row]) -> str:
+    """Return which part of the time of the event engine SimPy's queue takes."""
+    shares = []
+    for devices in DEVICES:
+        rate = {one.contestant: one.rounds_per_cpu_s for one in rows if (one.case, one.devices) == ("random", devices)}
+        shares += [f"{rate[RANDOM_EVENT] / rate[name]:.0%} with {devices}" for name in ALONE if name in rate]
+    return (
+        "SimPy's queue, and the clock that takes callbacks in place of its events, are that part of the time of the event engine which the same "
+        f"moments take when nothing happens at them but that the next one is planned: {', '.join(shares)} devices."
+    )
 
 
 def _lines(lines: list[str]) -> str:
@@ -288,7 +299,7 @@ def processor() -> str:
 
 
 def command_line(arguments: argparse.Namespace) -> str:
-    """Return the command that makes these tables; where it writes and where LEAF lies changes nothing in them."""
+    """Return the command that makes these tables; where it writes and where LEAF and ns.py lie changes nothing in them."""
     options = ["--rounds", arguments.rounds, "--random-rounds", arguments.random_rounds]
     options += ["--memory-rounds", *arguments.memory_rounds, "--repeats", arguments.repeats]
     return shlex.join(["python", "benchmarks/engine.py", *map(str, options)])
@@ -301,7 +312,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--random-rounds", type=int, default=100_000, help="of the random star, with any number")
     parser.add_argument("--memory-rounds", type=int, nargs=2, default=[1_000, 10_000], metavar=("FEW", "MANY"))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--peers-python", metavar="PATH", help="the Python of an environment with LEAF")
+    parser.add_argument("--peers-python", metavar="PATH", help="the Python of an environment with LEAF and ns.py")
     parser.add_argument("--output", type=Path, default=DOCS, help="folder of engine.md and engine.csv")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     return parser.parse_args()

@@ -37,11 +37,17 @@ from star import (
     lengths,
     random_rounds,
 )
-from star_edgesim import in_event_engine, in_event_engine_with_meters, random_in_array_engine, random_in_event_engine
+from star_edgesim import (
+    in_event_engine,
+    in_event_engine_with_meters,
+    queue_alone,
+    random_in_array_engine,
+    random_in_event_engine,
+)
 
 ABSENT = 3
 """Exit code of a contestant that is not installed."""
-PACKAGES = ("edgesim", "simpy", "numpy", "leafsim", "networkx")
+PACKAGES = ("edgesim", "simpy", "numpy", "leafsim", "networkx", "ns.py")
 
 
 # ---- written by hand on SimPy
@@ -190,6 +196,51 @@ def in_leaf(n_devices: int) -> Run:
     return run
 
 
+def in_ns_py(n_devices: int) -> Run:
+    """ns.py: every message is a packet that crosses a Port, which has the rate, and a Wire, which has the delay; both are made once for each run."""
+    import simpy
+    from ns.packet.packet import Packet
+    from ns.port.port import Port
+    from ns.port.wire import Wire
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        env = simpy.Environment()
+        ends_s: list[float] = []
+
+        class Sink:
+            n_missing = 0
+
+            def put(self, _: Packet) -> None:
+                self.n_missing -= 1
+                if self.n_missing == 0:
+                    ends_s.append(env.now)
+                    if len(ends_s) < n_rounds:
+                        begin()
+
+        sink = Sink()
+        ports = []
+        for _ in range(n_devices):
+            port = Port(env, BANDWIDTH_BIT_PER_S)
+            port.out = Wire(env, lambda: LATENCY_S)
+            port.out.out = sink
+            ports.append(port)
+
+        def begin() -> None:
+            sink.n_missing = n_devices
+            for number, port in enumerate(ports):
+                env.process(device(number, port))
+
+        def device(number: int, port: Port) -> Generator[simpy.Event, Any, None]:
+            yield env.timeout(COMPUTE_S)
+            port.put(Packet(env.now, SIZE_BYTE, number))
+
+        begin()
+        env.run()
+        return partial(lengths, ends_s)
+
+    return run
+
+
 # ---- with random times and losses
 
 
@@ -316,6 +367,7 @@ FIXED: dict[str, Callable[[int], Run]] = {
     "SimPy, processes": by_processes,
     "SimPy, processes, Resource, Store": by_resources,
     "LEAF": in_leaf,
+    "ns.py": in_ns_py,
 }
 RANDOM: dict[str, Callable[[int], Run]] = {
     "numpy": random_by_numpy,
@@ -324,20 +376,22 @@ RANDOM: dict[str, Callable[[int], Run]] = {
     "SimPy, callbacks, random": random_by_callbacks,
     "edgesim, event engine, random": random_in_event_engine,
 }
-PEERS = frozenset({"LEAF"})
+ALONE: dict[str, Callable[[int], Run]] = {"SimPy's queue, as the event engine uses it": queue_alone}
+"""What takes part of the time of a contestant; no round is simulated."""
+PEERS = frozenset({"LEAF", "ns.py"})
 """Contestants that may run in another environment."""
 
 
 def measure(name: str, n_devices: int, n_rounds: int) -> dict[str, float]:
     """Run a contestant: a tenth of the rounds to warm up, then all of them, timed."""
-    run = (FIXED | RANDOM)[name](n_devices)
+    run = (FIXED | RANDOM | ALONE)[name](n_devices)
     run(max(n_rounds // 10, 10))
     gc.collect()
     begin, begin_cpu = time.perf_counter(), time.process_time()
     finish = run(n_rounds)
     cpu_s, wall_s = time.process_time() - begin_cpu, time.perf_counter() - begin
     peak_byte = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    simulated_s = check(finish(), n_devices, n_rounds, is_random=name in RANDOM)
+    simulated_s = 0.0 if name in ALONE else check(finish(), n_devices, n_rounds, is_random=name in RANDOM)
     return {"cpu_s": cpu_s, "wall_s": wall_s, "peak_byte": peak_byte, "simulated_s": simulated_s}
 
 

@@ -126,6 +126,39 @@ def random_in_event_engine(n_devices: int) -> Run:
     return run
 
 
+def queue_alone(n_devices: int) -> Run:
+    """The clock of the event engine with as many moments as `random_in_event_engine` has, at which nothing is done but to plan the next one."""
+    import numpy as np
+
+    from edgesim.engine.state.clock import Clock
+
+    generator = np.random.default_rng(SEED)
+    computed_s = (COMPUTE_S * (1 + generator.standard_exponential((64, n_devices)) / MU)).tolist()
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:
+        clock = Clock()
+        after = clock.after
+
+        def nothing(_: float) -> None:
+            pass
+
+        def sent(_: float) -> None:
+            after(SEND_S + LATENCY_S, nothing, 0.0)
+
+        def begin(delays_s: list[float]) -> None:
+            after(DEADLINE_S, nothing, 0.0)
+            for delay_s in delays_s:
+                after(delay_s, sent, 0.0)
+
+        for number in range(n_rounds):
+            clock.begin()
+            clock.at(0.0, begin, computed_s[number % 64])
+            clock.happen(DEADLINE_S, None)
+        return lambda: [0.0] * n_rounds
+
+    return run
+
+
 def drawn(n_devices: int, records: list[Any]) -> Lengths:
     """Return the latencies of random requests."""
     latency_s = [record.latency_s for record in records]

@@ -62,7 +62,7 @@ class Memory:
         self._numbers = count()
         self._level, self._peak = list(weights), [0] * len(weights)
         self._at: dict[int, set[int]] = {}  # by request: where it was
-        self._held: list[dict[int, dict[int, tuple[int, int]]]] = [{} for _ in weights]  # by device, request and step
+        self._held: list[dict[int, _Held]] = [{} for _ in weights]  # by device and request
         self._coming: list[list[tuple[float, int, int, int, int]]] = [[] for _ in weights]
 
     def sends(self, task: Task, now_s: float) -> None:
@@ -98,9 +98,8 @@ class Memory:
     def forget(self, request: Request, now_s: float) -> None:
         """Nothing of a request is under way any more."""
         for device in self._at.pop(request.number, ()):
-            self._change(device, now_s, (request, _EVERYTHING), _NO_MORE)
+            heappush(self._coming[device], (now_s, next(self._numbers), request.number, _EVERYTHING, _NO_MORE))
             self._settle(device, now_s)
-        self._at.pop(request.number, None)
 
     def peak_byte(self, device: int, to_s: float) -> int:
         """Return the most that a device held at once until a moment, in byte."""
@@ -109,34 +108,59 @@ class Memory:
 
     def _change(self, device: int, moment_s: float, task: Task, n_byte: int) -> None:
         request, index = task
-        self._at.setdefault(request.number, set()).add(device)
-        heappush(self._coming[device], (moment_s, next(self._numbers), request.number, index, n_byte))
+        if self._sizes[index] == 0:
+            return  # nothing is held, or let go
+        number = request.number
+        at = self._at.get(number)
+        if at is None:
+            at = self._at[number] = set()
+        at.add(device)
+        heappush(self._coming[device], (moment_s, next(self._numbers), number, index, n_byte))
 
     def _settle(self, device: int, until_s: float) -> None:
         """Take the changes of a device until a moment."""
-        coming, level = self._coming[device], self._level
+        coming, from_s = self._coming[device], self._from_s
+        level, peak = self._level[device], self._peak[device]
         while coming and coming[0][0] <= until_s:
             moment_s, _, number, index, n_byte = heappop(coming)
-            if moment_s > self._from_s:
-                self._peak[device] = max(self._peak[device], level[device])
-            held = self._held[device].setdefault(number, {})
-            before = _largest(held)
-            if n_byte >= 0:
-                held[index] = (n_byte, self._n_users[index])
-            elif index == _EVERYTHING:
-                held.clear()
-            else:
-                size, n_users = held.get(index, (0, 0))
-                if n_byte == _ONE_USER_LESS and n_users > 1:
-                    held[index] = (size, n_users - 1)
-                else:
-                    held.pop(index, None)
-            if not held:
-                del self._held[device][number]
-            level[device] += _largest(held) - before
-            if moment_s >= self._from_s:
-                self._peak[device] = max(self._peak[device], level[device])
+            if moment_s > from_s and level > peak:
+                peak = level
+            level += self._taken(self._held[device], number, index, n_byte)
+            if moment_s >= from_s and level > peak:
+                peak = level
+        self._level[device], self._peak[device] = level, peak
+
+    def _taken(self, held: dict[int, _Held], number: int, index: int, n_byte: int) -> int:
+        """Take one change of what a request holds at a device, and return by how much the most of it grows."""
+        own = held.get(number)
+        if own is None:
+            if n_byte < 0:
+                return 0
+            own = held[number] = _Held()
+        before, users = own.most_byte, own.users
+        if n_byte >= 0:
+            users[index] = self._n_users[index]
+            own.most_byte = max(before, n_byte)
+        elif index == _EVERYTHING:
+            users.clear()
+        elif index in users:
+            if n_byte == _ONE_USER_LESS and users[index] > 1:
+                users[index] -= 1
+                return 0
+            del users[index]
+            if self._sizes[index] == before:
+                own.most_byte = max(map(self._sizes.__getitem__, users), default=0)
+        if not users:
+            del held[number]
+            return -before
+        return own.most_byte - before
 
 
-def _largest(held: dict[int, tuple[int, int]]) -> int:
-    return max((n_byte for n_byte, _ in held.values()), default=0)
+class _Held:
+    """What a request holds at a device: the users that each thing still waits for, by step, and the size of the largest of them."""
+
+    __slots__ = ("most_byte", "users")
+
+    def __init__(self) -> None:
+        self.most_byte = 0
+        self.users: dict[int, int] = {}

@@ -115,7 +115,12 @@ def _told_at(*place: str) -> Iterator[None]:
 def checked_network(builder: ModelBuilder, dataset: Dataset, name: str) -> nn.Module:
     """Return a network that answers two samples of a data set as it must; see `check_networks`."""
     with torch.random.fork_rng(devices=[]):
-        network = builder.build(dataset.inputs, dataset.task.output).eval()
+        try:
+            network = builder.build(dataset.inputs, dataset.task.output).eval()
+        except NetworkError:
+            raise
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from error.__cause__
         if not is_trained(builder) and not any(parameter.requires_grad for parameter in network.parameters()):
             raise DataError(f"{name} has no parameter that can be trained; is everything frozen?")
         measure(network, dataset.inputs)
