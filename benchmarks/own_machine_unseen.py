@@ -61,8 +61,10 @@ class Gated(nn.Module):
         self.wide = nn.Sequential(
             *first, nn.Conv2d(n, n, kernel, stride, kernel // 2, groups=n, bias=False), nn.BatchNorm2d(n), act()
         )
-        squeezed = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(n, n_few, 1), nn.ReLU(), nn.Conv2d(n_few, n, 1), gate()]
-        self.gate = nn.Sequential(*squeezed) if n_few else None
+        self.gate = None
+        if n_few:
+            squeezed = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(n, n_few, 1), nn.ReLU(), nn.Conv2d(n_few, n, 1), gate()]
+            self.gate = nn.Sequential(*squeezed)
         self.last = nn.Sequential(nn.Conv2d(n, n_out, 1, bias=False), nn.BatchNorm2d(n_out))
         self.is_added = stride == 1 and n_in == n_out
 

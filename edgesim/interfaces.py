@@ -448,7 +448,7 @@ class Replacing(Watching, Protocol):
         label : of the strategy.
         strategies : all of the scenario.
         topology : on which they are.
-        watched : the devices that compute in the strategy, without the monitor; none when only the options are checked.
+        watched : the devices that compute in the strategy, or in what took over before, without the monitor; none when only the options are checked.
 
         Raises
         ------

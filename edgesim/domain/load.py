@@ -61,6 +61,25 @@ def n_expected(load: Load | None) -> int:
     return max(1, round(n_most)) if n_most < inf else 1
 
 
+def lasts_s(load: Load | None) -> float:
+    """Return for about how long a trial's requests come, in s; 0 without a load, and where neither its horizon nor its rate is known.
+
+    Examples
+    --------
+    >>> from edgesim.arrivals.periodic import Periodic
+    >>> lasts_s(Load(Periodic(0.5), requests=1200)), lasts_s(Load(Periodic(0.5), requests=1200, horizon_s=60.0)), lasts_s(None)
+    (600.0, 60.0, 0.0)
+    """
+    if load is None:
+        return 0.0
+    of_requests_s = 0.0 if load.requests is None else inf
+    if load.requests is not None and isinstance(load.arrivals, ScalableArrivals):
+        of_requests_s = load.requests / load.arrivals.mean_rate_hz
+    if load.horizon_s is None:
+        return of_requests_s if of_requests_s < inf else 0.0
+    return min(load.horizon_s, of_requests_s or load.horizon_s) if of_requests_s < inf else 0.0
+
+
 def is_drawn(arrivals: object) -> bool:
     """Return whether releases may differ between replications; of arrivals that do not say so, they may."""
     return not isinstance(arrivals, ScalableArrivals) or arrivals.is_drawn

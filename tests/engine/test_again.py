@@ -14,6 +14,7 @@ from edgesim.domain.system.topology import Topology
 from edgesim.engine.events import simulation
 from edgesim.engine.events.simulation import Simulation, simulate
 from edgesim.engine.program.compiled import compile_plan
+from edgesim.engine.state.clock import Clock
 from edgesim.engine.state.world import World
 from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.gilbert_elliott import GilbertElliott
@@ -22,7 +23,7 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.sampling.draw import draw_renewals, loss_models, slowdown_models
 from edgesim.failures.stragglers import ShiftedExponential
 from edgesim.network.transport import Arq, Tcp
-from edgesim.rng import Streams
+from edgesim.rng import Stream, Streams
 
 BURSTS = {"burst": GilbertElliott(loss=0.3, burst=3.0), "jitter": Jitter(0.001)}
 
@@ -119,3 +120,34 @@ def test_what_is_the_same_in_all_trials_is_found_once():
             one_by_one.run()
         n_asked.append(Counted.n)
     assert n_asked[0] == n_asked[1] <= len(topology.links) + len(topology.devices)
+
+
+@pytest.mark.parametrize("failures", [{}, CASES["losses"], CASES["slow"]], ids=["nothing", "losses", "slow"])
+def test_what_happens_in_a_trial_grows_with_the_devices_alone(failures, monkeypatch_module):
+    """Three things for each device: it hears, it has computed, it is heard; and each stream is made once for all trials."""
+    n_calls, n_streams, after, made = [0], [0], Clock.after, Stream.__init__
+
+    def counted(self, *arguments):
+        n_calls[0] += 1
+        after(self, *arguments)
+
+    def counted_stream(self, *arguments):
+        n_streams[0] += 1
+        made(self, *arguments)
+
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Clock, "after", counted)
+        patch.setattr(Stream, "__init__", counted_stream)
+        for n_devices in (4, 8, 16):
+            program = compile_plan(students(n_devices), star(n_devices), WorkIsTime())
+            streams = Streams(1).replication(0)
+            drawn = {"losses": loss_models(failures, star(1)), "slowdowns": slowdown_models(failures, star(1))}
+            one_by_one = Simulation(program, streams=streams, **drawn)
+            n_calls[0] = n_streams[0] = 0
+            for index in range(10):
+                streams.go_to(index)
+                one_by_one.run()
+            found[n_devices] = n_calls[0], n_streams[0]
+    assert all(calls <= 10 * (3 * n_devices + 2) for n_devices, (calls, _) in found.items())
+    assert all(made <= 2 * n_devices + 1 for n_devices, (_, made) in found.items())

@@ -78,6 +78,21 @@ def test_a_study_of_stand_ins_is_the_same_with_two_workers(result: Result, tmp_p
     assert one == two
 
 
+def test_devices_that_take_over_may_fail_in_their_turn(tmp_path: Path) -> None:
+    """A chain on one device: w1, then w2 when that is lost, then w3 when both are."""
+    text = SCENARIO.replace(
+        'planned: {type: modnn, owner: hub, workers: "w*", on_missing: degrade, step_deadline: 50 ms}',
+        "planned: {type: chain, devices: [w1, w2, w3]}",
+    ).replace("planned: {type: reassign,", "planned: {type: reassign, lost: 2,")
+    text = text.replace(
+        "start: 5.05 s, end: 15.05 s}]", "start: 5.05 s, end: 15.05 s}, {targets: w1, start: 3.05 s, end: 12.05 s}]"
+    )
+    run(Scenario.from_text(text), RunOptions(output=tmp_path / "result"))
+    value = {(row.strategy, row.metric): row.mean for row in Result(tmp_path / "result").summary().itertuples()}
+    assert value["planned", "changes"] == 3  # to w2, to w3, back to w1
+    assert 0.9 < value["planned", "availability"] < 0.98
+
+
 def test_what_cannot_take_over_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="'tiny' is no other strategy"):
         Scenario.from_text(SCENARIO.replace("to: small", "to: tiny"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edgesim.engine.program.compiled import heartbeats
+from edgesim.engine.program.joined import joined
 from edgesim.errors import InfeasiblePlanError, PlanError
 from edgesim.interfaces import AttackableDeployment, Deployment, Replacing, detector_of
 from edgesim.study.preparation.deploy import deployed, plans_of
@@ -97,22 +98,37 @@ def with_stand_ins(
     detector = detector_of(recovery)
     if detector is None:
         raise PlanError("nothing takes over where nobody watches; give the recovery a `detector`")
-    watched = [beat.src_id for beat in heartbeats(own.plan, detector)]
-    stand_ins = recovery.stand_ins(label, strategies, context.topology, watched)
-    found, reasons = [], []
-    for stand_in in stand_ins:
-        try:
-            found.append(_single(_of(stand_in, context_for)))
-        except PlanError as error:
-            if stand_in.is_needed:
-                raise
-            reasons.append(str(error))
+    watched = {beat.src_id for beat in heartbeats(own.plan, detector)}
+    made: dict[StandIn, Deployment | PlanError] = {}
+    while True:  # devices that take over may fail in their turn
+        stand_ins = recovery.stand_ins(label, strategies, context.topology, sorted(watched))
+        for stand_in in stand_ins:
+            if stand_in not in made:
+                made[stand_in] = _tried(stand_in, context_for)
+        found = [one for stand_in in stand_ins if not isinstance(one := made[stand_in], PlanError)]
+        now = watched.union(
+            *({beat.src_id for beat in heartbeats(joined((own.plan, one.plan)), detector)} for one in found)
+        )
+        if now == watched:
+            break
+        watched = now
+    reasons = [str(one) for one in made.values() if isinstance(one, PlanError)]
     if not found:
         raise PlanError(
             f"nothing can take over: without any one of its devices there is no plan ({reasons[0] if reasons else 'none was tried'}); "
             "give the strategy devices to spare, or another recovery"
         )
     return WithStandIns((own, *found), all(one.is_same_network for one in stand_ins))
+
+
+def _tried(stand_in: StandIn, context_for: Callable[[Strategy], DeploymentContext]) -> Deployment | PlanError:
+    """Return the deployment of what takes over, or why there is none; raises where it is needed."""
+    try:
+        return _single(_of(stand_in, context_for))
+    except PlanError as error:
+        if stand_in.is_needed:
+            raise
+        return error
 
 
 def _of(stand_in: StandIn, context_for: Callable[[Strategy], DeploymentContext]) -> Deployment:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.load import is_drawn
+from edgesim.domain.load import is_drawn, lasts_s
 from edgesim.domain.metrics import metric_named
 from edgesim.domain.plan import Transfer
 from edgesim.domain.strike import Strike
@@ -143,7 +143,8 @@ def _strikes(case: Case, program: Program, span: Span) -> dict[str, list[Strike]
     costs = [cost for index, cost in steps.host_costs.items() if index in span.steps]
     hosts_s = sum(cost.sending_s + cost.receiving_s(1.0) for cost in costs)
     computing_s = sum(steps.duration_s[span.steps.start : span.steps.stop])
-    duration_s = computing_s + hosts_s + sum(hop.occupation_s + hop.link.latency_s for hop in own)
+    alone_s = computing_s + hosts_s + sum(hop.occupation_s + hop.link.latency_s for hop in own)
+    duration_s = max(alone_s, lasts_s(case.load))  # one request alone, or as long as requests come
     return strikes_of(case.failures, case.topology, used, crossings, duration_s, n_requests=n_requests)
 
 
