@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import threading
 import time
@@ -146,7 +147,10 @@ class _Nodes:
         text = (self.folder / f"{folder_name(device_id)}.err").read_text(encoding="utf-8", errors="replace").strip()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         last = f": {text.splitlines()[-1]}" if text else ""
-        raise ExecutionError(f"the node of {device_id!r} {how} before all requests were answered{last}")
+        memory = "; if nobody did so, the machine is out of memory: take smaller networks or fewer devices"
+        raise ExecutionError(
+            f"the node of {device_id!r} {how} before all requests were answered{last}{memory if code == -signal.SIGKILL else ''}"
+        )
 
     def end(self) -> None:
         """End all processes, and wait until they are gone."""

@@ -154,7 +154,7 @@ def execute(
 def _network(mode: Mode, hosts: Path | None) -> Network:
     from edgesim.testbed.hosts.file import read_machines
     from edgesim.testbed.hosts.network import HostNetwork
-    from edgesim.testbed.namespaces import NamespaceNetwork
+    from edgesim.testbed.namespaces import NamespaceNetwork, check_tools
     from edgesim.testbed.places import LoopbackNetwork
 
     if (mode is Mode.hosts) != (hosts is not None):
@@ -163,7 +163,10 @@ def _network(mode: Mode, hosts: Path | None) -> Network:
         )
     if hosts is not None:
         return HostNetwork(read_machines(hosts))
-    return NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
+    if mode is Mode.netns:
+        check_tools()  # before anything is trained
+        return NamespaceNetwork()
+    return LoopbackNetwork()
 
 
 def _clean() -> None:
