@@ -127,7 +127,13 @@ class _Nodes:
             return None
         if not line:
             self._ended(device_id)
-        document: dict[str, Any] = json.loads(line)
+        try:
+            document: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise ExecutionError(
+                f"the command of {device_id!r} wrote {line.strip()[:80]!r} to stdout, which is nothing that a node says; it must start a node and write "
+                "nothing itself"
+            ) from None
         if "error" in document:
             raise ExecutionError(f"the node of {device_id!r} could not go on: {document['error']}")
         ahead_s = self.offsets[device_id].ahead_s if device_id in self.offsets else 0.0

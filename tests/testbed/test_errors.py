@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from edgesim.cli.exit_codes import FAILED
+from edgesim.cli.exit_codes import FAILED, code_of
+from edgesim.cli.main import app
+from tests.testbed.conftest import PAGE
 from tests.testbed.test_namespaces import in_namespaces, namespaces
 
 MODES = ["loopback", pytest.param("netns", marks=in_namespaces)]
@@ -46,7 +51,7 @@ class Command:
     def ended(self):
         """Return exit code and complaint, without what told of progress."""
         _, text = self.process.communicate(timeout=120)
-        return self.process.returncode, text.strip().splitlines()[-1]
+        return self.process.returncode, text.strip().rpartition("\n")[2]
 
     def left(self):
         """What it left: files and namespaces."""
@@ -83,3 +88,69 @@ def test_a_node_that_is_killed_ends_the_command(scenario, mode):
     assert "out of memory" in text
     assert are_gone(nodes)
     assert command.left() == ([], [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_killed_command_leaves_is_removed_by_clean(scenario, mode):
+    """Its nodes end on their own; namespaces and files are there until somebody removes them."""
+    command = Command(scenario, mode)
+    nodes = command.nodes()
+    command.process.kill()
+    command.ended()
+    assert are_gone(nodes)
+    spaces, files = command.left()
+    assert len(spaces) == (2 if mode == "netns" else 0)
+    assert files
+    done = subprocess.run(
+        [*command.words[:4], "--clean"], env=command.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert all(f"removed {name}" in done.stderr for name in spaces)
+    assert command.left() == ([], [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_ended_leaves_nothing(scenario, number):
+    command = Command(scenario, "loopback")
+    nodes = command.nodes()
+    command.process.send_signal(number)
+    command.process.communicate(timeout=60)
+    assert command.process.returncode != 0
+    assert are_gone(nodes)
+    assert command.left() == ([], [])
+
+
+def test_a_port_in_use_ends_the_command(scenario):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = Command(scenario, "loopback", "--port", str(taken.getsockname()[1]))
+        code, text = command.ended()
+    assert code == FAILED
+    assert "cannot be used: Address already in use; name another with --port" in text
+    assert command.left() == ([], [])
+
+
+@pytest.mark.skipif(
+    shutil.which("ip") is None or os.geteuid() != 0, reason="THERE IS NO ip, OR THIS IS NOT ROOT: not tested"
+)
+def test_a_machine_without_tc_is_told_before_anything_is_trained(scenario, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ip").symlink_to(shutil.which("ip"))
+    command = Command(scenario, "netns", PATH=str(tmp_path / "bin"))
+    _, text = command.process.communicate(timeout=120)
+    assert command.process.returncode == FAILED
+    assert "there is no tc on this machine; install iproute2, or use --mode loopback" in " ".join(text.split())
+    assert "teacher" not in text
+    assert command.left() == ([], [])
+
+
+def test_who_is_not_root_is_told_what_to_use(scenario, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    result = CliRunner().invoke(app, ["testbed", str(scenario), "--mode", "netns"])
+    assert code_of(result.exception) == FAILED
+    assert "network namespaces are for root on Linux; use --mode loopback" in str(result.exception)
+
+
+def test_the_page_says_so():
+    assert "exit code 3" in PAGE.read_text(encoding="utf-8")

@@ -99,9 +99,19 @@ def test_the_command_reads_the_file(scenario, tmp_path):
         assert "no host is named for 'c'; add it to `hosts`" in str(result.exception)
 
 
-def test_a_command_that_fails_is_told():
-    wrong = machines({"a": "x", "b": "y"}, command=("ls", "/nowhere/{host}"))
-    with pytest.raises(ExecutionError, match=r"the node of '.' ended with exit code 2 .*ls: cannot access"):
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (("ls", "/nowhere/{host}", "--"), "the node of '.' ended with exit code 2 .*ls: cannot access"),
+        (
+            ("echo", "welcome to {host}"),
+            "the command of '.' wrote 'welcome to .* to stdout, which is nothing that a node says",
+        ),
+    ],
+)
+def test_a_command_that_fails_or_talks_is_told(command, reason):
+    wrong = machines({"a": "x", "b": "y"}, command=command, python="/nowhere/python")
+    with pytest.raises(ExecutionError, match=reason):
         measure(made(), Loopback(2, network=HostNetwork(wrong)), 1.0)
 
 
