@@ -104,7 +104,7 @@ def test_the_command_reads_the_file(scenario, tmp_path):
     [
         (("ls", "/nowhere/{host}", "--"), "the node of '.' ended with exit code 2 .*ls: cannot access"),
         (
-            ("echo", "welcome to {host}"),
+            ("sh", "-c", "echo welcome to {host}; exec cat >&2"),
             "the command of '.' wrote 'welcome to .* to stdout, which is nothing that a node says",
         ),
     ],
