@@ -98,7 +98,7 @@ def main() -> None:
     kept = [
         row
         for row in of.index
-        if row[1] in COLUMNS or row[1] in {"detected", "false_alarms", "changes", "lost_requests"}
+        if row[1] in COLUMNS or row[1] in {"detected", "false_alarms", "changes", "lost_requests", "latency"}
     ]
     of.loc[kept].reset_index().to_csv(RESULTS / "recovery.csv", index=False, float_format="%.6g")
     draw(of, labels, RESULTS / "recovery")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,10 @@ from edgesim.files.temporary import shared_folder
 from edgesim.network.transport import Datagram
 from edgesim.processes import THREAD_VARIABLES
 from edgesim.testbed.course.director import Answered, Director, undisturbed
-from edgesim.testbed.devices import device_bundles
+from edgesim.testbed.devices import DeviceBundle, device_bundles
 from edgesim.testbed.folder import folder_name, write_device
+from edgesim.testbed.hosts.clocks import Offset, in_our_time, offsets_of
+from edgesim.testbed.hosts.sent import packed
 from edgesim.testbed.pacing import SharedServer
 from edgesim.testbed.places import LoopbackNetwork, Network, Place
 
@@ -54,6 +56,7 @@ class Executed:
     begun_s : by request and step: when a computation began, and a message was ready to be sent, in s of the same clock.
     took_s : by request and computation: how long this machine computed, without what it then waited for, in s.
     message_byte : by request and message that came: its payload.
+    clock_error_s : how far moments of different devices may be off against each other, in s; 0 where they share a clock.
     """
 
     requests: tuple[Answered, ...]
@@ -64,6 +67,7 @@ class Executed:
     begun_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     took_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     message_byte: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    clock_error_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,12 +79,13 @@ class _Nodes:
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     listeners: list[threading.Thread] = field(default_factory=list)
     said: SimpleQueue[tuple[str, str]] = field(default_factory=SimpleQueue)
+    offsets: dict[str, Offset] = field(default_factory=dict)
 
     def start(self, device_id: str) -> None:
         """Start the node of a device."""
         with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
             process = subprocess.Popen(  # noqa: S603 - our own program
-                [*self.place.prefix(device_id), sys.executable, "-m", "edgesim.testbed.node"],
+                self.place.command(device_id),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
                 env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
             )  # fmt: skip
@@ -95,7 +100,9 @@ class _Nodes:
         self.said.put((device_id, ""))
 
     def tell(self, device_id: str, **document: Any) -> None:
-        """Write a line to a node."""
+        """Write a line to a node; a moment in it is that of our clock."""
+        if "at_s" in document and device_id in self.offsets:
+            document["at_s"] += self.offsets[device_id].ahead_s
         stdin = self.processes[device_id].stdin
         if stdin is None:
             return
@@ -123,7 +130,8 @@ class _Nodes:
         document: dict[str, Any] = json.loads(line)
         if "error" in document:
             raise ExecutionError(f"the node of {device_id!r} could not go on: {document['error']}")
-        return device_id, document
+        ahead_s = self.offsets[device_id].ahead_s if device_id in self.offsets else 0.0
+        return device_id, in_our_time(document, ahead_s)
 
     def of_each(self, key: str, until_s: float) -> dict[str, Any]:
         """Return what every node says under a key."""
@@ -139,7 +147,10 @@ class _Nodes:
         text = (self.folder / f"{folder_name(device_id)}.err").read_text(encoding="utf-8", errors="replace").strip()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         last = f": {text.splitlines()[-1]}" if text else ""
-        raise ExecutionError(f"the node of {device_id!r} {how} before all requests were answered{last}")
+        memory = "; if nobody did so, the machine is out of memory: take smaller networks or fewer devices"
+        raise ExecutionError(
+            f"the node of {device_id!r} {how} before all requests were answered{last}{memory if code == -signal.SIGKILL else ''}"
+        )
 
     def end(self) -> None:
         """End all processes, and wait until they are gone."""
@@ -217,18 +228,26 @@ class Loopback:
         ExecutionError
             When a node cannot be started, ends, or does not answer. All processes have ended then, and all files are gone.
         """
+        if not self.network.is_here and any(one.fate.outages for one in courses):
+            raise ExecutionError(
+                "outages stop processes of this machine, and machines of yours are not stopped; add --no-failures"
+            )
         with (
             self.network.opened(bundle.plan.device_ids, [link for way in ways.values() for link in way]) as place,
             _nodes(place) as nodes,
         ):
             self._start(nodes, bundle, samples, ways, durations_s)
+            if not self.network.is_here:
+                nodes.offsets = offsets_of(nodes, nodes.processes, START_S)
             director = Director(bundle.plan, {name: interrupting(way) for name, way in ways.items()}, nodes)
             ahead = [undisturbed(one) for one in courses[:1]] * self.n_warm_up
             requests = [self._ask(director, number, course) for number, course in enumerate([*ahead, *courses])]
             for device_id in nodes.processes:
                 nodes.tell(device_id, stop=True)
             logs = nodes.of_each("log", time.monotonic() + START_S)
-            return _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
+            found = _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
+            errors_s = sorted(one.error_s for one in nodes.offsets.values())
+            return replace(found, clock_error_s=sum(errors_s[-2:]))
 
     def _start(
         self,
@@ -242,7 +261,8 @@ class Loopback:
         bundles = device_bundles(bundle.plan, bundle.programs)
         for device_id, one in bundles.items():
             write_device(one, nodes.folder / folder_name(device_id))
-        _write_samples(samples, nodes.folder / "samples")
+        n_asked = None if self.network.is_here else self.n_warm_up + self.n_requests
+        _write_samples({name: one[:n_asked] for name, one in samples.items()}, nodes.folder / "samples")
         if self.on_folder is not None:
             self.on_folder(nodes.folder)
         channels = shared_channels(ways.values())
@@ -264,24 +284,13 @@ class Loopback:
             latencies_s = {t.step_id: ways[t.step_id][-1].latency_s for t in one.receives}
             packets_byte = [ways[t.step_id][-1].mtu_byte for t in one.receives]
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
+            folder, file = nodes.folder / folder_name(device_id), nodes.folder / "samples"
+            where = {"folder": str(folder), "samples": str(file)} if self.network.is_here else packed(folder, file)
             nodes.tell(
-                device_id, folder=str(nodes.folder / folder_name(device_id)), samples=str(nodes.folder / "samples"),
-                durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token, host=nodes.place.listening(),
-                port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
+                device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token,
+                host=nodes.place.listening(), port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
             )  # fmt: skip
-        ports = nodes.of_each("ports", until_s)
-        for device_id, one in bundles.items():
-            nodes.tell(
-                device_id,
-                receivers={
-                    other: (nodes.place.address(device_id, other), *ports[other])
-                    for other in {t.dst_id for t in one.sends}
-                },
-                senders=[
-                    (nodes.place.address(device_id, other), ports[other][1])
-                    for other in {t.src_id for t in one.receives}
-                ],
-            )
+        _join(nodes, bundles, nodes.of_each("ports", until_s))
         nodes.of_each("ready", until_s)
 
     def _ask(self, director: Director, number: int, course: Simulated) -> Answered:
@@ -290,6 +299,20 @@ class Loopback:
         if self.on_answer is not None:
             self.on_answer(number, director.nodes.processes)
         return answered
+
+
+def _join(nodes: _Nodes, bundles: Mapping[str, DeviceBundle], ports: Mapping[str, list[int]]) -> None:
+    """Tell nodes where the others are."""
+    for device_id, one in bundles.items():
+        nodes.tell(
+            device_id,
+            receivers={
+                other: (nodes.place.address(device_id, other), *ports[other]) for other in {t.dst_id for t in one.sends}
+            },
+            senders=[
+                (nodes.place.address(device_id, other), ports[other][1]) for other in {t.src_id for t in one.receives}
+            ],
+        )
 
 
 def channel_of(link: Link) -> str:

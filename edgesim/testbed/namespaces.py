@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
 from edgesim.testbed.limits import ways_of
+from edgesim.testbed.places import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +44,9 @@ class Namespaces:
     names: Mapping[str, str]
     addresses: Mapping[tuple[str, str], str]
 
-    def prefix(self, device_id: str) -> list[str]:
-        """Return the command that runs another in the namespace of a device."""
-        return ["ip", "netns", "exec", self.names[device_id]]
+    def command(self, device_id: str) -> list[str]:
+        """Return the command that starts the node of a device in its namespace."""
+        return ["ip", "netns", "exec", self.names[device_id], *NODE]
 
     def listening(self) -> str:
         """Return all addresses: nobody but the peers reaches into a namespace."""
@@ -63,6 +64,8 @@ class Namespaces:
 @dataclass(frozen=True, slots=True)
 class NamespaceNetwork:
     """The network of ``--mode netns``, for root on Linux."""
+
+    is_here: bool = True
 
     def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
         """Return the link of each transfer, which is its way.

@@ -27,6 +27,7 @@ from edgesim.interfaces import KEPT, SAMPLE
 from edgesim.testbed.course.fate import meets
 from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
+from edgesim.testbed.hosts.sent import unpacked
 from edgesim.testbed.pacing import Server, SharedServer, be_prompt
 from edgesim.testbed.wire import datagrams, streams
 
@@ -381,11 +382,13 @@ def _order(node: Node, controls: Controls) -> None:
         if "release" in order:
             node.post(order["at_s"], node.release, order["release"], order["fate"])
             say(told=order["release"])
+        elif "clock" in order:
+            say(clock_s=time.monotonic())
         else:
             say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 
 
-def _samples(path: str) -> list[Tensors]:
+def _samples(path: Path) -> list[Tensors]:
     """Return samples, one tensor for each input of the network; the names of the file are their order."""
     from safetensors.torch import load_file
 
@@ -400,8 +403,8 @@ def _work() -> None:
     use_one_thread()
     controls = Controls(sys.stdin.fileno())
     setup = controls.wait()
-    bundle = read_device(Path(setup["folder"]))
-    samples = _samples(setup["samples"]) if setup["samples"] else []
+    with unpacked(setup) as (folder, file):
+        bundle, samples = read_device(folder), _samples(file)
     node = Node(
         bundle,
         setup["durations_s"],
@@ -419,7 +422,7 @@ def _work() -> None:
     node.readers[own.socket.fileno()] = lambda: node.came(own.read())
     say(ports=[server.getsockname()[1], own.port])
     told = controls.wait()
-    own.peers = frozenset((address, port) for address, port in told["senders"])
+    own.peers = frozenset((socket.gethostbyname(address), port) for address, port in told["senders"])
     for device_id, (address, port, datagram_port) in told["receivers"].items():
         connection = socket.create_connection((address, port))
         connection.sendall(token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
 
 LOCALHOST = "127.0.0.1"
+NODE = (sys.executable, "-m", "edgesim.testbed.node")
+"""The command that starts a node on this machine."""
 
 
 class Place(Protocol):
     """Where the nodes of a plan run."""
 
-    def prefix(self, device_id: str) -> list[str]:
-        """Return what stands before the command that starts a node."""
+    def command(self, device_id: str) -> list[str]:
+        """Return the command that starts the node of a device."""
 
     def listening(self) -> str:
         """Return the address on which a node waits for others."""
@@ -36,6 +39,10 @@ class Place(Protocol):
 class Network(Protocol):
     """Makes such places."""
 
+    @property
+    def is_here(self) -> bool:
+        """Whether all nodes are on this machine: they read its files, share its clock and its cores, and can be stopped."""
+
     def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
         """Return the links of the way of each transfer. Raises `ExecutionError` when it cannot do what a link does."""
 
@@ -47,9 +54,9 @@ class Network(Protocol):
 class SameMachine:
     """Processes that talk over 127.0.0.1; senders pace packets by a virtual clock."""
 
-    def prefix(self, device_id: str) -> list[str]:  # noqa: ARG002 - the form of places
-        """Return nothing."""
-        return []
+    def command(self, device_id: str) -> list[str]:  # noqa: ARG002 - the form of places
+        """Return the command of this machine."""
+        return list(NODE)
 
     def listening(self) -> str:
         """Return 127.0.0.1."""
@@ -67,6 +74,8 @@ class SameMachine:
 @dataclass(frozen=True, slots=True)
 class LoopbackNetwork:
     """The network of ``--mode loopback``: it needs no privileges and makes nothing."""
+
+    is_here: bool = True
 
     def check(self, plan: Plan, topology: Topology) -> Mapping[str, tuple[Link, ...]]:
         """Return the links of the way of each transfer; see `edgesim.testbed.limits.ways_of`."""

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "testbed.md"
 
 @pytest.fixture
 def scenario(tmp_path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     path = tmp_path / "twins.yaml"
     path.write_text(text)
     return path

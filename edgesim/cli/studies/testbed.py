@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgesim.compute.measured import LayerTime
     from edgesim.testbed.comparison import Compared, Measured
     from edgesim.testbed.outcome.steps import StepFigures
+    from edgesim.testbed.places import Network
     from edgesim.testbed.written.overlay import Fit
 
 N_NAMED = 3
@@ -32,14 +33,24 @@ class Mode(StrEnum):
 
     loopback = "loopback"
     netns = "netns"
+    hosts = "hosts"
 
 
 def execute(
     file: Annotated[Path | None, typer.Argument(metavar="SCENARIO", help="Scenario file.", show_default=False)] = None,
     *,
     mode: Annotated[
-        Mode, typer.Option(help="loopback: on 127.0.0.1; netns: in namespaces of the kernel, for root.")
+        Mode,
+        typer.Option(
+            help="loopback: on 127.0.0.1; netns: in namespaces of the kernel, for root; hosts: on machines of yours, see --hosts."
+        ),
     ] = Mode.loopback,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Which machine is which device, and how commands are run there.", show_default=False
+        ),
+    ] = None,
     strategy: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only this strategy; may be given several times.")
     ] = None,
@@ -103,14 +114,13 @@ def execute(
       edgesim testbed study.yaml --strategy chain --requests 50 --json
       edgesim testbed study.yaml --fit-on single --overlay fitted.yaml
       edgesim testbed study.yaml --strategy chain --trace timeline.json
+      edgesim testbed study.yaml --mode hosts --hosts machines.yaml --unpaced
       edgesim testbed --clean
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.scenario import Scenario
     from edgesim.testbed.comparison import measure
     from edgesim.testbed.loopback import Loopback
-    from edgesim.testbed.namespaces import NamespaceNetwork
-    from edgesim.testbed.places import LoopbackNetwork
     from edgesim.testbed.prepared import prepared
     from edgesim.testbed.written.overlay import compared, fit
 
@@ -118,8 +128,7 @@ def execute(
         _clean()
     if file is None:
         raise typer.BadParameter("name a scenario, or give --clean")
-    network = NamespaceNetwork() if mode is Mode.netns else LoopbackNetwork()
-    how = Loopback(requests, port=port, network=network)
+    how = Loopback(requests, port=port, network=_network(mode, hosts))
     scenario = Scenario.load(file, allow_code=allow_code)
     _check_file("--trace", trace)
     _check_fit(file, overlay, fit_on, strategy or tuple(scenario.strategies))
@@ -140,6 +149,24 @@ def execute(
     else:
         _show(found, fitted, has_steps=steps)
     raise typer.Exit(DONE if all(one.is_right for one in found) else INCOMPLETE)
+
+
+def _network(mode: Mode, hosts: Path | None) -> Network:
+    from edgesim.testbed.hosts.file import read_machines
+    from edgesim.testbed.hosts.network import HostNetwork
+    from edgesim.testbed.namespaces import NamespaceNetwork, check_tools
+    from edgesim.testbed.places import LoopbackNetwork
+
+    if (mode is Mode.hosts) != (hosts is not None):
+        raise typer.BadParameter(
+            "--mode hosts and --hosts FILE go together: the file says which machine is which device"
+        )
+    if hosts is not None:
+        return HostNetwork(read_machines(hosts))
+    if mode is Mode.netns:
+        check_tools()  # before anything is trained
+        return NamespaceNetwork()
+    return LoopbackNetwork()
 
 
 def _clean() -> None:
@@ -212,9 +239,13 @@ def _public(one: LayerTime) -> dict[str, Any]:
     return {"layer": one.layer, "profile": one.profile, "work_flop": one.work_flop, "time_s": one.time_s}
 
 
-def _fit_note(found: Fit | None) -> str:
-    if found is None:
-        return ""
+def _note(found: Sequence[Compared], fitted: Fit | None) -> str:
+    off_s = max((one.clock_error_s for one in found), default=0.0)
+    clocks = [f"clocks of hosts are known to {quantity(off_s, 's')}, and so are times of messages"] if off_s > 0 else []
+    return "; ".join([*([] if fitted is None else [_fit_note(fitted)]), *clocks])
+
+
+def _fit_note(found: Fit) -> str:
     times = f" and times of {len(found.times)} layers" if found.times else ""
     return f"host overhead of {quantity(found.per_message_s, 's')} per message{times}, fitted on {found.label}"
 
@@ -247,7 +278,7 @@ def _show(found: Sequence[Compared], fitted: Fit | None, *, has_steps: bool) -> 
         )
         for one in found
     )  # fmt: skip
-    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=_fit_note(fitted)))
+    draw_table(console, Table("simulated and measured latency", headers, rows, 1, note=_note(found, fitted)))
     for one in found:
         console.print()
         named = one.steps if has_steps else largest(one.steps, N_NAMED)

@@ -108,9 +108,9 @@ def _measured_bars(measured: Measured, position: int) -> tuple[Bar, ...]:
         if isinstance(step, Compute):
             bars.append(Bar(step.device_id, step.step_id, start_s, start_s, end_s))
         else:
-            link = topology.route(step.src_id, step.dst_id)[0]
-            left_s = max(start_s, end_s - link.latency_s)
-            bars.append(Bar(link.medium_id or link.link_id, step.step_id, start_s, start_s, left_s))
+            way = topology.route(step.src_id, step.dst_id)
+            left_s = max(start_s, end_s - sum(link.latency_s for link in way))
+            bars.append(Bar(way[0].medium_id or way[0].link_id, step.step_id, start_s, start_s, left_s))
     return tuple(_one_by_one(bars))
 
 
