@@ -198,6 +198,21 @@ def test_a_lost_task_is_done_again() -> None:
     )  # as soon as w2 asks; it has no more to ask for
 
 
+def test_what_is_overdue_comes_before_what_nobody_has() -> None:
+    """w1 is lost with task 0; w2, which then computes task 1, does task 0 next, before the four that are left."""
+    program = compile_plan(pooled([0.05] * 6, 2, again_s=0.03), topology([1.0, 1.0]), WorkIsTime())
+    found = traced(program, Outage("w1", 0.020))
+    began = sorted((course.began_s, program.steps.step[course.step].step_id) for course in found.courses)
+    assert [name for _, name in began if name.endswith("on w2")][:3] == ["1 on w2", "0 on w2", "2 on w2"]
+
+
+def test_a_trial_does_not_wait_for_what_is_done() -> None:
+    """A minute after which tasks would be given again is not waited for: the trial ends with the answer."""
+    program = compile_plan(pooled([0.05] * 2, 2, again_s=60.0), topology([1.0, 1.0]), WorkIsTime())
+    found = traced(program)
+    assert found.to_s == pytest.approx(found.records[0].latency_s)
+
+
 def test_an_overdue_task_may_be_done_by_both() -> None:
     """A slow device is overtaken: the first result counts, and the other is no loss."""
     program = compile_plan(pooled([0.05, 0.05], 2, again_s=0.1), topology([0.1, 1.0]), WorkIsTime())
