@@ -182,7 +182,9 @@ def with_devices(system: System, seeds: list[int]) -> tuple[pd.DataFrame, tuple[
 
 
 def interval(values: pd.Series) -> str:
-    """Return a mean over seeds with its interval."""
+    """Return a mean over seeds with its interval, nothing where nothing was measured."""
+    if values.isna().all():
+        return ""
     found = mean(values.to_numpy())
     return f"{found.value:.1f} ± {found.half_width:.1f}" if found.n > 1 else f"{found.value:.1f}"
 
