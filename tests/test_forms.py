@@ -258,7 +258,7 @@ FOREIGN_OBJECTS = {
     "nn/cost/layers.py": "modules of torch", "nn/cost/rewrite.py": "modules of torch", "nn/cost/trace.py": "modules of torch",
     "nn/cost/units.py": "what a module of torch gives", "nn/operators/readers.py": "modules of torch",
     "nn/models/brought/assembly.py": "modules of torch", "nn/models/brought/outputs.py": "what a module of torch gives",
-    "nn/kernels/program.py": "operators of torch", "nn/models/brought/program_file.py": "functions of torch",
+    "testbed/pacing.py": "what the system can do", "nn/kernels/program.py": "operators of torch", "nn/models/brought/program_file.py": "functions of torch",
 }  # fmt: skip
 
 

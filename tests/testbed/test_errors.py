@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ class Command:
         self.environment = {**os.environ, "TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1", **environment}
         words = [sys.executable, "-m", "edgesim", "testbed"]
         self.words = [*words, str(scenario), "--mode", mode, "--strategy", "chain", "--requests", "10000", *options]
-        self.process = subprocess.Popen(self.words, env=self.environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            self.words, env=self.environment, stderr=subprocess.PIPE, text=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads yet; a shell ignores it for what it starts in the background
+        )  # fmt: skip
 
     def nodes(self):
         """Wait until both nodes are there, and a second more."""

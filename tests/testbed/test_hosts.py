@@ -86,7 +86,10 @@ def test_the_command_reads_the_file(scenario, tmp_path):
             device: {"host": name, "address": f"10.78.0.{place}"}
             for place, (device, name) in enumerate(names.items(), 1)
         }
-        document = {"command": "ip netns exec {host}", "python": sys.executable, "hosts": hosts}
+        python = tmp_path / "python"  # one plain word, wherever the environment of the tests lies
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        document = {"command": "ip netns exec {host}", "python": str(python), "hosts": hosts}
         (tmp_path / "machines.yaml").write_text(json.dumps(document))
         command = ["testbed", str(scenario), "--mode", "hosts", "--hosts", str(tmp_path / "machines.yaml"), "--unpaced"]
         result = CliRunner().invoke(app, [*command, "--strategy", "chain", "--requests", "2", "--json"])
