@@ -97,7 +97,7 @@ def test_heartbeats_are_traffic_and_energy() -> None:
 
 
 @pytest.mark.parametrize("is_checked", [False, True])
-def test_a_single_request_bears_the_energy_of_all_heartbeats(is_checked: bool) -> None:
+def test_a_single_request_bears_the_energy_of_all_heartbeats(*, is_checked: bool) -> None:
     """50 s of heartbeats come before it, each 8 ms of 1.5 W above idle; on its own it takes 2 W at two devices for 4 ms."""
     detector = Detector(1.0, 3.0, SIZE_BYTE)
     found = trace(
