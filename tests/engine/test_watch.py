@@ -96,6 +96,20 @@ def test_heartbeats_are_traffic_and_energy() -> None:
     assert math.isclose(more_j, n_more * 0.008 * 1.5, rel_tol=1e-9)
 
 
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_single_request_bears_the_energy_of_all_heartbeats(*, is_checked: bool) -> None:
+    """50 s of heartbeats come before it, each 8 ms of 1.5 W above idle; on its own it takes 2 W at two devices for 4 ms."""
+    detector = Detector(1.0, 3.0, SIZE_BYTE)
+    found = trace(
+        program(detector), streams=STREAMS.replication(0), recovery=Nothing(detector), releases_s=[50.0], is_checked=is_checked
+    )  # fmt: skip
+    [record] = found.records
+    n = math.ceil(50.0 - phase_s(detector))
+    assert math.isclose(record.energy_j, n * 0.008 * 1.5 + 2 * LATENCY_S, rel_tol=1e-9)
+    assert found.watch is not None
+    assert found.watch.traffic_byte == n * SIZE_BYTE
+
+
 def test_a_device_that_cannot_be_reached_is_a_false_alarm() -> None:
     detector = Detector(1.0, 2.0, SIZE_BYTE)
     found = watched(detector, Outage("w1->hub", 3.0, 9.0)).watch

@@ -86,10 +86,11 @@ class Records:
         """
         self._first, self._n_admitted, self._last_end_s, self._others = first, n_admitted, last_end_s, others
         checker = self._world.checker
-        if self._alone is not None and (n_admitted > 1 or checker is not None):
+        if self._alone is not None and (n_admitted > 1 or others or checker is not None):
             self._work(*self._alone)
         if first is not None and checker is not None:
-            limit_j = largest_w(self._world.program) * (self._world.clock.now_s - first.released_s)
+            from_s = 0.0 if others else first.released_s  # heartbeats come before the first request, too
+            limit_j = largest_w(self._world.program) * (self._world.clock.now_s - from_s)
             checker.spent(self._total_j() + self._work_j, limit_j)
 
     def _idle_s(self) -> list[float]:
@@ -112,7 +113,7 @@ class Records:
 
     def all(self) -> list[RequestRecord]:
         """Return the records, in order of release; none where they were told."""
-        if self._alone is not None and self._n_admitted == 1:  # in one sum, so that single requests round as ever
+        if self._alone is not None and self._n_admitted == 1 and not self._others:  # in one sum, to round as ever
             request, outcome, latency_s = self._alone
             whole_j = energy_j(self._world.program, request, self._idle_s())
             self._kept[request.number] = fields(request, outcome, latency_s, whole_j)
