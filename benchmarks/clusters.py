@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import median
 
+from pages import put
+
 from edgesim.compute.roofline import Roofline
 from edgesim.domain.plan import Plan
 from edgesim.domain.system.topology import HostOverhead, Topology
@@ -250,14 +252,6 @@ def fitted(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def put(path: Path, name: str, lines: str) -> None:
-    """Write a table between its marks."""
-    text = path.read_text(encoding="utf-8")
-    begin = text.index(f"<!-- {name} -->") + len(f"<!-- {name} -->")
-    end = text.index("<!-- end -->", begin)
-    path.write_text(f"{text[:begin]}\n{lines}\n{text[end:]}", encoding="utf-8")
-
-
 def main() -> None:
     """Calibrate, or simulate and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -287,7 +281,7 @@ def main() -> None:
         "summary": summary(rows, found, nulls),
         "fitted": fitted(rows),
     }.items():
-        put(page, name, lines)
+        put(page, name, f"{lines}\n")
 
 
 if __name__ == "__main__":

@@ -9,16 +9,15 @@ figure, and docs/results/detectors.csv.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from edgesim.report.draw.style import house_style, look, save
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
-MARKS = ("<!-- begin: benchmarks/detectors.py -->", "<!-- end -->")
 FACTORS = ["camera", "frames_in_flight", "strategy"]
 SCORES = ("map_voc2010", "map_voc2007", "map_coco")
 ONE, MANY = 1, 16
@@ -92,10 +91,7 @@ def main() -> None:
                 raise SystemExit(f"{name} with {camera}: {fps} frames a second, but a latency of {latency_s} s")
     of.reset_index().to_csv(RESULTS / "detectors.csv", index=False, float_format="%.6g")
     draw(of, cameras, strategies, RESULTS / "detectors")
-    page = RESULTS / "detectors.md"
-    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
-    text = page.read_text(encoding="utf-8")
-    page.write_text(between.sub(lambda _: f"\n{table(of, cameras, strategies)}\n\n", text), encoding="utf-8")
+    put(RESULTS / "detectors.md", "begin: benchmarks/detectors.py", f"\n{table(of, cameras, strategies)}\n\n")
 
 
 if __name__ == "__main__":

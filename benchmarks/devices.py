@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import median
 
 from devices_networks import NETWORKS, with_winograd
+from pages import put
 
 from edgesim.compute.fitting import DEFAULT_FREE, free_numbers
 from edgesim.study.calibration.calibrated import Calibrated, calibrate, shown
@@ -108,14 +109,6 @@ def numbers_table(found: Sequence[Calibrated]) -> str:
     return "\n".join(lines)
 
 
-def put(path: Path, name: str, lines: str) -> None:
-    """Write a table between its marks."""
-    text = path.read_text(encoding="utf-8")
-    begin = text.index(f"<!-- {name} -->") + len(f"<!-- {name} -->")
-    end = text.index("<!-- end -->", begin)
-    path.write_text(f"{text[:begin]}\n{lines}\n{text[end:]}", encoding="utf-8")
-
-
 def main() -> None:
     """Fit, predict and write."""
     works = {name: tuple(build().made) for name, build in NETWORKS.items()}
@@ -135,7 +128,7 @@ def main() -> None:
         "rows": rows_table(found),
         "numbers": numbers_table(found),
     }.items():
-        put(page, name, lines)
+        put(page, name, f"{lines}\n")
 
 
 if __name__ == "__main__":

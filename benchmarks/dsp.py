@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from edgesim.compute.multi_core import MultiCore
 from edgesim.domain.plan import Compute, LayerWork
@@ -91,20 +92,13 @@ def main() -> None:
     """Write the page and the CSV."""
     profile = catalog_profile("ti-c6678")
     of_each = pd.concat([of_layers(name, profile) for name in NETWORKS])
-    text = written_between(PAGE.read_text(encoding="utf-8"), "choices", "\n".join(choices(of_each)))
+    put(PAGE, "choices", "\n".join([*choices(of_each), ""]))
     causes = []
     for name, key in (("vgg16, 3x224x224", "large"), ("small-cnn, 1x8x8", "small")):
         causes.append(of_causes(name, profile))
-        text = written_between(text, key, "\n".join(gains(causes[-1])))
-    PAGE.write_text(text, encoding="utf-8")
+        put(PAGE, key, "\n".join([*gains(causes[-1]), ""]))
     for name, found in (("layers", of_each), ("causes", pd.concat(causes))):
         found.to_csv(PAGE.with_name(f"dsp-{name}.csv"), index=False, float_format="%.6g")
-
-
-def written_between(text: str, name: str, table: str) -> str:
-    """Return a page with a table between the marks of its name."""
-    before, mark, rest = text.partition(f"<!-- {name} -->\n")
-    return f"{before}{mark}{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
 
 
 if __name__ == "__main__":

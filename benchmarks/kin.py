@@ -8,16 +8,15 @@ docs/results/kin.csv.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from edgesim.report.draw.style import house_style, look, save
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
-MARKS = ("<!-- begin: benchmarks/kin.py -->", "<!-- end -->")
 ONE, MANY = 1, 4
 AT = "100 Mbit/s"
 """Bandwidth of the second table."""
@@ -114,10 +113,8 @@ def main() -> None:
         RESULTS / "kin.csv", index=False, float_format="%.6g"
     )
     draw(of, bandwidths, RESULTS / "kin")
-    page = RESULTS / "kin.md"
-    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
     tables = f"\n{speeds(of, bandwidths, strategies)}\n\n{costs(of, strategies)}\n\n"
-    page.write_text(between.sub(lambda _: tables, page.read_text(encoding="utf-8")), encoding="utf-8")
+    put(RESULTS / "kin.md", "begin: benchmarks/kin.py", tables)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ work for each square kilometre against lost devices.
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from pages import put
 from resilience import Log
 
 from edgesim.domain.networks.samples import Dataset
@@ -35,7 +35,7 @@ from edgesim.report.draw.style import COLOURS, MARKERS, house_style
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results" / "land-cover.md"
-MARKS = ("<!-- begin: benchmarks/land_cover.py, {} -->", "<!-- end -->")
+MARK = "begin: benchmarks/land_cover.py, {}"
 KINDS = ("oracle", "least-confidence", "entropy", "second-network", "random")
 SHARE, FOLDS = 0.2, 5
 OF_REVIEW = {
@@ -212,8 +212,7 @@ def split(n_first: int) -> None:
             })  # fmt: skip
             found = pd.DataFrame(rows)
             found.to_csv(PAGE.with_name("land-cover-split.csv"), index=False, float_format="%.6g")
-            text = PAGE.read_text(encoding="utf-8")
-            PAGE.write_text(put(text, "split", split_table(found)), encoding="utf-8")
+            put(PAGE, MARK.format("split"), "\n".join([*split_table(found), ""]))
 
 
 def split_table(found: pd.DataFrame) -> list[str]:
@@ -232,18 +231,6 @@ def split_table(found: pd.DataFrame) -> list[str]:
     return lines
 
 
-def put(text: str, name: str, lines: list[str]) -> str:
-    """Return a page with lines between the marks of a name."""
-    begin, end = MARKS[0].format(name), MARKS[1]
-    return re.sub(
-        f"{re.escape(begin)}.*?{re.escape(end)}",
-        lambda _: "\n".join([begin, *lines, end]),
-        text,
-        count=1,
-        flags=re.DOTALL,
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -257,10 +244,8 @@ def main() -> None:
         split(options.first)
         return
     review, lost = (pd.read_csv(folder / "summary.csv") for folder in (options.review, options.lost))
-    text = PAGE.read_text(encoding="utf-8")
     for name, lines in (("review", review_table(review)), ("lost", lost_table(lost))):
-        text = put(text, name, lines)
-    PAGE.write_text(text, encoding="utf-8")
+        put(PAGE, MARK.format(name), "\n".join([*lines, ""]))
     draw(review, lost, PAGE.with_suffix(".png"))
     metrics = {*OF_REVIEW, *OF_LOST, "mean_iou"}
     for name, rows in (("review", review), ("lost", lost)):

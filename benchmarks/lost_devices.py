@@ -11,19 +11,19 @@ docs/results/NAME.csv, the figure, and the tables between the marks of docs/resu
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from over import mean
+from pages import END, put
 
 from edgesim.report.draw.style import house_style, look, save
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 LOST = "lost_devices"
-MARKS = ("<!-- begin: benchmarks/lost_devices.py -->", "<!-- end -->")
+MARK = "begin: benchmarks/lost_devices.py"
 COSTS = {"traffic_input": 1.0, "traffic_intermediate": 1.0, "traffic_result": 1.0, "latency": 1e3, "peak_memory": 1e-3}
 TITLES = {"roc_auc": "ROC-AUC"}
 HEADS = ("input byte", "between devices byte", "result byte", "latency ms", "largest memory kB")
@@ -121,9 +121,9 @@ def main() -> None:
     frame.to_csv(RESULTS / f"{options.name}.csv", index=False, float_format="%.6g")
     draw(frame, score, options.draw or list(dict.fromkeys(frame["strategy"])), RESULTS / options.name)
     page = RESULTS / f"{options.name}.md"
-    text = page.read_text(encoding="utf-8") if page.is_file() else "\n".join(MARKS) + "\n"
-    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
-    page.write_text(between.sub(lambda _: f"\n{tables(frame, score, options.over)}\n\n", text), encoding="utf-8")
+    if not page.is_file():
+        page.write_text(f"<!-- {MARK} -->\n{END}\n", encoding="utf-8")
+    put(page, MARK, f"\n{tables(frame, score, options.over)}\n\n")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from itertools import chain
 from statistics import median
 
 import torch
-from devices import RESULTS, put
+from devices import RESULTS
 from own_machine_fourth import fourth
 from own_machine_networks import known
 from own_machine_unseen import unseen
+from pages import put
 
 from edgesim.compute.profiled import Profiled
 from edgesim.domain.plan import Compute
@@ -73,7 +74,7 @@ def main() -> None:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["network", "layers", "measured_ms", "predicted_ms", "error", "spread"])
         out.writerows([name, n, *(f"{value:.4g}" for value in values)] for name, n, *values in rows)
-    put(RESULTS / "devices.md", "own", "\n".join(lines))
+    put(RESULTS / "devices.md", "own", "\n".join([*lines, ""]))
 
 
 if __name__ == "__main__":

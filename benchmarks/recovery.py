@@ -7,17 +7,16 @@ Writes the table between the marks of docs/results/recovery.md, the figure, and 
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import pandas as pd
+from pages import put
 
 from edgesim.report.draw.style import house_style, look, save
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
-MARKS = ("<!-- begin: benchmarks/recovery.py -->", "<!-- end -->")
 COLUMNS = {  # metric: heading, factor, digits behind the point
     "accuracy": ("accuracy, %", 100.0, 1),
     "availability": ("available, %", 100.0, 1),
@@ -102,10 +101,7 @@ def main() -> None:
     ]
     of.loc[kept].reset_index().to_csv(RESULTS / "recovery.csv", index=False, float_format="%.6g")
     draw(of, labels, RESULTS / "recovery")
-    page = RESULTS / "recovery.md"
-    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
-    text = page.read_text(encoding="utf-8")
-    page.write_text(between.sub(lambda _: f"\n{table(of, labels)}\n\n", text), encoding="utf-8")
+    put(RESULTS / "recovery.md", "begin: benchmarks/recovery.py", f"\n{table(of, labels)}\n\n")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from dsp import written_between
 from over import mean
+from pages import put
 from resilience import Log
 
 from edgesim.domain.networks.samples import Dataset
@@ -88,7 +88,7 @@ def main() -> None:
     else:
         name, table = "files", of_files(options.folder, options.category, options.seeds)
     print(table)
-    PAGE.write_text(written_between(PAGE.read_text(encoding="utf-8"), name, table), encoding="utf-8")
+    put(PAGE, name, f"{table}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from over import mean
+from pages import put
 
 from edgesim.domain.networks.training import Training
 from edgesim.interfaces import Silent
@@ -49,7 +49,6 @@ VARIANTS = {
     "one, wide": TextCNN(channels=192),
     "two in a row": TextCNN(consecutive=2),
 }
-MARKS = ("<!-- begin: benchmarks/text_lengths.py -->", "<!-- end -->")
 RATES = (1e-3, 3e-3)
 
 
@@ -152,9 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     frame = pd.DataFrame(itertools.chain.from_iterable(rows(case, options.seeds) for case in CASES))
     frame.to_csv(RESULTS / "text-lengths.csv", index=False, float_format="%.6g")
-    page = RESULTS / "sentiment.md"
-    between = re.compile(f"(?<={MARKS[0]}\n).*?(?={MARKS[1]})", flags=re.DOTALL)
-    page.write_text(between.sub(lambda _: f"\n{table(frame)}\n", page.read_text(encoding="utf-8")), encoding="utf-8")
+    put(RESULTS / "sentiment.md", "begin: benchmarks/text_lengths.py", f"\n{table(frame)}\n")
     draw(frame)
 
 
