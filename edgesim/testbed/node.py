@@ -28,7 +28,7 @@ from edgesim.testbed.course.fate import meets
 from edgesim.testbed.devices import DeviceBundle, begins, is_waited_for
 from edgesim.testbed.folder import read_device
 from edgesim.testbed.hosts.sent import unpacked
-from edgesim.testbed.pacing import Server, SharedServer, be_prompt
+from edgesim.testbed.pacing import Server, SharedServer, be_prompt, end_with_parent
 from edgesim.testbed.wire import datagrams, streams
 
 if TYPE_CHECKING:
@@ -441,6 +441,7 @@ def _work() -> None:
 
 def main() -> None:
     """Be the node of one device until stdin ends."""
+    end_with_parent()
     try:
         _work()
     except (EdgesimError, OSError, RuntimeError, ValueError, LookupError, TypeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,26 @@ def scenario(tmp_path):
     path = tmp_path / "twins.yaml"
     path.write_text(text)
     return path
+
+
+def until(is_so, patience_s=300.0):
+    """Wait until something is so, and say whether it is; the patience is for machines that do much else."""
+    given_up_s = time.monotonic() + patience_s
+    while not is_so():
+        if time.monotonic() > given_up_s:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def state(pid):
+    """The state of a process as the kernel names it; Z when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
+def are_gone(pids):
+    """Wait until processes are."""
+    return until(lambda: all(state(pid) in {"Z", "X"} for pid in pids), 60.0)

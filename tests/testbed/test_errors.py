@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from typer.testing import CliRunner
 
 from edgesim.cli.exit_codes import FAILED, code_of
 from edgesim.cli.main import app
-from tests.testbed.conftest import PAGE
+from tests.testbed.conftest import PAGE, are_gone, until
 from tests.testbed.test_namespaces import in_namespaces, namespaces
 
 MODES = ["loopback", pytest.param("netns", marks=in_namespaces)]
@@ -42,15 +41,16 @@ class Command:
         )  # fmt: skip
 
     def nodes(self):
-        """Wait until both nodes are there, and a second more."""
-        for _ in range(600):
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-            mine = children.read_text().split() if children.exists() else []
-            if len(mine) == 2 and all(b"testbed.node" in Path(f"/proc/{one}/cmdline").read_bytes() for one in mine):
-                time.sleep(1)
-                return [int(one) for one in mine]
-            time.sleep(0.1)
-        raise AssertionError(self.process.communicate(timeout=60))
+        """Wait until both nodes load what they compute with, which is after they have told the kernel with whom they end."""
+        assert until(lambda: self.process.poll() is not None or len(self._loading()) == 2)
+        return self._loading()
+
+    def _loading(self):
+        try:
+            pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            return [int(pid) for pid in pids if "libtorch" in Path(f"/proc/{pid}/maps").read_text()]
+        except OSError:  # one has ended meanwhile
+            return []
 
     def ended(self):
         """Return exit code and complaint, without what told of progress."""
@@ -67,23 +67,25 @@ class Command:
         return own, [path.name for path in self.temporary.glob("edgesim-*")]
 
 
-def are_gone(pids):
-    """Wait until processes are."""
-    for _ in range(300):
-        if not any(lives(pid) for pid in pids):
-            return True
-        time.sleep(0.1)
-    return False
+@pytest.fixture
+def start(scenario):
+    """Start commands, which are ended with the test, whatever becomes of it."""
+    started = []
 
+    def command(*words, **environment):
+        started.append(Command(scenario, *words, **environment))
+        return started[-1]
 
-def lives(pid):
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+    yield command
+    for one in started:
+        one.process.kill()
+        one.process.wait()
+        one.process.stderr.close()
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_node_that_is_killed_ends_the_command(scenario, mode):
-    command = Command(scenario, mode)
+def test_a_node_that_is_killed_ends_the_command(start, mode):
+    command = start(mode)
     nodes = command.nodes()
     os.kill(nodes[1], signal.SIGKILL)
     code, text = command.ended()
@@ -95,10 +97,11 @@ def test_a_node_that_is_killed_ends_the_command(scenario, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_a_killed_command_leaves_is_removed_by_clean(scenario, mode):
-    """Its nodes end on their own; namespaces and files are there until somebody removes them."""
-    command = Command(scenario, mode)
+def test_what_a_killed_command_leaves_is_removed_by_clean(start, mode):
+    """Its nodes end on their own, also one that is stopped; namespaces and files are there until somebody removes them."""
+    command = start(mode)
     nodes = command.nodes()
+    os.kill(nodes[1], signal.SIGSTOP)
     command.process.kill()
     command.ended()
     assert are_gone(nodes)
@@ -114,8 +117,8 @@ def test_what_a_killed_command_leaves_is_removed_by_clean(scenario, mode):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_that_is_ended_leaves_nothing(scenario, number):
-    command = Command(scenario, "loopback")
+def test_a_command_that_is_ended_leaves_nothing(start, number):
+    command = start("loopback")
     nodes = command.nodes()
     command.process.send_signal(number)
     command.process.communicate(timeout=60)
@@ -124,11 +127,11 @@ def test_a_command_that_is_ended_leaves_nothing(scenario, number):
     assert command.left() == ([], [])
 
 
-def test_a_port_in_use_ends_the_command(scenario):
+def test_a_port_in_use_ends_the_command(start):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = Command(scenario, "loopback", "--port", str(taken.getsockname()[1]))
+        command = start("loopback", "--port", str(taken.getsockname()[1]))
         code, text = command.ended()
     assert code == FAILED
     assert "cannot be used: Address already in use; name another with --port" in text
@@ -138,10 +141,10 @@ def test_a_port_in_use_ends_the_command(scenario):
 @pytest.mark.skipif(
     shutil.which("ip") is None or os.geteuid() != 0, reason="THERE IS NO ip, OR THIS IS NOT ROOT: not tested"
 )
-def test_a_machine_without_tc_is_told_before_anything_is_trained(scenario, tmp_path):
+def test_a_machine_without_tc_is_told_before_anything_is_trained(start, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "ip").symlink_to(shutil.which("ip"))
-    command = Command(scenario, "netns", PATH=str(tmp_path / "bin"))
+    command = start("netns", PATH=str(tmp_path / "bin"))
     _, text = command.process.communicate(timeout=120)
     assert command.process.returncode == FAILED
     assert "there is no tc on this machine; install iproute2, or use --mode loopback" in " ".join(text.split())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from dataclasses import replace
 from math import nan
-from pathlib import Path
 
 import pytest
 
@@ -37,6 +37,7 @@ from edgesim.testbed.loopback import Loopback
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
+from tests.testbed.conftest import state, until
 
 
 def made(failures, strategy=None, **more):
@@ -109,46 +110,49 @@ def test_a_straggler_takes_as_long_as_drawn_and_jitter_delays():
 
 
 class _Alone:
-    """A node that answers nothing."""
+    """A node of which only the process matters."""
 
     def __init__(self, process):
         self.processes = {"a": process}
-        self.told = []
-
-    def tell(self, device_id, **document):
-        self.told.append(document)
-
-    def listen(self, until_s):
-        if not self.told:
-            time.sleep(max(0.0, until_s - time.monotonic()))
-            return None
-        return "a", {"told": self.told.pop()["release"]}
 
 
-def state(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+def disturbed(process, *outages):
+    """What meets a request while a process is device a."""
+    course = Simulated(nan, {}, frozenset(), 0.1, Fate(outages=outages))
+    director = Director(made({}).bundle.plan, {}, _Alone(process))
+    return director._disturbed(course, time.monotonic())
 
 
 def test_a_device_that_is_down_is_a_process_that_is_stopped():
-    twin = made({})
-    process = subprocess.Popen(["sleep", "60"])
-    try:
-        course = Simulated(nan, {}, frozenset(), 0.1, Fate(outages=(Outage("a", 0.05, 0.3),)))
-        hops_of = {one.step_id: [[f"{one.src_id}->{one.dst_id}"]] for one in twin.bundle.plan.transfers}
-        director = Director(twin.bundle.plan, hops_of, _Alone(process))
-        seen = set()
-        with director._disturbed(course, time.monotonic()):
-            time.sleep(0.15)
-            seen.add(state(process.pid))
-        assert seen == {"T"}
-        for _ in range(200):
-            if state(process.pid) == "S":
-                break
-            time.sleep(0.01)
-        assert state(process.pid) == "S"
-    finally:
-        process.kill()
-        process.wait()
+    """It goes on with the next request."""
+    with subprocess.Popen(["sleep", "300"]) as process:
+        try:
+            with disturbed(process, Outage("a", 0.05)):
+                assert until(lambda: state(process.pid) == "T", 60.0)
+            assert until(lambda: state(process.pid) == "S", 60.0)
+        finally:
+            process.kill()
+
+
+class _Signalled:
+    """A process that notes what it is told, and when."""
+
+    def __init__(self):
+        self.signals = []
+
+    def send_signal(self, number):
+        self.signals.append((number, time.monotonic()))
+
+
+def test_a_device_goes_on_when_it_is_up_again():
+    process = _Signalled()
+    begun_s = time.monotonic()
+    with disturbed(process, Outage("a", 0.05, 0.1), Outage("b", 0.0, 0.2)):
+        assert until(lambda: len(process.signals) == 2, 60.0)
+    numbers, moments_s = zip(*process.signals, strict=True)
+    assert numbers == (signal.SIGSTOP, signal.SIGCONT, signal.SIGCONT)
+    assert moments_s[0] >= begun_s + 0.05
+    assert moments_s[1] >= begun_s + 0.1
 
 
 def test_intervals_are_half_open():

@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -59,24 +57,19 @@ def machines(names, **more):
     )
 
 
-def left():
-    """What nodes of this test would leave: their folders, and their processes."""
-    folders = set(Path(tempfile.gettempdir()).glob("edgesim-node-*"))
-    done = subprocess.run(["ip", "netns", "pids", f"host-a-{os.getpid()}"], capture_output=True, text=True, check=False)
-    return folders, done.stdout.split()
-
-
 @in_namespaces
-def test_hosts_answer_over_their_own_network_and_keep_nothing():
+def test_hosts_answer_over_their_own_network_and_keep_nothing(tmp_path, monkeypatch):
     """The network between them is fast, so the 136 ms of the links are missing; with senders that pace they are there."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # of the nodes alone: other tests may have nodes, too
     with two_hosts() as names:
-        before = left()
         found = compare(measure(made(), Loopback(3, network=HostNetwork(machines(names))), 1.0), 1.0)
         assert (found.n_equal_answers, found.measured_byte, found.n_degraded) == (3, 268, 0)
         assert 0 < found.clock_error_s < 1.0
         paced = measure(made(), Loopback(3, network=HostNetwork(machines(names, is_paced=True))), 1.0)
         assert min(paced.latencies_s) > 0.136
-        assert left() == before
+        assert not list(tmp_path.iterdir())
+        done = subprocess.run(["ip", "netns", "pids", names["a"]], capture_output=True, text=True, check=True)
+        assert not done.stdout
 
 
 @in_namespaces

@@ -6,11 +6,7 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -239,34 +235,3 @@ def test_the_command_writes_json(scenario):
     assert found["simulated_s"] == pytest.approx(found["mean_s"], rel=1e-3)
     assert (found["strategy"], found["n_devices"], found["n_equal_answers"]) == ("chain", 2, 2)
     assert found["measured_byte"] == found["simulated_byte"] == 1064
-
-
-def test_of_a_run_that_is_killed_the_nodes_end_and_the_next_removes_its_files(scenario, tmp_path):
-    """Nodes end when their stdin does; a folder that nobody owns is removed."""
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    (tmp_path / "tmp").mkdir()
-    command = [sys.executable, "-m", "edgesim", "testbed", str(scenario), "--strategy", "chain", "--requests", "10000"]
-    run = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    mine = []
-    for _ in range(600):
-        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
-        mine = children.read_text().split() if children.exists() else []
-        if len(mine) == 2:
-            break
-        time.sleep(0.1)
-    run.kill()
-    run.wait()
-    assert len(mine) == 2
-    for _ in range(600):
-        if not any(_lives(number) for number in mine):
-            break
-        time.sleep(0.1)
-    assert not any(_lives(number) for number in mine)
-    assert list((tmp_path / "tmp").glob("edgesim-*"))
-    done = subprocess.run([sys.executable, "-m", "edgesim", "testbed", "--clean"], env=environment, check=False)
-    assert (done.returncode, list((tmp_path / "tmp").glob("edgesim-*"))) == (0, [])
-
-
-def _lives(number):
-    state = Path(f"/proc/{number}/stat")
-    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
