@@ -136,6 +136,23 @@ def test_what_comes_before_the_end_of_the_warm_up_does_not_count() -> None:
     assert (found.n_detected, found.n_outages) == (1, 1)
 
 
+@pytest.mark.parametrize(("down_s", "n"), [(7.5, 0), (8.0, 1), (8.5, 1)])
+def test_an_outage_is_detected_only_where_it_counts(down_s: float, n: int) -> None:
+    """It counts, found or not, where it begins in the watched time, from 8 s on."""
+    found = watched(Detector(1.0, 2.0, SIZE_BYTE), Outage("w1", down_s, 12.0), warm_up_s=8.0).watch
+    assert found is not None
+    assert (found.n_detected, found.n_outages, found.n_false) == (n, n, 0)
+    assert math.isnan(found.detection_s) == (n == 0)
+
+
+def test_what_is_down_from_the_beginning_is_an_outage() -> None:
+    detector = Detector(1.0, 3.0, SIZE_BYTE)
+    for end_s, n_detected in ((2.0, 0), (6.0, 1), (math.inf, 1)):
+        found = watched(detector, Outage("w1", 0.0, end_s), deadline_s=1.0).watch
+        assert found is not None
+        assert (found.n_detected, found.n_outages, found.n_false) == (n_detected, 1, 0)
+
+
 def test_heartbeats_are_no_part_of_a_request() -> None:
     detector = Detector(0.1, 0.3, SIZE_BYTE)
     made = program(detector)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import fsum, inf, nan
+from math import fsum, inf, nan, nextafter
 from typing import TYPE_CHECKING
 
 from edgesim.domain.records import WatchRecord
@@ -106,15 +106,15 @@ class Watch:
             self.on_change()
 
     def _judge(self, device_id: str) -> None:
-        """Take note whether a suspicion was right."""
+        """Take note whether a suspicion was right; an outage that began before the watched time counts nowhere."""
         clock = self._world.clock
         if clock.now_s < self._from_s:
             return
         down_s = self._downtimes.first_s(device_id, self._sent_s[device_id], clock.now_s)
-        if down_s < inf:
-            self._detected_s.append(clock.now_s - down_s)
-        else:
+        if down_s == inf:
             self._n_false += 1
+        elif down_s >= self._from_s:
+            self._detected_s.append(clock.now_s - down_s)
 
     def _listens_since_s(self, since_s: float) -> float:
         """Return since when the monitor has been up without a break, or `since_s` where that is longer ago; inf when it is down for good."""
@@ -145,8 +145,7 @@ class Watch:
         downtime = self._downtimes.get(device_id)
         if downtime is None:
             return 0
-        n, moment_s = 0, downtime.up_s(self._from_s)
-        while (down_s := downtime.first_s(moment_s, to_s)) < inf:
+        n, moment_s = 0, nextafter(self._from_s, -inf)
+        while (moment_s := downtime.next_s(moment_s)) < to_s:
             n += 1
-            moment_s = downtime.up_s(down_s)
         return n
