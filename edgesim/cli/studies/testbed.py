@@ -242,7 +242,13 @@ def _public(one: LayerTime) -> dict[str, Any]:
 def _note(found: Sequence[Compared], fitted: Fit | None) -> str:
     off_s = max((one.clock_error_s for one in found), default=0.0)
     clocks = [f"clocks of hosts are known to {quantity(off_s, 's')}, and so are times of messages"] if off_s > 0 else []
-    return "; ".join([*([] if fitted is None else [_fit_note(fitted)]), *clocks])
+    plain = [one.strategy for one in found if one.n_real_time < one.n_devices]
+    delayed = (
+        [f"not all nodes of {', '.join(plain)} were of the real-time class, so that other programs delay them"]
+        if plain
+        else []
+    )
+    return "; ".join([*([] if fitted is None else [_fit_note(fitted)]), *clocks, *delayed])
 
 
 def _fit_note(found: Fit) -> str:
