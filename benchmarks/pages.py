@@ -15,8 +15,8 @@ SAID = "\n## What it says\n"
 
 def write_page(path: Path, lines: Sequence[str]) -> None:
     """Write a page anew, but for what follows from the heading `What it says` on, which is written by hand."""
-    _, heading, said = (path.read_text() if path.is_file() else "").partition(SAID)
-    path.write_text("\n".join([*lines, ""]) + heading + said)
+    _, heading, said = (path.read_text(encoding="utf-8") if path.is_file() else "").partition(SAID)
+    path.write_text("\n".join([*lines, ""]) + heading + said, encoding="utf-8")
 
 
 def put(path: Path, name: str, text: str) -> None:

@@ -120,7 +120,7 @@ def main() -> None:
     if options.output:
         where = f"python {platform.python_version()}, {os.cpu_count()} processors of which {load:.1f} were wanted when it began"
         options.output.write_text(
-            f"# Start\n\nMade by `python benchmarks/start.py --output docs/results/start.md` on {datetime.now(UTC):%Y-%m-%d}, {where}. "
+            f"# Start\n\nMade by `python benchmarks/start.py --turns {options.turns} --output docs/results/start.md` on {datetime.now(UTC):%Y-%m-%d}, {where}. "
             f"Medians of {options.turns} turns.\n\n{table}\n",
             encoding="utf-8",
         )

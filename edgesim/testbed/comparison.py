@@ -47,6 +47,7 @@ class Compared:
     verdict : whether the error is within the tolerance; nothing is said where the noise is beyond it.
     clock_error_s : how far times of messages may be off because devices have clocks of their own, in s; latencies are not where a request
         begins and is answered on the same device.
+    n_real_time : devices whose nodes the scheduler preferred to all other programs, as members of its real-time class.
     steps : all steps that ended, in plan order.
     """
 
@@ -67,6 +68,7 @@ class Compared:
     n_degraded: int
     verdict: Verdict
     clock_error_s: float
+    n_real_time: int
     steps: tuple[StepFigures, ...]
 
     @property
@@ -236,6 +238,7 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
         n_degraded=sum(bool(missing) for missing in executed.missing.values()),
         verdict="too noisy" if noise > tolerance else within,
         clock_error_s=executed.clock_error_s,
+        n_real_time=executed.n_real_time,
         steps=figures_of(plan, [course.ended_s for course in courses], executed),
     )
 

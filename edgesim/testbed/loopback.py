@@ -57,6 +57,7 @@ class Executed:
     took_s : by request and computation: how long this machine computed, without what it then waited for, in s.
     message_byte : by request and message that came: its payload.
     clock_error_s : how far moments of different devices may be off against each other, in s; 0 where they share a clock.
+    n_real_time : devices whose nodes were of the scheduler's real-time class.
     """
 
     requests: tuple[Answered, ...]
@@ -68,6 +69,7 @@ class Executed:
     took_s: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     message_byte: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
     clock_error_s: float = 0.0
+    n_real_time: int = 0
 
 
 @dataclass(slots=True)
@@ -242,7 +244,7 @@ class Loopback:
             self.network.opened(bundle.plan.device_ids, [link for way in ways.values() for link in way]) as place,
             _nodes(place) as nodes,
         ):
-            self._start(nodes, bundle, samples, ways, durations_s)
+            n_real_time = self._start(nodes, bundle, samples, ways, durations_s)
             if not self.network.is_here:
                 nodes.offsets = offsets_of(nodes, nodes.processes, START_S)
             director = Director(bundle.plan, {name: interrupting(way) for name, way in ways.items()}, nodes)
@@ -253,7 +255,7 @@ class Loopback:
             logs = nodes.of_each("log", time.monotonic() + START_S)
             found = _executed(requests[self.n_warm_up :], [entry for log in logs.values() for entry in log])
             errors_s = sorted(one.error_s for one in nodes.offsets.values())
-            return replace(found, clock_error_s=sum(errors_s[-2:]))
+            return replace(found, clock_error_s=sum(errors_s[-2:]), n_real_time=n_real_time)
 
     def _start(
         self,
@@ -262,8 +264,8 @@ class Loopback:
         samples: Mapping[str, NDArray[Any]],
         ways: Mapping[str, tuple[Link, ...]],
         durations_s: Mapping[str, float],
-    ) -> None:
-        """Write the bundles, start the nodes and join them."""
+    ) -> int:
+        """Write the bundles, start the nodes and join them; return how many are of the real-time class."""
         bundles = device_bundles(bundle.plan, bundle.programs)
         for device_id, one in bundles.items():
             write_device(one, nodes.folder / folder_name(device_id))
@@ -297,7 +299,7 @@ class Loopback:
                 host=nodes.place.listening(), port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
             )  # fmt: skip
         _join(nodes, bundles, nodes.of_each("ports", until_s))
-        nodes.of_each("ready", until_s)
+        return sum(nodes.of_each("ready", until_s).values())
 
     def _ask(self, director: Director, number: int, course: Simulated) -> Answered:
         """Release a request, let it meet its fate, and wait for its answer."""

@@ -434,8 +434,7 @@ def _work() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    be_prompt()
-    say(ready=True)
+    say(ready=be_prompt())
     node.run()
 
 

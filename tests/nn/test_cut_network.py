@@ -6,6 +6,7 @@ and runs every layer whole. What a device computes from what it has is then a nu
 
 from __future__ import annotations
 
+import gc
 import pickle
 
 import numpy as np
@@ -295,6 +296,23 @@ def test_many_networks_keep_no_more_than_one_room():
     runners[2].answers(damage)
     runners[1].answers(damage)
     assert kept() == [False, True, True]  # of the other two, that which was asked last stays
+
+
+def test_one_network_may_fill_the_room_and_a_deleted_one_leaves_it():
+    """Each keeps 37 kB. Room for 10 kB in all: the one asked last keeps its own, alone; room for two of which one is deleted: a third has its place."""
+    network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))
+    staged_network, plans = cut(network, (1, 2, 2), [1.0, 1.0])
+    inputs = np.random.default_rng(0).standard_normal((256, 1, 2, 2)).astype(np.float32)
+    for all_byte, kept in ((10_000, [False, True]), (80_000, [True, True])):
+        room = Room(all_byte=all_byte)
+        runners = [CutNetwork(staged_network, plans, samples(inputs), room=room) for _ in range(3)]
+        first, *others = runners
+        for runner in (others[0], first):
+            runner.answers([NOTHING])
+        del first, runner, runners
+        gc.collect()
+        others[-1].answers([NOTHING])
+        assert [bool(runner._batches[0].whole) for runner in others] == kept
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 
 from edgesim.cli.exit_codes import FAILED, code_of
 from edgesim.cli.main import app
+from edgesim.cli.studies.testbed import _note
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.errors import ExecutionError
@@ -61,6 +64,21 @@ def test_ten_requests_are_answered_as_simulated():
     assert [(step.where, step.measured_byte) for step in found.steps if step.size_byte] == [("a->b", 256), ("b->a", 12)]
     assert found.steps[1].simulated_s == pytest.approx(0.130)
     assert found.steps[1].simulated_s - 1e-3 < found.steps[1].median_s < 10 * found.steps[1].simulated_s
+
+
+def test_what_was_measured_says_of_how_many_nodes_the_kernel_preferred():
+    """It prefers those of the real-time class; who may not be of it is told below the table."""
+    found = compare(measure(made(), Loopback(2, n_warm_up=0), tolerance=1.0), tolerance=1.0)
+    assert found.n_real_time == (2 if may_be_first() else 0)
+    assert _note([replace(found, n_real_time=2)], None) == ""
+    assert _note([replace(found, n_real_time=1)], None).startswith("not all nodes of twin were of the real-time class")
+
+
+def may_be_first():
+    """Whether a process of this user gets into the real-time class."""
+    code = "from edgesim.testbed.pacing import be_prompt; print(be_prompt())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip() == "True"
 
 
 def test_the_overhead_is_fitted_that_explains_the_mean():
