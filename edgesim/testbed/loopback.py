@@ -85,15 +85,24 @@ class _Nodes:
 
     def start(self, device_id: str) -> None:
         """Start the node of a device."""
-        with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                self.place.command(device_id),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
-                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
-            )  # fmt: skip
+        command = self.place.command(device_id)
+        try:
+            process = self._process(device_id, command)
+        except OSError as error:
+            raise ExecutionError(
+                f"the node of {device_id!r} cannot be started: `{command[0]}`: {error.strerror}; is the command right, and installed?"
+            ) from error
         self.processes[device_id] = process
         self.listeners.append(threading.Thread(target=self._listen, args=(device_id, process), daemon=True))
         self.listeners[-1].start()
+
+    def _process(self, device_id: str, command: list[str]) -> subprocess.Popen[str]:
+        with (self.folder / f"{folder_name(device_id)}.err").open("w", encoding="utf-8") as complaints:
+            return subprocess.Popen(  # noqa: S603 - our own program
+                command,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}, start_new_session=True,
+            )  # fmt: skip
 
     def _listen(self, device_id: str, process: subprocess.Popen[str]) -> None:
         if process.stdout is not None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from edgesim.errors import PlanError, ScenarioError
+from edgesim.interfaces import Silent
 from edgesim.report.result import Result
+from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
+from edgesim.study.preparation.prepare import prepare
 from edgesim.study.run import RunOptions, run
 
 SCENARIO = """
@@ -91,6 +94,19 @@ def test_devices_that_take_over_may_fail_in_their_turn(tmp_path: Path) -> None:
     value = {(row.strategy, row.metric): row.mean for row in Result(tmp_path / "result").summary().itertuples()}
     assert value["planned", "changes"] == 3  # to w2, to w3, back to w1
     assert 0.9 < value["planned", "availability"] < 0.98
+
+
+def test_what_takes_over_is_that_of_the_factor_point() -> None:
+    """The strategy itself and its recovery are the same at both points."""
+    text = SCENARIO + "sweep: {place: {path: strategies.small.devices, values: [w2, w3]}}\n"
+    scenario = Scenario.from_text(text)
+    shared = prepare([(point, build(scenario.at(point))) for point in scenario.points()], Silent())
+    found = {}
+    for case in shared.cases:
+        takeover = shared.prepared[case.prepared].program.takeover
+        if takeover is not None:
+            found[case.strategy, case.point["place"]] = takeover.devices[1:]
+    assert [found["guarded", place] for place in ("w2", "w3")] == [({"w2"},), ({"w3"},)]
 
 
 def test_what_cannot_take_over_is_refused(tmp_path: Path) -> None:

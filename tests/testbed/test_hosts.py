@@ -98,6 +98,7 @@ def test_the_command_reads_the_file(scenario, tmp_path):
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
+        (("/nowhere/ssh", "{host}"), "the node of 'a' cannot be started: `/nowhere/ssh`: No such file or directory"),
         (("ls", "/nowhere/{host}", "--"), "the node of '.' ended with exit code 2 .*ls: cannot access"),
         (
             ("sh", "-c", "echo welcome to {host}; exec cat >&2"),

@@ -116,13 +116,17 @@ def test_devices_of_a_graph_file_are_refused(tmp_path):
         (["--overlay", "fitted.yaml"], "needs --fit-on"),
         (["--overlay", "twins.yaml", "--fit-on", "single"], "the scenario itself"),
         (["--overlay", "nowhere/fitted.yaml", "--fit-on", "single"], "no folder"),
+        (["--trace", "twins.yaml"], "the scenario itself"),
+        (["--trace", "."], "this is a folder"),
+        (["--trace", "a", "--overlay", "a", "--fit-on", "single"], "is written there"),
     ],
 )
-def test_overlays_that_cannot_be_are_refused_before_anything_runs(scenario, monkeypatch, options, reason):
+def test_files_that_cannot_be_written_are_refused_before_anything_runs(scenario, monkeypatch, options, reason):
     monkeypatch.chdir(scenario.parent)
     result = CliRunner().invoke(app, ["testbed", scenario.name, *options])
     assert result.exit_code == 2
     assert reason in " ".join(result.output.replace("│", " ").split())
+    assert scenario.read_text().startswith("name: twins")
 
 
 def test_the_command_writes_an_overlay_which_it_takes_again(scenario):

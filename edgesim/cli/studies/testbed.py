@@ -130,7 +130,9 @@ def execute(
         raise typer.BadParameter("name a scenario, or give --clean")
     how = Loopback(requests, port=port, network=_network(mode, hosts))
     scenario = Scenario.load(file, allow_code=allow_code)
-    _check_file("--trace", trace)
+    _check_file("--trace", trace, file)
+    if trace is not None and overlay is not None and trace.resolve() == overlay.resolve():
+        raise typer.BadParameter(f"--trace {trace}: --overlay is written there")
     _check_fit(file, overlay, fit_on, strategy or tuple(scenario.strategies))
     measured = [
         measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced)
@@ -180,9 +182,16 @@ def _clean() -> None:
     raise typer.Exit(DONE)
 
 
-def _check_file(option: str, file: Path | None) -> None:
-    if file is not None and not file.parent.is_dir():
+def _check_file(option: str, file: Path | None, scenario: Path) -> None:
+    """Refuse a file that cannot be written, or is the scenario."""
+    if file is None:
+        return
+    if file.resolve() == scenario.resolve():
+        raise typer.BadParameter(f"{option} {file}: this is the scenario itself; name another file")
+    if not file.parent.is_dir():
         raise typer.BadParameter(f"{option} {file}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise typer.BadParameter(f"{option} {file}: this is a folder; name a file in it")
 
 
 def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Sequence[str]) -> None:
@@ -195,9 +204,7 @@ def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Seq
         return
     if fit_on is None:
         raise typer.BadParameter("--overlay FILE needs --fit-on LABEL: it says on which strategy it was fitted")
-    if overlay.resolve() == file.resolve():
-        raise typer.BadParameter(f"--overlay {overlay}: this is the scenario itself; name another file")
-    _check_file("--overlay", overlay)
+    _check_file("--overlay", overlay, file)
     overlay_text(Fit(fit_on, 0.0), file, overlay, "")
 
 

@@ -233,7 +233,7 @@ def prepare(
             own = context_for(strategy, context, system.failures)
             recovery = system.recovery_of(label)
             position, made = prepared.get(
-                (place, strategy, tuple(own.failures.items()), _made_for(recovery)),
+                (place, strategy, tuple(own.failures.items()), _made_for(recovery, system, context)),
                 lambda c=own, k=label, e=system, p=point: _deploy(c, k, e, p),  # type: ignore[misc]
             )
             if isinstance(made, InfeasiblePlanError):
@@ -280,12 +280,15 @@ def context_for(
     return replace(context, failures=learnt_for) if learnt_for else context
 
 
-def _made_for(recovery: Recovery | None) -> object:
-    """Return what of a recovery a deployment is made for; those that differ in the rest share it."""
+def _made_for(recovery: Recovery | None, system: System, context: DeploymentContext) -> object:
+    """Return what of a recovery a deployment is made for; those that differ in the rest share it. Any other strategy may take over."""
     detector = detector_of(recovery)
-    if detector is None or isinstance(recovery, Replacing):
-        return recovery if detector is not None else None
-    return detector.size_byte, detector.monitor
+    if detector is None:
+        return None
+    if not isinstance(recovery, Replacing):
+        return detector.size_byte, detector.monitor
+    learnt_for = (context_for(one, context, system.failures).failures for one in system.strategies.values())
+    return recovery, tuple(system.strategies.items()), tuple(tuple(models.items()) for models in learnt_for)
 
 
 def _deploy(
