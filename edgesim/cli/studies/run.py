@@ -101,6 +101,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     farewell.append(f"what is finished is kept, go on with\n  {command}")
     progress = Silent() if quiet else progress_on_stderr()
     options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
+    scenario = options.applied_to(scenario)  # as warnings are about it
     manifest = options.folder_of(scenario) / MANIFEST
     written = when_written(manifest)
     result = run_with(scenario, options, report=is_reported)
