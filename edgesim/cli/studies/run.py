@@ -98,20 +98,11 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.study.options import RunOptions
 
     command = command_line(file, replications, seed, output, is_checked=check_invariants)
-    scenario = RunOptions(replications=replications, seed=seed).applied_to(scenario)
-    manifest = (output or Path("results") / scenario.name) / MANIFEST
-    written = when_written(manifest)
     farewell.append(f"what is finished is kept, go on with\n  {command}")
     progress = Silent() if quiet else progress_on_stderr()
-    options = RunOptions(
-        workers,
-        output,
-        scheduler=scheduler,
-        fresh=fresh,
-        check_invariants=check_invariants,
-        progress=progress,
-        command=command,
-    )
+    options = RunOptions(workers, output, replications, seed, scheduler, fresh, check_invariants, progress, command)
+    manifest = options.folder_of(scenario) / MANIFEST
+    written = when_written(manifest)
     result = run_with(scenario, options, report=is_reported)
     if written == when_written(manifest) and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")

@@ -47,7 +47,7 @@ from edgesim.engine.state.world import World
 from edgesim.interfaces import ClosedArrivals, LinkModel, OpenArrivals, Recovery, SlowdownModel
 from edgesim.rng import ReplicationStreams
 
-Speeds = Mapping[str, Iterable[tuple[float, float]]]
+Speeds = Mapping[str, Sequence[tuple[float, float]]]
 
 
 def trace(

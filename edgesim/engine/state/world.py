@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -56,7 +56,7 @@ class World:
     def __init__(
         self,
         program: Program,
-        speeds: Mapping[str, Iterable[tuple[float, float]]],
+        speeds: Mapping[str, Sequence[tuple[float, float]]],
         horizon_s: float,
         checker: Checker | None,
     ) -> None:
