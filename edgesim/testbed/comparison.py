@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgesim.domain.system.links import Link
     from edgesim.testbed.course.simulated import Simulated
     from edgesim.testbed.loopback import Executed, Loopback
     from edgesim.testbed.prepared import PreparedStrategy
@@ -109,6 +110,23 @@ def latencies_s(executed: Executed) -> list[float]:
     return [one.answered_s - one.released_s for one in executed.requests if one.values]
 
 
+def check(prepared: PreparedStrategy, how: Loopback) -> Mapping[str, tuple[Link, ...]]:
+    """Return the links of the way of each transfer of a strategy, before anything is executed.
+
+    Raises
+    ------
+    ExecutionError
+        When its network or its failures cannot be brought about.
+    """
+    plan, topology = prepared.bundle.plan, prepared.context.topology
+    try:
+        ways = how.network.check(plan, topology)
+        check_failures(plan, topology, prepared.failures, has_recovery=prepared.has_recovery)
+    except ExecutionError as error:
+        raise ExecutionError(f"strategy {prepared.label!r}: {error}") from error
+    return ways
+
+
 def measure(
     prepared: PreparedStrategy, how: Loopback, tolerance: float, *, has_repeat: bool = False, is_paced: bool = True
 ) -> Measured:
@@ -128,8 +146,7 @@ def measure(
         When it cannot be executed, or not honestly.
     """
     plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
-    ways = how.network.check(plan, topology)
-    check_failures(plan, topology, prepared.failures, has_recovery=prepared.has_recovery)
+    ways = check(prepared, how)
     courses = simulated_of(prepared, how.n_requests)
     latency_s = min(one.latency_s for one in courses if one.is_answered)
     times = forecast(plan, topology, compute)

@@ -229,6 +229,17 @@ def test_a_machine_that_is_slower_than_its_devices_is_refused(monkeypatch):
         check_times({"a": 0.03}, {"a": 0.04}, 0.010, 0.1)
 
 
+def test_a_strategy_that_is_refused_is_named_before_another_is_executed(scenario, monkeypatch):
+    """Halo needs c, which computes two things at once; chain does not."""
+    scenario.write_text(scenario.read_text().replace("{id: c, profile: phone}", "{id: c, profile: phone, cores: 2}"))
+    executed = []
+    monkeypatch.setattr("edgesim.testbed.comparison.measure", lambda one, *_, **__: executed.append(one))
+    result = CliRunner().invoke(app, ["testbed", str(scenario), "--strategy", "chain", "--strategy", "halo"])
+    assert code_of(result.exception) == FAILED
+    assert str(result.exception).startswith("strategy 'halo': device 'c' computes several things at once")
+    assert not executed
+
+
 def test_the_command_writes_json(scenario):
     result = CliRunner().invoke(
         app,

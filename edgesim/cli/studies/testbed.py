@@ -119,7 +119,7 @@ def execute(
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.scenario import Scenario
-    from edgesim.testbed.comparison import measure
+    from edgesim.testbed.comparison import check, measure
     from edgesim.testbed.loopback import Loopback
     from edgesim.testbed.prepared import prepared
     from edgesim.testbed.written.overlay import compared, fit
@@ -134,10 +134,10 @@ def execute(
     if trace is not None and overlay is not None and trace.resolve() == overlay.resolve():
         raise typer.BadParameter(f"--trace {trace}: --overlay is written there")
     _check_fit(file, overlay, fit_on, strategy or tuple(scenario.strategies))
-    measured = [
-        measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced)
-        for one in prepared(scenario, strategy or (), progress_on_stderr(), has_failures=has_failures)
-    ]
+    ready = list(prepared(scenario, strategy or (), progress_on_stderr(), has_failures=has_failures))
+    for one in ready:
+        check(one, how)
+    measured = [measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced) for one in ready]
     fitted = next((fit(one, is_paced=not unpaced) for one in measured if one.prepared.label == fit_on), None)
     found = [compared(fitted, one, tolerance) for one in measured]
     if overlay is not None and fitted is not None:
