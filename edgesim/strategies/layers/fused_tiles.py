@@ -12,18 +12,21 @@ from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_delivered
+from edgesim.strategies.layers.kernels import tile_kernels
 from edgesim.units import Bytes, Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.cut.network import CutNetwork, Damage
-    from edgesim.nn.cut.schedule import Schedule
+    from edgesim.nn.cut.schedule import Message, Schedule
     from edgesim.nn.cut.stages import StagedNetwork
 
 
@@ -199,6 +202,18 @@ class TiledNetwork:
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[Damage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`. Raises `PlanError` where tiles are given out while the inference runs."""
+        if self.plan.pools:
+            raise PlanError(
+                "fused-tiles gives tiles to devices while the inference runs, but what devices execute says before who computes what; take assign: static, "
+                "and leave out again"
+            )
+        return tile_kernels(
+            self.plan, self.device_of, self.places,
+            network=self.network, schedule=self.schedule, names=list(self.samples.inputs),
+        )  # fmt: skip
+
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split with what arrived, by running the network tile by tile.
 
@@ -246,6 +261,8 @@ class TiledNetwork:
 
         lost = delivery.incomplete
         idle = {tile for tile, place in enumerate(self.places) if scatter_id(place) in lost}
+        # a tile waits for ever for one that its own device does not compute
+        idle |= {one.dst for one in self.schedule.messages if one.src in idle and self._are_together(one)}
         results = idle | {tile for tile, place in enumerate(self.places) if gather_id(place) in lost}
         messages = frozenset(
             position
@@ -253,6 +270,9 @@ class TiledNetwork:
             if message.src in idle or overlap_id(self.places[message.dst], self.places[message.src]) in lost
         )
         return Damage(messages=messages, results=frozenset(results))
+
+    def _are_together(self, message: Message) -> bool:
+        return self.device_of[message.src] == self.device_of[message.dst]
 
     def describe(self) -> dict[str, Any]:
         """Return the fused layers, the device of each tile, what is computed more often than once, and bytes of weights by device."""
