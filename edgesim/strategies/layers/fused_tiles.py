@@ -12,11 +12,10 @@ from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_delivered
-from edgesim.strategies.layers.kernels import tile_kernels
 from edgesim.units import Bytes, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -209,7 +208,7 @@ class TiledNetwork:
                 "fused-tiles gives tiles to devices while the inference runs, but what devices execute says before who computes what; take assign: static, "
                 "and leave out again"
             )
-        return tile_kernels(
+        return _kernels(
             self.plan, self.device_of, self.places,
             network=self.network, schedule=self.schedule, names=list(self.samples.inputs),
         )  # fmt: skip
@@ -291,6 +290,44 @@ class TiledNetwork:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_runner": None, "_answers": {}}
+
+
+def _kernels(
+    plan: Plan,
+    device_of: Sequence[str],
+    places: Sequence[str],
+    *,
+    network: StagedNetwork,
+    schedule: Schedule,
+    names: Sequence[str],
+) -> dict[str, Kernel]:
+    """Return what each device computes of fused tiles by the ids of the computations.
+
+    Parameters
+    ----------
+    plan, device_of, places, network, schedule : as of `TiledNetwork`.
+    names : of the inputs of the network.
+    """
+    from edgesim.nn.kernels.cut.made import kernels_of
+    from edgesim.nn.kernels.cut.stages import Cut, StageIds
+    from edgesim.nn.kernels.whole import arrival
+    from edgesim.strategies.layers import tile_plan
+
+    tiles = dict(enumerate(places))
+    scatters, gathers = (
+        {tile: name(place) for tile, place in tiles.items() if name(place) in plan.transfer_ids}
+        for name in (tile_plan.scatter_id, tile_plan.gather_id)
+    )
+    messages = {
+        position: tile_plan.compute_id(tiles[one.src])
+        if device_of[one.src] == device_of[one.dst]
+        else tile_plan.overlap_id(tiles[one.dst], tiles[one.src])
+        for position, one in enumerate(schedule.messages)
+    }
+    computes = {(tile, 0): tile_plan.compute_id(place) for tile, place in tiles.items()}
+    ids = StageIds(scatters, gathers, messages, computes, tile_plan.START_ID, tile_plan.JOIN_ID)
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    return found | kernels_of(Cut(network, [schedule], [ids], {}, {}, names, [ANSWER_ID]))
 
 
 _KEPT = 64

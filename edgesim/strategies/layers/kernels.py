@@ -52,44 +52,6 @@ def cut_kernels(
     return found | kernels_of(Cut(network, [one for _, one, _ in cuts], ids, shares, {}, names, [ANSWER_ID]))
 
 
-def tile_kernels(
-    plan: Plan,
-    device_of: Sequence[str],
-    places: Sequence[str],
-    *,
-    network: StagedNetwork,
-    schedule: Schedule,
-    names: Sequence[str],
-) -> dict[str, Kernel]:
-    """Return what each device computes of fused tiles by the ids of the computations.
-
-    Parameters
-    ----------
-    plan, device_of, places, network, schedule : as of `edgesim.strategies.layers.fused_tiles.TiledNetwork`.
-    names : of the inputs of the network.
-    """
-    from edgesim.nn.kernels.cut.made import kernels_of
-    from edgesim.nn.kernels.cut.stages import Cut, StageIds
-    from edgesim.nn.kernels.whole import arrival
-    from edgesim.strategies.layers import tile_plan
-
-    tiles = dict(enumerate(places))
-    scatters, gathers = (
-        {tile: name(place) for tile, place in tiles.items() if name(place) in plan.transfer_ids}
-        for name in (tile_plan.scatter_id, tile_plan.gather_id)
-    )
-    messages = {
-        position: tile_plan.compute_id(tiles[one.src])
-        if device_of[one.src] == device_of[one.dst]
-        else tile_plan.overlap_id(tiles[one.dst], tiles[one.src])
-        for position, one in enumerate(schedule.messages)
-    }
-    computes = {(tile, 0): tile_plan.compute_id(place) for tile, place in tiles.items()}
-    ids = StageIds(scatters, gathers, messages, computes, tile_plan.START_ID, tile_plan.JOIN_ID)
-    found: dict[str, Kernel] = {plan.answer_id: arrival}
-    return found | kernels_of(Cut(network, [schedule], [ids], {}, {}, names, [ANSWER_ID]))
-
-
 def coded_kernels(
     plan: Plan,
     worker_ids: Sequence[str],

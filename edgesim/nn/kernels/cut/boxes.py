@@ -41,9 +41,22 @@ class BoxesKernel:
 
     def __call__(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
         """Return the boxes that others read, and all that later phases may read; zeros where it goes on without its input."""
+        known = self._computed(given, there)
+        results = self._sent(known)
+        if self.phase == self._last():
+            results[KEPT] = [known[name] for name in self._outputs(self.device)]
+            for position in self._beside(self.device):
+                message = self.cut.schedules[self.number].messages[position]
+                results[KEPT] += [self._own(known, part) for part in message.parts]
+        else:
+            results[KEPT] = [known[name] for name in self._keeps(self.phase)]
+        return results
+
+    def _computed(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return what the device has behind the phase."""
         known = self._known(given)
-        schedule, stage = self.cut.schedules[self.number], self.cut.network.stages[self.number]
-        for layer in stage.layers:
+        schedule = self.cut.schedules[self.number]
+        for layer in self.cut.network.stages[self.number].layers:
             box = schedule.boxes[layer.name][self.device]
             if layer.name in schedule.phases[self.phase] and volume(box):
                 known[layer.name] = self._box(layer, box, known)
@@ -51,20 +64,21 @@ class BoxesKernel:
         if (
             scatter is not None and scatter in given and len(given) > 1
         ):  # with parts of others it may go on without its input
-            known = {name: tensor * there[scatter] for name, tensor in known.items()}
-        ids = self.cut.ids[self.number]
-        results = {KEPT: [known[name] for name in self._keeps(self.phase)]}
+            return {name: tensor * there[scatter] for name, tensor in known.items()}
+        return known
+
+    def _sent(self, known: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+        """Return what the transfers carry that can leave by now."""
+        ids, schedule = self.cut.ids[self.number], self.cut.schedules[self.number]
+        results = {}
         for position, name in ids.messages.items():
             message = schedule.messages[position]
             is_made = message.src == self.device and all(part in known for part, _ in message.parts)
             if is_made and position not in self._beside(self.device):
                 results[name] = [self._own(known, part) for part in message.parts]
-        if self.device in ids.gathers and all(self._is_made(name) for name in stage.outputs):
+        outputs = self.cut.network.stages[self.number].outputs
+        if self.device in ids.gathers and all(self._is_made(name) for name in outputs):
             results[ids.gathers[self.device]] = [known[name] for name in self._outputs(self.device)]
-        if self.phase == self._last():
-            results[KEPT] = [known[name] for name in self._outputs(self.device)]
-            for position in self._beside(self.device):
-                results[KEPT] += [self._own(known, part) for part in schedule.messages[position].parts]
         return results
 
     def _outputs(self, device: int) -> list[str]:
