@@ -465,7 +465,8 @@ def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
     """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
     Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
     Path("halves.yaml").write_text(SCENARIO.replace("exactly-k", "mine"))
-    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q", "--no-report", "--allow-code"]
+    arguments = ["halves.yaml", "--workers", "2", "-q", "--no-report", "--allow-code"]
+    command = [sys.executable, "-m", "edgesim", "run", *arguments]
     unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
     assert (unchecked.returncode, unchecked.stderr) == (0, "")
     found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)

@@ -114,7 +114,9 @@ failures: {slow: {type: stragglers, mu: 2}, loss: {type: packet-loss, probabilit
     "options", ["transport: arq", "transport: tcp", "sharing: fair, transport: arq", "sharing: fair, transport: tcp"]
 )
 def test_the_parts_of_a_result_sum_to_its_latency(tmp_path: Path, options: str) -> None:
-    result = es.run(es.Scenario.from_text(TEXT.replace("OPTIONS", options)), workers=1, output=tmp_path / "r", report=False)
+    result = es.run(
+        es.Scenario.from_text(TEXT.replace("OPTIONS", options)), workers=1, output=tmp_path / "r", report=False
+    )
     with (tmp_path / "r" / BUDGET).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     frame = result.frame()
