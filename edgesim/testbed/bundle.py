@@ -80,8 +80,8 @@ def _rehearsed(
 
     if not isinstance(deployment, Bundled):
         raise PlanError(
-            f"the deployment ({type(deployment).__name__}) does not say what runs where, so its plan cannot be executed; take single, "
-            "chain, modnn, nonn, resilient or ensemble"
+            f"the deployment ({type(deployment).__name__}) does not say what runs where, so its plan cannot be executed; give it "
+            "`kernels`, or take one of the strategies of docs/testbed.md, such as single, chain or modnn"
         )
     plan, kernels = deployment.plan, deployment.kernels()
     tensors = tuple(tensors_of(sample).values())
