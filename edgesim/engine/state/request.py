@@ -97,13 +97,8 @@ class Errand(Request):
 
 def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
     """Sum up a request."""
-    return RequestRecord(*fields(request, outcome, latency_s, energy_j))
-
-
-def fields(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> tuple[Any, ...]:
-    """Return the fields of the record of a request, in order."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
-    return (
+    return RequestRecord(
         request.released_s,
         latency_s,
         outcome,
