@@ -43,7 +43,12 @@ def energy_j(program: Program, request: Request | Totals, idle_s: Sequence[float
 def work_of(program: Program, request: Request | Totals) -> float:
     """Return what the work of a request adds to the idle power."""
     total_j = 0.0
-    powers_w, busy_s, transmit_s, receive_s = program.devices.power_w, request.busy_s, request.transmit_s, request.receive_s
+    powers_w, busy_s, transmit_s, receive_s = (
+        program.devices.power_w,
+        request.busy_s,
+        request.transmit_s,
+        request.receive_s,
+    )
     for (_, compute_w, send_w, hear_w), computes_s, sends_s, hears_s in zip(
         powers_w, busy_s, transmit_s, receive_s, strict=True
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.program.compiled import Program
