@@ -303,7 +303,8 @@ def _n_equal(prepared: PreparedStrategy, executed: Executed) -> int:
             continue
         expected = predicted[request.number % n_samples]
         answer = np.array(request.values, np.float32).reshape(shape)
-        n_equal += bool(np.abs(answer - expected).max() <= _CLOSE * np.abs(expected).max())
+        close = _CLOSE * np.abs(np.nan_to_num(expected)).max()
+        n_equal += bool(np.allclose(answer, expected, rtol=0.0, atol=close, equal_nan=True))
     return n_equal
 
 

@@ -64,6 +64,9 @@ def check_bundle(
 
 
 def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative to the largest number."""
+    """Return the largest difference, relative to the largest number; infinite where one is no number and the other is."""
+    if not np.array_equal(np.isnan(answer), np.isnan(expected)):
+        return float("inf")
+    answer, expected = np.nan_to_num(answer), np.nan_to_num(expected)
     largest = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
     return float(np.abs(answer - expected).max()) / largest
