@@ -1,9 +1,11 @@
 """Measured against simulated latencies, in namespaces of the kernel: strategies x devices x rates, as a table.
 
-Root on Linux. ``python benchmarks/twin.py measure FILE.csv`` executes the cases, or some of them with ``--devices`` and ``--rates``, and adds a line for each to
+Root on Linux. ``python benchmarks/twin.py measure FILE.csv`` executes the cases, or some of them with ``--strategies``, ``--devices`` and ``--rates``, and adds a line for each to
 the file; cases that are there are left out, so that a run can be divided. ``python benchmarks/twin.py table FILE.csv`` simulates each case twice: as
 the scenario says, and with the two numbers that ``edgesim testbed --fit-on`` fits, on one case only, which is named: how long a computation takes at least, and
-the host overhead per message. ``--worst 5`` shows five cases only, those with the largest errors.
+the host overhead per message. ``--worst 5`` shows five cases only, those with the largest errors. ``python benchmarks/twin.py why`` executes cases and says where
+they lose time: on the way of steps that ends with the answer, each after the last of its inputs, and how long this machine computes, alone and while the
+others do. ``taskset -c 0`` before it has all processes on one core.
 
 There are two sets of cases, of the same strategies on as many devices at the same rates. Those of ``--set plain`` have a network of seven convolutions
 and large students over links without latency. ``--set wearables`` was chosen before anything of it was measured, by this rule: the network, the students and the
@@ -17,26 +19,30 @@ import csv
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import numpy as np
 
+from edgesim.domain.plan import Plan
 from edgesim.domain.system.topology import HostOverhead
 from edgesim.interfaces import Silent
 from edgesim.processes import n_cpus
 from edgesim.scenario.scenario import Scenario
 from edgesim.testbed.comparison import Measured, compare, fitted_overhead, least_computation_s, measure, simulated_of
 from edgesim.testbed.course.director import Answered
+from edgesim.testbed.limits import real_times_s
 from edgesim.testbed.loopback import Executed, Loopback
 from edgesim.testbed.namespaces import NamespaceNetwork
+from edgesim.testbed.outcome.steps import StepFigures
 from edgesim.testbed.prepared import PreparedStrategy, prepared
 
+STRATEGIES = ("single", "chain", "mapreduce", "halo", "nonn", "resilient")
 DEVICES = (2, 4, 8)
 RATES = (5.0, 20.0, 50.0)
 FITTED = ("mapreduce", "4", "20")
@@ -152,31 +158,30 @@ def written(path: Path) -> dict[Case, dict[str, Any]]:
         return {(row["strategy"], int(row["devices"]), float(row["rate"])): row for row in csv.DictReader(file)}
 
 
-def measure_all(path: Path, own: Set, n_requests: int, devices: list[int], rates: list[float]) -> None:
+def measure_all(path: Path, own: Set, n_requests: int, cases: Collection[Case]) -> None:
     """Execute the cases that are not there, and add them."""
-    for n_devices in devices:
-        for rate in rates:
-            for one in strategies(own, n_devices, rate):
-                if (one.label, n_devices, rate) in written(path):
-                    continue
-                measured = measure(one, Loopback(n_requests, network=NamespaceNetwork()), tolerance=1.0)
-                found = compare(measured, tolerance=1.0)
-                row = {
-                    "strategy": one.label,
-                    "devices": n_devices,
-                    "rate": rate,
-                    "equal": f"{found.n_equal_sets} and {found.n_equal_answers} of {n_requests}",
-                    "least_s": least_computation_s(measured),
-                    "is_exact": found.measured_byte == found.simulated_byte,
-                    "latencies_s": " ".join(f"{time_s:.7f}" for time_s in measured.latencies_s),
-                }
-                is_new = not path.exists()
-                with path.open("a", encoding="utf-8", newline="") as file:
-                    writer = csv.DictWriter(file, row)
-                    if is_new:
-                        writer.writeheader()
-                    writer.writerow(row)
-                print("executed", one.label, n_devices, rate, f"{100 * found.error:+.1f} %", flush=True)
+    for n_devices, rate in dict.fromkeys(case[1:] for case in cases):
+        for one in strategies(own, n_devices, rate):
+            if (one.label, n_devices, rate) not in cases or (one.label, n_devices, rate) in written(path):
+                continue
+            measured = measure(one, Loopback(n_requests, network=NamespaceNetwork()), tolerance=1.0)
+            found = compare(measured, tolerance=1.0)
+            row = {
+                "strategy": one.label,
+                "devices": n_devices,
+                "rate": rate,
+                "equal": f"{found.n_equal_sets} and {found.n_equal_answers} of {n_requests}",
+                "least_s": least_computation_s(measured),
+                "is_exact": found.measured_byte == found.simulated_byte,
+                "latencies_s": " ".join(f"{time_s:.7f}" for time_s in measured.latencies_s),
+            }
+            is_new = not path.exists()
+            with path.open("a", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, row)
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+            print("executed", one.label, n_devices, rate, f"{100 * found.error:+.1f} %", flush=True)
 
 
 def fitted_on(one: PreparedStrategy, row: Mapping[str, Any]) -> HostOverhead:
@@ -221,28 +226,78 @@ def table(path: Path, own: Set, fitted: Case, n_worst: int | None) -> None:
     worst = sorted(lines, key=lambda case: -abs(errors[case][1]))[:n_worst]
     print("\n".join(lines[case] for case in (lines if n_worst is None else worst)))
     print()
-    others = [error for case, error in errors.items() if case != fitted]
-    names = ("mean, as the scenario says", "mean, with the overhead", "95th percentile, with the overhead")
-    for place, name in enumerate(names):
-        off = [abs(error[place]) for error in others]
-        print(f"{name}, of {len(off)} cases: median error {100 * median(off):.1f} %, worst {100 * max(off):.1f} %")
+    summarise({case: error for case, error in errors.items() if case != fitted})
+
+
+def summarise(errors: Mapping[Case, tuple[float, float, float]]) -> None:
+    """Write the median and the worst error of all cases, of those on few devices, and of those on most."""
+    print(
+        "| cases | mean, as the scenario says: median, worst error | mean, with the overhead | 95th percentile, with the overhead |"
+    )
+    print("|---|---|---|---|")
+    for own in (DEVICES, DEVICES[:-1], DEVICES[-1:]):
+        chosen = [error for case, error in errors.items() if case[1] in own]
+        if chosen:
+            off = [[abs(error[place]) for error in chosen] for place in range(3)]
+            cells = " | ".join(f"{100 * median(some):.1f} %, {100 * max(some):.1f} %" for some in off)
+            print(f"| {len(chosen)} on {', '.join(map(str, own))} devices | {cells} |")
+
+
+def why(own: Set, n_requests: int, cases: Collection[Case]) -> None:
+    """Say where cases lose time, and whether their computations take longer than alone."""
+    print(
+        "| strategy | devices | rate | cores | mean | simulated | lost in computations | lost in messages | a computation alone | among others |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for n_devices, rate in dict.fromkeys(case[1:] for case in cases):
+        for one in strategies(own, n_devices, rate):
+            if (one.label, n_devices, rate) not in cases:
+                continue
+            measured = measure(one, Loopback(n_requests, network=NamespaceNetwork()), tolerance=1.0)
+            found = compare(measured, tolerance=1.0)
+            way = list(last_way(one.bundle.plan, {step.step_id: step for step in found.steps}))
+            computing_s, sending_s = (
+                sum(step.difference_s for step in way if (step.kind == "compute") is is_computed)
+                for is_computed in (True, False)
+            )
+            alone_s = fmean(real_times_s(one.bundle).values())
+            among_s = fmean(took_s for times_s in measured.executed.took_s.values() for took_s in times_s.values())
+            print(
+                f"| {one.label} | {n_devices} | {rate:g} Mbit/s | {n_cpus()} | {1e3 * found.mean_s:.2f} ms | {1e3 * found.simulated_s:.2f} ms "
+                f"| {1e3 * computing_s:.2f} ms | {1e3 * sending_s:.2f} ms | {1e3 * alone_s:.2f} ms | {1e3 * among_s:.2f} ms |",
+                flush=True,
+            )
+
+
+def last_way(plan: Plan, figures: Mapping[str, StepFigures]) -> Iterator[StepFigures]:
+    """Give the steps of the way to the answer, the last first: each before the one that waits for it longest."""
+    name: str | None = plan.answer_id
+    while name is not None:
+        yield figures[name]
+        inputs = next(step.inputs for step in plan.steps if step.step_id == name)
+        name = max(inputs, key=lambda other: figures[other].mean_end_s, default=None)
 
 
 def main() -> None:
     """Measure, or write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("measure", "table"))
-    parser.add_argument("file", type=Path)
+    parser.add_argument("what", choices=("measure", "table", "why"))
+    parser.add_argument("file", type=Path, nargs="?", default=Path("twin.csv"))
     parser.add_argument("--set", choices=tuple(SETS), default="plain")
     parser.add_argument("--worst", type=int, help="rows of the table; by default all")
     parser.add_argument("--fit-on", nargs=3, metavar=("STRATEGY", "DEVICES", "RATE"), default=FITTED)
     parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
     parser.add_argument("--devices", type=int, nargs="+", default=list(DEVICES))
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="in Mbit/s")
     options = parser.parse_args()
+    cases = tuple(product(options.strategies, options.devices, options.rates))
     if options.what == "measure":
         with awake():
-            measure_all(options.file, SETS[options.set], options.requests, options.devices, options.rates)
+            measure_all(options.file, SETS[options.set], options.requests, cases)
+    elif options.what == "why":
+        with awake():
+            why(SETS[options.set], options.requests, cases)
     else:
         label, n_devices, rate = options.fit_on
         table(options.file, SETS[options.set], (label, int(n_devices), float(rate)), options.worst)

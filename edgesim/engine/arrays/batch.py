@@ -48,20 +48,23 @@ class Batch:
         slowdowns: Sequence[tuple[BatchSlowdownModel, BatchStreams]],
     ) -> None:
         self.ready, self.program, self.n = ready, ready.program, n
+        self.inputs = ready.inputs
         self.steps, self.devices = ready.program.steps, ready.program.devices
         self.down = {name: is_down for name, is_down in down.items() if is_down.any()}
         self.losses, self.slowdowns = losses, slowdowns
         self.is_valid = np.ones(n, dtype=np.bool_)
         self.everyone = np.ones(n, dtype=np.bool_)
         self.came: dict[int, Moments] = {}  # where a step's result is wanted, if that is looked at again
-        self.until_s: dict[int, Number] = dict(ready.limits_s)  # by step that goes on with what is there: when, in s
+        self.until_s: dict[int, Number] = {
+            **ready.inputs.limits_s
+        }  # by step that goes on with what is there: when, in s
         self.is_late: list[tuple[NDArray[np.bool_] | np.bool_, Number]] = []  # what went on so, and when
         self.is_lost = np.empty((len(ready.program.plan.transfers), n), dtype=np.bool_)
         self.last_s: NDArray[np.float64] | None = None  # when the last of what was under way has ended, if anybody asks
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
         self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
         self._began: dict[int, Moments] = {}  # of steps that are traced
-        self._inputs: dict[int, Last] = {}  # the last one that has come so far of a step that has not begun
+        self._last: dict[int, Last] = {}  # the last one that has come so far of a step that has not begun
         self._here: dict[int, Moments] = {}  # a message, at its next link
         self._queues: dict[Server, Queue] = {}
         self._passages: dict[tuple[int, int], Passages] = {}
@@ -88,35 +91,35 @@ class Batch:
 
     def _come(self, index: int, moment: Moments) -> None:
         """Hand on a result, or a message, that comes where it is wanted."""
-        ready = self.ready
-        if index in ready.kept:
+        inputs = self.inputs
+        if index in inputs.kept:
             self.came[index] = moment
-        if ready.rows[index] >= 0:
-            np.greater_equal(moment.s, ready.late_s[index], out=self.is_lost[ready.rows[index]])
-        for user in ready.users[index]:
-            last = self._inputs.get(user)
+        if inputs.rows[index] >= 0:
+            np.greater_equal(moment.s, inputs.late_s[index], out=self.is_lost[inputs.rows[index]])
+        for user in inputs.users[index]:
+            last = self._last.get(user)
             if last is None:
-                self._inputs[user] = Last(moment)
+                self._last[user] = Last(moment)
             else:
                 last.add(moment)
 
     def _begin(self, index: int) -> Moments:
         """Find when a step begins."""
-        if index in self.ready.gathered:
+        if index in self.inputs.gathered:
             began = self._begin_gathered(index)
         else:
-            last = self._inputs.pop(index, None)
+            last = self._last.pop(index, None)
             began = AT_ONCE if last is None else last.moment
             if index in self.until_s:
                 began = self._begin_in_time(Moments(self.until_s[index], None), began)
-        if index in self.ready.traced:
+        if index in self.inputs.traced:
             self._began[index] = began
         return began
 
     def _begin_gathered(self, index: int) -> Moments:
         """Find when a step begins that looks at its inputs together."""
-        step, inputs = self.steps.step[index], self.ready.inputs[index]
-        groups = self.ready.groups[index]
+        step, inputs = self.steps.step[index], self.inputs.of[index]
+        groups = self.inputs.groups[index]
         grouped = {one for group in groups for one in group}
         needed = [self.came[one] for one in inputs if one not in grouped]
         if isinstance(step, Compute):
@@ -144,10 +147,10 @@ class Batch:
 
     def _cause(self, index: int) -> int | NDArray[np.int64]:
         """Return which step's end let a step begin; `_UNCERTAIN` where nobody can tell."""
-        inputs = self.ready.inputs[index]
+        inputs = self.inputs.of[index]
         if not inputs:
             return _RELEASE
-        if index in self.until_s or index in self.ready.gathered:
+        if index in self.until_s or index in self.inputs.gathered:
             return _UNCERTAIN
         if len(inputs) == 1:
             return inputs[0]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from math import inf
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.transport import BatchLinkTransport
+from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from edgesim.domain.plan import Step
     from edgesim.engine.program.compiled import Program
 
     Server = tuple[str, int | str]
@@ -46,17 +45,7 @@ class ArrayProgram:
     program : the plan, made ready.
     tasks : all of them, each behind what it needs, otherwise in the order in which the event engine comes to them when nothing
         is lost or slowed.
-    inputs : of each step, by index.
-    groups : of each step, by index: its alternatives.
-    gathered : steps whose inputs are looked at together when they begin: those with alternatives, or with a deadline that a computation
-        starts. Of the others the last one is found while they come.
-    users : of each step, by index: those that need it and are not gathered.
-    limits_s : of steps whose deadline starts with the trial: when it is, in s.
-    rows : of each step: its number among the transfers, if it is known when it comes whether it is in time; otherwise -1.
-    late_s : of each step: when it is late for those that need it, if that is known; otherwise inf.
-    traced : steps that others may meet at a server at the same moment, and that several inputs let begin: which one was the last?
-    kept : steps whose ends are looked at more than once.
-    is_sure : whether the answer comes whatever messages are lost, if nothing is down.
+    inputs : what each step waits for.
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
     shared : what several tasks use one after another: devices, channels, and draws on relayed links.
@@ -66,16 +55,7 @@ class ArrayProgram:
 
     program: Program
     tasks: tuple[Task, ...]
-    inputs: tuple[tuple[int, ...], ...]
-    groups: tuple[tuple[tuple[int, ...], ...], ...]
-    gathered: frozenset[int]
-    users: tuple[tuple[int, ...], ...]
-    limits_s: dict[int, float]
-    rows: tuple[int, ...]
-    late_s: tuple[float, ...]
-    traced: frozenset[int]
-    kept: frozenset[int]
-    is_sure: bool
+    inputs: InputTable
     relayed: frozenset[str]
     shared: frozenset[Server]
     targets: frozenset[str]
@@ -158,10 +138,28 @@ def _has_deadline(program: Program, index: int) -> bool:
 def array_program(program: Program) -> ArrayProgram:
     """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one."""
     position = {step.step_id: index for index, step in enumerate(program.steps.step)}
-    stays = trace(program, has_stays=True).stays
+    tasks = _in_order(program, position)
+    shared = _shared(program)
+    relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
+    links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
+    policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
+    queued = frozenset(index for index in position.values() if _servers(program, index) & shared)
+    return ArrayProgram(
+        program,
+        tuple(_at_server(program, task, shared) for task in tasks),
+        input_table(program, position, [task.step for task in tasks], queued),
+        relayed=relayed,
+        shared=shared,
+        targets=frozenset((*program.devices.device_ids, *links)),
+        resumes="resume" in policies,
+    )
+
+
+def _in_order(program: Program, position: Mapping[str, int]) -> list[Task]:
+    """Return all tasks, each behind what it needs, otherwise as the event engine comes to them."""
     n_seen: Counter[int] = Counter()
     rank: dict[Task, int] = {}
-    for stay in stays:
+    for stay in trace(program, has_stays=True).stays:
         index = position[stay.step_id]
         rank[Task(index, n_seen[index])] = len(rank)
         n_seen[index] += 1
@@ -185,65 +183,7 @@ def array_program(program: Program) -> ArrayProgram:
             before[follower] -= 1
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
-    inputs = tuple(tuple(position[name] for name in step.inputs) for step in program.steps.step)
-    groups = tuple(_groups(step, position) for step in program.steps.step)
-    deadlines_s = {
-        index: step.deadline_s
-        for index, step in enumerate(program.steps.step)
-        if isinstance(step, Compute) and step.deadline_s is not None and step.inputs
-    }
-    local = {index for index in deadlines_s if any(program.steps.device[one] >= 0 for one in inputs[index])}
-    gathered = frozenset(local) | {index for index, of in enumerate(groups) if of}
-    shared = _shared(program)
-    traced = frozenset(
-        index
-        for index, of in enumerate(inputs)
-        if len(of) > 1 and index not in deadlines_s and index not in gathered and _servers(program, index) & shared
-    )
-    limits_s = {index: s for index, s in deadlines_s.items() if index not in local}
-    users = program.steps.users
-    relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
-    links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
-    policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
-    return ArrayProgram(
-        program,
-        tuple(_at_server(program, task, shared) for task in tasks),
-        inputs=inputs,
-        groups=groups,
-        gathered=gathered,
-        users=tuple(tuple(user for user in some if user not in gathered) for some in users),
-        limits_s=limits_s,
-        rows=tuple(
-            row if gathered.isdisjoint(users[index]) else -1 for index, row in enumerate(program.steps.transfer_index)
-        ),
-        late_s=tuple(min((limits_s.get(user, inf) for user in some), default=inf) for some in users),
-        traced=traced,
-        kept=frozenset(one for index in gathered | traced for one in inputs[index]) | {program.spans[0].answer},
-        is_sure=_is_sure(program, inputs, tasks),
-        relayed=relayed,
-        shared=shared,
-        targets=frozenset((*program.devices.device_ids, *links)),
-        resumes="resume" in policies,
-    )
-
-
-def _groups(step: Step, position: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of alternatives of a step."""
-    alternatives = step.alternatives if isinstance(step, Compute) else ()
-    return tuple(tuple(position[name] for name in group) for group in alternatives)
-
-
-def _is_sure(program: Program, inputs: Sequence[Sequence[int]], tasks: Sequence[Task]) -> bool:
-    """Return whether the answer comes whatever messages are lost, since what waits for them goes on without."""
-    sure: set[int] = set()
-    for task in tasks:
-        index = task.step
-        needed = inputs[index]
-        if _has_deadline(program, index):
-            needed = [one for one in needed if program.steps.device[one] >= 0]
-        if program.steps.device[index] >= 0 and all(one in sure for one in needed):
-            sure.add(index)
-    return program.spans[0].answer in sure
+    return tasks
 
 
 def _at_server(program: Program, task: Task, shared: frozenset[Server]) -> Task:

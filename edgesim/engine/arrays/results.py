@@ -44,8 +44,8 @@ class ArrayTrials:
 def lost(batch: Batch) -> NDArray[np.bool_]:
     """Return which transfers were not delivered in time, shape (transfers, n); most are known since they came."""
     steps = batch.program.steps
-    for index in batch.ready.kept:
-        users = batch.ready.gathered.intersection(steps.users[index])
+    for index in batch.inputs.kept:
+        users = batch.inputs.gathered.intersection(steps.users[index])
         if steps.transfer_index[index] < 0 or not users:
             continue
         came_s, row = batch.came[index].s, batch.is_lost[steps.transfer_index[index]]
