@@ -226,11 +226,21 @@ def table(path: Path, own: Set, fitted: Case, n_worst: int | None) -> None:
     worst = sorted(lines, key=lambda case: -abs(errors[case][1]))[:n_worst]
     print("\n".join(lines[case] for case in (lines if n_worst is None else worst)))
     print()
-    others = [error for case, error in errors.items() if case != fitted]
-    names = ("mean, as the scenario says", "mean, with the overhead", "95th percentile, with the overhead")
-    for place, name in enumerate(names):
-        off = [abs(error[place]) for error in others]
-        print(f"{name}, of {len(off)} cases: median error {100 * median(off):.1f} %, worst {100 * max(off):.1f} %")
+    summarise({case: error for case, error in errors.items() if case != fitted})
+
+
+def summarise(errors: Mapping[Case, tuple[float, float, float]]) -> None:
+    """Write the median and the worst error of all cases, of those on few devices, and of those on most."""
+    print(
+        "| cases | mean, as the scenario says: median, worst error | mean, with the overhead | 95th percentile, with the overhead |"
+    )
+    print("|---|---|---|---|")
+    for own in (DEVICES, DEVICES[:-1], DEVICES[-1:]):
+        chosen = [error for case, error in errors.items() if case[1] in own]
+        if chosen:
+            off = [[abs(error[place]) for error in chosen] for place in range(3)]
+            cells = " | ".join(f"{100 * median(some):.1f} %, {100 * max(some):.1f} %" for some in off)
+            print(f"| {len(chosen)} on {', '.join(map(str, own))} devices | {cells} |")
 
 
 def why(own: Set, n_requests: int, cases: Collection[Case]) -> None:
