@@ -291,18 +291,21 @@ def _n_equal(prepared: PreparedStrategy, executed: Executed) -> int:
     import numpy as np
 
     shape, every = prepared.context.dataset.task.output.shape, prepared.bundle.plan.transfer_ids
-    n_samples, n_equal = len(prepared.context.dataset.test), 0
+    n_queries = prepared.bundle.n_queries
+    n_asked, n_equal = len(prepared.context.dataset.test) // n_queries, 0
     known: dict[frozenset[str], NDArray[np.float32] | None] = {}
     for request in executed.requests:
-        lost = every - executed.came[request.number]
+        # of alternatives that came, those that were not waited for did not count
+        lost = every - executed.came[request.number] | every & executed.missing[request.number]
         if lost not in known:
             known[lost] = _predicted(prepared, lost)
         predicted = known[lost]
         if predicted is None or not request.values:
             n_equal += not request.values
             continue
-        expected = predicted[request.number % n_samples]
-        answer = np.array(request.values, np.float32).reshape(shape)
+        first = request.number % n_asked * n_queries
+        expected = predicted[first : first + n_queries]
+        answer = np.array(request.values, np.float32).reshape(n_queries, *shape)
         close = _CLOSE * np.abs(np.nan_to_num(expected)).max()
         n_equal += bool(np.allclose(answer, expected, rtol=0.0, atol=close, equal_nan=True))
     return n_equal

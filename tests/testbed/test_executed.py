@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import Link, Topology
 from edgesim.errors import PlanError
+from edgesim.interfaces import SAMPLE
+from edgesim.nn.kernels.program import Runner
+from edgesim.nn.tensors import tensors_of
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.layers.coded import Coded
 from edgesim.strategies.layers.fused_tiles import FusedTiles
 from edgesim.strategies.layers.resilinet import ResiliNet
+from edgesim.strategies.queries.approxifer import ApproxIFER
+from edgesim.strategies.queries.parm import ParM
+from edgesim.testbed.bundle import bundled
+from edgesim.testbed.devices import device_bundles
+from edgesim.testbed.folder import read_device, write_device
 from edgesim.testing import check_bundle, deployment_context
 from tests.strategies.conftest import noise_dataset, small_network, star
 
@@ -40,6 +49,9 @@ CUTS = {"devices": ("w1", "w2", "w3", "hub"), "cuts": ("3", "5", "8"), "training
         FusedTiles("hub"),
         FusedTiles("hub", owner_computes=True, grid=(2, 4), reuse=True, on_missing="degrade", deadline_s=0.1),
         FusedTiles("hub", workers="w1", reuse=True, on_missing="degrade", deadline_s=0.1),
+        ApproxIFER(2, merger="w2", deadline_s=0.1),
+        ApproxIFER(2),
+        ParM("w3", workers="w*", deadline_s=0.1, training=BRIEF),
         Coded("hub", "w3"),
         Coded("hub", "w3", on_missing="degrade", step_deadline_s=0.1),
     ],
@@ -49,6 +61,18 @@ def test_written_kernels_answer_what_predict_answers(strategy, source_id):
     """With nothing, each one and all transfers lost; what is sent is as large as the plan says."""
     made = context(source_id=source_id)
     check_bundle(strategy.deploy(made), made.dataset.test)
+
+
+def test_a_query_leaves_at_the_release_by_a_program_of_its_own(tmp_path):
+    """Of a group of three queries a device gets one; the folder of who sends it says which."""
+    made = context()
+    queries = made.dataset.test[:3].inputs
+    bundle = bundled(ParM("hub", workers="w*", training=BRIEF).deploy(made), queries)
+    write_device(device_bundles(bundle.plan, bundle.programs)["hub"], tmp_path / "hub")
+    read = read_device(tmp_path / "hub")
+    ((sent,),) = Runner(read.programs["input 1->w2"]).run({SAMPLE: tuple(tensors_of(queries).values())}).values()
+    assert np.array_equal(sent.numpy(), queries["images"][1:2])
+    assert bundle.n_queries == 3
 
 
 def test_what_is_decided_while_a_request_runs_is_refused():
