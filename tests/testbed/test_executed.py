@@ -94,6 +94,6 @@ def test_a_deadline_of_a_request_that_is_over_begins_nothing():
     bundle = bundled(deployment, made.dataset.test[:1].inputs)
     node = Node(device_bundles(bundle.plan, bundle.programs)["hub"], {}, {}, {}, [], channels_path=Path("channels"))
     (join,) = (step for step in node.bundle.computes if step.on_missing == "degrade")
-    node._be_late(0.0, 3, replace(join, inputs=("tile 0,0/gather",)))  # noqa: SLF001 - what a deadline does
+    node._be_late(0.0, 3, replace(join, inputs=("tile 0,0/gather",)))
     assert not node._requests
     assert not node._ready
