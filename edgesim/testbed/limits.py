@@ -8,7 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
+from edgesim.network.transport import Datagram
 from edgesim.processes import n_cpus
+from edgesim.testbed.wire.datagrams import MOST_BYTE, MOST_PACKETS
 
 if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
@@ -40,6 +42,7 @@ def ways_of(plan: Plan, topology: Topology, *, is_kernel: bool = False) -> dict[
             "work is given to whichever device asks first; nodes do what they were told before: assign it statically"
         )
     found = {one.step_id: tuple(topology.route(one.src_id, one.dst_id)) for one in plan.transfers}
+    sizes_byte = {one.step_id: one.size_byte for one in plan.transfers}
     for name, way in found.items():
         if len(way) > 1 and is_kernel:
             raise ExecutionError(
@@ -53,7 +56,7 @@ def ways_of(plan: Plan, topology: Topology, *, is_kernel: bool = False) -> dict[
                 "whole: write forwarding: store_and_forward, and leave out the queues of switches"
             )
         for link in way:
-            reason = _reason(link, topology, is_kernel=is_kernel)
+            reason = _reason(link, topology, is_kernel=is_kernel) or _too_many(link, sizes_byte[name])
             if reason:
                 raise ExecutionError(f"link {link.link_id!r} {reason}")
     for device_id in plan.device_ids:
@@ -98,6 +101,17 @@ def _reason(link: Link, topology: Topology, *, is_kernel: bool) -> str:
         ),
     ]
     return next((reason for is_so, reason in found if is_so), "")
+
+
+def _too_many(link: Link, size_byte: int) -> str:
+    """Return why a message does not fit into datagrams; empty when it does."""
+    if not isinstance(link.transport, Datagram):
+        return ""
+    if min(link.mtu_byte, size_byte) > MOST_BYTE:
+        return f"has packets of {link.mtu_byte} byte, but a datagram of UDP holds {MOST_BYTE}; lower its mtu"
+    if link.n_packets(size_byte) > MOST_PACKETS:
+        return f"divides {size_byte} byte into {link.n_packets(size_byte)} packets, but nodes number {MOST_PACKETS}; raise its mtu"
+    return ""
 
 
 def real_times_s(bundle: Bundle) -> dict[str, float]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from edgesim.cli.studies.testbed import _note
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, HostOverhead, Topology
 from edgesim.errors import ExecutionError
+from edgesim.network.transport import Datagram
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
@@ -190,6 +192,28 @@ def test_a_bundle_with_a_byte_changed_is_not_executed():
 def test_links_that_senders_cannot_be_are_refused(more, reason):
     with pytest.raises(ExecutionError, match=reason):
         ways_of(made().bundle.plan, topology(**more))
+
+
+def test_messages_that_do_not_fit_into_datagrams_are_refused():
+    """One of 70,000 byte is more than a packet of IP holds, and was lost without a word; so is one of 65,492, and one of 65,491 is not."""
+    plan = made().bundle.plan
+    for size_byte, mtu_byte, reason in (
+        (70_000, 70_000, "holds 65491; lower"),
+        (65_492, 65_492, "holds 65491"),
+        (65_491, 65_491, ""),
+        (70_000, 1472, ""),
+        (70_000, 1, "nodes number 65536; raise"),
+    ):
+        large = replace(
+            plan,
+            steps=tuple(
+                replace(step, size_byte=size_byte) if step.step_id == "behind 3" else step for step in plan.steps
+            ),
+        )
+        over_udp = topology(transport=Datagram(), mtu_byte=mtu_byte)
+        with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
+            ways_of(large, over_udp)
+    ways_of(large, topology(mtu_byte=1))
 
 
 def test_rates_ways_and_devices_that_processes_cannot_be_are_refused():
