@@ -183,6 +183,7 @@ LAYERS = f"""## Layers cut over devices
 
 Every single loss of `modnn` with {N_WORKERS} equal workers and `on_missing: degrade`, asked as a study asks: {DELIVERIES_PER_TASK} losses in a task, which come from a fresh process.
 A plain forward pass for each loss is the naive bound, in batches of {AT_ONCE} images, and of {EVALUATION_BATCH}, which edgesim takes. Five times as fast was asked for, and is missed.
+Before boxes were computed alone (commit 5cfc6015, one turn on the same machine), the losses of small-cnn took 0.456 s with `mapreduce` and 0.362 s with `halo`.
 
 What makes it fast: layers before the first loss are not run again; of the others only the box that a loss reaches, a strip and a halo that
 grows with every layer; images are laid out with the channels of a pixel beside each other, in which such parts cost what their arithmetic costs. A
