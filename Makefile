@@ -20,7 +20,7 @@ demo: .venv/installed
 	$(VENV_PYTHON) -m edgesim run scenarios/wearables.yaml || test $$? -eq 1
 
 test: .venv/installed-dev
-	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4
+	$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/installed-dev
 	.venv/bin/ruff check .

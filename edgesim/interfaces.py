@@ -572,9 +572,25 @@ class Bundled(Deployment, Protocol):
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each computation of the plan does; what the answer's keeps is the answer. For every transfer the bytes are its size.
 
+        A transfer without inputs carries the sample as it is, or what its own kernel makes of it, by the id of the transfer.
+
         Executed step by step, with whatever was lost, the plan gives what `predict` gives, or comes to no end. Raises `PlanError` when
         that cannot be said, as of a copy that was pickled.
         """
+
+
+@runtime_checkable
+class Grouping(Protocol):
+    """What a deployment may be besides: one whose request asks about several samples at once, in the order of the test split."""
+
+    @property
+    def n_queries(self) -> int:
+        """About how many."""
+
+
+def n_queries(deployment: Deployment) -> int:
+    """Return about how many samples a request of a deployment asks; one where it does not say."""
+    return deployment.n_queries if isinstance(deployment, Grouping) else 1
 
 
 @runtime_checkable

@@ -105,8 +105,9 @@ class Stream:
 
     def _go_to(self, draw: int, replication: int) -> None:
         place = draw * STRIDE + replication
-        self._generator.bit_generator.advance((place - self._place) % _PERIOD)  # type: ignore[attr-defined]
-        self._place = place
+        if place != self._place:  # a jump takes as long as to draw a thousand numbers
+            self._generator.bit_generator.advance((place - self._place) % _PERIOD)  # type: ignore[attr-defined]
+            self._place = place
 
     def number(self, draw: int, replication: int) -> float:
         """Return the `draw`-th uniform of one replication; numbers of its row are kept, for the replications that follow."""

@@ -42,9 +42,8 @@ class Outage:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """What became of one request.
+class RequestRecord(NamedTuple):
+    """What became of one request; a tuple, since there is one for every request.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.cascade.courses import Course, Stages
 
 Share = Annotated[float, Gt(0), Lt(1)]
@@ -187,6 +187,12 @@ class CascadeDeployment:
     def plan(self) -> Plan:
         """The plan of the first test image."""
         return self.plans[0]
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Raise `PlanError`: every image has a plan of its own, see `edgesim.interfaces.Bundled`."""
+        raise PlanError(
+            "cascade sends as many candidates on as it finds in an image, but devices execute one plan for all; nothing else executes a cascade"
+        )
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split; the guess for images whose own plan lacks a message. Raises `PlanError` where each does."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import LayerWork, Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device, require_delivered
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.networks import (
     Workload,
     devices_of_students,
@@ -20,11 +22,13 @@ from edgesim.strategies.students.networks import (
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.models.tabular.kernel_networks import GeneralRegression
 
 
@@ -88,10 +92,17 @@ class SampleShards:
         placed = [(one, workload_of(shard, inputs)) for one, shard in zip(device_ids, shards, strict=True)]
         plan, needs = student_plan(context, placed, merger_id, _adding(n_devices, len(network.counts)), self.deadline_s)
         counts = network.counts.numpy()
+        shares = np.log(np.maximum(counts, 0.5) / counts.sum()).astype(np.float32)
+
+        def merging(gathered: Sequence[str], goals: Sequence[str]) -> Kernel:
+            from edgesim.nn.kernels.students import SumsKernel
+
+            return SumsKernel(gathered, goals, shares)
+
         return ShardDeployment(
             plan=plan,
             sums=np.stack([forward(shard, context.dataset.test.inputs) for shard in shards]),
-            shares=np.log(np.maximum(counts, 0.5) / counts.sum()).astype(np.float32),
+            shares=shares,
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts={
@@ -100,6 +111,7 @@ class SampleShards:
                     for (device_id, cost), shard in zip(placed, shards, strict=True)
                 ]
             },
+            here=Here(lambda: student_kernels(plan, shards, list(inputs), merging)),
         )
 
 
@@ -115,6 +127,7 @@ class ShardDeployment:
     needs : the transfers without which a device does not count.
     required : the transfers without which there is no answer.
     facts : what `describe` returns.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -123,6 +136,11 @@ class ShardDeployment:
     needs: tuple[frozenset[str], ...]
     required: tuple[str, ...]
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split.

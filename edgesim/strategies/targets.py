@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
@@ -12,7 +12,9 @@ from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import InfeasiblePlanError, PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device, require_delivered
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.networks import (
     Workload,
     devices_of_students,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.models.tabular.target_networks import SideBySide
 
 
@@ -83,6 +85,8 @@ class PerTarget:
         PlanError
             When the network is another one, a number is of no question, or the networks do not fit on the devices.
         """
+        import numpy as np
+
         from edgesim.nn.train.training import forward
 
         network = _side_by_side(context)
@@ -95,20 +99,29 @@ class PerTarget:
         used = {device_id: targets for device_id, targets in of_device.items() if targets}
         placed = [(device_id, workload_of(network.some(targets), inputs)) for device_id, targets in used.items()]
         plan, needs = student_plan(context, placed, merger_id, _collecting(used), self.deadline_s)
+        guess = context.dataset.task.guess(context.dataset.train.targets)
+        otherwise = guess if self.unanswered == "guess" else np.full_like(guess, np.nan)
+
+        def merging(gathered: Sequence[str], goals: Sequence[str]) -> Kernel:
+            from edgesim.nn.kernels.students import SideBySideKernel
+
+            return SideBySideKernel(gathered, goals, list(used.values()), otherwise)
+
+        networks = [network.some(targets) for targets in used.values()]
         return TargetDeployment(
             plan=plan,
             answers=forward(network, context.dataset.test.inputs),
-            guess=context.dataset.task.guess(context.dataset.train.targets),
+            otherwise=otherwise,
             targets=tuple(used.values()),
             needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
-            is_guessing=self.unanswered == "guess",
             facts={
                 "devices": [
                     {**student_facts(device_id, network.some(targets), cost), "targets": list(targets)}
                     for (device_id, cost), targets in zip(placed, used.values(), strict=True)
                 ]
             },
+            here=Here(lambda: student_kernels(plan, networks, list(inputs), merging)),
         )
 
     def _copies(self, n_targets: int) -> list[int]:
@@ -129,22 +142,26 @@ class TargetDeployment:
     ----------
     plan : the steps of one inference.
     answers : of all networks, shape (n, targets).
-    guess : what stands for an answer that is not there, shape (targets,).
+    otherwise : what stands for an answer that is not there, shape (targets,): a guess, or NaN where scores leave it out.
     targets : the networks of each device.
     needs : the transfers without which a device does not count.
     required : the transfers without which there is no answer.
-    is_guessing : whether a question without an answer is guessed; it is NaN otherwise.
     facts : what `describe` returns.
+    here : makes the kernels.
     """
 
     plan: Plan
     answers: NDArray[np.float32]
-    guess: NDArray[np.float32]
+    otherwise: NDArray[np.float32]
     targets: tuple[tuple[int, ...], ...]
     needs: tuple[frozenset[str], ...]
     required: tuple[str, ...]
-    is_guessing: bool
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split.
@@ -165,8 +182,7 @@ class TargetDeployment:
                 for target in targets
             }
         )
-        missing = self.guess if self.is_guessing else np.full_like(self.guess, np.nan)
-        found: NDArray[np.float32] = np.tile(missing, (len(self.answers), 1))
+        found: NDArray[np.float32] = np.tile(self.otherwise, (len(self.answers), 1))
         found[:, there] = self.answers[:, there]
         return found
 

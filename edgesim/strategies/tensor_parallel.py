@@ -17,11 +17,13 @@ from edgesim.strategies.ends import known_device, require_delivered
 from edgesim.units import Quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
 
 FLOAT_BIT = 32.0
 
@@ -109,6 +111,12 @@ class _Tokens:
 
     plan: Plan
     output: tuple[int, ...]
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Raise `PlanError`: there is nothing to compute but costs, see `edgesim.interfaces.Bundled`."""
+        raise PlanError(
+            "tensor-parallel counts what tokens cost and computes none of them, so there is nothing to execute; take modnn with execution: tensor"
+        )
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return no answers. Raises `PlanError` when a message was lost: no vector is whole without it."""

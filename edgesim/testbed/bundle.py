@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.errors import PlanError
-from edgesim.interfaces import KEPT, SAMPLE, Bundled
+from edgesim.interfaces import KEPT, SAMPLE, Bundled, n_queries
 from edgesim.testbed.devices import begins
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class Bundle:
     Parameters
     ----------
     plan : the steps.
-    programs : of every computation, by its id.
+    programs : of every computation, by its id, and of transfers without inputs that do not carry the sample as it is.
+    n_queries : samples that a request asks about.
     """
 
     plan: Plan
     programs: Mapping[str, Program]
+    n_queries: int = 1
 
 
 def bundled(deployment: Deployment, sample: Mapping[str, NDArray[Any]]) -> Bundle:
@@ -48,7 +50,7 @@ def bundled(deployment: Deployment, sample: Mapping[str, NDArray[Any]]) -> Bundl
     Parameters
     ----------
     deployment : of a strategy that says what runs where.
-    sample : one sample, by input of the network, the first axis of each of length 1; any will do.
+    sample : what one request asks, by input of the network, the first axis of each of length `edgesim.interfaces.n_queries`; any will do.
 
     Raises
     ------
@@ -62,26 +64,26 @@ def bundled(deployment: Deployment, sample: Mapping[str, NDArray[Any]]) -> Bundl
 
     programs: dict[str, Program] = {}
 
-    def written(step: Compute, kernel: Kernel, given: Mapping[str, Tensors], goals: Sequence[str]) -> Runner:
+    def written(step: Step, kernel: Kernel, given: Mapping[str, Tensors], goals: Sequence[str]) -> Runner:
         programs[step.step_id] = traced(kernel, given, goals)
         return Runner(programs[step.step_id])
 
     _rehearsed(deployment, sample, written)
-    return Bundle(deployment.plan, programs)
+    return Bundle(deployment.plan, programs, n_queries(deployment))
 
 
 def _rehearsed(
     deployment: Deployment,
     sample: Mapping[str, NDArray[Any]],
-    make: Callable[[Compute, Kernel, Mapping[str, Tensors], Sequence[str]], Runs],
+    make: Callable[[Step, Kernel, Mapping[str, Tensors], Sequence[str]], Runs],
 ) -> dict[str, Runs]:
-    """Return what runs each computation, having run the plan once with everything delivered."""
+    """Return what runs each step, having run the plan once with everything delivered."""
     from edgesim.nn.tensors import tensors_of
 
     if not isinstance(deployment, Bundled):
         raise PlanError(
-            f"the deployment ({type(deployment).__name__}) does not say what runs where, so its plan cannot be executed; take single, "
-            "chain, modnn, nonn, resilient or ensemble"
+            f"the deployment ({type(deployment).__name__}) does not say what runs where, so its plan cannot be executed; give it "
+            "`kernels`, or take one of the strategies of docs/testbed.md, such as single, chain or modnn"
         )
     plan, kernels = deployment.plan, deployment.kernels()
     tensors = tuple(tensors_of(sample).values())
@@ -89,6 +91,9 @@ def _rehearsed(
     made: dict[str, Runs] = {}
     for step in plan.steps:
         if isinstance(step, Transfer):
+            if not step.inputs and step.step_id in kernels:
+                made[step.step_id] = make(step, kernels[step.step_id], {SAMPLE: tensors}, (step.step_id,))
+                values |= made[step.step_id].run({SAMPLE: tensors})
             values.setdefault(step.step_id, tensors)
             _check_size(step, values[step.step_id])
             continue
@@ -121,7 +126,7 @@ class Execution:
     Parameters
     ----------
     plan : what is executed.
-    runners : run its computations, by their ids.
+    runners : run its computations, and transfers without inputs that do not carry the sample as it is, by their ids.
     """
 
     def __init__(self, plan: Plan, runners: Mapping[str, Runs]) -> None:
@@ -146,11 +151,11 @@ class Execution:
     def answer(
         self, sample: Mapping[str, NDArray[Any]], lost: Collection[str] = frozenset()
     ) -> NDArray[np.float32] | None:
-        """Return the answer to one sample, None when the plan comes to none.
+        """Return the answers to what one request asks, the first axis counts them; None when the plan comes to none.
 
         Parameters
         ----------
-        sample : by input of the network, the first axis of each of length 1.
+        sample : by input of the network, the first axis of each of length `edgesim.interfaces.n_queries`.
         lost : transfers that do not arrive.
         """
         from edgesim.nn.tensors import tensors_of
@@ -160,7 +165,7 @@ class Execution:
         sent: dict[str, Tensors] = {}
         for step in self.plan.steps:
             if isinstance(step, Transfer):
-                carried = sent.get(step.step_id) if step.inputs else tensors
+                carried = sent.get(step.step_id) if step.inputs else self._released(step, tensors)
                 if carried is not None and step.step_id not in lost:
                     values[step.step_id] = carried
             elif begins(step, values, self.plan.transfer_ids, is_late=step.on_missing == "degrade"):
@@ -170,3 +175,8 @@ class Execution:
                 sent |= results
         found = values.get(self.plan.answer_id)
         return None if found is None else found[0].numpy()
+
+    def _released(self, transfer: Transfer, tensors: Tensors) -> Tensors:
+        """Return what a transfer carries that is sent at the release."""
+        runner = self.runners.get(transfer.step_id)
+        return tensors if runner is None else runner.run({SAMPLE: tensors})[transfer.step_id]

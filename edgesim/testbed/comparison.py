@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgesim.compute.forecast import forecast
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError, PlanError
 from edgesim.testbed.course.simulated import check_failures, simulated
 from edgesim.testbed.limits import check_times, real_times_s
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["agrees", "differs", "too noisy"]
 N_HALVED = 30
+TINY_S = 1e-4
+"""Computations that are simulated as shorter than this say how long one takes at least: the rest is what their program costs."""
 _CLOSE = 1e-4
 
 
@@ -165,48 +168,62 @@ def measure(
     return Measured(prepared, execute(), execute() if has_repeat else None)
 
 
-def fitted_overhead_s(measured: Measured) -> float:
-    """Return the time per message for which sender and receiver are busy, so that the simulation takes as long as was measured, in s.
+def least_computation_s(measured: Measured) -> float:
+    """Return how long a computation takes at least, in s: the mean of those that the simulation says take less than `TINY_S`; 0 without any.
 
-    It is that of every device (`edgesim.domain.system.devices.HostOverhead`), found by halving intervals; 0 where the simulation takes longer
-    without any.
+    Parameters
+    ----------
+    measured : one strategy.
+    """
+    prepared, executed = measured.prepared, measured.executed
+    courses = simulated_of(prepared, len(executed.requests), HostOverhead())
+    figures = figures_of(prepared.bundle.plan, [course.ended_s for course in courses], executed)
+    return fmean([one.mean_s for one in figures if one.kind == "compute" and one.simulated_s < TINY_S] or [0.0])
+
+
+def fitted_overhead(measured: Measured, least_s: float) -> HostOverhead:
+    """Return the overhead of all devices with which the simulation takes as long as was measured.
+
+    The time per message, for which sender and receiver are busy, is found by halving intervals; it is 0 where the simulation takes longer without any.
 
     Parameters
     ----------
     measured : one strategy; what is predicted of others with its overhead is no fit.
+    least_s : how long a computation takes at least, in s; see `least_computation_s`.
     """
     mean_s, n_requests = fmean(measured.latencies_s), len(measured.executed.requests)
     low_s, high_s = 0.0, mean_s
     for _ in range(N_HALVED):
         middle_s = (low_s + high_s) / 2
-        if _mean_s(simulated_of(measured.prepared, n_requests, middle_s)) < mean_s:
+        tried = HostOverhead(middle_s, least_computation_s=least_s)
+        if _mean_s(simulated_of(measured.prepared, n_requests, tried)) < mean_s:
             low_s = middle_s
         else:
             high_s = middle_s
-    return low_s
+    return HostOverhead(low_s, least_computation_s=least_s)
 
 
-def compare(measured: Measured, tolerance: float, overhead_s: float | None = None) -> Compared:
+def compare(measured: Measured, tolerance: float, overhead: HostOverhead | None = None) -> Compared:
     """Hold what was measured of a strategy against its simulation.
 
     Parameters
     ----------
     measured : what was.
     tolerance : of the mean latency, as a share.
-    overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
+    overhead : of all devices; None for what the scenario says.
     """
-    courses = simulated_of(measured.prepared, len(measured.executed.requests), overhead_s)
+    courses = simulated_of(measured.prepared, len(measured.executed.requests), overhead)
     return _compared(measured, courses, tolerance)
 
 
-def simulated_of(prepared: PreparedStrategy, n_requests: int, overhead_s: float | None = None) -> list[Simulated]:
+def simulated_of(prepared: PreparedStrategy, n_requests: int, overhead: HostOverhead | None = None) -> list[Simulated]:
     """Return what becomes of each request in the simulation.
 
     Parameters
     ----------
     prepared : the strategy, and what fails.
     n_requests : how many.
-    overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
+    overhead : of all devices; None for what the scenario says.
 
     Raises
     ------
@@ -214,7 +231,7 @@ def simulated_of(prepared: PreparedStrategy, n_requests: int, overhead_s: float 
         When none is answered.
     """
     plan, context = prepared.bundle.plan, prepared.context
-    found = simulated(plan, context, prepared.failures, n_requests, overhead_s=overhead_s)
+    found = simulated(plan, context, prepared.failures, n_requests, overhead=overhead)
     if not any(one.is_answered for one in found):
         raise ExecutionError("its simulation comes to no answer; `edgesim plan` shows its steps")
     return found
@@ -274,19 +291,23 @@ def _n_equal(prepared: PreparedStrategy, executed: Executed) -> int:
     import numpy as np
 
     shape, every = prepared.context.dataset.task.output.shape, prepared.bundle.plan.transfer_ids
-    n_samples, n_equal = len(prepared.context.dataset.test), 0
+    n_queries = prepared.bundle.n_queries
+    n_asked, n_equal = len(prepared.context.dataset.test) // n_queries, 0
     known: dict[frozenset[str], NDArray[np.float32] | None] = {}
     for request in executed.requests:
-        lost = every - executed.came[request.number]
+        # of alternatives that came, those that were not waited for did not count
+        lost = every - executed.came[request.number] | every & executed.missing[request.number]
         if lost not in known:
             known[lost] = _predicted(prepared, lost)
         predicted = known[lost]
         if predicted is None or not request.values:
             n_equal += not request.values
             continue
-        expected = predicted[request.number % n_samples]
-        answer = np.array(request.values, np.float32).reshape(shape)
-        n_equal += bool(np.abs(answer - expected).max() <= _CLOSE * np.abs(expected).max())
+        first = request.number % n_asked * n_queries
+        expected = predicted[first : first + n_queries]
+        answer = np.array(request.values, np.float32).reshape(n_queries, *shape)
+        close = _CLOSE * np.abs(np.nan_to_num(expected)).max()
+        n_equal += bool(np.allclose(answer, expected, rtol=0.0, atol=close, equal_nan=True))
     return n_equal
 
 

@@ -22,7 +22,7 @@ class DeviceBundle:
     device_id : the device.
     computes : its computations, each after its inputs on the device; without the layers that they stand for.
     sends, receives : its messages, in plan order.
-    programs : of its computations, by their ids.
+    programs : of its computations, by their ids, and of messages sent at the release that do not carry the sample as it is.
     answer_id : the computation that is the answer; empty where that is elsewhere.
     """
 
@@ -39,19 +39,20 @@ class DeviceBundle:
 
 
 def device_bundles(plan: Plan, programs: Mapping[str, Program]) -> dict[str, DeviceBundle]:
-    """Return what each device executes of a plan, by its id, given the programs of all computations."""
+    """Return what each device executes of a plan, by its id, given the programs of all steps that have one."""
     return {device_id: _of(plan, programs, device_id) for device_id in plan.device_ids}
 
 
 def _of(plan: Plan, programs: Mapping[str, Program], device_id: str) -> DeviceBundle:
     computes = tuple(_bare(step) for step in plan.computes if step.device_id == device_id)
     own = {step.step_id for step in computes}
+    released = {transfer.step_id for transfer in plan.transfers if transfer.src_id == device_id and not transfer.inputs}
     return DeviceBundle(
         device_id,
         computes,
         tuple(transfer for transfer in plan.transfers if transfer.src_id == device_id),
         tuple(transfer for transfer in plan.transfers if transfer.dst_id == device_id),
-        {name: program for name, program in programs.items() if name in own},
+        {name: program for name, program in programs.items() if name in own | released},
         plan.answer_id if plan.answer_id in own else "",
     )
 

@@ -14,9 +14,9 @@ from edgesim.files.whole import replacing, write_text, writing
 from edgesim.testbed.devices import DeviceBundle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from edgesim.nn.kernels.program import Program
 
 STEPS, WEIGHTS, SUMS = "steps.json", "weights.safetensors", "checksums.json"
 _REMEDY = "export the scenario anew"
@@ -44,15 +44,21 @@ def write_device(bundle: DeviceBundle, folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True)
     weights = {
-        f"{number}/{name}": tensor
-        for number, step in enumerate(bundle.computes)
-        for name, tensor in bundle.programs[step.step_id].weights.items()
+        f"{prefix}/{name}": tensor
+        for prefix, step_id in _places(bundle.computes, bundle.sends).items()
+        for name, tensor in (bundle.programs[step_id].weights.items() if step_id in bundle.programs else ())
     }
     write_text(folder / STEPS, json.dumps(_document(bundle), indent=1, allow_nan=False) + "\n")
     with replacing(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
     sums = {name: _sum(folder / name) for name in (STEPS, WEIGHTS)}
     write_text(folder / SUMS, json.dumps({"sha256": sums}, indent=1) + "\n")
+
+
+def _places(computes: Sequence[Compute], sends: Sequence[Transfer]) -> dict[str, str]:
+    """Return steps by what stands in front of the names of their weights."""
+    found = {f"{number}": step.step_id for number, step in enumerate(computes)}
+    return found | {f"send{number}": step.step_id for number, step in enumerate(sends)}
 
 
 def _document(bundle: DeviceBundle) -> dict[str, Any]:
@@ -66,7 +72,11 @@ def _document(bundle: DeviceBundle) -> dict[str, Any]:
             }
             for step in bundle.computes
         ],
-        "sends": [asdict(transfer) for transfer in bundle.sends],
+        "sends": [
+            {**asdict(transfer), **({"kernel": bundle.programs[name].document()} if name in bundle.programs else {})}
+            for transfer in bundle.sends
+            for name in (transfer.step_id,)
+        ],
         "receives": [asdict(transfer) for transfer in bundle.receives],
     }
 
@@ -116,20 +126,22 @@ def _sum(path: Path) -> str:
 def _read(document: dict[str, Any], weights: dict[str, Any]) -> DeviceBundle:
     from edgesim.nn.kernels.program import Program
 
-    computes: list[Compute] = []
-    programs: dict[str, Program] = {}
-    for number, one in enumerate(document["computes"]):
-        own = {
-            name.removeprefix(f"{number}/"): tensor for name, tensor in weights.items() if name.startswith(f"{number}/")
-        }
-        fields = {name: _tuples(value) for name, value in one.items() if name != "kernel"}
-        computes.append(Compute(device_id=document["device"], **fields))
-        programs[computes[-1].step_id] = Program.read(one["kernel"], own)
-    sends, receives = (
-        tuple(Transfer(**{name: _tuples(value) for name, value in one.items()}) for one in document[side])
-        for side in ("sends", "receives")
-    )
-    return DeviceBundle(document["device"], tuple(computes), sends, receives, programs, document["answer"])
+    computes = tuple(Compute(device_id=document["device"], **_fields(one)) for one in document["computes"])
+    sends, receives = (tuple(Transfer(**_fields(one)) for one in document[side]) for side in ("sends", "receives"))
+    written = {one["step_id"]: one["kernel"] for one in (*document["computes"], *document["sends"]) if "kernel" in one}
+    programs = {
+        step_id: Program.read(
+            written[step_id],
+            {name.partition("/")[2]: one for name, one in weights.items() if name.partition("/")[0] == prefix},
+        )
+        for prefix, step_id in _places(computes, sends).items()
+        if step_id in written
+    }
+    return DeviceBundle(document["device"], computes, sends, receives, programs, document["answer"])
+
+
+def _fields(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: _tuples(value) for name, value in one.items() if name != "kernel"}
 
 
 def _tuples(value: Any) -> Any:

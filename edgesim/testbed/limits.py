@@ -108,7 +108,7 @@ def real_times_s(bundle: Bundle) -> dict[str, float]:
     from edgesim.nn.timing.clock import one_thread
 
     with one_thread():
-        return {step_id: _real_s(program) for step_id, program in bundle.programs.items()}
+        return {step.step_id: _real_s(bundle.programs[step.step_id]) for step in bundle.plan.computes}
 
 
 def _real_s(program: Program) -> float:

@@ -234,7 +234,7 @@ class Loopback:
         Parameters
         ----------
         bundle : what is executed.
-        samples : named arrays whose first axis counts the samples; request i asks sample i modulo their number.
+        samples : named arrays whose first axis counts the samples; request i asks the i-th of them, or group of them, modulo their number.
         ways : the links of the way of each transfer.
         durations_s : of each computation; empty: as long as it takes here.
         courses : what becomes of each request in the simulation. Its losses and outages are brought about here too. A request that is answered there is
@@ -278,7 +278,7 @@ class Loopback:
         bundles = device_bundles(bundle.plan, bundle.programs)
         for device_id, one in bundles.items():
             write_device(one, nodes.folder / folder_name(device_id))
-        n_asked = None if self.network.is_here else self.n_warm_up + self.n_requests
+        n_asked = None if self.network.is_here else (self.n_warm_up + self.n_requests) * bundle.n_queries
         _write_samples({name: one[:n_asked] for name, one in samples.items()}, nodes.folder / "samples")
         if self.on_folder is not None:
             self.on_folder(nodes.folder)
@@ -304,7 +304,7 @@ class Loopback:
             folder, file = nodes.folder / folder_name(device_id), nodes.folder / "samples"
             where = {"folder": str(folder), "samples": str(file)} if self.network.is_here else packed(folder, file)
             nodes.tell(
-                device_id, **where, durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token,
+                device_id, **where, n_queries=bundle.n_queries, durations_s=own_s, paces=paces, latencies_s=latencies_s, packets_byte=packets_byte, token=token,
                 host=nodes.place.listening(), port=self.port + place if self.port else 0, channels=str(nodes.folder / CHANNELS),
             )  # fmt: skip
         _join(nodes, bundles, nodes.of_each("ports", until_s))

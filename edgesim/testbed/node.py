@@ -124,7 +124,7 @@ class Node:
     paces : of each transfer that it sends: its ``hops``, each with what it occupies for how long, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
         its ``position`` among those of the receiver.
     latencies_s : of each transfer that it gets.
-    samples : what is asked, by request modulo their number; none where the input is elsewhere.
+    samples : what requests ask, by request modulo their number; none where the input is elsewhere.
     channels_path : the file of the channels over which several devices send; see `SharedServer`.
     """
 
@@ -164,9 +164,8 @@ class Node:
         self._n_events = 0
 
     def warm_up(self) -> None:
-        """Run every computation once on zeros."""
-        for step in self.bundle.computes:
-            runner = self._runners[step.step_id]
+        """Run every program once on zeros."""
+        for runner in self._runners.values():
             runner.run({given.name: given.zeros() for given in runner.program.given})
 
     def post(self, at_s: float, do: Callable[..., None], *what: Any) -> None:
@@ -209,7 +208,9 @@ class Node:
         sample = self.samples[number % len(self.samples)] if self.samples else ()
         for transfer in self.bundle.sends:
             if not transfer.inputs and not request.is_down(at_s, at_s):
-                self._send(transfer, number, at_s, sample, request)
+                runner = self._runners.get(transfer.step_id)
+                sent = sample if runner is None else runner.run({SAMPLE: sample})[transfer.step_id]
+                self._send(transfer, number, at_s, sent, request)
         for step in self.bundle.computes:
             self._await(step, request, number, at_s)
         for step in self.bundle.computes:
@@ -255,8 +256,10 @@ class Node:
             self.post(at_s + step.deadline_s, self._be_late, number, step)
 
     def _be_late(self, at_s: float, number: int, step: Compute) -> None:
-        """Begin a computation at its deadline with what is there, if it has not begun."""
-        request = self._request(number)
+        """Begin a computation at its deadline with what is there, if it has not begun, and nobody asks for something else by now."""
+        request = self._requests.get(number)
+        if request is None:
+            return
         request.late.add(step.step_id)
         self._begin(step, request, number, at_s)
 
@@ -388,13 +391,14 @@ def _order(node: Node, controls: Controls) -> None:
             say(log=node.log)  # and wait: whoever started it ends all nodes when it has heard them all
 
 
-def _samples(path: Path) -> list[Tensors]:
-    """Return samples, one tensor for each input of the network; the names of the file are their order."""
+def _samples(path: Path, n_queries: int) -> list[Tensors]:
+    """Return what requests ask, one tensor for each input of the network; the names of the file are their order."""
     from safetensors.torch import load_file
 
     tensors = load_file(path)
     inputs = [tensors[name] for name in sorted(tensors)]
-    return [tuple(one[number : number + 1] for one in inputs) for number in range(len(inputs[0]))]
+    starts = range(0, len(inputs[0]) - n_queries + 1, n_queries)
+    return [tuple(one[start : start + n_queries] for one in inputs) for start in starts]
 
 
 def _work() -> None:
@@ -404,7 +408,7 @@ def _work() -> None:
     controls = Controls(sys.stdin.fileno())
     setup = controls.wait()
     with unpacked(setup) as (folder, file):
-        bundle, samples = read_device(folder), _samples(file)
+        bundle, samples = read_device(folder), _samples(file, setup["n_queries"])
     node = Node(
         bundle,
         setup["durations_s"],

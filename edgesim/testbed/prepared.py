@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgesim.errors import PlanError, UnknownNameError, nearest_name
+from edgesim.interfaces import n_queries
 from edgesim.scenario.build import build
 from edgesim.study.preparation.deploy import deployed
 from edgesim.study.preparation.prepare import context_for, context_of, load_teacher
@@ -63,7 +64,7 @@ def prepared(
         own = context_for(system.strategies[label], context, system.failures)
         try:
             deployment = deployed(system.strategies[label], own)
-            bundle = bundled(deployment, teacher.dataset.test[:1].inputs)
+            bundle = bundled(deployment, teacher.dataset.test[: n_queries(deployment)].inputs)
         except PlanError as error:
             raise PlanError(f"strategy {label!r}: {error}") from error
         failures = system.failures if has_failures else {}

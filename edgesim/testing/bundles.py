@@ -8,6 +8,7 @@ import numpy as np
 
 from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
+from edgesim.interfaces import n_queries
 from edgesim.testbed.bundle import Execution, bundled
 from edgesim.testing.expect import expect
 
@@ -29,7 +30,7 @@ def check_bundle(
     deployment : of a strategy, not pickled.
     samples : the test split.
     is_written : whether kernels are executed as graphs of operators, as devices do, or, what is faster, as they are.
-    n_samples : how many of them are asked, the first ones.
+    n_samples : how many requests ask about the first of them.
     tolerance : largest allowed difference of an answer, relative to the largest number in it.
 
     Raises
@@ -37,7 +38,8 @@ def check_bundle(
     AssertionError
         When it does not hold.
     """
-    sample = samples[:1].inputs
+    n = n_queries(deployment)
+    sample = samples[:n].inputs
     execution = (
         Execution.of_bundle(bundled(deployment, sample)) if is_written else Execution.of_kernels(deployment, sample)
     )
@@ -49,21 +51,25 @@ def check_bundle(
             expected = deployment.predict(Delivery(lost))
         except PlanError:
             expected = None
-        for number in range(min(n_samples, len(samples))):
-            answer = execution.answer(samples[number : number + 1].inputs, lost)
+        for number in range(min(n_samples, len(samples) // n)):
+            own = slice(number * n, (number + 1) * n)
+            answer = execution.answer(samples[own].inputs, lost)
             expect(lost or answer is not None, "with everything delivered, the executed plan comes to no answer")
             if answer is None:
                 continue
             expect(expected is not None, f"{what}, the executed plan answers, but predict raises PlanError")
             if expected is not None:
-                difference = _difference(answer[0], expected[number])
+                difference = _difference(answer, expected[own])
                 expect(
                     difference <= tolerance,
-                    f"{what}, the executed plan answers sample {number} otherwise than predict, by {difference:.2g} of the largest number",
+                    f"{what}, the executed plan answers request {number} otherwise than predict, by {difference:.2g} of the largest number",
                 )
 
 
 def _difference(answer: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, relative to the largest number."""
+    """Return the largest difference, relative to the largest number; infinite where one is no number and the other is."""
+    if not np.array_equal(np.isnan(answer), np.isnan(expected)):
+        return float("inf")
+    answer, expected = np.nan_to_num(answer), np.nan_to_num(expected)
     largest = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
     return float(np.abs(answer - expected).max()) / largest

@@ -52,17 +52,20 @@ def answer(plan_file, bundle, sample_file, *lost):
     for folder in Path(bundle).iterdir():
         device, weights = json.loads((folder / "steps.json").read_text()), load_file(folder / "weights.safetensors")
         answer_id = device["answer"] or answer_id
-        for number, step in enumerate(device["computes"]):
-            own = {name.partition("/")[2]: one for name, one in weights.items() if name.startswith(f"{number}/")}
+        steps = [(f"{n}/", one) for n, one in enumerate(device["computes"])]
+        steps += [(f"send{n}/", one) for n, one in enumerate(device["sends"]) if "kernel" in one]
+        for prefix, step in steps:
+            own = {name.partition("/")[2]: one for name, one in weights.items() if name.startswith(prefix)}
             kernels[step["step_id"]] = step["kernel"], own
     left, values, sent = {one["step_id"]: one for one in (*plan["steps"], *plan["transfers"])}, {}, {}
     while left:
         name = next(name for name, step in left.items() if not left.keys() & set(step["inputs"]))
         step = left.pop(name)
         came = {one: values[one] for one in step["inputs"] if one in values}
-        if name not in kernels and name not in lost and (name in sent or not step["inputs"]):
-            values[name] = sent.get(name, sample)
-        if name in kernels and (len(came) == len(step["inputs"]) or step["on_missing"] == "degrade"):
+        if "src_id" in step and name not in lost and (name in sent or not step["inputs"]):
+            whole = run(*kernels[name], {"<sample>": sample})[name] if name in kernels else sample
+            values[name] = sent.get(name, whole)
+        if "src_id" not in step and (len(came) == len(step["inputs"]) or step["on_missing"] == "degrade"):
             results = run(*kernels[name], came if step["inputs"] else {"<sample>": sample})
             values[name] = results.pop("<kept>", [])
             sent |= results

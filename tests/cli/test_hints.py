@@ -28,7 +28,7 @@ def test_datagrams_that_leave_requests_without_an_answer_are_a_hint(
     """MoDNN waits for each of its messages: at 1 % loss four in ten requests have no answer. Where messages are repeated, nothing is said."""
     star = {**SCENARIO["topology"]["star"], **transport}
     scenario = es.Scenario.from_data({**SCENARIO, "topology": {"star": star}})
-    report_lost_messages(es.run(scenario, workers=1, output=tmp_path / "r"), scenario)
+    report_lost_messages(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario)
     shown = capsys.readouterr().err
     assert shown.count("hint: ") == n_hints
     if n_hints:
@@ -50,7 +50,7 @@ def test_devices_over_their_memory_are_a_warning(
         "workload": {**SCENARIO["workload"], "load": {key: value for key, value in load.items() if value is not None}},
         "strategies": {"modnn": {"owner": "hub", "workers": "w*"}},
     })  # fmt: skip
-    report_memory(es.run(scenario, workers=1, output=tmp_path / "r"), scenario)
+    report_memory(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario)
     shown = capsys.readouterr().err
     assert shown.count("warning: with strategy 'modnn' device 'hub' needs") == shown.count("warning:") == n_warnings
     assert n_warnings == 0 or "has 200 kB" in shown

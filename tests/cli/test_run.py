@@ -308,7 +308,7 @@ def test_no_answer_although_nothing_is_lost_ends_with_1(
 ) -> None:
     """The message takes 2 ms: a request deadline of 1 ms can never be met, which is hardly what was meant."""
     Path("halves.yaml").write_text(SCENARIO.replace("deadline: 2 s", "deadline: 1 ms"))
-    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "--replications", "2") == 1
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1", "--replications", "2") == 1
     out, err = capsys.readouterr()
     assert "no answer" in out
     assert "strategy 'half' at lost = 0 gives no answer (timed_out), although nothing is lost" in err
@@ -319,7 +319,7 @@ def test_a_deadline_that_is_too_short_is_told(
 ) -> None:
     """The merger goes on after 1 ms without the half that comes after 2: an answer, but a warning too."""
     Path("halves.yaml").write_text(SCENARIO.replace("{helper: w1}", "{helper: w1, merge_deadline: 1 ms}"))
-    assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "--replications", "2") == 0
+    assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1", "--replications", "2") == 0
     assert "goes on without inputs that come after its deadline" in capsys.readouterr().err
 
 
@@ -327,7 +327,7 @@ def test_another_scenario_under_the_name_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2 and what differs."""
-    arguments = ["run", "halves.yaml", "-q", "--workers", "1"]
+    arguments = ["run", "halves.yaml", "-q", "--no-report", "--workers", "1"]
     assert edgesim(monkeypatch, *arguments, "--replications", "3") == 0
     assert edgesim(monkeypatch, *arguments, "--replications", "2") == 2
     assert "(replications: 3 there, 2 here)" in capsys.readouterr().err
@@ -411,9 +411,9 @@ def test_ctrl_c_keeps_what_is_finished(
     assert not list(Path("results/halves").rglob(".*"))
     assert not luggage_in(place)
     if number == signal.SIGINT:
-        assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1", "-q") == 0
+        assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1", "-q") == 0
         assert n_parts() == 18
-        assert edgesim(monkeypatch, "run", "halves.yaml", "--workers", "1") == 0
+        assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1") == 0
         assert "was finished before; nothing was simulated" in capsys.readouterr().err
 
 
@@ -465,7 +465,8 @@ def test_broken_invariants_end_a_checked_run(folder: Path) -> None:
     """A plug-in makes the engine miscount, in two worker processes: one line that says where and what; unchecked, nobody sees."""
     Path("cli_run_strategy.py").write_text(STRATEGY + MISCOUNTING)
     Path("halves.yaml").write_text(SCENARIO.replace("exactly-k", "mine"))
-    command = [sys.executable, "-m", "edgesim", "run", "halves.yaml", "--workers", "2", "-q", "--allow-code"]
+    arguments = ["halves.yaml", "--workers", "2", "-q", "--no-report", "--allow-code"]
+    command = [sys.executable, "-m", "edgesim", "run", *arguments]
     unchecked = subprocess.run([*command, "--output", "unchecked"], capture_output=True, text=True, check=False)
     assert (unchecked.returncode, unchecked.stderr) == (0, "")
     found = subprocess.run([*command, "--check-invariants"], capture_output=True, text=True, check=False)
@@ -517,10 +518,10 @@ def test_a_warm_up_that_leaves_no_request_is_told(
     """Three requests in 2 s, and a warm-up of 3 s."""
     load = "load: {arrivals: {type: periodic, period: 1 s}, requests: 3, warm_up: 3 s}"
     Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load))
-    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q") == 0
+    assert edgesim(monkeypatch, "run", "late.yaml", "--no-report", "--workers", "1", "-q") == 0
     assert "no request counts in 1 of 1 rows of the table" in capsys.readouterr().err
     Path("late.yaml").write_text(LATE.replace("deadline: 1 us", load.replace("3 s", "1 s")))
-    assert edgesim(monkeypatch, "run", "late.yaml", "--workers", "1", "-q", "--output", "some") == 0
+    assert edgesim(monkeypatch, "run", "late.yaml", "--no-report", "--workers", "1", "-q", "--output", "some") == 0
     assert capsys.readouterr().err == ""
 
 
@@ -539,7 +540,7 @@ def test_a_study_without_any_answer_is_shown(
 
 def test_a_reader_that_goes_away_changes_no_exit_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`edgesim run halves.yaml | head -1` of a study that is complete."""
-    arguments = ["run", "halves.yaml", "--workers", "1", "--replications", "2"]
+    arguments = ["run", "halves.yaml", "--no-report", "--workers", "1", "--replications", "2"]
     assert edgesim(monkeypatch, *arguments, "-q") == 0
     command = [sys.executable, "-m", "edgesim", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tracemalloc
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -245,7 +244,7 @@ def test_records_can_be_handed_over_so_that_memory_does_not_grow() -> None:
     heard: dict[int, Any] = {}
     trace_of_none = run(pair(), arrivals=ClosedLoop(), n_requests=5, warm_up_s=3.0, on_record=heard.__setitem__)
     share_j = trace_of_none.idle_share_j
-    with_share = tuple(replace(heard[number], energy_j=heard[number].energy_j + share_j) for number in sorted(heard))
+    with_share = tuple(heard[number]._replace(energy_j=heard[number].energy_j + share_j) for number in sorted(heard))
     assert with_share == kept.records
     assert sorted(heard) == [1, 2, 3, 4]
     assert trace_of_none.records == ()

@@ -33,7 +33,7 @@ SCENARIO: dict[str, Any] = {
 
 
 def made(folder: Path, **changes: Any) -> es.Result:
-    return es.run(es.Scenario.from_data(SCENARIO | changes), workers=1, output=folder)
+    return es.run(es.Scenario.from_data(SCENARIO | changes), workers=1, output=folder, report=False)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_tables_and_page_say_what_differs(results: tuple[es.Result, es.Result, e
 
 def _other(result: es.Result) -> es.Result:
     scenario = {**SCENARIO, "strategies": {"alone": {"type": "single", "device": "hub"}}}
-    return es.run(es.Scenario.from_data(scenario), workers=1, output=result.folder.parent / "other")
+    return es.run(es.Scenario.from_data(scenario), workers=1, output=result.folder.parent / "other", report=False)
 
 
 def test_the_command_writes_tables_csv_json_and_a_page(

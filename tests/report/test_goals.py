@@ -28,9 +28,9 @@ GOALS = {"latency": "<= 200 ms", "answered": ">= 80 %"}
 
 def test_verdicts_follow_from_the_intervals(tmp_path: Path) -> None:
     """One device is fast and never silent; the cut network answers all, then perhaps enough, then nearly nothing. Goals change no trial."""
-    made = es.run(es.Scenario.from_data(SCENARIO), workers=1, output=tmp_path / "r")
+    made = es.run(es.Scenario.from_data(SCENARIO), workers=1, output=tmp_path / "r", report=False)
     before = made.frame()
-    es.run(es.Scenario.from_data({**SCENARIO, "goals": GOALS}), workers=1, output=tmp_path / "r")
+    es.run(es.Scenario.from_data({**SCENARIO, "goals": GOALS}), workers=1, output=tmp_path / "r", report=False)
     result = Result(tmp_path / "r")
     assert result.frame().equals(before)
     rows = result.summary().query("metric == 'answered' and strategy == 'modnn'").set_index("p")

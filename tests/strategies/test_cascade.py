@@ -212,6 +212,8 @@ def test_conforms(make_context) -> None:
     _, dataset = there()
     context = make_context([1.0, 1.0], network=Nothing(), dataset=dataset, source_id="w1", sink_id="hub")
     check_strategy(Cascade("w1", "w2"), context, is_exact=False)
+    with pytest.raises(PlanError, match="devices execute one plan for all"):
+        Cascade("w1", "w2").deploy(context).kernels()
 
 
 @pytest.mark.parametrize(

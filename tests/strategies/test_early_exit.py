@@ -18,7 +18,7 @@ from edgesim.errors import PlanError
 from edgesim.nn.chains.exits import train_exits
 from edgesim.nn.train.cache import NetworkCache
 from edgesim.strategies.exits.early_exit import EarlyExit, entropy, exits_of
-from edgesim.testing import check_strategy, deployment_context
+from edgesim.testing import check_bundle, check_strategy, deployment_context
 from tests.strategies.conftest import star
 
 EARLY = EarlyExit(("w1", "w2", "hub"), ("relu1", "relu2"), 0.5, Training(epochs=4))
@@ -47,9 +47,12 @@ def test_conforms(context, threshold):
     if threshold != 0.3:
         assert shares == ([0.0, 0.0, 1.0] if threshold == 0 else [1.0, 0.0, 0.0])
         assert len(deployment.plans) == 1
+        check_bundle(deployment, context.dataset.test)
     else:
         assert min(shares) > 0
         assert len(deployment.plans) == 3
+        with pytest.raises(PlanError, match="some samples leave early-exit at one device and some at another"):
+            deployment.kernels()
 
 
 def test_who_leaves_where_is_that_of_the_modules(context):

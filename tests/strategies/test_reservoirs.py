@@ -15,7 +15,7 @@ from edgesim.domain.delivery import Delivery
 from edgesim.errors import PlanError
 from edgesim.nn.models.reservoirs import FDGNN
 from edgesim.strategies.graphs.reservoirs import Reservoirs
-from edgesim.testing import check_strategy
+from edgesim.testing import check_bundle, check_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ def without(*lost: int) -> Delivery:
 def test_it_keeps_the_promises_of_strategies(strategy: Reservoirs, context: DeploymentContext) -> None:
     """With everything delivered it is the whole network."""
     check_strategy(strategy, context, tolerance=1e-5)
+    check_bundle(strategy.deploy(context), context.dataset.test)
 
 
 def test_each_set_of_survivors_has_the_ridge_regression_of_scikit_learn(context: DeploymentContext) -> None:

@@ -20,7 +20,7 @@ from edgesim.strategies.shards import SampleShards
 from edgesim.strategies.targets import PerTarget, _anyhow
 from edgesim.tasks.classification import Classification
 from edgesim.tasks.multi_label import MultiLabel
-from edgesim.testing import check_strategy
+from edgesim.testing import check_bundle, check_strategy
 
 SHARDS = SampleShards(devices="w*", merger="hub", deadline_s=0.1)
 TARGETS = PerTarget(devices="w*", merger="hub", deadline_s=0.1)
@@ -59,6 +59,13 @@ def test_both_keep_the_promises_of_strategies(samples: DeploymentContext, questi
     """With everything delivered they are the whole network."""
     check_strategy(SHARDS, samples)
     check_strategy(TARGETS, questions)
+
+
+def test_written_kernels_answer_what_predict_answers(samples: DeploymentContext, questions: DeploymentContext) -> None:
+    """As graphs of operators, with copies, with a share of a class lost, and where scores leave questions out."""
+    check_bundle(SHARDS.deploy(samples), samples.dataset.test)
+    for options in ({}, {"copies": 2}, {"unanswered": "leave-out", "important": (1,)}):
+        check_bundle(replace(TARGETS, **options).deploy(questions), questions.dataset.test)
 
 
 def test_every_set_of_devices_gives_the_ratio_over_their_samples(samples: DeploymentContext) -> None:

@@ -58,6 +58,8 @@ def context(*, dynamic: bool = True) -> DeploymentContext:
 )
 def test_it_keeps_its_promises(strategy: Strokes) -> None:
     check_strategy(strategy, context())
+    with pytest.raises(PlanError, match="no sketch has just these to send"):
+        strategy.deploy(context()).kernels()
 
 
 def test_bytes_by_hand() -> None:

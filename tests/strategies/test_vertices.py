@@ -57,6 +57,8 @@ def test_it_keeps_the_promises_of_strategies(make_context, strategy: Vertices, r
     """With everything delivered it is the whole network."""
     context = deployed(make_context, drawn(18, 7), 3, reservoirs=reservoirs)
     check_strategy(strategy, context, tolerance=1e-5)
+    with pytest.raises(PlanError, match="no graph has just these to send"):
+        strategy.deploy(context).kernels()
 
 
 def test_one_round_and_more_devices_than_vertices_are_fine(make_context) -> None:

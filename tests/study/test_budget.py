@@ -114,7 +114,9 @@ failures: {slow: {type: stragglers, mu: 2}, loss: {type: packet-loss, probabilit
     "options", ["transport: arq", "transport: tcp", "sharing: fair, transport: arq", "sharing: fair, transport: tcp"]
 )
 def test_the_parts_of_a_result_sum_to_its_latency(tmp_path: Path, options: str) -> None:
-    result = es.run(es.Scenario.from_text(TEXT.replace("OPTIONS", options)), workers=1, output=tmp_path / "r")
+    result = es.run(
+        es.Scenario.from_text(TEXT.replace("OPTIONS", options)), workers=1, output=tmp_path / "r", report=False
+    )
     with (tmp_path / "r" / BUDGET).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     frame = result.frame()
@@ -140,7 +142,7 @@ sweep:
 
 def test_every_factor_point_has_its_parts(tmp_path: Path) -> None:
     """Each sums to the mean latency of its own trials; ten times the rate sends in a tenth of the time."""
-    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r")
+    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r", report=False)
     parts, places = result.budget(), ["loss", "rate", "strategy"]
     summed_s, measured_s = parts.groupby(places)["mean_s"].sum(), result.frame().groupby(places)["latency_s"].mean()
     assert len(summed_s) == 8
@@ -153,5 +155,5 @@ def test_every_factor_point_has_its_parts(tmp_path: Path) -> None:
 def test_large_studies_divide_fewer_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At least one of each case."""
     monkeypatch.setattr("edgesim.study.trials.budget.N_STEPS_ALL", 1)
-    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r")
+    result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r", report=False)
     assert set(result.budget()["n"]) == {1}

@@ -61,7 +61,7 @@ def test_by_hand() -> None:
 
 
 def study(text: str, folder: Path) -> Any:
-    frame = es.run(es.Scenario.from_text(text), workers=1, output=folder).frame()
+    frame = es.run(es.Scenario.from_text(text), workers=1, output=folder, report=False).frame()
     return frame[frame["loss"] == frame["loss"].min()]["latency_s"].mean()
 
 
@@ -121,14 +121,20 @@ def test_changing_rates_are_faster_at_all_times() -> None:
     assert list(FasterRate(Steps()).changes()) == [(0.0, 2e6), (2.0, 0.0), (3.0, 8e6)]
 
 
-def test_on_the_command_line(tmp_path: Path) -> None:
-    es.run(es.Scenario.from_text(CELL.replace("COUNT", "2")), workers=1, output=tmp_path / "r")
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a study of two workers."""
+    scenario, folder = es.Scenario.from_text(CELL.replace("COUNT", "2")), tmp_path_factory.mktemp("results") / "r"
+    return str(es.run(scenario, workers=1, output=folder, report=False).folder)
+
+
+def test_on_the_command_line(result: str) -> None:
     run = CliRunner().invoke
-    shown = run(app, ["explain-latency", str(tmp_path / "r"), "--at", "loss=0.001"])
+    shown = run(app, ["explain-latency", result, "--at", "loss=0.001"])
     assert shown.exit_code == 0, shown.output
     assert "modnn at loss = 0.001: " in shown.stdout
     assert "medium cell at twice the rate" in shown.stdout
-    [one] = json.loads(run(app, ["explain-latency", str(tmp_path / "r"), "--json"]).stdout)
+    [one] = json.loads(run(app, ["explain-latency", result, "--json"]).stdout)
     assert one["point"] == {"loss": 0}
     assert sum(row["mean_s"] for row in one["budget"]) == pytest.approx(one["latency_s"])
     assert {change["kind"] for change in one["changes"]} == {"links", "devices", "fewer"}
@@ -146,14 +152,13 @@ def test_on_the_command_line(tmp_path: Path) -> None:
 def test_wrong_options_say_what_there_is(
     arguments: list[str],
     message: str,
-    tmp_path: Path,
+    result: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from edgesim.cli.main import main
 
-    es.run(es.Scenario.from_text(CELL.replace("COUNT", "2")), workers=1, output=tmp_path / "r")
-    monkeypatch.setattr("sys.argv", ["edgesim", "explain-latency", str(tmp_path / "r"), *arguments])
+    monkeypatch.setattr("sys.argv", ["edgesim", "explain-latency", result, *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 2

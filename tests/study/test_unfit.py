@@ -74,7 +74,7 @@ def test_the_answer_names_places_where_there_are_others(result: es.Result, tmp_p
     assert "What does not fit: single at memory 20 kB." in answer(result)
     nowhere = {**SCENARIO, "sweep": {"memory": {"path": "profiles.small.memory", "values": ["20 kB", "30 kB"]}}}
     assert "What does not fit: single." in answer(
-        es.run(es.Scenario.from_data(nowhere), workers=1, output=tmp_path / "r")
+        es.run(es.Scenario.from_data(nowhere), workers=1, output=tmp_path / "r", report=False)
     )
 
 
@@ -130,9 +130,9 @@ def test_the_command_goes_on_with_exit_code_1_and_refuses_with_2(
 def test_a_study_grows_where_something_does_not_fit(tmp_path: Path) -> None:
     """It has the bytes of a study begun with the larger number."""
     small, large = (es.Scenario.from_data({**SCENARIO, "replications": n}) for n in (10, 25))
-    es.run(small, workers=1, output=tmp_path / "grown")
-    es.run(large, workers=1, output=tmp_path / "grown")
-    es.run(large, workers=1, output=tmp_path / "whole")
+    es.run(small, workers=1, output=tmp_path / "grown", report=False)
+    es.run(large, workers=1, output=tmp_path / "grown", report=False)
+    es.run(large, workers=1, output=tmp_path / "whole", report=False)
     for name in ("summary.csv", "budget.csv", "differences.csv", "timeline.json"):
         assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 

@@ -17,12 +17,12 @@ from edgesim.cli.exit_codes import FAILED, code_of
 from edgesim.cli.main import app
 from edgesim.cli.studies.testbed import _note
 from edgesim.domain.system.links import Link, Medium
-from edgesim.domain.system.topology import Device, Topology
+from edgesim.domain.system.topology import Device, HostOverhead, Topology
 from edgesim.errors import ExecutionError
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
-from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s, measure
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead, measure
 from edgesim.testbed.course.director import Answered
 from edgesim.testbed.limits import check_times, ways_of
 from edgesim.testbed.loopback import Executed, Loopback
@@ -85,9 +85,11 @@ def test_the_overhead_is_fitted_that_explains_the_mean():
     """Two messages, each of which occupies sender and receiver: 8 ms more than 138.17 ms are 2 ms each; nothing explains less."""
     twin = made()
     simulated_s = compare(with_latency(twin, 0.1), 0.1).simulated_s
-    assert fitted_overhead_s(with_latency(twin, simulated_s + 0.008)) == pytest.approx(0.002, abs=1e-6)
-    assert fitted_overhead_s(with_latency(twin, simulated_s - 0.001)) == pytest.approx(0.0, abs=1e-6)
-    again = compare(with_latency(twin, simulated_s + 0.008), 0.1, overhead_s=0.001)
+    fits_s = [
+        fitted_overhead(with_latency(twin, simulated_s + more_s), 0.0).per_message_s for more_s in (0.008, -0.001)
+    ]
+    assert fits_s == pytest.approx([0.002, 0.0], abs=1e-6)
+    again = compare(with_latency(twin, simulated_s + 0.008), 0.1, HostOverhead(0.001))
     assert again.simulated_s == pytest.approx(simulated_s + 0.004)
     assert again.error == pytest.approx(0.004 / (simulated_s + 0.004))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from edgesim.domain.plan import Compute, Plan, Transfer
-from edgesim.testbed.comparison import Measured, compare
+from edgesim.domain.system.topology import HostOverhead
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead, least_computation_s
 from edgesim.testbed.loopback import Answered, Executed
 from edgesim.testbed.outcome.steps import figures_of, largest
-from tests.testbed.test_loopback import made
+from tests.testbed.test_loopback import made, taking
 
 PLAN = Plan(
     (
@@ -78,7 +79,34 @@ def test_the_latency_of_a_link_counts_once_when_receivers_are_busy_with_messages
     twin = made()
     names = [step.step_id for step in twin.bundle.plan.steps]
     measured = Measured(twin, executed(dict.fromkeys([*names, "end"], 0.2)))
-    plain, busy = (compare(measured, 1.0, overhead_s=overhead_s) for overhead_s in (None, 0.002))
+    plain, busy = (compare(measured, 1.0, overhead=overhead) for overhead in (None, HostOverhead(0.002)))
     ends_s = [next(one.simulated_end_s for one in found.steps if one.step_id == "answer") for found in (plain, busy)]
     assert ends_s == pytest.approx([plain.simulated_s, busy.simulated_s])
     assert busy.simulated_s == pytest.approx(plain.simulated_s + 0.008)
+
+
+def test_what_a_computation_takes_at_least_is_what_those_take_that_are_simulated_as_nothing():
+    """Each of the three computations ends 0.3 and 0.5 ms after what it needs; of 8 ms more than simulated, messages get what those leave."""
+    twin = made()
+    ends_s = {"behind 3": 0.1, "answer": 0.15, "end": 0.1}
+    measured = Measured(
+        twin,
+        executed(*(
+            {**ends_s, "layers of a": late_s, "layers of b": 0.1 + late_s, "arrival": 0.15 + late_s} for late_s in (0.0003, 0.0005)
+        )),
+    )  # fmt: skip
+    assert least_computation_s(measured) == pytest.approx(0.0004)
+    plain_s, longer_s = (
+        compare(measured, 1.0, HostOverhead(0.0, 0.0, least_s)).simulated_s for least_s in (0.0, 0.0004)
+    )
+    assert 0.0009 < longer_s - plain_s < 3 * 0.0004
+    longer = Measured(twin, taking(plain_s + 0.008))
+    found = fitted_overhead(longer, 0.0004)
+    assert found.per_message_s == pytest.approx((plain_s + 0.008 - longer_s) / 4, abs=1e-6)
+    assert found.least_computation_s == 0.0004
+    assert compare(longer, 1.0, found).error == pytest.approx(0.0, abs=1e-6)
+
+
+def test_without_computations_that_are_simulated_as_nothing_none_has_a_least_time():
+    measured = Measured(made(), executed({"behind 3": 0.1, "end": 0.2}))
+    assert least_computation_s(measured) == 0.0

@@ -62,7 +62,8 @@ def execute(
     fit_on: Annotated[
         str | None,
         typer.Option(
-            metavar="LABEL", help="Fit the host overhead per message on this strategy, and simulate all with it."
+            metavar="LABEL",
+            help="Fit the host overhead per message, and the least time of a computation, on this strategy; simulate all with it.",
         ),
     ] = None,
     overlay: Annotated[
@@ -196,6 +197,7 @@ def _check_file(option: str, file: Path | None, scenario: Path) -> None:
 
 def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Sequence[str]) -> None:
     """Refuse a fit on what is not executed, and an overlay that cannot be written, before anything is measured."""
+    from edgesim.domain.system.topology import HostOverhead
     from edgesim.testbed.written.overlay import Fit, overlay_text
 
     if fit_on is not None and fit_on not in labels:
@@ -205,7 +207,7 @@ def _check_fit(file: Path, overlay: Path | None, fit_on: str | None, labels: Seq
     if fit_on is None:
         raise typer.BadParameter("--overlay FILE needs --fit-on LABEL: it says on which strategy it was fitted")
     _check_file("--overlay", overlay, file)
-    overlay_text(Fit(fit_on, 0.0), file, overlay, "")
+    overlay_text(Fit(fit_on, HostOverhead()), file, overlay, "")
 
 
 def _write_overlay(overlay: Path, file: Path, fitted: Fit, found: Sequence[Compared], mode: str) -> None:
@@ -227,7 +229,7 @@ def _write_timeline(file: Path, measured: Sequence[Measured], fitted: Fit | None
     from edgesim.testbed.written.timeline import timeline
 
     beside = measured if fitted is None else [applied(fitted, one) for one in measured]
-    document = timeline(beside, None if fitted is None else fitted.per_message_s)
+    document = timeline(beside, None if fitted is None else fitted.overhead)
     write_text(file, json.dumps(document, indent=1, allow_nan=False) + "\n")
     typer.echo(f"{file}: a timeline for chrome://tracing or ui.perfetto.dev", err=True)
 
@@ -237,7 +239,8 @@ def _fit_document(found: Fit | None) -> dict[str, Any] | None:
         return None
     return {
         "strategy": found.label,
-        "per_message_s": found.per_message_s,
+        "per_message_s": found.overhead.per_message_s,
+        "least_computation_s": found.overhead.least_computation_s,
         "times": [_public(one) for one in found.times],
     }
 
@@ -260,7 +263,9 @@ def _note(found: Sequence[Compared], fitted: Fit | None) -> str:
 
 def _fit_note(found: Fit) -> str:
     times = f" and times of {len(found.times)} layers" if found.times else ""
-    return f"host overhead of {quantity(found.per_message_s, 's')} per message{times}, fitted on {found.label}"
+    own = found.overhead
+    numbers = f"{quantity(own.per_message_s, 's')} per message, at least {quantity(own.least_computation_s, 's')} a computation"
+    return f"host overhead of {numbers}{times}, fitted on {found.label}"
 
 
 def _show(found: Sequence[Compared], fitted: Fit | None, *, has_steps: bool) -> None:

@@ -147,12 +147,15 @@ def _rates(subject: str, flop_per_s: Mapping[str, float]) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class HostOverhead:
-    """Time for which each message that a device sends or receives occupies it: a + b x bytes, as a computation does.
+    """What the program of a device costs it besides its work.
+
+    Each message that it sends or receives occupies it for a + b x bytes, as a computation does.
 
     Parameters
     ----------
     per_message_s : a, in s.
     per_byte_s : b, per byte of the message without headers, in s.
+    least_computation_s : what any computation takes at least, however little its work is, in s.
 
     Examples
     --------
@@ -162,9 +165,12 @@ class HostOverhead:
 
     per_message_s: Seconds = 0.0
     per_byte_s: Seconds = 0.0
+    least_computation_s: Seconds = 0.0
 
     def __post_init__(self) -> None:
-        not_negative("a host_overhead", per_message_s=self.per_message_s, per_byte_s=self.per_byte_s)
+        not_negative(
+            "a host_overhead", per_message_s=self.per_message_s, per_byte_s=self.per_byte_s, least_computation_s=self.least_computation_s,
+        )  # fmt: skip
 
     def time_s(self, size_byte: float) -> float:
         """Return the time that a message takes, in s."""
@@ -184,7 +190,7 @@ class Device:
     sharing : ``fifo`` gives a core to each computation in order of arrival; ``fair`` lets all run at once, each at
         min(1, cores / computations) of its speed (processor sharing).
     on_outage : what becomes of computations when the device goes down.
-    host_overhead : what each message costs that it sends or receives at the end of its way; relaying costs nothing.
+    host_overhead : what each message costs that it sends or receives at the end of its way, and what a computation takes at least; relaying costs nothing.
     battery_j : energy after which it is down for ever, counted from the first release of a trial on, in J; None: no limit.
     """
 

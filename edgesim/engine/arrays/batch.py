@@ -13,12 +13,12 @@ only one task uses needs no state.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesim.domain.plan import Compute
-from edgesim.engine.arrays.moments import Moments, both, earliest, latest, unless
+from edgesim.engine.arrays.moments import AT_ONCE, Last, Moments, both, earliest, latest, unless
 from edgesim.engine.arrays.queue import Queue
 
 if TYPE_CHECKING:
@@ -48,62 +48,95 @@ class Batch:
         slowdowns: Sequence[tuple[BatchSlowdownModel, BatchStreams]],
     ) -> None:
         self.ready, self.program, self.n = ready, ready.program, n
+        self.inputs = ready.inputs
         self.steps, self.devices = ready.program.steps, ready.program.devices
         self.down = {name: is_down for name, is_down in down.items() if is_down.any()}
         self.losses, self.slowdowns = losses, slowdowns
         self.is_valid = np.ones(n, dtype=np.bool_)
         self.everyone = np.ones(n, dtype=np.bool_)
-        self.began: dict[int, Moments] = {}
-        self.came: dict[int, Moments] = {}  # where a step's result is wanted
-        self.here: dict[int, Moments] = {}  # a message, at its next link
-        self.until_s: dict[int, Number] = {}  # by step that goes on with what is there: when, in s
+        self.came: dict[int, Moments] = {}  # where a step's result is wanted, if that is looked at again
+        self.until_s: dict[int, Number] = {
+            **ready.inputs.limits_s
+        }  # by step that goes on with what is there: when, in s
         self.is_late: list[tuple[NDArray[np.bool_] | np.bool_, Number]] = []  # what went on so, and when
-        self.ended: list[Moments] = []  # everything that was under way
+        self.is_lost = np.empty((len(ready.program.plan.transfers), n), dtype=np.bool_)
+        self.last_s: NDArray[np.float64] | None = None  # when the last of what was under way has ended, if anybody asks
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
         self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
+        self._began: dict[int, Moments] = {}  # of steps that are traced
+        self._last: dict[int, Last] = {}  # the last one that has come so far of a step that has not begun
+        self._here: dict[int, Moments] = {}  # a message, at its next link
         self._queues: dict[Server, Queue] = {}
         self._passages: dict[tuple[int, int], Passages] = {}
         self._shares: dict[int, NDArray[np.float64]] = {}  # of the packets of messages that came in part
 
-    def run(self) -> None:
-        """Take all tasks."""
+    def run(self, *, is_end_asked: bool) -> None:
+        """Take all tasks.
+
+        Parameters
+        ----------
+        is_end_asked : whether to note when the last of what was under way has ended.
+        """
+        if is_end_asked:
+            self.last_s = np.zeros(self.n)
         with np.errstate(invalid="ignore"):  # inf - inf, where nothing happens
             for task in self.ready.tasks:
-                if task.hop == 0:
-                    self._begin(task.step)
+                now = self._begin(task.step) if task.hop == 0 else self._here.pop(task.step)
                 if self.steps.device[task.step] >= 0:
-                    self._compute(task)
+                    self._compute(task, now)
                 else:
-                    self._cross(task)
+                    self._cross(task, now)
 
     # ---- beginnings
 
-    def _inputs(self, index: int) -> list[int]:
-        return [self.ready.position[name] for name in self.steps.step[index].inputs]
+    def _come(self, index: int, moment: Moments) -> None:
+        """Hand on a result, or a message, that comes where it is wanted."""
+        inputs = self.inputs
+        if index in inputs.kept:
+            self.came[index] = moment
+        if inputs.rows[index] >= 0:
+            np.greater_equal(moment.s, inputs.late_s[index], out=self.is_lost[inputs.rows[index]])
+        for user in inputs.users[index]:
+            last = self._last.get(user)
+            if last is None:
+                self._last[user] = Last(moment)
+            else:
+                last.add(moment)
 
-    def _begin(self, index: int) -> None:
+    def _begin(self, index: int) -> Moments:
         """Find when a step begins."""
-        step = self.steps.step[index]
-        inputs = self._inputs(index)
-        needed = [self.came[one] for one in inputs]
-        if isinstance(step, Compute) and step.alternatives:
-            groups = [[self.came[self.ready.position[name]] for name in group] for group in step.alternatives]
-            grouped = {name for group in step.alternatives for name in group}
-            needed = [self.came[self.ready.position[name]] for name in step.inputs if name not in grouped]
-            needed += [earliest(group, step.n_enough) for group in groups]
-        began = latest(needed)
-        if isinstance(step, Compute) and step.deadline_s is not None and inputs:
-            began = self._begin_at_deadline(index, step.deadline_s, inputs, began)
-        self.began[index] = began
+        if index in self.inputs.gathered:
+            began = self._begin_gathered(index)
+        else:
+            last = self._last.pop(index, None)
+            began = AT_ONCE if last is None else last.moment
+            if index in self.until_s:
+                began = self._begin_in_time(Moments(self.until_s[index], None), began)
+        if index in self.inputs.traced:
+            self._began[index] = began
+        return began
 
-    def _begin_at_deadline(self, index: int, deadline_s: float, inputs: Sequence[int], complete: Moments) -> Moments:
-        """Return when a step begins that goes on at its deadline with what is there."""
+    def _begin_gathered(self, index: int) -> Moments:
+        """Find when a step begins that looks at its inputs together."""
+        step, inputs = self.steps.step[index], self.inputs.of[index]
+        groups = self.inputs.groups[index]
+        grouped = {one for group in groups for one in group}
+        needed = [self.came[one] for one in inputs if one not in grouped]
+        if isinstance(step, Compute):
+            needed += [earliest([self.came[one] for one in group], step.n_enough) for group in groups]
+        complete = latest(needed)
+        if not isinstance(step, Compute) or step.deadline_s is None:
+            return complete
         local = [self.came[one] for one in inputs if self.steps.device[one] >= 0]
         start = latest(local)
-        until = Moments(start.s + deadline_s, start.happens)
+        until = Moments(start.s + step.deadline_s, start.happens)
         for one in inputs if local else ():  # at the same moment: which was first?
             self._leave(both(np.equal(self.came[one].s, until.s), until.happens))
         self.until_s[index] = until.s
+        return self._begin_in_time(until, complete)
+
+    def _begin_in_time(self, until: Moments, complete: Moments) -> Moments:
+        """Return when a step begins that goes on at its deadline with what is there."""
         self.is_late.append((both(np.greater_equal(complete.s, until.s), until.happens), until.s))
         return earliest([complete, until])
 
@@ -114,24 +147,21 @@ class Batch:
 
     def _cause(self, index: int) -> int | NDArray[np.int64]:
         """Return which step's end let a step begin; `_UNCERTAIN` where nobody can tell."""
-        step = self.steps.step[index]
-        inputs = self._inputs(index)
+        inputs = self.inputs.of[index]
         if not inputs:
             return _RELEASE
-        if isinstance(step, Compute) and (step.alternatives or step.deadline_s is not None):
+        if index in self.until_s or index in self.inputs.gathered:
             return _UNCERTAIN
         if len(inputs) == 1:
             return inputs[0]
-        is_last = np.stack([np.broadcast_to(self.came[one].s == self.began[index].s, self.n) for one in inputs])
+        is_last = np.stack([np.broadcast_to(self.came[one].s == self._began[index].s, self.n) for one in inputs])
         causes: NDArray[np.int64] = np.array(inputs)[is_last.argmax(axis=0)]
         return np.where(is_last.sum(axis=0) == 1, causes, _UNCERTAIN)
 
     # ---- servers
 
-    def _arrive(self, server: Server, task: Task, now: Moments, n_cores: int = 1) -> Queue | None:
-        """Let a task come to a server; mark the trials in which it is not the last to come. None: no other task uses it."""
-        if server not in self.ready.shared:
-            return None
+    def _arrive(self, server: Server, task: Task, now: Moments, n_cores: int = 1) -> Queue:
+        """Let a task come to a server; mark the trials in which it is not the last to come."""
         queue = self._queues.get(server)
         if queue is None:
             queue = self._queues[server] = Queue(self.n, n_cores)
@@ -177,57 +207,61 @@ class Batch:
             end_s -= now.s
             end_s += now.s
         moment = Moments(end_s, happens)
-        self.ended.append(moment)
+        self._end(moment)
         return moment
+
+    def _end(self, moment: Moments) -> None:
+        """Note when something that was under way has ended."""
+        if self.last_s is not None:
+            end_s = moment.s if moment.happens is None else np.where(moment.happens, moment.s, 0.0)
+            np.maximum(self.last_s, end_s, out=self.last_s)
 
     # ---- computations
 
-    def _compute(self, task: Task) -> None:
+    def _compute(self, task: Task, now: Moments) -> None:
         """Let a device compute a step."""
         index, position = task.step, self.steps.device[task.step]
         device = self.devices.device[position]
-        now = self.began[index]
-        queue = self._arrive(("device", position), task, now, device.n_cores)
+        queue = None if task.server is None else self._arrive(task.server, task, now, device.n_cores)
         time_s: Number = self.steps.duration_s[index]
         for model, streams in self.slowdowns:
             if model.slows(device):
                 is_begun = self.everyone if now.happens is None else now.happens
                 time_s = time_s * model.factors(device, is_begun, streams)
-        is_down = self.down.get(device.device_id)
+        is_down = self.down.get(device.device_id) if self.down else None
+        if is_down is None and queue is None and isinstance(time_s, float) and time_s == 0.0:
+            self._end(now)
+            self._come(index, now)
+            return
         is_up = unless(now.happens, is_down)
         end_s = self._occupy(queue, now, time_s, is_up)
         self._spend(self.devices.busy_w[position] - self.devices.idle_w[position], time_s, is_up)
-        self.came[index] = self._after(now, end_s, is_up).masked()
+        self._come(index, self._after(now, end_s, is_up).masked())
         if is_down is not None:  # it may begin at its deadline, at which nothing else ends
-            self.ended.append(Moments(now.s, both(is_down, now.happens)))
+            self._end(Moments(now.s, both(is_down, now.happens)))
 
     # ---- messages
 
-    def _set_out(self, task: Task) -> None:
+    def _set_out(self, task: Task, began: Moments, losses: BatchLosses) -> None:
         """Draw what becomes of the packets of a message on all its links."""
-        losses, index = self.losses, task.step
-        if losses is None:
-            return
-        began = self.began[index]
+        index, ready = task.step, self.ready
         share: NDArray[np.bool_] | NDArray[np.float64] = self.everyone if began.happens is None else began.happens
         for position, hop in enumerate(self.steps.hops[index]):
             if losses.may_lose(hop.link):
-                if hop.link.link_id in self.ready.relayed:
+                if hop.link.link_id in ready.relayed and ("draws", hop.link.link_id) in ready.shared:
                     self._arrive(("draws", hop.link.link_id), task, began)
                 found = self._passages[index, position] = losses.cross(index, hop, share)
                 share = found.received
 
-    def _cross(self, task: Task) -> None:
+    def _cross(self, task: Task, now: Moments) -> None:
         """Let a message cross one of its links."""
         index, hop = task.step, self.steps.hops[task.step][task.hop]
-        is_last = task.hop + 1 == len(self.steps.hops[index])
-        if task.hop == 0:
-            self._set_out(task)
-        now = self.here[index] if task.hop else self.began[index]
-        queue = self._arrive(("channel", hop.channel), task, now)
-        passage = self._passages.get((index, task.hop))
+        if task.hop == 0 and self.losses is not None:
+            self._set_out(task, now, self.losses)
+        queue = None if task.server is None else self._arrive(task.server, task, now)
+        passage = self._passages.pop((index, task.hop), None) if self._passages else None
         sent = self._shares.get(index) if passage is None else passage.sent
-        is_cut, is_deaf = self._outages(hop)
+        is_cut, is_deaf = self._outages(hop) if self.down else (None, None)
         is_used = unless(now.happens, is_cut)
         is_heard = unless(is_used, is_deaf)
         time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
@@ -241,15 +275,20 @@ class Batch:
         if is_deaf is not None:
             arrival_s = np.where(is_deaf, end_s, arrival_s)
         arrival = self._after(now, arrival_s, is_used)
+        is_last = task.hop + 1 == len(self.steps.hops[index])
         goes_on = self._going_on(index, passage, is_heard, is_last=is_last)
-        (self.came if is_last else self.here)[index] = Moments(arrival.s, goes_on).masked()
+        arrival = Moments(arrival.s, goes_on).masked()
+        if is_last:
+            self._come(index, arrival)
+        else:
+            self._here[index] = arrival
 
     def _going_on(self, index: int, passage: Passages | None, is_heard: Flags, *, is_last: bool) -> Flags:
         """Return where a message goes on behind a link: something of it, or all of it where it is to be used."""
         if passage is not None and passage.sent is None:
-            return both(cast("NDArray[np.bool_]", passage.received), is_heard)
+            return both(passage.received, is_heard)  # type: ignore[arg-type]
         if passage is not None:
-            self._shares[index] = cast("NDArray[np.float64]", passage.received)
+            self._shares[index] = passage.received  # type: ignore[assignment]
         share = self._shares.get(index)
         return is_heard if share is None else both(share > (_WHOLE if is_last else 0.0), is_heard)
 

@@ -76,23 +76,25 @@ class DrawnLosses:
 
     def __init__(self, models: Mapping[str, LinkModel], streams: BatchStreams) -> None:
         self._models = [(model, streams.scope(label)) for label, model in models.items()]
+        self._is_by_packets = any(is_kind(model, BatchPacketLossModel) for model, _ in self._models)
+        self._on: dict[str, list[tuple[LinkModel, BatchStreams]]] = {}  # by link
         self._processes: dict[str, list[BatchLossProcess]] = {}
 
     def may_lose(self, link: Link) -> bool:
         """Return whether something can be lost on a link."""
-        return bool(self._on(link))
+        return bool(self._models_on(link))
 
     def cross(self, step: int, hop: Hop, share: NDArray[np.float64] | NDArray[np.bool_]) -> Passages:  # noqa: ARG002 - the seam's form
         """Draw what comes over one link."""
-        is_datagram = hop.link.transport is None or isinstance(hop.link.transport, Datagram)
+        link, here = hop.link, self._models_on(hop.link)
+        is_datagram = link.transport is None or isinstance(link.transport, Datagram)
         if not is_datagram or share.dtype != np.bool_:
             return self._by_packets(hop, share)
-        whole = [process for process in self._on(hop.link) if isinstance(process, _WholeMessages)]
-        if len(whole) == len(self._on(hop.link)):
-            is_kept = cast("NDArray[np.bool_]", share)
-            for are_lost in [process.are_lost(cast("NDArray[np.bool_]", share)) for process in whole]:
-                is_kept = is_kept & ~are_lost
-            return Passages(None, is_kept, None)
+        if not self._is_by_packets or not any(is_kind(model, BatchPacketLossModel) for model, _ in here):
+            are_kept = share
+            for model, streams in here:  # every model draws, whatever the others did
+                are_kept = np.greater(are_kept, model.are_lost(link, share, streams))  # type: ignore[union-attr]
+            return Passages(None, are_kept, None)
         found = self._by_packets(hop, share)
         return Passages(None, found.received > 0.0, None) if hop.n_packets == 1 else found
 
@@ -100,7 +102,7 @@ class DrawnLosses:
         """Draw how many packets come over one link, and how many are sent for it."""
         is_sent = share > 0
         n_packets = np.maximum(1, np.rint(share * float(hop.n_packets))).astype(np.int64) * is_sent
-        processes = self._on(hop.link)
+        processes = self._processes_on(hop.link)
 
         def n_lost(n_sent: NDArray[np.int64], is_sent: NDArray[np.bool_]) -> NDArray[np.int64]:
             left = n_sent
@@ -114,18 +116,23 @@ class DrawnLosses:
         sent, received = share * (crossings.n_sent / n_of), share * (crossings.n_received / n_of)
         return Passages(sent, received, np.asarray(crossings.waited_s))
 
-    def _on(self, link: Link) -> list[BatchLossProcess]:
+    def _models_on(self, link: Link) -> list[tuple[LinkModel, BatchStreams]]:
+        """Return what loses messages or packets on a link."""
+        here = self._on.get(link.link_id)
+        if here is None:
+            here = self._on[link.link_id] = [item for item in self._models if item[0].applies_to(link)]
+        return here
+
+    def _processes_on(self, link: Link) -> list[BatchLossProcess]:
         """Return what loses packets on a link."""
         processes = self._processes.get(link.link_id)
         if processes is None:
-            processes = [
+            processes = self._processes[link.link_id] = [
                 model.batch_losses(link, streams)
                 if is_kind(model, BatchPacketLossModel)
                 else _WholeMessages(cast("BatchLossModel", model), link, streams)
-                for model, streams in self._models
-                if model.applies_to(link)
+                for model, streams in self._models_on(link)
             ]
-            self._processes[link.link_id] = processes
         return processes
 
 

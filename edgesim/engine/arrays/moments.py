@@ -28,11 +28,48 @@ class Moments(NamedTuple):
     happens: Flags
 
     def masked(self) -> Moments:
-        """Return the same with inf where it does not happen."""
-        return self if self.happens is None else Moments(np.where(self.happens, self.s, inf), self.happens)
+        """Return the same with inf where it does not happen; its array, which nobody else may hold, is changed."""
+        if self.happens is None:
+            return self
+        if not isinstance(self.s, np.ndarray):
+            return Moments(np.where(self.happens, self.s, inf), self.happens)
+        np.copyto(self.s, inf, where=~self.happens)
+        return self
 
 
 AT_ONCE = Moments(0.0, None)
+
+
+class Last:
+    """The last of moments that come one after another; none of them is kept.
+
+    Examples
+    --------
+    >>> last = Last(Moments(1.0, None))
+    >>> last.add(Moments(np.array([3.0, 0.0]), None))
+    >>> last.moment.s.tolist()
+    [3.0, 1.0]
+    """
+
+    __slots__ = ("_first", "_is_sure", "_s")
+
+    def __init__(self, first: Moments) -> None:
+        self._first: Moments | None = first  # the only one so far: its array is its own
+        self._s, self._is_sure = first.s, first.happens is None
+
+    def add(self, other: Moments) -> None:
+        """Take another moment."""
+        if self._first is None and isinstance(self._s, np.ndarray):
+            np.maximum(self._s, other.s, out=self._s)
+        else:
+            self._s = np.maximum(self._s, other.s)
+        self._is_sure = self._is_sure and other.happens is None
+        self._first = None
+
+    @property
+    def moment(self) -> Moments:
+        """The last one so far; it happens where all do."""
+        return self._first or Moments(self._s, None if self._is_sure else np.less(self._s, inf))
 
 
 def latest(moments: Sequence[Moments]) -> Moments:
@@ -43,9 +80,12 @@ def latest(moments: Sequence[Moments]) -> Moments:
     >>> float(latest([Moments(1.0, None), Moments(3.0, None)]).s)
     3.0
     """
-    if len(moments) <= 1:
-        return moments[0] if moments else AT_ONCE
-    return _of_all(np.maximum, moments, is_sure=all(one.happens is None for one in moments))
+    if not moments:
+        return AT_ONCE
+    last = Last(moments[0])
+    for one in moments[1:]:
+        last.add(one)
+    return last.moment
 
 
 def earliest(moments: Sequence[Moments], n: int = 1) -> Moments:
@@ -61,15 +101,10 @@ def earliest(moments: Sequence[Moments], n: int = 1) -> Moments:
     if n > 1:
         nth_s = np.partition(np.stack(np.broadcast_arrays(*(one.s for one in moments))), n - 1, axis=0)[n - 1]
         return Moments(nth_s, None if sum(one.happens is None for one in moments) >= n else np.less(nth_s, inf))
-    return _of_all(np.minimum, moments, is_sure=any(one.happens is None for one in moments))
-
-
-def _of_all(choice: np.ufunc, moments: Sequence[Moments], *, is_sure: bool) -> Moments:
-    """Return a choice of several moments."""
-    chosen_s = choice(moments[0].s, moments[1].s) if len(moments) > 1 else moments[0].s
-    for one in moments[2:]:
-        chosen_s = choice(chosen_s, one.s, out=chosen_s if isinstance(chosen_s, np.ndarray) else None)
-    return Moments(chosen_s, None if is_sure else np.less(chosen_s, inf))
+    first_s = moments[0].s
+    for one in moments[1:]:
+        first_s = np.minimum(first_s, one.s)
+    return Moments(first_s, None if any(one.happens is None for one in moments) else np.less(first_s, inf))
 
 
 def both(one: NDArray[np.bool_], other: Flags) -> NDArray[np.bool_]:
@@ -87,4 +122,4 @@ def unless(one: Flags, other: Flags) -> Flags:
     """
     if other is None:
         return one
-    return ~other if one is None else one & ~other
+    return ~other if one is None else np.greater(one, other)  # of flags: one and not the other

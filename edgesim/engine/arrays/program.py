@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.transport import BatchLinkTransport
+from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from edgesim.engine.program.compiled import Program
 
@@ -27,10 +28,12 @@ class Task:
     ----------
     step : index of the step.
     hop : position of the link on the way of the message; 0 for a computation.
+    server : the device or channel, where other tasks use it, too; None: nobody else does.
     """
 
     step: int
     hop: int
+    server: Server | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class ArrayProgram:
     program : the plan, made ready.
     tasks : all of them, each behind what it needs, otherwise in the order in which the event engine comes to them when nothing
         is lost or slowed.
-    position : index of each step, by its id.
+    inputs : what each step waits for.
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
     shared : what several tasks use one after another: devices, channels, and draws on relayed links.
@@ -52,7 +55,7 @@ class ArrayProgram:
 
     program: Program
     tasks: tuple[Task, ...]
-    position: dict[str, int]
+    inputs: InputTable
     relayed: frozenset[str]
     shared: frozenset[Server]
     targets: frozenset[str]
@@ -135,10 +138,28 @@ def _has_deadline(program: Program, index: int) -> bool:
 def array_program(program: Program) -> ArrayProgram:
     """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one."""
     position = {step.step_id: index for index, step in enumerate(program.steps.step)}
-    stays = trace(program, has_stays=True).stays
+    tasks = _in_order(program, position)
+    shared = _shared(program)
+    relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
+    links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
+    policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
+    queued = frozenset(index for index in position.values() if _servers(program, index) & shared)
+    return ArrayProgram(
+        program,
+        tuple(_at_server(program, task, shared) for task in tasks),
+        input_table(program, position, [task.step for task in tasks], queued),
+        relayed=relayed,
+        shared=shared,
+        targets=frozenset((*program.devices.device_ids, *links)),
+        resumes="resume" in policies,
+    )
+
+
+def _in_order(program: Program, position: Mapping[str, int]) -> list[Task]:
+    """Return all tasks, each behind what it needs, otherwise as the event engine comes to them."""
     n_seen: Counter[int] = Counter()
     rank: dict[Task, int] = {}
-    for stay in stays:
+    for stay in trace(program, has_stays=True).stays:
         index = position[stay.step_id]
         rank[Task(index, n_seen[index])] = len(rank)
         n_seen[index] += 1
@@ -162,11 +183,22 @@ def array_program(program: Program) -> ArrayProgram:
             before[follower] -= 1
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
-    relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
-    links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
-    targets = frozenset((*program.devices.device_ids, *links))
-    policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
-    return ArrayProgram(program, tuple(tasks), position, relayed, _shared(program), targets, "resume" in policies)
+    return tasks
+
+
+def _at_server(program: Program, task: Task, shared: frozenset[Server]) -> Task:
+    """Return a task with its server, where that is shared."""
+    device, hops = program.steps.device[task.step], program.steps.hops[task.step]
+    server: Server = ("device", device) if device >= 0 else ("channel", hops[task.hop].channel)
+    return replace(task, server=server) if server in shared else task
+
+
+def _servers(program: Program, index: int) -> set[Server]:
+    """Return where a step is in a queue when it begins."""
+    if program.steps.device[index] >= 0:
+        return {("device", program.steps.device[index])}
+    hops = program.steps.hops[index]
+    return {("channel", hops[0].channel), *(("draws", hop.link.link_id) for hop in hops)}
 
 
 def _shared(program: Program) -> frozenset[Server]:

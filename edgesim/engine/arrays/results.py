@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.engine.arrays.moments import earliest
+from edgesim.errors import SimulationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,23 +42,21 @@ class ArrayTrials:
 
 
 def lost(batch: Batch) -> NDArray[np.bool_]:
-    """Return which transfers were not delivered in time, shape (transfers, n)."""
-    program = batch.program
-    found = np.empty((len(program.plan.transfers), batch.n), dtype=np.bool_)
-    for index, transfer in enumerate(program.steps.transfer_index):
-        if transfer < 0:
+    """Return which transfers were not delivered in time, shape (transfers, n); most are known since they came."""
+    steps = batch.program.steps
+    for index in batch.inputs.kept:
+        users = batch.inputs.gathered.intersection(steps.users[index])
+        if steps.transfer_index[index] < 0 or not users:
             continue
-        came_s, row = batch.came[index].s, found[transfer]
-        until_s = next((batch.until_s[user] for user in program.steps.users[index] if user in batch.until_s), inf)
+        came_s, row = batch.came[index].s, batch.is_lost[steps.transfer_index[index]]
+        until_s = next((batch.until_s[user] for user in users if user in batch.until_s), inf)
         np.greater_equal(came_s, until_s, out=row)
-        if program.steps.rivals[
-            index
-        ]:  # behind as many of a group as are enough it came, though nobody waits for it any more
-            rivals = [batch.came[rival] for rival in program.steps.rivals[index]]
-            enough_s = earliest(rivals, program.steps.n_enough[index]).s
+        if steps.rivals[index]:  # behind as many of a group as are enough it came, though nobody waits for it any more
+            rivals = [batch.came[rival] for rival in steps.rivals[index]]
+            enough_s = earliest(rivals, steps.n_enough[index]).s
             is_behind = np.less(enough_s, came_s) & np.less(enough_s, until_s) & np.less(came_s, inf)
             np.logical_and(row, ~is_behind, out=row)
-    return found
+    return batch.is_lost
 
 
 def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,10 +72,9 @@ def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]
 
 def closed_s(batch: Batch) -> NDArray[np.float64]:
     """Return when the last of what was under way has ended."""
-    last_s = np.zeros(batch.n)
-    for one in batch.ended:
-        np.maximum(last_s, one.s, out=last_s, where=True if one.happens is None else one.happens)
-    return last_s
+    if batch.last_s is None:
+        raise SimulationError("nobody has noted when what was under way ended")
+    return batch.last_s
 
 
 def unchanged(

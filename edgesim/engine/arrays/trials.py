@@ -49,7 +49,8 @@ def simulate_batch(
     )
     keep_memory()
     batch = Batch(ready, n, down, losses, scoped)
-    batch.run()
+    may_fail = bool(batch.down) or (losses is not None and not ready.inputs.is_sure)
+    batch.run(is_end_asked=bool(until_s) or (deadline_s is None and may_fail))
     return summary(batch, deadline_s, until_s or {})
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import nan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgesim.domain.records import RequestRecord
-from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s
-from edgesim.engine.state.request import fields, record
+from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s, work_of
+from edgesim.engine.state.request import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgesim.engine.state.request import Request, Totals
     from edgesim.engine.state.world import World
 
-_ENERGY = list(RequestRecord.__dataclass_fields__).index("energy_j")
+_ENERGY = RequestRecord._fields.index("energy_j")
 
 
 class Records:
@@ -34,7 +34,6 @@ class Records:
         "_kept",
         "_last_end_s",
         "_n_admitted",
-        "_no_time_s",
         "_on_record",
         "_others",
         "_work_j",
@@ -44,8 +43,7 @@ class Records:
     def __init__(self, world: World, on_record: Callable[[int, RequestRecord], None] | None) -> None:
         self._world = world
         self._on_record = on_record
-        self._no_time_s = [0.0] * len(world.program.devices.device_ids)
-        self._kept: dict[int, tuple[Any, ...]] = {}  # the fields of each record, the energy without the idle power
+        self._kept: dict[int, RequestRecord] = {}  # without the share of the idle power
         self._alone: tuple[Request, Outcome, float] | None = None  # the only one so far
         self._work_j = 0.0  # what the work of requests adds to the idle power
         self._first: Request | None = None
@@ -64,7 +62,7 @@ class Records:
         self._work(request, outcome, latency_s)
 
     def _work(self, request: Request, outcome: Outcome, latency_s: float) -> None:
-        work_j = energy_j(self._world.program, request, self._no_time_s)
+        work_j = work_of(self._world.program, request)
         self._work_j += work_j
         self._keep(request, outcome, latency_s, work_j)
 
@@ -72,7 +70,7 @@ class Records:
         if self._on_record is not None:
             self._on_record(request.number, record(request, outcome, latency_s, work_j))
         else:
-            self._kept[request.number] = fields(request, outcome, latency_s, work_j)
+            self._kept[request.number] = record(request, outcome, latency_s, work_j)
 
     def close(self, first: Request | None, n_admitted: int, last_end_s: float, others: Sequence[Totals]) -> None:
         """End the trial.
@@ -103,7 +101,7 @@ class Records:
         program = self._world.program
         total_j = idle_j(program, self._idle_s())
         if self._others:
-            total_j += sum(energy_j(program, one, self._no_time_s) for one in self._others)
+            total_j += sum(work_of(program, one) for one in self._others)
         return total_j
 
     @property
@@ -116,14 +114,14 @@ class Records:
         if self._alone is not None and self._n_admitted == 1 and not self._others:  # in one sum, to round as ever
             request, outcome, latency_s = self._alone
             whole_j = energy_j(self._world.program, request, self._idle_s())
-            self._kept[request.number] = fields(request, outcome, latency_s, whole_j)
+            self._kept[request.number] = record(request, outcome, latency_s, whole_j)
             share_j = 0.0
         else:
             share_j = self.idle_share_j if self._kept else 0.0
         return [self._made(self._kept.pop(number), share_j) for number in sorted(self._kept)]
 
     @staticmethod
-    def _made(own: tuple[Any, ...], share_j: float) -> RequestRecord:
-        if own[2] == "rejected":
-            return RequestRecord(*own)
-        return RequestRecord(*(*own[:_ENERGY], own[_ENERGY] + share_j, *own[_ENERGY + 1 :]))
+    def _made(own: RequestRecord, share_j: float) -> RequestRecord:
+        if own.outcome == "rejected":
+            return own
+        return RequestRecord._make((*own[:_ENERGY], own.energy_j + share_j, *own[_ENERGY + 1 :]))

@@ -92,6 +92,7 @@ class Trial:
         self._hosts.begin()
         self._lines = self._carrier.lines
         self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
+        self._is_followed = self._memory is not None or self._is_noting or self._pools is not None
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
@@ -328,12 +329,23 @@ class Trial:
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
+        user = steps.only_user[index]
+        if user >= 0 and request.missing[user] == 1 and not (self._is_followed or index in steps.alternatives):
+            request.missing[user] = 0
+            self._begin(request, user)
+        else:
+            self._hand_on(request, index)
+        request.n_open -= 1
+        if request.n_open == 0:
+            self._close_request(request)
+
+    def _hand_on(self, request: Request, index: int) -> None:
+        """Let the steps begin that waited for a computation and nothing else; of those that wait for messages now, the deadline starts."""
+        steps, missing = self._steps, request.missing
         if self._pools is not None:
             self._pools.ended(request, index)
         n_new = 1 if index not in steps.alternatives or self._is_needed(request, index) else 0
-        missing = request.missing
-        only_user = steps.only_user[index]
-        for user in steps.users[index] if only_user < 0 else (only_user,):
+        for user in steps.users[index]:
             missing[user] = n_missing = missing[user] - n_new
             if n_missing == 0:
                 self._begin(request, user)
@@ -341,9 +353,6 @@ class Trial:
                 request.missing_local[user] -= 1
                 if request.missing_local[user] == 0:
                     self._start_deadline(request, user)
-        request.n_open -= 1
-        if request.n_open == 0:
-            self._close_request(request)
 
     def _is_needed(self, request: Request, index: int) -> bool:
         """Take note that an alternative has come in time, and return whether as many of its group as are enough had not come before."""
@@ -396,32 +405,40 @@ class Trial:
     def message_came(self, task: Task) -> None:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
         request, index = task
-        if self._memory is not None:
-            self._memory.gone(task, self.clock.now_s)
-        steps = self._steps
-        only_user = steps.only_user[index]
-        users = steps.users[index] if only_user < 0 else (only_user,)
-        missing = request.missing
-        if index in steps.alternatives and not self._is_needed(request, index):
-            users = ()  # it came, though nobody waits for it any more
-        for user in users:
-            if missing[user] < 0:
-                break  # it has begun without the message
+        user = self._steps.only_user[index]
+        if user < 0 or request.missing[user] < 0 or self._is_followed or index in self._steps.alternatives:
+            self._deliver(task)
         else:
             request.delivered[index] = True
-            if self._is_noting:
-                self._note_end(request, index)
-            if self._pools is not None:
-                self._pools.ended(request, index)
-            if self._memory is not None and users:
-                self._memory.came(task, self.clock.now_s)
-            for user in users:
-                missing[user] = n_missing = missing[user] - 1
-                if n_missing == 0:
-                    self._begin(request, user)
+            request.missing[user] = n_missing = request.missing[user] - 1
+            if n_missing == 0:
+                self._begin(request, user)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
+
+    def _deliver(self, task: Task) -> None:
+        """Deliver a message, whoever needs it, and note that where it is asked for."""
+        request, index = task
+        steps, missing = self._steps, request.missing
+        users = steps.users[index]
+        if self._memory is not None:
+            self._memory.gone(task, self.clock.now_s)
+        if index in steps.alternatives and not self._is_needed(request, index):
+            users = ()  # it came, though nobody waits for it any more
+        if any(missing[user] < 0 for user in users):
+            return  # one has begun without the message
+        request.delivered[index] = True
+        if self._is_noting:
+            self._note_end(request, index)
+        if self._pools is not None:
+            self._pools.ended(request, index)
+        if self._memory is not None and users:
+            self._memory.came(task, self.clock.now_s)
+        for user in users:
+            missing[user] = n_missing = missing[user] - 1
+            if n_missing == 0:
+                self._begin(request, user)
 
     def _errand_or_message_came(self, task: Task) -> None:
         """Deliver a message, where some belong to no request."""

@@ -17,7 +17,7 @@ class Span:
     Parameters
     ----------
     steps : all of them.
-    first : the steps without inputs, but those that pools let begin.
+    first : the steps without inputs, but those that pools let begin; messages before computations.
     with_deadline : the computations whose deadline counts from the release: they wait for messages only.
     answer : the step whose end is the answer.
     delivered : by step of the program, when a request begins: 0 for a transfer of this plan, of which nothing has come, 1 for one of
@@ -42,6 +42,11 @@ class Span:
         return lost >> self.n_before & ((1 << self.n_transfers) - 1)
 
 
+def is_computed(step: Step) -> bool:
+    """Return whether a step is a computation: at one moment, a device sends what it has before it computes."""
+    return isinstance(step, Compute)
+
+
 def spans_of(plans: Sequence[Plan], n_errands: int = 0) -> tuple[Span, ...]:
     """Return where each plan lies among the steps of all, one plan after another, and messages of no request behind them."""
     others = bytes(_COMPUTED if isinstance(step, Compute) else _NOT_OURS for plan in plans for step in plan.steps)
@@ -57,7 +62,9 @@ def spans_of(plans: Sequence[Plan], n_errands: int = 0) -> tuple[Span, ...]:
             Span(
                 steps=range(start, end),
                 first=tuple(
-                    place[step.step_id] for step in plan.steps if not (step.inputs or step.step_id in plan.held)
+                    place[step.step_id]
+                    for step in sorted(plan.steps, key=is_computed)
+                    if not (step.inputs or step.step_id in plan.held)
                 ),
                 with_deadline=tuple(place[name] for name in _timed(plan)),
                 answer=place[plan.answer_id],

@@ -10,6 +10,7 @@ from typing import TypeVar
 from edgesim.domain.plan import TRAFFIC_KINDS, Compute, Plan, Transfer
 from edgesim.domain.system.topology import HostOverhead, Topology
 from edgesim.engine.program.channels import Crossings
+from edgesim.engine.program.spans import is_computed
 from edgesim.engine.program.ways import Hop, Line, Way, line_of
 from edgesim.interfaces import ComputeModel
 
@@ -52,7 +53,7 @@ class StepTable:
     kind : position of the transfer's kind in `TRAFFIC_KINDS`, or -1.
     n_inputs : number of inputs, of which a group of alternatives is as many as are enough, and 1 more where a pool lets it begin.
     n_local : number of inputs that are computations on the same device, but for copies of a pool.
-    users : the steps that need it.
+    users : the steps that need it, messages before computations.
     only_user : the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow for what it
         must fetch from memory.
     rivals : the other steps of its group of alternatives, empty without one.
@@ -117,9 +118,9 @@ def step_table(
 def _users(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
     """Return for each step those that need it."""
     users: list[list[int]] = [[] for _ in plan.steps]
-    for position, step in enumerate(plan.steps):
+    for step in sorted(plan.steps, key=is_computed):
         for name in step.inputs:
-            users[index[name]].append(position)
+            users[index[name]].append(index[step.step_id])
     return tuple(tuple(some) for some in users)
 
 
@@ -158,7 +159,8 @@ def _n_enough(plan: Plan, index: Mapping[str, int]) -> tuple[int, ...]:
 def _duration_s(step: Compute | Transfer, topology: Topology, compute: ComputeModel) -> float:
     if isinstance(step, Transfer):
         return 0.0
-    return compute.duration_s(step, topology.device_of[step.device_id].profile)
+    device = topology.device_of[step.device_id]
+    return max(compute.duration_s(step, device.profile), device.host_overhead.least_computation_s)
 
 
 def _device(step: Compute | Transfer, device_index: Mapping[str, int]) -> int:

@@ -57,8 +57,8 @@ def takeover_table(
 def lacks(old: Plan, new: Plan, *, is_same_network: bool) -> dict[str, int]:
     """Return by device how many bytes of the weights of a plan it has not got from the one before; devices that lack none are left out.
 
-    A device that computes the same in both has all. Of one network divided in two ways it lacks of each layer what its new part has more than
-    its old one, as if the smaller part were always in the larger; else it lacks everything.
+    Of one network divided in two ways, a device that computes the same in both has all; else it lacks of each layer what its new part has more than
+    its old one, as if the smaller part were always in the larger. Of another network it lacks everything, were it of the same form.
 
     Examples
     --------
@@ -70,15 +70,20 @@ def lacks(old: Plan, new: Plan, *, is_same_network: bool) -> dict[str, int]:
     >>> one = Plan((Compute("1", "w1", (a, b)),), "1", {"w1": 80})
     >>> lacks(two, one, is_same_network=True), lacks(two, one, is_same_network=False), lacks(one, two, is_same_network=True)
     ({'w1': 40}, {'w1': 80}, {'w2': 40})
+    >>> lacks(two, two, is_same_network=True), lacks(two, two, is_same_network=False)
+    ({}, {'w1': 40, 'w2': 40})
     """
     found = {}
     for name, n_byte in new.weight_byte.items():
-        before, after = _layers(old, name), _layers(new, name)
         n_lacking = n_byte
-        if [step.work for step in _of(old, name)] == [step.work for step in _of(new, name)] and name in old.weight_byte:
-            n_lacking = max(0, n_byte - old.weight_byte[name])
-        elif is_same_network and abs(sum(after.values()) - n_byte) < 1.0:
-            n_lacking = round(sum(max(0.0, size - before.get(layer, 0.0)) for layer, size in after.items()))
+        if is_same_network:
+            before, after = _layers(old, name), _layers(new, name)
+            if name in old.weight_byte and [step.work for step in _of(old, name)] == [
+                step.work for step in _of(new, name)
+            ]:
+                n_lacking = max(0, n_byte - old.weight_byte[name])
+            elif abs(sum(after.values()) - n_byte) < 1.0:
+                n_lacking = round(sum(max(0.0, size - before.get(layer, 0.0)) for layer, size in after.items()))
         if n_lacking > 0:
             found[name] = n_lacking
     return found

@@ -96,8 +96,9 @@ class FifoStages:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
         request, index = task
         request.traffic_byte[kind] += traffic_byte
-        request.transmit_s[src] += end_s - start_s
-        request.receive_s[dst] += end_s - start_s
+        sending_s = end_s - start_s
+        request.transmit_s[src] += sending_s
+        request.receive_s[dst] += sending_s
         is_lost = self._losses is not None and self._losses.is_lost(hop, index)
         self._clock.after(end_s + latency_s - now_s, self._on_nothing if is_lost else self._on_whole, task)
         return True

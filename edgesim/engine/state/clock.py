@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from heapq import heappop, heappush
+from operator import length_hint
 from typing import Any, ClassVar, TypeVar
 
 import simpy
@@ -14,6 +15,8 @@ from edgesim.errors import SimulationError
 _NORMAL, _LAST = 1, 9  # among events of one moment smaller priorities come first; SimPy's own are 0 and 1
 
 _T = TypeVar("_T")
+Call = tuple[Callable[[Any], None], Any]
+"""A callback, and what it is called with."""
 
 
 class Moment:
@@ -36,14 +39,14 @@ class Moment:
     ) -> None:
         self.callbacks = callbacks
         self.callback, self.value = callback, value
-        self.calls: list[Any] | None = None  # the next callback, its value, the next callback, its value...
+        self.calls: list[Call] | None = None  # what happens next
 
     def also(self, callback: Callable[[Any], None], value: Any) -> None:
         """Let something more happen then."""
         if self.calls is None:
-            self.calls = [callback, value]
+            self.calls = [(callback, value)]
         else:
-            self.calls += (callback, value)
+            self.calls.append((callback, value))
 
 
 class Clock(simpy.Environment):
@@ -86,10 +89,9 @@ class Clock(simpy.Environment):
             return
         calls = moment.calls
         if calls is None:
-            moment.calls = [callback, value]
+            moment.calls = [(callback, value)]
         else:
-            calls.append(callback)
-            calls.append(value)
+            calls.append((callback, value))
 
     def at(self, moment_s: float, callback: Callable[[_T], None], value: _T) -> None:
         """Call `callback` with a value at a moment, to the last digit: now plus the time until then may be another number.
@@ -123,15 +125,13 @@ class Clock(simpy.Environment):
         if self._moments.get(now_s) is moment:
             del self._moments[now_s]
 
-    def _perform_more(self, calls: list[Any]) -> None:
-        n_events = self.n_events
+    def _perform_more(self, calls: list[Call]) -> None:
         rest = iter(calls)
-        for callback, value in zip(rest, rest, strict=True):
-            n_events += 1
+        for callback, value in rest:
             callback(value)
             if self._is_over:
                 break
-        self.n_events = n_events
+        self.n_events += len(calls) - length_hint(rest)
 
     def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
         """Let events happen in order of time, until `stop` or `until_s`.

@@ -40,6 +40,22 @@ def energy_j(program: Program, request: Request | Totals, idle_s: Sequence[float
     return total_j
 
 
+def work_of(program: Program, request: Request | Totals) -> float:
+    """Return what the work of a request adds to the idle power."""
+    total_j = 0.0
+    powers_w, busy_s, transmit_s, receive_s = (
+        program.devices.power_w,
+        request.busy_s,
+        request.transmit_s,
+        request.receive_s,
+    )
+    for (_, compute_w, send_w, hear_w), computes_s, sends_s, hears_s in zip(
+        powers_w, busy_s, transmit_s, receive_s, strict=True
+    ):
+        total_j += compute_w * computes_s + send_w * sends_s + hear_w * hears_s
+    return total_j
+
+
 def largest_w(program: Program) -> float:
     """Return the largest power of all devices: every core and every channel in use that the plan uses.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 from edgesim.domain.records import Outcome, RequestRecord
 from edgesim.engine.program.compiled import Program
@@ -97,13 +96,8 @@ class Errand(Request):
 
 def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
     """Sum up a request."""
-    return RequestRecord(*fields(request, outcome, latency_s, energy_j))
-
-
-def fields(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> tuple[Any, ...]:
-    """Return the fields of the record of a request, in order."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
-    return (
+    return RequestRecord(
         request.released_s,
         latency_s,
         outcome,

@@ -92,6 +92,14 @@ class CodedLayer(nn.Module):
         return torch.cat(results, self.axis)
 
 
+def coded_layer(graph: fx.GraphModule, name: str, parts: Sequence[range]) -> CodedLayer:
+    """Return a layer of a network, by the name of its module, as devices compute it."""
+    layer = graph.get_submodule(name)
+    if not isinstance(layer, Codable):
+        raise TypeError(f"{name!r} cannot be coded")
+    return CodedLayer(layer, parts)
+
+
 def _rows(layer: Codable, parts: Sequence[range]) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return the sum of the weights and biases of parts, smaller ones filled up with zeros."""
     first = parts[0]
@@ -132,10 +140,7 @@ class CodedRunner:
         self.samples = samples
         self.layers: dict[str, CodedLayer] = {}
         for name, rows in parts.items():
-            layer = self.graph.get_submodule(name)
-            if not isinstance(layer, Codable):
-                raise TypeError(f"{name!r} cannot be coded")
-            self.layers[name] = CodedLayer(layer, rows)
+            self.layers[name] = coded_layer(self.graph, name, rows)
             self.graph.set_submodule(name, self.layers[name])
 
     def answers(self, missing: Mapping[str, frozenset[int]]) -> NDArray[np.float32]:

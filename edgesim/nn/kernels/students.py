@@ -1,4 +1,4 @@
-"""What a merger computes of the outputs of students that came: the head on their means, and what stands in for lost parts."""
+"""What a merger computes of the outputs of students that came: the head on their means, what stands in for lost parts, sums, and answers side by side."""
 
 from __future__ import annotations
 
@@ -136,3 +136,64 @@ class HeadOfSetKernel:
         numbers = torch.cat(features, dim=1) @ weight.T + bias
         answer = numbers.reshape(len(numbers), *self.output)
         return {goal: [answer] for goal in self.goals}
+
+
+class SumsKernel:
+    """The logarithm of the sum of what devices sent logarithms of.
+
+    Parameters
+    ----------
+    inputs : of the step, by device.
+    goals : the transfers that carry the answer.
+    otherwise : the answer where nothing came.
+    """
+
+    def __init__(self, inputs: Sequence[str], goals: Sequence[str], otherwise: NDArray[np.float32]) -> None:
+        self.inputs = inputs
+        self.goals = (*goals, KEPT)
+        self.otherwise = torch.from_numpy(np.ascontiguousarray(otherwise))
+
+    def __call__(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+        """Return the answer."""
+        came = torch.stack([there[name] for name in self.inputs])
+        sums = torch.stack([given[name][0] for name in self.inputs])
+        known = torch.where(came[:, None, None] > 0, sums, torch.full_like(sums, float("-inf")))
+        largest = known.amax(dim=0)
+        total = largest + (known - largest).exp().sum(dim=0).log()
+        answer = torch.where(came.sum() > 0, total, self.otherwise.expand_as(total))
+        return {goal: [answer] for goal in self.goals}
+
+
+class SideBySideKernel:
+    """Answers to several questions side by side, each of any device that gave it.
+
+    Parameters
+    ----------
+    inputs : of the step, by device.
+    goals : the transfers that carry the answer.
+    targets : the questions of each device, in the order of its answers.
+    otherwise : the answers that nobody gave, by question.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[str],
+        goals: Sequence[str],
+        targets: Sequence[Sequence[int]],
+        otherwise: NDArray[np.float32],
+    ) -> None:
+        self.inputs = inputs
+        self.goals = (*goals, KEPT)
+        self.targets = targets
+        self.otherwise = torch.from_numpy(np.ascontiguousarray(otherwise))
+
+    def __call__(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
+        """Return the answers."""
+        found = []
+        for target in range(len(self.otherwise)):
+            answer = self.otherwise[target].expand(1)
+            for name, own in zip(self.inputs, self.targets, strict=True):
+                if target in own:
+                    answer = torch.where(there[name] > 0, given[name][0][:, own.index(target)], answer)
+            found.append(answer)
+        return {goal: [torch.stack(found, dim=1)] for goal in self.goals}

@@ -132,7 +132,7 @@ class ServiceSpec(Spec):
     )
     host_overhead: Annotated[Any, OptionsOf(HostOverhead)] = Field(
         default_factory=HostOverhead,
-        description="time for which each message that it sends or receives occupies it; by default none",
+        description="time for which each message that it sends or receives occupies it, and the least that a computation takes; by default none",
         examples=[{"per_message": "0.16 ms"}],
     )
     battery: Annotated[float, Quantity("J", is_minimum_excluded=True)] | None = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Le, Len
@@ -11,11 +11,12 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import answers_by_plan, input_transfers, known_device
 from edgesim.strategies.students.networks import Workload, workload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Dataset, Samples
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
+    from edgesim.nn.chains.exits import ExitChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class EarlyExit:
         tested = answers_of_exits(chain, dataset.test)
         left = exits_of(tested, self.threshold)
         followed = sorted(set(left.tolist())) or [len(plans) - 1]
+        here = Here(refused=_SEVERAL)
+        if len(followed) == 1:
+            here = Here(lambda: _kernels(plans[followed[0]], chain))
         return EarlyExits(
             plans=tuple(plans[last] for last in followed),
             plan_of_sample=tuple(followed.index(last) for last in left.tolist()),
@@ -115,6 +120,7 @@ class EarlyExit:
                 "devices": list(self.devices),
                 "networks_key": key,
             },
+            here=here,
         )
 
     def _plan(
@@ -152,6 +158,26 @@ class EarlyExit:
             )  # fmt: skip
             steps.append(Compute("arrival", context.sink_id, (), (steps[-1].step_id,), answer_byte))
         return Plan(tuple(steps), steps[-1].step_id, weight_byte)
+
+
+_SEVERAL = (
+    "some samples leave early-exit at one device and some at another, but devices execute one plan for all; take a threshold at which all leave at the "
+    "same, 0 or 1, or strategy chain"
+)
+
+
+def _kernels(plan: Plan, chain: ExitChain) -> Mapping[str, Kernel]:
+    """Return what each device computes where all samples leave at the last of them."""
+    from edgesim.nn.kernels.chains import RowKernel
+    from edgesim.nn.kernels.whole import arrival
+
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    steps = [step for step in plan.computes if step.work]
+    for number, (step, segment) in enumerate(zip(steps, chain.segments, strict=False), start=1):
+        goals = [transfer.step_id for transfer in plan.transfers if step.step_id in transfer.inputs]
+        exits = list(chain.exits)[number - 1 : number] if number == len(steps) else []
+        found[step.step_id] = RowKernel([segment, *exits], goals)
+    return found
 
 
 def exits_of(answers: Sequence[NDArray[np.float32]], threshold: float) -> NDArray[np.int64]:
@@ -222,6 +248,7 @@ class EarlyExits:
     answers : to the test split, each of its own exit, shape (n, classes).
     guess : at a sample without an answer, shape (classes,).
     facts : what `describe` returns.
+    here : makes the kernels where all leave at the same exit.
     """
 
     plans: tuple[Plan, ...]
@@ -229,6 +256,11 @@ class EarlyExits:
     answers: NDArray[np.float32]
     guess: NDArray[np.float32]
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`. Raises `PlanError` where samples leave at several exits."""
+        return self.here.kernels()
 
     @property
     def plan(self) -> Plan:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgesim.domain.networks.partition import Missing
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device, require_delivered
 from edgesim.strategies.students.branches import Branches, branch_facts, devices_of_branches
+from edgesim.strategies.students.kernels import student_kernels
 from edgesim.strategies.students.networks import Workload, student_plan, workload_of
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,7 +27,8 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.task import Task
     from edgesim.domain.plan import Plan
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
+    from edgesim.nn.merging.heads import Head
     from edgesim.nn.models.reservoir_networks import ReservoirNetwork
 
 
@@ -95,7 +101,7 @@ class Reservoirs:
         head = readouts(len(numbers), network.n_features, dataset.task.output.size)
         plan, needs = student_plan(context, placed, merger_id, head, self.deadline_s)
         splits = (dataset.train, dataset.validation, dataset.test)
-        return SurvivorReadouts(
+        deployment = SurvivorReadouts(
             plan,
             needs,
             tuple(sorted(plan.transfer_ids.difference(*needs))),
@@ -106,6 +112,17 @@ class Reservoirs:
             (network.head.weight.detach().numpy(), network.head.bias.detach().numpy()),
             {**branch_facts(alone, placed), "readouts_byte": head.weight_byte},
         )
+
+        def merging(gathered: Sequence[str], goals: Sequence[str]) -> Kernel:
+            from edgesim.nn.kernels.students import HeadOfSetKernel
+
+            sizes, output = [network.n_features] * len(alone), dataset.task.output.shape
+            return HeadOfSetKernel(
+                gathered, goals, network_of=numbers, sizes=sizes, heads=deployment.readouts(), output=output
+            )
+
+        deployment.here = Here(lambda: student_kernels(plan, alone, list(dataset.inputs), merging))
+        return deployment
 
 
 def reservoir_network(context: DeploymentContext) -> ReservoirNetwork:
@@ -144,6 +161,7 @@ class SurvivorReadouts:
     penalties : of ridge regression, that are tried.
     whole : weights and bias of the network's own read-out, that of all reservoirs.
     facts : what `describe` returns.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -155,7 +173,12 @@ class SurvivorReadouts:
     penalties: tuple[float, ...]
     whole: tuple[NDArray[np.float32], NDArray[np.float32]]
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
     _answers: dict[tuple[int, ...], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split by the read-out of the reservoirs that arrived; that of none is the share of each class.
@@ -172,23 +195,30 @@ class SurvivorReadouts:
         return self._answers[survivors]
 
     def _solved(self, survivors: tuple[int, ...]) -> NDArray[np.float32]:
-        import numpy as np
+        weights, bias = self._readout(survivors)
+        answers: NDArray[np.float32] = (self._beside(2, survivors) @ weights.T + bias).astype("float32")
+        return answers
 
+    def _readout(self, survivors: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the weights and the bias of some reservoirs."""
         from edgesim.nn.models.ridge import best_ridge
 
-        train, validation, test = (
-            np.concatenate([split[0][:, :0], *(split[number] for number in survivors)], axis=1)
-            for split in self.features
-        )
-        weights: NDArray[Any]
-        bias: NDArray[Any]
         if len(survivors) == len(self.needs):
-            weights, bias = self.whole
-        else:
-            known, asked = (train, self.targets[0]), (validation, self.targets[1])
-            weights, bias = best_ridge(self.task, known, asked, self.penalties)
-        answers: NDArray[np.float32] = (test @ weights.T + bias).astype(np.float32)
-        return answers
+            return self.whole
+        known, asked = ((self._beside(split, survivors), self.targets[split]) for split in (0, 1))
+        return best_ridge(self.task, known, asked, self.penalties)
+
+    def _beside(self, split: int, survivors: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the features of some reservoirs on the training (0), validation or test split, side by side."""
+        import numpy as np
+
+        features = self.features[split]
+        return np.concatenate([features[0][:, :0], *(features[number] for number in survivors)], axis=1)
+
+    def readouts(self) -> dict[tuple[bool, ...], Head]:
+        """Return the read-out of every set of reservoirs, by whether each is in it."""
+        sets = product((False, True), repeat=len(self.needs))
+        return {one: self._readout(tuple(number for number, is_in in enumerate(one) if is_in)) for one in sets}
 
     def describe(self) -> dict[str, Any]:
         """Return parameters and weights of each reservoir, and the size of the read-outs, in byte."""

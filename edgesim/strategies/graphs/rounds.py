@@ -7,15 +7,18 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Compute, OnMissing, Plan, Step, Transfer
+from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, answer_steps, input_transfers, require_delivered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.costs import LayerCost
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.models.reservoir_networks import ReservoirNetwork
     from edgesim.nn.vertices.divided_graphs import DividedGraphs
 
@@ -187,6 +190,12 @@ class VertexDivision:
     network: ReservoirNetwork
     graphs: DividedGraphs
     _answers: dict[frozenset[str], NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Raise `PlanError`: messages are those of no graph, see `edgesim.interfaces.Bundled`."""
+        raise PlanError(
+            "vertices plans messages as large as those of the mean graph, so that no graph has just these to send; to execute a network of reservoirs, take reservoirs"
+        )
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split: what a lost message should have brought stays as it was when the last one came.

@@ -15,11 +15,13 @@ from edgesim.strategies.students.networks import Workload, student_facts, worklo
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.nn.models.sketches.network import SketchNetwork
 
 STROKES_ID, SKETCH_ID = "strokes", "sketch"
@@ -230,6 +232,12 @@ class DividedSketch:
     answering: Any
     losses: dict[str, tuple[tuple[int, int], ...]]
     facts: dict[str, Any]
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Raise `PlanError`: messages are those of no sketch, see `edgesim.interfaces.Bundled`."""
+        raise PlanError(
+            "strokes plans messages as large as those of the mean sketch, so that no sketch has just these to send; to execute the network, take single"
+        )
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split.

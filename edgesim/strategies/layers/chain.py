@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Inputs
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext, Kernel
+    from edgesim.nn.chains.bottlenecks import NarrowChain
     from edgesim.nn.chains.line import Line
     from edgesim.strategies.layers.placement import ChainTimes, Run
 
@@ -174,7 +175,7 @@ class Chain:
             )
         ]
         plan = self._plan(context, line, runs, squeezes)
-        here = Here(refused="chain with a bottleneck is simulated, but not executed; leave out bottleneck")
+        here = Here(lambda: _narrow_kernels(plan, chain))
         reached = {name: value for name, value in metrics.items() if name != "epoch"}
         return ChainedNetwork(plan, layers, forward(chain, context.dataset.test.inputs), here, reached)
 
@@ -335,11 +336,29 @@ def _kernels(plan: Plan, network: torch.nn.Module, inputs: Inputs, starts: Seque
     from edgesim.nn.kernels.pieces import pieces
     from edgesim.nn.kernels.whole import arrival
 
-    computes = [step for step in plan.computes if step.work]
-    goals = [[t.step_id for t in plan.transfers if step.step_id in t.inputs] for step in computes]
+    goals_of = _goals(plan)
     found: dict[str, Kernel] = {plan.answer_id: arrival}
-    made = pieces(network, inputs, starts, goals)
-    return {**found, **{step.step_id: piece for step, piece in zip(computes, made, strict=True)}}
+    made = pieces(network, inputs, starts, list(goals_of.values()))
+    return {**found, **dict(zip(goals_of, made, strict=True))}
+
+
+def _narrow_kernels(plan: Plan, chain: NarrowChain) -> Mapping[str, Kernel]:
+    """Return what each device computes of a chain with bottlenecks."""
+    from edgesim.nn.kernels.chains import RowKernel
+    from edgesim.nn.kernels.whole import arrival
+
+    kernels: dict[str, Kernel] = {plan.answer_id: arrival}
+    for number, (step_id, goals) in enumerate(_goals(plan).items()):
+        entering = list(chain.widen)[number - 1 : number] if number else []
+        leaving = list(chain.narrow)[number : number + 1]
+        kernels[step_id] = RowKernel([*entering, list(chain.segments)[number], *leaving], goals)
+    return kernels
+
+
+def _goals(plan: Plan) -> dict[str, list[str]]:
+    """Return the transfers that wait for each computation of layers, by its id."""
+    layers = [step.step_id for step in plan.computes if step.work]
+    return {name: [transfer.step_id for transfer in plan.transfers if name in transfer.inputs] for name in layers}
 
 
 @dataclass(frozen=True, slots=True)

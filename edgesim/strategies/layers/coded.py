@@ -10,16 +10,19 @@ from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_delivered
+from edgesim.strategies.layers.kernels import coded_kernels
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.cut.coded import CodedRunner
     from edgesim.nn.cut.stages import StagedNetwork
 
@@ -156,6 +159,13 @@ class CodedNetwork:
     samples: Samples
     _runner: CodedRunner | None = field(default=None, repr=False)
     _answers: dict[Missing, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return coded_kernels(
+            self.plan, self.worker_ids, self.options.parity,
+            network=self.network, parts=self.parts, names=list(self.samples.inputs),
+        )  # fmt: skip
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split with what arrived: parts are decoded from the parity where one is missing.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 VALUE_BYTE = 4
 """Size of a value (float32)."""
+START_ID = "start"
+"""Id of what the owner computes in front of all coded layers."""
 
 
 def scatter_id(stage: str, device_id: str) -> str:
@@ -27,6 +29,16 @@ def scatter_id(stage: str, device_id: str) -> str:
 def gather_id(stage: str, device_id: str) -> str:
     """Return the id of the transfer of a device's result of a layer."""
     return f"{stage}/gather/{device_id}"
+
+
+def compute_id(stage: str, device_id: str) -> str:
+    """Return the id of what a device computes of a layer."""
+    return f"{stage}/compute/{device_id}"
+
+
+def decode_id(stage: str) -> str:
+    """Return the id of what the owner computes behind a layer."""
+    return f"{stage}/decode"
 
 
 def devices_of(worker_ids: Sequence[str], parts: Sequence[range], parity: str) -> list[str]:
@@ -63,12 +75,12 @@ class CodedPlanWriter:
         self.weights[self.owner] = {}
         first = input_transfers(self.context, self.owner, self.network.input_byte)
         self.steps += first
-        before = self._owner("start", self.network.segments[0], tuple(step.step_id for step in first))
+        before = self._owner(START_ID, self.network.segments[0], tuple(step.step_id for step in first))
         for number, stage in enumerate(self.network.stages):
             is_last = number == len(self.network.stages) - 1
             gathered = self._layer(stage, before.step_id, is_first=number == 0, is_last=is_last)
             before = self._owner(
-                f"{stage.name}/decode", self.network.segments[number + 1], (before.step_id,), stage, gathered
+                decode_id(stage.name), self.network.segments[number + 1], (before.step_id,), stage, gathered
             )
         self.steps += answer_steps(self.context, before, self.network.output_byte)
         return Plan(
@@ -92,13 +104,13 @@ class CodedPlanWriter:
                     "input" if is_first else "intermediate", (before_id,),
                 ),
                 Compute(
-                    f"{stage.name}/compute/{device_id}", device_id, stage.work({layer.name: box}),
+                    compute_id(stage.name, device_id), device_id, stage.work({layer.name: box}),
                     (scatter_id(stage.name, device_id),), input_byte + layer.byte_of(box),
                 ),
                 Transfer(
                     gather_id(stage.name, device_id), device_id, self.owner, layer.byte_of(box),
                     f"sums of {stage.name}" if device_id == self.parity else f"outputs {rows.start}:{rows.stop} of {stage.name}",
-                    "result" if is_last else "intermediate", (f"{stage.name}/compute/{device_id}",),
+                    "result" if is_last else "intermediate", (compute_id(stage.name, device_id),),
                 ),
             ]  # fmt: skip
             gathered.append(gather_id(stage.name, device_id))

@@ -15,15 +15,17 @@ from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, known_device, require_d
 from edgesim.units import Bytes, Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.cut.network import CutNetwork, Damage
-    from edgesim.nn.cut.schedule import Schedule
+    from edgesim.nn.cut.schedule import Message, Schedule
     from edgesim.nn.cut.stages import StagedNetwork
 
 
@@ -199,6 +201,18 @@ class TiledNetwork:
     _runner: CutNetwork | None = field(default=None, repr=False)
     _answers: dict[Damage, NDArray[np.float32]] = field(default_factory=dict, repr=False)
 
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`. Raises `PlanError` where tiles are given out while the inference runs."""
+        if self.plan.pools:
+            raise PlanError(
+                "fused-tiles gives tiles to devices while the inference runs, but what devices execute says before who computes what; take assign: static, "
+                "and leave out again"
+            )
+        return _kernels(
+            self.plan, self.device_of, self.places,
+            network=self.network, schedule=self.schedule, names=list(self.samples.inputs),
+        )  # fmt: skip
+
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split with what arrived, by running the network tile by tile.
 
@@ -246,6 +260,8 @@ class TiledNetwork:
 
         lost = delivery.incomplete
         idle = {tile for tile, place in enumerate(self.places) if scatter_id(place) in lost}
+        # a tile waits for ever for one that its own device does not compute
+        idle |= {one.dst for one in self.schedule.messages if one.src in idle and self._are_together(one)}
         results = idle | {tile for tile, place in enumerate(self.places) if gather_id(place) in lost}
         messages = frozenset(
             position
@@ -253,6 +269,9 @@ class TiledNetwork:
             if message.src in idle or overlap_id(self.places[message.dst], self.places[message.src]) in lost
         )
         return Damage(messages=messages, results=frozenset(results))
+
+    def _are_together(self, message: Message) -> bool:
+        return self.device_of[message.src] == self.device_of[message.dst]
 
     def describe(self) -> dict[str, Any]:
         """Return the fused layers, the device of each tile, what is computed more often than once, and bytes of weights by device."""
@@ -271,6 +290,44 @@ class TiledNetwork:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_runner": None, "_answers": {}}
+
+
+def _kernels(
+    plan: Plan,
+    device_of: Sequence[str],
+    places: Sequence[str],
+    *,
+    network: StagedNetwork,
+    schedule: Schedule,
+    names: Sequence[str],
+) -> dict[str, Kernel]:
+    """Return what each device computes of fused tiles by the ids of the computations.
+
+    Parameters
+    ----------
+    plan, device_of, places, network, schedule : as of `TiledNetwork`.
+    names : of the inputs of the network.
+    """
+    from edgesim.nn.kernels.cut.made import kernels_of
+    from edgesim.nn.kernels.cut.stages import Cut, StageIds
+    from edgesim.nn.kernels.whole import arrival
+    from edgesim.strategies.layers import tile_plan
+
+    tiles = dict(enumerate(places))
+    scatters, gathers = (
+        {tile: name(place) for tile, place in tiles.items() if name(place) in plan.transfer_ids}
+        for name in (tile_plan.scatter_id, tile_plan.gather_id)
+    )
+    messages = {
+        position: tile_plan.compute_id(tiles[one.src])
+        if device_of[one.src] == device_of[one.dst]
+        else tile_plan.overlap_id(tiles[one.dst], tiles[one.src])
+        for position, one in enumerate(schedule.messages)
+    }
+    computes = {(tile, 0): tile_plan.compute_id(place) for tile, place in tiles.items()}
+    ids = StageIds(scatters, gathers, messages, computes, tile_plan.START_ID, tile_plan.JOIN_ID)
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    return found | kernels_of(Cut(network, [schedule], [ids], {}, {}, names, [ANSWER_ID]))
 
 
 _KEPT = 64

@@ -133,7 +133,7 @@ class LayerPartition:
     def _kernels(self) -> Mapping[str, Kernel]:
         cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
         names = list(self.samples.inputs)
-        return cut_kernels(self.plan, self.owner_id, self.device_ids, network=self.network, cuts=cuts, names=names)
+        return cut_kernels(self.plan, self.device_ids, network=self.network, cuts=cuts, names=names)
 
     def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
         from edgesim.nn.cut.network import NOTHING, Damage

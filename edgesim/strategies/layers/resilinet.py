@@ -11,10 +11,13 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, OnMissing, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, answer_steps, input_transfers, known_device, require_delivered
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.costs import ModelGraph
     from edgesim.domain.networks.samples import Samples
     from edgesim.domain.system.topology import Topology
-    from edgesim.interfaces import Deployment, DeploymentContext
+    from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.chains.skipping import SkippingChain
 
 Pattern = tuple[tuple[bool, ...], tuple[bool, ...]]
@@ -117,7 +120,9 @@ class ResiliNet:
         shapes = chain.shapes
         segments = [measure(module, shape) for module, shape in zip(chain.segments, shapes, strict=True)]
         skips = [None, None, *(measure(module, shape) for module, shape in zip(chain.skips, shapes[1:], strict=False))]
-        return SkippingNetwork(self._plan(context, segments, skips), self, chain, context.dataset.test, metrics)
+        plan = self._plan(context, segments, skips)
+        here = Here(lambda: _kernels(plan, self, chain))
+        return SkippingNetwork(plan, self, chain, context.dataset.test, metrics, here)
 
     def _plan(self, context: DeploymentContext, segments: list[ModelGraph], skips: list[ModelGraph | None]) -> Plan:
         from edgesim.nn.cost.layers import graph_work
@@ -155,6 +160,24 @@ def message_id(devices: tuple[str, ...], number: int, back: int) -> str:
     return f"{devices[number - back]}/{'next' if back == 1 else 'past'}/{devices[number]}"
 
 
+def _kernels(plan: Plan, options: ResiliNet, chain: SkippingChain) -> Mapping[str, Kernel]:
+    """Return what each device computes."""
+    from edgesim.nn.kernels.chains import RowKernel, SkippingKernel
+    from edgesim.nn.kernels.whole import arrival
+
+    found: dict[str, Kernel] = {plan.answer_id: arrival}
+    steps = [step for step in plan.computes if step.work]
+    for number, (step, segment) in enumerate(zip(steps, chain.segments, strict=True)):
+        goals = [transfer.step_id for transfer in plan.transfers if step.step_id in transfer.inputs]
+        if number < 2:
+            found[step.step_id] = RowKernel([segment], goals)
+        else:
+            following, past = (message_id(options.devices, number, back) for back in (1, 2))
+            skip = chain.skips[number - 2]
+            found[step.step_id] = SkippingKernel(segment, skip, options.join, (following, past), goals)
+    return found
+
+
 @dataclass
 class SkippingNetwork:
     """A network on a chain of devices with connections past them.
@@ -166,6 +189,7 @@ class SkippingNetwork:
     chain : the trained network.
     samples : the test split.
     metrics : what it reaches with everything delivered.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -173,25 +197,36 @@ class SkippingNetwork:
     chain: SkippingChain
     samples: Samples
     metrics: dict[str, float]
+    here: Here = field(default_factory=Here)
     _answers: dict[Pattern, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split with the messages that arrived.
 
+        The first two devices wait for what they get, and send nothing without it; those behind go on at their deadlines, with zeros where nothing came.
+
         Raises
         ------
         PlanError
-            When the input did not reach the first device or the answer the sink; without a deadline when any transfer is missing.
+            When the answer did not reach the sink; without a deadline when any transfer is missing.
         """
         names = tuple(transfer.step_id for transfer in self.plan.transfers)
         devices = self.options.devices
-        # the second device waits for what it gets, whoever its sender is; without it it sends nothing
-        needed = (
-            names if self.options.deadline_s is None else tuple(name for name in names if name in {INPUT_ID, ANSWER_ID})
+        require_delivered(names if self.options.deadline_s is None else {ANSWER_ID}.intersection(names), delivery)
+        is_running = [delivery.is_whole(INPUT_ID)]
+        is_running.append(is_running[0] and delivery.is_whole(message_id(devices, 1, 1)))
+        is_running += [True] * (len(devices) - 2)
+        came, past = (
+            tuple(
+                is_running[number - back] and delivery.is_whole(message_id(devices, number, back))
+                for number in range(back, len(devices))
+            )
+            for back in (1, 2)
         )
-        require_delivered(needed, delivery)
-        came = tuple(delivery.is_whole(message_id(devices, number, 1)) for number in range(1, len(devices)))
-        past = tuple(delivery.is_whole(message_id(devices, number, 2)) for number in range(2, len(devices)))
         if (came, past) not in self._answers:
             from edgesim.nn.chains.skipping import chain_answers
 

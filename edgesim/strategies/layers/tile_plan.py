@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from edgesim.nn.cut.stages import Stage, StagedNetwork
 
 
+START_ID, JOIN_ID = "start", "join"
+"""Ids of what the owner computes in front of the tiles and behind them."""
+
+
 def scatter_id(place: str, device_id: str = "") -> str:
     """Return the id of the transfer of the input of a tile; of its copy for a device, where several may be given it."""
     return _copy_of(f"tile {place}/scatter", device_id)
@@ -99,7 +103,7 @@ class TilePlanWriter:
         self.weights[self.owner] = {**before.weights, **behind.weights}
         first = input_transfers(self.context, self.owner, self.network.input_byte)
         arrived = tuple(step.step_id for step in first)
-        start = Compute("start", self.owner, _work(before.layers), arrived, before.activation_byte)
+        start = Compute(START_ID, self.owner, _work(before.layers), arrived, before.activation_byte)
         self.steps += [*first, start]
         pools = () if self.handed_out is None else (self._pool(self.handed_out, start.step_id),)
         groups = tuple(tuple(row[-1] for row in copies) for pool in pools for copies in pool.tasks)
@@ -107,7 +111,7 @@ class TilePlanWriter:
         on_missing: OnMissing = "wait" if self.deadline_s is None else "degrade"
         inputs = (start.step_id, *gathered)
         join = Compute(
-            "join", self.owner, _work(behind.layers), inputs, behind.activation_byte, on_missing, self.deadline_s,
+            JOIN_ID, self.owner, _work(behind.layers), inputs, behind.activation_byte, on_missing, self.deadline_s,
             alternatives=tuple(group for group in groups if len(group) > 1),
         )  # fmt: skip
         self.steps += [join, *answer_steps(self.context, join, self.network.output_byte)]

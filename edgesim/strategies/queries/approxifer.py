@@ -10,9 +10,11 @@ from annotated_types import Ge
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.queries.codes import BerrutCode
 from edgesim.strategies.queries.groups import QueryGroups, check_queries, decoded, encoded, group_plan
+from edgesim.strategies.queries.kernels import query_kernels
 from edgesim.strategies.students.networks import workload_of
 from edgesim.units import Seconds
 
@@ -105,7 +107,9 @@ class ApproxIFER:
             if len(dataset.test)
             else np.empty((len(device_ids), 0, *dataset.task.output.shape), np.float32)
         )
-        return QueryGroups(plan, code, results, len(dataset.test), needs, self.deadline_s is None, facts)
+        networks = [context.network] * len(device_ids)
+        here = Here(lambda: query_kernels(plan, code, networks, list(dataset.inputs)))
+        return QueryGroups(plan, code, results, len(dataset.test), needs, self.deadline_s is None, facts, here)
 
 
 def _results(context: DeploymentContext, code: BerrutCode, samples: Samples) -> NDArray[np.float32]:

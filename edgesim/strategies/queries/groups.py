@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, Transfer
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import answer_steps, require_delivered
+from edgesim.strategies.queries.kernels import DECODE_ID, ENCODE_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
-    from edgesim.interfaces import DeploymentContext
+    from edgesim.interfaces import DeploymentContext, Kernel
     from edgesim.strategies.queries.codes import Code
     from edgesim.strategies.students.networks import Workload
 
@@ -62,10 +64,10 @@ def group_plan(
     input_byte, output = context.graph.input_byte, context.dataset.task.output.size
     n_terms = sum(int(np.count_nonzero(row)) for row, is_coded in zip(weights, coded, strict=True) if is_coded)
     encoding = LayerWork("encode", "other", 2.0 * n_terms * n_numbers, float((n_terms + sum(coded)) * input_byte))
-    steps: list[Step] = [Compute("encode", context.source_id, (encoding,), (), (n_queries + sum(coded)) * input_byte)]
+    steps: list[Step] = [Compute(ENCODE_ID, context.source_id, (encoding,), (), (n_queries + sum(coded)) * input_byte)]
     needs, gathered, weight_byte = [], [], {merger_id: 0}
     for number, (device_id, cost) in enumerate(placed):
-        inputs: tuple[str, ...] = ("encode",) if coded[number] else ()
+        inputs: tuple[str, ...] = (ENCODE_ID,) if coded[number] else ()
         chain: list[Step] = []
         if device_id != context.source_id:
             what = "sum of queries" if coded[number] else f"query {number}"
@@ -89,7 +91,7 @@ def group_plan(
         weight_byte[device_id] = weight_byte.get(device_id, 0) + cost.weight_byte
     n_terms = n_queries * n_results
     merge = Compute(
-        "decode",
+        DECODE_ID,
         merger_id,
         (LayerWork("decode", "other", 2.0 * n_terms * output, float(VALUE_BYTE * (n_results + n_queries) * output)),),
         tuple(gathered),
@@ -137,6 +139,7 @@ class QueryGroups:
     needs : the transfers without which a result does not count.
     is_patient : whether the merger waits until enough is there.
     facts : what `describe` returns.
+    here : makes the kernels.
     """
 
     plan: Plan
@@ -146,6 +149,16 @@ class QueryGroups:
     needs: tuple[frozenset[str], ...]
     is_patient: bool
     facts: dict[str, Any]
+    here: Here = field(default_factory=Here)
+
+    @property
+    def n_queries(self) -> int:
+        """Samples that a request asks about, see `edgesim.interfaces.Grouping`."""
+        return int(self.code.encoding().shape[1])
+
+    def kernels(self) -> Mapping[str, Kernel]:
+        """Return what each device computes, see `edgesim.interfaces.Bundled`."""
+        return self.here.kernels()
 
     def predict(self, delivery: Delivery) -> NDArray[np.float32]:
         """Return the answers to the test split, shape (n, *output): each sample is a query of its group, with the results that arrived.
@@ -157,9 +170,8 @@ class QueryGroups:
         """
         require_delivered(sorted(self.plan.transfer_ids.difference(*self.needs)), delivery)
         arrived = [delivery.are_whole(needed) for needed in self.needs]
-        n_queries = self.code.encoding().shape[1]
-        if self.is_patient and sum(arrived) < n_queries:
-            raise PlanError(f"{sum(arrived)} of {n_queries} results arrived, and the merger waits for the others")
+        if self.is_patient and sum(arrived) < self.n_queries:
+            raise PlanError(f"{sum(arrived)} of {self.n_queries} results arrived, and the merger waits for the others")
         return decoded(self.code, self.results, arrived, self.n_samples)
 
     def describe(self) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
+from edgesim.nn.kernels.here import Here
 from edgesim.strategies.ends import known_device
 from edgesim.strategies.queries.codes import SumOfQueries
 from edgesim.strategies.queries.groups import QueryGroups, check_queries, decoded, encoded, group_plan, in_groups
+from edgesim.strategies.queries.kernels import query_kernels
 from edgesim.strategies.students.networks import workload_of
 from edgesim.units import Seconds
 
@@ -114,7 +116,9 @@ class ParM:
             "networks_key": key,
         }
         results = _results(context.network, parity, code, dataset.test)
-        return QueryGroups(plan, code, results, len(dataset.test), needs, self.deadline_s is None, facts)
+        networks = [*[context.network] * code.n_queries, parity]
+        here = Here(lambda: query_kernels(plan, code, networks, list(dataset.inputs)))
+        return QueryGroups(plan, code, results, len(dataset.test), needs, self.deadline_s is None, facts, here)
 
 
 def _results(network: nn.Module, parity: nn.Module, code: SumOfQueries, samples: Samples) -> NDArray[np.float32]:

@@ -179,7 +179,7 @@ def _device_groups(program: Program, topology: Topology) -> Iterator[tuple[str, 
 
 
 def _faster_hosts(topology: Topology, chosen: frozenset[str]) -> Topology:
-    """Return a topology in which these devices handle messages faster."""
+    """Return a topology in which the programs of these devices cost less."""
     return replace(
         topology, devices=tuple(_faster_host(one) if one.device_id in chosen else one for one in topology.devices)
     )
@@ -187,4 +187,5 @@ def _faster_hosts(topology: Topology, chosen: frozenset[str]) -> Topology:
 
 def _faster_host(device: Device) -> Device:
     cost = device.host_overhead
-    return replace(device, host_overhead=HostOverhead(cost.per_message_s / FACTOR, cost.per_byte_s / FACTOR))
+    faster = HostOverhead(cost.per_message_s / FACTOR, cost.per_byte_s / FACTOR, cost.least_computation_s / FACTOR)
+    return replace(device, host_overhead=faster)

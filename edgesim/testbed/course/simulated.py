@@ -27,7 +27,7 @@ from edgesim.testbed.course.fate import Fate
 if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
     from edgesim.domain.records import Outage, Stay, Trace
-    from edgesim.domain.system.topology import Topology
+    from edgesim.domain.system.topology import HostOverhead, Topology
     from edgesim.engine.program.ways import Way
     from edgesim.interfaces import DeploymentContext, FailureModel
 
@@ -89,7 +89,7 @@ def simulated(
     failures: Mapping[str, FailureModel],
     n_requests: int,
     *,
-    overhead_s: float | None = None,
+    overhead: HostOverhead | None = None,
 ) -> list[Simulated]:
     """Return what becomes of each request.
 
@@ -98,14 +98,14 @@ def simulated(
     plan, context : what is simulated, and the system.
     failures : by label; request r meets what replication r of a study meets, from the same streams.
     n_requests : how many.
-    overhead_s : host overhead per message of all devices, in s; None for what the scenario says.
+    overhead : of all devices; None for what the scenario says.
 
     Raises
     ------
     ExecutionError
         When packets are sent again, which nodes cannot do.
     """
-    topology = context.topology if overhead_s is None else with_overhead(context.topology, overhead_s)
+    topology = context.topology if overhead is None else with_overhead(context.topology, overhead)
     streams = Streams(context.seed)
     n_distinct = n_requests if failures else 1
     found = [
@@ -114,10 +114,10 @@ def simulated(
     return found if failures else found * n_requests
 
 
-def with_overhead(topology: Topology, overhead_s: float) -> Topology:
-    """Return a topology whose devices are busy so long for each message, in s."""
+def with_overhead(topology: Topology, overhead: HostOverhead) -> Topology:
+    """Return a topology whose devices have an overhead, but for the bytes of messages, which cost what they do."""
     busy = tuple(
-        replace(device, host_overhead=replace(device.host_overhead, per_message_s=overhead_s))
+        replace(device, host_overhead=replace(overhead, per_byte_s=device.host_overhead.per_byte_s))
         for device in topology.devices
     )
     return replace(topology, devices=busy)

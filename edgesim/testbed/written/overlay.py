@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgesim.compute.measured import LayerTime
 from edgesim.compute.measured import Measured as MeasuredCompute
+from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError
 from edgesim.scenario.text.extend import read_with_bases
-from edgesim.testbed.comparison import Measured, compare, fitted_overhead_s
+from edgesim.testbed.comparison import Measured, compare, fitted_overhead, least_computation_s
 from edgesim.units import show_exactly
 
 if TYPE_CHECKING:
@@ -33,17 +34,17 @@ class Fit:
     Parameters
     ----------
     label : the strategy.
-    per_message_s : host overhead per message of all devices, in s.
+    overhead : of all devices.
     times : of its layers as they were measured; none where computations took the times of the profiles.
     """
 
     label: str
-    per_message_s: float
+    overhead: HostOverhead
     times: tuple[LayerTime, ...] = ()
 
 
 def fit(measured: Measured, *, is_paced: bool) -> Fit:
-    """Fit the times of layers, and then the host overhead per message.
+    """Fit the times of layers, then the least time of a computation, and then the host overhead per message.
 
     A layer gets the share of the measured time of its computation that it has of the simulated one. Layers of one name and work on
     devices of one profile get the mean.
@@ -54,8 +55,10 @@ def fit(measured: Measured, *, is_paced: bool) -> Fit:
     is_paced : whether its computations took the times of the profiles, which say nothing new then.
     """
     label = measured.prepared.label
-    timed = Fit(label, 0.0, () if is_paced else _layer_times(measured))
-    return replace(timed, per_message_s=_rounded(fitted_overhead_s(applied(timed, measured))))
+    timed = Fit(label, HostOverhead(), () if is_paced else _layer_times(measured))
+    beside = applied(timed, measured)
+    found = fitted_overhead(beside, _rounded(least_computation_s(beside)))
+    return replace(timed, overhead=replace(found, per_message_s=_rounded(found.per_message_s)))
 
 
 def applied(found: Fit, measured: Measured) -> Measured:
@@ -70,7 +73,7 @@ def compared(found: Fit | None, measured: Measured, tolerance: float) -> Compare
     """Hold what was measured against the simulation with what was fitted, or as the scenario says; see `edgesim.testbed.comparison.compare`."""
     if found is None:
         return compare(measured, tolerance)
-    return compare(applied(found, measured), tolerance, found.per_message_s)
+    return compare(applied(found, measured), tolerance, found.overhead)
 
 
 def _layer_times(measured: Measured) -> tuple[LayerTime, ...]:
@@ -126,11 +129,18 @@ def overlay_text(found: Fit, scenario: Path, overlay: Path, how: str) -> str:
         f"# {how}",
         f"extends: {json.dumps(base, ensure_ascii=False)}",
         f"name: {json.dumps(name, ensure_ascii=False)}",
-        *_topology(source.data["topology"], {"per_message": show_exactly(found.per_message_s, "s")}),
+        *_topology(source.data["topology"], _overhead(found.overhead)),
     ]
     if found.times:
         lines += _compute(source.data.get("compute"), found)
     return "\n".join(lines) + "\n"
+
+
+def _overhead(found: HostOverhead) -> dict[str, str]:
+    return {
+        "per_message": show_exactly(found.per_message_s, "s"),
+        "least_computation": show_exactly(found.least_computation_s, "s"),
+    }
 
 
 def _topology(topology: Mapping[str, Any], overhead: Mapping[str, str]) -> list[str]:

@@ -18,6 +18,7 @@ from edgesim.testbed.comparison import simulated_of
 
 if TYPE_CHECKING:
     from edgesim.domain.plan import Step
+    from edgesim.domain.system.topology import HostOverhead
     from edgesim.testbed.comparison import Measured
     from edgesim.testbed.course.simulated import Simulated
 
@@ -33,18 +34,18 @@ class Bar:
     ended_s: float
 
 
-def timeline(measured: Sequence[Measured], overhead_s: float | None = None) -> dict[str, Any]:
+def timeline(measured: Sequence[Measured], overhead: HostOverhead | None = None) -> dict[str, Any]:
     """Return the request of median latency of each strategy, and its simulation.
 
     Parameters
     ----------
     measured : what was.
-    overhead_s : host overhead per message of all devices in the simulation, in s; None for what the scenario says.
+    overhead : of all devices in the simulation; None for what the scenario says.
     """
     events: list[dict[str, Any]] = []
     for one in measured:
         position = _median(one)
-        course = simulated_of(one.prepared, len(one.executed.requests), overhead_s)[position]
+        course = simulated_of(one.prepared, len(one.executed.requests), overhead)[position]
         simulated = _simulated_bars(course)
         real = _measured_bars(one, position)
         threads = _threads(one, (*simulated, *real))

@@ -1,0 +1,1 @@
+"""Kernels of networks that are cut into stages, which devices compute together."""
