@@ -141,20 +141,17 @@ def test_a_profile_is_written_to_yaml_and_has_a_name(tmp_path):
     assert "letters" in run("--name", "my machine", code=2).output
 
 
+def shape_and_layers(network, shape, _):
+    graph = graph_work(measure(network, {"x": TensorSpec(shape)}))
+    return shape, [(layer.kind, layer.work_flop) for layer in graph]
+
+
 def test_what_is_drawn_is_the_same_each_time_and_small():
-    """Two draws have the same shapes and layers; none asks for more than a second of a processor of 1 GFLOP/s, but for a few first layers."""
+    """Of two draws every fifth has the same shapes and layers; none asks for more than a second of a processor of 1 GFLOP/s."""
     with torch.device("meta"):
-        first, second = (
-            [
-                (
-                    shape,
-                    [(layer.kind, layer.work_flop) for layer in graph_work(measure(network, {"x": TensorSpec(shape)}))],
-                )
-                for network, shape, _ in drawn()
-            ]
-            for _ in range(2)
-        )
-    assert first == second
+        first = [shape_and_layers(*one) for one in drawn()]
+        again = [shape_and_layers(*one) for one in [*drawn()][::5]]
+    assert first[::5] == again
     assert max(sum(flop for _, flop in layers) for _, layers in first) < 1e9
     kinds = {kind for _, layers in first for kind, _ in layers}
     assert {

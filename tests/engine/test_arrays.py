@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from math import inf, isnan
 
@@ -14,7 +15,7 @@ from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
 from edgesim.engine.arrays.losses import DrawnLosses
 from edgesim.engine.arrays.program import array_program, obstacle
-from edgesim.engine.arrays.trials import simulate_batch
+from edgesim.engine.arrays.trials import keep_memory, simulate_batch
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.bernoulli import Bernoulli
@@ -404,3 +405,17 @@ def test_nothing_is_left_at_infinity():
     found = simulate_batch(array_program(program), 3, down={"w0": np.ones(3, dtype=bool)})
     assert np.isnan(found.latency_s).all()
     assert (found.energy_j < inf).all()
+
+
+def test_holds_no_array_of_a_step_that_nobody_looks_at_again():
+    """Three steps per device: one number per device and trial is there at a time, besides flags."""
+    n_devices, n = 64, 2_000
+    program = compile_plan(students(n_devices, deadline_s=0.02), star(n_devices), WorkIsTime())
+    ready, batch = array_program(program), Streams(1).batch(0, n)
+    losses, slowdowns = DrawnLosses({"loss": Bernoulli(0.1)}, batch), {"slow": ShiftedExponential(2.0)}
+    keep_memory()
+    tracemalloc.start()
+    simulate_batch(ready, n, down={}, losses=losses, slowdowns=slowdowns, streams=batch)
+    _, peak_byte = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_byte < 60 * n_devices * n  # it is 43, and 69 when what comes is kept

@@ -114,11 +114,11 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers through /proc")
-def test_workers_are_killed_ten_times(place: Path) -> None:
+def test_workers_are_killed_six_times(place: Path) -> None:
     """The study goes on with new workers and ends with the same bytes."""
     rng = random.Random(2)  # noqa: S311
     n_kills = 0
-    for attempt in range(5):
+    for attempt in range(3):
         with study(place, f"workers{attempt}", 2) as main:
             for aim in (
                 rng.randrange(10),
@@ -137,7 +137,7 @@ def test_workers_are_killed_ten_times(place: Path) -> None:
                         n_kills += 1
             assert main.wait(120) == 0
         assert parts(place / f"workers{attempt}") == parts(place / "whole")
-    assert n_kills >= 6
+    assert n_kills >= 4
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ failures: {crash: {type: scripted, outages_at: [{targets: w2, start: 5.05 s, end
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("replace") / "result"
-    run(Scenario.from_text(SCENARIO), RunOptions(output=folder))
+    run(Scenario.from_text(SCENARIO), RunOptions(output=folder, workers=1))
     return Result(folder)
 
 
@@ -90,7 +90,7 @@ def test_devices_that_take_over_may_fail_in_their_turn(tmp_path: Path) -> None:
     text = text.replace(
         "start: 5.05 s, end: 15.05 s}]", "start: 5.05 s, end: 15.05 s}, {targets: w1, start: 3.05 s, end: 12.05 s}]"
     )
-    run(Scenario.from_text(text), RunOptions(output=tmp_path / "result"))
+    run(Scenario.from_text(text), RunOptions(output=tmp_path / "result", workers=1))
     value = {(row.strategy, row.metric): row.mean for row in Result(tmp_path / "result").summary().itertuples()}
     assert value["planned", "changes"] == 3  # to w2, to w3, back to w1
     assert 0.9 < value["planned", "availability"] < 0.98
@@ -122,4 +122,4 @@ def test_what_cannot_take_over_is_refused(tmp_path: Path) -> None:
         PlanError,
         match="nothing can take over: without any one of its devices there is no plan \\(3 students need 3 devices",
     ):
-        run(Scenario.from_text(text), RunOptions(output=tmp_path / "result"))
+        run(Scenario.from_text(text), RunOptions(output=tmp_path / "result", workers=1))

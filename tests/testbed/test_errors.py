@@ -131,10 +131,11 @@ def test_a_port_in_use_ends_the_command(start):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        command = start("loopback", "--port", str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        command = start("loopback", "--port", str(port))
         code, text = command.ended()
     assert code == FAILED
-    assert "cannot be used: Address already in use; name another with --port" in text
+    assert f"port {port} of 127.0.0.1 cannot be used: Address already in use; name another with --port" in text
     assert command.left() == ([], [])
 
 

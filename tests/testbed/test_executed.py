@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -20,6 +23,7 @@ from edgesim.strategies.queries.parm import ParM
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.devices import device_bundles
 from edgesim.testbed.folder import read_device, write_device
+from edgesim.testbed.node import Node
 from edgesim.testing import check_bundle, deployment_context
 from tests.strategies.conftest import noise_dataset, small_network, star
 
@@ -81,3 +85,15 @@ def test_what_is_decided_while_a_request_runs_is_refused():
     for options in ({"assign": "stealing"}, {"again_s": 0.1}):
         with pytest.raises(PlanError, match="take assign: static"):
             FusedTiles("hub", **options).deploy(made).kernels()
+
+
+def test_a_deadline_of_a_request_that_is_over_begins_nothing():
+    """A tile that waits for messages alone would be computed of zeros, long after the answer."""
+    made = context()
+    deployment = FusedTiles("hub", workers="w1", on_missing="degrade", deadline_s=0.1).deploy(made)
+    bundle = bundled(deployment, made.dataset.test[:1].inputs)
+    node = Node(device_bundles(bundle.plan, bundle.programs)["hub"], {}, {}, {}, [], channels_path=Path("channels"))
+    (join,) = (step for step in node.bundle.computes if step.on_missing == "degrade")
+    node._be_late(0.0, 3, replace(join, inputs=("tile 0,0/gather",)))
+    assert not node._requests
+    assert not node._ready
