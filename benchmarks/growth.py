@@ -23,11 +23,18 @@ from typing import Any
 import numpy as np
 from scale import cells
 
+from edgesim.domain.plan import Compute, Plan
 from edgesim.engine.events.simulation import simulate
+from edgesim.interfaces import Silent
 from edgesim.report.draw.topology import topology
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
 from edgesim.scenario.topology import shapes
+from edgesim.strategies.students.networks import StudentDeployment
+from edgesim.study.cases.shared import Shared
+from edgesim.study.cases.tasks import Block
+from edgesim.study.preparation.prepare import prepare
+from edgesim.study.trials.trial import simulate_block
 
 N_TURNS = 3
 
@@ -71,6 +78,9 @@ def cases() -> dict[str, tuple[tuple[int, int, int], Callable[[int], Callable[[]
         "draw: devices of a star": ((250, 500, 1000), drawing("star")),
         "draw: devices at random places": ((250, 500, 1000), drawing("geometric")),
         "simulate: devices in cells": ((1000, 2000, 4000), lambda n: partial(simulate, cells(n, 10, "fifo"))),
+        "simulate: requests under load": ((1000, 2000, 4000), loaded),
+        "simulate: trials by arrays": ((100_000, 200_000, 400_000), by_arrays),
+        "answer: students, 64 sets of them": ((32, 64, 128), answering),
         "simulate: messages of 100 devices": ((100, 200, 400), lambda n: partial(simulate, cells(100, n, "fifo"))),
     }  # fmt: skip
 
@@ -78,6 +88,36 @@ def cases() -> dict[str, tuple[tuple[int, int, int], Callable[[int], Callable[[]
 def drawing(shape: str) -> Callable[[int], Callable[[], object]]:
     """Return what draws so many devices."""
     return lambda n: partial(topology, build(Scenario.from_data(data_of(n, shape=shape))).topology)
+
+
+def shared_of(**workload: Any) -> Shared:
+    """Return a study of one strategy on 20 devices, ready to be simulated."""
+    data = data_of(20)
+    data["workload"].update(workload)
+    return prepare([({}, build(Scenario.from_data(data)))], Silent())
+
+
+def loaded(n: int) -> Callable[[], object]:
+    """Return what simulates one trial of so many requests."""
+    shared = shared_of(load={"arrivals": {"type": "poisson", "rate": "20 Hz"}, "requests": n})
+    return lambda: simulate_block(shared, Block(0, 0, 1, False, "growth"))
+
+
+def by_arrays(n: int) -> Callable[[], object]:
+    """Return what simulates so many trials."""
+    shared = shared_of()
+    return lambda: simulate_block(shared, Block(0, 0, n, False, "growth"))
+
+
+def answering(n: int) -> Callable[[], object]:
+    """Return what answers 64 sets of so many students, drawn, each for 2,000 images of 10 classes."""
+    rng = np.random.default_rng(0)
+    contributions = rng.standard_normal((n, 2000, 10)).astype(np.float32)
+    plan = Plan((Compute("merge", "hub", ()),), "merge", {})
+    needs = tuple(frozenset({str(number)}) for number in range(n))
+    deployment = StudentDeployment(plan, contributions, np.zeros(10, np.float32), tuple(range(n)), needs, (), {})
+    sets = rng.random((64, n)) < 0.5
+    return lambda: [deployment.answers(arrived) for arrived in sets.tolist()]
 
 
 def cpu_s(work: Callable[[], object]) -> float:

@@ -605,6 +605,14 @@ class AttackableDeployment(Deployment, Protocol):
         """
 
 
+@runtime_checkable
+class GroupedDeployment(Deployment, Protocol):
+    """What a deployment may be besides: one that several deliveries cost less together than one after another."""
+
+    def predict_each(self, deliveries: Sequence[Delivery]) -> Iterator[NDArray[np.float32]]:
+        """Give for each delivery, in order, the answers that `predict` returns. Raises `PlanError` as `predict` does."""
+
+
 class Strategy(Protocol):
     """Seam ``strategies``: a method that distributes a network."""
 

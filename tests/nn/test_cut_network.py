@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from torch import fx, nn
 
 from edgesim.domain.networks.samples import Samples
+from edgesim.nn.cut import network as module
 from edgesim.nn.cut.network import NOTHING, CutNetwork, Damage, Room
 from edgesim.nn.cut.schedule import schedule
 from edgesim.nn.cut.staging import staged
 from edgesim.nn.operators.axes import Window
 from edgesim.nn.operators.boxes import index, volume
-from edgesim.nn.train.training import EVALUATION_BATCH
 from edgesim.strategies.modnn import stage_boxes
 
 
@@ -453,7 +453,7 @@ def test_no_more_is_kept_than_there_is_memory_for(kept_byte, n_kept):
     """Two batches of 512 samples of 4 + 16 + 16 numbers are 74 kB each, a third is small: all, the first and the third, or none stay; the answer is the same."""
     network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))
     staged_network, plans = cut(network, (1, 2, 2), [1.0, 1.0])
-    inputs = np.random.default_rng(0).standard_normal((2 * EVALUATION_BATCH + 1, 1, 2, 2)).astype(np.float32)
+    inputs = np.random.default_rng(0).standard_normal((2 * 512 + 1, 1, 2, 2)).astype(np.float32)
     runner = CutNetwork(staged_network, plans, samples(inputs), room=Room(kept_byte))
     damage = [Damage(results=frozenset({1}))]
     found = runner.answers(damage)
@@ -579,3 +579,31 @@ def test_a_tensor_that_came_for_one_layer_is_there_for_the_next():
     assert [(m.phase, m.src, m.dst) for m in plan.messages] == [(1, 0, 1), (1, 1, 0)]
     assert [[box[1] for _, box in m.parts] for m in plan.messages] == [[range(3, 4)], [range(4, 5)]]
     assert {(use.layer, use.message) for use in plan.uses} == {("b", 0), ("b", 1), ("c", 0), ("c", 1)}
+
+
+@pytest.mark.parametrize(("execution", "rows"), [("mapreduce", [4, 6]), ("halo", [1, 3])])
+def test_only_the_rows_that_a_loss_reaches_are_computed_again(monkeypatch, execution, rows):
+    """Three convolutions of 3 on 16 rows, eight devices of two rows each. Of the first layer a result is lost: four rows of the second differ, six of the
+    third. In a run, a message with one row to the second device is lost before the second layer: one row of it differs, three of the third."""
+    network = drawn(nn.Sequential(*(nn.Conv2d(1, 1, 3, padding=1) for _ in range(3)), nn.Flatten(), nn.Linear(256, 3)))
+    staged_network, plans = cut(network, (1, 16, 16), [1.0] * 8, execution)
+    inputs = np.random.default_rng(0).standard_normal((2, 1, 16, 16)).astype(np.float32)
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    damage = [NOTHING] * len(plans)
+    if execution == "mapreduce":
+        damage[0] = Damage(results=frozenset({3}))
+    else:
+        first = next(n for n, message in enumerate(plans[0].messages) if (message.src, message.dst) == (2, 3))
+        damage[0] = Damage(messages=frozenset({first}))
+    runner.answers([NOTHING] * len(plans))
+    computed = []
+    original = module.piece
+    monkeypatch.setattr(module, "piece", lambda *given: computed.append(len(given[3][1])) or original(*given))
+    found = runner.answers(damage)
+    assert computed == rows
+    assert relative(found, reference(staged_network, plans, damage, inputs)) < 1e-5
+    computed.clear()
+    both = runner.answers_to([damage, [NOTHING] * len(plans), damage])
+    assert computed == rows * 2
+    assert all(np.array_equal(one, found) for one in both[::2])
+    assert np.array_equal(both[1], runner.answers([NOTHING] * len(plans)))

@@ -17,7 +17,7 @@ from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.engine.program.devices import check_memory
 from edgesim.errors import InfeasiblePlanError, PlanError
-from edgesim.nn.cut.line import line_of
+from edgesim.nn.chains.line import line_of
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.layers.placement import ChainTimes, Run, best_chain
 from edgesim.strategies.single import Single

@@ -21,7 +21,7 @@ from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Topology
 from edgesim.errors import PlanError
-from edgesim.nn.cut.line import RoundedLine, line_of
+from edgesim.nn.chains.line import RoundedLine, line_of
 from edgesim.nn.cut.rounded import RoundedNetwork
 from edgesim.nn.distill.ensembles import build_ensemble
 from edgesim.nn.models.zoo import SmallCNN

@@ -103,3 +103,12 @@ def test_no_scheduler_is_told(folder: Path) -> None:
     command = [sys.executable, str(folder / "study.py"), str(folder / "none"), "2", where]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert f"EdgesimError: no Dask scheduler answers at {where}" in found.stderr
+
+
+def test_the_slowest_of_workers_scheduler_and_main_process_sets_the_time():
+    """1,000 parts of 1 s: ten workers take 100 s, a thousand 10 s, which the main process needs at 10 ms for each part."""
+    cluster_scale = pytest.importorskip("cluster_scale")
+    cost = cluster_scale.Cost(100, 1.0, 0.002, 0.01, 0, 0)
+    assert cost.duration_s(100_000, 10) == pytest.approx(100.0)
+    assert cost.duration_s(100_000, 1000) == pytest.approx(10.0)
+    assert cost.most_workers() == pytest.approx(100.0)

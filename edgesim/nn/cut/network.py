@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -12,12 +13,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from edgesim.nn.operators.boxes import holds, index, overlap, relative, volume
+from edgesim.nn.cut.patches import Patch, full, joined, lost, part
+from edgesim.nn.operators.boxes import holds, hull, index, overlap, relative, volume, whole
 from edgesim.nn.operators.calls import call
 from edgesim.nn.operators.pieces import piece
 from edgesim.nn.operators.readers import operands
 from edgesim.nn.tensors import tensors_of
-from edgesim.nn.train.training import EVALUATION_BATCH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from edgesim.nn.cut.schedule import Schedule, Use
     from edgesim.nn.cut.stages import Layer, StagedNetwork
     from edgesim.nn.operators.boxes import Box
+
+_BATCH = 512
+"""Samples of a batch; most losses change a small part of what layers make of them, which then stays in the cache of the processor."""
+_BATCH_BYTE = 2**28
+"""What layers make of a batch, at most, where a sample is not larger."""
 
 Values = dict[fx.Node, Any]
 """What nodes return for one batch."""
@@ -106,10 +112,10 @@ class CutNetwork:
     """A staged network whose stages are computed by several devices.
 
     When nothing is lost, every layer of a stage is computed box by box, each from nothing but the boxes that its device has.
-    With losses only what they change is computed again: an idle device leaves zeros in its boxes of every layer of the stage,
+    With losses only the boxes that they change are computed again, layer by layer: an idle device leaves zeros in its boxes of every layer of the stage,
     a lost message leaves zeros in what its receiver reads, a lost result zeros in what is read outside the stage; of either, what
-    arrived in whole packets may stay. Layers whose
-    inputs are the same on all devices are then computed at once: that is the same computation.
+    arrived in whole packets may stay. What
+    several devices would compute of such a box is computed at once: that is the same computation.
 
     Parameters
     ----------
@@ -119,7 +125,7 @@ class CutNetwork:
     shares : for a linear layer whose matrix is divided by entries: by node name, the position of the device that computes each
         entry, shape of the weight; -1 for entries that are zero.
     fills : what stands for a lost part of a layer, by the layer's name, shape of its output; zeros without them.
-    room : for what is kept of the run without losses; batches that find none are computed anew each time.
+    room : for what is kept of the run without losses; batches that find none are computed anew for each call of `answers`.
     """
 
     def __init__(
@@ -140,17 +146,19 @@ class CutNetwork:
         self.stage_of: dict[str, int] = {
             layer.name: number for number, stage in enumerate(network.stages) for layer in stage.layers
         }
+        self.between: dict[str, Layer] = {layer.name: layer for one in network.segments for layer in one.cuttable}
         self.schedules = schedules
         self.nodes = [node for node in network.graph.graph.nodes if node.op != "output"]
+        self.sources = {node: operands(node) for node in self.nodes}
         self.answer = next(node for node in self.nodes if node.name == network.output_name)
-        starts = range(0, len(samples), EVALUATION_BATCH)
-        self._batches = [
-            self._batch(samples[first : first + EVALUATION_BATCH], first, len(samples)) for first in starts
-        ]
+        sample_byte = sum(layer.output_byte for layer in (*self.layers.values(), *self.between.values()))
+        size = max(1, min(_BATCH, _BATCH_BYTE // max(1, sample_byte)))
+        starts = range(0, len(samples), size)
+        self._batches = [self._batch(samples[first : first + size], first, len(samples)) for first in starts]
         self._whole: NDArray[np.float32] | None = None
 
     def _batch(self, some: Samples, first: int, n_samples: int) -> Batch:
-        tensors = tensors_of(some.inputs)
+        tensors = {name: _channels_last(tensor) for name, tensor in tensors_of(some.inputs).items()}
         names = self.network.input_names
         if len(names) > 1:
             target_of = {node.name: str(node.target) for node in self.nodes if node.name in names}
@@ -164,13 +172,23 @@ class CutNetwork:
         ----------
         damage : for each stage, what was lost in it.
         """
+        return self.answers_to([damage])[0]
+
+    def answers_to(self, damages: Sequence[Sequence[Damage]]) -> list[NDArray[np.float32]]:
+        """Return the answers, shape (n, *output), for each of several losses.
+
+        Parameters
+        ----------
+        damages : of each: for each stage, what was lost in it.
+        """
         with _on_one_thread():
             self._room.enter(self)
             if self._whole is None:
                 self._whole = np.concatenate([self.run_whole(batch) for batch in self._batches])
-            if not any(damage):
-                return self._whole
-            return np.concatenate([self.run_damaged(batch, damage) for batch in self._batches])
+            lossy = [damage for damage in damages if any(damage)]
+            found = zip(*(self.run_damaged(batch, lossy) for batch in self._batches), strict=True) if lossy else ()
+            answers = map(np.concatenate, found)
+            return [next(answers) if any(damage) else self._whole for damage in damages]
 
     def forget(self) -> None:
         """Leave what is kept of the run without losses."""
@@ -200,17 +218,24 @@ class CutNetwork:
             if layer is None:
                 values[node] = self.run_node(node, values, batch)
             elif layer.name in self.shares:
-                values[node] = self.run_entries(node, values[operands(node)[0]], frozenset())
+                values[node] = self.run_entries(node, values[self.sources[node][0]], frozenset())
             else:
-                values[node] = self._run_boxes(node, layer, [values[source] for source in operands(node)])
+                values[node] = self._run_boxes(node, layer, [values[source] for source in self.sources[node]])
         answer: NDArray[np.float32] = values[self.answer].numpy()
         if self._room.take(self, sum(_byte_of(value) for value in values.values())):
             batch.whole = values
         return answer
 
-    def run_damaged(self, batch: Batch, damage: Sequence[Damage]) -> NDArray[np.float32]:
-        """Run with losses."""
-        return _Damaged(self, batch, damage).run()
+    def run_damaged(self, batch: Batch, damages: Sequence[Sequence[Damage]]) -> list[NDArray[np.float32]]:
+        """Run a batch with each of several losses; what it is without losses is computed anew where it is not kept."""
+        is_kept = bool(batch.whole)
+        if not is_kept:
+            for node in self.nodes:
+                batch.whole[node] = self.run_node(node, batch.whole, batch)
+        answers = [_Damaged(self, batch, damage).run() for damage in damages]
+        if not is_kept:
+            batch.whole = {}
+        return answers
 
     def fill(self, name: str, box: Box) -> torch.Tensor | float:
         """Return what stands for a box of a layer that is lost."""
@@ -220,7 +245,7 @@ class CutNetwork:
         """Run a node that is not cut, or a cut one at once."""
         if node.op == "placeholder":
             return batch.inputs[node.name] if node.name in batch.inputs else node.args[0]
-        return call(self.network.graph, node, [values[source] for source in operands(node)])
+        return call(self.network.graph, node, [values[source] for source in self.sources[node]])
 
     def run_box(self, node: fx.Node, layer: Layer, box: Box, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         """Compute one box from the boxes of the inputs that it reads, cut out of whole inputs."""
@@ -229,7 +254,9 @@ class CutNetwork:
 
     def _run_boxes(self, node: fx.Node, layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         boxes = [box for box in self.schedules[self.stage_of[layer.name]].boxes[layer.name] if volume(box)]
-        result = inputs[0].new_zeros((len(inputs[0]), *layer.shape))  # devices without a share add nothing to a sum
+        result = _channels_last(
+            inputs[0].new_zeros((len(inputs[0]), *layer.shape))
+        )  # devices without a share add nothing to a sum
         for box in boxes:
             result[index(box)] = self.run_box(node, layer, box, inputs)
         return result
@@ -245,107 +272,154 @@ class CutNetwork:
 
 
 class _Damaged:
-    """One run of one batch with losses: only what differs from the run without losses is computed."""
+    """One run of one batch with losses: only what differs from the run without losses is computed, box by box."""
 
     def __init__(self, cut: CutNetwork, batch: Batch, damage: Sequence[Damage]) -> None:
         self.cut = cut
         self.batch = batch
         self.damage = damage
-        self.inside: Values = {}  # what differs, as the layers of its own stage read it
-        self.outside: Values = {}  # what differs, as everything else reads it
+        self.inside: dict[fx.Node, Patch] = {}  # what differs, as the layers of its own stage read it
+        self.outside: dict[fx.Node, Patch] = {}  # what differs, as everything else reads it
         self.uses: dict[tuple[int, str], list[Use]] = {}
-        for number, (lost, schedule) in enumerate(zip(damage, cut.schedules, strict=True)):
-            for use in schedule.uses if lost.messages else ():
-                if use.message in lost.messages:
+        for number, (here, schedule) in enumerate(zip(damage, cut.schedules, strict=True)):
+            for use in schedule.uses if here.messages else ():
+                if use.message in here.messages:
                     self.uses.setdefault((number, use.layer), []).append(use)
 
     def run(self) -> NDArray[np.float32]:
         for node in self.cut.nodes:
-            self._run_node(node)
-        answer: NDArray[np.float32] = self._read(self.cut.answer, None).numpy()
+            number = self.cut.stage_of.get(node.name)
+            if number is None:
+                self._run_segment(node)
+            else:
+                self._run_layer(node, self.cut.layers[node.name], number)
+        answer: NDArray[np.float32] = self._full(self.cut.answer, None).numpy()
         return answer
 
-    def _run_node(self, node: fx.Node) -> None:
-        cut = self.cut
-        number = cut.stage_of.get(node.name)
-        sources = operands(node)
-        differs = not self.batch.whole or any(
-            source in (self.inside if number is not None and self._number(source) == number else self.outside)
-            for source in sources
-        )
-        if number is None:
-            if differs:
-                values = {source: self._read(source, None) for source in sources}
-                self.outside[node] = cut.run_node(node, values, self.batch)
+    def _run_segment(self, node: fx.Node) -> None:
+        """Run a node that is not cut: of one that could be, the box that differs."""
+        sources = self.cut.sources[node]
+        if not any(source in self.outside for source in sources):
             return
-        layer, lost = cut.layers[node.name], self.damage[number]
-        if layer.name in cut.shares:
-            if differs or lost:
-                inputs = self._read(sources[0], number)
-                self.outside[node] = cut.run_entries(node, inputs, lost.idle | lost.results)
+        layer = self.cut.between.get(node.name)
+        box = None if layer is None else self._box(node, layer, None)
+        if layer is None or box is None or box == whole(layer.shape):
+            values = {source: self._full(source, None) for source in sources}
+            self.outside[node] = Patch(None, self.cut.run_node(node, values, self.batch))
+        elif volume(box):
+            self.outside[node] = Patch(box, self._computed(node, layer, None, box))
+
+    def _run_layer(self, node: fx.Node, layer: Layer, number: int) -> None:
+        """Run a layer that is cut, with what is lost in its stage."""
+        lost_, sources = self.damage[number], self.cut.sources[node]
+        differs = any(self._patch(source, number) is not None for source in sources)
+        if not differs and not lost_:
             return
-        uses = self.uses.get((number, layer.name), [])
-        result = self._run_layer(node, layer, uses) if differs or uses else None
-        boxes = cut.schedules[number].boxes[layer.name]
-        if any(volume(boxes[device]) for device in lost.idle):
-            result = self.batch.whole[node].clone() if result is None else result
-            for device in lost.idle:
-                result[index(boxes[device])] = cut.fill(layer.name, boxes[device])
-        if result is not None:
-            self.inside[node] = result
+        if layer.name in self.cut.shares:
+            inputs = self._full(sources[0], number)
+            self.outside[node] = Patch(None, self.cut.run_entries(node, inputs, lost_.idle | lost_.results))
+            return
+        boxes = self.cut.schedules[number].boxes[layer.name]
+        patches: list[Patch] = []
+        changed = self._box(node, layer, number)
+        if volume(changed):
+            patches.append(Patch(changed, self._computed(node, layer, number, changed)))
+        patches += self._lacking(node, layer, number)
+        intact = self.batch.whole[node]
+        for device in lost_.idle:
+            if volume(boxes[device]):
+                fill = self.cut.fill(layer.name, boxes[device])
+                patches.append(Patch(boxes[device], lost(intact[index(boxes[device])], None, fill)))
+        patch = joined(intact, patches)
+        if patch is not None:
+            self.inside[node] = patch
         self._leave(node, layer, number)
 
     def _leave(self, node: fx.Node, layer: Layer, number: int) -> None:
         """Let the result of a layer leave its stage, without the parts that were lost on the way."""
-        if layer.name not in self.cut.network.stages[number].outputs:
+        outputs = self.cut.network.stages[number].outputs
+        if layer.name not in outputs:
             return
         schedule = self.cut.schedules[number]
         boxes = schedule.boxes[layer.name]
-        lost = [device for device in self.damage[number].results if volume(boxes[device])]
-        if lost:
-            whole = self._read(node, number).clone()
-            some = dict(self.damage[number].some_results)
-            for device in lost:
-                parts = [(name, schedule.boxes[name][device]) for name in self.cut.network.stages[number].outputs]
+        some = dict(self.damage[number].some_results)
+        patches = [self.inside[node]] if node in self.inside else []
+        for device in self.damage[number].results:
+            if volume(boxes[device]):
+                parts = [(name, schedule.boxes[name][device]) for name in outputs]
                 arrived = self._arrived(number, parts, layer.name, boxes[device], some.get(device))
-                _lose(whole, boxes[device], arrived, self.cut.fill(layer.name, boxes[device]))
-            self.outside[node] = whole
-        elif node in self.inside:
-            self.outside[node] = self.inside[node]
+                sent = self._part(node, number, boxes[device])
+                patches.append(Patch(boxes[device], lost(sent, arrived, self.cut.fill(layer.name, boxes[device]))))
+        patch = joined(self.batch.whole[node], patches)
+        if patch is not None:
+            self.outside[node] = patch
 
-    def _run_layer(self, node: fx.Node, layer: Layer, uses: Sequence[Use]) -> torch.Tensor:
-        """Compute a layer at once, and again the boxes of devices that lack a part of its inputs."""
-        number = self.cut.stage_of[layer.name]
-        sources = operands(node)
-        values = {source: self._read(source, number) for source in sources}
-        result: torch.Tensor = self.cut.run_node(node, values, self.batch)
-        result = result.clone() if any(result is value for value in values.values()) else result
-        boxes = self.cut.schedules[number].boxes[layer.name]
-        some = dict(self.damage[number].some_messages)
+    def _box(self, node: fx.Node, layer: Layer, number: int | None) -> Box:
+        """Return the box of a layer that reads what differs; empty where none does."""
+        found: Box = tuple(range(0) for _ in layer.shape)
+        for position, source in enumerate(self.cut.sources[node]):
+            patch = self._patch(source, number)
+            if patch is not None:
+                changed = patch.box_in(layer.input_shapes[position])
+                found = hull(found, layer.reader.reached(position, changed, layer.shape))
+        return found
+
+    def _computed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> torch.Tensor:
+        """Compute a box of a layer; all of it at once where that is the same."""
+        sources = self.cut.sources[node]
+        if box == whole(layer.shape):
+            values = {source: self._full(source, number) for source in sources}
+            found: torch.Tensor = self.cut.run_node(node, values, self.batch)
+            return found
+        reads = zip(sources, layer.reader.reads(box), strict=True)
+        return piece(
+            self.cut.network.graph, node, layer, box, [self._part(source, number, read) for source, (_, read) in reads]
+        )
+
+    def _lacking(self, node: fx.Node, layer: Layer, number: int) -> Iterator[Patch]:
+        """Compute again what devices compute of a layer from messages that were lost."""
+        uses = self.uses.get((number, layer.name), [])
         messages = self.cut.schedules[number].messages
+        some = dict(self.damage[number].some_messages)
+        sources = self.cut.sources[node]
         for device in {use.device: None for use in uses}:
-            box = boxes[device]
-            lacking = [use for use in uses if use.device == device]
-            read = [
-                _without(
-                    values[source],
-                    part,
-                    [
-                        (
-                            use.box,
-                            self._arrived(
-                                number, messages[use.message].parts, use.tensor, use.box, some.get(use.message)
-                            ),
-                            self.cut.fill(use.tensor, use.box),
-                        )
-                        for use in lacking
-                        if use.tensor == source.name
-                    ],
+            holes = [
+                (
+                    use.tensor,
+                    use.box,
+                    self._arrived(number, messages[use.message].parts, use.tensor, use.box, some.get(use.message)),
                 )
-                for source, (_, part) in zip(sources, layer.reader.reads(box), strict=True)
+                for use in uses
+                if use.device == device
             ]
-            result[index(box)] = piece(self.cut.network.graph, node, layer, box, read)
-        return result
+            reached = [
+                layer.reader.reached(position, hole, layer.shape)
+                for name, hole, _ in holes
+                for position, source in enumerate(sources)
+                if source.name == name
+            ]
+            box = overlap(reduce(hull, reached), self.cut.schedules[number].boxes[layer.name][device])
+            if box is None:
+                continue
+            read = [
+                self._without(
+                    self._part(source, number, part_), part_, [hole for hole in holes if hole[0] == source.name]
+                )
+                for source, (_, part_) in zip(sources, layer.reader.reads(box), strict=True)
+            ]
+            yield Patch(box, piece(self.cut.network.graph, node, layer, box, read))
+
+    def _without(
+        self, tensor: torch.Tensor, box: Box, holes: Sequence[tuple[str, Box, torch.Tensor | None]]
+    ) -> torch.Tensor:
+        """Return a box of a tensor without what was lost of it: names, boxes and which elements arrived all the same."""
+        shared = [(*hole, common) for hole in holes if (common := overlap(hole[1], box)) is not None]
+        tensor = tensor.clone() if shared else tensor
+        for name, hole, arrived, common in shared:
+            here = index(relative(common, box))
+            came = None if arrived is None else arrived[index(relative(common, hole))]
+            tensor[here] = lost(tensor[here], came, self.cut.fill(name, common))
+        return tensor
 
     def _arrived(
         self, number: int, parts: Sequence[tuple[str, Box]], name: str, box: Box, some: Arrived | None
@@ -363,37 +437,21 @@ class _Damaged:
             first_byte += self.cut.network.stages[number].tensor(tensor).byte_of(sent)
         raise ValueError(f"{name} is in no part of the message")
 
-    def _number(self, node: fx.Node) -> int | None:
-        return self.cut.stage_of.get(node.name)
+    def _patch(self, node: fx.Node, number: int | None) -> Patch | None:
+        """Return what differs as a node's readers get it: those of its own stage from the devices, all others from the owner."""
+        is_inside = number is not None and self.cut.stage_of.get(node.name) == number
+        return (self.inside if is_inside else self.outside).get(node)
 
-    def _read(self, node: fx.Node, number: int | None) -> Any:
-        """Return what a node's readers get: those of its own stage from the devices, all others from the owner."""
-        changed = self.inside if number is not None and self._number(node) == number else self.outside
-        return changed[node] if node in changed else self.batch.whole[node]
+    def _full(self, node: fx.Node, number: int | None) -> Any:
+        return full(self.batch.whole[node], self._patch(node, number))
 
-
-def _without(
-    tensor: torch.Tensor, part: Box, lost: Sequence[tuple[Box, torch.Tensor | None, torch.Tensor | float]]
-) -> torch.Tensor:
-    """Return a part of a tensor without what was lost of it; of each box lost, which elements arrived all the same, and what stands for the others."""
-    piece_ = tensor[index(part)]
-    shared = [(box, common, some, fill) for box, some, fill in lost if (common := overlap(box, part)) is not None]
-    if not shared:
-        return piece_
-    piece_ = piece_.clone()
-    for box, common, some, fill in shared:
-        here = index(relative(common, box))
-        arrived = None if some is None else some[here]
-        _lose(piece_, relative(common, part), arrived, fill[here[1:]] if isinstance(fill, torch.Tensor) else fill)
-    return piece_
+    def _part(self, node: fx.Node, number: int | None, box: Box) -> torch.Tensor:
+        return part(self.batch.whole[node], self._patch(node, number), box)
 
 
-def _lose(tensor: torch.Tensor, box: Box, arrived: torch.Tensor | None, fill: torch.Tensor | float) -> None:
-    """Put what stands for a box into it, but where elements arrived."""
-    if arrived is None:
-        tensor[index(box)] = fill
-    else:
-        tensor[index(box)] = torch.where(arrived, tensor[index(box)], torch.as_tensor(fill, dtype=tensor.dtype))
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    """Lay the channels of a pixel out beside each other: convolutions and poolings of a part of an image are up to 17 times as fast."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 @contextmanager

@@ -56,11 +56,11 @@ class RoundedNetwork(CutNetwork):
 
     def run_whole(self, batch: Batch) -> NDArray[np.float32]:
         """Run without losses."""
-        return self.run_damaged(batch, [NOTHING] * len(self.schedules))
+        return _Rounded(self, batch, [NOTHING] * len(self.schedules)).run()
 
-    def run_damaged(self, batch: Batch, damage: Sequence[Damage]) -> NDArray[np.float32]:
-        """Run with losses."""
-        return _Rounded(self, batch, damage).run()
+    def run_damaged(self, batch: Batch, damages: Sequence[Sequence[Damage]]) -> list[NDArray[np.float32]]:
+        """Run a batch with each of several losses."""
+        return [_Rounded(self, batch, damage).run() for damage in damages]
 
     def received(self, tensor: torch.Tensor, box: Box) -> torch.Tensor:
         """Return what somebody has who was sent a box of a tensor."""

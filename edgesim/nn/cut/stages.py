@@ -164,12 +164,14 @@ class Segment:
     weights : bytes of the weights by the module that holds them.
     activation_byte : peak of the tensors alive on that device, from when it has the results of the stage before; also those that
         only pass by.
+    cuttable : those of its nodes of which a box can be computed alone.
     """
 
     nodes: tuple[str, ...]
     layers: tuple[LayerCost, ...]
     weights: dict[str, int]
     activation_byte: int
+    cuttable: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

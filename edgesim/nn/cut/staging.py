@@ -262,7 +262,8 @@ def _held_byte(graph: fx.GraphModule, nodes: list[fx.Node], alive: dict[fx.Node,
 def _segment(graph: fx.GraphModule, nodes: list[fx.Node], activation_byte: int) -> Segment:
     names = tuple(node.name for node in nodes)
     layers = tuple(layer_cost(graph, node, set()) for node in nodes if is_layer(graph, node))
-    return Segment(names, layers, _weights(graph, nodes), activation_byte)
+    cuttable = tuple(_layer(graph, node) for node in nodes if reader_of(graph, node) is not None)
+    return Segment(names, layers, _weights(graph, nodes), activation_byte, cuttable)
 
 
 def _weights(graph: fx.GraphModule, nodes: list[fx.Node]) -> dict[str, int]:

@@ -34,7 +34,7 @@ def pieces(
     ----------
     network : in evaluation mode.
     inputs : the tensors of one sample.
-    starts : number of the first layer of each device, as `edgesim.nn.cut.line.line_of` counts; the first is 0.
+    starts : number of the first layer of each device, as `edgesim.nn.chains.line.line_of` counts; the first is 0.
     goals : of each device, the transfers that carry what it gives.
     """
     graph = trace(network, inputs)

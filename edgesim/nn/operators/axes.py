@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgesim.nn.operators.boxes import Box
 
 
@@ -244,6 +247,42 @@ class Reader:
         return [
             (name, tuple(_inputs(rule, box, axis) for axis, rule in enumerate(rules))) for name, rules in self.sources
         ]
+
+    def reached(self, source: int, changed: Box, shape: Sequence[int]) -> Box:
+        """Return the smallest box of an output outside of which nothing reads a box of a source; empty where nobody reads it.
+
+        Parameters
+        ----------
+        source : position of the source.
+        changed : the box of it.
+        shape : of the output.
+
+        Examples
+        --------
+        Rows 3 and 4 of 8 are read by rows 2 to 5 of a convolution of 3 with padding 1.
+
+        >>> convolution = (Whole(3), Window(kernel=3, stride=1, before=1, dilation=1, n_inputs=8))
+        >>> Reader((("image", convolution),)).reached(0, (range(0, 3), range(3, 5)), (16, 8))
+        (range(0, 16), range(2, 6))
+        """
+        found = [range(size) for size in shape]
+        for axis, (rule, rows) in enumerate(zip(self.sources[source][1], changed, strict=True)):
+            at, own = (rule.axis, rule.rule) if isinstance(rule, Along) else (axis, rule)
+            if not isinstance(own, (Whole, Regrouped, Bounds)):
+                readers = _readers(own, rows, shape[at])
+                found[at] = range(max(found[at].start, readers.start), min(found[at].stop, readers.stop))
+        return tuple(found)
+
+
+@lru_cache(maxsize=2**14)
+def _readers(rule: Window | Shift | Groups | Bins, rows: range, n_outputs: int) -> range:
+    """Return the positions of an axis of the output between the first and the last that reads one of these."""
+    reading = [
+        position
+        for position in range(n_outputs)
+        if (read := rule.inputs(range(position, position + 1))).start < rows.stop and rows.start < read.stop
+    ]
+    return range(reading[0], reading[-1] + 1) if reading else range(0)
 
 
 def _inputs(rule: AnyRule, box: Box, axis: int) -> range:

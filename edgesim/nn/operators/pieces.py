@@ -83,10 +83,17 @@ def _convolve(
     module: nn.Conv1d | nn.Conv2d | nn.Conv3d, box: Box, there: Box, source_shape: Sequence[int], inputs: torch.Tensor
 ) -> torch.Tensor:
     before = [first for first, _ in paddings(module)]
-    reads = [
+    windows = [
         range(rows.start * s - p, (rows.stop - 1) * s - p + (k - 1) * d + 1)
         for rows, s, p, k, d in zip(box[1:], module.stride, before, module.kernel_size, module.dilation, strict=True)
     ]
+    sizes = zip(source_shape[1:], before, module.kernel_size, module.dilation, module.stride, strict=True)
+    counts = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, k, d, s in sizes]
+    padding = [  # an axis of which nothing is left out is padded while it is convolved, not copied
+        p if rows == range(n_outputs) and read == range(n) else 0
+        for rows, n_outputs, read, n, p in zip(box[1:], counts, there[1:], source_shape[1:], before, strict=True)
+    ]
+    reads = [read if p else window for window, read, p in zip(windows, there[1:], padding, strict=True)]
     padded = _padded(inputs, reads, there, 0.0)
     n_groups = len(there[0]) * module.groups // source_shape[0]  # those that the box's channels belong to
     per_group = module.out_channels // module.groups
@@ -95,7 +102,7 @@ def _convolve(
     bias = None if module.bias is None else module.bias[first:stop]
     convolve = _CONVOLVE[len(reads) - 1]
     result: torch.Tensor = convolve(
-        padded, module.weight[first:stop], bias, module.stride, 0, module.dilation, n_groups
+        padded, module.weight[first:stop], bias, module.stride, padding, module.dilation, n_groups
     )
     return result[:, box[0].start - first : box[0].stop - first]
 

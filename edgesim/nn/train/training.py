@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.training import Training
     from edgesim.interfaces import ModelBuilder, Progress
 
-EVALUATION_BATCH = 512
-"""Samples per forward pass when nothing is trained."""
+EVALUATION_BATCH = 128
+"""Samples per forward pass when nothing is trained: so few that what layers make of them stays in the cache of the processor."""
 CHECKPOINT_EVERY_S = 1.0
 """A training whose epochs are shorter keeps its state behind the first epoch that ends so long after the last state that was kept."""
 

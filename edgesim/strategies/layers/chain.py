@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edgesim.domain.system.topology import Topology
     from edgesim.interfaces import Deployment, DeploymentContext, Kernel
     from edgesim.nn.chains.bottlenecks import NarrowChain
-    from edgesim.nn.cut.line import Line
+    from edgesim.nn.chains.line import Line
     from edgesim.strategies.layers.placement import ChainTimes, Run
 
 MOST_IN_ANY_ORDER = 10
@@ -128,7 +128,7 @@ class Chain:
         """
         import numpy as np
 
-        from edgesim.nn.cut.line import RoundedLine, line_of
+        from edgesim.nn.chains.line import RoundedLine, line_of
         from edgesim.nn.train.training import forward, forward_of
 
         self.check(context.topology)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,18 +94,35 @@ class LayerPartition:
             When the input did not reach the owner or the answer did not reach the sink; and with ``wait`` when any transfer
             is missing, since the owner then waits for ever.
         """
+        return next(self.predict_each([delivery]))
+
+    def predict_each(self, deliveries: Sequence[Delivery]) -> Iterator[NDArray[np.float32]]:
+        """Give the answers for each of several deliveries: so many at a time that their answers fit the memory for what is kept."""
+        damages = [self._met(delivery) for delivery in deliveries]
+        n_together = max(1, _KEPT_BYTE // max(1, self.network.output_byte * len(self.samples)))
+        for first in range(0, len(damages), n_together):
+            yield from self._answers_to(damages[first : first + n_together])
+
+    def _met(self, delivery: Delivery) -> tuple[Damage, ...]:
+        """Return what was lost in each stage; refuse what leaves no answer."""
         transfer_ids = tuple(transfer.step_id for transfer in self.plan.transfers)
         ends = tuple(name for name in transfer_ids if name in {INPUT_ID, ANSWER_ID})
         require_delivered(transfer_ids if self.on_missing == "wait" else ends, delivery)
         arrived = {some.name: some for some in delivery.partial}
-        damage = tuple(self._damage(stage, delivery.incomplete, arrived) for stage in self.stages)
-        answer = self._answers.get(damage)
-        if answer is None:
-            answer = self._run(damage)
-            while self._answers and (len(self._answers) + 1) * answer.nbytes > _KEPT_BYTE:
-                del self._answers[next(iter(self._answers))]
-            self._answers[damage] = answer
-        return answer
+        return tuple(self._damage(stage, delivery.incomplete, arrived) for stage in self.stages)
+
+    def _answers_to(self, damages: Sequence[tuple[Damage, ...]]) -> list[NDArray[np.float32]]:
+        found = {damage: self._answers[damage] for damage in damages if damage in self._answers}
+        new = [damage for damage in dict.fromkeys(damages) if damage not in found]
+        if new:
+            if self._runner is None:
+                self._runner = self._made_runner()
+            for damage, answer in zip(new, self._runner.answers_to(new), strict=True):
+                found[damage] = received_answers(self.plan, self.messages, answer)
+                while self._answers and (len(self._answers) + 1) * answer.nbytes > _KEPT_BYTE:
+                    del self._answers[next(iter(self._answers))]
+                self._answers[damage] = found[damage]
+        return [found[damage] for damage in damages]
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
@@ -145,11 +162,6 @@ class LayerPartition:
         )
         messages = frozenset(position for position, name in exchanges.items() if name in lost)
         return Damage(idle, messages, results - idle, some_messages, some_results)
-
-    def _run(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
-        if self._runner is None:
-            self._runner = self._made_runner()
-        return received_answers(self.plan, self.messages, self._runner.answers(damage))
 
     def _made_runner(self) -> CutNetwork:
         from edgesim.nn.cut.network import CutNetwork

@@ -24,7 +24,7 @@ from edgesim.failures.sampling.draw import (
     models_of,
     slowdown_models,
 )
-from edgesim.interfaces import AttackableDeployment, RenewalModel, SpeedModel
+from edgesim.interfaces import AttackableDeployment, GroupedDeployment, RenewalModel, SpeedModel
 from edgesim.rng import ReplicationStreams, Streams
 from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import OutcomesOfPlans, outcomes_of_plans
@@ -327,6 +327,9 @@ def scores_of(shared: Shared, question: Question) -> list[tuple[float, ...]]:
     """
     prepared = shared.prepared[question.prepared]
     deployment = shared.deployments[question.prepared]
+    if isinstance(deployment, GroupedDeployment) and all(score.against is None for score in prepared.scores):
+        each = deployment.predict_each(question.deliveries)
+        return [tuple(score.of(answers, prepared.targets) for score in prepared.scores) for answers in each]
     known: dict[tuple[Delivery, Against | None], NDArray[np.float32]] = {}
     found = []
     for delivery in question.deliveries:

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from edgesim.study.cases.design import Case
     from edgesim.study.tables.known import Known
 
-DELIVERIES_PER_TASK = 8
-"""Few, so that workers end together."""
+DELIVERIES_PER_TASK = 16
+"""Few, so that workers end together; several, since layer partitioning runs the network once without losses for all of them."""
 
 
 def execute(
