@@ -42,7 +42,6 @@ def ways_of(plan: Plan, topology: Topology, *, is_kernel: bool = False) -> dict[
             "work is given to whichever device asks first; nodes do what they were told before: assign it statically"
         )
     found = {one.step_id: tuple(topology.route(one.src_id, one.dst_id)) for one in plan.transfers}
-    sizes_byte = {one.step_id: one.size_byte for one in plan.transfers}
     for name, way in found.items():
         if len(way) > 1 and is_kernel:
             raise ExecutionError(
@@ -56,7 +55,7 @@ def ways_of(plan: Plan, topology: Topology, *, is_kernel: bool = False) -> dict[
                 "whole: write forwarding: store_and_forward, and leave out the queues of switches"
             )
         for link in way:
-            reason = _reason(link, topology, is_kernel=is_kernel) or _too_many(link, sizes_byte[name])
+            reason = _reason(link, topology, is_kernel=is_kernel)
             if reason:
                 raise ExecutionError(f"link {link.link_id!r} {reason}")
     for device_id in plan.device_ids:
@@ -103,15 +102,32 @@ def _reason(link: Link, topology: Topology, *, is_kernel: bool) -> str:
     return next((reason for is_so, reason in found if is_so), "")
 
 
-def _too_many(link: Link, size_byte: int) -> str:
-    """Return why a message does not fit into datagrams; empty when it does."""
-    if not isinstance(link.transport, Datagram):
-        return ""
-    if min(link.mtu_byte, size_byte) > MOST_BYTE:
-        return f"has packets of {link.mtu_byte} byte, but a datagram of UDP holds {MOST_BYTE}; lower its mtu"
-    if link.n_packets(size_byte) > MOST_PACKETS:
-        return f"divides {size_byte} byte into {link.n_packets(size_byte)} packets, but nodes number {MOST_PACKETS}; raise its mtu"
-    return ""
+def check_datagrams(plan: Plan, ways: Mapping[str, tuple[Link, ...]]) -> None:
+    """Refuse messages that do not fit into datagrams.
+
+    Parameters
+    ----------
+    plan : what is executed.
+    ways : the links of the way of each transfer, of which the last says what it goes over.
+
+    Raises
+    ------
+    ExecutionError
+        The first of them, with what to do about it.
+    """
+    for transfer in plan.transfers:
+        link = ways[transfer.step_id][-1]
+        if not isinstance(link.transport, Datagram):
+            continue
+        n_packets = link.n_packets(transfer.size_byte)
+        if min(link.mtu_byte, transfer.size_byte) > MOST_BYTE:
+            raise ExecutionError(
+                f"link {link.link_id!r} has packets of {link.mtu_byte} byte, but a datagram of UDP holds {MOST_BYTE}; lower its mtu"
+            )
+        if n_packets > MOST_PACKETS:
+            raise ExecutionError(
+                f"{transfer.step_id!r} is {n_packets} packets on link {link.link_id!r}, but nodes number {MOST_PACKETS}; raise its mtu"
+            )
 
 
 def real_times_s(bundle: Bundle) -> dict[str, float]:

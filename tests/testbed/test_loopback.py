@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from edgesim.cli.exit_codes import FAILED, code_of
 from edgesim.cli.main import app
 from edgesim.cli.studies.testbed import _note
+from edgesim.domain.plan import Plan
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, HostOverhead, Topology
 from edgesim.errors import ExecutionError
@@ -23,10 +24,13 @@ from edgesim.network.transport import Datagram
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
-from edgesim.testbed.comparison import Measured, compare, fitted_overhead, measure
+from edgesim.testbed.comparison import Measured, check, compare, fitted_overhead, measure
 from edgesim.testbed.course.director import Answered
+from edgesim.testbed.hosts.file import Machines
+from edgesim.testbed.hosts.network import HostNetwork
 from edgesim.testbed.limits import check_times, ways_of
 from edgesim.testbed.loopback import Executed, Loopback
+from edgesim.testbed.places import LoopbackNetwork
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -194,26 +198,25 @@ def test_links_that_senders_cannot_be_are_refused(more, reason):
         ways_of(made().bundle.plan, topology(**more))
 
 
-def test_messages_that_do_not_fit_into_datagrams_are_refused():
-    """One of 70,000 byte is more than a packet of IP holds, and was lost without a word; so is one of 65,492, and one of 65,491 is not."""
-    plan = made().bundle.plan
-    for size_byte, mtu_byte, reason in (
-        (70_000, 70_000, "holds 65491; lower"),
-        (65_492, 65_492, "holds 65491"),
-        (65_491, 65_491, ""),
-        (70_000, 1472, ""),
-        (70_000, 1, "nodes number 65536; raise"),
-    ):
-        large = replace(
-            plan,
-            steps=tuple(
-                replace(step, size_byte=size_byte) if step.step_id == "behind 3" else step for step in plan.steps
-            ),
-        )
-        over_udp = topology(transport=Datagram(), mtu_byte=mtu_byte)
-        with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
-            ways_of(large, over_udp)
-    ways_of(large, topology(mtu_byte=1))
+@pytest.mark.parametrize(
+    "network", [LoopbackNetwork(), HostNetwork(Machines(("ssh",), "python3", False, dict.fromkeys("ab")))]
+)
+@pytest.mark.parametrize(
+    ("size_byte", "mtu_byte", "reason"),
+    [(70_000, 70_000, "holds 65491; lower"), (65_492, 65_492, "holds 65491"), (65_491, 65_491, ""), (70_000, 1472, ""), (70_000, 1, "number 65536; raise")],
+)  # fmt: skip
+def test_messages_that_do_not_fit_into_datagrams_are_refused(network, size_byte, mtu_byte, reason):
+    """A packet of IP holds 65,535 byte, 44 of which are headers; what is larger was lost without a word."""
+    twin, over_udp = made(), topology(transport=Datagram(), mtu_byte=mtu_byte)
+    steps = tuple(
+        replace(step, size_byte=size_byte) if step.step_id == "behind 3" else step for step in twin.bundle.plan.steps
+    )
+    large = replace(
+        twin, bundle=replace(twin.bundle, plan=Plan(steps, twin.bundle.plan.answer_id, twin.bundle.plan.weight_byte)),
+        context=replace(twin.context, topology=over_udp),
+    )  # fmt: skip
+    with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
+        check(large, Loopback(2, network=network))
 
 
 def test_rates_ways_and_devices_that_processes_cannot_be_are_refused():
