@@ -10,8 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 VENV_PYTHON := .venv/bin/python
 # One thread per process: edgesim runs its work in parallel processes, and threads that wait for a busy core spin.
 export OMP_NUM_THREADS := 1
-# Python compiles what it imports; pip would compile all of torch, sympy and the others, which is half of the work of an installation.
-PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint docs clean
 
