@@ -12,7 +12,7 @@ from edgesim.domain.delivery import Delivery
 from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError, PlanError
 from edgesim.testbed.course.simulated import check_failures, simulated
-from edgesim.testbed.limits import check_times, real_times_s
+from edgesim.testbed.limits import check_datagrams, check_times, real_times_s
 from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def check(prepared: PreparedStrategy, how: Loopback) -> Mapping[str, tuple[Link,
     plan, topology = prepared.bundle.plan, prepared.context.topology
     try:
         ways = how.network.check(plan, topology)
+        check_datagrams(plan, ways)
         check_failures(plan, topology, prepared.failures, has_recovery=prepared.has_recovery)
     except ExecutionError as error:
         raise ExecutionError(f"strategy {prepared.label!r}: {error}") from error

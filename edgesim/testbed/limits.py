@@ -8,7 +8,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
+from edgesim.network.transport import Datagram
 from edgesim.processes import n_cpus
+from edgesim.testbed.wire.datagrams import MOST_BYTE, MOST_PACKETS
 
 if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
@@ -98,6 +100,34 @@ def _reason(link: Link, topology: Topology, *, is_kernel: bool) -> str:
         ),
     ]
     return next((reason for is_so, reason in found if is_so), "")
+
+
+def check_datagrams(plan: Plan, ways: Mapping[str, tuple[Link, ...]]) -> None:
+    """Refuse messages that do not fit into datagrams.
+
+    Parameters
+    ----------
+    plan : what is executed.
+    ways : the links of the way of each transfer, of which the last says what it goes over.
+
+    Raises
+    ------
+    ExecutionError
+        The first of them, with what to do about it.
+    """
+    for transfer in plan.transfers:
+        link = ways[transfer.step_id][-1]
+        if not isinstance(link.transport, Datagram):
+            continue
+        n_packets = link.n_packets(transfer.size_byte)
+        if min(link.mtu_byte, transfer.size_byte) > MOST_BYTE:
+            raise ExecutionError(
+                f"link {link.link_id!r} has packets of {link.mtu_byte} byte, but a datagram of UDP holds {MOST_BYTE}; lower its mtu"
+            )
+        if n_packets > MOST_PACKETS:
+            raise ExecutionError(
+                f"{transfer.step_id!r} is {n_packets} packets on link {link.link_id!r}, but nodes number {MOST_PACKETS}; raise its mtu"
+            )
 
 
 def real_times_s(bundle: Bundle) -> dict[str, float]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -15,16 +16,21 @@ from typer.testing import CliRunner
 from edgesim.cli.exit_codes import FAILED, code_of
 from edgesim.cli.main import app
 from edgesim.cli.studies.testbed import _note
+from edgesim.domain.plan import Plan
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, HostOverhead, Topology
 from edgesim.errors import ExecutionError
+from edgesim.network.transport import Datagram
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
-from edgesim.testbed.comparison import Measured, compare, fitted_overhead, measure
+from edgesim.testbed.comparison import Measured, check, compare, fitted_overhead, measure
 from edgesim.testbed.course.director import Answered
+from edgesim.testbed.hosts.file import Machines
+from edgesim.testbed.hosts.network import HostNetwork
 from edgesim.testbed.limits import check_times, ways_of
 from edgesim.testbed.loopback import Executed, Loopback
+from edgesim.testbed.places import LoopbackNetwork
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile, small_network
@@ -190,6 +196,27 @@ def test_a_bundle_with_a_byte_changed_is_not_executed():
 def test_links_that_senders_cannot_be_are_refused(more, reason):
     with pytest.raises(ExecutionError, match=reason):
         ways_of(made().bundle.plan, topology(**more))
+
+
+@pytest.mark.parametrize(
+    "network", [LoopbackNetwork(), HostNetwork(Machines(("ssh",), "python3", False, dict.fromkeys("ab")))]
+)
+@pytest.mark.parametrize(
+    ("size_byte", "mtu_byte", "reason"),
+    [(70_000, 70_000, "holds 65491; lower"), (65_492, 65_492, "holds 65491"), (65_491, 65_491, ""), (70_000, 1472, ""), (70_000, 1, "number 65536; raise")],
+)  # fmt: skip
+def test_messages_that_do_not_fit_into_datagrams_are_refused(network, size_byte, mtu_byte, reason):
+    """A packet of IP holds 65,535 byte, 44 of which are headers; what is larger was lost without a word."""
+    twin, over_udp = made(), topology(transport=Datagram(), mtu_byte=mtu_byte)
+    steps = tuple(
+        replace(step, size_byte=size_byte) if step.step_id == "behind 3" else step for step in twin.bundle.plan.steps
+    )
+    large = replace(
+        twin, bundle=replace(twin.bundle, plan=Plan(steps, twin.bundle.plan.answer_id, twin.bundle.plan.weight_byte)),
+        context=replace(twin.context, topology=over_udp),
+    )  # fmt: skip
+    with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
+        check(large, Loopback(2, network=network))
 
 
 def test_rates_ways_and_devices_that_processes_cannot_be_are_refused():

@@ -18,6 +18,10 @@ HEADER = struct.Struct("!IHHd")
 """Of a datagram: number of the request, position of the transfer among those that the receiver gets, number of the packet, when the message was sent."""
 HEADER_BYTE = HEADER.size + 8 + 20
 """Of each packet besides: 16 byte of ours, 8 of UDP, 20 of IP."""
+MOST_BYTE = 2**16 - 1 - HEADER_BYTE
+"""Most that one packet holds."""
+MOST_PACKETS = 2**16
+"""Most that a message has: they are numbered in two bytes."""
 _BUFFER_BYTE = 2**24
 _LARGEST_BYTE = 2**16
 _MOST_AT_ONCE = 64
