@@ -61,6 +61,7 @@ class Datagrams:
         self.peers: Collection[Address] = ()
         self._sizes_byte, self._packets_byte = sizes_byte, packets_byte
         self._parts: dict[tuple[int, int], dict[int, bytes]] = {}
+        self._whole: set[tuple[int, int]] = set()
 
     @property
     def port(self) -> int:
@@ -68,7 +69,7 @@ class Datagrams:
         return int(self.socket.getsockname()[1])
 
     def read(self) -> list[Came]:
-        """Return the messages of which the last packet has come; what comes from others than the peers is left aside."""
+        """Return the messages of which the last packet has come, each once; what comes from others than the peers is left aside."""
         whole: list[Came] = []
         for _ in range(_MOST_AT_ONCE):
             try:
@@ -83,13 +84,15 @@ class Datagrams:
         return whole
 
     def _came(self, number: int, position: int, packet: int, sent_s: float, part: bytes) -> list[Came]:
-        size_byte = size_of(self._sizes_byte, position)
-        parts = self._parts.setdefault((number, position), {})
+        size_byte, message = size_of(self._sizes_byte, position), (number, position)
+        if message in self._whole:
+            return []  # networks may deliver a packet twice
+        parts = self._parts.setdefault(message, {})
         parts[packet] = part
         if len(parts) < max(1, -(-size_byte // self._packets_byte[position])):
             return []
-        self._parts = {key: kept for key, kept in self._parts.items() if key[0] >= number - 1}
-        self._parts.pop((number, position), None)
+        self._parts = {key: kept for key, kept in self._parts.items() if key[0] >= number - 1 and key != message}
+        self._whole = {key for key in self._whole if key[0] >= number - 1} | {message}
         return [Came(number, position, sent_s, bytearray(b"".join(parts[place] for place in sorted(parts))))]
 
 
