@@ -135,7 +135,7 @@ def test_a_message_of_another_size_than_planned_is_refused():
 
 
 def test_wrong_answers_and_impossible_ones_are_found():
-    """The check sees weights that are not those of predict, and answers where there can be none."""
+    """The check sees weights that are not those of predict, answers where there can be none, and none where there is one."""
     made = context()
     deployment = Single("w1").deploy(made)
     with pytest.raises(AssertionError, match="otherwise than predict"):
@@ -144,6 +144,10 @@ def test_wrong_answers_and_impossible_ones_are_found():
     hasty.on_missing = "wait"
     with pytest.raises(AssertionError, match="answers, but predict raises"):
         check_bundle(hasty, made.dataset.test, is_written=False)
+    patient = MoDNN("hub", execution="halo").deploy(made)
+    patient.on_missing = "degrade"
+    with pytest.raises(AssertionError, match="predict answers, but the executed plan comes to none"):
+        check_bundle(patient, made.dataset.test, is_written=False)
 
 
 def test_what_says_nothing_of_kernels_is_refused():
