@@ -574,8 +574,8 @@ class Bundled(Deployment, Protocol):
 
         A transfer without inputs carries the sample as it is, or what its own kernel makes of it, by the id of the transfer.
 
-        Executed step by step, with whatever was lost, the plan gives what `predict` gives, or comes to no end. Raises `PlanError` when
-        that cannot be said, as of a copy that was pickled.
+        Executed step by step, with whatever was lost, the plan gives what `predict` gives, and comes to no end only where `predict` has no
+        answer. Raises `PlanError` when that cannot be said, as of a copy that was pickled.
         """
 
 
