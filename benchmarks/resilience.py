@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from edgesim.interfaces import Deployment, DeploymentContext
 
 ROOT = Path(__file__).resolve().parent.parent
-SCENARIOS = {"digits": "digits", "fashion-mnist": "fashion", "cifar-100": "cifar100"}
+SCENARIOS = {"digits": "digits", "fashion-mnist": "fashion", "cifar-100": "cifar100", "cifar-100-long": "cifar100-long"}
 FACTORS = ("nonn", "balancing", "averaging-4", "resilient-4", "averaging-2", "resilient-2")
 SHOWN = ("nonn", "balancing", "averaging-4", "resilient-4", "resilient-2", "ensemble")
 LOST = 4
