@@ -125,7 +125,7 @@ class LayerPartition:
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
-        return kernels_here(self.messages, self._kernels).kernels()
+        return kernels_here(self.plan, self.messages, self._kernels).kernels()
 
     def _kernels(self) -> Mapping[str, Kernel]:
         cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
