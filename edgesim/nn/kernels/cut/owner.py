@@ -118,8 +118,8 @@ class OwnerKernel:
         results = self.cut.results(number, given)
         if shares is not None:
             return {node: self._summed(held[operands(node)[0]], shares, results)}
-        came = {device: there[step_id] for device, step_id in ids.gathers.items()}
-        return {self.cut.node_of[name]: self._joined(number, name, results, came) for name in stage.outputs}
+        are_there = {device: there[step_id] for device, step_id in ids.gathers.items()}
+        return {self.cut.node_of[name]: self._joined(number, name, results, are_there) for name in stage.outputs}
 
     def _summed(
         self, inputs: torch.Tensor, shares: NDArray[np.int8], results: Mapping[int, Sequence[torch.Tensor]]
