@@ -4,7 +4,7 @@ Root on Linux. ``python benchmarks/twin.py measure FILE.csv`` executes the cases
 the file; cases that are there are left out, so that a run can be divided. ``python benchmarks/twin.py table FILE.csv`` simulates each case twice: as
 the scenario says, and with the two numbers that ``edgesim testbed --fit-on`` fits, on one case only, which is named: how long a computation takes at least, and
 the host overhead per message. Beside it stands by how much sharing the cores of this machine makes a request longer, which is computed from the plan and these two numbers
-before anything is measured (`edgesim.testbed.cores`). ``--worst 5`` shows five cases only, those with the largest errors. ``python benchmarks/twin.py why`` executes cases and says where
+before anything is measured (`edgesim.testbed.outcome.cores`). ``--worst 5`` shows five cases only, those with the largest errors. ``python benchmarks/twin.py why`` executes cases and says where
 they lose time: on the way of steps that ends with the answer, each after the last of its inputs, and how long this machine computes, alone and while the
 others do. ``taskset -c 0`` before it has all processes on one core.
 

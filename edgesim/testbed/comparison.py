@@ -12,9 +12,9 @@ from edgesim.domain.delivery import Delivery
 from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError, PlanError
 from edgesim.processes import n_cpus
-from edgesim.testbed.cores import sharing_s, spans_of
 from edgesim.testbed.course.simulated import check_failures, simulated
 from edgesim.testbed.limits import check_cores, check_datagrams, check_times, real_times_s
+from edgesim.testbed.outcome.cores import sharing_s, spans_of
 from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Compared:
     n_equal_answers : requests with the answer that `predict` gives with what arrived, to 1e-4 of the largest number, or with none where it gives none.
     n_equal_sets : requests of which exactly those messages came in time that do in the simulation.
     n_degraded : requests of which a message was too late.
-    sharing_s : by how much sharing the cores of this machine makes a request longer, computed from the simulation and not measured, see `edgesim.testbed.cores`; 0 on
+    sharing_s : by how much sharing the cores of this machine makes a request longer, computed from the simulation and not measured, see `edgesim.testbed.outcome.cores`; 0 on
         machines of their own.
     verdict : whether the error is within the tolerance; nothing is said where the noise, or what sharing the cores adds, is beyond it.
     clock_error_s : how far times of messages may be off because devices have clocks of their own, in s; latencies are not where a request

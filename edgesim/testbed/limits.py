@@ -135,7 +135,7 @@ def check_cores(shared_s: float, latency_s: float, tolerance: float) -> None:
 
     Parameters
     ----------
-    shared_s : by how much sharing the cores makes a request longer, in s; see `edgesim.testbed.cores`.
+    shared_s : by how much sharing the cores makes a request longer, in s; see `edgesim.testbed.outcome.cores`.
     latency_s : simulated.
     tolerance : allowed share of the latency.
 

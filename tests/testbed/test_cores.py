@@ -12,8 +12,8 @@ from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError
 from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.comparison import Measured, check_machine, compare, shared_s
-from edgesim.testbed.cores import sharing_s, spans_of
 from edgesim.testbed.loopback import Loopback
+from edgesim.testbed.outcome.cores import sharing_s, spans_of
 from tests.testbed.test_loopback import made, taking
 
 
