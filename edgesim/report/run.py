@@ -53,7 +53,7 @@ def run_with(scenario: Scenario, options: RunOptions, *, report: bool = True) ->
 
 def illustrate(scenario: Scenario, result: store.Result, *, is_drawn: bool) -> None:
     """Write what a finished study shows into its folder, and draw the two figures that answer most questions, and the report, if they are wanted."""
-    from edgesim.report.shown import shown_as_json, shown_of
+    from edgesim.report.said.shown import shown_as_json, shown_of
 
     write_text(result.folder / SHOWN, shown_as_json(shown_of(result, scenario)))
     if is_drawn:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import edgesim as es
-from edgesim.report.warnings import lost_messages, overfull
+from edgesim.report.said.warnings import lost_messages, overfull
 
 SCENARIO: dict[str, Any] = {
     "name": "hinted",

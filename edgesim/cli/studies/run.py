@@ -17,7 +17,7 @@ from edgesim.cli.scenarios.validate import odd_findings
 from edgesim.cli.tables import draw_table, table_console
 
 if TYPE_CHECKING:
-    from edgesim.report.shown import Shown
+    from edgesim.report.said.shown import Shown
     from edgesim.study.folder.store import Result
 
 
@@ -86,7 +86,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.interfaces import Silent
     from edgesim.report.run import run_with
-    from edgesim.report.shown import shown_in
+    from edgesim.report.said.shown import shown_in
     from edgesim.study.folder.manifest_file import MANIFEST
     from edgesim.study.options import RunOptions
 

@@ -40,7 +40,7 @@ def shown_of(result: Result, scenario: Scenario) -> Shown:
     """Return what is said about the result of a scenario, made of its tables."""
     from edgesim.report.answer import answer
     from edgesim.report.goals import all_tables
-    from edgesim.report.warnings import (
+    from edgesim.report.said.warnings import (
         infeasible,
         lost_messages,
         oddities,
