@@ -10,8 +10,7 @@ from edgesim.engine.program.compiled import Program
 
 NO_REQUEST = -1
 """The number of a message that belongs to no request."""
-_made = tuple.__new__  # a named tuple of so many values: its own constructor takes five times as long
-_NONE: frozenset[int] = frozenset()
+_made = tuple.__new__  # of a named tuple; its own constructor takes longer
 _BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
 
 
@@ -40,12 +39,8 @@ class Request:
         self.ended_s = nan
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
         self.missing = [*steps.n_inputs]  # inputs that have not come; below 0 when the computation has begun
-        self.missing_local = [
-            *steps.n_local
-        ]  # of these, what the device computes itself; below 0 when the deadline of the step was started
-        self.come: set[int] | frozenset[int] = (
-            set() if steps.alternatives else _NONE
-        )  # before the step that needs them began
+        self.missing_local = [*steps.n_local]  # those that its device computes; below 0 when its deadline was started
+        self.come: set[int] = set()  # alternatives that came before the step that needs them began
         self.is_degraded = False  # a step went on with less than its inputs
         self.delivered = bytearray(span.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
