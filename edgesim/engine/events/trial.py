@@ -91,14 +91,14 @@ class Trial:
         self._carrier = hosts.carrier
         self._send = hosts.send if hosts else self._carrier.send
         self._fifo = self._carrier.fifo
-        is_followed = self._memory is not None or self._is_noting or self.program.pools or hosts
-        self._only_user = self._steps.no_user if is_followed else self._steps.only_user
 
     def _begin_trial(self, downtimes: Downtimes) -> None:
         self.world.begin(downtimes)
         self._devices.begin()
         self._hosts.begin()
         self._lines = self._carrier.lines
+        is_followed = self._memory is not None or self._is_noting or self.program.pools or self._hosts
+        self._only_user = self._steps.no_user if is_followed else self._steps.only_user
         self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
