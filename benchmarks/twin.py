@@ -213,7 +213,7 @@ def latencies_s(row: Mapping[str, Any]) -> list[float]:
     return [float(time_s) for time_s in row["latencies_s"].split()]
 
 
-def table(path: Path, own: Set, fitted: Case, n_worst: int | None) -> None:
+def table(path: Path, own: Set, fitted: Case, n_worst: int | None, n_cores: int) -> None:
     """Write the table of what was measured."""
     rows, twins = written(path), {}
     for n_devices, rate in sorted({case[1:] for case in rows}):
@@ -236,7 +236,7 @@ def table(path: Path, own: Set, fitted: Case, n_worst: int | None) -> None:
         plain_s = simulated_of(one, 1)[0].latency_s
         fitted_s = simulated_of(one, 1, overhead)[0].latency_s
         errors[case] = (mean_s / plain_s - 1, mean_s / fitted_s - 1, p95_s / fitted_s - 1)
-        sharing[case] = shared_s(one, real_times_s(one.bundle), overhead) / fitted_s
+        sharing[case] = shared_s(one, real_times_s(one.bundle), overhead, n_cores) / fitted_s
         lines[case] = (
             f"| {case[0]} | {case[1]} | {case[2]:g} Mbit/s | {1e3 * mean_s:.2f} ms | {1e3 * plain_s:.2f} ms | {100 * errors[case][0]:+.1f} % "
             f"| {1e3 * fitted_s:.2f} ms | {100 * errors[case][1]:+.1f} % | {100 * sharing[case]:.1f} % | {1e3 * p95_s:.2f} ms | {100 * errors[case][2]:+.1f} % "
@@ -309,6 +309,9 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?", default=Path("twin.csv"))
     parser.add_argument("--set", choices=tuple(SETS), default="plain")
     parser.add_argument("--worst", type=int, help="rows of the table; by default all")
+    parser.add_argument(
+        "--cores", type=int, default=n_cpus(), help="of the machine that executed; by default of this one"
+    )
     parser.add_argument("--fit-on", nargs=3, metavar=("STRATEGY", "DEVICES", "RATE"), default=FITTED)
     parser.add_argument("--requests", type=int, default=20)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES))
@@ -324,7 +327,7 @@ def main() -> None:
             why(SETS[options.set], options.requests, cases)
     else:
         label, n_devices, rate = options.fit_on
-        table(options.file, SETS[options.set], (label, int(n_devices), float(rate)), options.worst)
+        table(options.file, SETS[options.set], (label, int(n_devices), float(rate)), options.worst, options.cores)
 
 
 if __name__ == "__main__":

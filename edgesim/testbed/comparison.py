@@ -202,14 +202,20 @@ def _paced_s(prepared: PreparedStrategy) -> dict[str, float]:
     return {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
 
 
-def shared_s(prepared: PreparedStrategy, real_s: Mapping[str, float], overhead: HostOverhead | None = None) -> float:
-    """Return by how much sharing the cores of this machine makes a request longer in which nothing fails, in s.
+def shared_s(
+    prepared: PreparedStrategy,
+    real_s: Mapping[str, float],
+    overhead: HostOverhead | None = None,
+    n_cores: int | None = None,
+) -> float:
+    """Return by how much sharing the cores of a machine makes a request longer in which nothing fails, in s.
 
     Parameters
     ----------
     prepared : the strategy.
     real_s : how long each computation takes on this machine; empty: they take machines of their own.
     overhead : of all devices; None for what the scenario says.
+    n_cores : of the machine; None for those of this one.
     """
     if not real_s:
         return 0.0
@@ -220,7 +226,7 @@ def shared_s(prepared: PreparedStrategy, real_s: Mapping[str, float], overhead: 
         for step in plan.computes
     }
     busy_s = {name: max(time_s, least_s[name]) for name, time_s in real_s.items()}
-    return sharing_s(spans_of(plan, course.stays, busy_s), n_cpus())
+    return sharing_s(spans_of(plan, course.stays, busy_s), n_cores or n_cpus())
 
 
 def least_computation_s(measured: Measured) -> float:
