@@ -40,6 +40,8 @@ FEWEST = 10
 CALLBACKS, LEAF, NS_PY, NUMPY = "SimPy, callbacks", "LEAF", "ns.py", "numpy"
 RANDOM_CALLBACKS, RANDOM_EVENT = "SimPy, callbacks, random", "edgesim, event engine, random"
 EVENT, ARRAY = "edgesim, event engine", "edgesim, array engine"
+COUNTED = 200
+"""Rounds of which calls are counted."""
 FLAT = 500.0
 """Memory is flat when a further round adds at most so many byte: its record, and no event, message or request."""
 
@@ -52,6 +54,11 @@ STAR = (
 KEPT = (
     "The largest memory of the whole process, Python and its packages included. edgesim keeps a record of every round, numpy its "
     "arrays, SimPy and LEAF the length of every round."
+)
+
+CALLED = (
+    "Counted, not timed. What the event engine lets happen at one moment is one event of SimPy, so that where nothing is random its queue costs next "
+    "to nothing; its time goes into the functions that keep the state of devices, links and the request, and into its record."
 )
 
 
@@ -204,6 +211,16 @@ def memory(field: Field, few: int, many: int) -> list[Memory]:
     return found
 
 
+def called(field: Field) -> str:
+    """Return the table of what a round with 8 devices calls."""
+    lines = ["| | functions of Python per round | events of SimPy per round |", "|---|---|---|"]
+    for name in (*FIXED, RANDOM_CALLBACKS, RANDOM_EVENT):
+        found = field.run(name, DEVICES[0], COUNTED, "COUNT")
+        if found is not None:
+            lines.append(f"| {name} | {found['calls']:,.0f} | {found['events']:,.0f} |")
+    return _lines(lines)
+
+
 def bars(rows: list[Row], memories: list[Memory]) -> list[Bar]:
     """Return what is asked of the engines, at 8 devices."""
     row = {one.contestant: one for one in rows if one.devices == DEVICES[0]}
@@ -229,7 +246,7 @@ def _times(one: Row | None, other: Row | None) -> float:
     return one.rounds_per_cpu_s / other.rounds_per_cpu_s if one is not None and other is not None else float("nan")
 
 
-def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Bar]) -> str:
+def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Bar], calls: str) -> str:
     """Return the page of the documentation."""
     bar_lines = [
         f"| {one.text} | {'at most' if one.is_most else 'at least'} {one.asked:g} | {one.reached:.3g} | {one.verdict} |"
@@ -244,6 +261,7 @@ def document(head: str, rows: list[Row], memories: list[Memory], judged: list[Ba
         "# Speed of the engines", head, STAR,
         "## Bars, at 8 devices", _lines(["| | asked | reached | |", "|---|---|---|---|", *bar_lines]),
         "## 23 ms per round", _lines(_table(rows, "fixed", "x SimPy, callbacks")),
+        "## Calls of a round at 8 devices", CALLED + _leaf(rows), calls,
         "## Random times and losses", _lines(_table(rows, "random", "x numpy")), _queue(rows),
         "## Memory at 8 devices",
         _lines(["| | rounds | MB | rounds | MB | byte per round |", "|---|---|---|---|---|---|", *memory_lines]),
@@ -261,6 +279,15 @@ def _queue(rows: list[Row]) -> str:
     return (
         "SimPy's queue, and the clock that takes callbacks in place of its events, are that part of the time of the event engine which the same "
         f"moments take when nothing happens at them but that the next one is planned: {', '.join(shares)} devices."
+    )
+
+
+def _leaf(rows: list[Row]) -> str:
+    """Return what five times LEAF would be, where that was measured."""
+    found = [row.against for row in rows if (row.contestant, row.devices) == (LEAF, DEVICES[0])]
+    return "".join(
+        f" Five times LEAF would be {5 * one:.2g} times the callbacks by hand, which keep none of this."
+        for one in found
     )
 
 
@@ -331,7 +358,7 @@ def main() -> int:
         f"Made by `{command_line(arguments)}` on {datetime.now(UTC):%Y-%m-%d}. {field.versions()}. {processor()}; "
         f"{busy:.1f} processes were running when it began. Medians of {arguments.repeats}.{left_out}"
     )
-    text = document(head, rows, memories, judged)
+    text = document(head, rows, memories, judged, called(field))
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "engine.md").write_text(text, encoding="utf-8")
     with (arguments.output / "engine.csv").open("w", newline="", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
-"""The star written by hand and in other simulators: python benchmarks/star_contestants.py CONTESTANT DEVICES ROUNDS
+"""The star written by hand and in other simulators: python benchmarks/star_contestants.py CONTESTANT DEVICES ROUNDS [COUNT]
 
-One measurement per process: prints CPU and wall time of the rounds alone (not of imports, nor of what is built once), and
+With COUNT behind them it prints what a round calls in place of how long it takes. One measurement per process: prints CPU and wall time of the rounds alone (not of imports, nor of what is built once), and
 the largest memory of the process, as JSON. Fails when the rounds are not what they must be. `benchmarks/engine.py` runs all
 of it. This also runs where edgesim is not installed, but LEAF is.
 """
@@ -14,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from functools import partial
+from heapq import heappop
 from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
 from typing import Any
 
 from star import (
@@ -47,6 +49,8 @@ from star_edgesim import (
 
 ABSENT = 3
 """Exit code of a contestant that is not installed."""
+LOOPS = {"simpy.core", "edgesim.engine.state.clock"}
+"""Where events are taken from SimPy's queue."""
 PACKAGES = ("edgesim", "simpy", "numpy", "leafsim", "networkx", "ns.py")
 
 
@@ -395,6 +399,27 @@ def measure(name: str, n_devices: int, n_rounds: int) -> dict[str, float]:
     return {"cpu_s": cpu_s, "wall_s": wall_s, "peak_byte": peak_byte, "simulated_s": simulated_s}
 
 
+def counts(name: str, n_devices: int, n_rounds: int) -> dict[str, float]:
+    """Return what each further round calls: functions of Python, and SimPy's queue for its next event."""
+    run = (FIXED | RANDOM)[name](n_devices)
+    run(10)
+    few, many = (_called(run, n) for n in (n_rounds, 2 * n_rounds))
+    return {what: (many[what] - few[what]) / n_rounds for what in many}
+
+
+def _called(run: Run, n_rounds: int) -> dict[str, int]:
+    found = {"calls": 0, "events": 0}
+
+    def count(frame: FrameType, event: str, what: Any) -> None:
+        found["calls"] += event == "call"
+        found["events"] += event == "c_call" and what is heappop and frame.f_globals["__name__"] in LOOPS
+
+    sys.setprofile(count)
+    run(n_rounds)
+    sys.setprofile(None)
+    return found
+
+
 def versions() -> dict[str, str]:
     """Return the versions of this Python and of what is installed for it."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
@@ -413,7 +438,7 @@ def main() -> int:
         return 0
     name, n_devices, n_rounds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     try:
-        print(json.dumps(measure(name, n_devices, n_rounds)))
+        print(json.dumps((counts if sys.argv[4:] == ["COUNT"] else measure)(name, n_devices, n_rounds)))
     except ModuleNotFoundError as error:
         print(error, file=sys.stderr)
         return ABSENT

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgesim.files.whole import write_text
 from edgesim.interfaces import Silent
 from edgesim.study import run as study
+from edgesim.study.folder.names import SHOWN
 from edgesim.study.options import RunOptions
 
 if TYPE_CHECKING:
@@ -44,17 +47,27 @@ def run(
 
 def run_with(scenario: Scenario, options: RunOptions, *, report: bool = True) -> store.Result:
     """Do what `run` does, with options that are one value; matplotlib is loaded only where something is drawn."""
-    return study.run(scenario, options, illustrate=illustrate if report else None)
+    told = options.applied_to(scenario)
+    return study.run(scenario, options, illustrate=partial(illustrate, told, is_drawn=report))
 
 
-def illustrate(study_result: store.Result) -> None:
-    """Draw the two figures that answer most questions into a result's folder, and write the report beside them."""
+def illustrate(scenario: Scenario, result: store.Result, *, is_drawn: bool) -> None:
+    """Write what a finished study shows into its folder, and draw the two figures that answer most questions, and the report, if they are wanted."""
+    from edgesim.report.said.shown import shown_as_json, shown_of
+
+    write_text(result.folder / SHOWN, shown_as_json(shown_of(result, scenario)))
+    if is_drawn:
+        draw(result.folder)
+
+
+def draw(folder: Path) -> None:
+    """Draw the two figures of a result's folder, and write its report."""
     from edgesim.report.draw.style import figure_of, save
     from edgesim.report.html.page import write_page
     from edgesim.report.result import Result
 
-    result = Result(study_result.folder)
-    save(figure_of(result.plot_tradeoff()), result.folder / "tradeoff")
+    result = Result(folder)
+    save(figure_of(result.plot_tradeoff()), folder / "tradeoff")
     if result.factors:
-        save(figure_of(result.plot_resilience()), result.folder / "resilience")
+        save(figure_of(result.plot_resilience()), folder / "resilience")
     write_page(result)

@@ -54,11 +54,15 @@ def received_answers(plan: Plan, messages: Messages, answers: NDArray[np.float32
     return messages.received(answers) if is_sent else answers
 
 
-def kernels_here(messages: Messages, make: Callable[[], Kernels]) -> Here:
-    """Return what makes the kernels of a deployment, unless its messages round: kernels are given tensors as they were computed."""
-    if messages.is_rounding:
-        return Here(refused=f"messages of {messages.dtype} are simulated, but not executed; leave out messages")
-    return Here(make)
+def kernels_here(plan: Plan, messages: Messages, make: Callable[[], Kernels]) -> Here:
+    """Return what makes the kernels of a deployment, given what makes those that tell each other numbers as they were computed."""
+
+    def rounded() -> Kernels:
+        from edgesim.nn.kernels.rounded import with_rounding
+
+        return with_rounding(make(), plan, messages.dtype)
+
+    return Here(rounded if messages.is_rounding else make)
 
 
 def require_delivered(needed: Iterable[str], delivery: Delivery) -> None:

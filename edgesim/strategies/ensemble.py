@@ -174,7 +174,9 @@ class Ensemble:
             required=tuple(sorted(plan.transfer_ids.difference(*needs))),
             facts=facts,
             messages=self.messages,
-            here=kernels_here(self.messages, lambda: student_kernels(plan, networks, list(dataset.inputs), merging)),
+            here=kernels_here(
+                plan, self.messages, lambda: student_kernels(plan, networks, list(dataset.inputs), merging)
+            ),
         )
         reached = validation_facts(on_validation.answers, self.students, dataset)
         deployment = replace(on_validation, contributions=answers, facts={**facts, **reached})

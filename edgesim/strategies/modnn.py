@@ -190,10 +190,15 @@ class MoDNN:
     def _staged(self, network: torch.nn.Module, inputs: Inputs, n_devices: int) -> StagedNetwork:
         """Divide the network into what is cut and what is not, and prune its linear layers if that is wanted."""
         from edgesim.nn.cut.sparse_split import prune
-        from edgesim.nn.cut.staging import staged
+        from edgesim.nn.cut.staging import staged, staged_once
 
         is_divided = bool(self.pruning) or self.linear != "outputs"
-        cut_up = staged(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided, n_devices=n_devices)
+        if self.pruning or self.execution == "tensor":  # these change the graph
+            cut_up = staged(
+                network, inputs, self.execution, self.cut, has_bare_matrices=is_divided, n_devices=n_devices
+            )
+        else:
+            cut_up = staged_once(network, inputs, self.execution, self.cut, has_bare_matrices=is_divided)
         if cut_up.uncut and self.uncut == "refuse":
             raise PlanError(
                 f"modnn: cannot cut {', '.join(cut_up.uncut)}; set uncut: owner to leave that to the owner, or build the network "

@@ -101,7 +101,7 @@ class Single:
         inputs = self.messages.received_inputs(dataset.test.inputs) if first else dataset.test.inputs
         answers = forward(context.network, inputs) if len(dataset.test) else empty
         answers = received_answers(plan, self.messages, answers)
-        here = kernels_here(self.messages, partial(_kernels, plan, context.network, list(dataset.inputs)))
+        here = kernels_here(plan, self.messages, partial(_kernels, plan, context.network, list(dataset.inputs)))
         if context.attack is None:
             return WholeNetwork(plan, device_id, answers, here)
         from edgesim.nn.attacks.projected_gradient import attacked_samples

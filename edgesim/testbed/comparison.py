@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
@@ -11,8 +11,10 @@ from edgesim.compute.forecast import forecast
 from edgesim.domain.delivery import Delivery
 from edgesim.domain.system.topology import HostOverhead
 from edgesim.errors import ExecutionError, PlanError
+from edgesim.processes import n_cpus
 from edgesim.testbed.course.simulated import check_failures, simulated
-from edgesim.testbed.limits import check_datagrams, check_times, real_times_s
+from edgesim.testbed.limits import check_cores, check_datagrams, check_times, real_times_s
+from edgesim.testbed.outcome.cores import sharing_s, spans_of
 from edgesim.testbed.outcome.steps import StepFigures, figures_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from edgesim.testbed.loopback import Executed, Loopback
     from edgesim.testbed.prepared import PreparedStrategy
 
-Verdict = Literal["agrees", "differs", "too noisy"]
+Verdict = Literal["agrees", "differs", "too noisy", "too few cores"]
 N_HALVED = 30
 TINY_S = 1e-4
 """Computations that are simulated as shorter than this say how long one takes at least: the rest is what their program costs."""
@@ -48,7 +50,9 @@ class Compared:
     n_equal_answers : requests with the answer that `predict` gives with what arrived, to 1e-4 of the largest number, or with none where it gives none.
     n_equal_sets : requests of which exactly those messages came in time that do in the simulation.
     n_degraded : requests of which a message was too late.
-    verdict : whether the error is within the tolerance; nothing is said where the noise is beyond it.
+    sharing_s : by how much sharing the cores of this machine makes a request longer, computed from the simulation and not measured, see `edgesim.testbed.outcome.cores`; 0 on
+        machines of their own.
+    verdict : whether the error is within the tolerance; nothing is said where the noise, or what sharing the cores adds, is beyond it.
     clock_error_s : how far times of messages may be off because devices have clocks of their own, in s; latencies are not where a request
         begins and is answered on the same device.
     n_real_time : devices whose nodes the scheduler preferred to all other programs, as members of its real-time class.
@@ -70,6 +74,7 @@ class Compared:
     n_equal_answers: int
     n_equal_sets: int
     n_degraded: int
+    sharing_s: float
     verdict: Verdict
     clock_error_s: float
     n_real_time: int
@@ -87,11 +92,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """A strategy, what was measured of it, and what was when it was done again."""
+    """A strategy, what was measured of it, what was when it was done again, and how long each of its computations takes on this machine alone, in s."""
 
     prepared: PreparedStrategy
     executed: Executed
     repeat: Executed | None = None
+    real_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def latencies_s(self) -> list[float]:
@@ -149,16 +155,10 @@ def measure(
     ExecutionError
         When it cannot be executed, or not honestly.
     """
-    plan, topology, compute = prepared.bundle.plan, prepared.context.topology, prepared.context.compute
     ways = check(prepared, how)
+    real_s = check_machine(prepared, how, tolerance, is_paced=is_paced)
     courses = simulated_of(prepared, how.n_requests)
-    latency_s = min(one.latency_s for one in courses if one.is_answered)
-    times = forecast(plan, topology, compute)
-    paced_s = {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
-    if not is_paced:
-        paced_s = {}
-    if how.network.is_here:
-        check_times(real_times_s(prepared.bundle), paced_s, latency_s, tolerance)
+    paced_s = _paced_s(prepared) if is_paced else {}
 
     def execute() -> Executed:
         executed = how.execute(prepared.bundle, prepared.context.dataset.test.inputs, ways, paced_s, courses)
@@ -166,7 +166,67 @@ def measure(
             raise ExecutionError("no request was answered, though some are in the simulation")
         return executed
 
-    return Measured(prepared, execute(), execute() if has_repeat else None)
+    return Measured(prepared, execute(), execute() if has_repeat else None, real_s)
+
+
+def check_machine(
+    prepared: PreparedStrategy, how: Loopback, tolerance: float, *, is_paced: bool
+) -> Mapping[str, float]:
+    """Return how long each computation of a strategy takes on this machine, before anything is executed, in s; empty where devices have machines of their own.
+
+    Parameters
+    ----------
+    prepared, how, tolerance, is_paced : as of `measure`.
+
+    Raises
+    ------
+    ExecutionError
+        When this machine is too slow, or has too few cores.
+    """
+    if not how.network.is_here:
+        return {}
+    latency_s = min(one.latency_s for one in simulated_of(prepared, how.n_requests) if one.is_answered)
+    real_s = real_times_s(prepared.bundle)
+    try:
+        check_times(real_s, _paced_s(prepared) if is_paced else {}, latency_s, tolerance)
+        check_cores(shared_s(prepared, real_s), latency_s, tolerance)
+    except ExecutionError as error:
+        raise ExecutionError(f"strategy {prepared.label!r}: {error}") from error
+    return real_s
+
+
+def _paced_s(prepared: PreparedStrategy) -> dict[str, float]:
+    """Return how long each computation takes by the profile of its device, in s."""
+    plan, context = prepared.bundle.plan, prepared.context
+    times = forecast(plan, context.topology, context.compute)
+    return {step.step_id: times[step.step_id].ended_s - times[step.step_id].started_s for step in plan.computes}
+
+
+def shared_s(
+    prepared: PreparedStrategy,
+    real_s: Mapping[str, float],
+    overhead: HostOverhead | None = None,
+    n_cores: int | None = None,
+) -> float:
+    """Return by how much sharing the cores of a machine makes a request longer in which nothing fails, in s.
+
+    Parameters
+    ----------
+    prepared : the strategy.
+    real_s : how long each computation takes on this machine; empty: they take machines of their own.
+    overhead : of all devices; None for what the scenario says.
+    n_cores : of the machine; None for those of this one.
+    """
+    if not real_s:
+        return 0.0
+    plan, context = prepared.bundle.plan, prepared.context
+    (course,) = simulated(plan, context, {}, 1, overhead=overhead)
+    least_s = {
+        step.step_id: (overhead or context.topology.device_of[step.device_id].host_overhead).least_computation_s
+        for step in plan.computes
+    }
+    busy_s = {name: max(time_s, least_s[name]) for name, time_s in real_s.items()}
+    return sharing_s(spans_of(plan, course.stays, busy_s), n_cores or n_cpus())
 
 
 def least_computation_s(measured: Measured) -> float:
@@ -214,7 +274,7 @@ def compare(measured: Measured, tolerance: float, overhead: HostOverhead | None 
     overhead : of all devices; None for what the scenario says.
     """
     courses = simulated_of(measured.prepared, len(measured.executed.requests), overhead)
-    return _compared(measured, courses, tolerance)
+    return _compared(measured, courses, tolerance, shared_s(measured.prepared, measured.real_s, overhead))
 
 
 def simulated_of(prepared: PreparedStrategy, n_requests: int, overhead: HostOverhead | None = None) -> list[Simulated]:
@@ -243,7 +303,7 @@ def _mean_s(courses: Sequence[Simulated]) -> float:
     return fmean(one.latency_s for one in courses if one.is_answered)
 
 
-def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float) -> Compared:
+def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float, sharing: float) -> Compared:
     import numpy as np
 
     prepared, executed = measured.prepared, measured.executed
@@ -251,7 +311,11 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
     every_s = np.array(measured.latencies_s)
     mean_s, wanted_s, noise = float(every_s.mean()), _mean_s(courses), measured.noise
     error = (mean_s - wanted_s) / wanted_s if wanted_s > 0 else 0.0
-    within: Verdict = "agrees" if abs(error) <= tolerance else "differs"
+    verdict: Verdict = "agrees" if abs(error) <= tolerance else "differs"
+    if sharing > tolerance * wanted_s:
+        verdict = "too few cores"
+    if noise > tolerance:
+        verdict = "too noisy"
     return Compared(
         strategy=prepared.label,
         n_devices=len(plan.device_ids),
@@ -271,7 +335,8 @@ def _compared(measured: Measured, courses: Sequence[Simulated], tolerance: float
         n_equal_answers=_n_equal(prepared, executed),
         n_equal_sets=_n_equal_sets(measured, courses),
         n_degraded=sum(bool(missing) for missing in executed.missing.values()),
-        verdict="too noisy" if noise > tolerance else within,
+        sharing_s=sharing,
+        verdict=verdict,
         clock_error_s=executed.clock_error_s,
         n_real_time=executed.n_real_time,
         steps=figures_of(plan, [course.ended_s for course in courses], executed),

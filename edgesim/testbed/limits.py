@@ -130,6 +130,28 @@ def check_datagrams(plan: Plan, ways: Mapping[str, tuple[Link, ...]]) -> None:
             )
 
 
+def check_cores(shared_s: float, latency_s: float, tolerance: float) -> None:
+    """Refuse devices that do more at the same time than the cores of this machine.
+
+    Parameters
+    ----------
+    shared_s : by how much sharing the cores makes a request longer, in s; see `edgesim.testbed.outcome.cores`.
+    latency_s : simulated.
+    tolerance : allowed share of the latency.
+
+    Raises
+    ------
+    ExecutionError
+        When that is beyond the tolerance: what is measured would say more of this machine than of the plan.
+    """
+    if shared_s > tolerance * latency_s:
+        raise ExecutionError(
+            f"its devices compute, send and receive at the same time, and share this machine (cores: {n_cpus()}), which makes a request of "
+            f"{latency_s * 1e3:.3g} ms about {shared_s * 1e3:.2g} ms longer, {100 * shared_s / latency_s:.1f} %; take fewer devices, slower devices or links, so that "
+            "requests are longer, a machine of more cores, or a larger --tolerance"
+        )
+
+
 def real_times_s(bundle: Bundle) -> dict[str, float]:
     """Return the processor time of each computation on this machine with one thread, on zeros, the median of three runs after one, in s.
 

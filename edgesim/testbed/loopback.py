@@ -256,7 +256,9 @@ class Loopback:
             n_real_time = self._start(nodes, bundle, samples, ways, durations_s)
             if not self.network.is_here:
                 nodes.offsets = offsets_of(nodes, nodes.processes, START_S)
-            director = Director(bundle.plan, {name: interrupting(way) for name, way in ways.items()}, nodes)
+            director = Director(
+                bundle.plan, {name: interrupting(way) for name, way in ways.items()}, nodes, place.switched
+            )
             ahead = [undisturbed(one) for one in courses[:1]] * self.n_warm_up
             requests = [self._ask(director, number, course) for number, course in enumerate([*ahead, *courses])]
             for device_id in nodes.processes:

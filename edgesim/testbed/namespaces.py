@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
+from edgesim.network.transport import Datagram
 from edgesim.testbed.limits import ways_of
 from edgesim.testbed.places import NODE
 
@@ -32,6 +33,29 @@ _FOLDER = Path("/run/netns")
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """The token bucket of a link, at the sender's end.
+
+    Parameters
+    ----------
+    name, interface : the namespace of the sender, and what it sends over.
+    link : whose rate it has.
+    """
+
+    name: str
+    interface: str
+    link: Link
+
+    def switch(self, *, is_up: bool) -> None:
+        """Let packets through at the rate of the link, or lose all, and those that wait."""
+        bucket = (
+            "tbf", "rate", f"{round(self.link.bandwidth_bit_per_s)}bit", "burst", str(self.link.burst_byte), "limit", str(_QUEUE_BYTE),
+        )  # fmt: skip
+        how = bucket if is_up else ("blackhole",)
+        _run("tc", "-n", self.name, "qdisc", "replace", "dev", self.interface, "root", *how)
+
+
+@dataclass(frozen=True, slots=True)
 class Namespaces:
     """Namespaces that are joined by pairs of interfaces.
 
@@ -39,10 +63,13 @@ class Namespaces:
     ----------
     names : of the namespace of each device.
     addresses : by sender and receiver: of the receiver's end of their pair.
+    switched : the token buckets of links over which datagrams go, by id. TCP sends again what it loses, late and in front of all else, so its links stay up: nodes
+        send nothing over one that is down, and drop what comes over it.
     """
 
     names: Mapping[str, str]
     addresses: Mapping[tuple[str, str], str]
+    switched: Mapping[str, Bucket]
 
     def command(self, device_id: str) -> list[str]:
         """Return the command that starts the node of a device in its namespace."""
@@ -98,15 +125,17 @@ class NamespaceNetwork:
             for name in names.values():
                 _run("ip", "netns", "add", name)
                 _run("ip", "-n", name, "link", "set", "lo", "up")
-            yield Namespaces(names, _joined(names, {link.link_id: link for link in links}))
+            yield Namespaces(names, *_joined(names, {link.link_id: link for link in links}))
         finally:
             for name in names.values():
                 if (_FOLDER / name).exists():
                     _run("ip", "netns", "del", name)
 
 
-def _joined(names: Mapping[str, str], links: Mapping[str, Link]) -> dict[tuple[str, str], str]:
-    """Join devices by pairs of interfaces, with the rates of their links; return the addresses."""
+def _joined(
+    names: Mapping[str, str], links: Mapping[str, Link]
+) -> tuple[dict[tuple[str, str], str], dict[str, Bucket]]:
+    """Join devices by pairs of interfaces, with the rates of their links; return the addresses, and what can be taken down."""
     pairs = sorted({(min(ends), max(ends)) for link in links.values() for ends in [(link.src_id, link.dst_id)]})
     addresses: dict[tuple[str, str], str] = {}
     for number, (one, other) in enumerate(pairs):
@@ -119,13 +148,14 @@ def _joined(names: Mapping[str, str], links: Mapping[str, Link]) -> dict[tuple[s
             addresses[peer, own] = address
             _run("ip", "-n", names[own], "address", "add", f"{address}/30", "dev", near)
             _run("ip", "-n", names[own], "link", "set", near, "up")
+    switched = {}
     for link in links.values():
         number = pairs.index((min(link.src_id, link.dst_id), max(link.src_id, link.dst_id)))
-        _run(
-            "tc", "-n", names[link.src_id], "qdisc", "add", "dev", f"to{number}", "root", "tbf", "rate",
-            f"{round(link.bandwidth_bit_per_s)}bit", "burst", str(link.burst_byte), "limit", str(_QUEUE_BYTE),
-        )  # fmt: skip
-    return addresses
+        bucket = Bucket(names[link.src_id], f"to{number}", link)
+        bucket.switch(is_up=True)
+        if isinstance(link.transport, Datagram):
+            switched[link.link_id] = bucket
+    return addresses, switched
 
 
 def check_tools() -> None:

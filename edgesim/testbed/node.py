@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +222,11 @@ class Node:
         now_s = time.monotonic()
         for one in found:
             name, request = self._names[one.position], self._requests.get(one.number)
+            is_cut = (
+                request is not None and meets(request.fate.get("cut", {}).get(name, ()), one.sent_s, now_s) is not None
+            )
+            if is_cut:
+                continue
             wait_s = 0.0 if request is None else request.fate.get("waits_s", {}).get(name, 0.0)
             self.post(now_s + self.latencies_s[name] + wait_s, self._take, one, name)
 
@@ -283,12 +289,16 @@ class Node:
         request = self._requests.get(task.number, _Request())
         slowed_s = request.fate.get("durations_s", {})
         duration_s = slowed_s.get(task.step.step_id, self.durations_s.get(task.step.step_id))
-        started_s, ended_s = self.device.serve(
-            task.ready_s, done_s - max(task.ready_s, self.device.free_s) if duration_s is None else duration_s
-        )
+        if duration_s is None:
+            started_s, ended_s = self.device.serve(task.ready_s, done_s - max(task.ready_s, self.device.free_s))
+        else:
+            down = request.fate.get("down", ()) if request.fate.get("resumes") else ()
+            started_s, ended_s = self.device.serve(task.ready_s, duration_s, down)
         if done_s > ended_s:
             self.device.free_s = ended_s = done_s
         self._is_busy = True
+        if ended_s == inf:
+            return  # it is down to the end
         self.post(ended_s, self._done, task, request, results, (begun_s, done_s, started_s))
 
     def _done(
@@ -302,7 +312,7 @@ class Node:
         """Hand on what was computed, unless the device was down meanwhile."""
         self._is_busy = False
         begun_s, done_s, started_s = moments_s
-        if request.is_down(task.ready_s, ended_s):
+        if not request.fate.get("resumes") and request.is_down(task.ready_s, ended_s):
             self.device.free_s = time.monotonic()  # what it computes, and what waits for it, is lost
             return
         took_s, missing = done_s - begun_s, list(task.missing)

@@ -8,9 +8,10 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 _NUMBER = struct.Struct("d")
@@ -35,11 +36,38 @@ class Server:
 
     free_s: float = field(default=0.0)
 
-    def serve(self, ready_s: float, time_s: float) -> tuple[float, float]:
-        """Return when it begins and ends with what is there at `ready_s` and takes `time_s`, in s."""
-        begun_s = max(ready_s, self.free_s)
-        self.free_s = begun_s + time_s
+    def serve(
+        self, ready_s: float, time_s: float, down: Collection[Sequence[float | None]] = ()
+    ) -> tuple[float, float]:
+        """Return when it begins and ends with what is there at `ready_s` and takes `time_s`, in s; what it is down for it goes on with later.
+
+        Parameters
+        ----------
+        ready_s, time_s : as above.
+        down : intervals that do not touch, in order; one without an end has None.
+        """
+        begun_s = after_s(max(ready_s, self.free_s), 0.0, down)
+        self.free_s = after_s(begun_s, time_s, down)
         return begun_s, self.free_s
+
+
+def after_s(since_s: float, time_s: float, down: Collection[Sequence[float | None]]) -> float:
+    """Return when something has been up for `time_s` from a moment on, and is up, in s.
+
+    >>> down = [[1.0, 2.0], [5.0, None]]
+    >>> after_s(0.5, 0.25, down), after_s(0.5, 1.0, down), after_s(1.5, 0.0, down), after_s(4.0, 2.0, down)
+    (0.75, 2.5, 2.0, inf)
+    """
+    for start_s, end_s in down:
+        begins_s = -inf if start_s is None else start_s
+        ends_s = inf if end_s is None else end_s
+        if ends_s <= since_s:
+            continue
+        if since_s + time_s < begins_s:
+            break
+        time_s -= max(0.0, begins_s - since_s)
+        since_s = ends_s
+    return since_s + time_s
 
 
 class SharedServer:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgesim.domain.plan import Plan
     from edgesim.domain.system.links import Link
     from edgesim.domain.system.topology import Topology
+    from edgesim.testbed.course.director import Switched
 
 LOCALHOST = "127.0.0.1"
 NODE = (sys.executable, "-m", "edgesim.testbed.node")
@@ -34,6 +35,10 @@ class Place(Protocol):
 
     def occupation_s(self, link: Link, size_byte: int) -> float:
         """Return the time over which a sender spreads the packets of a message, in s."""
+
+    @property
+    def switched(self) -> Mapping[str, Switched] | None:
+        """Where the kernel sends what nodes give it: the links that it takes down, by id; None where nodes pace what they send."""
 
 
 class Network(Protocol):
@@ -69,6 +74,11 @@ class SameMachine:
     def occupation_s(self, link: Link, size_byte: int) -> float:
         """Return the time of the link."""
         return link.occupation_s(size_byte)
+
+    @property
+    def switched(self) -> None:
+        """Return None: nodes pace what they send, and send nothing over a link that is down."""
+        return
 
 
 @dataclass(frozen=True, slots=True)

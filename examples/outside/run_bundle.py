@@ -4,7 +4,7 @@
     edgesim export twins.yaml bundles
     python run_bundle.py plan.json bundles/halo sample.safetensors conv1/gather/b
 
-The sample has one tensor for each input of the network, the first axis of length 1; names of messages that are lost may follow.
+The sample has one tensor for each input of the network, the first axis of length 1, or as long as a group of queries (approxifer, parm); names of messages that are lost may follow.
 """
 
 import json
@@ -45,7 +45,7 @@ def run(kernel, weights, came):
 
 
 def answer(plan_file, bundle, sample_file, *lost):
-    """Return the answer to the sample when some messages are lost; None when there is none."""
+    """Return the answers to the sample when some messages are lost; None when there is none."""
     plan = next(one for one in json.loads(Path(plan_file).read_text()) if one["strategy"] == Path(bundle).name)
     sample = [one for _, one in sorted(load_file(sample_file).items())]
     kernels, answer_id = {}, ""
@@ -57,18 +57,19 @@ def answer(plan_file, bundle, sample_file, *lost):
         for prefix, step in steps:
             own = {name.partition("/")[2]: one for name, one in weights.items() if name.startswith(prefix)}
             kernels[step["step_id"]] = step["kernel"], own
-    left, values, sent = {one["step_id"]: one for one in (*plan["steps"], *plan["transfers"])}, {}, {}
+    left, values = {one["step_id"]: one for one in (*plan["steps"], *plan["transfers"])}, {}
+    sent = {one["step_id"]: sample for one in plan["transfers"] if not one["inputs"]}
     while left:
         name = next(name for name, step in left.items() if not left.keys() & set(step["inputs"]))
         step = left.pop(name)
         came = {one: values[one] for one in step["inputs"] if one in values}
-        if "src_id" in step and name not in lost and (name in sent or not step["inputs"]):
-            whole = run(*kernels[name], {"<sample>": sample})[name] if name in kernels else sample
-            values[name] = sent.get(name, whole)
-        if "src_id" not in step and (len(came) == len(step["inputs"]) or step["on_missing"] == "degrade"):
-            results = run(*kernels[name], came if step["inputs"] else {"<sample>": sample})
-            values[name] = results.pop("<kept>", [])
-            sent |= results
+        enough = [group for group in step.get("alternatives", ()) if len(came.keys() & group) >= step["n_enough"]]
+        needed = set() if step.get("on_missing") == "degrade" else set(step["inputs"]).difference(*enough)
+        if name in kernels and came.keys() >= needed:
+            sent |= run(*kernels[name], came if step["inputs"] else {"<sample>": sample})
+            values |= {name: sent.pop("<kept>")} if "<kept>" in sent else {}
+        if name in sent and name not in lost:
+            values[name] = sent[name]
     return values[answer_id][0] if answer_id in values else None
 
 

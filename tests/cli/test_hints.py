@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import edgesim as es
-from edgesim.cli.studies.warnings import report_lost_messages, report_memory
+from edgesim.report.said.warnings import lost_messages, overfull
 
 SCENARIO: dict[str, Any] = {
     "name": "hinted",
@@ -23,24 +23,21 @@ SCENARIO: dict[str, Any] = {
 
 @pytest.mark.parametrize(("transport", "n_hints"), [({}, 1), ({"transport": "arq"}, 0)])
 def test_datagrams_that_leave_requests_without_an_answer_are_a_hint(
-    transport: dict[str, str], n_hints: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    transport: dict[str, str], n_hints: int, tmp_path: Path
 ) -> None:
     """MoDNN waits for each of its messages: at 1 % loss four in ten requests have no answer. Where messages are repeated, nothing is said."""
     star = {**SCENARIO["topology"]["star"], **transport}
     scenario = es.Scenario.from_data({**SCENARIO, "topology": {"star": star}})
-    report_lost_messages(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario)
-    shown = capsys.readouterr().err
-    assert shown.count("hint: ") == n_hints
-    if n_hints:
+    hints = list(lost_messages(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario))
+    assert len(hints) == n_hints
+    for shown in hints:
         assert "strategy 'modnn' answers" in shown
         assert "at p = 0.01" in shown
         assert all(remedy in shown for remedy in ("`transport: arq`", "`transport: tcp`", "`partial: use`"))
 
 
 @pytest.mark.parametrize(("admission_limit", "n_warnings"), [(None, 1), (1, 0)])
-def test_devices_over_their_memory_are_a_warning(
-    admission_limit: int | None, n_warnings: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_devices_over_their_memory_are_a_warning(admission_limit: int | None, n_warnings: int, tmp_path: Path) -> None:
     """100 requests at once, over two and four workers: the hub holds what it sends for all of them, and has the memory for a few."""
     load = {"arrivals": {"type": "periodic", "period": "1 us"}, "requests": 100, "admission_limit": admission_limit}
     profile = {"extends": "wearable", "memory": "200 kB"}
@@ -50,7 +47,8 @@ def test_devices_over_their_memory_are_a_warning(
         "workload": {**SCENARIO["workload"], "load": {key: value for key, value in load.items() if value is not None}},
         "strategies": {"modnn": {"owner": "hub", "workers": "w*"}},
     })  # fmt: skip
-    report_memory(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario)
-    shown = capsys.readouterr().err
-    assert shown.count("warning: with strategy 'modnn' device 'hub' needs") == shown.count("warning:") == n_warnings
-    assert n_warnings == 0 or "has 200 kB" in shown
+    warnings = list(overfull(es.run(scenario, workers=1, output=tmp_path / "r", report=False), scenario))
+    assert len(warnings) == n_warnings
+    for shown in warnings:
+        assert "with strategy 'modnn' device 'hub' needs" in shown
+        assert "has 200 kB" in shown

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from edgesim.cli import main as cli
+from edgesim.cli.exit_codes import INCOMPLETE
 from edgesim.scenario.code.permission import Code
 
 STRATEGY = '''
@@ -206,6 +207,7 @@ def test_tables_figures_and_folder(
         "timeline.json",
         "budget.csv",
         "sensitivity.csv",
+        "shown.json",
         "report.html",
     }
     assert names == tables | parts | figures
@@ -248,15 +250,43 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
     drawing = {"matplotlib", "jinja2", "PIL"}
     assert drawing <= modules("--output", "drawn")
     assert not {*drawing, "scipy.stats"} & modules("--no-report", "--output", "plain")
-    assert not {*drawing, "torch", "scipy", "networkx"} & modules("--output", "plain")
+    assert not {*drawing, "torch", "scipy", "networkx", "pandas", "pyarrow"} & modules("--output", "plain")
     names = {path.name for path in (tmp_path / "plain").iterdir()}
     assert {path.name for path in (tmp_path / "drawn").iterdir()} - names == {
         "report.html",
         "tradeoff.png",
         "tradeoff.svg",
     }
-    for name in ("summary.csv", "differences.csv", "budget.csv", "sensitivity.csv", "timeline.json"):
+    for name in ("summary.csv", "differences.csv", "budget.csv", "sensitivity.csv", "timeline.json", "shown.json"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "drawn" / name).read_bytes()
+
+
+def test_a_finished_study_shows_the_same_and_words_that_were_changed_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is shown stands in the folder: with its words changed, or the table that they are about, or without them."""
+    monkeypatch.chdir(tmp_path)
+    sweep = "sweep: {memory: {path: profiles.small.memory, values: [20 kB, 1 MB]}}"
+    profiles = "profiles: {small: {extends: phone, memory: 1 MB}}"
+    Path("tiny.yaml").write_text("\n".join([TINY.replace("phone", "small"), profiles, sweep]))
+    run = ("run", "tiny.yaml", "--workers", "1", "--no-report")
+    assert edgesim(monkeypatch, *run) == INCOMPLETE
+    first = capsys.readouterr()
+    assert "does not fit" in first.err
+    assert edgesim(monkeypatch, *run) == INCOMPLETE
+    again = capsys.readouterr()
+    assert again.out == first.out
+    assert "was finished before" in again.err
+    assert again.err.splitlines()[-1] == first.err.splitlines()[-1]
+    words = Path("results/tiny/shown.json").read_bytes()
+    for name in ("shown.json", "summary.csv"):
+        path = Path("results/tiny", name)
+        path.write_bytes(path.read_bytes().replace(b"single", b"double"))
+        assert edgesim(monkeypatch, *run) == INCOMPLETE
+        made_again = capsys.readouterr()
+        assert made_again.out == first.out
+        assert "set aside" in made_again.err
+        assert Path("results/tiny/shown.json").read_bytes() == words
 
 
 def test_json_is_one_document_and_nothing_else(

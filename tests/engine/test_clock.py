@@ -45,6 +45,20 @@ def test_nothing_happens_after_stop_behind_the_horizon_or_at_infinity() -> None:
     assert (heard, clock.n_events) == (["a", "b"], 3)
 
 
+def test_what_is_planned_for_a_moment_at_which_nothing_more_happens_does_not_count() -> None:
+    clock, heard = Clock(), []
+
+    def stop(_: None) -> None:
+        clock.stop()
+        clock.after(0.0, heard.append, "planned after the stop")
+
+    clock.after(1.0, heard.append, "a")
+    clock.after(1.0, stop, None)
+    clock.after(1.0, heard.append, "planned before")
+    clock.happen(inf, None)
+    assert (heard, clock.n_events) == (["a"], 2)
+
+
 def test_events_at_infinity_are_not_waited_for() -> None:
     clock, heard = Clock(), []
     clock.after(inf, heard.append, "never")

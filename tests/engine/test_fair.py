@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import nextafter
 from typing import Any
 
 import pytest
@@ -51,6 +52,14 @@ def test_a_message_goes_on_after_every_outage() -> None:
     (record,) = run(Outage("a->b", 0.002, 0.003), Outage("a->b", 0.005, 0.009)).records
     assert (record.outcome, record.result_byte) == ("completed", 1250)
     assert record.latency_s == pytest.approx(0.015)
+    assert record.energy_j == pytest.approx(3.5 * 0.010)
+
+
+def test_a_message_that_an_outage_meets_when_all_of_it_is_sent_waits_for_the_end_of_the_outage() -> None:
+    """From 3 to 13 ms, by a rounding behind the beginning of the outage: what is left is no bit, and there at 14 ms."""
+    (record,) = run(Outage("a->b", nextafter(0.013, 0.0), 0.014), arrivals=None, releases_s=[0.003]).records
+    assert (record.outcome, record.result_byte) == ("completed", 1250)
+    assert record.latency_s == pytest.approx(0.011)
     assert record.energy_j == pytest.approx(3.5 * 0.010)
 
 

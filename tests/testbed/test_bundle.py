@@ -48,11 +48,21 @@ def context(speeds=(1.0, 2.0), network=None, **ends):
         Chain(("w1", "w2"), cuts=("3",)),
         MoDNN("hub", execution="halo", owner_computes=True, **DEGRADE),
         MoDNN("hub", linear="mscc", pruning=0.5, **DEGRADE),
+        MoDNN("hub", missing="mean", **DEGRADE),
+        MoDNN("hub", execution="halo", missing="mean", owner_computes=True, **DEGRADE),
+        MoDNN("hub", execution="tensor", missing="mean", **DEGRADE),
         Resilient(parts=2, missing="mean", **FEW),
         Resilient(parts=1, replicas="identical", **FEW),
         Resilient(parts=2, missing="learned", **FEW),
         Resilient(parts=2, head="per-survivors", **FEW),
         Ensemble(**FEW),
+        Single("w1", messages=Messages("int8")),
+        Chain(("w1", "w2"), cuts=("3",), messages=Messages("float16")),
+        MoDNN("hub", messages=Messages("int8"), **DEGRADE),
+        MoDNN("hub", execution="halo", owner_computes=True, missing="mean", messages=Messages("int8"), **DEGRADE),
+        Resilient(parts=2, messages=Messages("int8"), **FEW),
+        Resilient(parts=2, head="per-survivors", messages=Messages("float16"), **FEW),
+        Ensemble(messages=Messages("int8"), **FEW),
     ],
     ids=lambda strategy: type(strategy).__name__.lower(),
 )
@@ -158,9 +168,6 @@ def test_what_says_nothing_of_kernels_is_refused():
 
     with pytest.raises(PlanError, match="does not say what runs where"):
         bundled(Silent(), made.dataset.test[:1].inputs)
-    rounding = Ensemble(messages=Messages("int8"), **FEW).deploy(made)
-    with pytest.raises(PlanError, match="messages of int8 are simulated, but not executed"):
-        bundled(rounding, made.dataset.test[:1].inputs)
     copied = pickle.loads(pickle.dumps(Single("w1").deploy(made)))  # noqa: S301 - just pickled here
     with pytest.raises(PlanError, match="deploy the strategy anew"):
         Execution.of_kernels(copied, made.dataset.test[:1].inputs)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 
 import pytest
 
@@ -21,7 +21,7 @@ from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.jitter import Jitter
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.packet_loss import PacketBernoulli
-from edgesim.failures.sampling.draw import draw_outages, loss_models
+from edgesim.failures.sampling.draw import draw_outages, draw_renewals, loss_models
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal
 from edgesim.network.transport import Arq, Datagram
@@ -57,9 +57,20 @@ def made(failures, strategy=None, **more):
 
 LOSSES = {"losses": PacketBernoulli(0.1)}
 STOPPED = {"stopped": ExactlyK(1, "[bc]")}
+FLAKY = {"flaky": OnOff(0.4, 0.2, "[bc]")}
+"""Up for 400 ms and down for 200 ms in the mean: several times in a request that waits for its deadlines."""
 
 
-@pytest.mark.parametrize("failures", [LOSSES, STOPPED, {**LOSSES, **STOPPED}])
+class Again:
+    """Down, up and down again: both far from whatever a message meets."""
+
+    def renewals(self, topology, streams):
+        return {
+            "b": iter([Outage("b", 0.0, 0.2), Outage("b", 0.5, 0.7)]), "c": iter([Outage("c", 0.15, 0.5), Outage("c", 9.0, 9.5)]),
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("failures", [LOSSES, STOPPED, {**LOSSES, **STOPPED}, FLAKY])
 def test_request_r_meets_what_replication_r_of_a_study_does(failures):
     one = made(failures)
     plan, topology = one.bundle.plan, one.context.topology
@@ -68,14 +79,16 @@ def test_request_r_meets_what_replication_r_of_a_study_does(failures):
     for number, course in enumerate(found):
         streams = Streams(one.context.seed).replication(number)
         [record] = simulate(
-            program, outages=draw_outages(failures, topology, streams), losses=loss_models(failures, topology), streams=streams
+            program, outages=draw_outages(failures, topology, streams), renewals=draw_renewals(failures, topology, streams),
+            losses=loss_models(failures, topology), streams=streams,
         )  # fmt: skip
         assert (course.lost, course.latency_s) == (lost_in(plan, record.lost), record.latency_s)
     assert len({course.lost for course in found}) > 1
 
 
 @pytest.mark.parametrize(
-    ("failures", "more"), [(LOSSES, {}), (STOPPED, {}), ({**LOSSES, **STOPPED}, {"transport": Datagram()})]
+    ("failures", "more"),
+    [(LOSSES, {}), (STOPPED, {}), ({"again": Again()}, {}), ({**LOSSES, **STOPPED}, {"transport": Datagram()})],
 )
 def test_the_same_messages_are_missing_and_answers_are_those_without_them(failures, more):
     twin = made(failures, **more)
@@ -109,6 +122,34 @@ def test_a_straggler_takes_as_long_as_drawn_and_jitter_delays():
     assert (found.n_equal_sets, found.n_equal_answers) == (3, 3)
 
 
+def resuming(end_s):
+    """Who computes its first layers from 7 to 550 ms, and is down for a while from 200 ms on."""
+    failures = {"down": Scripted((ScriptedOutage("b", 0.2, end_s),))}
+    twin = made(failures, MoDNN("a", workers="b", on_missing="degrade", step_deadline_s=2.0))
+    devices = tuple(
+        replace(device, profile=profile(1e-5), on_outage="resume") for device in twin.context.topology.devices
+    )
+    context = replace(twin.context, topology=replace(twin.context.topology, devices=devices))
+    return replace(twin, context=context)
+
+
+def test_a_device_that_resumes_goes_on_with_what_is_left():
+    """It rests for 200 ms, and the request takes just as much longer; one that is down for ever loses what it had."""
+    plain, twin, lost = resuming(0.2000001), resuming(0.4), resuming(inf)
+    (usual,), (longer,), (never,) = (
+        simulated(one.bundle.plan, one.context, one.failures, 1) for one in (plain, twin, lost)
+    )
+    assert usual.ended_s["0/compute/b"] > 0.4
+    assert longer.latency_s == pytest.approx(usual.latency_s + 0.2, abs=1e-5)
+    assert not longer.lost
+    assert not longer.fate.durations_s
+    assert not never.fate.durations_s
+    assert "0/gather/b" in never.lost
+    found = compare(measure(twin, Loopback(2), tolerance=1.0), tolerance=1.0)
+    assert (found.n_equal_sets, found.n_equal_answers) == (2, 2)
+    assert found.mean_s >= found.simulated_s
+
+
 class _Alone:
     """A node of which only the process matters."""
 
@@ -132,6 +173,36 @@ def test_a_device_that_is_down_is_a_process_that_is_stopped():
             assert until(lambda: state(process.pid) == "S", 60.0)
         finally:
             process.kill()
+
+
+class _Silent:
+    """A node that says nothing for a while, and then what it is to say; this process was stopped meanwhile, so that none of its waits is long."""
+
+    def __init__(self, n_waits):
+        self.processes = {"a": None}
+        self.said = (
+            [None] * n_waits
+            + [("a", {"told": 3})]
+            + [None] * n_waits
+            + [("a", {"answer": 3, "at_s": 5.0, "values": [1.0]})]
+        )
+
+    def tell(self, device_id, **document):
+        """Hear it."""
+
+    def listen(self, until_s):
+        return self.said.pop(0)
+
+
+def test_time_in_which_this_process_is_stopped_does_not_count_against_nodes():
+    """A stopped process finds its patience over when it goes on, and what nodes say not yet read."""
+    twin = made({})
+    (course,) = simulated(twin.bundle.plan, twin.context, {}, 1)
+    hops_of = {transfer.step_id: [[]] for transfer in twin.bundle.plan.transfers}
+    found = Director(twin.bundle.plan, hops_of, _Silent(100)).ask(3, course)
+    assert (found.answered_s, found.values) == (5.0, [1.0])
+    with pytest.raises(ExecutionError, match="the answer to request 3 did not come in time"):
+        Director(twin.bundle.plan, hops_of, _Silent(1000)).ask(3, course)
 
 
 class _Signalled:
@@ -176,14 +247,12 @@ def test_failures_that_processes_cannot_meet_are_refused():
 
     check(LOSSES)
     check({})
-    with pytest.raises(ExecutionError, match="'flaky' takes its targets down again and again"):
-        check({"flaky": OnOff(1.0, 1.0, "b")})
     with pytest.raises(ExecutionError, match="leave out recoveries"):
         check(LOSSES, has_recovery=True)
     outage = {"down": Scripted((ScriptedOutage("b", 0.0, 1.0),))}
     check(outage)
-    resuming = replace(topology, devices=tuple(replace(device, on_outage="resume") for device in topology.devices))
-    with pytest.raises(ExecutionError, match="device 'a' resumes after an outage"):
+    resuming = replace(topology, links=tuple(replace(link, on_outage="resume") for link in topology.links))
+    with pytest.raises(ExecutionError, match=r"link 'a->.' resumes after an outage"):
         check(outage, resuming)
     again = made(LOSSES, transport=Arq())
     with pytest.raises(ExecutionError, match="sends lost packets again"):

@@ -15,11 +15,15 @@ from edgesim.cli.main import app
 from edgesim.domain.system.links import Link
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.errors import ExecutionError
+from edgesim.failures.scripted import Scripted, ScriptedOutage
+from edgesim.network.transport import Datagram
 from edgesim.strategies.layers.chain import Chain
+from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import compare, measure
+from edgesim.testbed.course.simulated import simulated
 from edgesim.testbed.loopback import Loopback
-from edgesim.testbed.namespaces import NamespaceNetwork
+from edgesim.testbed.namespaces import Bucket, NamespaceNetwork
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile
@@ -49,7 +53,10 @@ def own():
     return {name for name in namespaces() if name.startswith(f"edgesim-testbed-{os.getpid()}-")}
 
 
-def made(**more):
+CHAIN = Chain(("a", "b"), cuts=("1",))
+
+
+def made(strategy=CHAIN, failures=None, **more):
     """A chain whose message of 4,096 byte goes over 200 kbit/s."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 3)).eval()
@@ -57,8 +64,10 @@ def made(**more):
     links = tuple(Link(f"{one}->{two}", one, two, 200e3, 0.002, **link) for one, two in ("ab", "ba"))
     topology = Topology(tuple(Device(name, profile(0.1)) for name in "ab"), links)
     context = deployment_context(network, noise_dataset((1, 16, 16)), topology, source_id="a", sink_id="a")
-    deployment = Chain(("a", "b"), cuts=("1",)).deploy(context)
-    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
+    deployment = strategy.deploy(context)
+    return PreparedStrategy(
+        "twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs), failures or {}
+    )
 
 
 @in_namespaces
@@ -72,6 +81,37 @@ def test_the_kernels_bucket_takes_the_time_that_is_simulated_and_is_removed():
     )  # without a bucket it would be a tenth of that; how much longer depends on what else runs
     assert (found.n_equal_answers, found.measured_byte) == (5, 4108)
     assert not own()
+
+
+@in_namespaces
+@pytest.mark.parametrize(
+    ("more", "n_down"),
+    [({}, 0), ({"transport": Datagram(), "mtu_byte": 1456, "header_byte": 58, "framing_byte": 0}, 3)],
+)
+def test_a_link_that_goes_down_loses_what_is_on_its_way(more, n_down, monkeypatch):
+    """The result of 4,096 byte needs 110 ms; its link is down after 50. The kernel loses datagrams; what TCP sends again is dropped where it comes."""
+    seen = []
+
+    def switched(self, *, is_up):
+        switch(self, is_up=is_up)
+        shown = subprocess.run(
+            ["tc", "-n", self.name, "qdisc", "show", "dev", self.interface], capture_output=True, text=True, check=True
+        )
+        seen.append(
+            (self.link.link_id, is_up, "tbf" in shown.stdout, "blackhole" in shown.stdout or not shown.stdout.strip())
+        )
+
+    switch = Bucket.switch
+    monkeypatch.setattr(Bucket, "switch", switched)
+    failures = {"down": Scripted((ScriptedOutage("b->a", 0.05, 0.3),))}
+    twin = made(MoDNN("a", on_missing="degrade", step_deadline_s=0.5), failures, **more)
+    (course,) = simulated(twin.bundle.plan, twin.context, failures, 1)
+    assert course.lost == {"0/gather/b"}
+    assert 0.5 < course.latency_s < 1.0
+    found = compare(measure(twin, Loopback(3, network=NamespaceNetwork()), tolerance=1.0), tolerance=1.0)
+    assert (found.n_equal_sets, found.n_equal_answers, found.n_degraded) == (3, 3, 3)
+    assert seen.count(("b->a", False, False, True)) == n_down
+    assert {one[:3] for one in seen if one[1]} == {("a->b", True, True), ("b->a", True, True)}
 
 
 @in_namespaces

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from star import DEADLINE_S, LOSS, ROUND_S, check, latency_moments, random_rounds
-from star_contestants import FIXED, RANDOM
+from star_contestants import FIXED, RANDOM, counts
 
 MAY_BE_ABSENT = {"leaf", "ns"}
 N_DEVICES = 3
@@ -36,6 +36,13 @@ def test_random_rounds_are_as_expected(name: str) -> None:
     """
     n_rounds = 1000 if "event" in name else 300_000
     check(rounds_of(RANDOM, name, n_rounds), N_DEVICES, n_rounds, is_random=True)
+
+
+@pytest.mark.parametrize("n_devices", [2, 4])
+def test_a_round_of_equal_devices_takes_two_events_of_simpy(n_devices: int) -> None:
+    """All of them have computed at one moment, and are heard at another; by hand each does so alone."""
+    assert counts("edgesim, event engine", n_devices, 20)["events"] == 2
+    assert counts("SimPy, callbacks", n_devices, 20)["events"] == 2 * n_devices
 
 
 def test_the_expected_length_of_one_device_alone() -> None:

@@ -68,15 +68,15 @@ def repeat(
 
 
 def differing_files(first: Result, again: Result) -> list[str]:
-    """Return the tables and parts that differ or are in one of two results only; `scenario.yaml` names files from where it lies."""
+    """Return the tables and parts that differ or are in one of two results only; `scenario.yaml` names files from where it lies, and `shown.json` is words about the tables."""
     from edgesim.study.folder.contents import VIEWS
-    from edgesim.study.folder.names import SCENARIO
+    from edgesim.study.folder.names import SCENARIO, SHOWN
 
     hashes = [
         {
             entry["name"]: entry["sha256"]
             for entry in one.manifest["files"]
-            if entry["name"] != SCENARIO and not entry["name"].endswith(VIEWS)
+            if entry["name"] not in {SCENARIO, SHOWN} and not entry["name"].endswith(VIEWS)
         }
         for one in (first, again)
     ]

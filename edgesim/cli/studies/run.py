@@ -14,18 +14,10 @@ from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import INCOMPLETE
 from edgesim.cli.interrupts import farewell
 from edgesim.cli.scenarios.validate import odd_findings
-from edgesim.cli.studies.warnings import (
-    report_infeasible,
-    report_lost_messages,
-    report_memory,
-    report_oddities,
-    report_rare,
-    report_targets,
-    report_uncounted,
-)
 from edgesim.cli.tables import draw_table, table_console
 
 if TYPE_CHECKING:
+    from edgesim.report.said.shown import Shown
     from edgesim.study.folder.store import Result
 
 
@@ -94,6 +86,7 @@ def run(  # noqa: PLR0917 - typer passes options by name
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.interfaces import Silent
     from edgesim.report.run import run_with
+    from edgesim.report.said.shown import shown_in
     from edgesim.study.folder.manifest_file import MANIFEST
     from edgesim.study.options import RunOptions
 
@@ -107,20 +100,15 @@ def run(  # noqa: PLR0917 - typer passes options by name
     result = run_with(scenario, options, report=is_reported)
     if written == when_written(manifest) and not quiet:
         sys.stderr.write(f"{result.folder} was finished before; nothing was simulated (--fresh begins again)\n")
+    shown = shown_in(result, scenario)
     if is_json:
-        json.dump(document(result), sys.stdout, indent=2, allow_nan=False)
+        json.dump(document(result, shown), sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     elif not quiet:
-        show(result)
-    report_targets(result)
-    report_rare(result)
-    report_uncounted(result)
-    report_memory(result, scenario)
-    if not quiet:
-        report_lost_messages(result, scenario)
-    for warning in result.doubts():
-        sys.stderr.write(f"warning: {warning}\n")
-    if [*report_infeasible(result), *report_oddities(result)]:
+        show(result, shown)
+    said = [*(("warning", text) for text in shown.warnings), *(("hint", text) for text in shown.hints if not quiet)]
+    sys.stderr.writelines(f"{kind}: {text}\n" for kind, text in said)
+    if shown.is_incomplete:
         raise typer.Exit(INCOMPLETE)
 
 
@@ -146,10 +134,8 @@ def command_line(
     return shlex.join(["edgesim", "run", str(file), *given, *(["--check-invariants"] if is_checked else [])])
 
 
-def document(result: Result) -> dict[str, Any]:
+def document(result: Result, shown: Shown) -> dict[str, Any]:
     """Return what ``--json`` writes: the paths, and the rows of the summary table with null where there is no number."""
-    from edgesim.report.answer import answer
-
     rows = result.summary().to_dict(orient="records")
     return {
         "name": result.manifest["name"],
@@ -157,27 +143,24 @@ def document(result: Result) -> dict[str, Any]:
         "folder": str(result.folder),
         "files": {entry["name"]: str(result.folder / entry["name"]) for entry in result.manifest["files"]},
         "intact": result.manifest["intact"],
-        "answer": answer(result),
+        "answer": shown.answer,
         "infeasible": result.manifest["infeasible"],
         "warnings": result.doubts(),
         "summary": [{name: None if value != value else value for name, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
     }
 
 
-def show(result: Result) -> None:
+def show(result: Result, shown: Shown) -> None:
     """Write the tables and where everything lies."""
-    from edgesim.report.answer import answer
-    from edgesim.report.goals import all_tables
     from edgesim.report.texts import REPORT
 
     console = table_console()
     question = result.manifest["question"]
     if question:
         console.print(question, style="italic", markup=False)
-    answered = answer(result)
-    if answered:
-        console.print(answered, markup=False)
-    for table in all_tables(result):
+    if shown.answer:
+        console.print(shown.answer, markup=False)
+    for table in shown.tables:
         console.print()
         draw_table(console, table)
     names = [entry["name"] for entry in result.manifest["files"]]

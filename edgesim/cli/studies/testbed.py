@@ -13,6 +13,7 @@ import typer
 
 from edgesim.cli.code import AllowCode
 from edgesim.cli.exit_codes import DONE, INCOMPLETE
+from edgesim.processes import n_cpus
 from edgesim.units import show as quantity
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def execute(
     """
     from edgesim.cli.progress import progress_on_stderr
     from edgesim.scenario.scenario import Scenario
-    from edgesim.testbed.comparison import check, measure
+    from edgesim.testbed.comparison import check, check_machine, measure
     from edgesim.testbed.loopback import Loopback
     from edgesim.testbed.prepared import prepared
     from edgesim.testbed.written.overlay import compared, fit
@@ -138,6 +139,7 @@ def execute(
     ready = list(prepared(scenario, strategy or (), progress_on_stderr(), has_failures=has_failures))
     for one in ready:
         check(one, how)
+        check_machine(one, how, tolerance, is_paced=not unpaced)
     measured = [measure(one, how, tolerance, has_repeat=True, is_paced=not unpaced) for one in ready]
     fitted = next((fit(one, is_paced=not unpaced) for one in measured if one.prepared.label == fit_on), None)
     found = [compared(fitted, one, tolerance) for one in measured]
@@ -258,7 +260,12 @@ def _note(found: Sequence[Compared], fitted: Fit | None) -> str:
         if plain
         else []
     )
-    return "; ".join([*([] if fitted is None else [_fit_note(fitted)]), *clocks, *delayed])
+    few = [
+        f"the devices of {one.strategy} share this machine (cores: {n_cpus()}), which makes a request about {quantity(one.sharing_s, 's')} longer"
+        for one in found
+        if one.verdict == "too few cores"
+    ]
+    return "; ".join([*([] if fitted is None else [_fit_note(fitted)]), *clocks, *delayed, *few])
 
 
 def _fit_note(found: Fit) -> str:

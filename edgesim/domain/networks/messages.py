@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Inputs
 
 Dtype = Literal["float32", "float16", "int8"]
-_N_STEPS = 255  # between the 256 levels of 8 bits
+N_STEPS = 255
+"""Between the 256 levels of 8 bits."""
 _RANGE_BYTE = 8  # smallest and largest number, as float32
 
 
@@ -117,7 +118,7 @@ class Messages:
             return values.clip(-largest, largest).astype(np.float16).astype(values.dtype)
         flat = values.reshape(len(values), -1)
         low, high = flat.min(axis=1, keepdims=True), flat.max(axis=1, keepdims=True)
-        step = (high - low) / _N_STEPS
+        step = (high - low) / N_STEPS
         levels = np.rint((flat - low) / np.where(step > 0, step, 1))
         written: NDArray[Any] = (low + step * levels).astype(values.dtype).reshape(values.shape)
         return written

@@ -5,18 +5,15 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
-from edgesim.domain.records import RequestRecord
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s, work_of
-from edgesim.engine.state.request import record
+from edgesim.engine.state.request import record, with_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgesim.domain.records import Outcome
+    from edgesim.domain.records import Outcome, RequestRecord
     from edgesim.engine.state.request import Request, Totals
     from edgesim.engine.state.world import World
-
-_ENERGY = RequestRecord._fields.index("energy_j")
 
 
 class Records:
@@ -118,10 +115,8 @@ class Records:
             share_j = 0.0
         else:
             share_j = self.idle_share_j if self._kept else 0.0
-        return [self._made(self._kept.pop(number), share_j) for number in sorted(self._kept)]
-
-    @staticmethod
-    def _made(own: RequestRecord, share_j: float) -> RequestRecord:
-        if own.outcome == "rejected":
-            return own
-        return RequestRecord._make((*own[:_ENERGY], own.energy_j + share_j, *own[_ENERGY + 1 :]))
+        kept = self._kept
+        return [
+            own if own.outcome == "rejected" else with_share(own, share_j)
+            for own in (kept.pop(number) for number in sorted(kept))
+        ]

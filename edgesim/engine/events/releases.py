@@ -53,17 +53,9 @@ class Releases:
             self._plan(self._n_planned, self._clock.now_s)
 
     def ended(self) -> None:
-        """Let the client of a request that has ended ask again.
-
-        Raises
-        ------
-        SimulationError
-            When clients ask again and again without any time passing.
-        """
-        if self._clients == 0:
-            return
-        think_s = next(self._thinks_s)
-        self._plan(self._n_planned, self._clock.now_s + think_s)
+        """Let the client of a request that has ended ask again."""
+        if self._clients > 0:
+            self._plan(self._n_planned, self._clock.now_s + next(self._thinks_s))
 
     def _plan_next(self) -> None:
         number, moment_s = next(self._times_s, (-1, inf))

@@ -39,6 +39,12 @@ class Trial:
     losses, slowdowns, streams, deadline_s, admission_limit, recovery : as of `edgesim.engine.events.simulation.simulate`.
     """
 
+    __slots__ = ("_active", "_admission_limit", "_carrier", "_checker", "_courses", "_deadline_s", "_detector",
+                 "_devices", "_fifo", "_first", "_hosts", "_is_noting", "_is_slowed", "_last_end_s", "_lines",
+                 "_memory", "_n_present", "_n_released", "_only_user", "_plan_of", "_pools", "_recovery",
+                 "_releases", "_send", "_slowing", "_steps", "_streams", "clock", "first_s", "program", "records",
+                 "takeover", "watch", "world")  # fmt: skip
+
     def __init__(
         self,
         world: World,
@@ -91,8 +97,9 @@ class Trial:
         self._devices.begin()
         self._hosts.begin()
         self._lines = self._carrier.lines
+        is_followed = self._memory is not None or self._is_noting or self.program.pools or self._hosts
+        self._only_user = self._steps.no_user if is_followed else self._steps.only_user
         self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
-        self._is_followed = self._memory is not None or self._is_noting or self._pools is not None
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
         self._n_present = 0  # released and not ended
         self._n_released = 0
@@ -261,38 +268,33 @@ class Trial:
         step = self._steps.step[index]
         if isinstance(step, Compute) and step.deadline_s is not None:
             request.n_open += 1
-            request.timed.add(index)
+            request.missing_local[index] = -1
             self.clock.after(step.deadline_s, self._on_step_deadline, (request, index))
 
     def _on_step_deadline(self, task: Task) -> None:
         """Begin a step with what arrived, unless it has begun."""
         request, index = task
-        if request.missing[index] >= 0:
+        n_missing = request.missing[index]
+        if n_missing >= 0:
+            if n_missing > 0 and not request.answered_s < self.clock.now_s:
+                request.is_degraded = True  # what begins behind the answer changes nothing in it
             self._begin(request, index)
 
     def _begin(self, request: Request, index: int) -> None:
-        """Start a step with whatever of its inputs is there."""
+        """Start a step that has not begun, with whatever of its inputs is there."""
         if self._memory is not None:
             self._note_beginning(request, index)
-        steps = self._steps
-        device = steps.device[index]
+        device = self._steps.device[index]
         if device < 0:
             request.n_open += 1
             line = self._lines[index]
             if line is None or not self._fifo.cross((request, index), line):
                 self._send((request, index))
             return
-        n_missing = request.missing[index]
-        if n_missing < 0:
-            return
-        if n_missing > 0 and not request.answered_s < self.clock.now_s:
-            request.is_degraded = True  # what begins behind the answer changes nothing in it
         request.missing[index] = _BEGUN
-        if index not in request.timed:
+        if request.missing_local[index] >= 0:
             request.n_open += 1  # otherwise its deadline is counted already
-        duration_s = steps.duration_s[index]
-        if self._is_slowed:
-            duration_s = self._slowed_s(index, device)
+        duration_s = self._slowed_s(index, device) if self._is_slowed else self._steps.duration_s[index]
         self._devices.submit((request, index), device, duration_s)
 
     def _slowed_s(self, index: int, device: int) -> float:
@@ -320,8 +322,21 @@ class Trial:
     def job_done(self, task: Task) -> None:
         """Finish a computation, or what a device did for a message."""
         request, index = task
-        steps = self._steps
-        if steps.device[index] < 0:
+        user = self._only_user[index]
+        if user < 0 or request.missing[user] != 1:
+            self._finish(task)
+            return
+        request.missing[user] = 0
+        line = self._lines[user]
+        if line is not None and self._fifo.cross((request, user), line):
+            return  # the message is under way in place of the computation
+        self._begin(request, user)
+        request.n_open -= 1  # what has begun is open, so that the request is
+
+    def _finish(self, task: Task) -> None:
+        """Finish a computation, whoever needs it, or what a device did for a message."""
+        request, index = task
+        if self._steps.device[index] < 0:
             self._hosts.done(task)
             return
         if self._is_noting:
@@ -329,12 +344,7 @@ class Trial:
         if index == request.answer:
             request.answered_s = self.clock.now_s
             self._end(request)
-        user = steps.only_user[index]
-        if user >= 0 and request.missing[user] == 1 and not (self._is_followed or index in steps.alternatives):
-            request.missing[user] = 0
-            self._begin(request, user)
-        else:
-            self._hand_on(request, index)
+        self._hand_on(request, index)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
@@ -405,12 +415,13 @@ class Trial:
     def message_came(self, task: Task) -> None:
         """Deliver a message that arrived as a whole, unless it is too late to be used."""
         request, index = task
-        user = self._steps.only_user[index]
-        if user < 0 or request.missing[user] < 0 or self._is_followed or index in self._steps.alternatives:
+        user = self._only_user[index]
+        missing = request.missing
+        if user < 0 or missing[user] < 0:
             self._deliver(task)
         else:
             request.delivered[index] = True
-            request.missing[user] = n_missing = request.missing[user] - 1
+            missing[user] = n_missing = missing[user] - 1
             if n_missing == 0:
                 self._begin(request, user)
         request.n_open -= 1

@@ -99,10 +99,11 @@ def compile_plans(
     devices = device_table(plan, topology, peak_memory_byte, (*routes.values(), *everywhere))
     device_index = {device_id: index for index, device_id in enumerate(devices.device_ids)}
     crossings = Crossings(topology, routes, device_index)
-    steps = step_table(plan, topology, compute, device_index, crossings)
+    spans = spans_of(plans, len(beats) + len(weights))
+    answers = frozenset(span.answer for span in spans)
+    steps = step_table(plan, topology, compute, device_index, crossings, answers=answers)
     if is_rerouted:
         crossings.meet_all()
-    spans = spans_of(plans, len(beats) + len(weights))
     return Program(
         plan,
         devices,

@@ -54,8 +54,9 @@ class StepTable:
     n_inputs : number of inputs, of which a group of alternatives is as many as are enough, and 1 more where a pool lets it begin.
     n_local : number of inputs that are computations on the same device, but for copies of a pool.
     users : the steps that need it, messages before computations.
-    only_user : the step that needs it, or -1 when there are none or several. Numbers side by side: a large trial is slow for what it
-        must fetch from memory.
+    only_user : the step that needs it, where its end means nothing else; -1 when there are none or several, and for alternatives and answers.
+        Numbers side by side: a large trial is slow for what it must fetch from memory.
+    no_user : -1 for each step.
     rivals : the other steps of its group of alternatives, empty without one.
     n_enough : how many of its group of alternatives are enough; 0 without one.
     alternatives : the steps with rivals.
@@ -75,6 +76,7 @@ class StepTable:
     n_local: tuple[int, ...]
     users: tuple[tuple[int, ...], ...]
     only_user: array[int]
+    no_user: array[int]
     rivals: tuple[tuple[int, ...], ...]
     n_enough: tuple[int, ...]
     alternatives: frozenset[int]
@@ -83,9 +85,15 @@ class StepTable:
 
 
 def step_table(
-    plan: Plan, topology: Topology, compute: ComputeModel, device_index: Mapping[str, int], crossings: Crossings
+    plan: Plan,
+    topology: Topology,
+    compute: ComputeModel,
+    device_index: Mapping[str, int],
+    crossings: Crossings,
+    *,
+    answers: frozenset[int],
 ) -> StepTable:
-    """Return the steps of a plan, given the index of each device and how messages get across."""
+    """Return the steps of a plan, given the index of each device, how messages get across, and which steps are answers."""
     index = {step.step_id: position for position, step in enumerate(plan.steps)}
     transfer_index = {transfer.step_id: position for position, transfer in enumerate(plan.transfers)}
     users, rivals = _users(plan, index), _rivals(plan, index)
@@ -106,7 +114,8 @@ def step_table(
         n_inputs=tuple(_n_inputs(step) + (step.step_id in plan.held) for step in plan.steps),
         n_local=n_local,
         users=users,
-        only_user=array("q", (some[0] if len(some) == 1 else -1 for some in users)),
+        only_user=_only_user(users, rivals, answers),
+        no_user=array("q", (-1,)) * len(users),
         rivals=rivals,
         n_enough=_n_enough(plan, index),
         alternatives=frozenset(position for position, others in enumerate(rivals) if others),
@@ -122,6 +131,12 @@ def _users(plan: Plan, index: Mapping[str, int]) -> tuple[tuple[int, ...], ...]:
         for name in step.inputs:
             users[index[name]].append(index[step.step_id])
     return tuple(tuple(some) for some in users)
+
+
+def _only_user(users: Sequence[Sequence[int]], rivals: Sequence[Sequence[int]], answers: frozenset[int]) -> array[int]:
+    """Return for each step the one that needs it, where its end means nothing else."""
+    is_plain = [len(some) == 1 and not rivals[index] and index not in answers for index, some in enumerate(users)]
+    return array("q", (some[0] if plain else -1 for some, plain in zip(users, is_plain, strict=True)))
 
 
 def _host_costs(plan: Plan, topology: Topology, device_index: Mapping[str, int]) -> dict[int, HostCost]:

@@ -33,7 +33,7 @@ class Devices:
     from memory.
     """
 
-    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory",
+    __slots__ = ("_checker", "_clock", "_cores_s", "_downtimes", "_fair", "_free_s", "_horizon_s", "_is_plain", "_memory", "_moments",
                  "_n_cores", "_on_end", "_owner", "_paces", "_profiles", "_shared", "_spending", "_stays", "_world")  # fmt: skip
 
     def __init__(self, world: World, owner: JobOwner) -> None:
@@ -43,7 +43,7 @@ class Devices:
         self._shared = [position for position, device in enumerate(devices) if device.sharing == "fair"]
         self._checker = world.checker
         self._horizon_s = world.horizon_s
-        self._clock = world.clock
+        self._clock, self._moments = world.clock, world.clock.moments
         self._owner = owner
         self._on_end = owner.job_done
         self._stays = world.at_devices
@@ -57,10 +57,9 @@ class Devices:
         self._fair = {position: FairDevice(world, self._owner, position) for position in self._shared}
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
-        has_notes = self._stays is not None and self._stays.is_noting
         self._spending = world.spending
-        is_told = has_notes or self._checker is not None or self._spending is not None
-        self._is_plain = not (self._cores_s or self._fair or self._paces or is_told)
+        is_told = self._stays is not None or self._checker is not None or self._spending is not None
+        self._is_plain = not (self._cores_s or self._fair or self._paces or self._downtimes or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
         """Let a device take a computation that needs `left_s` on a core."""
@@ -68,19 +67,14 @@ class Devices:
         free_s = self._free_s[device]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + left_s
-        if (
-            self._is_plain
-            and end_s <= self._horizon_s
-            and (device not in self._downtimes or self._downtimes[device].first_s(now_s, end_s) == inf)
-        ):  # `_occupy` in short
+        if self._is_plain and end_s <= self._horizon_s:  # `_queue` in short, and `Clock.after` written out
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
-            if self._stays is not None:
-                self._stays.add(device, now_s, start_s, end_s)
-                if self._memory is not None:
-                    self._memory.begins(task, start_s)
-                    self._memory.ends(task, end_s)
-            self._clock.after(end_s - now_s, self._on_end, task)
+            moment_s = now_s + (end_s - now_s)
+            moment = self._moments.get(moment_s)
+            if moment is None:
+                moment = self._clock.new_moment(moment_s)
+            moment.append((self._on_end, task))
         elif device in self._fair:
             self._fair[device].submit(task, left_s)
         else:

@@ -34,7 +34,7 @@ class FifoStages:
     losses : what loses messages, or None.
     """
 
-    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_downtimes", "_free_s", "_has_outages", "_horizon_s", "_kind", "_losses",
+    __slots__ = ("_before", "_buckets", "_checker", "_clock", "_contended", "_downtimes", "_free_s", "_has_outages", "_horizon_s", "_is_watched", "_kind", "_losses", "_moments",
                  "_n_channels", "_on_arrival", "_on_channels", "_on_links", "_on_nothing", "_on_sent", "_on_whole", "_paces", "_queued", "_world")  # fmt: skip
 
     def __init__(
@@ -48,7 +48,7 @@ class FifoStages:
         losses: Losses | GivenLosses | None,
     ) -> None:
         self._world = world
-        self._clock = world.clock
+        self._clock, self._moments = world.clock, world.clock.moments
         self._checker = world.checker
         self._horizon_s = world.horizon_s
         self._on_channels = world.on_channels
@@ -65,6 +65,7 @@ class FifoStages:
     def begin(self) -> None:
         """Go on to the trial that the world has begun."""
         self._has_outages, self._downtimes = self._world.has_outages, self._world.downtimes
+        self._is_watched = self._has_outages or self._on_channels is not None
         self._paces = self._world.paces
         self._free_s = [0.0] * self._n_channels
         self._buckets = Buckets()
@@ -78,29 +79,41 @@ class FifoStages:
         -------
         is_sent : False, and nothing is done, when the horizon or an outage cuts the message.
         """
-        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, medium_link, hop = line
+        channel, src, dst, occupation_s, latency_s, traffic_byte, kind, _, hop = line
         now_s = self._clock.now_s
         free_s = self._free_s[channel]
         start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
         end_s = start_s + occupation_s
-        if end_s > self._horizon_s or (
-            self._has_outages and not self._downtimes.are_up(hop.ends, now_s, end_s + latency_s)
-        ):
+        if end_s > self._horizon_s or (self._is_watched and not self._is_free_to_cross(task, line, start_s, end_s)):
             return False
         self._free_s[channel] = end_s
+        request, index = task
+        request.traffic_byte[kind] += traffic_byte
+        sending_s = end_s - start_s
+        request.transmit_s[src] += sending_s
+        request.receive_s[dst] += sending_s
+        on_end = self._on_whole
+        if self._losses is not None and self._losses.is_lost(hop, index):
+            on_end = self._on_nothing
+        moment_s = now_s + (end_s + latency_s - now_s)  # as `Clock.after`, written out
+        moment = self._moments.get(moment_s)
+        if moment is None:
+            moment = self._clock.new_moment(moment_s)
+        moment.append((on_end, task))
+        return True
+
+    def _is_free_to_cross(self, task: Task, line: Line, start_s: float, end_s: float) -> bool:
+        """Return whether no outage meets a message on its only link; if so, measure its stay there."""
+        channel, _, _, _, latency_s, _, _, medium_link, hop = line
+        now_s = self._clock.now_s
+        if self._has_outages and not self._downtimes.are_up(hop.ends, now_s, end_s + latency_s):
+            return False
         if self._on_channels is not None:
             self._on_channels.add(channel, now_s, start_s, end_s)
             if medium_link >= 0 and self._on_links is not None:
                 self._on_links.add(medium_link, now_s, start_s, end_s)
             if self._on_channels.is_noting:
                 self._note(task, (channel, medium_link), (now_s, start_s, end_s))
-        request, index = task
-        request.traffic_byte[kind] += traffic_byte
-        sending_s = end_s - start_s
-        request.transmit_s[src] += sending_s
-        request.receive_s[dst] += sending_s
-        is_lost = self._losses is not None and self._losses.is_lost(hop, index)
-        self._clock.after(end_s + latency_s - now_s, self._on_nothing if is_lost else self._on_whole, task)
         return True
 
     def enter(self, message: Message) -> None:

@@ -46,8 +46,8 @@ class Flow:
 
     @property
     def sent_share(self) -> float:
-        """Share of the transfer that has been sent, as of the last change."""
-        return 1.0 - self.left_bit / self.amount_bit
+        """Share of the transfer that has been sent, as of the last change; all of nothing."""
+        return 1.0 - self.left_bit / self.amount_bit if self.amount_bit > 0.0 else 1.0
 
 
 class _Component:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from operator import length_hint
 from typing import Any, ClassVar, TypeVar
 
 import simpy
@@ -19,34 +18,20 @@ Call = tuple[Callable[[Any], None], Any]
 """A callback, and what it is called with."""
 
 
-class Moment:
+class Moment(list[Call]):
     """All that happens at one moment, in the order in which it was planned: one event of SimPy's queue.
 
     Equal devices do things at equal times, so that the queue is much shorter than what is to happen.
 
-    Parameters
+    Attributes
     ----------
     callbacks : what SimPy calls with the event.
-    callback, value : what happens first; most often nothing else does.
     """
 
-    __slots__ = ("callback", "callbacks", "calls", "value")
+    __slots__ = ("callbacks",)
 
+    callbacks: tuple[Callable[[Moment], None], ...]
     _ok: ClassVar[bool] = True  # it cannot fail
-
-    def __init__(
-        self, callbacks: tuple[Callable[[Moment], None], ...], callback: Callable[[Any], None], value: Any
-    ) -> None:
-        self.callbacks = callbacks
-        self.callback, self.value = callback, value
-        self.calls: list[Call] | None = None  # what happens next
-
-    def also(self, callback: Callable[[Any], None], value: Any) -> None:
-        """Let something more happen then."""
-        if self.calls is None:
-            self.calls = [(callback, value)]
-        else:
-            self.calls.append((callback, value))
 
 
 class Clock(simpy.Environment):
@@ -55,19 +40,22 @@ class Clock(simpy.Environment):
     Attributes
     ----------
     now_s : the present moment, in s from the start of the trial.
+    moments : what is to happen, by moment in s.
     n_events : what has happened, counted when its moment is over.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._callbacks = (self._perform,)
+        self.moments: dict[float, Moment] = {}
         self.begin()
 
     def begin(self) -> None:
         """Go back to the beginning; nothing is to happen."""
         self._queue.clear()
-        self._moments: dict[float, Moment] = {}
+        self.moments.clear()
         self._is_over = False
+        self._rest: Iterator[Call] = iter(())  # of the present moment
         self._now = self.now_s = 0.0
         self.n_events = 0
 
@@ -79,19 +67,11 @@ class Clock(simpy.Environment):
         SimulationError
             When the delay is negative or not a number.
         """
-        if not delay_s >= 0.0:
-            raise SimulationError(f"at {self.now_s!r} s something is to happen after {delay_s!r} s")
         moment_s = self._now + delay_s
-        moment = self._moments.get(moment_s)  # as `at`, written out, since every event comes by here
+        moment = self.moments.get(moment_s)
         if moment is None:
-            moment = self._moments[moment_s] = Moment(self._callbacks, callback, value)
-            heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
-            return
-        calls = moment.calls
-        if calls is None:
-            moment.calls = [(callback, value)]
-        else:
-            calls.append((callback, value))
+            moment = self.new_moment(moment_s)
+        moment.append((callback, value))
 
     def at(self, moment_s: float, callback: Callable[[_T], None], value: _T) -> None:
         """Call `callback` with a value at a moment, to the last digit: now plus the time until then may be another number.
@@ -101,37 +81,41 @@ class Clock(simpy.Environment):
         SimulationError
             When the moment is past or not a number.
         """
-        if not moment_s >= self._now:
-            raise SimulationError(f"at {self.now_s!r} s something is to happen at {moment_s!r} s")
-        moment = self._moments.get(moment_s)
+        moment = self.moments.get(moment_s)
         if moment is None:
-            moment = self._moments[moment_s] = Moment(self._callbacks, callback, value)
-            heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
-        else:
-            moment.also(callback, value)
+            moment = self.new_moment(moment_s)
+        moment.append((callback, value))
+
+    def new_moment(self, moment_s: float) -> Moment:
+        """Return a moment that is not among `moments`.
+
+        Raises
+        ------
+        SimulationError
+            When it is past or not a number.
+        """
+        if not moment_s >= self._now:
+            raise SimulationError(f"at {self._now!r} s something is to happen after {moment_s - self._now!r} s")
+        moment = self.moments[moment_s] = Moment()
+        moment.callbacks = self._callbacks
+        heappush(self._queue, (moment_s, _NORMAL, next(self._eid), moment))  # type: ignore[misc]
+        return moment
 
     def settle(self, callback: Callable[[None], None]) -> None:
         """Call `callback` with nothing when everything else of the present moment has happened."""
-        moment = Moment(self._callbacks, callback, None)
+        moment = Moment(((callback, None),))
+        moment.callbacks = self._callbacks
         heappush(self._queue, (self._now, _LAST, next(self._eid), moment))  # type: ignore[misc]
 
     def _perform(self, moment: Moment) -> None:
         """Let everything of a moment happen, also what is planned for it meanwhile."""
         self.now_s = now_s = self._now
-        self.n_events += 1
-        moment.callback(moment.value)
-        if moment.calls is not None and not self._is_over:
-            self._perform_more(moment.calls)
-        if self._moments.get(now_s) is moment:
-            del self._moments[now_s]
-
-    def _perform_more(self, calls: list[Call]) -> None:
-        rest = iter(calls)
-        for callback, value in rest:
+        self._rest = iter(moment)
+        for callback, value in self._rest:
             callback(value)
-            if self._is_over:
-                break
-        self.n_events += len(calls) - length_hint(rest)
+        self.n_events += len(moment)
+        if self.moments.get(now_s) is moment:
+            del self.moments[now_s]
 
     def happen(self, until_s: float, watch: Callable[[float], None] | None) -> None:
         """Let events happen in order of time, until `stop` or `until_s`.
@@ -155,6 +139,8 @@ class Clock(simpy.Environment):
     def stop(self) -> None:
         """Let nothing more happen."""
         self._is_over = True
+        self.moments.pop(self._now, None)  # what is planned for it from now on is not of the present moment
+        self.n_events -= sum(1 for _ in self._rest)  # what was planned before, and does not happen either
 
     def skip_to(self, moment_s: float) -> None:
         """Let time pass in which nothing happens."""

@@ -10,6 +10,7 @@ from edgesim.engine.program.compiled import Program
 
 NO_REQUEST = -1
 """The number of a message that belongs to no request."""
+_made = tuple.__new__  # of a named tuple; its own constructor takes longer
 _BITS = b"10" + bytes(254)  # a digit for each transfer: 0 when it was delivered
 
 
@@ -24,7 +25,7 @@ class Request:
     """
 
     __slots__ = ("answer", "answered_s", "busy_s", "come", "delivered", "ended_s", "is_degraded", "missing", "missing_local", "n_lost", "n_open",
-                 "n_retransmitted", "number", "partial", "plan", "receive_s", "released_s", "timed", "traffic_byte",
+                 "n_retransmitted", "number", "partial", "plan", "receive_s", "released_s", "traffic_byte",
                  "transmit_s")  # fmt: skip
 
     def __init__(self, program: Program, number: int, released_s: float, plan: int) -> None:
@@ -37,10 +38,9 @@ class Request:
         self.answered_s = nan
         self.ended_s = nan
         self.n_open = 0  # what is under way and may bring the answer: work, messages, running deadlines of steps
-        self.missing = list(steps.n_inputs)  # inputs that have not come; below 0 when the computation has begun
-        self.missing_local = list(steps.n_local)
+        self.missing = [*steps.n_inputs]  # inputs that have not come; below 0 when the computation has begun
+        self.missing_local = [*steps.n_local]  # those that its device computes; below 0 when its deadline was started
         self.come: set[int] = set()  # alternatives that came before the step that needs them began
-        self.timed: set[int] = set()  # steps whose deadline was started
         self.is_degraded = False  # a step went on with less than its inputs
         self.delivered = bytearray(span.delivered)  # by step: 1 for a message that came in time, 2 for computations
         self.partial: dict[int, float] = {}
@@ -97,18 +97,21 @@ class Errand(Request):
 def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
     """Sum up a request."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
-    return RequestRecord(
-        request.released_s,
-        latency_s,
-        outcome,
-        0 if all(request.delivered) else _lost(request.delivered),
-        input_byte,
-        intermediate_byte,
-        result_byte,
-        energy_j,
-        tuple(sorted(request.partial.items())) if request.partial else (),
-        request.n_retransmitted,
-        request.plan,
+    lost = 0 if all(request.delivered) else _lost(request.delivered)
+    partial = tuple(sorted(request.partial.items())) if request.partial else ()
+    return _made(
+        RequestRecord,
+        (request.released_s, latency_s, outcome, lost, input_byte, intermediate_byte, result_byte, energy_j, partial,
+         request.n_retransmitted, request.plan),
+    )  # fmt: skip
+
+
+def with_share(own: RequestRecord, share_j: float) -> RequestRecord:
+    """Return the record of a request that was admitted with its share of the idle power."""
+    released_s, latency_s, outcome, lost, in_byte, between_byte, out_byte, work_j, partial, n, plan = own
+    return _made(
+        RequestRecord,
+        (released_s, latency_s, outcome, lost, in_byte, between_byte, out_byte, work_j + share_j, partial, n, plan),
     )
 
 

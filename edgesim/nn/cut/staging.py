@@ -7,10 +7,12 @@ which outputs stay where they are. All sizes follow from the shapes of the trace
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 from torch import fx, nn
 
+from edgesim.domain.networks.samples import inputs_of
 from edgesim.errors import DataError
 from edgesim.nn.cost.layers import is_layer, layer_cost, weights_of
 from edgesim.nn.cost.moves import plain
@@ -125,6 +127,35 @@ def staged(
         byte_of(answer),
         uncut,
     )
+
+
+_known: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], StagedNetwork]] = WeakKeyDictionary()
+"""What networks were divided into, as long as they are there."""
+
+
+def staged_once(
+    network: nn.Module,
+    inputs: Inputs | tuple[int, ...],
+    execution: Literal["mapreduce", "halo"],
+    form: Form,
+    *,
+    has_bare_matrices: bool = False,
+) -> StagedNetwork:
+    """Return what `staged` does, and the same object where it was asked before; its graph must not be changed.
+
+    Deployments of one network at many factor points, or of many strategies, so share what is traced. Weights that were changed or replaced since
+    then are another network. The parameters are those of `staged`, which also says the errors.
+    """
+    specs = inputs_of(inputs)
+    weights = (
+        (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)  # noqa: SLF001 - no other tells of writing in place
+        for tensor in network.state_dict(keep_vars=True).values()
+    )
+    key = (execution, form, has_bare_matrices, network.training, tuple(specs.items()), *weights)
+    found = _known.setdefault(network, {})
+    if key not in found:
+        found[key] = staged(network, inputs, execution, form, has_bare_matrices=has_bare_matrices)
+    return found[key]
 
 
 Group = tuple[list[fx.Node], list[fx.Node]]

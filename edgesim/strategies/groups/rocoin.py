@@ -215,7 +215,7 @@ class RoCoIn:
         on_validation = StudentDeployment(
             plan=plan, contributions=seen, bias=bias, part_of=network_of, needs=needs,
             required=tuple(sorted(plan.transfer_ids.difference(*needs))), facts=facts, stand_ins=stand_ins, messages=self.messages,
-            here=kernels_here(self.messages, lambda: student_kernels(plan, networks, list(inputs), merging)),
+            here=kernels_here(plan, self.messages, lambda: student_kernels(plan, networks, list(inputs), merging)),
         )  # fmt: skip
         reached = validation_facts(on_validation.answers, options.students, context.dataset)
         deployment = replace(

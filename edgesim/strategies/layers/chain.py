@@ -151,7 +151,7 @@ class Chain:
             inputs = self.messages.received_inputs(inputs) if INPUT_ID in plan.transfer_ids else inputs
             rounded = RoundedLine(context.network, dataset.inputs, starts[1:], self.messages)
             answers = received_answers(plan, self.messages, forward_of(rounded.answers, inputs))
-        here = kernels_here(self.messages, lambda: _kernels(plan, context.network, dataset.inputs, starts))
+        here = kernels_here(plan, self.messages, lambda: _kernels(plan, context.network, dataset.inputs, starts))
         return ChainedNetwork(plan, layers, answers, here)
 
     def _narrow(

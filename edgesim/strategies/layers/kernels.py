@@ -29,6 +29,7 @@ def cut_kernels(
     network: StagedNetwork,
     cuts: Sequence[Divided],
     names: Sequence[str],
+    fills: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, Kernel]:
     """Return what each device computes by the ids of the computations.
 
@@ -37,6 +38,7 @@ def cut_kernels(
     plan, device_ids, network : as of `edgesim.strategies.layers.partition.LayerPartition`.
     cuts : the stages, how each is computed, and the shares of its matrix where that is divided by entries.
     names : of the inputs of the network.
+    fills : as of `edgesim.strategies.layers.partition.LayerPartition`.
     """
     from edgesim.nn.kernels.cut.made import kernels_of
     from edgesim.nn.kernels.cut.stages import Cut
@@ -49,7 +51,7 @@ def cut_kernels(
         before = ids[-1].join
     shares = {stage.layers[0].name: shares for stage, _, shares in cuts if shares is not None}
     found: dict[str, Kernel] = {plan.answer_id: arrival}
-    return found | kernels_of(Cut(network, [one for _, one, _ in cuts], ids, shares, {}, names, [ANSWER_ID]))
+    return found | kernels_of(Cut(network, [one for _, one, _ in cuts], ids, shares, {}, names, [ANSWER_ID], fills))
 
 
 def coded_kernels(

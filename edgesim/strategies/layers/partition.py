@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from edgesim.domain.networks.messages import AS_COMPUTED, Messages
 from edgesim.domain.networks.samples import Samples
 from edgesim.domain.plan import Plan
-from edgesim.nn.kernels.here import Here
 from edgesim.nn.operators.boxes import show, volume
 from edgesim.strategies.ends import ANSWER_ID, INPUT_ID, kernels_here, received_answers, require_delivered
 from edgesim.strategies.layers.ids import exchange_id, gather_id, scatter_id
@@ -126,14 +125,12 @@ class LayerPartition:
 
     def kernels(self) -> Mapping[str, Kernel]:
         """Return what each device computes, see `edgesim.interfaces.Bundled`."""
-        if self.fills:
-            return Here(refused="missing: mean is simulated, but not executed; take missing: zeros").kernels()
-        return kernels_here(self.messages, self._kernels).kernels()
+        return kernels_here(self.plan, self.messages, self._kernels).kernels()
 
     def _kernels(self) -> Mapping[str, Kernel]:
         cuts = [(cut.stage, cut.schedule, cut.shares) for cut in self.stages]
         names = list(self.samples.inputs)
-        return cut_kernels(self.plan, self.device_ids, network=self.network, cuts=cuts, names=names)
+        return cut_kernels(self.plan, self.device_ids, network=self.network, cuts=cuts, names=names, fills=self.fills)
 
     def _damage(self, stage: CutStage, lost: frozenset[str], arrived: Mapping[str, Arrived]) -> Damage:
         from edgesim.nn.cut.network import NOTHING, Damage

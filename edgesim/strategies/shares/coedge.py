@@ -101,13 +101,13 @@ class CoEdge:
         DataError
             When the network cannot be traced.
         """
-        from edgesim.nn.cut.staging import staged
+        from edgesim.nn.cut.staging import staged_once
         from edgesim.strategies.layers.partition import LayerPartition
 
         known_device(context, "coedge.owner", self.owner)
         self.check(context.topology)
         device_ids = self._device_ids(context.topology)
-        network = staged(context.network, context.dataset.inputs, "halo", "strips", n_devices=len(device_ids))
+        network = staged_once(context.network, context.dataset.inputs, "halo", "strips")
         if network.uncut or not network.stages:
             raise PlanError(
                 f"coedge: cannot cut {', '.join(network.uncut) or 'anything of the network'}; use strategy chain or modnn"

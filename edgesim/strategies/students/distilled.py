@@ -208,6 +208,7 @@ def deploy_students(
             facts=facts,
             messages=options.messages,
             here=kernels_here(
+                plan,
                 options.messages,
                 lambda: student_kernels(plan, networks, list(context.dataset.inputs), with_head_of_set),
             ),
@@ -245,7 +246,7 @@ def deploy_students(
         stand_ins=stand_ins,
         messages=options.messages,
         here=kernels_here(
-            options.messages, lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)
+            plan, options.messages, lambda: student_kernels(plan, networks, list(context.dataset.inputs), merging)
         ),
     )
     if stand_in is not None:

@@ -3,3 +3,4 @@
 SCENARIO = "scenario.yaml"
 SUMMARY, DIFFERENCES, SENSITIVITY = "summary.csv", "differences.csv", "sensitivity.csv"
 BUDGET, QUEUES, TIMELINE = "budget.csv", "queues.csv", "timeline.json"
+SHOWN = "shown.json"

@@ -34,7 +34,7 @@ class PlannedStep:
     step_id, device_id : of the step; of a task of a pool, one of its copies, and "any of" so many devices.
     layers : the layers it computes, in order.
     inputs : ids of the messages and of the computations on the same device that it needs.
-    on_missing, deadline_s, alternatives : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
+    on_missing, deadline_s, alternatives, n_enough : what it does while messages are missing; see `edgesim.domain.plan.Compute`.
     part : the part of its outputs that it computes, or as what it computes, in words; empty when it is not known.
     work_flop : arithmetic work, in FLOP.
     in_byte, out_byte : messages that it waits for, and that wait for it, in byte.
@@ -50,6 +50,7 @@ class PlannedStep:
     on_missing: str
     deadline_s: float | None
     alternatives: tuple[tuple[str, ...], ...]
+    n_enough: int
     part: str
     work_flop: float
     in_byte: int
@@ -193,7 +194,7 @@ def _steps(
             time = times[step.step_id]
             steps.append(
                 PlannedStep(
-                    step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives,
+                    step.step_id, _place(step, n_devices[step.step_id]), layers, step.inputs, step.on_missing, step.deadline_s, step.alternatives, step.n_enough,
                     "; ".join(dict.fromkeys(parts)) or _named(step.step_id) or groups.get(step.step_id, ""),
                     sum(work.work_flop for work in step.work), received, sent, step.activation_byte,
                     time.ended_s - time.started_s, time.ended_s,

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf, nan
+from functools import partial
+from math import ceil, inf, nan
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgesim.errors import ExecutionError
@@ -25,6 +26,7 @@ PAUSE_S = 0.05
 GIVE_UP_S = 0.5
 """How much longer than in the simulation is waited for an answer that does not come there."""
 _PATIENCE_S = 30.0
+_STEP_S = 0.25
 _Action = tuple[float, Callable[[], None]]
 
 
@@ -36,6 +38,13 @@ class Answered:
     released_s: float
     answered_s: float
     values: list[float]
+
+
+class Switched(Protocol):
+    """A link of the kernel."""
+
+    def switch(self, *, is_up: bool) -> None:
+        """Let packets through, or none."""
 
 
 class Nodes(Protocol):
@@ -66,11 +75,13 @@ class Director:
     plan : what is executed.
     hops_of : for each hop of each message, whose outages interrupt it: the link, and what passes it on.
     nodes : the processes.
+    links : by id, those that the kernel takes down; None where nodes pace what they send.
     """
 
     plan: Plan
     hops_of: Mapping[str, Sequence[Collection[str]]]
     nodes: Nodes
+    links: Mapping[str, Switched] | None = None
 
     def ask(self, number: int, course: Simulated) -> Answered:
         """Release a request, let it meet its fate, and wait until nothing of it is under way.
@@ -82,17 +93,17 @@ class Director:
         """
         released_s = time.monotonic() + PAUSE_S
         for device_id in self.nodes.processes:
-            fate = course.fate.of(device_id, self.plan, self.hops_of, released_s)
+            fate = course.fate.of(device_id, self.plan, self.hops_of, released_s, is_kernel=self.links is not None)
             self.nodes.tell(device_id, release=number, at_s=released_s, fate=fate)
         over_s = released_s + course.over_s
         patience_s = 10 * course.latency_s + _PATIENCE_S if course.is_answered else course.over_s + GIVE_UP_S
         found = Answered(number, released_s, nan, [])
         untold = set(self.nodes.processes)
-        while untold and (heard := self.nodes.listen(released_s + _PATIENCE_S)) is not None:
+        while untold and (heard := self._heard(_PATIENCE_S)) is not None:
             untold -= {heard[0]} if heard[1].get("told") == number else set()
             found = _answered(found, heard[1])
         with self._disturbed(course, released_s):
-            while not found.values and (heard := self.nodes.listen(released_s + patience_s)) is not None:
+            while not found.values and (heard := self._heard(patience_s)) is not None:
                 found = _answered(found, heard[1])
             if course.is_answered and not found.values:
                 raise ExecutionError(
@@ -100,6 +111,14 @@ class Director:
                 )
             sleep_until(over_s + PAUSE_S)
         return found
+
+    def _heard(self, patience_s: float) -> tuple[str, dict[str, Any]] | None:
+        """Return what a node says next; None when none does for so long, without the time in which this process itself was stopped, or got no core."""
+        for _ in range(ceil(patience_s / _STEP_S)):
+            heard = self.nodes.listen(time.monotonic() + _STEP_S)
+            if heard is not None:
+                return heard
+        return None
 
     @contextmanager
     def _disturbed(self, course: Simulated, released_s: float) -> Iterator[None]:
@@ -122,15 +141,23 @@ class Director:
         finally:
             stop.set()
             thread.join()
-            for device_id in {one.target_id for one in course.fate.outages} & set(self.nodes.processes):
-                self._signal(device_id, signal.SIGCONT)
+            links = self.links or {}
+            for target_id in dict.fromkeys(one.target_id for one in course.fate.outages):
+                if target_id in self.nodes.processes:
+                    self._signal(target_id, signal.SIGCONT)
+                elif target_id in links:
+                    links[target_id].switch(is_up=True)
 
     def _actions(self, course: Simulated, released_s: float) -> Iterator[_Action]:
+        links = self.links or {}
         for one in course.fate.outages:
+            begun_s = released_s + one.start_s - (PAUSE_S / 4 if one.start_s == 0 else 0.0)
             if one.target_id in self.nodes.processes:
-                lead_s = PAUSE_S / 4 if one.start_s == 0 else 0.0
-                yield released_s + one.start_s - lead_s, lambda name=one.target_id: self._signal(name, signal.SIGSTOP)  # type: ignore[misc]
-                yield released_s + one.end_s, lambda name=one.target_id: self._signal(name, signal.SIGCONT)  # type: ignore[misc]
+                yield begun_s, partial(self._signal, one.target_id, signal.SIGSTOP)
+                yield released_s + one.end_s, partial(self._signal, one.target_id, signal.SIGCONT)
+            elif one.target_id in links:
+                yield begun_s, partial(links[one.target_id].switch, is_up=False)
+                yield released_s + one.end_s, partial(links[one.target_id].switch, is_up=True)
 
     def _signal(self, device_id: str, number: signal.Signals) -> None:
         self.nodes.processes[device_id].send_signal(number)

@@ -22,15 +22,23 @@ class Fate:
     waits_s : by how much messages are delayed besides, in s.
     durations_s : of computations that take another time than by the profile, in s.
     outages : of devices and links, in s from the release.
+    resuming : devices that go on, after an outage, with what they computed.
     """
 
     dropped: frozenset[str] = frozenset()
     waits_s: Mapping[str, float] = field(default_factory=dict)
     durations_s: Mapping[str, float] = field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
+    resuming: frozenset[str] = frozenset()
 
     def of(
-        self, device_id: str, plan: Plan, hops_of: Mapping[str, Sequence[Collection[str]]], released_s: float
+        self,
+        device_id: str,
+        plan: Plan,
+        hops_of: Mapping[str, Sequence[Collection[str]]],
+        released_s: float,
+        *,
+        is_kernel: bool = False,
     ) -> dict[str, Any]:
         """Return what a device must know of it, as JSON has it.
 
@@ -40,6 +48,7 @@ class Fate:
         plan : whose messages and computations these are.
         hops_of : for each hop of each message, whose outages interrupt it: the link, and what passes it on.
         released_s : when the request is released, in s of the clock that all devices share.
+        is_kernel : whether the kernel sends what nodes give it, so that only who receives a message knows that an outage met it on its way.
         """
         down = intervals(self.outages, device_id, released_s)
         silent = {
@@ -55,7 +64,12 @@ class Fate:
             "waits_s": {one.step_id: self.waits_s[one.step_id] for one in plan.transfers if one.dst_id == device_id and one.step_id in self.waits_s},
             "durations_s": {one.step_id: self.durations_s[one.step_id] for one in plan.computes if one.device_id == device_id and one.step_id in self.durations_s},
             "down": down,
+            "resumes": device_id in self.resuming,
             "silent": silent,
+            "cut": {
+                one.step_id: down for one in plan.transfers
+                if is_kernel and one.dst_id == device_id and (down := _all(self.outages, hops_of[one.step_id][-1], released_s))
+            },
         }  # fmt: skip
         return {name: value for name, value in document.items() if value}
 

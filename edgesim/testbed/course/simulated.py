@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 from edgesim.engine.events.simulation import trace
@@ -131,18 +131,25 @@ def _one(
     streams: ReplicationStreams,
 ) -> Simulated:
     losses = loss_models(failures, topology)
-    noted = _Noted(Losses([(model, streams.scope(label)) for label, model in losses.items()], None)) if losses else None
     outages = tuple(draw_outages(failures, topology, streams))
+    again: list[Outage] = []  # of what goes down again and again, as far as the simulation went
+    renewals = [
+        {name: _noting(source, again) for name, source in sources.items()}
+        for sources in draw_renewals(failures, topology, streams)
+    ]
+    noted = _Noted(Losses([(model, streams.scope(label)) for label, model in losses.items()], None)) if losses else None
     slowdowns = slowdown_models(failures, topology)
     program = compile_plan(plan, topology, context.compute)
     found = trace(
-        program, outages=outages, renewals=draw_renewals(failures, topology, streams), losses=noted, slowdowns=slowdowns,
+        program, outages=outages, renewals=renewals, losses=noted, slowdowns=slowdowns,
         speeds=device_speeds(failures, topology), streams=streams, has_stays=True,
     )  # fmt: skip
     if noted is not None and noted.n_repeated:
         raise ExecutionError(
             "its transport sends lost packets again, which the nodes of a testbed do not; write transport: datagram"
         )
+    outages = merged((*outages, *again))
+    resuming = frozenset(device.device_id for device in topology.devices if device.on_outage == "resume")
     name_of = [step.step_id for step in program.steps.step]
     dropped = frozenset(name_of[index] for index in noted.dropped) if noted else frozenset()
     waits_s = {name_of[index]: waited_s for index, waited_s in noted.waits_s.items()} if noted else {}
@@ -152,9 +159,39 @@ def _one(
         _ended_s(found, plan, topology, waits_s),
         lost_in(plan, found.records[0].lost),
         found.to_s,
-        Fate(dropped, waits_s, _durations_s(found, plan, usual_s, outages), _of_plan(outages, plan, topology)),
+        Fate(
+            dropped,
+            waits_s,
+            _durations_s(found, plan, usual_s, outages, resuming),
+            _of_plan(outages, plan, topology),
+            resuming,
+        ),
         tuple(found.stays),
     )
+
+
+def _noting(source: Iterator[Outage], drawn: list[Outage]) -> Iterator[Outage]:
+    """Give outages, and note them."""
+    for one in source:
+        drawn.append(one)
+        yield one
+
+
+def merged(outages: Iterable[Outage]) -> tuple[Outage, ...]:
+    """Return outages of which none of the same target touches another, in order: what is down for two reasons is up when both are over.
+
+    >>> from edgesim.domain.records import Outage
+    >>> [(one.target_id, one.start_s, one.end_s) for one in merged([Outage("a", 2.0, 3.0), Outage("a", 0.0, 2.5), Outage("b", 1.0), Outage("a", 4.0, 4.0)])]
+    [('a', 0.0, 3.0), ('b', 1.0, inf)]
+    """
+    found: list[Outage] = []
+    for one in sorted(outages, key=lambda outage: (outage.target_id, outage.start_s)):
+        last = found[-1] if found and found[-1].target_id == one.target_id else None
+        if last is not None and one.start_s <= last.end_s:
+            found[-1] = replace(last, end_s=max(last.end_s, one.end_s))
+        elif one.end_s > one.start_s:
+            found.append(one)
+    return tuple(found)
 
 
 def _ended_s(found: Trace, plan: Plan, topology: Topology, waits_s: Mapping[str, float]) -> dict[str, float]:
@@ -170,15 +207,16 @@ def _ended_s(found: Trace, plan: Plan, topology: Topology, waits_s: Mapping[str,
     return ended_s
 
 
-def _durations_s(found: Trace, plan: Plan, usual_s: Mapping[str, float], outages: Sequence[Outage]) -> dict[str, float]:
-    """Return how long computations took that were slowed, in s, but for those that an outage ended."""
+def _durations_s(
+    found: Trace, plan: Plan, usual_s: Mapping[str, float], outages: Sequence[Outage], resuming: Collection[str]
+) -> dict[str, float]:
+    """Return how long computations took that were slowed, in s, without the outages in which they rest; but for those that an outage ended."""
     computes = {step.step_id for step in plan.computes}
-    cut = {(one.target_id, one.start_s) for one in outages}
-    took_s = {
-        stay.step_id: stay.ended_s - stay.started_s
-        for stay in found.stays
-        if stay.step_id in computes and (stay.resource_id, stay.ended_s) not in cut
-    }
+    cut = {(one.target_id, one.start_s) for one in outages if one.target_id not in resuming or one.end_s == inf}
+    took_s: dict[str, float] = {}
+    for stay in found.stays:
+        if stay.step_id in computes and (stay.resource_id, stay.ended_s) not in cut:
+            took_s[stay.step_id] = took_s.get(stay.step_id, 0.0) + stay.ended_s - stay.started_s
     return {name: took for name, took in took_s.items() if abs(took - usual_s[name]) > _SAME_S + 1e-9 * usual_s[name]}
 
 
@@ -199,19 +237,10 @@ def check_failures(plan: Plan, topology: Topology, failures: Mapping[str, Failur
     ExecutionError
         The first such thing, with what to do about it.
     """
-    for label in models_of(failures, RenewalModel):
-        raise ExecutionError(
-            f"failure model {label!r} takes its targets down again and again, which requests that come one by one do not show; leave it out"
-        )
     if failures and has_recovery:
         raise ExecutionError("the scenario sends again what was lost, which nodes do not; leave out recoveries")
-    if not models_of(failures, OutageModel):
+    if not models_of(failures, OutageModel, RenewalModel):
         return
-    for device_id in plan.device_ids:
-        if topology.device_of[device_id].on_outage == "resume":
-            raise ExecutionError(
-                f"device {device_id!r} resumes after an outage, but a node that was stopped loses what it had; write on_outage: lost"
-            )
     for transfer in plan.transfers:
         for link in topology.route(transfer.src_id, transfer.dst_id):
             if link.on_outage == "resume":

@@ -41,6 +41,11 @@ class Hosts:
         """Return the time of the link if senders pace, else that they wait for nothing."""
         return link.occupation_s(size_byte) if self.machines.is_paced else 0.0
 
+    @property
+    def switched(self) -> None:
+        """Return None: outages are refused."""
+        return
+
 
 @dataclass(frozen=True, slots=True)
 class HostNetwork:

@@ -54,7 +54,7 @@ class BoxesKernel:
 
     def _computed(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return what the device has behind the phase."""
-        known = self._known(given)
+        known = self._known(given, there)
         schedule = self.cut.schedules[self.number]
         for layer in self.cut.network.stages[self.number].layers:
             box = schedule.boxes[layer.name][self.device]
@@ -64,8 +64,13 @@ class BoxesKernel:
         if (
             scatter is not None and scatter in given and len(given) > 1
         ):  # with parts of others it may go on without its input
-            return {name: tensor * there[scatter] for name, tensor in known.items()}
+            return {name: self._idle(name, tensor * there[scatter], there[scatter]) for name, tensor in known.items()}
         return known
+
+    def _idle(self, name: str, tensor: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        """Return what a device has of a layer that it did not compute without its input; of what came to it: as it is."""
+        boxes = self.cut.schedules[self.number].boxes
+        return self.cut.completed(tensor, name, boxes[name][self.device], there) if name in boxes else tensor
 
     def _sent(self, known: Mapping[str, torch.Tensor]) -> dict[str, list[torch.Tensor]]:
         """Return what the transfers carry that can leave by now."""
@@ -134,7 +139,7 @@ class BoxesKernel:
             *(name for name in schedule.boxes if name in done and volume(schedule.boxes[name][self.device])),
         ]
 
-    def _known(self, given: Given) -> dict[str, torch.Tensor]:
+    def _known(self, given: Given, there: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return what the device has at the beginning of the phase."""
         ids, schedule = self.cut.ids[self.number], self.cut.schedules[self.number]
         before = [phase for device, phase in ids.computes if device == self.device and phase < self.phase]
@@ -147,7 +152,8 @@ class BoxesKernel:
             name = ids.messages.get(position)
             if message.dst == self.device and name is not None and name in given:
                 known |= {
-                    _brought(position, part): tensor for part, tensor in enumerate(self._carried(position, given))
+                    _brought(position, part): self.cut.completed(tensor, *message.parts[part], there[name])
+                    for part, tensor in enumerate(self._carried(position, given))
                 }
         return known
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgesim.nn.cut.schedule import Schedule
-    from edgesim.nn.cut.stages import Stage
     from edgesim.nn.kernels.cut.stages import Cut
 
     Given = Mapping[str, Sequence[torch.Tensor]]
@@ -120,9 +118,8 @@ class OwnerKernel:
         results = self.cut.results(number, given)
         if shares is not None:
             return {node: self._summed(held[operands(node)[0]], shares, results)}
-        return {
-            self.cut.node_of[name]: _joined(stage, self.cut.schedules[number], name, results) for name in stage.outputs
-        }
+        are_there = {device: there[step_id] for device, step_id in ids.gathers.items()}
+        return {self.cut.node_of[name]: self._joined(number, name, results, are_there) for name in stage.outputs}
 
     def _summed(
         self, inputs: torch.Tensor, shares: NDArray[np.int8], results: Mapping[int, Sequence[torch.Tensor]]
@@ -136,15 +133,22 @@ class OwnerKernel:
             total = total.index_add(-1, written_of(shares, device), sums)
         return total
 
-
-def _joined(stage: Stage, schedule: Schedule, name: str, results: Mapping[int, Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Return one output of a stage, zeros where nothing came."""
-    parts = []
-    for device, tensors in results.items():
-        boxes = [(output, schedule.boxes[output][device]) for output in stage.outputs]
-        sent = [(output, box) for output, box in boxes if volume(box)]
-        parts += [
-            (box, tensor) for (output, box), tensor in zip(sent, tensors, strict=False) if output == name
-        ]  # fmt: skip
-    shape = stage.tensor(name).shape
-    return assembled(tuple(range(n) for n in shape), parts)
+    def _joined(
+        self,
+        number: int,
+        name: str,
+        results: Mapping[int, Sequence[torch.Tensor]],
+        there: Mapping[int, torch.Tensor],
+    ) -> torch.Tensor:
+        """Return one output of a stage; where nothing came, what stands for it."""
+        stage, schedule = self.cut.network.stages[number], self.cut.schedules[number]
+        parts = []
+        for device, tensors in results.items():
+            boxes = [(output, schedule.boxes[output][device]) for output in stage.outputs]
+            sent = [(output, box) for output, box in boxes if volume(box)]
+            parts += [
+                (box, self.cut.completed(tensor, name, box, there[device]) if device in there else tensor)
+                for (output, box), tensor in zip(sent, tensors, strict=False)
+                if output == name
+            ]
+        return assembled(tuple(range(n) for n in stage.tensor(name).shape), parts)

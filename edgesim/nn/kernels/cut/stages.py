@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
 from torch import fx, nn
+
+from edgesim.nn.operators.boxes import index
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
     from edgesim.nn.cut.coded import CodedLayer
     from edgesim.nn.cut.schedule import Schedule
     from edgesim.nn.cut.stages import StagedNetwork
+    from edgesim.nn.operators.boxes import Box
 
     Given = Mapping[str, Sequence[torch.Tensor]]
 
@@ -54,6 +57,7 @@ class Cut:
     codes : for a layer whose outputs devices compute coded: by node name, what each computes.
     names : of the inputs of the network, in the order of the tensors of a sample.
     goals : the transfers that carry the answer.
+    fills : what stands for a lost part of a layer, by node name, shape of its output; zeros without them.
     """
 
     network: StagedNetwork
@@ -63,6 +67,7 @@ class Cut:
     codes: Mapping[str, CodedLayer]
     names: Sequence[str]
     goals: Sequence[str]
+    fills: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     node_of: dict[str, fx.Node] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +87,12 @@ class Cut:
     def coded(self, number: int) -> CodedLayer | None:
         """Return what devices compute of a coded stage, or None."""
         return self.codes.get(self.network.stages[number].layers[0].name)
+
+    def completed(self, tensor: torch.Tensor, name: str, box: Box, there: torch.Tensor) -> torch.Tensor:
+        """Return a box of a layer, which is zero where it did not come, with what stands for it then."""
+        if name not in self.fills:
+            return tensor
+        return tensor + (1.0 - there) * torch.from_numpy(self.fills[name])[index(box)[1:]]
 
     def results(self, number: int, given: Given) -> dict[int, Sequence[torch.Tensor]]:
         """Return what devices found in a stage, by position: what came of others, and what the owner kept of its own."""

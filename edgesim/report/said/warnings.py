@@ -1,8 +1,7 @@
-"""What is said on stderr about a study that has run."""
+"""What is said about a study that has run, beside its tables."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from edgesim.study.cases.design import INFEASIBLE
@@ -13,21 +12,23 @@ ENOUGH_ANSWERS = 0.9
 """Share of answers from which nobody needs a hint."""
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from edgesim.scenario.scenario import Scenario
     from edgesim.study.folder.store import Result
 
 
-def report_targets(result: Result) -> None:
-    """Warn on stderr about factor points that reached the most replications before their intervals were narrow enough."""
+def targets(result: Result) -> Iterator[str]:
+    """Yield a warning about factor points that reached the most replications before their intervals were narrow enough."""
     stopping = result.stopping()
     missed = stopping[~stopping["is_met"].astype(bool)]
     if len(missed):
         n = f"{int(missed['replications'].iloc[0]):,}"
-        sys.stderr.write(
-            f"warning: {len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
-            f"raise `max`, or widen the target{_too_rare(missed)}\n"
+        yield (
+            f"{len(missed)} of {len(stopping)} factor points miss a target of `replications.until` after {n} replications; "
+            f"raise `max`, or widen the target{_too_rare(missed)}"
         )
 
 
@@ -40,34 +41,34 @@ def _too_rare(missed: pd.DataFrame) -> str:
     return f"; too rare to be judged: {found[0]}{more}; draw it more often with `sampled_at`"
 
 
-def report_rare(result: Result) -> None:
-    """Warn on stderr about what can strike, but so rarely that the replications may not have met it."""
+def rare_events(result: Result) -> Iterator[str]:
+    """Yield a warning about what can strike, but so rarely that the replications may not have met it."""
     rare = result.rare()
     if len(rare):
         n_points = len(rare[[*result.factors, "replications"]].astype(str).drop_duplicates())
         n_kinds = len(rare)
         more = f" and {n_kinds - 1} more" if n_kinds > 1 else ""
-        sys.stderr.write(
-            f"warning: at {n_points} factor point{'s' * (n_points > 1)} the replications may not have met what is rare: "
+        yield (
+            f"at {n_points} factor point{'s' * (n_points > 1)} the replications may not have met what is rare: "
             f"{rare['what'].iloc[0]} in {int(rare['replications'].iloc[0]):,}{more}. Intervals allow for whatever it does, or have no bound "
-            "(the manifest's `rare` has all); raise `replications`, or draw it more often with `sampled_at`\n"
+            "(the manifest's `rare` has all); raise `replications`, or draw it more often with `sampled_at`"
         )
 
 
-def report_uncounted(result: Result) -> None:
-    """Warn on stderr about factor points at which no request counts."""
+def uncounted(result: Result) -> Iterator[str]:
+    """Yield a warning about factor points at which no request counts."""
     table = result.summary()
     requests = table[table["metric"] == "requests"]
     n_without = int((requests["mean"] == 0).sum())
     if n_without:
-        sys.stderr.write(
-            f"warning: no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
-            "shorten `workload.load.warm_up`, or ask for more requests\n"
+        yield (
+            f"no request counts in {n_without} of {len(requests)} rows of the table: none was released after the warm-up; "
+            "shorten `workload.load.warm_up`, or ask for more requests"
         )
 
 
-def report_memory(result: Result, scenario: Scenario) -> None:
-    """Warn on stderr about devices that hold more under load than their memory takes."""
+def overfull(result: Result, scenario: Scenario) -> Iterator[str]:
+    """Yield a warning about devices that hold more under load than their memory takes."""
     from edgesim.scenario.build import build
 
     table, factors = result.summary(), list(result.factors)
@@ -85,15 +86,15 @@ def report_memory(result: Result, scenario: Scenario) -> None:
     if over:
         row, device = over[0]
         more = f", and {len(over) - 1} more rows of the table" if len(over) > 1 else ""
-        sys.stderr.write(
-            f"warning: with strategy {row['strategy']!r} device {device.device_id!r} needs {show(row['mean'], 'byte')} at once, and has "
+        yield (
+            f"with strategy {row['strategy']!r} device {device.device_id!r} needs {show(row['mean'], 'byte')} at once, and has "
             f"{show(device.profile.memory_byte, 'byte')}{more}: too many requests wait there. Nothing stops it in the simulation; lower the load, or set "
-            "`workload.load.admission_limit`\n"
+            "`workload.load.admission_limit`"
         )
 
 
-def report_lost_messages(result: Result, scenario: Scenario) -> None:
-    """Hint on stderr at transports where datagrams leave many requests without an answer."""
+def lost_messages(result: Result, scenario: Scenario) -> Iterator[str]:
+    """Yield hints at transports where datagrams leave many requests without an answer."""
     from edgesim.failures.sampling.draw import loss_models
     from edgesim.interfaces import DelayModel, is_kind
     from edgesim.network.transport import Datagram
@@ -123,30 +124,27 @@ def report_lost_messages(result: Result, scenario: Scenario) -> None:
         used = system.strategies[str(strategy)]
         if isinstance(used, MoDNN) and used.partial != "use":
             remedy += "; `on_missing: degrade` with `partial: use` goes on with what arrived"
-        sys.stderr.write(
-            f"hint: strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "
-            f"default, and a message that loses a packet is lost; {remedy}\n"
+        yield (
+            f"strategy {strategy!r} answers {100 * row['mean']:.0f} % of the requests{' at ' + place if place else ''}: links carry datagrams by "
+            f"default, and a message that loses a packet is lost; {remedy}"
         )
 
 
-def report_infeasible(result: Result) -> list[str]:
-    """Warn on stderr about strategies that do not fit the memory, and return them."""
-    infeasible = result.infeasible()
-    for strategy, rows in infeasible.groupby("strategy", sort=False):
+def infeasible(result: Result) -> Iterator[str]:
+    """Yield a warning for each strategy that does not fit the memory."""
+    for strategy, rows in result.infeasible().groupby("strategy", sort=False):
         row = rows.iloc[0]
         place = ", ".join(f"{name} = {row[name]}" for name in result.factors)
         where = f" at {place}" if place else ""
         where += f", and at {len(rows) - 1} more factor points" if len(rows) > 1 else ""
-        sys.stderr.write(
-            f"warning: strategy {strategy!r} does not fit{where}: {row['device']!r} needs {show(row['needed_byte'], 'byte')} and has "
-            f"{show(row['available_byte'], 'byte')}; use a smaller model, more devices, or devices with more memory\n"
+        yield (
+            f"strategy {strategy!r} does not fit{where}: {row['device']!r} needs {show(row['needed_byte'], 'byte')} and has "
+            f"{show(row['available_byte'], 'byte')}; use a smaller model, more devices, or devices with more memory"
         )
-    return [str(name) for name in infeasible["strategy"].unique()]
 
 
-def report_oddities(result: Result) -> list[str]:
-    """Warn on stderr about strategies that do not do their work when nothing is lost; return those without an answer."""
-    silent: list[str] = []
+def oddities(result: Result) -> Iterator[tuple[str, bool]]:
+    """Yield a warning for each strategy that does not do its work when nothing is lost, and whether it gives no answer at all."""
     warned: set[str] = set()
     for entry in result.manifest["intact"]:
         strategy, outcome = entry["strategy"], entry["outcome"]
@@ -160,7 +158,5 @@ def report_oddities(result: Result) -> list[str]:
                 "goes on without inputs that come after its deadline, although nothing is lost; lengthen its deadline"
             )
         else:
-            silent.append(strategy)
             text = f"gives no answer ({outcome}), although nothing is lost; look at the deadline of the workload"
-        sys.stderr.write(f"warning: strategy {strategy!r}{where} {text}\n")
-    return silent
+        yield f"strategy {strategy!r}{where} {text}", outcome != "degraded"
