@@ -87,8 +87,8 @@ def main() -> None:
 
 
 READ = """Requests in many trials hardly need more memory the more there are: 33 MB for a hundred times as many. Trials do, by 0.3 kB each, since the tables are made from all trials of a case at once. The
-requests of a single trial need 3 kB each: what becomes of them is held until the trial ends, so that a million belong into many trials. They also take four times the
-processor time there: the first trials of a case, one at least, are simulated once more with every stay noted, for budgets and queues, and of a single trial that is all of it (`python -m cProfile`)."""
+requests of a single trial need more, as what becomes of them is held until the trial ends: a million belong into many trials. Its first requests
+(400,000 computations and messages of them) are simulated once more with every stay noted, for the budget."""
 
 if __name__ == "__main__":
     main()

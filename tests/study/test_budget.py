@@ -157,3 +157,26 @@ def test_large_studies_divide_fewer_trials(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("edgesim.study.trials.budget.N_STEPS_ALL", 1)
     result = es.run(es.Scenario.from_text(SWEPT), workers=1, output=tmp_path / "r", report=False)
     assert set(result.budget()["n"]) == {1}
+
+
+LONG = """
+name: long
+replications: 1
+topology: {star: {count: 1, profile: wearable, bandwidth: 1 Mbit/s}}
+workload:
+  {input: [1, 8, 8], classes: 10, model: small-cnn, source: hub, sink: hub, load: {arrivals: {type: periodic, period: 1 s}, requests: 50}}
+strategies: {single: {device: w1}}
+"""
+
+
+def test_of_a_very_long_trial_the_first_requests_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that never meet have one latency, so the parts are the same; of 50 of them 3 with 4 steps each are followed."""
+    whole = es.run(es.Scenario.from_text(LONG), workers=1, output=tmp_path / "whole", report=False).budget()
+    followed: list[int] = []
+    monkeypatch.setattr("edgesim.study.trials.budget.N_STEPS_ALL", 12)
+    monkeypatch.setattr(
+        "edgesim.study.trials.budget.divided", lambda *args: followed.append(len(args[1].records)) or divided(*args)
+    )
+    found = es.run(es.Scenario.from_text(LONG), workers=1, output=tmp_path / "some", report=False).budget()
+    assert followed == [3]
+    assert found["mean_s"].to_numpy() == pytest.approx(whole["mean_s"].to_numpy(), rel=1e-9)

@@ -7,12 +7,13 @@ the last one comes later is waiting for the slowest. What is divided is all ther
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from math import isclose, isnan, nan
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgesim.domain.columns import BUDGET_PARTS
-from edgesim.domain.load import n_expected
+from edgesim.domain.load import Load, n_expected
 from edgesim.domain.plan import Compute
 from edgesim.errors import SimulationError
 from edgesim.study.trials.trial import streams_of, trace_under_load
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 N_MOST = 20
 """Replications of a case that are divided, of plans of up to `N_STEPS` / `N_MOST` steps; fewer of larger ones, and of studies with many cases."""
 N_STEPS, N_STEPS_ALL = 20_000, 400_000
+"""Computations and messages that are divided: of a case beyond its first trial, and of a study beyond those, or of a single trial."""
 _COMPUTE, _HOST, _SENDING, _PROPAGATION, _QUEUEING, _SLOWEST, _REPEATED = range(len(BUDGET_PARTS))
 _ROUNDING = 1e-9
 
@@ -55,19 +57,38 @@ def budgets(shared: Shared, n_replications: int = N_MOST) -> list[list[BudgetRow
 def n_trials(shared: Shared, case: Case, n_replications: int) -> int:
     """Return how many trials of a case are divided: the smaller, the larger plans, loads and studies are; at least 1."""
     n_requests = n_expected(case.load)
-    program = shared.prepared[case.prepared].program
-    n_steps = n_requests * len(program.steps.step) // len(program.plans)
+    n_steps = n_requests * _steps_of_request(shared, case)
     return max(1, min(n_replications, N_MOST, N_STEPS // n_steps, N_STEPS_ALL // (n_steps * len(shared.cases))))
 
 
-def budget(shared: Shared, case: Case, n: int) -> list[BudgetRow]:
-    """Return the parts of the mean latency of the first trials of a case."""
+def _steps_of_request(shared: Shared, case: Case) -> int:
     program = shared.prepared[case.prepared].program
+    return len(program.steps.step) // len(program.plans)
+
+
+def first_requests(load: Load | None, n_steps: int) -> Load | None:
+    """Return a load that ends when requests of so many steps have made `N_STEPS_ALL` after the warm-up, if it does not end before.
+
+    >>> from edgesim.arrivals.periodic import Periodic
+    >>> [first_requests(Load(Periodic(1.0), requests=n, warm_up_s=60.0), 4).requests for n in (50_000, 1_000_000)]
+    [50000, 100060]
+    """
+    if load is None:
+        return None
+    before = replace(load, requests=None, horizon_s=load.warm_up_s, warm_up_s=0.0) if load.warm_up_s else None
+    n_most = max(1, N_STEPS_ALL // n_steps) + (0 if before is None else n_expected(before))
+    return load if n_expected(load) <= n_most else replace(load, requests=n_most)
+
+
+def budget(shared: Shared, case: Case, n: int) -> list[BudgetRow]:
+    """Return the parts of the mean latency of the first trials of a case; of a very long trial, those of its first requests."""
+    program = shared.prepared[case.prepared].program
+    load = first_requests(case.load, _steps_of_request(shared, case))
     trials: list[Split] = []
     weights: list[float] = []
     for number in range(n):
         streams = streams_of(case.seed).replication(number)
-        splits = divided(program, trace_under_load(shared, case, streams, case.load, has_stays=True))
+        splits = divided(program, trace_under_load(shared, case, streams, load, has_stays=True))
         if splits:
             trials.append(_mean(splits))
             weights.append(streams.weight)
