@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
 from edgesim.network.transport import Datagram
-from edgesim.testbed.buckets import LEAST_BURST_BYTE, Bucket, run
+from edgesim.testbed.kernel.buckets import LEAST_BURST_BYTE, Bucket, run
+from edgesim.testbed.kernel.media import Air
 from edgesim.testbed.limits import ways_of
-from edgesim.testbed.media import Air
 from edgesim.testbed.places import NODE
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.network.transport import Datagram
 from edgesim.strategies.layers.chain import Chain
 from edgesim.strategies.modnn import MoDNN
-from edgesim.testbed.buckets import Bucket
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import compare, measure
 from edgesim.testbed.course.simulated import simulated
+from edgesim.testbed.kernel.buckets import Bucket
 from edgesim.testbed.loopback import Loopback
 from edgesim.testbed.namespaces import NamespaceNetwork
 from edgesim.testbed.prepared import PreparedStrategy

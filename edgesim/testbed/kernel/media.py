@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgesim.testbed.buckets import Bucket, run
+from edgesim.testbed.kernel.buckets import Bucket, run
 
 if TYPE_CHECKING:
     from edgesim.domain.system.links import Link
