@@ -10,7 +10,7 @@ others do. ``taskset -c 0`` before it has all processes on one core.
 
 There are three sets of cases, of the same strategies on as many devices at the same rates. Those of ``--set plain`` have a network of seven convolutions
 and large students over links without latency. ``--set wearables`` was chosen before anything of it was measured, by this rule: the network, the students and the
-latency of `scenarios/wearables.yaml`, which is what a user of edgesim meets first, with what namespaces cannot do taken away (its radio cell and the overhead per message). ``--set slow`` has the networks of ``plain``
+latency of `scenarios/wearables.yaml`, which is what a user of edgesim meets first, with what namespaces could not do then taken away (its radio cell and the overhead per message). ``--set slow`` has the networks of ``plain``
 on devices a fifth as fast: the least whole factor with which, by the two numbers of ``plain``, sharing two cores adds at most 2 % to each case. It was chosen, with the case
 to be fitted on, before anything of it was measured.
 """

@@ -72,10 +72,6 @@ def _reason(link: Link, topology: Topology, *, is_kernel: bool) -> str:
     medium = next((one for one in topology.media if one.medium_id == link.medium_id), None)
     found: list[tuple[bool, str]] = [
         (
-            medium is not None and is_kernel,
-            f"shares the medium {link.medium_id!r}, but pairs of interfaces share nothing: use --mode loopback",
-        ),
-        (
             medium is not None and (medium.sharing != "fifo" or medium.contention > 0 or medium.rate_at is not None),
             (
                 f"shares the medium {link.medium_id!r}, which divides its time, loses some to contention or changes its rate; nodes take turns on a medium: "

@@ -300,7 +300,7 @@ class Loopback:
                 }
                 for t in one.sends
             }
-            latencies_s = {t.step_id: ways[t.step_id][-1].latency_s for t in one.receives}
+            latencies_s = {t.step_id: nodes.place.arrival_s(ways[t.step_id][-1], t.size_byte) for t in one.receives}
             packets_byte = [ways[t.step_id][-1].mtu_byte for t in one.receives]
             own_s = {step.step_id: durations_s[step.step_id] for step in one.computes if step.step_id in durations_s}
             folder, file = nodes.folder / folder_name(device_id), nodes.folder / "samples"
@@ -329,7 +329,7 @@ def _join(nodes: _Nodes, bundles: Mapping[str, DeviceBundle], ports: Mapping[str
                 other: (nodes.place.address(device_id, other), *ports[other]) for other in {t.dst_id for t in one.sends}
             },
             senders=[
-                (nodes.place.address(device_id, other), ports[other][1]) for other in {t.src_id for t in one.receives}
+                (nodes.place.origin(other, device_id), ports[other][1]) for other in {t.src_id for t in one.receives}
             ],
         )
 
@@ -355,7 +355,7 @@ def interrupting(way: tuple[Link, ...]) -> list[list[str]]:
 
 
 def pace_of(place: Place, way: tuple[Link, ...], transfer: Transfer, channels: Sequence[str]) -> dict[str, Any]:
-    """Return how a message is sent: what its sender waits for on each hop, and what it is on the wire."""
+    """Return how a message is sent: what its sender waits for on each hop, over which time it spreads the packets, and what it is on the wire."""
     hops = [
         {
             "occupation_s": place.occupation_s(link, transfer.size_byte),
@@ -366,7 +366,8 @@ def pace_of(place: Place, way: tuple[Link, ...], transfer: Transfer, channels: S
         for link in way
     ]
     over = "udp" if isinstance(way[-1].transport, Datagram) else "tcp"
-    return {"hops": hops, "packet_byte": way[-1].mtu_byte, "over": over}
+    spread_s = place.occupation_s(way[-1], transfer.size_byte) if place.switched is None else 0.0
+    return {"hops": hops, "spread_s": spread_s, "packet_byte": way[-1].mtu_byte, "over": over}
 
 
 def _write_samples(samples: Mapping[str, NDArray[Any]], path: Path) -> None:

@@ -1,11 +1,10 @@
-"""A network namespace for each device, a pair of interfaces for each link, and the kernel's token buckets: ``--mode netns``."""
+"""A network namespace for each device and medium, a pair of interfaces for each link, and the kernel's token buckets: ``--mode netns``."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from edgesim.errors import ExecutionError
 from edgesim.network.transport import Datagram
+from edgesim.testbed.kernel.buckets import LEAST_BURST_BYTE, Bucket, run
+from edgesim.testbed.kernel.media import Air
 from edgesim.testbed.limits import ways_of
 from edgesim.testbed.places import NODE
 
@@ -24,51 +25,27 @@ if TYPE_CHECKING:
     from edgesim.domain.system.links import Link
     from edgesim.domain.system.topology import Topology
 
-LEAST_BURST_BYTE = 1600
-"""A token bucket of the kernel must hold a whole packet of Ethernet."""
-_QUEUE_BYTE = 2**24
 _PREFIX = "edgesim-testbed"
 _NAMES = re.compile(rf"{_PREFIX}-(\d+)-\d+")
 _FOLDER = Path("/run/netns")
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """The token bucket of a link, at the sender's end.
-
-    Parameters
-    ----------
-    name, interface : the namespace of the sender, and what it sends over.
-    link : whose rate it has.
-    """
-
-    name: str
-    interface: str
-    link: Link
-
-    def switch(self, *, is_up: bool) -> None:
-        """Let packets through at the rate of the link, or lose all, and those that wait."""
-        bucket = (
-            "tbf", "rate", f"{round(self.link.bandwidth_bit_per_s)}bit", "burst", str(self.link.burst_byte), "limit", str(_QUEUE_BYTE),
-        )  # fmt: skip
-        how = bucket if is_up else ("blackhole",)
-        _run("tc", "-n", self.name, "qdisc", "replace", "dev", self.interface, "root", *how)
-
-
-@dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Namespaces that are joined by pairs of interfaces.
+    """Namespaces that are joined by pairs of interfaces, and by media.
 
     Parameters
     ----------
     names : of the namespace of each device.
-    addresses : by sender and receiver: of the receiver's end of their pair.
-    switched : the token buckets of links over which datagrams go, by id. TCP sends again what it loses, late and in front of all else, so its links stay up: nodes
-        send nothing over one that is down, and drop what comes over it.
+    addresses : by sender and receiver: of the receiver's end of what joins them.
+    origins : by sender and receiver: of the sender's end.
+    switched : the token buckets of links over which datagrams go, by id. TCP sends again what it loses, late and in front of all else, so its links stay up, and those of a
+        medium have no bucket of their own: nodes send nothing over one that is down, and drop what comes over it.
     """
 
     names: Mapping[str, str]
     addresses: Mapping[tuple[str, str], str]
+    origins: Mapping[tuple[str, str], str]
     switched: Mapping[str, Bucket]
 
     def command(self, device_id: str) -> list[str]:
@@ -83,9 +60,20 @@ class Namespaces:
         """Return the address of a device as another one sees it."""
         return self.addresses[src_id, dst_id]
 
-    def occupation_s(self, link: Link, size_byte: int) -> float:  # noqa: ARG002 - the form of places
-        """Return 0: the rate is the kernel's."""
-        return 0.0
+    def origin(self, src_id: str, dst_id: str) -> str:
+        """Return the address from which a device sends to another one."""
+        return self.origins[src_id, dst_id]
+
+    def occupation_s(self, link: Link, size_byte: int) -> float:
+        """Return for how long a message has its medium for itself; 0 on a link of its own, where messages queue in the kernel."""
+        return 0.0 if link.medium_id is None else link.occupation_s(size_byte)
+
+    def arrival_s(self, link: Link, size_byte: int) -> float:
+        """Return the latency, and on a medium what the simulation takes longer than the kernel, whose bucket is full when a message begins."""
+        if link.medium_id is None:
+            return link.latency_s
+        left_byte = max(0, link.wire_byte(size_byte) - LEAST_BURST_BYTE)
+        return link.latency_s + link.occupation_s(size_byte) - 8.0 * left_byte / link.bandwidth_bit_per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +88,20 @@ class NamespaceNetwork:
         Raises
         ------
         ExecutionError
-            When this is not root, a tool is missing, or a link is not what a token bucket does.
+            When this is not root, a tool is missing, or a link or medium is not what a token bucket does.
         """
         check_tools()
         ways = ways_of(plan, topology, is_kernel=True)
+        rates: dict[str, float] = {}
         for (link,) in ways.values():
+            rate = link.bandwidth_bit_per_s
+            if link.medium_id is not None:
+                if rates.setdefault(link.medium_id, rate) != rate:
+                    raise ExecutionError(
+                        f"links of the medium {link.medium_id!r} have {rates[link.medium_id] / 1e6:g} and {rate / 1e6:g} Mbit/s, but the kernel's token bucket "
+                        "for it has one rate; give them the same bandwidth, or use --mode loopback"
+                    )
+                continue
             if link.burst_byte < LEAST_BURST_BYTE:
                 raise ExecutionError(
                     f"link {link.link_id!r} has burst {link.burst_byte} B, but the kernel's token bucket lets at least {LEAST_BURST_BYTE} B leave "
@@ -120,42 +117,57 @@ class NamespaceNetwork:
     def opened(self, device_ids: Collection[str], links: Collection[Link]) -> Iterator[Namespaces]:
         """Make the namespaces, and remove them at the end, with all that is in them."""
         clean()
-        names = {device_id: f"{_PREFIX}-{os.getpid()}-{number}" for number, device_id in enumerate(device_ids)}
+        media = sorted({link.medium_id for link in links if link.medium_id is not None})
+        every = [f"{_PREFIX}-{os.getpid()}-{number}" for number in range(len(device_ids) + len(media))]
+        names = dict(zip(device_ids, every, strict=False))
+        airs = {medium_id: Air(every[len(names) + number], number) for number, medium_id in enumerate(media)}
         try:
-            for name in names.values():
-                _run("ip", "netns", "add", name)
-                _run("ip", "-n", name, "link", "set", "lo", "up")
-            yield Namespaces(names, *_joined(names, {link.link_id: link for link in links}))
+            for name in every:
+                run("ip", "netns", "add", name)
+                run("ip", "-n", name, "link", "set", "lo", "up")
+            yield _joined(names, {link.link_id: link for link in links}, airs)
         finally:
-            for name in names.values():
+            for name in every:
                 if (_FOLDER / name).exists():
-                    _run("ip", "netns", "del", name)
+                    run("ip", "netns", "del", name)
 
 
-def _joined(
-    names: Mapping[str, str], links: Mapping[str, Link]
-) -> tuple[dict[tuple[str, str], str], dict[str, Bucket]]:
-    """Join devices by pairs of interfaces, with the rates of their links; return the addresses, and what can be taken down."""
-    pairs = sorted({(min(ends), max(ends)) for link in links.values() for ends in [(link.src_id, link.dst_id)]})
+def _joined(names: Mapping[str, str], links: Mapping[str, Link], airs: Mapping[str, Air]) -> Namespaces:
+    """Join devices by pairs of interfaces and by media, with the rates of their links."""
+    own = [link for link in links.values() if link.medium_id is None]
+    pairs = sorted({(min(link.src_id, link.dst_id), max(link.src_id, link.dst_id)) for link in own})
     addresses: dict[tuple[str, str], str] = {}
     for number, (one, other) in enumerate(pairs):
         near, far = f"to{number}", f"to{number}"
-        _run("ip", "link", "add", near, "netns", names[one], "type", "veth", "peer", "name", far, "netns", names[other])
+        run("ip", "link", "add", near, "netns", names[one], "type", "veth", "peer", "name", far, "netns", names[other])
         network = f"10.77.{number // 64}.{number % 64 * 4}"
         base = network.rpartition(".")
-        for place, (own, peer) in enumerate(((one, other), (other, one)), start=1):
+        for place, (near_id, peer_id) in enumerate(((one, other), (other, one)), start=1):
             address = f"{base[0]}.{int(base[2]) + place}"
-            addresses[peer, own] = address
-            _run("ip", "-n", names[own], "address", "add", f"{address}/30", "dev", near)
-            _run("ip", "-n", names[own], "link", "set", near, "up")
+            addresses[peer_id, near_id] = address
+            run("ip", "-n", names[near_id], "address", "add", f"{address}/30", "dev", near)
+            run("ip", "-n", names[near_id], "link", "set", near, "up")
+    origins = {(src_id, dst_id): addresses[dst_id, src_id] for src_id, dst_id in addresses}
     switched = {}
-    for link in links.values():
+    for link in own:
         number = pairs.index((min(link.src_id, link.dst_id), max(link.src_id, link.dst_id)))
         bucket = Bucket(names[link.src_id], f"to{number}", link)
         bucket.switch(is_up=True)
         if isinstance(link.transport, Datagram):
             switched[link.link_id] = bucket
-    return addresses, switched
+    for medium_id, air in airs.items():
+        on_it = [link for link in links.values() if link.medium_id == medium_id]
+        air.open(on_it[0])
+        places = {
+            device_id: n
+            for n, device_id in enumerate(sorted({d for one in on_it for d in (one.src_id, one.dst_id)}), 1)
+        }
+        for device_id, place in places.items():
+            air.join(names[device_id], place)
+        for link in on_it:
+            ends = link.src_id, link.dst_id
+            addresses[ends], origins[ends] = air.receiving(places[link.dst_id]), air.sending(places[link.src_id])
+    return Namespaces(names, addresses, origins, switched)
 
 
 def check_tools() -> None:
@@ -175,14 +187,6 @@ def clean() -> list[str]:
     for path in sorted(_FOLDER.glob(f"{_PREFIX}-*")) if _FOLDER.is_dir() else []:
         found = _NAMES.fullmatch(path.name)
         if found and not Path(f"/proc/{found.group(1)}").exists():
-            _run("ip", "netns", "del", path.name)
+            run("ip", "netns", "del", path.name)
             left.append(path.name)
     return left
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
-    if done.returncode:
-        raise ExecutionError(
-            f"`{' '.join(command)}` failed: {done.stderr.strip() or 'no reason given'}; use --mode loopback"
-        )

@@ -122,9 +122,10 @@ class Node:
     ----------
     bundle : what it executes.
     durations_s : how long its computations shall take; empty: as long as they do.
-    paces : of each transfer that it sends: its ``hops``, each with what it occupies for how long, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
+    paces : of each transfer that it sends: its ``hops``, each with what it occupies for how long, ``spread_s`` over which its packets leave, 0 where the
+        kernel has them wait, the payload ``packet_byte`` of a packet, ``over`` what, ``tcp`` or ``udp``, and
         its ``position`` among those of the receiver.
-    latencies_s : of each transfer that it gets.
+    latencies_s : of each transfer that it gets: how long it waits here.
     samples : what requests ask, by request modulo their number; none where the input is elsewhere.
     channels_path : the file of the channels over which several devices send; see `SharedServer`.
     """
@@ -355,11 +356,12 @@ class Node:
         pieces = way.packets(
             message.number, message.pace["position"], message.sent_s, message.payload, message.pace["packet_byte"]
         )
-        if not hop["occupation_s"]:
-            way.send(pieces)
+        spread_s = message.pace["spread_s"]
+        if not spread_s:
+            self.post(begun_s, _leave, way, pieces)
             return
         for number, piece in enumerate(pieces, start=1):
-            self.post(begun_s + hop["occupation_s"] * number / len(pieces), _leave, way, piece)
+            self.post(begun_s + spread_s * number / len(pieces), _leave, way, [piece])
 
     def _channel(self, hop: dict[str, Any]) -> Server | SharedServer:
         name = hop["channel"]
@@ -369,8 +371,8 @@ class Node:
         return self._channels[name]
 
 
-def _leave(_: float, way: streams.Outgoing | datagrams.Outgoing, piece: bytes) -> None:
-    way.send([piece])
+def _leave(_: float, way: streams.Outgoing | datagrams.Outgoing, pieces: list[bytes]) -> None:
+    way.send(pieces)
 
 
 def _accept(node: Node, server: socket.socket, token: bytes) -> None:

@@ -33,8 +33,14 @@ class Place(Protocol):
     def address(self, src_id: str, dst_id: str) -> str:
         """Return the address of a device as another one sees it."""
 
+    def origin(self, src_id: str, dst_id: str) -> str:
+        """Return the address from which a device sends to another one, as that sees it."""
+
     def occupation_s(self, link: Link, size_byte: int) -> float:
-        """Return the time over which a sender spreads the packets of a message, in s."""
+        """Return the time for which a sender keeps others, and its next message, from what it sends over, in s."""
+
+    def arrival_s(self, link: Link, size_byte: int) -> float:
+        """Return how long a message waits where it has come, in s."""
 
     @property
     def switched(self) -> Mapping[str, Switched] | None:
@@ -71,9 +77,17 @@ class SameMachine:
         """Return 127.0.0.1."""
         return LOCALHOST
 
+    def origin(self, src_id: str, dst_id: str) -> str:  # noqa: ARG002 - the form of places
+        """Return 127.0.0.1."""
+        return LOCALHOST
+
     def occupation_s(self, link: Link, size_byte: int) -> float:
         """Return the time of the link."""
         return link.occupation_s(size_byte)
+
+    def arrival_s(self, link: Link, size_byte: int) -> float:  # noqa: ARG002 - the form of places
+        """Return the latency."""
+        return link.latency_s
 
     @property
     def switched(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
-from edgesim.domain.system.links import Link
+from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.errors import ExecutionError
 from edgesim.failures.scripted import Scripted, ScriptedOutage
@@ -22,8 +24,9 @@ from edgesim.strategies.modnn import MoDNN
 from edgesim.testbed.bundle import bundled
 from edgesim.testbed.comparison import compare, measure
 from edgesim.testbed.course.simulated import simulated
+from edgesim.testbed.kernel.buckets import Bucket
 from edgesim.testbed.loopback import Loopback
-from edgesim.testbed.namespaces import Bucket, NamespaceNetwork
+from edgesim.testbed.namespaces import NamespaceNetwork
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile
@@ -83,6 +86,67 @@ def test_the_kernels_bucket_takes_the_time_that_is_simulated_and_is_removed():
     assert not own()
 
 
+DATAGRAMS = {"transport": Datagram(), "mtu_byte": 1456, "header_byte": 58}
+
+
+def on_the_air(rates=(500e3,) * 6, *, is_shared=True, **more):
+    """Three devices, of which two help the first one, over one medium or over links of their own without bursts; messages of up to 4,096 byte."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 3)).eval()
+    pairs = [(one, two) for one in "abc" for two in "abc" if one != two]
+    medium = {"medium_id": "air"} if is_shared else {}
+    more = {"mtu_byte": 1448, "header_byte": 66, "framing_byte": 16, **medium, **more}
+    links = tuple(Link(f"{a}->{b}", a, b, rate, 0.002, **more) for (a, b), rate in zip(pairs, rates, strict=True))
+    media = (Medium("air"),) if is_shared else ()
+    topology = Topology(tuple(Device(name, profile(0.1)) for name in "abc"), links, media)
+    context = deployment_context(network, noise_dataset((1, 16, 16)), topology, source_id="a", sink_id="a")
+    deployment = MoDNN("a").deploy(context)
+    return PreparedStrategy("twin", deployment, context, bundled(deployment, context.dataset.test[:1].inputs))
+
+
+def passed_byte():
+    """Return the namespace of the medium, and how many bytes have passed its bucket."""
+    for name in own():
+        shown = subprocess.run(
+            ["tc", "-n", name, "-s", "qdisc", "show", "dev", "in"], capture_output=True, text=True, check=False
+        )
+        if found := re.search(r"Sent (\d+) bytes", shown.stdout):
+            return name, int(found[1])
+    raise LookupError("none has a bucket")
+
+
+@in_namespaces
+@pytest.mark.parametrize("more", [{}, {**DATAGRAMS, "framing_byte": 0, "message_overhead_s": 0.005}])
+def test_all_devices_of_a_medium_share_one_bucket_as_simulated(more):
+    """Were there a channel for each pair, the simulation would take less time; were the bucket a faster one, messages would come before they do there."""
+    seen = []
+    twin = on_the_air(**more)
+
+    def look(number, processes):
+        seen.append((len(own()), passed_byte()[1]))
+
+    measured = measure(twin, Loopback(4, network=NamespaceNetwork(), on_answer=look), tolerance=1.0)
+    found = compare(measured, tolerance=1.0)
+    plan, topology = twin.bundle.plan, twin.context.topology
+    apart = simulated(
+        on_the_air(is_shared=False, **more).bundle.plan, on_the_air(is_shared=False, **more).context, {}, 1
+    )
+    assert found.simulated_s > apart[0].latency_s + 0.01
+    assert found.simulated_s - 1e-3 < min(measured.latencies_s) < 1.2 * found.simulated_s
+    messages = [step for step in found.steps if step.size_byte]
+    in_turn = zip(
+        sorted(one.simulated_end_s for one in messages), sorted(one.mean_end_s for one in messages), strict=True
+    )
+    assert min(measured_s - simulated_s for simulated_s, measured_s in in_turn) > -1e-3
+    assert (found.n_equal_sets, found.n_equal_answers) == (4, 4)
+    wire_byte = sum(topology.route(t.src_id, t.dst_id)[0].wire_byte(t.size_byte) for t in plan.transfers)
+    assert {n_namespaces for n_namespaces, _ in seen} == {4}
+    passed = [later - earlier for (_, earlier), (_, later) in pairwise(seen)]
+    assert min(passed) >= 0.97 * wire_byte  # segments of TCP carry what is left of one message with the next
+    assert min(passed) == wire_byte or not more
+    assert not own()
+
+
 @in_namespaces
 @pytest.mark.parametrize(
     ("more", "n_down"),
@@ -115,13 +179,14 @@ def test_a_link_that_goes_down_loses_what_is_on_its_way(more, n_down, monkeypatc
 
 
 @in_namespaces
-def test_a_node_that_is_killed_leaves_no_namespace():
+@pytest.mark.parametrize("joined", [made, on_the_air])
+def test_a_node_that_is_killed_leaves_no_namespace(joined):
 
     def kill(number, processes):
         processes["a"].kill()
 
     with pytest.raises(ExecutionError, match="was killed by signal 9"):
-        measure(made(), Loopback(5, network=NamespaceNetwork(), on_answer=kill), tolerance=0.1)
+        measure(joined(), Loopback(5, network=NamespaceNetwork(), on_answer=kill), tolerance=0.1)
     assert not own()
 
 
@@ -158,3 +223,8 @@ def test_users_tools_and_links_that_cannot_be_are_refused(monkeypatch):
     with pytest.raises(ExecutionError, match="has a message_overhead, which the kernel does not know"):
         check(made(message_overhead_s=0.001))
     assert set(check(made())) == {"behind 1", "answer"}
+    with pytest.raises(
+        ExecutionError, match=r"medium 'air' have .* Mbit/s, but the kernel's token bucket for it has one rate"
+    ):
+        check(on_the_air((200e3, 100e3) * 3))
+    assert check(on_the_air(message_overhead_s=0.001))

@@ -37,9 +37,17 @@ class Hosts:
         """Return the address of a device."""
         return self.machines.of_device[dst_id].address
 
+    def origin(self, src_id: str, dst_id: str) -> str:  # noqa: ARG002 - the same for all
+        """Return the address of a device."""
+        return self.machines.of_device[src_id].address
+
     def occupation_s(self, link: Link, size_byte: int) -> float:
         """Return the time of the link if senders pace, else that they wait for nothing."""
         return link.occupation_s(size_byte) if self.machines.is_paced else 0.0
+
+    def arrival_s(self, link: Link, size_byte: int) -> float:  # noqa: ARG002 - the form of places
+        """Return the latency."""
+        return link.latency_s
 
     @property
     def switched(self) -> None:
