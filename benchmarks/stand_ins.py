@@ -34,7 +34,9 @@ def main() -> None:
     """Ask the networks, and write down what they reach."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=sorted(SCENARIOS), default="digits")
-    parser.add_argument("--strategies", nargs="+", help="labels of the scenario; all that divide filters, and ensemble, by default")
+    parser.add_argument(
+        "--strategies", nargs="+", help="labels of the scenario; all that divide filters, and ensemble, by default"
+    )
     options = parser.parse_args()
     name = SCENARIOS[options.dataset]
     system = build(Scenario.load(ROOT / "scenarios" / f"resilience-{name}.yaml"))
