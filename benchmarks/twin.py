@@ -106,6 +106,19 @@ SETS = {
 }
 
 
+def tag(slower: float) -> str:
+    """Return the profile of a tag of which all rates are divided by a number."""
+    return f"""profiles:
+  tag:
+    compute_rate: {{conv: {20 / slower:g} MFLOP/s, depthwise: {10 / slower:g} MFLOP/s, linear: {20 / slower:g} MFLOP/s, other: {10 / slower:g} MFLOP/s}}
+    memory_bandwidth: {100 / slower:g} MB/s
+    layer_overhead: 20 us
+    memory: 4 MiB
+    power: {{idle: 3 mW, busy: 13 mW, transmit: 18 mW, receive: 19 mW}}
+    source: assumed (the rates of the tags of scenarios/wearables.yaml)
+"""
+
+
 def scenario(own: Set, n_devices: int, rate_mbit_per_s: float) -> str:
     """Return a scenario of devices that are all joined, over links as TCP and a token bucket of the kernel make them."""
     ids = [f"d{number}" for number in range(n_devices)]
@@ -113,20 +126,11 @@ def scenario(own: Set, n_devices: int, rate_mbit_per_s: float) -> str:
         f"    - {{between: [{one}, {other}], bandwidth: {rate_mbit_per_s} Mbit/s, {own.link}{LINK}}}"
         for one, other in combinations(ids, 2)
     )
-    slow = own.slower
     students = f'students: {n_devices}, devices: "d*", {own.student}training: {{epochs: 1}}'
     return f"""
 name: twin
 seed: 1
-profiles:
-  tag:
-    compute_rate: {{conv: {20 / slow:g} MFLOP/s, depthwise: {10 / slow:g} MFLOP/s, linear: {20 / slow:g} MFLOP/s, other: {10 / slow:g} MFLOP/s}}
-    memory_bandwidth: {100 / slow:g} MB/s
-    layer_overhead: 20 us
-    memory: 4 MiB
-    power: {{idle: 3 mW, busy: 13 mW, transmit: 18 mW, receive: 19 mW}}
-    source: assumed (the rates of the tags of scenarios/wearables.yaml)
-topology:
+{tag(own.slower)}topology:
   devices:
     - {{id: "d{{0..{n_devices - 1}}}", profile: tag}}
   links:

@@ -10,6 +10,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from twin import tag
+
 from edgesim.interfaces import Silent
 from edgesim.scenario.scenario import Scenario
 from edgesim.testbed.comparison import compare, measure
@@ -39,9 +41,9 @@ def scenario(failures: str, link: str) -> str:
     return f"""
 name: twin
 seed: 1
-topology:
+{tag(1)}topology:
   devices:
-    - {{id: "d{{0..8}}", profile: wearable}}
+    - {{id: "d{{0..8}}", profile: tag}}
   links:
 {links}
 failures:
