@@ -67,6 +67,8 @@ def test_the_usual_ones_have_a_rule() -> None:
     assert shape_by_module(nn.Conv2d(5, 8, 3), x) is None
     assert shape_by_module(nn.Linear(8, 3), x.double()) is None
     assert shape_by_function(functional.relu, (x,)) == shape_by_function(torch.add, (x, x)) == (2, 4, 9, 8)
+    assert shape_by_function(functional.linear, (x, torch.empty(3, 8), None)) == (2, 4, 9, 3)
+    assert shape_by_function(functional.linear, (x, torch.empty(3, 7))) is None
     assert shape_by_function(torch.add, (x, x[:1])) is None
     assert shape_by_function(torch.add, (x, 1.0)) is None
 

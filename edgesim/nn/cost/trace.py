@@ -16,7 +16,7 @@ from edgesim.errors import FOREIGN, DataError
 from edgesim.nn.cost.known import on_meta, without_data
 from edgesim.nn.cost.plain import Move
 from edgesim.nn.cost.tracer import graph_of, misfit
-from edgesim.nn.cost.usual import flop_by_module, shape_by_function, shape_by_module
+from edgesim.nn.cost.usual import flop_by_function, flop_by_module, shape_by_function, shape_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +59,7 @@ class _Without(fx.Interpreter):
             flop = 0 if shape is None else flop_by_module(module, shape)
         elif n.op == "call_function" and not kwargs:
             shape = shape_by_function(n.target, args)
+            flop = 0 if shape is None else flop_by_function(n.target, args, shape)
         return None if shape is None else (args[0].new_empty(shape), flop)
 
     def note(self, n: fx.Node, result: Any, flop: int) -> Any:

@@ -106,17 +106,32 @@ def flop_by_module(module: nn.Module, shape: Shape) -> int:
 
 
 def shape_by_function(function: object, args: Sequence[Any]) -> Shape | None:
-    """Return the shape of what a function gives for tensors of one shape; None where there is no rule.
+    """Return the shape of what a function gives for tensors; None where there is no rule.
 
     Examples
     --------
     >>> shape_by_function(torch.add, [torch.empty(2, 3, device="meta")] * 2)
     (2, 3)
     """
-    n_tensors = 2 if function in _SUMS else 1 if function in _RECTIFIERS else 0
-    if n_tensors != len(args) or not all(map(_is_usual, args)) or len({one.shape for one in args}) != 1:
+    tensors = [one for one in args if one is not None]
+    if not all(map(_is_usual, tensors)):
         return None
-    return tuple(args[0].shape)
+    if function is functional.linear:
+        fits = (
+            1 < len(tensors) <= 3
+            and tensors[1].dim() == 2
+            and tensors[0].dim() > 0
+            and tensors[0].shape[-1] == tensors[1].shape[1]
+        )
+        return (*tensors[0].shape[:-1], tensors[1].shape[0]) if fits else None
+    n_tensors = 2 if function in _SUMS else 1 if function in _RECTIFIERS else 0
+    is_alike = n_tensors == len(args) == len(tensors) and len({one.shape for one in tensors}) == 1
+    return tuple(args[0].shape) if is_alike else None
+
+
+def flop_by_function(function: object, args: Sequence[Any], shape: Shape) -> int:
+    """Return the multiply-adds times two of a function that has a rule and gives this shape."""
+    return 2 * prod(shape) * args[1].shape[1] if function is functional.linear else 0
 
 
 def _is_usual(x: Any) -> bool:
