@@ -30,7 +30,6 @@ from edgesim.study.folder.tables_on_disk import (
 )
 from edgesim.study.folder.target import check_target, clear, is_done
 from edgesim.study.preparation.prepare import prepare
-from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.summary import UNITS, summarise_unfit
 from edgesim.study.trials.batch import checked
 from edgesim.study.trials.budget import N_MOST, NO_BUDGET, budgets
@@ -84,7 +83,7 @@ def complete(
         units = {**{score.name: score.unit for score in shared.scores}, **UNITS}
         summed_up = shared.with_unfit(found.rows, lambda one: summarise_unfit(one, found.metrics))
         write_summary(folder / SUMMARY, *summed_up, {**units, MEMORY_AVAILABLE.name: MEMORY_AVAILABLE.unit})
-        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
+        write_differences(folder / DIFFERENCES, shared.cases, found.differences, units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared, sampled))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST
