@@ -73,7 +73,8 @@ def complete(
         _make_room(folder, state, about, is_fresh=options.fresh)
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
-        parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
+        names = [score.name for score in shared.scores]
+        parts = Parts(folder, shared.cases, digest_of(made_by), scores=names, together=work.together)
         earlier = Earlier.found_in(folder, scenario, shared.cases, parts.scores, is_checked=options.check_invariants)
         sampled: dict[str, Sequence[Sample]] = {}
         work = execute(shared, work, parts, open_pool, options.progress, earlier=earlier, sampled=sampled)
