@@ -24,7 +24,7 @@ SIZES = (PART, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
 """Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
-MOST_AT_ONCE = 4_000_000
+MOST_AT_ONCE = 8_000_000
 """Steps x trials of a task."""
 FEWEST_PARTS = 32
 """Tasks share parts where a study has at least so many even then: a part is lost when the study is killed before all of it is there."""
