@@ -193,7 +193,7 @@ class Trace:
     Parameters
     ----------
     records : one per request, in order of release, without those released before `from_s`; a simulated trial has a
-        `edgesim.domain.requests.RequestTable` of them.
+        `edgesim.engine.events.requests.RequestTable` of them.
     resources : one per device and channel that the plan uses.
     from_s, to_s : the time over which resources were watched: end of the warm-up, end of the trial, in s.
     n_events : events of the simulation.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.columns import OUTCOMES
-from edgesim.domain.requests import RequestTable
+from edgesim.engine.events.requests import RequestTable
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s, work_of
 from edgesim.engine.state.request import lost, partial, record
 

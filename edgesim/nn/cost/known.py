@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.fx.proxy import TraceError
 
 from edgesim.errors import FOREIGN
-from edgesim.nn.cost.usual import shape_by_function, shape_by_module
+from edgesim.nn.shapes import shape_by_function, shape_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ from edgesim.errors import FOREIGN, DataError
 from edgesim.nn.cost.known import on_meta, without_data
 from edgesim.nn.cost.plain import Move
 from edgesim.nn.cost.tracer import graph_of, misfit
-from edgesim.nn.cost.usual import flop_by_function, flop_by_module, shape_by_function, shape_by_module
+from edgesim.nn.shapes import flop_by_function, flop_by_module, shape_by_function, shape_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import numpy as np
 from edgesim.domain.columns import OUTCOMES
 from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import Outcome, RequestRecord, Trace
-from edgesim.domain.requests import RequestTable
+from edgesim.engine.events.requests import RequestTable
 from edgesim.study.trials.service import service_of, watching_of
 
 if TYPE_CHECKING:

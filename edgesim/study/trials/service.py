@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.columns import OUTCOMES
-from edgesim.domain.requests import RequestTable
+from edgesim.engine.events.requests import RequestTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgesim.domain.columns import OUTCOMES
 from edgesim.domain.records import RequestRecord
-from edgesim.domain.requests import RequestTable
+from edgesim.engine.events.requests import RequestTable
 
 times = st.floats(0.0, 1e6)
 records = st.builds(

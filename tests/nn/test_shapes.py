@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from written import NETWORKS
 
 from edgesim.nn.cost import known, trace
-from edgesim.nn.cost.usual import flop_by_module, shape_by_function, shape_by_module
+from edgesim.nn.shapes import flop_by_module, shape_by_function, shape_by_module
 
 few = st.integers(1, 4)
 pairs = few | st.tuples(few, few)
