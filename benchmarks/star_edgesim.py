@@ -171,10 +171,11 @@ def random_in_array_engine(n_devices: int) -> Run:
     from edgesim.engine.arrays.losses import DrawnLosses
     from edgesim.engine.arrays.program import array_program
     from edgesim.engine.arrays.trials import simulate_batch
-    from edgesim.study.cases.tasks import MOST_AT_ONCE, PART
+    from edgesim.study.cases.tasks import MOST_AT_ONCE, PART, SIZES
 
     program = program_of(n_devices, DEADLINE_S)
-    ready, n_at_once = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps.step))
+    ready, n_most = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps.step))
+    n_at_once = next(size for size in SIZES if size <= n_most)
     losses, slowdowns = disturbances()
 
     def run(n_rounds: int) -> Callable[[], Lengths]:

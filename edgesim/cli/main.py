@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Annotated, NoReturn, TextIO
 
@@ -179,7 +180,7 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("always", EdgesimWarning)
             warnings.showwarning = _show_warning  # type: ignore[assignment]
-            app(prog_name="edgesim")
+            app_for(sys.argv[1:2])(prog_name="edgesim")
     except SystemExit as end:
         if noted and end.code == INTERRUPTED:
             _end("", INTERRUPTED)
@@ -196,6 +197,16 @@ def main() -> None:
         _end("" if noted else _bug(error), FAILED)
     finally:
         _flush()
+
+
+def app_for(words: list[str]) -> typer.Typer:
+    """Return the command line with one command only, where the first word is its name: to read the options of all takes longer than most help."""
+    commands = [one for one in app.registered_commands if words == [one.name or getattr(one.callback, "__name__", "")]]
+    if not commands:
+        return app
+    only = copy(app)
+    only.registered_commands, only.registered_groups = commands, []
+    return only
 
 
 def _show_warning(

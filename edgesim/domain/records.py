@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Literal, NamedTuple
@@ -191,7 +192,8 @@ class Trace:
 
     Parameters
     ----------
-    records : one per request, in order of release, without those released before `from_s`.
+    records : one per request, in order of release, without those released before `from_s`; a simulated trial has a
+        `edgesim.engine.events.requests.RequestTable` of them.
     resources : one per device and channel that the plan uses.
     from_s, to_s : the time over which resources were watched: end of the warm-up, end of the trial, in s.
     n_events : events of the simulation.
@@ -204,7 +206,7 @@ class Trace:
     watch : what a detector of failures did; None without one.
     """
 
-    records: tuple[RequestRecord, ...]
+    records: Sequence[RequestRecord]
     resources: tuple[ResourceRecord, ...]
     from_s: float
     to_s: float

@@ -30,7 +30,6 @@ from edgesim.study.folder.tables_on_disk import (
 )
 from edgesim.study.folder.target import check_target, clear, is_done
 from edgesim.study.preparation.prepare import prepare
-from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.summary import UNITS, summarise_unfit
 from edgesim.study.trials.batch import checked
 from edgesim.study.trials.budget import N_MOST, NO_BUDGET, budgets
@@ -74,7 +73,8 @@ def complete(
         _make_room(folder, state, about, is_fresh=options.fresh)
         write_manifest(folder, about)
         write_json(folder / SCENARIO, portable(type(scenario), made_by["scenario"], folder))
-        parts = Parts(folder, shared.cases, digest_of(made_by), scores=[score.name for score in shared.scores])
+        names = [score.name for score in shared.scores]
+        parts = Parts(folder, shared.cases, digest_of(made_by), scores=names, together=work.together)
         earlier = Earlier.found_in(folder, scenario, shared.cases, parts.scores, is_checked=options.check_invariants)
         sampled: dict[str, Sequence[Sample]] = {}
         work = execute(shared, work, parts, open_pool, options.progress, earlier=earlier, sampled=sampled)
@@ -84,7 +84,7 @@ def complete(
         units = {**{score.name: score.unit for score in shared.scores}, **UNITS}
         summed_up = shared.with_unfit(found.rows, lambda one: summarise_unfit(one, found.metrics))
         write_summary(folder / SUMMARY, *summed_up, {**units, MEMORY_AVAILABLE.name: MEMORY_AVAILABLE.unit})
-        write_differences(folder / DIFFERENCES, shared.cases, differences_of(shared, work, parts.read), units)
+        write_differences(folder / DIFFERENCES, shared.cases, found.differences, units)
         write_json(folder / TIMELINE, timelines(shared))
         write_queues(folder / QUEUES, queues(shared, sampled))
         n_divided = scenario.rule if isinstance(scenario.rule, int) else N_MOST

@@ -21,7 +21,6 @@ from edgesim.study.folder.names import DIFFERENCES, SUMMARY
 from edgesim.study.folder.parts import Parts
 from edgesim.study.folder.tables_on_disk import write_differences, write_summary
 from edgesim.study.tables import summary
-from edgesim.study.tables.paired import differences_of
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.division import plan_work
 from edgesim.study.work.evaluation import evaluate
@@ -40,8 +39,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     study = shared([{"loss": ExactlyK(1, "w*")}, {"loss": ExactlyK(2, "w*")}])
     work, parts = plan_work(study, 30), Parts(place, study.cases, scores=["accuracy"])
     execute(study, work, parts, partial(local_pool, 1, perform), Silent())
-    write_summary(place / SUMMARY, study.cases, evaluate(study, work, parts).rows, UNITS)
-    write_differences(place / DIFFERENCES, study.cases, differences_of(study, work, parts.read), UNITS)
+    found = evaluate(study, work, parts)
+    write_summary(place / SUMMARY, study.cases, found.rows, UNITS)
+    write_differences(place / DIFFERENCES, study.cases, found.differences, UNITS)
     about: dict[str, Any] = {
         "format": FORMAT,
         "name": "toys",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.records import Outage
 from edgesim.domain.system.topology import Device, DeviceProfile, HostOverhead, Link, Topology
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import Program, compile_plan
+from edgesim.engine.state.memory import Memory
 
 PROFILE = DeviceProfile("test", {"conv": 1.0}, 1.0, 0.0, 10**9, 1.0, 3.0, 2.0, 1.5, "assumed")
 
@@ -94,3 +98,47 @@ def test_results_wait_for_the_computation_that_goes_on_with_them() -> None:
     program = compile_plan(Plan(steps, "second", {}), topology, WorkIsTime())
     assert peaks_byte(program) == {"a": 100, "b": 100} == program.devices.peak_memory_byte
     assert peaks_byte(program, releases_s=[0.0, 1.0]) == {"a": 200, "b": 140}
+
+
+def test_what_many_inputs_cost_grows_with_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are looked at as often per message with 64 as with 8 messages to one device, whether they are alike or all differ."""
+
+    def n_looks(n: int, more_byte: int) -> int:
+        looks = Counter[str]()
+
+        class Counted(list[int]):
+            def __getitem__(self, index: Any) -> Any:
+                looks["n"] += 1
+                return super().__getitem__(index)
+
+        class Watched(Memory):
+            def __init__(self, program: Program, from_s: float) -> None:
+                super().__init__(program, from_s)
+                self._sizes = Counted(self._sizes)
+
+        monkeypatch.setattr("edgesim.engine.state.world.Memory", Watched)
+        names = [f"w{number}" for number in range(n)]
+        sends = [Transfer(f"t{name}", name, "b", 1000 - more_byte * k, "x", "input") for k, name in enumerate(names)]
+        end = Compute("c", "b", (), tuple(one.step_id for one in sends), 10)
+        links = tuple(Link(f"{name}->b", name, "b", 800.0) for name in names)
+        topology = Topology(tuple(Device(name, PROFILE) for name in (*names, "b")), links)
+        program = compile_plan(Plan((*sends, end), "c", {}), topology, WorkIsTime())
+        assert peaks_byte(program)["b"] == 1000
+        return looks["n"]
+
+    for more_byte in (0, 10):
+        assert n_looks(64, more_byte) <= 8.5 * n_looks(8, more_byte)
+
+
+def test_a_result_that_two_computations_need_is_held_until_both_have_begun() -> None:
+    """The message of 100 byte stays while the first of two computations on one core runs, from 1 to 4 s: 100, not 20, of each request."""
+    steps = (
+        Transfer("t", "a", "b", 100, "x", "input"),
+        Compute("first", "b", (LayerWork("x", "conv", 3.0, 0),), ("t",), 20),
+        Compute("second", "b", (LayerWork("x", "conv", 3.0, 0),), ("t",), 20),
+        Compute("end", "b", (), ("first", "second"), 1),
+    )
+    topology = Topology((Device("a", PROFILE), Device("b", PROFILE)), (Link("a->b", "a", "b", 800.0),))
+    program = compile_plan(Plan(steps, "end", {}), topology, WorkIsTime())
+    assert peaks_byte(program, releases_s=[0.0, 5.0])["b"] == 100 + 20
+    assert peaks_byte(program, releases_s=[0.0, 2.5])["b"] == 200

@@ -178,3 +178,20 @@ def test_few_links_of_different_rates_carry_their_rates() -> None:
     )
     texts = {note.get_text() for note in labels(topology(build(data).topology))}
     assert texts == {"w1", "w2", "w3", "5 Mbit/s", "8 Mbit/s / 1 Mbit/s", "2 Mbit/s one way"}
+
+
+def test_a_star_stands_on_a_circle_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far apart as all distances in the graph ask for, without the optimiser, which takes longer to load than all else to draw."""
+    import networkx as nx
+
+    wanted = layout(built("star of 9"))
+    middle = np.array(wanted.pop("hub"))
+    around = np.array(list(wanted.values())) - middle
+    assert np.ptp(np.hypot(*around.T)) < 1e-9
+    turns = np.sort(np.angle(around @ [1, 1j]))
+    assert np.diff(turns) == pytest.approx(2 * np.pi / 8)
+    drawn = nx.kamada_kawai_layout(nx.star_graph(8))
+    found = np.array([drawn[number] for number in range(1, 9)]) - drawn[0]
+    assert np.ptp(np.hypot(*found.T)) < 1e-3 * np.hypot(*found.T).mean()
+    monkeypatch.setattr(nx, "kamada_kawai_layout", None)
+    layout(built("star of 9"))

@@ -12,6 +12,7 @@ import pytest
 import edgesim as es
 from edgesim.errors import ResultError
 from edgesim.interfaces import Silent
+from edgesim.study.cases import tasks
 from edgesim.study.folder.growth import EARLIER
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest
 from edgesim.study.folder.store import Result
@@ -94,6 +95,23 @@ def test_a_grown_study_has_the_bytes_of_a_large_one(
     grown, large = (read_manifest(tmp_path / name) for name in ("grown", "large"))
     varying = {"started", "finished", "command", "seal", "files"}
     assert {k: v for k, v in grown.items() if k not in varying} == {k: v for k, v in large.items() if k not in varying}
+
+
+def test_tasks_that_share_a_part_grow_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulated: list[int]
+) -> None:
+    """With other tasks in one part than before, each goes on where it was."""
+    monkeypatch.setattr(tasks, "FEWEST_PARTS", 1)
+    for name, change in (
+        ("grown", {}),
+        ("grown", {**SEVERAL, "replications": 60}),
+        ("large", {**SEVERAL, "replications": 60}),
+    ):
+        simulated.clear()
+        study(BASE | change, tmp_path / name)
+        assert len(list((tmp_path / name).rglob("*.parquet"))) == 1
+        assert sum(simulated) == {"grown": 4 * 60 - 2 * 40 if change else 2 * 40, "large": 4 * 60}[name]
+    assert content(tmp_path / "grown") == content(tmp_path / "large")
 
 
 def test_a_study_grows_to_a_rule_and_from_one(tmp_path: Path, simulated: list[int]) -> None:

@@ -17,7 +17,6 @@ from edgesim.failures.packet_loss import PacketBernoulli
 from edgesim.interfaces import Silent
 from edgesim.study.cases.tasks import Block
 from edgesim.study.folder.parts import Parts
-from edgesim.study.tables.paired import differences_of
 from edgesim.study.tables.weighted import n_effective, pseudo_values, weighted_mean, weighted_quantile
 from edgesim.study.trials.deliveries import lost_in
 from edgesim.study.trials.trial import perform, scores_of, simulate_block
@@ -34,8 +33,8 @@ def rows_of(study, replications: int, folder: Path):
     """Run a study; return the rows of each case by metric, and the differences."""
     work, parts = plan_work(study, replications), Parts(folder, study.cases, scores=["accuracy"])
     work = execute(study, work, parts, partial(local_pool, 1, perform), Silent())
-    rows = evaluate(study, work, parts).rows
-    return [{row.metric: row for row in case} for case in rows], differences_of(study, work, parts.read)
+    found = evaluate(study, work, parts)
+    return [{row.metric: row for row in case} for case in found.rows], found.differences
 
 
 @pytest.mark.parametrize("model", [Bernoulli, PacketBernoulli])

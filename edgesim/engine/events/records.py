@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from array import array
 from math import nan
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from edgesim.domain.columns import OUTCOMES
+from edgesim.engine.events.requests import RequestTable
 from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s, work_of
-from edgesim.engine.state.request import record, with_share
+from edgesim.engine.state.request import lost, partial, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +45,7 @@ class Records:
     def __init__(self, world: World, on_record: Callable[[int, RequestRecord], None] | None) -> None:
         self._world = world
         self._on_record = on_record
-        self._kept: dict[int, RequestRecord] = {}  # without the share of the idle power
+        self._kept = _Kept()  # without the share of the idle power
         self._alone: tuple[Request, Outcome, float] | None = None  # the only one so far
         self._work_j = 0.0  # what the work of requests adds to the idle power
         self._first: Request | None = None
@@ -67,7 +72,7 @@ class Records:
         if self._on_record is not None:
             self._on_record(request.number, record(request, outcome, latency_s, work_j))
         else:
-            self._kept[request.number] = record(request, outcome, latency_s, work_j)
+            self._kept.add(request, outcome, latency_s, work_j)
 
     def close(self, first: Request | None, n_admitted: int, last_end_s: float, others: Sequence[Totals]) -> None:
         """End the trial.
@@ -81,12 +86,14 @@ class Records:
         """
         self._first, self._n_admitted, self._last_end_s, self._others = first, n_admitted, last_end_s, others
         checker = self._world.checker
-        if self._alone is not None and (n_admitted > 1 or others or checker is not None):
+        if self._alone is not None and (n_admitted > 1 or others):
             self._work(*self._alone)
+            self._alone = None
         if first is not None and checker is not None:
             from_s = 0.0 if others else first.released_s  # heartbeats come before the first request, too
             limit_j = largest_w(self._world.program) * (self._world.clock.now_s - from_s)
-            checker.spent(self._total_j() + self._work_j, limit_j)
+            work_j = self._work_j if self._alone is None else work_of(self._world.program, self._alone[0])
+            checker.spent(self._total_j() + work_j, limit_j)
 
     def _idle_s(self) -> list[float]:
         """Return for how long each device took its idle power."""
@@ -108,15 +115,79 @@ class Records:
 
     def all(self) -> list[RequestRecord]:
         """Return the records, in order of release; none where they were told."""
-        if self._alone is not None and self._n_admitted == 1 and not self._others:  # in one sum, to round as ever
-            request, outcome, latency_s = self._alone
-            whole_j = energy_j(self._world.program, request, self._idle_s())
-            self._kept[request.number] = record(request, outcome, latency_s, whole_j)
-            share_j = 0.0
-        else:
-            share_j = self.idle_share_j if self._kept else 0.0
-        kept = self._kept
-        return [
-            own if own.outcome == "rejected" else with_share(own, share_j)
-            for own in (kept.pop(number) for number in sorted(kept))
-        ]
+        if self._alone is None or len(self._kept) > 0:
+            return list(self.table())
+        return [record(*self._alone, self._alone_j(self._alone[0]))]  # the usual trial, in short
+
+    def table(self) -> RequestTable:
+        """Return the records by column, in order of release, and forget them; none where they were told."""
+        kept, self._kept = self._kept, _Kept()
+        if self._alone is None:
+            return kept.table(self.idle_share_j if len(kept) > 0 else 0.0)
+        kept.add(*self._alone, self._alone_j(self._alone[0]))
+        return kept.table(0.0)
+
+    def _alone_j(self, request: Request) -> float:
+        """Return the energy of the only request that was admitted, in one sum."""
+        return energy_j(self._world.program, request, self._idle_s())
+
+
+class _Kept:
+    """What is kept of requests while others are under way, by column, in the order in which they ended."""
+
+    __slots__ = ("_byte", "_energy_j", "_latency_s", "_n_again", "_number", "_outcome", "_partial", "_pattern", "_places", "_plan", "_released_s")  # fmt: skip
+
+    def __init__(self) -> None:
+        self._number, self._n_again, self._byte = array("q"), array("q"), array("q")
+        self._released_s, self._latency_s, self._energy_j = array("d"), array("d"), array("d")
+        self._outcome, self._pattern, self._plan = array("b"), array("i"), array("i")
+        self._places: dict[int, int] = {}  # of what was lost
+        self._partial: dict[int, tuple[tuple[int, float], ...]] = {}  # by number of the request
+
+    def __len__(self) -> int:
+        return len(self._number)
+
+    def add(self, request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> None:
+        """Keep what became of a request."""
+        self._number.append(request.number)
+        self._released_s.append(request.released_s)
+        self._latency_s.append(latency_s)
+        self._outcome.append(_PLACES[outcome])
+        self._pattern.append(self._places.setdefault(lost(request), len(self._places)))
+        self._byte.extend(request.traffic_byte)
+        self._energy_j.append(energy_j)
+        self._n_again.append(request.n_retransmitted)
+        self._plan.append(request.plan)
+        if request.partial:
+            self._partial[request.number] = partial(request)
+
+    def table(self, share_j: float) -> RequestTable:
+        """Return the records in order of release, each that was admitted with its share of the idle power."""
+        numbers = np.array(self._number)
+        order = np.argsort(numbers)
+        outcome = np.array(self._outcome)[order]
+        energy_j = np.array(self._energy_j)[order]
+        by_kind = np.array(self._byte).reshape(-1, 3)[order]
+        return RequestTable(
+            released_s=np.array(self._released_s)[order],
+            latency_s=np.array(self._latency_s)[order],
+            outcome=outcome,
+            pattern=np.array(self._pattern)[order],
+            input_byte=by_kind[:, 0],
+            intermediate_byte=by_kind[:, 1],
+            result_byte=by_kind[:, 2],
+            energy_j=np.where(outcome == _PLACES["rejected"], energy_j, energy_j + share_j),
+            n_retransmitted=np.array(self._n_again)[order],
+            plan=np.array(self._plan)[order],
+            patterns=tuple(self._places),
+            partial={
+                place: self._partial[number]
+                for place, number in enumerate(numbers[order].tolist())
+                if number in self._partial
+            }
+            if self._partial
+            else {},
+        )
+
+
+_PLACES = {outcome: place for place, outcome in enumerate(OUTCOMES)}

@@ -34,6 +34,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 
+import numpy as np
+
 from edgesim.domain.records import Course, Outage, RequestRecord, Stay, Trace
 from edgesim.engine.events.batteries import Hears, Renewals, until_they_last, with_batteries
 from edgesim.engine.events.releases import plan_releases
@@ -106,8 +108,11 @@ def trace(
     trial, empty = until_they_last(program, attempt, streams, renewals, None if on_record is None else counts)
     world = trial.world
     to_s = max(warm_up_s, world.last_s)
+    records = trial.records.table()
+    if warm_up_s > 0.0:
+        records = records.at(np.flatnonzero(records.released_s >= warm_up_s))
     return Trace(
-        records=tuple(record for record in trial.records.all() if record.released_s >= warm_up_s),
+        records=records,
         resources=tuple(world.resources(to_s)),
         from_s=warm_up_s,
         to_s=to_s,

@@ -97,7 +97,7 @@ class Trial:
         self._devices.begin()
         self._hosts.begin()
         self._lines = self._carrier.lines
-        is_followed = self._memory is not None or self._is_noting or self.program.pools or self._hosts
+        is_followed = self._is_noting or self.program.pools or self._hosts
         self._only_user = self._steps.no_user if is_followed else self._steps.only_user
         self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
         self._active: dict[int, Request] = {}  # released, and something of them is under way or their end is to come
@@ -282,11 +282,13 @@ class Trial:
 
     def _begin(self, request: Request, index: int) -> None:
         """Start a step that has not begun, with whatever of its inputs is there."""
-        if self._memory is not None:
-            self._note_beginning(request, index)
+        if self._courses is not None:
+            self._courses.setdefault((request.number, index), [request.released_s, self.clock.now_s, nan])
         device = self._steps.device[index]
         if device < 0:
             request.n_open += 1
+            if self._memory is not None:
+                self._memory.sends((request, index), self.clock.now_s)
             line = self._lines[index]
             if line is None or not self._fifo.cross((request, index), line):
                 self._send((request, index))
@@ -304,14 +306,6 @@ class Trial:
             duration_s *= model.factor(self.program.devices.device[device], streams)
         return duration_s
 
-    def _note_beginning(self, request: Request, index: int) -> None:
-        """Note when a step begins, and that the sender of a message holds it, where that is measured."""
-        now_s = self.clock.now_s
-        if self._courses is not None:
-            self._courses.setdefault((request.number, index), [request.released_s, now_s, nan])
-        if self._memory is not None and self._steps.device[index] < 0:
-            self._memory.sends((request, index), now_s)
-
     def _note_end(self, request: Request, index: int) -> None:
         """Note that a step is done, where that is checked or kept."""
         if self._checker is not None:
@@ -327,7 +321,7 @@ class Trial:
             self._finish(task)
             return
         request.missing[user] = 0
-        line = self._lines[user]
+        line = self._lines[user] if self._memory is None else None
         if line is not None and self._fifo.cross((request, user), line):
             return  # the message is under way in place of the computation
         self._begin(request, user)
@@ -421,6 +415,9 @@ class Trial:
             self._deliver(task)
         else:
             request.delivered[index] = True
+            if self._memory is not None:
+                self._memory.gone(task, self.clock.now_s)
+                self._memory.came(task, self.clock.now_s)
             missing[user] = n_missing = missing[user] - 1
             if n_missing == 0:
                 self._begin(request, user)

@@ -58,7 +58,7 @@ class Devices:
         self._downtimes = world.device_downtimes
         self._paces = world.device_paces
         self._spending = world.spending
-        is_told = self._stays is not None or self._checker is not None or self._spending is not None
+        is_told = self._checker is not None or self._spending is not None
         self._is_plain = not (self._cores_s or self._fair or self._paces or self._downtimes or is_told)
 
     def submit(self, task: Task, device: int, left_s: float) -> None:
@@ -70,6 +70,8 @@ class Devices:
         if self._is_plain and end_s <= self._horizon_s:  # `_queue` in short, and `Clock.after` written out
             self._free_s[device] = end_s
             task[0].busy_s[device] += end_s - start_s
+            if self._stays is not None:
+                self._measure(task, device, start_s, end_s)
             moment_s = now_s + (end_s - now_s)
             moment = self._moments.get(moment_s)
             if moment is None:
@@ -90,9 +92,7 @@ class Devices:
             self._interrupt((task, device, left_s), start_s, down_s)
             return
         self._occupy(task, device, start_s, end_s)
-        if self._memory is not None:
-            self._memory.begins(task, start_s)
-            self._memory.ends(task, end_s)
+        self._measure(task, device, start_s, end_s)
         self._clock.after(end_s - now_s, self._on_end, task)
 
     def _occupy(self, task: Task, device: int, start_s: float, end_s: float) -> None:
@@ -108,14 +108,22 @@ class Devices:
         task[0].busy_s[device] += until_s - start_s
         if self._spending is not None:
             self._spending.computes(device, start_s, until_s, until_s - start_s)
+
+    def _measure(self, task: Task, device: int, start_s: float, end_s: float) -> None:
+        """Measure a computation that comes now, and what it holds in memory."""
         self._stay(task, device, start_s, end_s)
+        if self._memory is not None:
+            self._memory.begins(task, start_s, self._clock.now_s)
+            self._memory.ends(task, end_s)
 
     def _stay(self, task: Task, device: int, start_s: float, end_s: float) -> None:
         """Measure a stay that begins now."""
-        if self._stays is not None:
+        stays = self._stays
+        if stays is not None:
             now_s = self._clock.now_s
-            self._stays.add(device, now_s, start_s, end_s)
-            self._stays.note(device, (now_s, start_s, end_s), task)
+            stays.add(device, now_s, start_s, end_s)
+            if stays.is_noting:
+                stays.note(device, (now_s, start_s, end_s), task)
 
     def _interrupt(self, job: tuple[Task, int, float], start_s: float, down_s: float) -> None:
         """Lose a computation that meets an outage, or let what is left of it queue again when the outage is over."""
@@ -124,8 +132,9 @@ class Devices:
         now_s = clock.now_s
         if down_s > start_s:
             self._occupy(task, device, start_s, down_s)
+            self._stay(task, device, start_s, down_s)
             if self._memory is not None:
-                self._memory.begins(task, start_s)
+                self._memory.begins(task, start_s, now_s)
             pace = self._paces.get(device)
             left_s -= down_s - start_s if pace is None else pace.work_s(start_s, down_s)
         else:
@@ -209,7 +218,7 @@ class FairDevice:
             return
         self._advance()
         if self._memory is not None:
-            self._memory.begins(task, now_s)
+            self._memory.begins(task, now_s, now_s)
         job = _Job(task, left_s, now_s, self._given_s + left_s)
         self._n_taken += 1
         heappush(self._jobs, (job.mark_s, self._n_taken, job))

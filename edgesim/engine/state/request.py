@@ -97,24 +97,19 @@ class Errand(Request):
 def record(request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> RequestRecord:
     """Sum up a request."""
     input_byte, intermediate_byte, result_byte = request.traffic_byte
-    lost = 0 if all(request.delivered) else _lost(request.delivered)
-    partial = tuple(sorted(request.partial.items())) if request.partial else ()
     return _made(
         RequestRecord,
-        (request.released_s, latency_s, outcome, lost, input_byte, intermediate_byte, result_byte, energy_j, partial,
+        (request.released_s, latency_s, outcome, lost(request), input_byte, intermediate_byte, result_byte, energy_j, partial(request),
          request.n_retransmitted, request.plan),
     )  # fmt: skip
 
 
-def with_share(own: RequestRecord, share_j: float) -> RequestRecord:
-    """Return the record of a request that was admitted with its share of the idle power."""
-    released_s, latency_s, outcome, lost, in_byte, between_byte, out_byte, work_j, partial, n, plan = own
-    return _made(
-        RequestRecord,
-        (released_s, latency_s, outcome, lost, in_byte, between_byte, out_byte, work_j + share_j, partial, n, plan),
-    )
-
-
-def _lost(delivered: bytearray) -> int:
+def lost(request: Request) -> int:
     """Return a number of which bit i is set when transfer i was not delivered in time."""
-    return int(delivered[::-1].translate(_BITS, b"\2"), 2)
+    delivered = request.delivered
+    return 0 if all(delivered) else int(delivered[::-1].translate(_BITS, b"\2"), 2)
+
+
+def partial(request: Request) -> tuple[tuple[int, float], ...]:
+    """Return which share of each message that is not whole arrived in time."""
+    return tuple(sorted(request.partial.items())) if request.partial else ()

@@ -10,6 +10,7 @@ from torch import fx, nn
 from torch.fx.proxy import TraceError
 
 from edgesim.errors import FOREIGN
+from edgesim.nn.shapes import shape_by_function, shape_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,11 +83,14 @@ class Known:
         kwargs: Any = fx.node.map_arg(node.kwargs, lambda source: self.of[source][place])
         with torch.no_grad(), torch.device("meta"):
             if node.op == "call_module":
-                return self.blueprint.get_submodule(str(node.target))(*args, **kwargs)
+                module = self.blueprint.get_submodule(str(node.target))
+                shape = shape_by_module(module, *args) if len(args) == 1 and not kwargs else None
+                return module(*args, **kwargs) if shape is None else args[0].new_empty(shape)
             if node.op == "call_method":
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
             function: Any = node.target
-            return function(*args, **kwargs)
+            shape = shape_by_function(function, args) if not kwargs else None
+            return function(*args, **kwargs) if shape is None else args[0].new_empty(shape)
 
 
 def without_data(spec: TensorSpec, n_samples: int) -> torch.Tensor:

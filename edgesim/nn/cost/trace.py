@@ -16,6 +16,7 @@ from edgesim.errors import FOREIGN, DataError
 from edgesim.nn.cost.known import on_meta, without_data
 from edgesim.nn.cost.plain import Move
 from edgesim.nn.cost.tracer import graph_of, misfit
+from edgesim.nn.shapes import flop_by_function, flop_by_module, shape_by_function, shape_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,34 +33,58 @@ VIEW_NAMES = frozenset({
 """Functions and methods that neither compute nor copy when a network is evaluated."""
 
 
-class _Recorder(fx.Interpreter):
-    """Runs a graph on tensors without data and writes the tensors and the arithmetic of every node into its `meta`."""
+class _Without(fx.Interpreter):
+    """Runs a graph on tensors without data."""
 
     current: fx.Node | None = None
 
-    def __init__(self, module: nn.Module, graph: fx.Graph, counter: FlopCounterMode) -> None:
-        super().__init__(module, garbage_collect_values=True, graph=graph)
-        self.counter = counter
-
     def run_node(self, n: fx.Node) -> Any:
         self.current = n
-        before = self.counter.get_total_flops()
-        result = super().run_node(n)
+        usual = self._by_rule(n)
+        if usual is not None:
+            return self.note(n, *usual)
+        if n.op not in {"call_module", "call_function", "call_method"} or _moves(self.module, n):
+            return self.note(n, super().run_node(n), 0)
+        with FlopCounterMode(display=False) as counter:
+            result = super().run_node(n)
+        return self.note(n, result, counter.get_total_flops())
+
+    def _by_rule(self, n: fx.Node) -> tuple[torch.Tensor, int] | None:
+        """Return what a usual layer gives, and its multiply-adds times two; None for others."""
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        shape, flop = None, 0
+        if n.op == "call_module" and len(args) == 1 and not kwargs:
+            module = self.fetch_attr(str(n.target))
+            shape = shape_by_module(module, args[0])
+            flop = 0 if shape is None else flop_by_module(module, shape)
+        elif n.op == "call_function" and not kwargs:
+            shape = shape_by_function(n.target, args)
+            flop = 0 if shape is None else flop_by_function(n.target, args, shape)
+        return None if shape is None else (args[0].new_empty(shape), flop)
+
+    def note(self, n: fx.Node, result: Any, flop: int) -> Any:
+        """Note what a node gives, and return it."""
+        raise NotImplementedError
+
+
+class _Recorder(_Without):
+    """Writes the tensors and the arithmetic of every node into its `meta`."""
+
+    def note(self, n: fx.Node, result: Any, flop: int) -> Any:
         n.meta["tensors"] = tuple((tuple(tensor.shape), tensor.element_size()) for tensor in _tensors(result))
-        n.meta["flop"] = self.counter.get_total_flops() - before
+        n.meta["flop"] = flop
         n.meta["dtype"] = next((tensor.dtype for tensor in _tensors(result)), None)
         n.meta["value"] = result if isinstance(result, (int, float, torch.dtype)) else None
         return result
 
 
-class _Doubled(fx.Interpreter):
+class _Doubled(_Without):
     """Runs a graph on two samples and notes of every node whether its tensors have the batch on their first axis.
 
     ``"is_sampled"``: they have it there. ``"is_fixed"``: neither its tensors nor its number depend on how many samples there are.
     """
 
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
+    def note(self, n: fx.Node, result: Any, flop: int) -> Any:  # noqa: ARG002 - counted for one sample
         before = [shape for shape, _ in n.meta["tensors"]]
         after = [tuple(tensor.shape) for tensor in _tensors(result)]
         n.meta["is_sampled"] = bool(before) and all(
@@ -116,8 +141,8 @@ def record(traced: fx.GraphModule, inputs: Inputs | tuple[int, ...]) -> None:
 def _record(blueprint: nn.Module, graph: fx.Graph, specs: Inputs, name: str) -> None:
     """Run a graph without data and write what its nodes return into them."""
     given = list(_given(graph, specs, name))
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), torch.device("meta"):
-        recorder = _Recorder(blueprint, graph, counter)
+    with torch.no_grad(), torch.device("meta"):
+        recorder = _Recorder(blueprint, garbage_collect_values=True, graph=graph)
         try:
             recorder.run(*given, enable_io_processing=False)
         except FOREIGN as error:
@@ -200,7 +225,11 @@ def function_name(node: fx.Node) -> str:
 
 def is_view(graph: fx.GraphModule, node: fx.Node) -> bool:
     """Return whether a node only renames, reshapes or passes on its input."""
-    return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES or is_idle_cast(node)
+    return _moves(graph, node) or is_idle_cast(node)
+
+
+def _moves(graph: Any, node: fx.Node) -> bool:
+    return isinstance(submodule(graph, node), VIEW_MODULES) or function_name(node) in VIEW_NAMES
 
 
 def origin(graph: fx.GraphModule, node: fx.Node) -> fx.Node:

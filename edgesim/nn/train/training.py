@@ -98,11 +98,11 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
     name : what the draws are for.
     """
     n_threads = torch.get_num_threads()
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    was_deterministic = torch.get_deterministic_debug_mode()
     was_filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     draws = generator(seed, name)
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as `use_deterministic_algorithms`, which loads torch's compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # only slower
     try:
         with torch.random.fork_rng(devices=[]):
@@ -110,7 +110,7 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
             yield torch.Generator().manual_seed(int(draws.integers(2**63)))
     finally:
         torch.utils.deterministic.fill_uninitialized_memory = was_filled  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(was_deterministic)
+        torch.set_deterministic_debug_mode(was_deterministic)
         torch.set_num_threads(n_threads)
 
 

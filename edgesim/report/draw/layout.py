@@ -29,7 +29,7 @@ Places = dict[str, tuple[float, float]]
 def layout(topology: Topology) -> Places:
     """Return where each device is drawn: its position, or a place that follows from the graph.
 
-    Of few devices all distances in the graph are drawn as they are, as far as a plane has them. Of many, a grid stands in rows and
+    Of few devices all distances in the graph are drawn as they are, as far as a plane has them; those of a star are equal on a circle. Of many, a grid stands in rows and
     columns, a tree spreads from its middle, level by level, and other graphs are placed by their distances from a few pivots.
 
     References
@@ -47,6 +47,10 @@ def layout(topology: Topology) -> Places:
         return given
     if given:
         return given | _beside(graph, given)
+    if 3 < len(graph) <= _CROWD and graph.number_of_edges() == len(graph) - 1 == max(
+        degree for _, degree in graph.degree
+    ):
+        return _upright(_as_tree(graph), list(graph.edges))  # a star, which needs no search for the best places
     if len(graph) > N_MOST_EXACT:
         if nx.is_tree(graph):
             return _upright(_as_tree(graph), list(graph.edges))

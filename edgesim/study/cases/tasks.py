@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,8 +24,12 @@ SIZES = (PART, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
 """Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
-MOST_AT_ONCE = 4_000_000
+MOST_AT_ONCE = 8_000_000
 """Steps x trials of a task."""
+FEWEST_PARTS = 32
+"""Tasks share parts where a study has at least so many even then: a part is lost when the study is killed before all of it is there."""
+MOST_TOGETHER = 100
+"""Most tasks that share a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,29 @@ def blocks(
     ]
 
 
+def together(blocks: Sequence[Block], most: Sequence[tuple[int, int]]) -> tuple[tuple[Block, ...], ...]:
+    """Return the tasks of each part: neighbours of one kind share one while they are small. Part of the layout of the results, too.
+
+    Parameters
+    ----------
+    blocks : the tasks, in order.
+    most : for each case: most rows of a part that its replications share with others, and its enumerated outcomes; 0 for none.
+    """
+    n_most = min(MOST_TOGETHER, len(blocks) // FEWEST_PARTS)
+    parts: list[list[Block]] = []
+    n_rows, n_most_rows = 0, 0
+    for block in sorted(blocks, key=lambda one: one.is_enumeration):
+        n, own = block.stop - block.start, most[block.case][block.is_enumeration]
+        is_near = bool(parts) and len(parts[-1]) < n_most and parts[-1][-1].is_enumeration == block.is_enumeration
+        if is_near and n_rows + n <= min(own, n_most_rows):
+            parts[-1].append(block)
+            n_rows, n_most_rows = n_rows + n, min(own, n_most_rows)
+        else:
+            parts.append([block])
+            n_rows, n_most_rows = n, own
+    return tuple(map(tuple, parts))
+
+
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Where a factor point stopped.
@@ -104,6 +132,7 @@ class Work:
     is_asked : for each case, in which replications the networks are asked.
     stopping : when a factor point has enough replications; None: when all are done.
     stops : where each factor point stopped, of an executed study.
+    together : the tasks of each part; those that are missing here have one each.
     """
 
     blocks: tuple[Block, ...]
@@ -111,7 +140,13 @@ class Work:
     is_asked: tuple[NDArray[np.bool_], ...]
     stopping: Stopping | None = None
     stops: tuple[Stop, ...] = ()
+    together: tuple[tuple[Block, ...], ...] = ()
 
     def of_case(self, case: int, *, is_enumeration: bool) -> list[Block]:
         """Return the tasks of one case, in order."""
-        return [block for block in self.blocks if block.case == case and block.is_enumeration == is_enumeration]
+        own = (case, is_enumeration)
+        first, end = (
+            side(self.blocks, own, key=lambda one: (one.case, one.is_enumeration))
+            for side in (bisect_left, bisect_right)
+        )
+        return list(self.blocks[first:end])

@@ -35,6 +35,8 @@ DAMAGED = "damaged"
 """Folder of what was set aside."""
 IDENTITY = "edgesim"
 """Key of a part's Parquet metadata under which it says what it is; its seal stands under ``edgesim-seal``."""
+FURTHER = "further"
+"""Where a part says which tasks it holds besides its first: position of the case, start, stop."""
 NOT_WHOLE = "it is damaged: its checksum is not that of its content"
 
 
@@ -47,63 +49,122 @@ class Parts:
     cases : of the study, in order.
     study : digest of what determines the study; see `edgesim.study.folder.manifest_file.digest_of`.
     scores : names of the scores of the task, the main one first.
+    together : the tasks of each part; those that are missing here have one each.
     """
 
-    def __init__(self, folder: Path, cases: Sequence[Case], study: str = "", *, scores: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cases: Sequence[Case],
+        study: str = "",
+        *,
+        scores: Sequence[str],
+        together: Iterable[Sequence[Block]] = (),
+    ) -> None:
         self.folder = folder
         self.cases = cases
         self.study = study
         self.scores = tuple(scores)
         names = tuple(cases[0].point)
         self._factors = {name: factor_column([case.point[name] for case in cases]) for name in names}
+        self._together = {block: tuple(tasks) for tasks in together for block in tasks}
+        self._waiting: dict[Path, dict[Block, Any]] = {}  # rows of tasks whose part waits for others
+        self._last: dict[bool, tuple[Path, Any]] = {}  # of each kind the part that was read last
+
+    def _tasks(self, block: Block) -> tuple[Block, ...]:
+        """Return the tasks that share a part with one."""
+        return self._together.get(block, (block,))
 
     def path(self, block: Block) -> Path:
-        """Return the file of a task; files sort in the order of the study."""
-        kind = ENUMERATED if block.is_enumeration else TRIALS
-        return self.folder / kind / f"part-{block.case:05d}-{block.start:09d}.parquet"
+        """Return the file of a task, called after the first that it holds; files sort in the order of the study."""
+        first = self._tasks(block)[0]
+        kind = ENUMERATED if first.is_enumeration else TRIALS
+        return self.folder / kind / f"part-{first.case:05d}-{first.start:09d}.parquet"
 
     def begin(self) -> None:
         """Make the folders, and remove what an earlier writer left unfinished."""
+        self._waiting.clear()
         for kind in (TRIALS, ENUMERATED):
             (self.folder / kind).mkdir(parents=True, exist_ok=True)
             for path in (self.folder / kind).glob(f"{TEMPORARY}*"):
                 path.unlink()
 
-    def has(self, block: Block) -> bool:
-        """Return whether a task's part is there; one that is damaged, or another's, is named in a warning and set aside."""
-        path = self.path(block)
-        if not path.exists():
-            return False
-        fault = self._fault(block, path.read_bytes())
-        if fault:
-            set_aside(self.folder, path, fault)
-        return not fault
+    def missing(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return the tasks whose parts are not there, part by part; one that is damaged, or another's, is named in a warning and set aside."""
+        by_part: dict[Path, list[Block]] = {}
+        for block in blocks:
+            by_part.setdefault(self.path(block), []).append(block)
+        for path, tasks in by_part.items():
+            fault = self._fault(tasks[0], path.read_bytes()) if path.exists() else ""
+            if fault:
+                set_aside(self.folder, path, fault)
+        return [block for path, tasks in by_part.items() if not path.exists() for block in tasks]
 
-    def identity(self, block: Block) -> dict[str, Any]:
-        """Return what the part of a task says that it is."""
-        case = self.cases[block.case]
+    def found(self) -> list[Block]:
+        """Return the tasks of the whole parts of this study that are there; they are read as these parts hold them."""
+        for kind in (TRIALS, ENUMERATED):
+            for path in sorted((self.folder / kind).glob("*.parquet")):
+                tasks = self._tasks_in(path.read_bytes())
+                self._together.update(dict.fromkeys(tasks, tasks))
+        return list(self._together)
+
+    def _tasks_in(self, content: bytes) -> tuple[Block, ...]:
+        """Return the tasks in a part, if it is whole and of this study."""
+        if not is_whole(content):
+            return ()
+        found = identity_in(content)
+        try:
+            places = [(found["case"], found["start"], found["stop"]), *found.get(FURTHER, ())]
+            is_enumeration = found["kind"] == ENUMERATED
+            tasks = tuple(Block(case, start, stop, is_enumeration, "") for case, start, stop in places)
+            return tasks if self._identity(tasks) == found else ()
+        except (LookupError, TypeError, ValueError):
+            return ()
+
+    def _identity(self, tasks: Sequence[Block]) -> dict[str, Any]:
+        """Return what the part of some tasks says that it is."""
+        first, *others = tasks
+        case = self.cases[first.case]
+        further = [[one.case, one.start, one.stop] for one in others]
         return {
             "study": self.study,
-            "case": block.case,
+            "case": first.case,
             "point": show_point(case.point),
             "strategy": case.strategy,
-            "kind": ENUMERATED if block.is_enumeration else TRIALS,
-            "start": block.start,
-            "stop": block.stop,
+            "kind": ENUMERATED if first.is_enumeration else TRIALS,
+            "start": first.start,
+            "stop": first.stop,
+            **({FURTHER: further} if further else {}),
         }
 
     def _fault(self, block: Block, content: bytes) -> str:
         """Return what is wrong with the content of a task's part; nothing when all is well."""
         if not is_whole(content):
             return NOT_WHOLE
-        own, found = self.identity(block), identity_in(content)
+        own, found = self._identity(self._tasks(block)), identity_in(content)
+        further = own.pop(FURTHER, []), found.pop(FURTHER, [])
         differing = [
             f"{key} {found.get(key)!r} in place of {value!r}" for key, value in own.items() if found.get(key) != value
         ]
+        differing += ["others behind the first"] if further[0] != further[1] else []
         return f"it is of other trials ({', '.join(differing)})" if differing else ""
 
     def write(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> None:
-        """Write the part of a task; `edgesim.domain.columns` says what stands in its columns."""
+        """Write the part of a task as soon as all tasks that share it are done."""
+        import pyarrow as pa
+
+        path, tasks = self.path(block), self._tasks(block)
+        rows = self._waiting.setdefault(path, {})
+        rows[block] = self._rows(block, trials, scores)
+        if len(rows) == len(tasks):
+            table = pa.concat_tables([rows[one] for one in tasks]).combine_chunks()
+            del self._waiting[path]
+            self._last.pop(block.is_enumeration, None)
+            with replacing(path) as new:
+                new.write_bytes(parquet_of(table, self._identity(tasks)))
+
+    def _rows(self, block: Block, trials: Trials, scores: Mapping[str, NDArray[np.float64]]) -> Any:
+        """Return the table of a task; `edgesim.domain.columns` says what stands in its columns."""
         import pyarrow as pa
 
         n = len(trials)
@@ -118,8 +179,7 @@ class Parts:
         there = [column for column in MEASURED if not column.is_optional or getattr(trials, column.attribute)]
         columns.update({column.name: _written(column, trials) for column in there})
         columns.update({name: pa.array(values) for name, values in trials.load.items()})
-        with replacing(self.path(block)) as path:
-            path.write_bytes(parquet_of(pa.table(columns), self.identity(block)))
+        return pa.table(columns)
 
     def read(self, blocks: Iterable[Block]) -> tuple[Trials, dict[str, NDArray[np.float64]]]:
         """Return the trials of some tasks and their scores, in the order of the tasks.
@@ -130,24 +190,31 @@ class Parts:
             When a part is damaged or not that of its task.
         """
         import pyarrow as pa
-        from pyarrow import parquet
 
-        load: list[str] = []
-        tables = []
-        for block in blocks:
-            here = {_name_in(block, column): column.name for column in TRIAL_COLUMNS}
-            with parquet.ParquetFile(io.BytesIO(self._content(block))) as file:
-                there = file.schema_arrow.names
-                known = {*self._factors, "strategy", "replication", *here, *self.scores}
-                load = [name for name in there if name not in known]
-                wanted = [name for name in (*here, *self.scores, *load) if name in there]
-                tables.append(file.read(columns=wanted).rename_columns([here.get(name, name) for name in wanted]))
+        tables = [self._read(block) for block in blocks]
         if not tables:
             return _empty(), {name: np.array([]) for name in self.scores}
         table = pa.concat_tables(tables)
+        known = {*(one.name for one in TRIAL_COLUMNS), *self.scores}
+        load = [name for name in table.column_names if name not in known]
         values = {one.attribute: _read(one, table[one.name]) for one in TRIAL_COLUMNS if one.name in table.column_names}
         trials = Trials(**values, load={name: table[name].to_numpy() for name in load})
         return trials, {name: table[name].to_numpy() for name in self.scores}
+
+    def _read(self, block: Block) -> Any:
+        """Return what a part has about the trials of a task."""
+        from pyarrow import parquet
+
+        path, tasks = self.path(block), self._tasks(block)
+        if self._last.get(block.is_enumeration, (None,))[0] != path:
+            here = {_name_in(block, column): column.name for column in TRIAL_COLUMNS}
+            with parquet.ParquetFile(io.BytesIO(self._content(block))) as file:
+                others = {*self._factors, "strategy", "replication"}
+                wanted = [name for name in file.schema_arrow.names if name not in others]
+                table = file.read(columns=wanted).rename_columns([here.get(name, name) for name in wanted])
+            self._last[block.is_enumeration] = (path, table)
+        start = sum(one.stop - one.start for one in tasks[: tasks.index(block)])
+        return self._last[block.is_enumeration][1].slice(start, block.stop - block.start)
 
     def _content(self, block: Block) -> bytes:
         path = self.path(block)

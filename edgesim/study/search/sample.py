@@ -94,7 +94,7 @@ class Sample:
 
     def _kept(self, block: Block) -> Kept:
         """Return a block of trials, simulated where it is not kept already."""
-        if self.parts is not None and self.parts.has(block):
+        if self.parts is not None and not self.parts.missing([block]):
             return self.parts.read([block])
         case = self.shared.cases[0]
         trials = simulate_block(self.shared, block)

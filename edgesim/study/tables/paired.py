@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -10,21 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.metrics import PEOPLE_METRICS, RECOVERY_METRICS
-from edgesim.study.cases.design import same_point
-from edgesim.study.cases.shared import Shared
-from edgesim.study.tables.known import Known, known_of, of_difference
+from edgesim.study.tables.known import of_difference
 from edgesim.study.tables.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
-from edgesim.study.tables.summary import UNITS, values_of
+from edgesim.study.tables.summary import UNITS
 from edgesim.study.tables.weighted import are_equal, pseudo_values
 from edgesim.study.trials.load import METRICS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgesim.study.cases.tasks import Block, Work
-    from edgesim.study.trials.trials import Trials
+    from edgesim.study.cases.shared import Shared
+    from edgesim.study.tables.known import Known
 
-    Read = Callable[[Sequence[Block]], tuple[Trials, Mapping[str, NDArray[np.float64]]]]
     Weighted = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -43,51 +40,47 @@ class Difference:
     correlation: float
 
 
-def differences_of(shared: Shared, work: Work, read: Read) -> list[Difference]:
-    """Return the differences between every two strategies at every factor point, replication by replication.
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The drawn trials of a case: the values of each metric, their weights, and what is known of the case, its outcomes included."""
 
-    A replication counts for a metric when both have a value: for latency, when both have an answer. `read` returns the trials of some
-    tasks and their scores.
+    values: Mapping[str, NDArray[np.float64]]
+    weights: NDArray[np.float64]
+    known: Known
+
+
+def differences_of(shared: Shared, measured: Mapping[int, Measured]) -> list[Difference]:
+    """Return the differences between every two strategies at a factor point, replication by replication.
+
+    A replication counts for a metric when both have a value: for latency, when both have an answer. `measured` is by position of the case.
     """
+    metrics = (*(score.name for score in shared.scores), *UNITS, *METRICS, *PEOPLE_METRICS, *RECOVERY_METRICS)
     found: list[Difference] = []
-    for positions in same_point(shared.cases):
-        if len(positions) < 2:
-            continue
-        found_there = {position: read(work.of_case(position, is_enumeration=False)) for position in positions}
-        values = {position: values_of(*there) for position, there in found_there.items()}
-        weights = {position: trials.weight for position, (trials, _) in found_there.items()}
-        known = {position: _known(shared, work, read, position) for position in positions}
-        for first, second in combinations(positions, 2):
-            found += [
-                Difference(
-                    second,
-                    first,
-                    metric,
-                    *compared(
-                        (values[second][metric], weights[second]),
-                        (values[first][metric], weights[first]),
-                        _prior(shared, (second, first), known, metric, len(weights[first])),
-                    ),
-                )
-                for metric in dict.fromkeys(
-                    (*(score.name for score in shared.scores), *UNITS, *METRICS, *PEOPLE_METRICS, *RECOVERY_METRICS)
-                )
-                if metric in values[first] and metric in values[second]
-            ]
+    for (first, one), (second, other) in combinations(measured.items(), 2):
+        found += [
+            Difference(
+                second,
+                first,
+                metric,
+                *compared(
+                    (other.values[metric], other.weights),
+                    (one.values[metric], one.weights),
+                    _prior(shared, (second, first), measured, metric),
+                ),
+            )
+            for metric in dict.fromkeys(metrics)
+            if metric in one.values and metric in other.values
+        ]
     return found
 
 
-def _known(shared: Shared, work: Work, read: Read, position: int) -> Known:
-    """Return what is known of a case, its enumerated outcomes included."""
-    enumerated, scores = read(work.of_case(position, is_enumeration=True))
-    return known_of(shared, shared.cases[position]).within(values_of(enumerated, scores), enumerated.weight)
-
-
-def _prior(shared: Shared, pair: tuple[int, int], known: dict[int, Known], metric: str, n: int) -> Prior:
+def _prior(shared: Shared, pair: tuple[int, int], measured: Mapping[int, Measured], metric: str) -> Prior:
     """Return what is known of a difference; strategies with one deployment do not differ."""
     one, other = pair
     is_same = shared.cases[one].prepared == shared.cases[other].prepared
-    return CERTAIN if is_same else of_difference(metric, known[one], known[other], n)
+    if is_same:
+        return CERTAIN
+    return of_difference(metric, measured[one].known, measured[other].known, len(measured[other].weights))
 
 
 def compared(one: Weighted, other: Weighted, prior: Prior) -> tuple[Estimate, float]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce as reduce_by
 from math import inf, nan
+from operator import or_
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.columns import OUTCOMES
 from edgesim.domain.metrics import LOAD_METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
 from edgesim.domain.records import Outcome, RequestRecord, Trace
+from edgesim.engine.events.requests import RequestTable
 from edgesim.study.trials.service import service_of, watching_of
 
 if TYPE_CHECKING:
@@ -39,7 +43,7 @@ class Reduced:
     patterns : by request, the pattern of lost transfers; None for one without an answer. Requests that are unfinished at the
         horizon are left out, since nobody knows what would have become of them.
     partial, plans : of the same requests, `RequestRecord.partial` and `RequestRecord.plan`.
-    times : of the same requests, release and latency, in s.
+    times : of the same requests, release and latency, in s, shape (n, 2).
     """
 
     record: RequestRecord
@@ -47,20 +51,19 @@ class Reduced:
     patterns: tuple[int | None, ...]
     partial: tuple[tuple[tuple[int, float], ...], ...]
     plans: tuple[int, ...]
-    times: tuple[tuple[float, float], ...]
+    times: NDArray[np.float64]
 
 
 def reduce(trace: Trace, *, is_recovering: bool = False) -> Reduced:
     """Return the row of a trial; `is_recovering`: with what the service was over time, too."""
-    records = trace.records
-    answered = [record for record in records if record.outcome in {"completed", "degraded"}]
-    ended = [record for record in records if record.outcome != "unfinished"]
-    latencies = np.array([record.latency_s for record in answered])
-    outcomes = Counter(record.outcome for record in records)
+    records = RequestTable.of(trace.records)
+    ended = np.flatnonzero(records.outcome != OUTCOMES.index("unfinished"))
+    latencies = records.latency_s[records.is_answered]
+    outcomes = Counter(map(OUTCOMES.__getitem__, records.outcome.tolist()))
     share = 1 / len(records) if records else nan
     values = {
         "latency_p95": float(np.quantile(latencies, 0.95)) if len(latencies) else nan,
-        "answered": len(answered) / len(ended) if ended else nan,
+        "answered": len(latencies) / len(ended) if len(ended) else nan,
         "throughput": trace.throughput_per_s,
         "requests": float(len(records)),
         **{name: outcomes[name] * share for name in ("degraded", "failed", "timed_out", "rejected", "unfinished")},
@@ -69,16 +72,16 @@ def reduce(trace: Trace, *, is_recovering: bool = False) -> Reduced:
     }
     values |= service_of(records) if is_recovering else {}
     values |= watching_of(trace.watch, records) | _of_resources(trace)
-    record = _record_of(trace, latencies, outcomes)
-    is_answered = {id(record) for record in answered}
-    patterns = tuple(one.lost if id(one) in is_answered else None for one in ended)
     return Reduced(
-        record,
+        _record_of(trace, records, latencies, outcomes),
         values,
-        patterns,
-        tuple(one.partial for one in ended),
-        tuple(one.plan for one in ended),
-        tuple((one.released_s, one.latency_s) for one in ended),
+        tuple(
+            lost if is_answered else None
+            for lost, is_answered in zip(records.lost(ended), records.is_answered[ended].tolist(), strict=True)
+        ),
+        tuple(records.partial.get(position, ()) for position in ended.tolist()),
+        tuple(records.plan[ended].tolist()),
+        np.stack([records.released_s[ended], records.latency_s[ended]], axis=1),
     )
 
 
@@ -95,28 +98,26 @@ def _of_resources(trace: Trace) -> dict[str, float]:
     return values
 
 
-def _record_of(trace: Trace, latencies: NDArray[np.float64], outcomes: Counter[Outcome]) -> RequestRecord:
+def _record_of(
+    trace: Trace, records: RequestTable, latencies: NDArray[np.float64], outcomes: Counter[Outcome]
+) -> RequestRecord:
     """Return the requests of a trial as one: their means, and all that any of them lost."""
-    records = trace.records
     share = 1 / len(records) if records else nan
     of_no_request = 0 if trace.watch is None or not records else trace.watch.traffic_byte
-    lost = 0
-    for record in records:
-        lost |= record.lost
     return RequestRecord(
         released_s=trace.from_s,
         latency_s=float(latencies.mean()) if len(latencies) else nan,
         outcome=outcomes.most_common(1)[0][0] if outcomes else "unfinished",
-        lost=lost,
-        input_byte=_mean([record.input_byte for record in records]),
-        intermediate_byte=_mean([record.intermediate_byte for record in records], of_no_request),
-        result_byte=_mean([record.result_byte for record in records]),
-        energy_j=sum(record.energy_j for record in records) * share if records else 0.0,
+        lost=reduce_by(or_, records.lost(np.unique(records.pattern, return_index=True)[1]), 0),
+        input_byte=_mean(records.input_byte),
+        intermediate_byte=_mean(records.intermediate_byte, of_no_request),
+        result_byte=_mean(records.result_byte),
+        energy_j=sum(records.energy_j.tolist()) * share if records else 0.0,
     )
 
 
-def _mean(values: Sequence[int], more: int = 0) -> int:
-    return round((sum(values) + more) / len(values)) if values else 0
+def _mean(values: NDArray[np.int64], more: int = 0) -> int:
+    return round((int(values.sum()) + more) / len(values)) if len(values) else 0
 
 
 def unit_of(metric: str, units: Mapping[str, str]) -> str:

@@ -80,7 +80,7 @@ NAMES = (
 def _row(
     people: People,
     asked: Sequence[Delivery | None],
-    times: Sequence[tuple[float, float]],
+    times: NDArray[np.float64],
     escalated: Mapping[Delivery, float],
     *,
     streams: ReplicationStreams,
@@ -90,7 +90,7 @@ def _row(
     drawn, service = streams(ESCALATED), streams(SERVICE)
     came: list[tuple[float, float, int]] = []
     final = []
-    for number, (delivery, (released_s, latency_s)) in enumerate(zip(asked, times, strict=True)):
+    for number, (delivery, (released_s, latency_s)) in enumerate(zip(asked, times.tolist(), strict=True)):
         is_uncertain = drawn.uniform() < (0.0 if delivery is None else escalated[delivery])
         work_s = service_time_s(people, service.uniform())
         if is_uncertain:
@@ -100,7 +100,7 @@ def _row(
     came.sort()
     found = looks([(at_s, work_s) for at_s, work_s, _ in came], people)
     done = [(look, number) for look, (_, _, number) in zip(found, came, strict=True) if look.ended_s <= until_s]
-    final += [look.ended_s - times[number][0] for look, number in done]
+    final += [look.ended_s - float(times[number, 0]) for look, number in done]
     work_s = sum(look.worked_s for look, _ in done)
     n = len(asked)
     return dict(zip(NAMES, (

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgesim.domain.columns import OUTCOMES
+from edgesim.engine.events.requests import RequestTable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,9 +36,10 @@ def service_of(records: Sequence[RequestRecord]) -> dict[str, float]:
     >>> service_of(records)
     {'availability': 0.5, 'recovery_time': 2.0, 'lost_requests': 2.0}
     """
-    ended = [record for record in records if record.outcome != "unfinished"]
-    is_answered = [record.outcome in {"completed", "degraded"} for record in ended]
-    times_s = [record.released_s for record in ended]
+    table = RequestTable.of(records)
+    ended = table.at(np.flatnonzero(table.outcome != OUTCOMES.index("unfinished")))
+    is_answered: list[bool] = ended.is_answered.tolist()
+    times_s: list[float] = ended.released_s.tolist()
     incidents_s: list[float] = []
     since_s = nan
     for is_here, time_s in zip(is_answered, times_s, strict=True):
@@ -74,7 +78,8 @@ def watching_of(watch: WatchRecord | None, records: Sequence[RequestRecord]) -> 
         "recovery_traffic": watch.traffic_byte / n_requests if n_requests else nan,
     }
     if watch.n_changes is not None:
-        found["replaced"] = sum(record.plan > 0 for record in records) / n_requests if n_requests else nan
+        n_replaced = int((RequestTable.of(records).plan > 0).sum())
+        found["replaced"] = n_replaced / n_requests if n_requests else nan
         found |= {"changes": float(watch.n_changes), "change_time": watch.change_s}
     return found
 
@@ -102,7 +107,7 @@ def with_lost_score(
         values = [score.without_answer if one is None else worth[one] for one in asked] if is_chosen else []
         is_known = whole is not None and values
         lost = [sign * (worth[whole] - value) for value in values] if whole is not None else []
-        found.append(_over_time([released_s for released_s, _ in times], lost, is_mean=False) if is_known else nan)
+        found.append(_over_time(times[:, 0].tolist(), lost, is_mean=False) if is_known else nan)
     return replace(trials, load={**trials.load, "lost_score": np.array(found)})
 
 

@@ -6,7 +6,7 @@ study, since many trials meet the same one and an answer costs far more than a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
@@ -212,20 +212,25 @@ def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, 
         found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == 0)
         samples = samples or found.samples
         rows.append(reduce(found, is_recovering=case.recovery is not None))
-    met = [list(zip(row.patterns, _notes(prepared, case, row), row.plans, strict=True)) for row in rows]
-    distinct = tuple({(lost, text, plan) for some in met for lost, text, plan in some if lost is not None})
+    notes = [_notes(prepared, case, row) for row in rows]
+
+    def met() -> Iterator[Iterator[tuple[int | None, str, int]]]:
+        return (zip(row.patterns, own, row.plans, strict=False) for row, own in zip(rows, notes, strict=True))
+
+    distinct = tuple({(lost, text, plan) for some in met() for lost, text, plan in some if lost is not None})
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
     trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
-    asked = tuple(tuple(map(known.get, some)) for some in met)
+    asked = tuple(tuple(map(known.get, some)) for some in met())
     times = tuple(row.times for row in rows)
     whole = replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times, samples=samples)
     return with_columns(shared, whole)
 
 
-def _notes(prepared: Prepared, case: Case, row: Reduced) -> list[str]:
+def _notes(prepared: Prepared, case: Case, row: Reduced) -> Sequence[str] | repeat[str]:
     """Return by request of a trial what arrived of messages that are not whole, if the deployment uses that."""
-    is_noted = prepared.uses_partial
-    return [note(prepared.program, case, partial) if is_noted else "" for partial in row.partial]
+    if not prepared.uses_partial:
+        return repeat("")
+    return [note(prepared.program, case, partial) for partial in row.partial]
 
 
 def trace_under_load(

@@ -39,7 +39,7 @@ class Trials:
     asked : with what the networks are asked; nothing under load, where that is by request.
     load : of trials under load: the metrics of `edgesim.study.trials.load`, by name; the columns above are means over requests.
     asked_by_request : of trials under load: with what the networks are asked for each request, None for one without an answer.
-    times_by_request : of trials under load: release and latency of each of these requests, in s.
+    times_by_request : of trials under load: release and latency of each of these requests, in s, each of shape (requests, 2).
     samples : of the first trial under load of a strategy: how much was at every resource over time; it is stored in no part.
     """
 
@@ -57,7 +57,7 @@ class Trials:
     asked: tuple[Delivery, ...] = ()
     load: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     asked_by_request: tuple[tuple[Delivery | None, ...], ...] = ()
-    times_by_request: tuple[tuple[tuple[float, float], ...], ...] = ()
+    times_by_request: tuple[NDArray[np.float64], ...] = ()
     samples: tuple[Sample, ...] = ()
 
     def __len__(self) -> int:

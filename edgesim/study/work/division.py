@@ -18,6 +18,7 @@ from edgesim.study.cases.tasks import (
     SIZES,
     Work,
     blocks,
+    together,
 )
 from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import why_not
@@ -37,7 +38,21 @@ def plan_work(shared: Shared, replications: int | Stopping) -> Work:
     is_asked = tuple(asked_replications(case.evaluation, n_most, case.seed) for case in shared.cases)
     stopping = None if isinstance(replications, int) else replications
     sizes = [_part_sizes(shared, case, is_stopping=stopping is not None) for case in shared.cases]
-    return Work(tuple(blocks(shared.cases, n_most, n_outcomes, sizes)), n_outcomes, is_asked, stopping)
+    tasks = tuple(blocks(shared.cases, n_most, n_outcomes, sizes))
+    most = [
+        _most_together(case, own, is_stopping=stopping is not None)
+        for case, own in zip(shared.cases, sizes, strict=True)
+    ]
+    return Work(tasks, n_outcomes, is_asked, stopping, together=together(tasks, most))
+
+
+def _most_together(case: Case, sizes: tuple[int, int], *, is_stopping: bool) -> tuple[int, int]:
+    """Return most rows of a part that a case shares with others: as many as a task of it may have.
+
+    None where its trials may have columns of their own, and of replications whose number is to be found.
+    """
+    drawn, enumerated = sizes if case.load is None and case.recovery is None else (0, 0)
+    return 0 if is_stopping else drawn, enumerated
 
 
 def _check_targets(rule: Stopping, shared: Shared) -> None:

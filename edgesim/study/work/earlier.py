@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim.study.cases.design import Case, show_point
-from edgesim.study.cases.tasks import Block
 from edgesim.study.folder.growth import EARLIER
 from edgesim.study.folder.manifest_file import MANIFEST, digest_of, read_manifest
-from edgesim.study.folder.parts import ENUMERATED, TRIALS, Parts, identity_in
-from edgesim.study.folder.seal import is_whole
+from edgesim.study.folder.parts import Parts
 from edgesim.study.trials.trials import Trials
 from edgesim.study.work.identity import identity
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.scenario.scenario import Scenario
+    from edgesim.study.cases.tasks import Block
 
     Kept = tuple[Trials, Mapping[str, NDArray[np.float64]]]
 
@@ -60,11 +59,8 @@ class Earlier:
         study = digest_of(identity(old, is_checked=is_checked))
         parts = Parts(folder / EARLIER, [cases[position] for position in order], study, scores=scores)
         blocks: dict[tuple[int, bool], list[Block]] = {}
-        for path in sorted(
-            path for kind in (TRIALS, ENUMERATED) for path in (folder / EARLIER / kind).glob("*.parquet")
-        ):
-            block = _block_in(path.read_bytes(), parts)
-            if block is not None and parts.cases[block.case].evaluation.patterns is None:
+        for block in parts.found():
+            if parts.cases[block.case].evaluation.patterns is None:
                 blocks.setdefault((order[block.case], block.is_enumeration), []).append(block)
         return cls(parts, blocks)
 
@@ -99,18 +95,6 @@ class Earlier:
 
 NOTHING = Earlier(None, {})
 """No earlier study."""
-
-
-def _block_in(content: bytes, parts: Parts) -> Block | None:
-    """Return the task of a part, if it is whole and of this study."""
-    if not is_whole(content):
-        return None
-    found = identity_in(content)
-    try:
-        block = Block(found["case"], found["start"], found["stop"], found["kind"] == ENUMERATED, "")
-        return block if parts.identity(block) == found else None
-    except (LookupError, TypeError):
-        return None
 
 
 _BY_TRIAL = ("weight", "latency_s", "input_byte", "intermediate_byte", "result_byte", "energy_j", "outcome", "engine", "lost", "partial", "sample")  # fmt: skip

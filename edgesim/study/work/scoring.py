@@ -102,4 +102,5 @@ def _mean_of_requests(
 ) -> tuple[float, ...]:
     """Return the means of the scores over the requests of a trial."""
     worth = [worthless if asked is None else answers[case.prepared, asked] for asked in deliveries]
-    return tuple(fsum(values) / len(values) for values in zip(*worth, strict=True)) or (nan,) * len(worthless)
+    n = len(worth)
+    return tuple(fsum(one[place] for one in worth) / n if n else nan for place in range(len(worthless)))

@@ -84,7 +84,7 @@ class Batches:
         return [point for case, point in self._points.items() if case == point.cases[0]]
 
     def _missing(self, blocks: Sequence[Block]) -> list[Block]:
-        missing = [block for block in blocks if not self._parts.has(block)]
+        missing = self._parts.missing(blocks)
         left = set(missing)
         self.there += [block for block in blocks if block not in left]
         return missing
