@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from edgesim.domain.metrics import METRICS
 from edgesim.domain.records import Outcome
 
 Kind = Literal["float", "int", "name", "bits", "text", "place"]
@@ -105,6 +106,6 @@ SENSITIVITY_NUMBERS = ("factor", "before", "after", "ci_low", "ci_high", "n", "l
 """Columns of what assumed numbers change."""
 RESERVED = frozenset({
     "accuracy", "replication", PROBABILITY, *(column.name for column in TRIAL_COLUMNS), *SUMMARY_NAMES, *SUMMARY_NUMBERS,
-    *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS, *BUDGET_NAMES, *BUDGET_NUMBERS,
+    *DIFFERENCE_NAMES, *DIFFERENCE_NUMBERS, *BUDGET_NAMES, *BUDGET_NUMBERS, *METRICS,
 })  # fmt: skip
 """Names of columns, which no factor may take."""

@@ -99,6 +99,7 @@ METRICS = {
     )
 }  # fmt: skip
 """All metrics but the scores of the task by name, in the order of the table, in which the scores come first."""
+UNITS = {name: metric.unit for name, metric in METRICS.items()}
 
 MEMORY_AVAILABLE = Metric(
     "memory_available", "byte", "memory of the device that a strategy does not fit",

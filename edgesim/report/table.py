@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from edgesim import units
 from edgesim.domain.metrics import LOAD_METRICS, METRICS
 from edgesim.domain.plan import TRAFFIC_KINDS
@@ -222,6 +220,8 @@ def levels(summary: pd.DataFrame, factor: str, metric: Metric, title: str) -> Ta
     """Return a metric at the values of a factor, a line per strategy and value of the other factors that do not move with it."""
     keys = [*crossed_factors(summary, factor), "strategy"]
     rows = summary[summary["metric"] == metric.name]
+    import numpy as np
+
     values = rows[factor].drop_duplicates().tolist()
     cell = cells(rows, [*keys, factor])
     cell |= dict.fromkeys(cells(unfit_rows(summary), [*keys, factor]), UNFIT)

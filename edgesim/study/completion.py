@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.metrics import MEMORY_AVAILABLE
+from edgesim.domain.metrics import MEMORY_AVAILABLE, UNITS
 from edgesim.errors import EdgesimError
 from edgesim.scenario.build import build
 from edgesim.scenario.files.places import portable
@@ -18,7 +18,8 @@ from edgesim.study.folder.growth import put_earlier, remove_earlier
 from edgesim.study.folder.lock import check_free, locked
 from edgesim.study.folder.manifest_file import EMPTIED, MANIFEST, digest_of, read_manifest, write_manifest
 from edgesim.study.folder.names import BUDGET, DIFFERENCES, QUEUES, SCENARIO, SENSITIVITY, SUMMARY, TIMELINE
-from edgesim.study.folder.parts import NOT_WHOLE, Parts, set_aside
+from edgesim.study.folder.parts import Parts
+from edgesim.study.folder.seal import NOT_WHOLE, set_aside
 from edgesim.study.folder.store import Result
 from edgesim.study.folder.tables_on_disk import (
     write_budget,
@@ -30,7 +31,7 @@ from edgesim.study.folder.tables_on_disk import (
 )
 from edgesim.study.folder.target import check_target, clear, is_done
 from edgesim.study.preparation.prepare import prepare
-from edgesim.study.tables.summary import UNITS, summarise_unfit
+from edgesim.study.tables.summary import summarise_unfit
 from edgesim.study.trials.batch import checked
 from edgesim.study.trials.budget import N_MOST, NO_BUDGET, budgets
 from edgesim.study.trials.queues import queues

@@ -6,10 +6,9 @@ import pytest
 
 from edgesim import errors
 from edgesim.cli.scenarios.explain import explain
-from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS
+from edgesim.domain.metrics import LOAD_METRICS, METRICS, PEOPLE_METRICS, RECOVERY_METRICS, RESOURCE_METRICS, UNITS
 from edgesim.errors import EdgesimError, UnknownNameError
 from edgesim.scenario.help.topics import find, topics
-from edgesim.study.tables.summary import UNITS
 
 
 @pytest.mark.parametrize("topic", [f"{kind}/{name}" for kind, names in topics().items() for name in names])

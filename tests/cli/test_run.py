@@ -250,7 +250,7 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
     drawing = {"matplotlib", "jinja2", "PIL"}
     assert drawing <= modules("--output", "drawn")
     assert not {*drawing, "scipy.stats"} & modules("--no-report", "--output", "plain")
-    assert not {*drawing, "torch", "scipy", "networkx", "pandas", "pyarrow"} & modules("--output", "plain")
+    assert not {*drawing, "torch", "numpy", "scipy", "networkx", "pandas", "pyarrow"} & modules("--output", "plain")
     names = {path.name for path in (tmp_path / "plain").iterdir()}
     assert {path.name for path in (tmp_path / "drawn").iterdir()} - names == {
         "report.html",

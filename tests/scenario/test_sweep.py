@@ -197,3 +197,9 @@ def test_a_range_from_what_is_no_number_is_told_beside_conditions(small: dict[st
     """All alternatives of one value fail: they are one finding, not none."""
     small["sweep"]["x"] = {"path": "failures.loss.k", "from": {"a": 1}, "to": 2, "n": 2}
     assert findings(small | {"skip": ["x > 1"]}) == ["sweep.x.from: 'from' is a mapping"]
+
+
+@pytest.mark.parametrize("name", ["mean", "latency", "answered", "accuracy"])
+def test_a_factor_is_not_called_like_a_column_or_metric(small: dict[str, Any], name: str) -> None:
+    small["sweep"] = {name: {"path": "seed", "values": [1, 2]}}
+    assert findings(small) == [f"sweep.{name}: {name!r} is a column of the result tables"]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from toy_study import run
 
+from edgesim.domain.metrics import UNITS
 from edgesim.domain.records import RequestRecord, ResourceRecord, Trace
 from edgesim.engine.state.samples import N_MOST, Samples
 from edgesim.errors import ScenarioError
@@ -19,7 +20,6 @@ from edgesim.rng import Streams
 from edgesim.scenario.build import build
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.preparation.prepare import prepare
-from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import reduce, unit_of
 from edgesim.study.trials.trial import trace_under_load
 

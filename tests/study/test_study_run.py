@@ -294,7 +294,9 @@ def test_options_out_of_range_are_refused(tmp_path: Path, option: dict[str, int]
 def test_a_factor_is_not_called_like_a_column(tmp_path: Path) -> None:
     """The column would be there twice: every column but the factors is a reserved name."""
     result = run(scenario(), workers=1, output=tmp_path / "r")
-    tables = (result.frame(), result.frame("outcomes"), result.summary(), result.differences(), result.budget())
+    tables = (
+        result.frame(), result.frame("outcomes"), result.summary(), result.differences(), result.budget(), result.intact(),
+    )  # fmt: skip
     assert {name for table in tables for name in table.columns} - {"n_lost"} == RESERVED - {
         "partial_transfers",
         "sample",

@@ -9,7 +9,8 @@ from typing import Any
 
 from edgesim.study.folder.lock import LOCK
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest
-from edgesim.study.folder.parts import DAMAGED, ENUMERATED, TRIALS, set_aside
+from edgesim.study.folder.names import DAMAGED, ENUMERATED, TRIALS
+from edgesim.study.folder.seal import set_aside
 
 KINDS = (TRIALS, ENUMERATED)
 """Folders of parts."""

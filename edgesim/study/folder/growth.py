@@ -16,7 +16,7 @@ from edgesim.errors import EdgesimError
 from edgesim.files.whole import write_text
 from edgesim.study.cases.design import show_point
 from edgesim.study.folder.manifest_file import MANIFEST
-from edgesim.study.folder.parts import ENUMERATED, TRIALS
+from edgesim.study.folder.names import ENUMERATED, TRIALS
 
 if TYPE_CHECKING:
     from edgesim.scenario.scenario import Scenario

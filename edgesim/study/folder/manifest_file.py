@@ -11,12 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Le, Len
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
+from edgesim.domain.metrics import UNITS
 from edgesim.errors import ResultError, visible
 from edgesim.files.untrusted import hidden_in
 from edgesim.files.whole import write_text
-from edgesim.study.folder.parts import NOT_WHOLE
-from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
-from edgesim.study.tables.summary import UNITS
+from edgesim.study.folder.seal import NOT_WHOLE, OPEN_SEAL, is_whole, sealed
 
 MANIFEST = "manifest.json"
 FORMAT = 3

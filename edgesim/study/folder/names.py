@@ -1,6 +1,10 @@
-"""Names of the files of a result folder beside its manifest and its parts."""
+"""Names of the files and folders of a result folder beside its manifest."""
 
 SCENARIO = "scenario.yaml"
 SUMMARY, DIFFERENCES, SENSITIVITY = "summary.csv", "differences.csv", "sensitivity.csv"
 BUDGET, QUEUES, TIMELINE = "budget.csv", "queues.csv", "timeline.json"
 SHOWN = "shown.json"
+TRIALS, ENUMERATED = "trials", "outcomes"
+"""Folders of drawn trials, and of enumerated outcomes of the failures."""
+DAMAGED = "damaged"
+"""Folder of what was set aside."""

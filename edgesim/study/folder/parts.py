@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,25 +18,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgesim.domain.columns import ABOUT, MEASURED, PROBABILITY, TRIAL_COLUMNS, Column
-from edgesim.errors import EdgesimWarning, ResultError
+from edgesim.errors import ResultError
 from edgesim.files.whole import TEMPORARY, replacing
 from edgesim.study.cases.design import Case, show_point, show_value
 from edgesim.study.cases.tasks import Block
-from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
+from edgesim.study.folder.names import ENUMERATED, TRIALS
+from edgesim.study.folder.seal import NOT_WHOLE, OPEN_SEAL, is_whole, sealed, set_aside
 from edgesim.study.trials.trials import Trials
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TRIALS, ENUMERATED = "trials", "outcomes"
-"""Folders of drawn trials, and of enumerated outcomes of the failures."""
-DAMAGED = "damaged"
-"""Folder of what was set aside."""
 IDENTITY = "edgesim"
 """Key of a part's Parquet metadata under which it says what it is; its seal stands under ``edgesim-seal``."""
 FURTHER = "further"
 """Where a part says which tasks it holds besides its first: position of the case, start, stop."""
-NOT_WHOLE = "it is damaged: its checksum is not that of its content"
 
 
 class Parts:
@@ -298,21 +293,6 @@ def studies_in(folder: Path) -> set[str]:
     """Return the digests of the studies of which whole parts are in a folder."""
     contents = (path.read_bytes() for kind in (TRIALS, ENUMERATED) for path in (folder / kind).glob("*.parquet"))
     return {str(identity_in(content).get("study")) for content in contents if is_whole(content)}
-
-
-def set_aside(folder: Path, path: Path, fault: str) -> None:
-    """Move a file of a result folder to its folder of damaged ones, and warn.
-
-    Parameters
-    ----------
-    folder : the result folder.
-    path : a file in it.
-    fault : what is wrong with it.
-    """
-    aside = folder / DAMAGED / path.relative_to(folder)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(aside)
-    warnings.warn(f"{path}: {fault}; it is set aside as {aside} and made again", EdgesimWarning, stacklevel=2)
 
 
 def _empty() -> Trials:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgesim.domain.columns import BUDGET_PARTS
-from edgesim.domain.metrics import metric_named
+from edgesim.domain.metrics import UNITS, metric_named
 from edgesim.errors import ResultError
 from edgesim.files.untrusted import hidden_in
-from edgesim.study.tables.summary import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +62,7 @@ def _wrong_values(table: pd.DataFrame, names: Sequence[str], numbers: Sequence[s
     for column in table:
         values = table[column]
         if values.dtype.kind in "iuf":
-            sizes = np.abs(values.to_numpy(float))
+            sizes = abs(values.to_numpy(float))
             if ((sizes > LARGEST) | ((sizes < SMALLEST) & (sizes > 0))).any():
                 yield f"column {column!r} has a number beyond all bounds"
         elif column in numbers and len(values):

@@ -21,15 +21,13 @@ from edgesim.domain.columns import (
     SUMMARY_NAMES,
     SUMMARY_NUMBERS,
 )
-from edgesim.domain.metrics import Metric, metric_named
+from edgesim.domain.metrics import UNITS, Metric, metric_named
 from edgesim.errors import ResultError, UnknownNameError, nearest_name
 from edgesim.study.folder.contents import KINDS, faults, strange
 from edgesim.study.folder.manifest_file import read_manifest
-from edgesim.study.folder.names import BUDGET, DIFFERENCES, QUEUES, SENSITIVITY, SUMMARY
-from edgesim.study.folder.parts import NOT_WHOLE, TRIALS
+from edgesim.study.folder.names import BUDGET, DIFFERENCES, QUEUES, SENSITIVITY, SUMMARY, TRIALS
 from edgesim.study.folder.reading import MOST_ROWS, check_budget, check_summary, read_table
-from edgesim.study.folder.seal import is_whole
-from edgesim.study.tables.summary import UNITS
+from edgesim.study.folder.seal import NOT_WHOLE, is_whole
 
 if TYPE_CHECKING:
     import pandas as pd

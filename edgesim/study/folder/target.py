@@ -22,7 +22,7 @@ from edgesim.study.folder.manifest_file import (
     read_manifest,
     write_manifest,
 )
-from edgesim.study.folder.parts import ENUMERATED, TRIALS, studies_in
+from edgesim.study.folder.names import ENUMERATED, TRIALS
 
 if TYPE_CHECKING:
     from edgesim.scenario.scenario import Scenario
@@ -78,6 +78,8 @@ def _state(folder: Path, made_by: Mapping[str, Any], scenario: Scenario, *, is_f
     try:
         other = read_manifest(folder)
     except DamagedManifestError as error:
+        from edgesim.study.folder.parts import studies_in
+
         if studies_in(folder) != {digest_of(made_by)}:
             raise ResultError(
                 f"{error}; no part in it is known to be of this scenario: remove it or {_ELSEWHERE}"

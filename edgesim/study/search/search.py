@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgesim.domain.metrics import UNITS
 from edgesim.errors import EdgesimError, PlanError, ScenarioError
 from edgesim.scenario.build import build
 from edgesim.scenario.form.goals import read_goal
@@ -20,7 +21,6 @@ from edgesim.study.search.choosing import chooser_for
 from edgesim.study.search.race import Judge, Runner, race, rungs
 from edgesim.study.search.sample import Sample
 from edgesim.study.search.space import Candidate, Space
-from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.load import METRICS as LOAD
 from edgesim.study.work.identity import identity
 

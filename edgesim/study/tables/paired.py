@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import PEOPLE_METRICS, RECOVERY_METRICS
+from edgesim.domain.metrics import PEOPLE_METRICS, RECOVERY_METRICS, UNITS
 from edgesim.study.tables.known import of_difference
 from edgesim.study.tables.statistics import CERTAIN, NOTHING, Estimate, Prior, mean
-from edgesim.study.tables.summary import UNITS
 from edgesim.study.tables.weighted import are_equal, pseudo_values
 from edgesim.study.trials.load import METRICS
 

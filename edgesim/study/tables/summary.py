@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.domain.metrics import MEMORY_AVAILABLE, METRICS
+from edgesim.domain.metrics import MEMORY_AVAILABLE, UNITS
 from edgesim.study.tables.statistics import NOTHING, Estimate, exact_mean, exact_quantile, share
 from edgesim.study.tables.weighted import are_equal, n_effective, weighted_mean, weighted_quantile
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from edgesim.study.tables.known import Known
     from edgesim.study.trials.trials import Trials
 
-UNITS = {name: metric.unit for name, metric in METRICS.items()}
-"""The metrics but the scores, and their units, in the order of the table, in which the scores come first."""
 P95 = 0.95
 
 

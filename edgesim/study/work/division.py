@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgesim.domain.metrics import UNITS
 from edgesim.domain.stopping import Stopping
 from edgesim.errors import PlanError
 from edgesim.study.cases.design import Case
@@ -20,7 +21,6 @@ from edgesim.study.cases.tasks import (
     blocks,
     together,
 )
-from edgesim.study.tables.summary import UNITS
 from edgesim.study.trials.batch import why_not
 from edgesim.study.trials.load import METRICS
 from edgesim.study.trials.trial import n_enumerated

@@ -9,13 +9,14 @@ import numpy as np
 
 from edgesim.domain.columns import ENGINES
 from edgesim.domain.delivery import Delivery
+from edgesim.domain.metrics import UNITS
 from edgesim.study.cases.design import INFEASIBLE, Case, Unfit, same_point
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Work
 from edgesim.study.folder.parts import Parts
 from edgesim.study.tables.known import CERTAIN, known_of
 from edgesim.study.tables.paired import Difference, Measured, differences_of
-from edgesim.study.tables.summary import UNITS, Row, summarise, values_of
+from edgesim.study.tables.summary import Row, summarise, values_of
 from edgesim.study.trials.deliveries import lost_in
 from edgesim.study.trials.trial import scores_of, simulate_outages
 from edgesim.study.trials.trials import Question, Trials, columns
