@@ -37,9 +37,9 @@ def _convolution(module: Any, shape: Shape) -> Shape | None:
 
 def _pool(module: Any, shape: Shape) -> Shape | None:
     """Return what a pool of two dimensions gives."""
-    if len(shape) != 4 or module.ceil_mode or getattr(module, "return_indices", False):
+    if len(shape) != 4 or module.ceil_mode or (isinstance(module, nn.MaxPool2d) and module.return_indices):
         return None
-    padding, dilation = _two(module.padding), _two(getattr(module, "dilation", 1))
+    padding, dilation = _two(module.padding), _two(module.dilation if isinstance(module, nn.MaxPool2d) else 1)
     kernel = _two(module.kernel_size)
     if any(2 * around > across for around, across in zip(padding, kernel, strict=True)):
         return None

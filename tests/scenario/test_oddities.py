@@ -98,10 +98,10 @@ def test_a_merger_beside_the_source_waits_for_one_message(small: dict[str, Any])
     assert odd(small) == []
 
 
-def test_a_factor_that_is_called_like_a_metric(small: dict[str, Any]) -> None:
+def test_a_factor_that_is_called_like_a_score(small: dict[str, Any]) -> None:
     """Both would stand under one name."""
-    small["sweep"] = {"latency": {"path": "topology.links.0.latency", "values": ["1 ms", "2 ms"]}}
-    assert odd(small) == ["sweep.latency"]
+    small["sweep"] = {"f1_macro": {"path": "topology.links.0.latency", "values": ["1 ms", "2 ms"]}}
+    assert odd(small) == ["sweep.f1_macro"]
 
 
 def test_unused_profiles_and_media(small: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesim.domain.metrics import METRICS
 from edgesim.domain.system.routing import Routing, transfer_s
 from edgesim.errors import DataError, PlanError
 from edgesim.interfaces import (
@@ -122,12 +121,12 @@ def _places(scenario: ScenarioSpec) -> Iterator[Problem]:
 
 
 def _names(scenario: ScenarioSpec) -> Iterator[Problem]:
-    """Say which factors are called like a metric."""
+    """Say which factors are called like a score, which the study may have."""
     for name in scenario.sweep:
-        if name in METRICS or name in SCORES:
+        if name in SCORES:
             yield Problem(
                 ("sweep", name),
-                f"the factor {name!r} is called like a metric, and stands beside it in tables and figures",
+                f"the factor {name!r} is called like a score, and stands beside it in tables and figures",
                 remedy="choose another name, such as the name of what it varies with that of the device or link",
                 is_key=True,
             )
