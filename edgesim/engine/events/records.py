@@ -14,7 +14,9 @@ from edgesim.engine.state.energy import energy_j, idle_j, largest_w, up_s, work_
 from edgesim.engine.state.request import lost, partial, record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from edgesim.domain.records import Outcome, RequestRecord
     from edgesim.engine.state.request import Request, Totals
@@ -61,9 +63,6 @@ class Records:
         if self._alone is None and self._on_record is None:
             self._alone = request, outcome, latency_s
             return
-        self._work(request, outcome, latency_s)
-
-    def _work(self, request: Request, outcome: Outcome, latency_s: float) -> None:
         work_j = work_of(self._world.program, request)
         self._work_j += work_j
         self._keep(request, outcome, latency_s, work_j)
@@ -87,7 +86,7 @@ class Records:
         self._first, self._n_admitted, self._last_end_s, self._others = first, n_admitted, last_end_s, others
         checker = self._world.checker
         if self._alone is not None and (n_admitted > 1 or others):
-            self._work(*self._alone)
+            self.ended(*self._alone)
             self._alone = None
         if first is not None and checker is not None:
             from_s = 0.0 if others else first.released_s  # heartbeats come before the first request, too
@@ -138,11 +137,15 @@ class _Kept:
     __slots__ = ("_byte", "_energy_j", "_latency_s", "_n_again", "_number", "_outcome", "_partial", "_pattern", "_places", "_plan", "_released_s")  # fmt: skip
 
     def __init__(self) -> None:
-        self._number, self._n_again, self._byte = array("q"), array("q"), array("q")
+        self._number, self._byte = array("q"), array("q")
         self._released_s, self._latency_s, self._energy_j = array("d"), array("d"), array("d")
-        self._outcome, self._pattern, self._plan = array("b"), array("i"), array("i")
-        self._places: dict[int, int] = {}  # of what was lost
-        self._partial: dict[int, tuple[tuple[int, float], ...]] = {}  # by number of the request
+        self._outcome, self._pattern = array("b"), array("i")
+        self._places = {0: 0}  # of what was lost
+        self._partial: dict[
+            int, tuple[tuple[int, float], ...]
+        ] = {}  # by number of the request, where there is something
+        self._n_again: dict[int, int] = {}
+        self._plan: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._number)
@@ -153,11 +156,13 @@ class _Kept:
         self._released_s.append(request.released_s)
         self._latency_s.append(latency_s)
         self._outcome.append(_PLACES[outcome])
-        self._pattern.append(self._places.setdefault(lost(request), len(self._places)))
+        self._pattern.append(0 if all(request.delivered) else self._places.setdefault(lost(request), len(self._places)))
         self._byte.extend(request.traffic_byte)
         self._energy_j.append(energy_j)
-        self._n_again.append(request.n_retransmitted)
-        self._plan.append(request.plan)
+        if request.n_retransmitted > 0:
+            self._n_again[request.number] = request.n_retransmitted
+        if request.plan > 0:
+            self._plan[request.number] = request.plan
         if request.partial:
             self._partial[request.number] = partial(request)
 
@@ -177,8 +182,8 @@ class _Kept:
             intermediate_byte=by_kind[:, 1],
             result_byte=by_kind[:, 2],
             energy_j=np.where(outcome == _PLACES["rejected"], energy_j, energy_j + share_j),
-            n_retransmitted=np.array(self._n_again)[order],
-            plan=np.array(self._plan)[order],
+            n_retransmitted=_filled(numbers[order], self._n_again).astype(np.int64),
+            plan=_filled(numbers[order], self._plan).astype(np.int32),
             patterns=tuple(self._places),
             partial={
                 place: self._partial[number]
@@ -188,6 +193,14 @@ class _Kept:
             if self._partial
             else {},
         )
+
+
+def _filled(numbers: NDArray[np.int64], known: Mapping[int, int]) -> NDArray[np.int64]:
+    """Return what is known of some requests, zero where it is not."""
+    found = np.zeros(len(numbers), dtype=np.int64)
+    if known:
+        found[:] = [known.get(number, 0) for number in numbers.tolist()]
+    return found
 
 
 _PLACES = {outcome: place for place, outcome in enumerate(OUTCOMES)}

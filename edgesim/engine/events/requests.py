@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import count
+from itertools import repeat
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -108,13 +108,17 @@ class RequestTable(Sequence[RequestRecord]):
             yield from self._records(start, start + _AT_ONCE)
 
     def _records(self, start: int, stop: int) -> Iterator[RequestRecord]:
-        columns = [getattr(self, name)[start:stop].tolist() for name in _COLUMNS]
-        for position, row in zip(count(start), zip(*columns, strict=True)):
-            released_s, latency_s, outcome, pattern, in_byte, between_byte, out_byte, energy_j, n_again, plan = row
-            yield RequestRecord(
-                released_s, latency_s, OUTCOMES[outcome], self.patterns[pattern], in_byte, between_byte, out_byte, energy_j,
-                self.partial.get(position, ()), n_again, plan,
-            )  # fmt: skip
+        here = slice(start, stop)
+        outcomes = [OUTCOMES[place] for place in self.outcome[here].tolist()]
+        lost = [self.patterns[place] for place in self.pattern[here].tolist()]
+        partial = [self.partial.get(position, ()) for position in range(start, stop)] if self.partial else repeat(())
+        times_s = (self.released_s[here].tolist(), self.latency_s[here].tolist())
+        numbers = (self.input_byte, self.intermediate_byte, self.result_byte, self.energy_j)
+        last = (self.n_retransmitted[here].tolist(), self.plan[here].tolist())
+        values = zip(
+            *times_s, outcomes, lost, *(column[here].tolist() for column in numbers), partial, *last, strict=False
+        )
+        return map(tuple.__new__, repeat(RequestRecord), values)  # the constructor of a named tuple takes longer
 
     def __eq__(self, other: object) -> bool:
         """Return whether all records are equal; those without an answer have equal latencies."""

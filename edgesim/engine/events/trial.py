@@ -39,11 +39,44 @@ class Trial:
     losses, slowdowns, streams, deadline_s, admission_limit, recovery : as of `edgesim.engine.events.simulation.simulate`.
     """
 
-    __slots__ = ("_active", "_admission_limit", "_carrier", "_checker", "_courses", "_deadline_s", "_detector",
-                 "_devices", "_fifo", "_first", "_hosts", "_is_noting", "_is_slowed", "_last_end_s", "_lines",
-                 "_memory", "_n_present", "_n_released", "_only_user", "_plan_of", "_pools", "_recovery",
-                 "_releases", "_send", "_slowing", "_steps", "_streams", "clock", "first_s", "program", "records",
-                 "takeover", "watch", "world")  # fmt: skip
+    __slots__ = (
+        "_active",
+        "_admission_limit",
+        "_carrier",
+        "_checker",
+        "_courses",
+        "_deadline_s",
+        "_detector",
+        "_devices",
+        "_fifo",
+        "_first",
+        "_hosts",
+        "_is_noting",
+        "_is_slowed",
+        "_last_end_s",
+        "_lines",
+        "_lines_at_once",
+        "_memory",
+        "_n_present",
+        "_n_released",
+        "_only_user",
+        "_plan_of",
+        "_pools",
+        "_recovery",
+        "_releases",
+        "_send",
+        "_slowing",
+        "_steps",
+        "_streams",
+        "_whole",
+        "clock",
+        "first_s",
+        "program",
+        "records",
+        "takeover",
+        "watch",
+        "world",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +117,9 @@ class Trial:
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
         whole, part = self.message_came, self.message_broke
+        if self._memory is not None:
+            whole = self._held_message_came
+        self._whole = whole
         self._detector, self._streams = detector_of(recovery), streams
         if self._detector is not None:
             whole, part = self._errand_or_message_came, self._errand_or_message_broke
@@ -97,6 +133,7 @@ class Trial:
         self._devices.begin()
         self._hosts.begin()
         self._lines = self._carrier.lines
+        self._lines_at_once = self._lines if self._memory is None else [None] * len(self._lines)
         is_followed = self._is_noting or self.program.pools or self._hosts
         self._only_user = self._steps.no_user if is_followed else self._steps.only_user
         self._pools = Pools(self.world, self._begin, self._close_request) if self.program.pools else None
@@ -321,7 +358,7 @@ class Trial:
             self._finish(task)
             return
         request.missing[user] = 0
-        line = self._lines[user] if self._memory is None else None
+        line = self._lines_at_once[user]
         if line is not None and self._fifo.cross((request, user), line):
             return  # the message is under way in place of the computation
         self._begin(request, user)
@@ -415,15 +452,21 @@ class Trial:
             self._deliver(task)
         else:
             request.delivered[index] = True
-            if self._memory is not None:
-                self._memory.gone(task, self.clock.now_s)
-                self._memory.came(task, self.clock.now_s)
             missing[user] = n_missing = missing[user] - 1
             if n_missing == 0:
                 self._begin(request, user)
         request.n_open -= 1
         if request.n_open == 0:
             self._close_request(request)
+
+    def _held_message_came(self, task: Task) -> None:
+        """Do what `message_came` does, where what devices hold is measured."""
+        request, index = task
+        user = self._only_user[index]
+        if self._memory is not None and user >= 0 and request.missing[user] >= 0:
+            self._memory.gone(task, self.clock.now_s)
+            self._memory.came(task, self.clock.now_s)
+        self.message_came(task)
 
     def _deliver(self, task: Task) -> None:
         """Deliver a message, whoever needs it, and note that where it is asked for."""
@@ -451,7 +494,7 @@ class Trial:
     def _errand_or_message_came(self, task: Task) -> None:
         """Deliver a message, where some belong to no request."""
         if not isinstance(task[0], Errand):
-            self.message_came(task)
+            self._whole(task)
         elif task[0].change == 0 and self.watch is not None:
             self.watch.heard(task[0])
         elif self.takeover is not None:
