@@ -88,8 +88,7 @@ def main() -> None:
 
 READ = """Requests in many trials need no more memory the more there are: 8 MB for a hundred times as many. Trials do, by 0.3 kB each, since the tables are made from all trials of a case at once. Of the
 requests of a single trial what became of them is held until it ends, 65 byte each. Its first requests (400,000 computations and messages of them) are simulated once more with
-every stay noted, for the budget, which takes 0.3 GB.
-""
+every stay noted, for the budget, which takes 0.3 GB."""
 
 if __name__ == "__main__":
     main()
