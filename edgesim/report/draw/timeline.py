@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.patches import Patch
@@ -97,16 +98,16 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
         ax = new_axes(WIDTH_IN, 1.1 + 0.17 * max(len(rows), 2)) if ax is None else ax
         colours = dict(zip(KINDS, (COLOURS[0], COLOURS[4], COLOURS[1], COLOURS[2]), strict=True))
         end_s = max((start + length for _, _, start, length, _ in data.bars), default=1.0) or 1.0
-        for resource, kind, start_s, length_s, waited_s in data.bars:
-            if resource in rows:
-                ax.barh(
-                    rows[resource], max(length_s, end_s / 200), left=start_s, height=0.72, color=colours[kind],
-                    hatch=_HATCHES[kind], edgecolor="white", linewidth=0.0, zorder=2,
-                )  # fmt: skip
-                if waited_s > 0:
-                    ax.plot(
-                        [start_s - waited_s, start_s], [rows[resource]] * 2, color="#8A8A8A", linewidth=0.6, zorder=1
-                    )
+        bars = [bar for bar in data.bars if bar[0] in rows]
+        ax.barh(
+            [rows[bar[0]] for bar in bars], [max(bar[3], end_s / 200) for bar in bars], left=[bar[2] for bar in bars], height=0.72,
+            color=[colours[bar[1]] for bar in bars], hatch=[_HATCHES[bar[1]] for bar in bars], edgecolor="white", linewidth=0.0, zorder=2,
+        )  # fmt: skip
+        waits = [(start_s - waited_s, start_s, rows[name]) for name, _, start_s, _, waited_s in bars if waited_s > 0]
+        ax.plot(
+            [x for wait in waits for x in (*wait[:2], nan)], [wait[2] for wait in waits for _ in range(3)], color="#8A8A8A",
+            linewidth=0.6, zorder=1,
+        )  # fmt: skip
         ax.set_yticks(range(len(rows)), [_short(name) for name in rows])
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(0, end_s * 1.02)
