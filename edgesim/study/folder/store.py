@@ -94,8 +94,8 @@ class Result:
     def dataset(self, kind: str = TRIALS) -> Dataset:
         """Return the trials without holding them, as a pyarrow data set, for studies larger than the memory.
 
-        Other programs read the same files: ``SELECT * FROM 'results/NAME/trials/*.parquet'`` in DuckDB,
-        ``polars.scan_parquet("results/NAME/trials/*.parquet")``.
+        Under load a file has the columns of its own devices, links and recoveries; the data set has those of all files, empty
+        (null) where a trial has no such thing.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Result:
         ResultError
             When there are none, or they are damaged: every file is read once to check it against the manifest.
         """
-        from pyarrow import ArrowException, dataset
+        from pyarrow import ArrowException, dataset, parquet, unify_schemas
 
         if kind not in KINDS:
             raise UnknownNameError("kind of table", kind, KINDS, nearest_name(str(kind), KINDS))
@@ -117,7 +117,8 @@ class Result:
         if not files:
             raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
         try:
-            data = dataset.dataset([str(path) for path in files], format="parquet")
+            schema = unify_schemas([parquet.read_schema(path) for path in files], promote_options="permissive")
+            data = dataset.dataset([str(path) for path in files], schema.remove_metadata(), format="parquet")
             n_rows = data.count_rows()
         except (OSError, ValueError, ArrowException) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error

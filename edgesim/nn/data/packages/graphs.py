@@ -12,6 +12,7 @@ from edgesim.domain.networks.samples import Dataset, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
+from edgesim.nn.data.splits import divided
 from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _dataset(name: str, graphs: Graphs, folds: int, fold: int, licence: str) -> 
 def _splits(name: str, classes: NDArray[np.int64], folds: int, fold: int) -> Any:
     """Return the indices of the training, validation and test split."""
     import numpy as np
-    from sklearn.model_selection import StratifiedKFold, train_test_split
+    from sklearn.model_selection import StratifiedKFold
 
     fewest = int(np.bincount(classes).min())
     if fold >= folds or folds > fewest:
@@ -215,10 +216,7 @@ def _splits(name: str, classes: NDArray[np.int64], folds: int, fold: int) -> Any
         )
     division = StratifiedKFold(folds, shuffle=True, random_state=0).split(classes[:, None], classes)
     rest, test = list(division)[fold]
-    try:
-        train, validation = train_test_split(rest, test_size=VALIDATION_SHARE, stratify=classes[rest], random_state=0)
-    except ValueError as error:
-        raise DataError(f"{name}: {VALIDATION_SHARE:.0%} of the rest cannot validate: {error}") from error
+    train, validation = divided(name, rest, classes, VALIDATION_SHARE)
     return train, validation, test
 
 
