@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from edgesim.nn.cost.trace import submodule
 from edgesim.nn.cut.patches import Patch, full, joined, lost, part
 from edgesim.nn.operators.boxes import holds, hull, index, overlap, relative, volume, whole
 from edgesim.nn.operators.calls import call
+from edgesim.nn.operators.changes import convolved, is_linear_in
 from edgesim.nn.operators.pieces import piece
-from edgesim.nn.operators.readers import operands
+from edgesim.nn.operators.readers import CONVOLUTIONS, operands
 from edgesim.nn.tensors import tensors_of
 
 if TYPE_CHECKING:
@@ -365,8 +367,16 @@ class _Damaged:
         return found
 
     def _computed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> torch.Tensor:
-        """Compute a box of a layer; all of it at once where that is the same."""
+        """Compute a box of a layer; all of it at once where that is the same, and of a convolution what the change adds."""
         sources = self.cut.sources[node]
+        module = submodule(self.cut.network.graph, node)
+        patch = self._patch(sources[0], number)
+        if isinstance(module, CONVOLUTIONS) and patch is not None and patch.box is not None:
+            shape = layer.input_shapes[0]
+            if patch.box != whole(shape) and is_linear_in(module, patch.box, shape):
+                change = patch.values - self.batch.whole[sources[0]][index(patch.box)]
+                added = convolved(module, box, patch.box, change)
+                return added.add_(self.batch.whole[node][index(box)])
         if box == whole(layer.shape):
             values = {source: self._full(source, number) for source in sources}
             found: torch.Tensor = self.cut.run_node(node, values, self.batch)

@@ -108,7 +108,7 @@ class Result:
         ResultError
             When there are none, or they are damaged: every file is read once to check it against the manifest.
         """
-        from pyarrow import ArrowException, dataset, unify_schemas
+        from pyarrow import ArrowException, dataset, parquet, unify_schemas
 
         if kind not in KINDS:
             raise UnknownNameError("kind of table", kind, KINDS, nearest_name(str(kind), KINDS))
@@ -117,8 +117,8 @@ class Result:
         if not files:
             raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
         try:
-            data = dataset.dataset([str(path) for path in files], format="parquet")
-            data = data.replace_schema(unify_schemas([one.physical_schema for one in data.get_fragments()]))
+            schema = unify_schemas([parquet.read_schema(path) for path in files], promote_options="permissive")
+            data = dataset.dataset([str(path) for path in files], schema.remove_metadata(), format="parquet")
             n_rows = data.count_rows()
         except (OSError, ValueError, ArrowException) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
