@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset
+from edgesim.domain.networks.samples import Dataset, SampleKind
 from edgesim.domain.places import FolderName
 from edgesim.nn.data.augmentations import OF_IMAGES
 from edgesim.nn.data.folders import find_folder
@@ -44,6 +44,7 @@ class Digits:
     doi 10.24432/C50P49; scikit-learn ships its test part.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     train_size: TrainSize = None
 
     def load(self) -> Dataset:
@@ -89,6 +90,7 @@ class FashionMNIST:
     arXiv 1708.07747.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     folder: FolderName | None = None
     validation_share: Share = 0.1
     train_size: TrainSize = None
@@ -145,6 +147,7 @@ class ImageFolder:
     licence : what your images may be used for; goes into the cards of networks trained on them.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     folder: FolderName
     size: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (32, 32)
     is_grey: bool = False

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.transforms import Bbox, BboxBase
+from matplotlib.transforms import BboxBase
 
 from edgesim.report.draw.cells import Boxes, Lines, spans
-from edgesim.report.draw.style import PAPER
+from edgesim.report.draw.style import PAPER, lay_out
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def place_labels(
     avoid: Sequence[tuple[float, float]],
     radius_pt: float,
     lines: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
-    boxes: Sequence[Bbox] = (),
+    others: Sequence[Artist] = (),
     size_pt: float = 7.0,
     is_inside: bool = False,
 ) -> list[Annotation | None]:
@@ -58,7 +59,7 @@ def place_labels(
     avoid : centres of markers, in data coordinates.
     radius_pt : half the size of a marker, in points.
     lines : ends of lines, in data coordinates; of the free places, one that covers fewest of them is taken.
-    boxes : what else may not be covered, e.g. a legend, in pixels.
+    others : what else may not be covered, e.g. a legend.
     size_pt : of the letters.
     is_inside : whether labels stay inside the axes, and may be farther from their points; a thin line leads to those.
     """
@@ -67,14 +68,14 @@ def place_labels(
         return [None] * len(labels)
     if not hasattr(figure.canvas, "get_renderer"):
         FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
+    lay_out(figure)
     scale = figure.dpi / 72.0
     page = ax.get_window_extent() if is_inside else figure.bbox
     centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
     taken = Boxes()
     for box in (
         *np.hstack([centres - radius_pt * scale, centres + radius_pt * scale]),
-        *(box.extents for box in boxes),
+        *(other.get_window_extent().extents for other in others),
     ):
         taken.add(box)
     ends = Lines(

@@ -184,16 +184,20 @@ class Result:
         return self._table(SENSITIVITY, *columns, has_factors=False)
 
     def summary(self) -> pd.DataFrame:
-        """Return one row per factor point, strategy and metric."""
-        table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
-        check_summary(
-            table,
-            self.folder / SUMMARY,
-            self.factors,
-            tuple(self.manifest["scenario"]["strategies"]),
-            tuple(self.scores),
-        )
-        return table
+        """Return one row per factor point, strategy and metric; the file is read and checked once while it stays as it is."""
+        path = self.folder / SUMMARY
+        state = (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else (0, 0)
+        if state not in self._summaries:
+            table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
+            check_summary(table, path, self.factors, tuple(self.manifest["scenario"]["strategies"]), tuple(self.scores))
+            self._summaries.clear()
+            self._summaries[state] = table
+        return self._summaries[state].copy()
+
+    @cached_property
+    def _summaries(self) -> dict[tuple[int, int], pd.DataFrame]:
+        """The summary that was read last, by time and size of its file."""
+        return {}
 
     def _table(
         self, name: str, names: Sequence[str], numbers: Sequence[str], *, has_factors: bool = True

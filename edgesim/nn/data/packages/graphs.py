@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
@@ -64,6 +64,7 @@ class Mutag:
     1991, doi 10.1021/jm00106a046. The files: K. Kersting et al., Benchmark Data Sets for Graph Kernels, TU Dortmund, 2016.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "graphs"
     folder: FolderName | None = None
     folds: Annotated[int, Ge(2)] = 10
     fold: Annotated[int, Ge(0)] = 0
@@ -98,6 +99,7 @@ class Cuneiform:
     1802.05908.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "graphs"
     folder: FolderName | None = None
     folds: Annotated[int, Ge(2)] = 5
     fold: Annotated[int, Ge(0)] = 0

@@ -6,11 +6,11 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.folders import find_folder
@@ -59,6 +59,7 @@ class MovieSentences:
     B. Pang, L. Lee, A Sentimental Education, ACL 2004.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     threshold: Annotated[float, Gt(0)] = 0.5
     length: Annotated[int, Ge(1)] = 40
@@ -148,6 +149,7 @@ class ReutersR8:
     D. D. Lewis, Reuters-21578, 1997; R8: A. Cardoso-Cachopo, Improving Methods for Single-label Text Categorization, PhD thesis, Lisbon, 2007.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     length: Annotated[int, Ge(1)] = 200
     least_count: Annotated[int, Ge(1)] = 2
@@ -181,6 +183,7 @@ class Newsgroups:
     K. Lang, NewsWeeder: Learning to Filter Netnews, ICML 1995.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     length: Annotated[int, Ge(1)] = 300
     least_count: Annotated[int, Ge(1)] = 2
