@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from edgesim.nn.cost.trace import function_name, submodule
 from edgesim.nn.cut.patches import Patch, joined, kept, part, summed
 from edgesim.nn.operators.boxes import holds, hull, index, overlap, relative, volume, whole
 from edgesim.nn.operators.calls import call
-from edgesim.nn.operators.changes import convolved, is_linear_in
+from edgesim.nn.operators.changes import Kinds, convolved, is_linear_in
 from edgesim.nn.operators.pieces import piece
-from edgesim.nn.operators.readers import CONVOLUTIONS, NORMS, operands
+from edgesim.nn.operators.readers import CONVOLUTIONS, operands
 from edgesim.nn.tensors import tensors_of
 
 if TYPE_CHECKING:
@@ -156,12 +155,9 @@ class CutNetwork:
         self.layer_of = {
             node: found for node in self.nodes if (found := self.layers.get(node.name) or self.between.get(node.name))
         }
-        self.modules = {node: submodule(network.graph, node) for node in self.nodes}
-        self.maps = {node for node, layer in self.layer_of.items() if layer.reader.is_map}
-        self.scales = {node: _scale(self.modules[node]) for node in self.maps if isinstance(self.modules[node], NORMS)}
-        self.sums = {node for node, layer in self.layer_of.items() if _is_sum(node, layer)}
-        self.covered = {node for node in self.nodes if self._is_covered(node)}
-        self.spare = {node for node in self.layer_of if self._is_spare(node)}
+        self.kinds = Kinds(network.graph, self.layer_of)
+        self.covered = set(filter(self._is_covered, self.nodes))
+        self.spare = set(filter(self._is_spare, self.layer_of))
         self.dtype_of: dict[fx.Node, torch.dtype] = {}
         self.answer = next(node for node in self.nodes if node.name == network.output_name)
         sample_byte = sum(layer.output_byte for layer in (*self.layers.values(), *self.between.values()))
@@ -184,13 +180,13 @@ class CutNetwork:
         if number is None or not self.schedules or node.name in self.network.stages[number].outputs:
             return False
         boxes = self.schedules[number].boxes
-        return all(user in self.maps and boxes.get(user.name) == boxes[node.name] for user in node.users)
+        return all(user in self.kinds.maps and boxes.get(user.name) == boxes[node.name] for user in node.users)
 
     def _is_spare(self, node: fx.Node) -> bool:
         """Return whether what a layer returns without losses is seldom read, or fast to compute again."""
-        if isinstance(self.modules[node], CONVOLUTIONS):
-            return all(user in self.scales or user in self.sums for user in node.users)
-        return node in self.maps and node not in self.scales
+        if isinstance(self.kinds.modules[node], CONVOLUTIONS):
+            return all(user in self.kinds.scales or user in self.kinds.sums for user in node.users)
+        return node in self.kinds.maps and node not in self.kinds.scales
 
     def answers(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
         """Return the answers, shape (n, *output), when something is lost.
@@ -242,7 +238,7 @@ class CutNetwork:
         values: Values = {}
         for node in self.nodes:
             layer = self.layers.get(node.name)
-            if layer is None or node in self.maps:
+            if layer is None or node in self.kinds.maps:
                 values[node] = self.run_node(node, values, batch)
             elif layer.name in self.shares:
                 values[node] = self.run_entries(node, values[self.sources[node][0]], frozenset())
@@ -431,7 +427,7 @@ class _Damaged:
 
     def _changed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> Patch | None:
         """Return by how much a box of a linear layer changes, where that is less work than the box itself."""
-        sources, module = self.cut.sources[node], self.cut.modules[node]
+        sources, module = self.cut.sources[node], self.cut.kinds.modules[node]
         patches = [patch for source in sources if (patch := self._patch(source, number)) is not None]
         first = patches[0]
         if isinstance(module, CONVOLUTIONS) and first.box is not None:
@@ -439,10 +435,10 @@ class _Damaged:
             if first.box != whole(shape) and is_linear_in(module, first.box, shape):
                 change = first.change_on(partial(self._intact, sources[0]))
                 return Patch(box, change=convolved(module, box, first.box, change))
-        elif node in self.cut.scales and first.change is not None:
-            scale = self.cut.scales[node][box[0].start : box[0].stop]
+        elif node in self.cut.kinds.scales and first.change is not None:
+            scale = self.cut.kinds.scales[node][box[0].start : box[0].stop]
             return Patch(box, change=first.change * scale.reshape(-1, *[1] * (len(box) - 1)))
-        elif node in self.cut.sums and all(patch.change is not None for patch in patches):
+        elif node in self.cut.kinds.sums and all(patch.change is not None for patch in patches):
             return summed(patches)
         return None
 
@@ -532,19 +528,6 @@ class _Damaged:
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
     """Lay the channels of a pixel out beside each other: convolutions and poolings of a part of an image are up to 17 times as fast."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
-
-
-def _scale(module: nn.Module | None) -> torch.Tensor:
-    """Return by what a normalisation with running statistics multiplies each channel."""
-    given: Any = module
-    scale: torch.Tensor = torch.rsqrt(given.running_var + given.eps)
-    return scale if given.weight is None else scale * given.weight.detach()
-
-
-def _is_sum(node: fx.Node, layer: Layer) -> bool:
-    """Return whether a node adds tensors of the same shape."""
-    is_plain = function_name(node) == "add" and len(node.args) == 2 and not node.kwargs
-    return is_plain and len(layer.input_shapes) == 2 and set(layer.input_shapes) == {layer.shape}
 
 
 @contextmanager
