@@ -151,7 +151,13 @@ def _names(
     data: Topology, places: Mapping[str, tuple[float, float]], roles: Mapping[str, Sequence[str]], *, only_roles: bool
 ) -> list[Label]:
     return [
-        Label("\n".join([name, *_wrapped(roles.get(name, ()))]), *places[name], TEXT, is_bold=only_roles)
+        Label(
+            "\n".join([name, *_wrapped(roles.get(name, ()))]),
+            *places[name],
+            TEXT,
+            is_bold=only_roles,
+            narrow="\n".join([name, *roles[name]]) if only_roles else "",
+        )
         for name in (*data.device_of, *data.switch_of)
         if bool(roles.get(name)) is only_roles
     ]
