@@ -1,18 +1,50 @@
-"""What becomes of a convolution when a box of its input changes."""
+"""Following a change of a box through layers that are linear: convolutions, normalisations, sums."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import torch
+from torch import fx, nn
 
+from edgesim.nn.cost.trace import function_name, submodule
 from edgesim.nn.operators.pieces import CONVOLVE
-from edgesim.nn.operators.readers import paddings
+from edgesim.nn.operators.readers import NORMS, Cuttable, paddings
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Mapping
 
     from edgesim.nn.operators.boxes import Box
+
+
+class Kinds:
+    """What nodes are to a change.
+
+    ``modules``: what they call, or None. ``maps``: those that read one element for each of theirs. ``scales``: of normalisations, which are maps, by what
+    they multiply each channel. ``sums``: those that add two tensors of one shape.
+
+    Parameters
+    ----------
+    graph : the traced network.
+    layers : its nodes that are computed box by box.
+    """
+
+    def __init__(self, graph: fx.GraphModule, layers: Mapping[fx.Node, Cuttable]) -> None:
+        self.modules = {node: submodule(graph, node) for node in layers}
+        self.maps = {node for node, layer in layers.items() if layer.reader.is_map}
+        self.scales = {node: _scale(self.modules[node]) for node in self.maps if isinstance(self.modules[node], NORMS)}
+        self.sums = {node for node, layer in layers.items() if _is_sum(node, layer)}
+
+
+def _scale(module: nn.Module | None) -> torch.Tensor:
+    given: Any = module  # with running statistics, else it would be no map
+    scale: torch.Tensor = torch.rsqrt(given.running_var + given.eps)
+    return scale if given.weight is None else scale * given.weight.detach()
+
+
+def _is_sum(node: fx.Node, layer: Cuttable) -> bool:
+    is_plain = function_name(node) == "add" and len(node.args) == 2 and not node.kwargs
+    return is_plain and len(layer.input_shapes) == 2 and set(layer.input_shapes) == {layer.shape}
 
 
 def is_linear_in(module: nn.Module | None, changed: Box, shape: tuple[int, ...]) -> bool:
