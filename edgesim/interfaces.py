@@ -16,7 +16,7 @@ from edgesim.domain.networks.attack import Against, Attack
 from edgesim.domain.networks.costs import ModelGraph
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.partition import Missing, Partition
-from edgesim.domain.networks.samples import Dataset, Inputs
+from edgesim.domain.networks.samples import Dataset, Inputs, SampleKind
 from edgesim.domain.networks.task import TensorSpec
 from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, LayerWork, Plan
@@ -121,6 +121,15 @@ class ModelBuilder(Protocol):
         Units are output channels of a convolution, features of a linear layer or of tokens: whatever its last or its channel
         axis counts; see `edgesim.nn.parts.activations`.
         """
+
+
+@runtime_checkable
+class OfOneKind(Protocol):
+    """What a data set or a model may have besides: the kind of samples that it has, or answers. Where both say so they must agree, else the scenario is refused when it is read."""
+
+    @property
+    def kind_of_samples(self) -> SampleKind:
+        """Which."""
 
 
 @runtime_checkable
@@ -672,6 +681,15 @@ class Generating(Protocol):
     @property
     def is_generating(self) -> bool:
         """Whether it does."""
+
+
+@runtime_checkable
+class OfSomeKinds(Protocol):
+    """What a strategy may be besides: one for networks of some kinds of samples only. Others are for all."""
+
+    @property
+    def kinds_of_samples(self) -> frozenset[SampleKind]:
+        """Which."""
 
 
 @runtime_checkable

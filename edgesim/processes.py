@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from multiprocessing import parent_process, resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
@@ -19,6 +20,10 @@ GUARD = (
     "'if __name__ == \"__main__\":' around what it does"
 )
 """What to say of a pool whose processes end with exit code 1, which is that of an exception outside of any task."""
+
+
+NOTED_S = 5.0
+"""So long another thread has for noting that a process has ended."""
 
 
 def n_cpus() -> int:
@@ -67,8 +72,16 @@ class Starting(SpawnContext):
             if process.pid is not None and process.is_alive():
                 process.kill()
                 process.join()
+                _noted(process)
         while self._answers:
             self._answers.pop()._writer.close()  # noqa: SLF001 - else the pool waits for ever for what nobody writes
+
+
+def _noted(process: Worker) -> None:
+    """Wait until the end of a process is noted: where the thread of its pool was told of it, this one is not, and that one may be about to note it."""
+    until_s = time.monotonic() + NOTED_S
+    while process.is_alive() and time.monotonic() < until_s:
+        time.sleep(0.001)
 
 
 def become_worker() -> None:

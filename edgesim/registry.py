@@ -52,6 +52,8 @@ from edgesim.interfaces import (
     LossAware,
     Measuring,
     ModelBuilder,
+    OfOneKind,
+    OfSomeKinds,
     Partitioner,
     Recovery,
     Replacing,
@@ -103,6 +105,7 @@ STRATEGIES = Registry[Strategy](
         StudentTeaching,
         Learning,
         LearningForLosses,
+        OfSomeKinds,
     ),
 )
 FAILURES = Registry[FailureModel](
@@ -218,7 +221,7 @@ DATASETS = Registry[DatasetSource](
         "shape-only": "edgesim.nn.models.untrained:ShapeOnly",
     },
     (DatasetSource,),
-    (Findable,),
+    (Findable, OfOneKind),
 )
 MODELS = Registry[ModelBuilder](
     "models",
@@ -247,7 +250,7 @@ MODELS = Registry[ModelBuilder](
         "import": "edgesim.nn.models.zoo:Imported",
     },
     (ModelBuilder,),
-    (Findable, Sourced, Bringing),
+    (Findable, Sourced, Bringing, OfOneKind),
 )
 TASKS = Registry[Task](
     "tasks",

@@ -67,7 +67,9 @@ def draw(folder: Path) -> None:
     from edgesim.report.result import Result
 
     result = Result(folder)
-    save(figure_of(result.plot_tradeoff()), folder / "tradeoff")
+    drawn = {"tradeoff": result.plot_tradeoff()}
     if result.factors:
-        save(figure_of(result.plot_resilience()), folder / "resilience")
-    write_page(result)
+        drawn["resilience"] = result.plot_resilience()
+    for name, ax in drawn.items():
+        save(figure_of(ax), folder / name)
+    write_page(result, drawn=drawn)

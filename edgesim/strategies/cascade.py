@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import Compute, LayerWork, Plan, Step, TrafficKind, Transfer
 from edgesim.domain.system.topology import DeviceId
 from edgesim.errors import PlanError
@@ -59,6 +60,7 @@ class Cascade:
     Letters 23(10):1499-1503, 2016, doi 10.1109/LSP.2016.2603342; weights, thresholds and rounding of facenet-pytorch 2.6.0 (MIT).
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"images with boxes"})
     proposal: DeviceId | None = None
     refinement: DeviceId | None = None
     output: DeviceId | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import LayerWork, Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -62,6 +63,7 @@ class SampleShards:
     Our own; the network is that of D. F. Specht, IEEE Transactions on Neural Networks 2(6), 1991, doi 10.1109/72.97934.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"rows of numbers"})
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None

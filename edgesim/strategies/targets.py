@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import Compute, LayerWork, Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -70,6 +71,7 @@ class PerTarget:
     R. L. Graham, Bounds on Multiprocessing Timing Anomalies, SIAM Journal on Applied Mathematics 17(2), 1969.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"rows of numbers"})
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None

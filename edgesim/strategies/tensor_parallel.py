@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Gt, Le
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import Plan
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -71,6 +72,7 @@ class TensorParallel:
     attention is at the root with ``gather`` follows from them.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"tokens of a decoder"})
     root: DeviceId
     workers: DeviceGlob | None = None
     weight_bits: Annotated[float, Gt(0), Le(32)] | None = None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from edgesim.errors import ExecutionError
 from edgesim.network.transport import Datagram
 from edgesim.testbed.kernel.buckets import LEAST_BURST_BYTE, Bucket, run
-from edgesim.testbed.kernel.media import Air
+from edgesim.testbed.kernel.media import MOST_DEVICES, MOST_MEDIA, Air
 from edgesim.testbed.limits import ways_of
 from edgesim.testbed.places import NODE
+from edgesim.testbed.wire.datagrams import HEADER_BYTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _PREFIX = "edgesim-testbed"
 _NAMES = re.compile(rf"{_PREFIX}-(\d+)-\d+")
 _FOLDER = Path("/run/netns")
+MOST_WHOLE_BYTE = 1500 - HEADER_BYTE
+"""Most that a datagram holds in one packet of the kernel's interfaces, which take 1,500 byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class NamespaceNetwork:
         """
         check_tools()
         ways = ways_of(plan, topology, is_kernel=True)
+        _check_packets(plan, ways)
+        _check_media([link for (link,) in ways.values()])
         rates: dict[str, float] = {}
         for (link,) in ways.values():
             rate = link.bandwidth_bit_per_s
@@ -130,6 +135,34 @@ class NamespaceNetwork:
             for name in every:
                 if (_FOLDER / name).exists():
                     run("ip", "netns", "del", name)
+
+
+def _check_packets(plan: Plan, ways: Mapping[str, tuple[Link, ...]]) -> None:
+    """Refuse datagrams that the kernel would cut into fragments, which are lost and counted by themselves."""
+    for transfer in plan.transfers:
+        (link,) = ways[transfer.step_id]
+        if isinstance(link.transport, Datagram) and min(link.mtu_byte, transfer.size_byte) > MOST_WHOLE_BYTE:
+            raise ExecutionError(
+                f"link {link.link_id!r} has packets of {link.mtu_byte} byte, but interfaces of the kernel pass on {MOST_WHOLE_BYTE} with their headers, and cut "
+                f"larger ones in two; write mtu: {MOST_WHOLE_BYTE} B, or use --mode loopback"
+            )
+
+
+def _check_media(links: Collection[Link]) -> None:
+    """Refuse media with more devices than there are addresses for, and more media than networks."""
+    on_it: dict[str, set[str]] = {}
+    for link in links:
+        if link.medium_id is not None:
+            on_it.setdefault(link.medium_id, set()).update((link.src_id, link.dst_id))
+    for medium_id, device_ids in on_it.items():
+        if len(device_ids) > MOST_DEVICES:
+            raise ExecutionError(
+                f"the medium {medium_id!r} joins {len(device_ids)} devices, but has addresses for {MOST_DEVICES}; take fewer devices, or use --mode loopback"
+            )
+    if len(on_it) > MOST_MEDIA:
+        raise ExecutionError(
+            f"there are {len(on_it)} media, but networks for {MOST_MEDIA}; take fewer media, or use --mode loopback"
+        )
 
 
 def _joined(names: Mapping[str, str], links: Mapping[str, Link], airs: Mapping[str, Air]) -> Namespaces:

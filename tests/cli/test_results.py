@@ -15,11 +15,15 @@ from toy_study import shared
 from edgesim.cli import main as cli
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.interfaces import Silent
+from edgesim.scenario.scenario import Scenario
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import FORMAT, MANIFEST, write_manifest
 from edgesim.study.folder.names import DIFFERENCES, SUMMARY
 from edgesim.study.folder.parts import Parts
+from edgesim.study.folder.store import Result
 from edgesim.study.folder.tables_on_disk import write_differences, write_summary
+from edgesim.study.options import RunOptions
+from edgesim.study.run import run
 from edgesim.study.tables import summary
 from edgesim.study.trials.trial import perform
 from edgesim.study.work.division import plan_work
@@ -146,3 +150,41 @@ def test_a_damaged_study_does_not_hide_the_others(
     (folder / SUMMARY).write_text((folder / SUMMARY).read_text().replace("0.6", "0.9"))
     assert results(monkeypatch, "show", str(folder)) == 2
     assert f"{folder}/summary.csv: it was changed after the study" in capsys.readouterr().err
+
+
+LOADED = """
+name: loaded
+replications: 2
+topology: {devices: [{id: hub, profile: phone}, {id: w1, profile: wearable}], links: [{between: [hub, "w*"], bandwidth: 2 Mbit/s}]}
+workload:
+  input: [1, 8, 8]
+  classes: 10
+  model: small-cnn
+  source: hub
+  sink: hub
+  load: {arrivals: {type: periodic, period: 1 s}, requests: 5}
+strategies: {single: {device: hub}, modnn: {owner: hub, workers: "w*"}, again: {type: modnn, owner: hub, workers: "w*"}}
+recoveries: {again: {type: retry, after: 2 s}}
+sweep: {workers: {path: topology.devices.1.id, values: [w1, "w{1..2}"]}}
+"""
+
+
+def test_trials_have_the_columns_of_all_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever only some strategies use, points have or recoveries are measured by: each column of each part, with no value elsewhere."""
+    folder = tmp_path / "loaded"
+    run(Scenario.from_text(LOADED), RunOptions(workers=1, output=folder))
+    parts = [pd.read_parquet(path) for path in sorted((folder / "trials").glob("*.parquet"))]
+    whole = pd.concat(parts, ignore_index=True)
+    assert not set(parts[0]) >= {"memory of w1", "memory of w2", "availability"}
+    assert set(whole) >= {"memory of w1", "memory of w2", "availability"}
+    assert whole["memory of w2"].notna().tolist() == [*[False] * 8, *[True] * 4]
+    frame = Result(folder).frame()
+    pd.testing.assert_frame_equal(frame, whole, check_like=True)
+    assert frame["memory of w2"].dtype == float
+    pd.testing.assert_frame_equal(Result(folder).frame(columns=["availability"]), whole[["availability"]])
+    for name, read in (
+        ("all.csv", partial(pd.read_csv, dtype={"lost_transfers": str})),
+        ("all.parquet", pd.read_parquet),
+    ):
+        assert results(monkeypatch, "export", str(folder), str(tmp_path / name)) == 0
+        pd.testing.assert_frame_equal(read(tmp_path / name), whole, check_like=True, check_dtype=name != "all.csv")

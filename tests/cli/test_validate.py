@@ -135,3 +135,25 @@ def test_a_rehearsal_that_fails_is_a_finding(tmp_path: Path, capsys: pytest.Capt
     assert finding["message"] == "strategy 'nonn': 1 filters cannot be divided into 2 parts"
     assert "use fewer students or parts" in finding["help"]
     assert valid["is_valid"]
+
+
+def test_a_rehearsal_names_all_strategies_that_cannot_be_distributed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Layers that are not there: a finding on the line of each strategy, with the remedy behind it."""
+    path = tmp_path / "cuts.yaml"
+    text = SHAPES[: SHAPES.index("strategies:")] + "strategies:\n  single: {device: hub}\n"
+    path.write_text(
+        text
+        + "".join(f"  {label}: {{type: chain, devices: [hub, w1], cuts: [{label}]}}\n" for label in ("first", "second"))
+    )
+    assert validate([path]) == 0
+    capsys.readouterr()
+    assert validate([path], is_json=True, is_deep=True) == 2
+    (found,) = json.loads(capsys.readouterr().out)
+    n_before = len(text.splitlines())
+    assert [(one["line"], one["message"].split(";")[0]) for one in found["findings"]] == [
+        (n_before + place, f"chain.cuts: the network has no layer '{label}'")
+        for place, label in ((1, "first"), (2, "second"))
+    ]
+    assert all("its layers are" in one["help"] for one in found["findings"])

@@ -5,8 +5,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
+from edgesim.errors import DataError
 from edgesim.nn.data.datasets import Digits
+from edgesim.nn.data.splits import divided, some_of
 
 if TYPE_CHECKING:
     from edgesim.domain.networks.samples import Dataset
@@ -45,6 +48,51 @@ def test_loading_twice_gives_the_same(digits: Dataset) -> None:
     again = Digits().load()
     assert np.array_equal(again.test.only, digits.test.only)
     assert np.array_equal(again.train.targets, digits.train.targets)
+
+
+def test_the_digits_come_in_the_order_of_scikit_learn(digits: Dataset) -> None:
+    """The file is read without scikit-learn, and divided as its functions would: the same samples at the same places."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    inputs, labels = load_digits(return_X_y=True)
+    rest, test = train_test_split(np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=0)
+    train, validation = train_test_split(rest, test_size=0.25, stratify=labels[rest], random_state=0)
+    for split, places in ((digits.train, train), (digits.validation, validation), (digits.test, test)):
+        assert np.array_equal(split.only.reshape(len(split), -1) * 16, inputs[places])
+        assert np.array_equal(split.targets, labels[places])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_splits_are_those_of_scikit_learn(seed: int) -> None:
+    """Parts of 4 to 199 samples of 1 to 11 classes: the same indices in the same order, and refused where scikit-learn refuses."""
+    from sklearn.model_selection import train_test_split
+
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, rng.integers(1, 12), rng.integers(4, 200))
+    samples = rng.permutation(len(labels))[: rng.integers(2, len(labels) + 1)]
+    share, n_wanted = float(rng.choice([0.1, 0.2, 0.25, 0.5, 0.8])), int(rng.integers(1, len(samples)))
+    for own, size in (
+        (lambda: divided("drawn", samples, labels, share), {"test_size": share}),
+        (lambda: [some_of("drawn", samples, labels, n_wanted)], {"train_size": n_wanted}),
+    ):
+        try:
+            theirs = train_test_split(samples, **size, stratify=labels[samples], random_state=0)
+        except ValueError:
+            with pytest.raises(DataError, match="drawn: "):
+                own()
+            continue
+        for part, expected in zip(own(), theirs, strict=False):
+            assert np.array_equal(part, expected)
+
+
+def test_digits_are_loaded_without_scikit_learn() -> None:
+    """Importing it takes longer than a small study."""
+    code = (
+        "import sys\nfrom edgesim.nn.data.datasets import Digits\nDigits(train_size=100).load()\n"
+        "print(sorted({'sklearn', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_importing_plug_ins_loads_nothing_heavy() -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from example import example
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import edgesim as es
 from edgesim.domain.metrics import METRICS
 from edgesim.report.answer import answer, leads
 from edgesim.report.html.page import page
 from edgesim.report.result import Result
+from edgesim.report.run import draw
 from edgesim.tasks.scores import SCORES
 from edgesim.units import show
 
@@ -91,3 +95,31 @@ def test_one_strategy_at_several_places_leads_nobody(tmp_path: Path) -> None:
     result = es.run(es.Scenario.from_data(data), workers=1, output=tmp_path / "r", report=False)
     assert answer(result) == ""
     assert "<html" in page(result)
+
+
+def test_every_picture_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each file and for the page; laid out once for each pair of files and the page, and once more where labels look for places.
+
+    `savefig` alone would draw each twice, and the page would have figures of its own.
+    """
+    result = es.run(
+        es.Scenario.from_data(SCENARIO | {"replications": 2}), workers=1, output=tmp_path / "r", report=False
+    )
+    counts = Counter()
+
+    def counted(owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        def counting(*values: Any) -> Any:
+            counts[name] += 1
+            return original(*values)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(Figure, "draw")
+    counted(ConstrainedLayoutEngine, "execute")
+    draw(result.folder)
+    n_files = sum(path.suffix in {".png", ".svg"} for path in result.folder.iterdir())
+    n_in_page = (result.folder / "report.html").read_text(encoding="utf-8").count("<svg role=")
+    assert (n_files, n_in_page) == (4, 9)
+    assert counts == {"draw": n_files + n_in_page, "execute": n_files / 2 + n_in_page + 2}

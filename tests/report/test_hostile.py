@@ -233,7 +233,7 @@ def test_nothing_outside_of_the_folder_is_read_or_written(result: Example, tmp_p
 def write_page_without_figures(result: Example) -> Path:
     """Write the report, quickly."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgesim.report.html.page.page", lambda _: "<html>")
+        patch.setattr("edgesim.report.html.page.page", lambda *_: "<html>")
         return write_page(result)
 
 

@@ -254,7 +254,7 @@ def test_every_factor_has_its_figures(tmp_path: Path) -> None:
     write_manifest(tmp_path, about)
     Example.frame, before = lambda self, **_: before(self).assign(place="near"), Example.frame
     try:
-        names = [picture.name for picture in _figures(Example(tmp_path))]
+        names = [picture.name for picture in _figures(Example(tmp_path), {})]
     finally:
         Example.frame = before
     assert names == [
@@ -268,7 +268,7 @@ def test_bytes_that_depend_on_the_sample_are_shown_as_a_distribution(
 ) -> None:
     """Four requests of 4, 4, 10 and 100 byte; without the column there is no figure."""
     result = example(tmp_path)
-    assert "traffic" not in [picture.name for picture in _figures(result)]
+    assert "traffic" not in [picture.name for picture in _figures(result, {})]
     rows = [(0, "single", number, 1.0, number, 4, n_byte, 0) for number, n_byte in enumerate((0, 0, 6, 96))]
     names = [
         "lost_devices",
@@ -281,7 +281,7 @@ def test_bytes_that_depend_on_the_sample_are_shown_as_a_distribution(
         "result_byte",
     ]
     monkeypatch.setattr(Example, "frame", lambda *_, **__: pd.DataFrame(rows, columns=names))
-    [picture] = [picture for picture in _figures(example(tmp_path)) if picture.name == "traffic"]
+    [picture] = [picture for picture in _figures(example(tmp_path), {}) if picture.name == "traffic"]
     assert "single 4 B to 100 B, median 7 B, mean 29.5 B, 95th percentile 86.5 B" in picture.caption
     ax = result.plot_traffic()
     assert ax.get_xlabel() == "traffic of a request"

@@ -16,8 +16,10 @@ import edgesim as es
 from edgesim.errors import ResultError, UnknownNameError
 from edgesim.report.draw.style import COLOURS
 from edgesim.report.result import KINDS
+from edgesim.study.folder import store
 from edgesim.study.folder.contents import file_entries
 from edgesim.study.folder.manifest_file import read_manifest, write_manifest
+from edgesim.study.folder.reading import read_table
 
 
 @pytest.fixture
@@ -194,3 +196,19 @@ def test_strategies_have_their_colours_on_axes_of_the_caller(result: Example) ->
     assert [to_hex(container[0].get_color()) for container in ax.containers] == [
         colour.lower() for colour in COLOURS[:3]
     ]
+
+
+def test_the_summary_is_read_once_while_its_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures and tables all begin with it; whoever changes what he got changes only that."""
+    folder = example(tmp_path).folder
+    result, reads = store.Result(folder), []
+    monkeypatch.setattr(store, "read_table", lambda *values: reads.append(values[0].name) or read_table(*values))
+    first = result.summary()
+    first.loc[:, "mean"] = 0.0
+    assert result.main_metric == "accuracy"
+    assert result.summary()["mean"].max() > 0
+    assert reads == ["summary.csv"]
+    path = folder / "summary.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("accuracy", "strange"), encoding="utf-8")
+    with pytest.raises(ResultError, match="there is no metric 'strange'"):
+        result.summary()

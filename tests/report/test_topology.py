@@ -93,7 +93,27 @@ def test_no_label_covers_another_or_leaves_the_picture(shape: str) -> None:
     assert (f"{n_left_out} of {len(data.devices)} labels left out" in caption) == (n_left_out > 0)
     if shape != "crowd of 90":
         assert n_left_out <= len(data.devices) // 20
-    assert any(note.get_text().startswith(f"{first}\nsource, sink") for note in notes)
+    assert any(note.get_text().replace("\n", ", ").startswith(f"{first}, source, sink") for note in notes)
+
+
+@pytest.mark.parametrize("shape", ["star of 9", "mesh of 8", "mesh of 12", "tree of 40", "line of 30"])
+@pytest.mark.parametrize("n_roles", [2, 3, 4])
+def test_the_label_of_a_hub_covers_no_link(shape: str, n_roles: int) -> None:
+    """It goes where there is room, on shorter lines if need be; a thin line leads to one that is far."""
+    data = built(shape)
+    first = data.devices[0].device_id
+    ax = topology(data, roles={first: ["source", "sink", "owner", "merger"][:n_roles]})
+    [note] = [one for one in labels(ax) if "source" in one.get_text()]
+    box, places = note.get_window_extent(), layout(data)
+    steps = np.linspace(0, 1, 500)[:, None]
+    for link in data.links:
+        one, other = ax.transData.transform([places[link.src_id], places[link.dst_id]])
+        x, y = ((1 - steps) * one + steps * other).T
+        assert not ((x > box.x0) & (x < box.x1) & (y > box.y0) & (y < box.y1)).any()
+    here = ax.transData.transform(places[first])
+    away_pt = np.hypot(*(here - np.clip(here, (box.x0, box.y0), (box.x1, box.y1)))) * 72 / figure_of(ax).dpi
+    thin = [line for line in ax.lines if line.get_linewidth() == 0.5 and len(np.asarray(line.get_xdata())) == 2]
+    assert bool(thin) == (away_pt > 11)
 
 
 def test_devices_with_a_position_stand_there() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgesim.errors import PlanError
+from edgesim.errors import PlanError, ScenarioError
 from edgesim.interfaces import Silent
 from edgesim.scenario.scenario import Scenario
 from edgesim.study.preparation.plans import PlannedStrategy, plans
@@ -28,7 +28,7 @@ def planned(model: dict[str, Any], width: int, n: int, **options: Any) -> Planne
         },
         "workload": {"input": [1, 1, width], "classes": 320, "model": model, "source": "n1", "sink": "n1"},
         "strategies": {"cut": strategy | ({"workers": "n*"} if n > 1 else {})},
-    })  # fmt: skip
+    }, allow_code=True)  # fmt: skip
     [one] = plans(scenario, (), Silent())
     return one
 
@@ -79,8 +79,15 @@ def test_all_nodes_together_do_the_work_and_hold_the_weights_of_one():
 
 
 def test_other_networks_are_refused():
-    with pytest.raises(PlanError, match="networks of the models decoder and decoder-token only"):
+    """When the scenario is read, and one that says nothing of its samples when it is distributed."""
+    with pytest.raises(
+        ScenarioError, match="it is for tokens of a decoder, but small-cnn is for images of one class each"
+    ):
         planned({"type": "small-cnn", "pool_after": 0}, 64, 2)
+    with pytest.raises(PlanError, match="networks of the models decoder and decoder-token only"):
+        planned(
+            {"type": "import", "target": "torch.nn:Linear", "options": {"in_features": 64, "out_features": 320}}, 64, 2
+        )
 
 
 @pytest.fixture(scope="module")

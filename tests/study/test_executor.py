@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import BrokenExecutor, Future
 from multiprocessing import active_children
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from edgesim.errors import EdgesimError
+from edgesim.processes import Starting
 from edgesim.study.work import executor
 from edgesim.study.work.executor import Flow, LocalPool, local_pool
 
@@ -114,3 +116,28 @@ def test_a_task_that_a_breaking_pool_forgets_is_run_again(monkeypatch: pytest.Mo
     pool = Forgetful()
     assert sorted(Flow(pool, [1, 2])) == [(1, 1), (2, 2)]
     assert pool.n_started == 1
+
+
+def test_a_process_that_was_killed_is_noted_as_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the thread of the pool is told of its end before this one, and notes it later: nothing is left of it."""
+    context, told, waitpid = Starting(), threading.Event(), os.waitpid
+    process = context.Process(target=time.sleep, args=(60,))
+    process.start()
+
+    def late(pid: int, options: int) -> tuple[int, int]:
+        if threading.current_thread() is not pool:
+            if not options:  # wait for the end, which the other thread is told of
+                told.wait()
+            return waitpid(pid, options)
+        found = waitpid(pid, options)
+        told.set()
+        time.sleep(0.3)
+        return found
+
+    pool = threading.Thread(target=process._popen.wait)  # type: ignore[attr-defined]
+    monkeypatch.setattr(os, "waitpid", late)
+    pool.start()
+    context.kill()
+    assert not process.is_alive()
+    assert process not in active_children()
+    pool.join()

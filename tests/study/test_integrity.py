@@ -9,7 +9,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from test_study_run import BYTES, _toys, scenario  # noqa: F401 - a fixture
 from toy_study import run
 
@@ -17,6 +19,7 @@ import edgesim as es
 from edgesim.errors import EdgesimWarning, ResultError
 from edgesim.study.folder.contents import changed
 from edgesim.study.folder.manifest_file import MANIFEST, read_manifest, write_manifest
+from edgesim.study.folder.parts import identity_in, parquet_of
 from edgesim.study.folder.seal import OPEN_SEAL, is_whole, sealed
 from edgesim.study.folder.store import Result
 
@@ -197,3 +200,15 @@ def test_parts_have_the_columns_of_before(folder: Path) -> None:
     data = Result(folder).dataset()
     assert data.schema.metadata is None
     assert data.schema.names[:4] == ["n_lost", "strategy", "replication", "weight"]
+
+
+def test_whole_numbers_in_a_part_are_numbers(folder: Path) -> None:
+    """Earlier versions wrote the probability of what is certain as a whole number."""
+    path = min((folder / "outcomes").glob("*.parquet"))
+    table, before = parquet.read_table(path), Result(folder).frame("outcomes")
+    place = table.schema.get_field_index("probability")
+    older = table.set_column(place, "probability", pa.array([1] * len(table), pa.int64()))
+    path.write_bytes(parquet_of(older, identity_in(path.read_bytes())))
+    write_manifest(folder, {**read_manifest(folder), "status": "unfinished"})
+    found = Result(folder).frame("outcomes")["probability"].tolist()
+    assert found == [1.0] * len(table) + before["probability"].tolist()[len(table) :]

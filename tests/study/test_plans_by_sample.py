@@ -181,6 +181,19 @@ def test_requests_of_different_plans_wait_for_each_other(tmp_path: Path) -> None
         assert trials.intermediate_byte[number] == round(np.mean(n_byte) - 10)
 
 
+def test_what_is_certain_shares_a_part_with_what_depends_on_the_sample(tmp_path: Path) -> None:
+    """Nothing can be lost: the toy has one outcome, which the array engine computes, sorting one for each plan, by events."""
+    study = study_of({})
+    study = replace(study, cases=study.cases * 20, is_checked=False)
+    work = plan_work(study, 5)
+    parts = Parts(tmp_path, study.cases, scores=["accuracy", "whole"], together=work.together)
+    execute(study, work, parts, partial(local_pool, 1, perform), Silent())
+    assert len(list((tmp_path / "outcomes").glob("*.parquet"))) == 20
+    for case, probability in ((0, [0.75, 0.25]), (1, [1.0])):
+        trials, _ = parts.read(work.of_case(case, is_enumeration=True))
+        assert trials.weight.tolist() == probability
+
+
 def test_any_number_of_workers_and_a_second_run_give_the_same(tmp_path: Path) -> None:
     study = study_of({"loss": Bernoulli(0.25)})
     for name, workers in (("one", 1), ("two", 2)):

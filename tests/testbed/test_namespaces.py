@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from edgesim.cli.main import app
+from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.system.links import Link, Medium
 from edgesim.domain.system.topology import Device, Topology
 from edgesim.errors import ExecutionError
@@ -26,7 +29,7 @@ from edgesim.testbed.comparison import compare, measure
 from edgesim.testbed.course.simulated import simulated
 from edgesim.testbed.kernel.buckets import Bucket
 from edgesim.testbed.loopback import Loopback
-from edgesim.testbed.namespaces import NamespaceNetwork
+from edgesim.testbed.namespaces import MOST_WHOLE_BYTE, NamespaceNetwork
 from edgesim.testbed.prepared import PreparedStrategy
 from edgesim.testing import deployment_context
 from tests.strategies.conftest import noise_dataset, profile
@@ -228,3 +231,54 @@ def test_users_tools_and_links_that_cannot_be_are_refused(monkeypatch):
     ):
         check(on_the_air((200e3, 100e3) * 3))
     assert check(on_the_air(message_overhead_s=0.001))
+
+
+@pytest.mark.parametrize(
+    ("mtu_byte", "size_byte", "reason"),
+    [(1457, 4096, "cut larger ones in two; write mtu: 1456 B"), (1472, 4096, "has packets of 1472 byte"), (1456, 4096, ""), (1472, 1456, "")],
+)  # fmt: skip
+def test_datagrams_that_the_kernel_would_cut_are_refused(monkeypatch, mtu_byte, size_byte, reason):
+    """Interfaces take 1,500 byte, 44 of which are headers; a message in one packet has the size that counts."""
+    monkeypatch.setattr("edgesim.testbed.namespaces.check_tools", lambda: None)
+    twin = made(**{**DATAGRAMS, "mtu_byte": mtu_byte})
+    steps = tuple(
+        replace(one, size_byte=min(one.size_byte, size_byte)) if isinstance(one, Transfer) else one
+        for one in twin.bundle.plan.steps
+    )
+    plan = Plan(steps, twin.bundle.plan.answer_id, twin.bundle.plan.weight_byte)
+    with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
+        NamespaceNetwork().check(plan, twin.context.topology)
+
+
+@in_namespaces
+def test_a_datagram_of_the_largest_size_is_one_packet():
+    """1,456 byte and headers of 44 are the 1,500 of an interface: of three packets the bucket of the medium passes three, of which it counts 14 byte more each."""
+    before = []
+    twin = on_the_air(**{**DATAGRAMS, "framing_byte": 0})
+    n_byte = sum(one.size_byte for one in twin.bundle.plan.transfers)
+    n_packets = sum(-(-one.size_byte // MOST_WHOLE_BYTE) for one in twin.bundle.plan.transfers)
+    measure(
+        twin, Loopback(2, network=NamespaceNetwork(), on_answer=lambda *_: before.append(passed_byte()[1])), tolerance=1.0
+    )  # fmt: skip
+    assert before[-1] - before[-2] == n_byte + 58 * n_packets
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "n_media", "reason"),
+    [
+        (254, 1, ""),
+        (255, 1, "joins 255 devices, but has addresses for 254"),
+        (2, 257, "257 media, but networks for 256"),
+    ],
+)
+def test_media_have_as_many_devices_as_addresses(monkeypatch, n_devices, n_media, reason):
+    """Of a network of 256 addresses two are no device's."""
+    monkeypatch.setattr("edgesim.testbed.namespaces.check_tools", lambda: None)
+    names = [f"d{number}" for number in range(n_devices)]
+    media = [f"air{number}" for number in range(n_media)]
+    links = [
+        Link(f"{name}->d0 {medium}", name, "d0", 1e6, 0.0, medium_id=medium) for medium in media for name in names[1:]
+    ]
+    monkeypatch.setattr("edgesim.testbed.namespaces.ways_of", lambda *_, **__: {one.link_id: (one,) for one in links})
+    with pytest.raises(ExecutionError, match=reason) if reason else nullcontext():
+        NamespaceNetwork().check(Plan((Compute("end", "d0"),), "end", {}), made().context.topology)

@@ -83,8 +83,15 @@ def _rehearsed(path: Path, scenario: Scenario) -> tuple[tuple[Finding, ...], tup
         message, _, remedy = "; ".join([str(error), *getattr(error, "__notes__", ())]).partition("; ")
         place = error.place if isinstance(error, NetworkError) else ("workload",)
         return _located(path, [Problem(place, message, remedy=remedy, is_key=True)]), ()
-    odd = [Problem(("strategies", doubt.strategy), doubt.message, remedy=doubt.remedy) for doubt in doubts]
-    return (), _located(path, odd)
+    wrong, odd = (
+        [
+            Problem(("strategies", one.strategy), one.message, remedy=one.remedy)
+            for one in doubts
+            if one.is_wrong == is_wrong
+        ]
+        for is_wrong in (True, False)
+    )
+    return _located(path, wrong), _located(path, odd)
 
 
 def _located(path: Path, problems: Sequence[Problem]) -> tuple[Finding, ...]:

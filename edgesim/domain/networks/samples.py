@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgesim.domain.networks.task import Task, TensorSpec
 from edgesim.errors import DataError
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SampleKind = Literal[
+    "images of one class each",
+    "images with a class of each pixel",
+    "images with boxes",
+    "rows of numbers",
+    "texts",
+    "texts whose next character is asked",
+    "graphs",
+    "sketches",
+    "tokens of a decoder",
+]
+"""What a data set has, and a model answers, in words."""
 Inputs = Mapping[str, TensorSpec]
 """What a network is given for one sample, by name. A network of one input takes it whatever it calls it; several are matched by
 the names of the parameters of its forward method."""

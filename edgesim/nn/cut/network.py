@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -13,11 +14,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from edgesim.nn.cut.patches import Patch, full, joined, lost, part
+from edgesim.nn.cut.patches import Patch, joined, kept, part, summed
 from edgesim.nn.operators.boxes import holds, hull, index, overlap, relative, volume, whole
 from edgesim.nn.operators.calls import call
+from edgesim.nn.operators.changes import Kinds, convolved, is_linear_in
 from edgesim.nn.operators.pieces import piece
-from edgesim.nn.operators.readers import operands
+from edgesim.nn.operators.readers import CONVOLUTIONS, operands
 from edgesim.nn.tensors import tensors_of
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ NOTHING = Damage()
 
 @dataclass(slots=True)
 class Batch:
-    """One batch of samples: its inputs by node, the number of the first, how many there are in all and here, and what the network makes of it when nothing is lost (empty when there is no memory for it)."""
+    """One batch of samples: its inputs by node, the number of the first, how many there are in all and here, and what the network makes of it when nothing is lost (empty when there is no memory for it, without `CutNetwork.spare` when there is little)."""
 
     inputs: dict[str, torch.Tensor]
     first: int
@@ -112,7 +114,7 @@ class CutNetwork:
     """A staged network whose stages are computed by several devices.
 
     When nothing is lost, every layer of a stage is computed box by box, each from nothing but the boxes that its device has.
-    With losses only the boxes that they change are computed again, layer by layer: an idle device leaves zeros in its boxes of every layer of the stage,
+    With losses only the boxes that they change are computed again, layer by layer, and of linear layers only by how much they change: an idle device leaves zeros in its boxes of every layer of the stage,
     a lost message leaves zeros in what its receiver reads, a lost result zeros in what is read outside the stage; of either, what
     arrived in whole packets may stay. What
     several devices would compute of such a box is computed at once: that is the same computation.
@@ -150,6 +152,13 @@ class CutNetwork:
         self.schedules = schedules
         self.nodes = [node for node in network.graph.graph.nodes if node.op != "output"]
         self.sources = {node: operands(node) for node in self.nodes}
+        self.layer_of = {
+            node: found for node in self.nodes if (found := self.layers.get(node.name) or self.between.get(node.name))
+        }
+        self.kinds = Kinds(network.graph, self.layer_of)
+        self.covered = set(filter(self._is_covered, self.nodes))
+        self.spare = set(filter(self._is_spare, self.layer_of))
+        self.dtype_of: dict[fx.Node, torch.dtype] = {}
         self.answer = next(node for node in self.nodes if node.name == network.output_name)
         sample_byte = sum(layer.output_byte for layer in (*self.layers.values(), *self.between.values()))
         size = max(1, min(_BATCH, _BATCH_BYTE // max(1, sample_byte)))
@@ -164,6 +173,20 @@ class CutNetwork:
             target_of = {node.name: str(node.target) for node in self.nodes if node.name in names}
             return Batch({name: tensors[target_of[name]] for name in names}, first, n_samples, len(some))
         return Batch(dict(zip(names, tensors.values(), strict=True)), first, n_samples, len(some))
+
+    def _is_covered(self, node: fx.Node) -> bool:
+        """Return whether a layer is read by maps of its own boxes only, so that nobody sees what idle devices leave of it."""
+        number = self.stage_of.get(node.name)
+        if number is None or not self.schedules or node.name in self.network.stages[number].outputs:
+            return False
+        boxes = self.schedules[number].boxes
+        return all(user in self.kinds.maps and boxes.get(user.name) == boxes[node.name] for user in node.users)
+
+    def _is_spare(self, node: fx.Node) -> bool:
+        """Return whether what a layer returns without losses is seldom read, or fast to compute again."""
+        if isinstance(self.kinds.modules[node], CONVOLUTIONS):
+            return all(user in self.kinds.scales or user in self.kinds.sums for user in node.users)
+        return node in self.kinds.maps and node not in self.kinds.scales
 
     def answers(self, damage: Sequence[Damage]) -> NDArray[np.float32]:
         """Return the answers, shape (n, *output), when something is lost.
@@ -215,16 +238,31 @@ class CutNetwork:
         values: Values = {}
         for node in self.nodes:
             layer = self.layers.get(node.name)
-            if layer is None:
+            if layer is None or node in self.kinds.maps:
                 values[node] = self.run_node(node, values, batch)
             elif layer.name in self.shares:
                 values[node] = self.run_entries(node, values[self.sources[node][0]], frozenset())
             else:
                 values[node] = self._run_boxes(node, layer, [values[source] for source in self.sources[node]])
+        self.dtype_of = {node: value.dtype for node, value in values.items() if isinstance(value, torch.Tensor)}
         answer: NDArray[np.float32] = values[self.answer].numpy()
-        if self._room.take(self, sum(_byte_of(value) for value in values.values())):
+        if _byte_of(values) * batch.n_samples > self._room.most_byte * batch.size:
+            values = {node: value for node, value in values.items() if node not in self.spare}
+        if self._room.take(self, _byte_of(values)):
             batch.whole = values
         return answer
+
+    def intact(self, node: fx.Node, batch: Batch, box: Box | None = None) -> Any:
+        """Return what a node returns when nothing is lost, or a box of it; to be read only."""
+        if node in batch.whole:
+            value = batch.whole[node]
+            return value if box is None else value[index(box)]
+        layer = self.layer_of[node]
+        box = whole(layer.shape) if box is None else box
+        reads = zip(self.sources[node], layer.reader.reads(box), strict=True)
+        return piece(
+            self.network.graph, node, layer, box, [self.intact(source, batch, part) for source, (_, part) in reads]
+        )
 
     def run_damaged(self, batch: Batch, damages: Sequence[Sequence[Damage]]) -> list[NDArray[np.float32]]:
         """Run a batch with each of several losses; what it is without losses is computed anew where it is not kept."""
@@ -254,9 +292,13 @@ class CutNetwork:
 
     def _run_boxes(self, node: fx.Node, layer: Layer, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
         boxes = [box for box in self.schedules[self.stage_of[layer.name]].boxes[layer.name] if volume(box)]
-        result = _channels_last(
-            inputs[0].new_zeros((len(inputs[0]), *layer.shape))
-        )  # devices without a share add nothing to a sum
+        shape, form = (
+            (len(inputs[0]), *layer.shape),
+            torch.channels_last if len(layer.shape) == 3 else torch.contiguous_format,
+        )
+        result = torch.empty(shape, dtype=inputs[0].dtype, memory_format=form)
+        if sum(map(volume, boxes)) < prod(layer.shape):
+            result.zero_()  # devices without a share add nothing to a sum
         for box in boxes:
             result[index(box)] = self.run_box(node, layer, box, inputs)
         return result
@@ -307,7 +349,7 @@ class _Damaged:
             values = {source: self._full(source, None) for source in sources}
             self.outside[node] = Patch(None, self.cut.run_node(node, values, self.batch))
         elif volume(box):
-            self.outside[node] = Patch(box, self._computed(node, layer, None, box))
+            self.outside[node] = self._computed(node, layer, None, box)
 
     def _run_layer(self, node: fx.Node, layer: Layer, number: int) -> None:
         """Run a layer that is cut, with what is lost in its stage."""
@@ -321,16 +363,14 @@ class _Damaged:
             return
         boxes = self.cut.schedules[number].boxes[layer.name]
         patches: list[Patch] = []
-        changed = self._box(node, layer, number)
-        if volume(changed):
-            patches.append(Patch(changed, self._computed(node, layer, number, changed)))
+        changed = self._box(node, layer, number) if differs else ()
+        if differs and volume(changed):
+            patches.append(self._computed(node, layer, number, changed))
         patches += self._lacking(node, layer, number)
-        intact = self.batch.whole[node]
-        for device in lost_.idle:
+        for device in lost_.idle if node not in self.cut.covered else ():
             if volume(boxes[device]):
-                fill = self.cut.fill(layer.name, boxes[device])
-                patches.append(Patch(boxes[device], lost(intact[index(boxes[device])], None, fill)))
-        patch = joined(intact, patches)
+                patches.append(Patch(boxes[device], self._lost(node, boxes[device])))
+        patch = joined(partial(self._intact, node), patches)
         if patch is not None:
             self.inside[node] = patch
         self._leave(node, layer, number)
@@ -348,11 +388,19 @@ class _Damaged:
             if volume(boxes[device]):
                 parts = [(name, schedule.boxes[name][device]) for name in outputs]
                 arrived = self._arrived(number, parts, layer.name, boxes[device], some.get(device))
-                sent = self._part(node, number, boxes[device])
-                patches.append(Patch(boxes[device], lost(sent, arrived, self.cut.fill(layer.name, boxes[device]))))
-        patch = joined(self.batch.whole[node], patches)
+                if arrived is None:
+                    patches.append(Patch(boxes[device], self._lost(node, boxes[device])))
+                else:
+                    fill, sent = self.cut.fill(layer.name, boxes[device]), self._part(node, number, boxes[device])
+                    patches.append(Patch(boxes[device], kept(sent, arrived, fill)))
+        patch = joined(partial(self._intact, node), patches)
         if patch is not None:
             self.outside[node] = patch
+
+    def _lost(self, node: fx.Node, box: Box) -> torch.Tensor:
+        """Return what stands for a box of a layer of which nothing is there."""
+        fill = torch.as_tensor(self.cut.fill(node.name, box), dtype=self.cut.dtype_of[node])
+        return fill.expand(self.batch.size, *map(len, box))
 
     def _box(self, node: fx.Node, layer: Layer, number: int | None) -> Box:
         """Return the box of a layer that reads what differs; empty where none does."""
@@ -360,25 +408,45 @@ class _Damaged:
         for position, source in enumerate(self.cut.sources[node]):
             patch = self._patch(source, number)
             if patch is not None:
-                changed = patch.box_in(layer.input_shapes[position])
+                changed = patch.extent
                 found = hull(found, layer.reader.reached(position, changed, layer.shape))
         return found
 
-    def _computed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> torch.Tensor:
-        """Compute a box of a layer; all of it at once where that is the same."""
+    def _computed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> Patch:
+        """Compute a box of a layer; all of it at once where that is the same, and of a linear one the change alone."""
         sources = self.cut.sources[node]
+        changed = self._changed(node, layer, number, box)
+        if changed is not None:
+            return changed
         if box == whole(layer.shape):
             values = {source: self._full(source, number) for source in sources}
-            found: torch.Tensor = self.cut.run_node(node, values, self.batch)
-            return found
+            return Patch(box, self.cut.run_node(node, values, self.batch))
         reads = zip(sources, layer.reader.reads(box), strict=True)
-        return piece(
-            self.cut.network.graph, node, layer, box, [self._part(source, number, read) for source, (_, read) in reads]
-        )
+        read = [self._part(source, number, part_) for source, (_, part_) in reads]
+        return Patch(box, piece(self.cut.network.graph, node, layer, box, read))
+
+    def _changed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> Patch | None:
+        """Return by how much a box of a linear layer changes, where that is less work than the box itself."""
+        sources, module = self.cut.sources[node], self.cut.kinds.modules[node]
+        patches = [patch for source in sources if (patch := self._patch(source, number)) is not None]
+        first = patches[0]
+        if isinstance(module, CONVOLUTIONS) and first.box is not None:
+            shape = layer.input_shapes[0]
+            if first.box != whole(shape) and is_linear_in(module, first.box, shape):
+                change = first.change_on(partial(self._intact, sources[0]))
+                return Patch(box, change=convolved(module, box, first.box, change))
+        elif node in self.cut.kinds.scales and first.change is not None:
+            scale = self.cut.kinds.scales[node][box[0].start : box[0].stop]
+            return Patch(box, change=first.change * scale.reshape(-1, *[1] * (len(box) - 1)))
+        elif node in self.cut.kinds.sums and all(patch.change is not None for patch in patches):
+            return summed(patches)
+        return None
 
     def _lacking(self, node: fx.Node, layer: Layer, number: int) -> Iterator[Patch]:
         """Compute again what devices compute of a layer from messages that were lost."""
-        uses = self.uses.get((number, layer.name), [])
+        uses = self.uses.get((number, layer.name), ())
+        if not uses:
+            return
         messages = self.cut.schedules[number].messages
         some = dict(self.damage[number].some_messages)
         sources = self.cut.sources[node]
@@ -418,7 +486,8 @@ class _Damaged:
         for name, hole, arrived, common in shared:
             here = index(relative(common, box))
             came = None if arrived is None else arrived[index(relative(common, hole))]
-            tensor[here] = lost(tensor[here], came, self.cut.fill(name, common))
+            fill = torch.as_tensor(self.cut.fill(name, common), dtype=tensor.dtype)
+            tensor[here] = fill if came is None else kept(tensor[here], came, fill)
         return tensor
 
     def _arrived(
@@ -443,10 +512,17 @@ class _Damaged:
         return (self.inside if is_inside else self.outside).get(node)
 
     def _full(self, node: fx.Node, number: int | None) -> Any:
-        return full(self.batch.whole[node], self._patch(node, number))
+        patch = self._patch(node, number)
+        if patch is None or patch.box is None:
+            return self.cut.intact(node, self.batch) if patch is None else patch.values
+        return self._part(node, number, whole(self.cut.layer_of[node].shape))
 
     def _part(self, node: fx.Node, number: int | None, box: Box) -> torch.Tensor:
-        return part(self.batch.whole[node], self._patch(node, number), box)
+        return part(partial(self._intact, node), self._patch(node, number), box)
+
+    def _intact(self, node: fx.Node, box: Box) -> torch.Tensor:
+        found: torch.Tensor = self.cut.intact(node, self.batch, box)
+        return found
 
 
 def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
@@ -466,5 +542,5 @@ def _on_one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _byte_of(value: Any) -> int:
-    return value.numel() * value.element_size() if isinstance(value, torch.Tensor) else 0
+def _byte_of(values: Values) -> int:
+    return sum(value.numel() * value.element_size() for value in values.values() if isinstance(value, torch.Tensor))

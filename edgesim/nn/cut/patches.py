@@ -11,66 +11,86 @@ import torch
 from edgesim.nn.operators.boxes import hull, index, overlap, relative, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgesim.nn.operators.boxes import Box
 
+    Boxes = Callable[[Box], torch.Tensor]
+    """What boxes of a tensor are."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Patch:
-    """What differs of the result of a node.
+    """What differs of the result of a node: what it is, or by how much, which is enough for linear layers.
 
     Parameters
     ----------
     box : outside of it nothing differs; None where anything may, also of what is no tensor.
-    values : of the box, shape (n, *box); what the node returns where there is no box.
+    values : of the box, shape (n, *box); what the node returns where there is no box; None as long as only the change is known.
+    change : by how much the values of the box differ; None as long as nobody asked. One of both is there.
     """
 
     box: Box | None
-    values: Any
+    values: Any = None
+    change: torch.Tensor | None = None
 
-    def box_in(self, shape: Sequence[int]) -> Box:
-        """Return the box, of a tensor of this shape without the batch axis."""
-        return whole(shape) if self.box is None else self.box
+    @property
+    def extent(self) -> Box:
+        """The box of a tensor."""
+        return whole(self.values.shape[1:]) if self.box is None else self.box
+
+    def values_on(self, intact: Boxes) -> Any:
+        """Return the values, given what boxes are when nothing is lost; to be read only."""
+        if self.values is None and self.change is not None:
+            self.values = intact(self.extent) + self.change
+        return self.values
+
+    def change_on(self, intact: Boxes) -> torch.Tensor:
+        """Return the change, given what boxes are when nothing is lost; to be read only."""
+        if self.change is None:
+            self.change = self.values - intact(self.extent)
+        return self.change
 
 
-def full(intact: Any, patch: Patch | None) -> Any:
-    """Return what a node returns, given what it returns when nothing is lost."""
-    if patch is None or patch.box is None:
-        return intact if patch is None else patch.values
-    return part(intact, patch, whole(intact.shape[1:]))
-
-
-def part(intact: torch.Tensor, patch: Patch | None, box: Box) -> torch.Tensor:
-    """Return a box of a tensor, given the tensor when nothing is lost; to be read only."""
+def part(intact: Boxes, patch: Patch | None, box: Box) -> torch.Tensor:
+    """Return a box of a tensor, given what boxes of it are when nothing is lost; to be read only."""
     if patch is None:
-        return intact[index(box)]
-    own = patch.box_in(intact.shape[1:])
+        return intact(box)
+    own = patch.extent
     common = overlap(own, box)
     if common is None:
-        return intact[index(box)]
+        return intact(box)
     if common == box:
-        read: torch.Tensor = patch.values[index(relative(box, own))]
+        read: torch.Tensor = patch.values_on(intact)[index(relative(box, own))]
         return read
-    found = intact[index(box)].clone()
-    found[index(relative(common, box))] = patch.values[index(relative(common, own))]
+    found = intact(box).clone()
+    found[index(relative(common, box))] = patch.values_on(intact)[index(relative(common, own))]
     return found
 
 
-def joined(intact: torch.Tensor, patches: Sequence[Patch]) -> Patch | None:
+def joined(intact: Boxes, patches: Sequence[Patch]) -> Patch | None:
     """Return several patches of a tensor as one, later ones over earlier ones; None where there are none."""
     if len(patches) < 2:
         return patches[0] if patches else None
-    boxes = [patch.box_in(intact.shape[1:]) for patch in patches]
-    box = reduce(hull, boxes)
+    box = reduce(hull, [patch.extent for patch in patches])
     found = part(intact, patches[0], box).clone()
-    for own, patch in zip(boxes[1:], patches[1:], strict=True):
-        found[index(relative(own, box))] = patch.values
+    for patch in patches[1:]:
+        found[index(relative(patch.extent, box))] = patch.values_on(intact)
     return Patch(box, found)
 
 
-def lost(tensor: torch.Tensor, arrived: torch.Tensor | None, fill: torch.Tensor | float) -> torch.Tensor:
-    """Return a box that was lost: what stands for it, but where elements arrived."""
-    if arrived is None:
-        return torch.as_tensor(fill, dtype=tensor.dtype).expand_as(tensor)
+def summed(patches: Sequence[Patch]) -> Patch:
+    """Return the patch of a sum of tensors, of which each change is known."""
+    box = reduce(hull, [patch.extent for patch in patches])
+    changes: list[Any] = [patch.change for patch in patches]
+    if len(patches) == 1:
+        return Patch(box, change=changes[0])
+    found = changes[0].new_zeros((len(changes[0]), *map(len, box)))
+    for patch, change in zip(patches, changes, strict=True):
+        found[index(relative(patch.extent, box))] += change
+    return Patch(box, change=found)
+
+
+def kept(tensor: torch.Tensor, arrived: torch.Tensor, fill: torch.Tensor | float) -> torch.Tensor:
+    """Return a box of which some elements arrived; something else stands for the others."""
     return torch.where(arrived, tensor, torch.as_tensor(fill, dtype=tensor.dtype))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from edgesim.domain.networks.samples import Dataset
+from edgesim.domain.networks.samples import Dataset, SampleKind
 from edgesim.domain.places import FolderName
 from edgesim.nn.data.folders import find_folder
 from edgesim.nn.data.images import image_dataset, standardised
@@ -30,6 +30,7 @@ class _CIFAR:
     validation_share: Share = 0.1
     train_size: TrainSize = None
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     version: ClassVar[_Version]
 
     def find(self) -> Path:

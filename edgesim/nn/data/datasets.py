@@ -1,25 +1,27 @@
 """Data sets: names -> training, validation and test splits as numpy arrays. Importing this needs neither torch nor numpy.
 
 Each set has a fixed test part. The validation split is drawn once and for all from the training part, within each class
-(stratified) with scikit-learn's `train_test_split` and seed 0, so that every study sees the same three splits.
+(stratified) as scikit-learn's `train_test_split` with seed 0 does, so that every study sees the same three splits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset
+from edgesim.domain.networks.samples import Dataset, SampleKind
 from edgesim.domain.places import FolderName
 from edgesim.nn.data.augmentations import OF_IMAGES
 from edgesim.nn.data.folders import find_folder
 from edgesim.nn.data.images import grey, image_dataset, samples_at, sized, standardised
+from edgesim.nn.data.packages.installed import installed_files
 from edgesim.nn.data.splits import Share, TrainSize, divided, some_of
 from edgesim.tasks.classification import Classification
 
+DIGITS = "sklearn/datasets/data/digits.csv.gz"
 FASHION_LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 FASHION_IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 
@@ -29,8 +31,8 @@ class Digits:
     """Handwritten digits of scikit-learn: 1,797 grey images of 8x8 pixels, 10 classes.
 
     Values 0 ... 16 are scaled to [0, 1]. The splits are fixed, so that every study sees the same test samples: 60 % train,
-    20 % validation, 20 % test, drawn at random within each class (stratified) with scikit-learn's `train_test_split` and
-    seed 0. They are disjoint. Writers are not known, so one writer's digits may stand in several splits.
+    20 % validation, 20 % test, drawn at random within each class (stratified) as scikit-learn's `train_test_split` with
+    seed 0 does. They are disjoint. Writers are not known, so one writer's digits may stand in several splits.
 
     Parameters
     ----------
@@ -42,16 +44,19 @@ class Digits:
     doi 10.24432/C50P49; scikit-learn ships its test part.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     train_size: TrainSize = None
 
     def load(self) -> Dataset:
-        """Return the three splits; inputs have shape (n, 1, 8, 8)."""
+        """Return the three splits; inputs have shape (n, 1, 8, 8). Raises `DataError` when scikit-learn does not have them."""
         import numpy as np
-        from sklearn.datasets import load_digits
 
-        inputs, labels = load_digits(return_X_y=True)
-        inputs = np.ascontiguousarray(inputs.reshape(-1, 1, 8, 8) / 16.0, dtype=np.float32)
-        labels = labels.astype(np.int64)
+        [file] = installed_files(
+            "digits", "scikit-learn", (DIGITS,)
+        )  # read here, since loading scikit-learn takes long
+        rows = np.loadtxt(file, delimiter=",")
+        inputs = np.ascontiguousarray(rows[:, :-1].reshape(-1, 1, 8, 8) / 16.0, dtype=np.float32)
+        labels = rows[:, -1].astype(np.int64)
         rest, test = divided("digits", np.arange(len(labels)), labels, 0.2)
         train, validation = divided("digits", rest, labels, 0.25)
         return Dataset(
@@ -85,6 +90,7 @@ class FashionMNIST:
     arXiv 1708.07747.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     folder: FolderName | None = None
     validation_share: Share = 0.1
     train_size: TrainSize = None
@@ -141,6 +147,7 @@ class ImageFolder:
     licence : what your images may be used for; goes into the cards of networks trained on them.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     folder: FolderName
     size: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)]] = (32, 32)
     is_grey: bool = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.nn.models.shapes import graph, vector
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class FDGNN:
     all graphs, where the paper stops when a graph has settled.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "graphs"
     reservoirs: Annotated[int, Ge(1)] = 1
     layers: Annotated[int, Ge(1)] = 2
     units: Annotated[int, Ge(1)] = 50

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le, Len, Lt
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.nn.models.shapes import tokens, vector
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TextCNN:
     10.3390/app9112347: consecutive convolutions. Ours: no bias in convolutions, learnt vectors in place of given ones.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     widths: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (3, 4, 5)
     channels: Annotated[int, Ge(1)] = 64
     consecutive: Annotated[int, Ge(1), Le(2)] = 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Len
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.errors import DataError
 from edgesim.nn.models.shapes import image, vector
 from edgesim.tasks.classification import Classification
@@ -66,6 +66,8 @@ class VGG16:
     K. Simonyan, A. Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, arXiv 1409.1556.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
+
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the untrained network, whose weights are drawn from torch's global generator.
 
@@ -110,6 +112,7 @@ class DecoderToken:
     H. Touvron et al., Llama 2, arXiv 2307.09288.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "tokens of a decoder"
     blocks: Extent
     hidden: Extent
     heads: Extent

@@ -8,10 +8,11 @@ import inspect
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Len, Lt
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.places import FileName
 from edgesim.errors import FOREIGN, DataError, ScenarioError
 from edgesim.nn.models.lookup import find_class
@@ -37,6 +38,7 @@ class SmallCNN:
     pool_after : the 2x2 max pooling stands behind this convolution, counted from 1; 0 for none.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     channels: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (32, 32, 64)
     pool_after: Annotated[int, Ge(0)] = 2
 
@@ -81,6 +83,7 @@ class StridedCNN:
     strides : of each convolution.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     channels: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (24, 48, 96, 48)
     strides: tuple[Annotated[int, Ge(1)], ...] = (2, 2, 2, 1)
 
@@ -120,6 +123,7 @@ class WideResNet:
     S. Zagoruyko, N. Komodakis, Wide Residual Networks, BMVC 2016, arXiv 1605.07146.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     depth: Annotated[int, Ge(10)] = 16
     width: Annotated[int, Ge(1)] = 1
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
@@ -157,6 +161,7 @@ class VGG:
     K. Simonyan, A. Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015, arXiv 1409.1556.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images of one class each"
     depth: Literal[11, 13, 16, 19] = 11
     width: Annotated[int, Ge(1)] = 64
 
@@ -188,6 +193,7 @@ class MLP:
     D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, Nature 323, 1986.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
     hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (64, 32)
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 

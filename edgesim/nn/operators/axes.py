@@ -235,6 +235,11 @@ class Reader:
 
     sources: tuple[tuple[str, tuple[AnyRule, ...]], ...]
 
+    @property
+    def is_map(self) -> bool:
+        """Whether each element of the output reads one element, in the same place."""
+        return len(self.sources) == 1 and all(isinstance(rule, Shift) and not rule.first for rule in self.sources[0][1])
+
     def reads(self, box: Box) -> list[tuple[str, Box]]:
         """Return the boxes, in order of the sources; what is not read is an empty box.
 

@@ -22,7 +22,7 @@ from edgesim.nn.operators.readers import (
 )
 from edgesim.nn.operators.row_pieces import row_piece
 
-_CONVOLVE: tuple[Any, ...] = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)
+CONVOLVE: tuple[Any, ...] = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)
 _MAXIMUM: tuple[Any, ...] = (nn.functional.max_pool1d, nn.functional.max_pool2d, nn.functional.max_pool3d)
 _MEAN: tuple[Any, ...] = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
 
@@ -100,7 +100,7 @@ def _convolve(
     first = box[0].start if n_groups == 1 and module.groups == 1 else box[0].start // per_group * per_group
     stop = box[0].stop if module.groups == 1 else first + n_groups * per_group
     bias = None if module.bias is None else module.bias[first:stop]
-    convolve = _CONVOLVE[len(reads) - 1]
+    convolve = CONVOLVE[len(reads) - 1]
     result: torch.Tensor = convolve(
         padded, module.weight[first:stop], bias, module.stride, padding, module.dilation, n_groups
     )

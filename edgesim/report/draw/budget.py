@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
@@ -54,26 +55,18 @@ def budget(data: pd.DataFrame, ax: Axes | None = None, *, unfit: Collection[str]
             if ax is None
             else ax
         )
-        left = dict.fromkeys(strategies, 0.0)
+        left = np.zeros(len(strategies))
         for part, (colour, hatch) in _LOOK.items():
-            for position, strategy in enumerate(strategies):
-                here = rows[(rows["strategy"] == strategy) & (rows["part"] == part)]["share"]
-                share = min(max(float(here.iloc[0]), 0.0), 1.0) if here.notna().all() else 0.0
-                ax.barh(
-                    position,
-                    share,
-                    left=left[strategy],
-                    height=0.62,
-                    color=colour,
-                    hatch=hatch,
-                    edgecolor="white",
-                    linewidth=0.0,
-                )
-                left[strategy] += share
+            shares = rows[rows["part"] == part].set_index("strategy")["share"].reindex(strategies).fillna(0.0)
+            widths = shares.clip(0.0, 1.0).to_numpy()
+            ax.barh(
+                range(len(strategies)), widths, left=left, height=0.62, color=colour, hatch=hatch, edgecolor="white", linewidth=0.0
+            )  # fmt: skip
+            left += widths
         for position, strategy in enumerate(strategies):
             total_s = float(totals_s[strategy])
             ax.annotate(
-                show(total_s, "s") if isfinite(total_s) else NO_FIT if strategy in unfit else "no answer", (min(left[strategy], 1.0), position), xytext=(3, 0),
+                show(total_s, "s") if isfinite(total_s) else NO_FIT if strategy in unfit else "no answer", (min(left[position], 1.0), position), xytext=(3, 0),
                 textcoords="offset points", fontsize=7, verticalalignment="center",
             )  # fmt: skip
         ax.set_yticks(range(len(strategies)), names)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.transforms import Bbox, BboxBase
+from matplotlib.transforms import BboxBase
 
 from edgesim.report.draw.cells import Boxes, Lines, spans
-from edgesim.report.draw.style import PAPER
+from edgesim.report.draw.style import PAPER, lay_out
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
     from numpy.typing import NDArray
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A text at a point in data coordinates; `is_centred`: it may also stand on the point itself."""
+    """A text at a point in data coordinates.
+
+    Parameters
+    ----------
+    text : what is written.
+    x, y : of the point.
+    colour : of the letters.
+    is_centred : whether it may also stand on the point itself.
+    is_bold : whether it is bold, and may be farther from its point; a thin line leads to those.
+    narrow : the same on more and shorter lines, written where it covers fewer links, or is nearer to its point.
+    """
 
     text: str
     x: float
@@ -30,12 +41,22 @@ class Label:
     colour: str
     is_centred: bool = False
     is_bold: bool = False
+    narrow: str = ""
 
 
 _NEAR = [(dx, dy) for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))]
 _GAPS_PT = (1.5, 5.0, 9.0)
+_AWAY_PT = 8.0
+"""A narrow text is taken where it is nearer by about so much."""
 _FAR_GAPS_PT = (*_GAPS_PT, 14.0, 20.0, 27.0)
 """Distances from a marker; the far ones are for few labels whose markers may stand in a crowd."""
+_AMONG_LINKS = [
+    *_NEAR,
+    *((dx, dy) for dx in (-1, 1) for dy in (-0.5, 0.5)),
+    *((dx, dy) for dx in (-0.5, 0.5) for dy in (-1, 1)),
+]
+_AMONG_LINKS_PT = (*_FAR_GAPS_PT, 35.0, 44.0)
+"""Directions and distances for bold labels, whose markers stand where links meet."""
 
 
 def place_labels(
@@ -45,7 +66,7 @@ def place_labels(
     avoid: Sequence[tuple[float, float]],
     radius_pt: float,
     lines: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
-    boxes: Sequence[Bbox] = (),
+    others: Sequence[Artist] = (),
     size_pt: float = 7.0,
     is_inside: bool = False,
 ) -> list[Annotation | None]:
@@ -58,23 +79,23 @@ def place_labels(
     avoid : centres of markers, in data coordinates.
     radius_pt : half the size of a marker, in points.
     lines : ends of lines, in data coordinates; of the free places, one that covers fewest of them is taken.
-    boxes : what else may not be covered, e.g. a legend, in pixels.
+    others : what else may not be covered, e.g. a legend.
     size_pt : of the letters.
-    is_inside : whether labels stay inside the axes, and may be farther from their points; a thin line leads to those.
+    is_inside : whether labels stay inside the axes, and all may be farther from their points.
     """
     figure = ax.get_figure(root=True)
     if figure is None:
         return [None] * len(labels)
     if not hasattr(figure.canvas, "get_renderer"):
         FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
+    lay_out(figure)
     scale = figure.dpi / 72.0
     page = ax.get_window_extent() if is_inside else figure.bbox
     centres = ax.transData.transform(np.array(avoid, dtype=float).reshape(-1, 2))
     taken = Boxes()
     for box in (
         *np.hstack([centres - radius_pt * scale, centres + radius_pt * scale]),
-        *(box.extents for box in boxes),
+        *(other.get_window_extent().extents for other in others),
     ):
         taken.add(box)
     ends = Lines(
@@ -89,28 +110,35 @@ def place_labels(
             fontweight="bold" if label.is_bold else "normal", horizontalalignment="center", verticalalignment="center", annotation_clip=False,
             path_effects=[Stroke(linewidth=1.6, foreground=PAPER), Normal()],
         )  # fmt: skip
-        size = note.get_window_extent()
         here = ax.transData.transform((label.x, label.y))
-        half = np.array([size.width, size.height]) / 2 + 0.5 * scale
-        offsets = np.array([*_offsets(half, radius_pt * scale, scale, is_centred=label.is_centred, is_far=is_inside)])
-        places = np.hstack([here + offsets - half, here + offsets + half])
-        if is_inside:
-            is_clear = _are_clear(here, places, written, leads)
-            offsets, places = offsets[is_clear], places[is_clear]
-        best = _best(places, taken, ends, page)
-        if best is None:
+        is_far = is_inside or label.is_bold
+        ways: list[tuple[tuple[int, int], str, NDArray[np.float64], NDArray[np.float64]]] = []
+        for text in filter(None, (label.text, label.narrow)):
+            note.set_text(text)
+            size = note.get_window_extent()
+            half = np.array([size.width, size.height]) / 2 + 0.5 * scale
+            offsets = np.array([*_offsets(half, radius_pt * scale, scale, label, is_inside=is_inside)])
+            places = np.hstack([here + offsets - half, here + offsets + half])
+            if is_far:
+                is_clear = _are_clear(here, places, written, leads)
+                offsets, places = offsets[is_clear], places[is_clear]
+            for n_met, best in _best(places, taken, ends, page):
+                away_pt = np.hypot(*(here - np.clip(here, places[best, :2], places[best, 2:]))) / scale
+                ways.append(((n_met, round(away_pt / _AWAY_PT)), text, offsets[best], places[best]))
+        if not ways:
             note.remove()
             made.append(None)
         else:
-            chosen, box = offsets[best], places[best]
+            _, text, chosen, box = min(ways, key=lambda way: way[0])
             taken.add(box)
             written.append(box)
+            note.set_text(text)
             note.set_position((chosen[0] / scale, chosen[1] / scale))
             note.set_in_layout(False)
             made.append(note)
-            if is_inside:
+            if is_far:
                 leads.append((here, np.clip(here, box[:2], box[2:]), label.colour))
-    if None not in made:
+    if not is_inside or None not in made:
         for start, end, colour in leads:
             _lead(ax, start, end, colour, least_px=(radius_pt + _GAPS_PT[1]) * scale)
     return made
@@ -139,31 +167,34 @@ def _are_clear(
     return is_clear
 
 
-def _best(places: NDArray[np.float64], taken: Boxes, lines: Lines, page: BboxBase) -> int | None:
-    """Return which of the boxes, of shape (n, 4), is free and meets fewest lines, the first of those; None: none is free."""
+def _best(places: NDArray[np.float64], taken: Boxes, lines: Lines, page: BboxBase) -> Iterator[tuple[int, int]]:
+    """Yield how many lines the free box meets that meets fewest, and which of the boxes, of shape (n, 4), it is, the first of those; nothing where none is free."""
     if not len(places):
-        return None
+        return
     around = np.concatenate([places[:, :2].min(axis=0), places[:, 2:].max(axis=0)])
     if not np.isfinite(around).all():
-        return None
+        return
     others = taken.near(around)
     is_free = (places[:, :2] >= (page.x0, page.y0)).all(axis=1) & (places[:, 2:] <= (page.x1, page.y1)).all(axis=1)
     meets = (others[:, :2] < places[:, None, 2:]) & (others[:, 2:] > places[:, None, :2])
     free = np.flatnonzero(is_free & ~np.any(np.all(meets, axis=2), axis=1))
     if not len(free):
-        return None
+        return
     enters, leaves = spans(lines.near(around), places[free, None])
     n_met = np.sum((enters <= leaves) & (leaves >= 0) & (enters <= 1), axis=1)
-    return int(free[np.argmin(n_met)])
+    least = int(np.argmin(n_met))
+    yield int(n_met[least]), int(free[least])
 
 
 def _offsets(
-    half: NDArray[np.float64], radius: float, scale: float, *, is_centred: bool, is_far: bool
+    half: NDArray[np.float64], radius: float, scale: float, label: Label, *, is_inside: bool
 ) -> Iterator[NDArray[np.float64]]:
     """Yield how far the centre of a label may be from its point, in pixels, nearest first."""
-    if is_centred:
+    if label.is_centred:
         yield np.zeros(2)
-    for gap_pt in _FAR_GAPS_PT if is_far else _GAPS_PT:
-        for dx, dy in _NEAR:
+    far = (_AMONG_LINKS_PT, _AMONG_LINKS) if label.is_bold else (_FAR_GAPS_PT, _NEAR)
+    gaps_pt, directions = far if label.is_bold or is_inside else (_GAPS_PT, _NEAR)
+    for gap_pt in gaps_pt:
+        for dx, dy in directions:
             reach = radius * (0.7 if dx and dy else 1.0) + gap_pt * scale
             yield np.array([dx * (half[0] + reach), dy * (half[1] + reach)])

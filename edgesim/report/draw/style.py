@@ -23,8 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 """One more than colours, so that a colour and a marker meet again only after 56 strategies."""
 FORMATS = ("png", "svg", "pdf")
 WIDTH_IN, HEIGHT_IN = 3.5, 2.7
-SHOWN_DPI = 130
-"""Pixels per inch of a figure in a notebook."""
+SHOWN_DPI, SAVED_DPI = 130, 300
+"""Pixels per inch of a figure in a notebook, and in a file."""
 TEXT, PAPER, GRID = "#1A1A1A", "#FFFFFF", "#E5E5E5"
 """What the dark report turns round: letters and axes, the ground, and the lines of the grid."""
 RC = {
@@ -52,7 +52,7 @@ RC = {
     "lines.linewidth": 1.2,
     "lines.markersize": 5,
     "errorbar.capsize": 2,
-    "savefig.dpi": 300,
+    "savefig.dpi": SAVED_DPI,
     "svg.hashsalt": "edgesim",  # the same ids in every run
 }
 
@@ -132,9 +132,32 @@ def figure_of(ax: Axes) -> Figure:
     return figure
 
 
+def lay_out(figure: Figure) -> None:
+    """Put the axes where the letters around them leave room; drawing a figure that nothing lays out finds its limits at least."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        figure.draw_without_rendering()
+        return
+    engine.execute(figure)
+    for ax in figure.axes:
+        ax.apply_aspect()
+
+
+@contextmanager
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Lay a figure out as it will be saved, and leave it so inside; `savefig` would draw all of it once more for every file to find that."""
+    engine, dpi = figure.get_layout_engine(), figure.dpi
+    figure.dpi = SAVED_DPI
+    lay_out(figure)
+    figure.dpi = dpi
+    figure.set_layout_engine(None)
+    yield
+    figure.set_layout_engine(engine)
+
+
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("png", "svg")) -> None:
     """Write a figure in several formats, without the date, so that equal figures are equal files. Raises `ResultError`."""
-    with house_style():
+    with house_style(), laid_out(figure):
         for kind in formats:
             metadata = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else None
             with replacing(path.with_suffix(f".{kind}")) as temporary:

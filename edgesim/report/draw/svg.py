@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from edgesim.report.draw.style import GRID, PAPER, TEXT, house_style
+from edgesim.report.draw.style import GRID, PAPER, TEXT, house_style, laid_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,26 +34,25 @@ def inline_svg(figure: Figure, name: str, title: str, description: str) -> str:
     title, description : for those who do not see it.
     """
     import matplotlib as mpl
-    from matplotlib.text import Text
 
     stream = io.StringIO()
-    effects = {letters: letters.get_path_effects() for letters in figure.findobj(Text)}
+    effects = {letters: letters.get_path_effects() for ax in figure.axes for letters in ax.texts}
     for letters in effects:  # letters with effects would become outlines; the style sheet draws what is around letters
         letters.set_path_effects([])
-    with house_style(), mpl.rc_context({"svg.fonttype": "none"}):
+    with house_style(), laid_out(figure), mpl.rc_context({"svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     for letters, before in effects.items():
         letters.set_path_effects(before)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"\bid=\"", f'id="{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r"href=\"#", f'href="#{name}-', text)
+    for beginning in (' id="', "url(#", 'href="#'):
+        text = text.replace(beginning, f"{beginning}{name}-")
     grounds = dict(_PATTERN.findall(text))
     text = re.sub(r"fill: url\(#([^)]+)\)", lambda use: f"{use[0]}; --solid: {grounds.get(use[1], '#888888')}", text)
     for colour, replacement in _FOLLOWING.items():
-        text = re.sub(rf"(fill|stroke): ?{colour}", rf"\1: {replacement}", text, flags=re.IGNORECASE)
+        for place in ("fill", "stroke"):
+            text = text.replace(f"{place}: {colour.lower()}", f"{place}: {replacement}")
     text = re.sub(r"(<text[^>]*style=\"[^\"]*?)fill: #[0-9a-fA-F]{6}", r"\1fill: currentColor", text)
     text = _TEXT_FILL.sub(lambda match: match[1] + ("" if "fill:" in match[1] else "; fill: currentColor") + '"', text)
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.patches import Patch
@@ -15,7 +16,7 @@ from edgesim.report.texts import fold
 from edgesim.units import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -26,11 +27,16 @@ KINDS = {
     "intermediate": "sending between layers",
     "result": "sending the result",
 }
+_COLOURS = dict(zip(KINDS, (COLOURS[0], COLOURS[4], COLOURS[1], COLOURS[2]), strict=True))
 _HATCHES = {"compute": "", "input": "////", "intermediate": "....", "result": "\\\\\\\\"}
 N_MOST_ROWS = 24
 N_MOST_CURVES = 5
 _STEPS: dict[str, Literal["pre", "post"]] = {"waiting": "post", "utilisation": "pre"}
 """What a column is at a moment holds from there on; utilisation is that of the span before."""
+
+
+Bar = tuple[str, str, float, float, float]
+"""Resource, kind, start and length in s, waiting time before it in s."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,11 @@ class Timeline:
     Parameters
     ----------
     strategy : its label.
-    bars : resource, kind, start and length in s, waiting time before it in s.
+    bars : what each resource does when.
     """
 
     strategy: str
-    bars: tuple[tuple[str, str, float, float, float], ...]
+    bars: tuple[Bar, ...]
 
 
 N_MOST_EVENTS = 1_000_000
@@ -63,7 +69,7 @@ def read_timelines(trace: dict[str, Any]) -> list[Timeline]:
         raise ValueError("more events than anybody can look at")
     processes: dict[int, str] = {}
     threads: dict[tuple[int, int], str] = {}
-    bars: dict[int, list[tuple[str, str, float, float, float]]] = {}
+    bars: dict[int, list[Bar]] = {}
     for event in trace["traceEvents"]:
         process, thread = event["pid"], event["tid"]
         if event["name"] == "process_name":
@@ -95,18 +101,8 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
         kept = set(sorted(busy, key=lambda name: -busy[name])[:N_MOST_ROWS])
         rows = {name: row for row, name in enumerate(name for name in busy if name in kept)}
         ax = new_axes(WIDTH_IN, 1.1 + 0.17 * max(len(rows), 2)) if ax is None else ax
-        colours = dict(zip(KINDS, (COLOURS[0], COLOURS[4], COLOURS[1], COLOURS[2]), strict=True))
         end_s = max((start + length for _, _, start, length, _ in data.bars), default=1.0) or 1.0
-        for resource, kind, start_s, length_s, waited_s in data.bars:
-            if resource in rows:
-                ax.barh(
-                    rows[resource], max(length_s, end_s / 200), left=start_s, height=0.72, color=colours[kind],
-                    hatch=_HATCHES[kind], edgecolor="white", linewidth=0.0, zorder=2,
-                )  # fmt: skip
-                if waited_s > 0:
-                    ax.plot(
-                        [start_s - waited_s, start_s], [rows[resource]] * 2, color="#8A8A8A", linewidth=0.6, zorder=1
-                    )
+        _draw_bars(ax, [bar for bar in data.bars if bar[0] in rows], rows, least_s=end_s / 200)
         ax.set_yticks(range(len(rows)), [_short(name) for name in rows])
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(0, end_s * 1.02)
@@ -116,7 +112,7 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("time since the request")
         used = [kind for kind in KINDS if any(bar[1] == kind for bar in data.bars)]
         handles = [
-            Patch(facecolor=colours[kind], hatch=_HATCHES[kind], edgecolor="white", label=KINDS[kind]) for kind in used
+            Patch(facecolor=_COLOURS[kind], hatch=_HATCHES[kind], edgecolor="white", label=KINDS[kind]) for kind in used
         ]
         left_out = len(busy) - len(rows)
         title = data.strategy + (f", the {len(rows)} busiest of {len(busy)} devices and channels" if left_out else "")
@@ -125,6 +121,17 @@ def timeline(data: Timeline, ax: Axes | None = None) -> Axes:
             alignment="left", borderaxespad=0.2,
         )  # fmt: skip
     return ax
+
+
+def _draw_bars(ax: Axes, bars: Sequence[Bar], rows: Mapping[str, int], *, least_s: float) -> None:
+    """Draw bars, none shorter than this, and the waiting before them as one line with gaps."""
+    ax.barh(
+        [rows[bar[0]] for bar in bars], [max(bar[3], least_s) for bar in bars], left=[bar[2] for bar in bars], height=0.72,
+        color=[_COLOURS[bar[1]] for bar in bars], hatch=[_HATCHES[bar[1]] for bar in bars], edgecolor="white", linewidth=0.0, zorder=2,
+    )  # fmt: skip
+    waits = [(start_s - waited_s, start_s, rows[name]) for name, _, start_s, _, waited_s in bars if waited_s > 0]
+    x = [x for begin_s, end_s, _ in waits for x in (begin_s, end_s, nan)]
+    ax.plot(x, [row for *_, row in waits for _ in range(3)], color="#8A8A8A", linewidth=0.6, zorder=1)
 
 
 def over_time(

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from edgesim.report.draw.labels import Label, place_labels
 from edgesim.report.draw.layout import layout
-from edgesim.report.draw.style import COLOURS, MARKERS, TEXT, figure_of, house_style, new_axes
+from edgesim.report.draw.style import COLOURS, MARKERS, TEXT, house_style, new_axes
 from edgesim.units import show
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def topology(data: Topology, ax: Axes | None = None, *, roles: Mapping[str, Sequ
         lines = [(places[src], places[dst]) for src, dst in _pairs(data)]
         caption = f"{n_devices} devices, {len(data.links)} links"
         title = ax.set_title(caption, loc="left")
-        figure_of(ax).draw_without_rendering()
-        boxes = [legend.get_window_extent(), title.get_window_extent()]
-        placed = place_labels(ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines, boxes=boxes)
+        placed = place_labels(
+            ax, labels, avoid=list(places.values()), radius_pt=radius_pt, lines=lines, others=[legend, title]
+        )
         n_left_out = sum(note is None for note in placed)
         if n_left_out:
             title.set_text(f"{caption}; {n_left_out} of {len(labels)} labels left out")
@@ -151,7 +151,13 @@ def _names(
     data: Topology, places: Mapping[str, tuple[float, float]], roles: Mapping[str, Sequence[str]], *, only_roles: bool
 ) -> list[Label]:
     return [
-        Label("\n".join([name, *_wrapped(roles.get(name, ()))]), *places[name], TEXT, is_bold=only_roles)
+        Label(
+            "\n".join([name, *_wrapped(roles.get(name, ()))]),
+            *places[name],
+            TEXT,
+            is_bold=only_roles,
+            narrow="\n".join([name, *roles[name]]) if only_roles else "",
+        )
         for name in (*data.device_of, *data.switch_of)
         if bool(roles.get(name)) is only_roles
     ]

@@ -39,6 +39,8 @@ from edgesim.study.cases.design import INFEASIBLE
 from edgesim.units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
 
     from edgesim.report.result import Result
@@ -56,8 +58,14 @@ class Picture:
     caption: str
 
 
-def write_page(result: Result, path: Path | None = None) -> Path:
+def write_page(result: Result, path: Path | None = None, *, drawn: Mapping[str, Axes] | None = None) -> Path:
     """Write the report of a result, by default into its folder, and return where it is.
+
+    Parameters
+    ----------
+    result : what is reported.
+    path : of the page.
+    drawn : its figures ``tradeoff`` and ``resilience``, where they are drawn already.
 
     Raises
     ------
@@ -65,15 +73,15 @@ def write_page(result: Result, path: Path | None = None) -> Path:
         When the result lacks something, because it is of an older version, or the file cannot be written.
     """
     path = path or result.folder / REPORT
-    write_text(path, page(result))
+    write_text(path, page(result, drawn))
     return path
 
 
-def page(result: Result) -> str:
-    """Return the report as the text of an HTML page."""
+def page(result: Result, drawn: Mapping[str, Axes] | None = None) -> str:
+    """Return the report as the text of an HTML page; `drawn` as of `write_page`."""
     from markupsafe import Markup
 
-    pictures = {"figures": _figures(result), "timelines": _timelines(result)}
+    pictures = {"figures": _figures(result, drawn or {}), "timelines": _timelines(result)}
     topology = _picture("topology", result.plot_topology(), "Devices and links", _topology_text(result.manifest))
     safe = {key: [_safe(one, Markup) for one in value] for key, value in pictures.items()}
     return written(texts(result), topology=_safe(topology, Markup), **safe)
@@ -153,11 +161,11 @@ def _count(n: int | str, singular: str, plural: str = "") -> str:
     return f"{n} {singular if n == 1 else plural or singular + 's'}"
 
 
-def _figures(result: Result) -> list[Picture]:
-    made = [_tradeoff(result)]
+def _figures(result: Result, drawn: Mapping[str, Axes]) -> list[Picture]:
+    made = [_tradeoff(result, drawn)]
     first = loss_factor(result)
     for factor in sorted(result.factors, key=lambda name: name != first):
-        made += _by_factor(result, factor)
+        made += _by_factor(result, factor, drawn)
     for kind, title, shown in (
         ("latency", "Distribution of the latency", "latency"),
         ("energy", "Energy per inference", "energy"),
@@ -224,7 +232,7 @@ def _largest(result: Result) -> str:
     return f"The largest part{f' at {place}' if place else ''}: {', '.join(said)}."
 
 
-def _tradeoff(result: Result) -> Picture:
+def _tradeoff(result: Result, drawn: Mapping[str, Axes]) -> Picture:
     metric = result.metric(result.main_metric)
     best = at_first(result.intact(), result.factors)[0]
     best = best[best["outcome"] != INFEASIBLE]
@@ -233,10 +241,10 @@ def _tradeoff(result: Result) -> Picture:
         for row in best.to_dict(orient="records")
     )
     title = f"{_title(metric)} against traffic"
-    return _picture("tradeoff", result.plot_tradeoff(), title, f"With nothing lost, {points}.")
+    return _picture("tradeoff", drawn.get("tradeoff") or result.plot_tradeoff(), title, f"With nothing lost, {points}.")
 
 
-def _by_factor(result: Result, factor: str) -> list[Picture]:
+def _by_factor(result: Result, factor: str, drawn: Mapping[str, Axes]) -> list[Picture]:
     """Return the figures of what a factor changes: scores, latency, who answers, throughput; without what never varies."""
     summary, made = result.summary(), []
     place = at_first(summary, crossed_factors(summary, factor))[0]
@@ -246,7 +254,7 @@ def _by_factor(result: Result, factor: str) -> list[Picture]:
         varies = rows.groupby("strategy")["mean"].agg(lambda means: means.max() > means.min() * (1 + SAME)).any()
         if len(rows) and (varies or (is_main and factor == loss_factor(result))):
             key = "resilience" if is_main and factor == loss_factor(result) else f"{name}-by-{factor}"
-            figure = result.plot_resilience(metric=name, factor=factor)
+            figure = drawn.get(key) or result.plot_resilience(metric=name, factor=factor)
             made.append(_picture(key, figure, f"{_title(metric)} by {words(factor)}", _ends(summary, factor, metric)))
     return made
 

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from edgesim.errors import PlanError
-from edgesim.interfaces import Attackable, Checkable, Generating, Replacing, detector_of, needs_training
+from edgesim.interfaces import (
+    Attackable,
+    Checkable,
+    FilterDividing,
+    Generating,
+    OfOneKind,
+    OfSomeKinds,
+    Replacing,
+    detector_of,
+    needs_training,
+)
 from edgesim.nn.models.brought.decoder import Decoder
 from edgesim.nn.models.untrained import ShapeOnly
+from edgesim.registry import DATASETS, MODELS
 from edgesim.scenario.build import failure_models
 from edgesim.scenario.form.problems import Problem, problems_of
 from edgesim.scenario.schema import ScenarioSpec
 from edgesim.scenario.topology.references import reference_problems
+from edgesim.units import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from edgesim.domain.system.topology import Topology
 
@@ -57,6 +70,8 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
                 yield Problem(place, message, remedy=remedy)
     yield from _deaf(scenario, topology)
     yield from _irreplaceable(scenario, topology)
+    yield from _unfit(scenario)
+    yield from _undivided(scenario)
     yield from _untaught(scenario)
     yield from _unattackable(scenario)
     yield from _silent(scenario)
@@ -94,6 +109,62 @@ def _irreplaceable(scenario: ScenarioSpec, topology: Topology) -> Iterator[Probl
             except PlanError as error:
                 message, _, remedy = str(error).partition("; ")
                 yield Problem(("recoveries", label), message, remedy=remedy)
+
+
+def _unfit(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report networks of other samples than the data set has, and strategies for other networks."""
+    dataset, model = scenario.workload.dataset, scenario.workload.model
+    if isinstance(model, OfOneKind):
+        yield from _differing(("workload", "model"), model, dataset)
+        name = MODELS.name_of(type(model))
+        for label, strategy in scenario.strategies.items():
+            if isinstance(strategy, OfSomeKinds) and model.kind_of_samples not in strategy.kinds_of_samples:
+                kinds = strategy.kinds_of_samples
+                yield Problem(
+                    ("strategies", label), f"it is for {' or '.join(sorted(kinds))}, but {name} is for {model.kind_of_samples}",
+                    remedy=f"take another strategy, or a model of these: {', '.join(_models_for(kinds))}",
+                )  # fmt: skip
+    for label, strategy in scenario.strategies.items():
+        for place, builder in _models_in(strategy):
+            yield from _differing(("strategies", label, *place), builder, dataset)
+
+
+def _models_in(strategy: Any) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Yield the options of a strategy that are models, or lists of them, with their places."""
+    for option in fields(strategy):
+        value = getattr(strategy, option.name)
+        place = (plain_name(option.name),)
+        yield place, value
+        if isinstance(value, tuple):
+            yield from (((*place, position), one) for position, one in enumerate(value))
+
+
+def _differing(place: tuple[str | int, ...], model: object, dataset: object) -> Iterator[Problem]:
+    if isinstance(model, OfOneKind) and isinstance(dataset, OfOneKind):
+        kind = dataset.kind_of_samples
+        if model.kind_of_samples != kind:
+            names = MODELS.name_of(type(model)), DATASETS.name_of(type(dataset))
+            yield Problem(
+                place, f"{names[0]} is for {model.kind_of_samples}, but {names[1]} has {kind}",
+                remedy=f"take one of {', '.join(_models_for({kind}))}, a model of your own, or another data set",
+            )  # fmt: skip
+
+
+def _models_for(kinds: Collection[str]) -> list[str]:
+    """Return the names of the models for some kinds of samples."""
+    return [name for name in MODELS.names() if vars(MODELS.get(name)).get("kind_of_samples") in kinds]
+
+
+def _undivided(scenario: ScenarioSpec) -> Iterator[Problem]:
+    """Report strategies that divide the filters of a network that names none."""
+    if scenario.workload.model.filter_layer() is not None:
+        return
+    for label, strategy in scenario.strategies.items():
+        if isinstance(strategy, FilterDividing):
+            yield Problem(
+                ("strategies", label), "its students divide the filters of a layer of the network, but the model names none",
+                remedy="name one (type: import takes `filters`), or take a strategy that needs none (single, modnn, ensemble)",
+            )  # fmt: skip
 
 
 def _untaught(scenario: ScenarioSpec) -> Iterator[Problem]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Le, Len
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.networks.training import Training
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.topology import DeviceId
@@ -60,6 +61,9 @@ class EarlyExit:
     threshold, equal weights of exits). Ours: an exit is a linear layer on means over at most 4 places along each axis, and training begins with the trained network.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset(
+        {"images of one class each", "rows of numbers", "texts"}
+    )
     devices: Annotated[tuple[DeviceId, ...], Len(2)]
     cuts: Annotated[tuple[str, ...], Len(1)]
     threshold: Annotated[float, Ge(0), Le(1)] = 0.5

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from edgesim.domain.networks.partition import Missing
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -66,6 +67,7 @@ class Reservoirs:
     Our own; the network is that of C. Gallicchio, A. Micheli, AAAI 2020, arXiv 1911.08941.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"graphs"})
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None

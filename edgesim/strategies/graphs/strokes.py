@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import Compute, Plan, Step, Transfer
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -60,6 +61,7 @@ class Strokes:
     Our own; the network is that of L. Yang et al., SketchGNN, ACM TOG 40(3), 2021, arXiv 2003.00678.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"sketches"})
     devices: DeviceGlob = "*"
     dynamic: DeviceId | None = None
     merger: DeviceId | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -54,6 +55,7 @@ class Vertices:
     Algebra and its Applications 2(2), 1969, doi 10.1016/0024-3795(69)90028-7.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"graphs"})
     owner: DeviceId | None = None
     workers: DeviceGlob = "*"
     on_missing: Literal["wait", "degrade"] = "wait"

@@ -146,6 +146,11 @@ class RoCoIn:
             training=self.training, missing=self.missing, messages=self.messages,
         )  # fmt: skip
 
+    @property
+    def n_parts(self) -> int:
+        """At least one part of the filters; how many there are follows from the topology."""
+        return 1
+
     def check_attack(self) -> None:
         """Refuse attacks on messages that are rounded."""
         check_gradients(self.messages)

@@ -145,20 +145,25 @@ class LayerPartition:
             )
             for name in (scatter_id, gather_id)
         )
+        silent = frozenset(range(len(self.device_ids))) - {message.src for message in stage.schedule.messages}
+        gathers = {position: gather_id(stage.stage, self.device_ids[position]) for position in sorted(results - idle)}
+        in_part = {position for position, name in gathers.items() if name in arrived}
+        # what a device did not compute of which nobody but the owner gets anything is as if it were lost on the way back
+        idle, results = idle - silent, results - idle | idle & silent
+        unread = idle | silent & results - in_part
         exchanges = {
             position: exchange_id(
                 stage.stage, message.phase, self.device_ids[message.src], self.device_ids[message.dst]
             )
             for position, message in enumerate(stage.schedule.messages)
-            if message.src not in idle and message.dst not in idle
+            if message.src not in unread and message.dst not in unread
         }
-        gathers = {position: gather_id(stage.stage, self.device_ids[position]) for position in sorted(results - idle)}
         some_messages, some_results = (
             tuple((position, arrived[name]) for position, name in names.items() if name in arrived)
             for names in (exchanges, gathers)
         )
         messages = frozenset(position for position, name in exchanges.items() if name in lost)
-        return Damage(idle, messages, results - idle, some_messages, some_results)
+        return Damage(idle, messages, results, some_messages, some_results)
 
     def _made_runner(self) -> CutNetwork:
         from edgesim.nn.cut.network import CutNetwork

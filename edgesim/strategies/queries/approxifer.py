@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
 from edgesim.errors import PlanError
@@ -62,6 +63,9 @@ class ApproxIFER:
     Computers & Mathematics with Applications 15(1), 1988. Not here: errors of devices that lie.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset(
+        {"images of one class each", "images with a class of each pixel", "images with boxes", "rows of numbers"}
+    )
     queries: Annotated[int, Ge(1)] = 3
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.networks.training import Training
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -61,6 +62,9 @@ class ParM:
     parity, sums). Ours: it begins with trained weights, and the epoch is chosen by decoded answers on the validation split.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset(
+        {"images of one class each", "images with a class of each pixel", "images with boxes", "rows of numbers"}
+    )
     parity: DeviceId
     workers: DeviceGlob = "*"
     merger: DeviceId | None = None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgesim.domain.networks.partition import Missing
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.plan import LayerWork
 from edgesim.domain.system.selection import is_selected
 from edgesim.domain.system.topology import DeviceGlob, DeviceId
@@ -66,6 +67,7 @@ class Branches:
     Our own; the widths are those of Y. Kim, EMNLP 2014, doi 10.3115/v1/D14-1181.
     """
 
+    kinds_of_samples: ClassVar[frozenset[SampleKind]] = frozenset({"texts", "graphs"})
     devices: DeviceGlob = "*"
     merger: DeviceId | None = None
     deadline_s: Seconds | None = None

@@ -63,7 +63,7 @@ class Outcomes:
     def probability(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return the probability of some outcomes."""
         index = np.arange(start, stop)
-        found: NDArray[np.float64] = np.array([one for one, _ in self.outages])[index >> len(self.places)]
+        found: NDArray[np.float64] = np.array([one for one, _ in self.outages], float)[index >> len(self.places)]
         for place, probability in enumerate(self.loss_probability):
             found = found * np.where(index >> place & 1, probability, 1.0 - probability)
         return found if self.share == 1.0 else self.share * found

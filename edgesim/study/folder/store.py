@@ -94,8 +94,8 @@ class Result:
     def dataset(self, kind: str = TRIALS) -> Dataset:
         """Return the trials without holding them, as a pyarrow data set, for studies larger than the memory.
 
-        Other programs read the same files: ``SELECT * FROM 'results/NAME/trials/*.parquet'`` in DuckDB,
-        ``polars.scan_parquet("results/NAME/trials/*.parquet")``.
+        Under load a file has the columns of its own devices, links and recoveries; the data set has those of all files, empty
+        (null) where a trial has no such thing.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Result:
         ResultError
             When there are none, or they are damaged: every file is read once to check it against the manifest.
         """
-        from pyarrow import ArrowException, dataset
+        from pyarrow import ArrowException, dataset, parquet, unify_schemas
 
         if kind not in KINDS:
             raise UnknownNameError("kind of table", kind, KINDS, nearest_name(str(kind), KINDS))
@@ -117,7 +117,8 @@ class Result:
         if not files:
             raise ResultError(f"{self.folder} has no {kind}; {_AGAIN}")
         try:
-            data = dataset.dataset([str(path) for path in files], format="parquet")
+            schema = unify_schemas([parquet.read_schema(path) for path in files], promote_options="permissive")
+            data = dataset.dataset([str(path) for path in files], schema.remove_metadata(), format="parquet")
             n_rows = data.count_rows()
         except (OSError, ValueError, ArrowException) as error:
             raise ResultError(f"the {kind} in {self.folder} are damaged; {_AGAIN}") from error
@@ -183,16 +184,20 @@ class Result:
         return self._table(SENSITIVITY, *columns, has_factors=False)
 
     def summary(self) -> pd.DataFrame:
-        """Return one row per factor point, strategy and metric."""
-        table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
-        check_summary(
-            table,
-            self.folder / SUMMARY,
-            self.factors,
-            tuple(self.manifest["scenario"]["strategies"]),
-            tuple(self.scores),
-        )
-        return table
+        """Return one row per factor point, strategy and metric; the file is read and checked once while it stays as it is."""
+        path = self.folder / SUMMARY
+        state = (path.stat().st_mtime_ns, path.stat().st_size) if path.exists() else (0, 0)
+        if state not in self._summaries:
+            table = self._table(SUMMARY, SUMMARY_NAMES, SUMMARY_NUMBERS)
+            check_summary(table, path, self.factors, tuple(self.manifest["scenario"]["strategies"]), tuple(self.scores))
+            self._summaries.clear()
+            self._summaries[state] = table
+        return self._summaries[state].copy()
+
+    @cached_property
+    def _summaries(self) -> dict[tuple[int, int], pd.DataFrame]:
+        """The summary that was read last, by time and size of its file."""
+        return {}
 
     def _table(
         self, name: str, names: Sequence[str], numbers: Sequence[str], *, has_factors: bool = True

@@ -35,29 +35,31 @@ N_SAMPLES = 64
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What is odd about a strategy.
+    """What is odd or wrong about a strategy.
 
     Parameters
     ----------
     strategy : its label.
     message : what would happen.
     remedy : what to do about it.
+    is_wrong : whether the strategy cannot be run.
     """
 
     strategy: str
     message: str
     remedy: str
+    is_wrong: bool = False
 
 
 def rehearse(scenario: Scenario) -> list[Doubt]:
-    """Return what is odd about the strategies of a scenario at its first factor point, when nothing is lost.
+    """Return what is odd or wrong about the strategies of a scenario at its first factor point, when nothing is lost.
 
     Raises
     ------
     PlanError
-        When a strategy cannot be distributed over the topology.
+        When students cannot learn, or filters not be divided, as a strategy asks.
     DataError
-        When the data set cannot be loaded.
+        When the data set cannot be loaded, or a network does not fit it.
     """
     from edgesim.nn.models.untrained import untrained
     from edgesim.nn.train.cache import NetworkCache
@@ -87,10 +89,10 @@ def _doubts(label: str, strategy: Any, context: Any, system: System) -> Iterator
     try:
         deployment = deployed(strategy, context)
     except (EdgesimError, *PLUGIN_ERRORS) as error:
-        clear = clear_error(error, f"strategy {label!r}")
-        if clear is error:
-            raise
-        raise clear from error
+        told = error if isinstance(error, EdgesimError) else clear_error(error, f"strategy {label!r}")
+        message, _, remedy = str(told).partition("; ")
+        yield Doubt(label, message, remedy, is_wrong=True)
+        return
     try:
         program = compile_plans(plans_of(deployment), context.topology, context.compute)
     except InfeasiblePlanError as error:

@@ -10,6 +10,10 @@ from edgesim.testbed.kernel.buckets import Bucket, run
 if TYPE_CHECKING:
     from edgesim.domain.system.links import Link
 
+MOST_DEVICES = 254
+"""Most on one medium, and"""
+MOST_MEDIA = 256
+"""most media, by the addresses that there are."""
 _GATEWAY = "169.254.0.1"
 _BEHIND = "169.254.0.2"
 _MAC = "02:00:00:00:00:02"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
 from edgesim.rng import generator
@@ -57,6 +57,7 @@ class Faces:
     photographs of scikit-image and scikit-learn.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images with boxes"
     train: Annotated[int, Ge(1)] = 3000
     validation: Annotated[int, Ge(1)] = 200
     test: Annotated[int, Ge(1)] = 100

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
+from edgesim.nn.data.splits import divided
 from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Mutag:
     1991, doi 10.1021/jm00106a046. The files: K. Kersting et al., Benchmark Data Sets for Graph Kernels, TU Dortmund, 2016.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "graphs"
     folder: FolderName | None = None
     folds: Annotated[int, Ge(2)] = 10
     fold: Annotated[int, Ge(0)] = 0
@@ -97,6 +99,7 @@ class Cuneiform:
     1802.05908.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "graphs"
     folder: FolderName | None = None
     folds: Annotated[int, Ge(2)] = 5
     fold: Annotated[int, Ge(0)] = 0
@@ -205,7 +208,7 @@ def _dataset(name: str, graphs: Graphs, folds: int, fold: int, licence: str) -> 
 def _splits(name: str, classes: NDArray[np.int64], folds: int, fold: int) -> Any:
     """Return the indices of the training, validation and test split."""
     import numpy as np
-    from sklearn.model_selection import StratifiedKFold, train_test_split
+    from sklearn.model_selection import StratifiedKFold
 
     fewest = int(np.bincount(classes).min())
     if fold >= folds or folds > fewest:
@@ -215,10 +218,7 @@ def _splits(name: str, classes: NDArray[np.int64], folds: int, fold: int) -> Any
         )
     division = StratifiedKFold(folds, shuffle=True, random_state=0).split(classes[:, None], classes)
     rest, test = list(division)[fold]
-    try:
-        train, validation = train_test_split(rest, test_size=VALIDATION_SHARE, stratify=classes[rest], random_state=0)
-    except ValueError as error:
-        raise DataError(f"{name}: {VALIDATION_SHARE:.0%} of the rest cannot validate: {error}") from error
+    train, validation = divided(name, rest, classes, VALIDATION_SHARE)
     return train, validation, test
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Len
 
 from edgesim.domain.bounds import whole
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError, ScenarioError
 from edgesim.nn.data.packages.installed import installed_files
@@ -59,6 +59,7 @@ class LandCover:
     water and sediment.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images with a class of each pixel"
     folder: FolderName | None = None
     tile: Annotated[int, Ge(2)] = 16
     block: Annotated[int, Ge(2)] = 64

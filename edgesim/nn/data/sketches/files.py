@@ -6,11 +6,11 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from edgesim.domain.networks.samples import Dataset, Samples
+from edgesim.domain.networks.samples import Dataset, SampleKind, Samples
 from edgesim.domain.places import FolderName
 from edgesim.errors import DataError
 from edgesim.nn.data.sketches.strokes import Sketch, Stroke, samples_of
@@ -41,6 +41,7 @@ class SketchFiles:
     (sYeaLumin/SketchGNN).
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "sketches"
     folder: FolderName
     category: str
     points: Annotated[int, Ge(2)] = 256

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.domain.places import FileName
 from edgesim.errors import NetworkError
 from edgesim.nn.models.brought.decoder_config import read_shapes
@@ -41,6 +42,7 @@ class Decoder:
     arXiv 2305.13245.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "tokens of a decoder"
     config: FileName
     tokens: Annotated[int, Ge(1)] = 1
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Lt
 
 from edgesim.domain.bounds import whole
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.errors import DataError, ScenarioError
 from edgesim.nn.models.shapes import tokens
 
@@ -44,6 +45,7 @@ class GPT:
     A. Radford et al., Language Models are Unsupervised Multitask Learners, 2019 (GPT-2): the order of the layers. Ours: no bias in attention, and small.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "texts whose next character is asked"
     blocks: Annotated[int, Ge(1)] = 4
     width: Annotated[int, Ge(2)] = 128
     heads: Annotated[int, Ge(1)] = 4

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isqrt
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Len
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.errors import DataError
 from edgesim.nn.models.shapes import image
 
@@ -41,6 +42,7 @@ class GridDetector:
     sides through a sigmoid.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images with boxes"
     channels: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (16, 32, 64, 64, 64, 64)
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
 from edgesim.domain.bounds import whole
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.errors import DataError
 from edgesim.nn.models.shapes import image
 
@@ -44,6 +45,7 @@ class UNet:
     the answer has the size of the image; normalisation; repeated pixels in place of transposed convolutions; fewer channels and levels.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "images with a class of each pixel"
     width: Annotated[int, Ge(1)] = 16
     levels: Annotated[int, Ge(1)] = 3
     second: Annotated[int, Ge(0)] = 0

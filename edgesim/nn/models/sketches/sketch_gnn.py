@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Le
 
 from edgesim.domain.bounds import whole
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.errors import DataError
 from edgesim.nn.data.sketches.strokes import POINTS, STROKES
 from edgesim.nn.models.sketches.joined import DILATIONS, N_NEAREST
@@ -44,6 +45,7 @@ class SketchGNN:
     2003.00678, and the authors' code (sYeaLumin/SketchGNN): widths, dilations, batch normalisation of the last layer.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "sketches"
     dynamic: bool = True
     random_neighbours: Annotated[float, Ge(0), Le(1)] = 0.1
 

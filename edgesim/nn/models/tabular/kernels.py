@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.nn.models.shapes import one_float, vector
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Logistic:
     ----------
     scikit-learn, LogisticRegression.
     """
+
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the network, its weights zero until they are solved for."""
@@ -70,6 +73,7 @@ class RBF:
     D. S. Broomhead, D. Lowe, Multivariable Functional Interpolation and Adaptive Networks, Complex Systems 2, 1988.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
     centres: Annotated[int, Ge(2)] = 20
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
@@ -104,6 +108,8 @@ class GRNN:
     ----------
     D. F. Specht, A General Regression Neural Network, IEEE Transactions on Neural Networks 2(6), 1991, doi 10.1109/72.97934.
     """
+
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
 
     def build(self, inputs: Inputs, output: TensorSpec) -> torch.nn.Module:
         """Return the network, without samples until it is solved."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from annotated_types import Ge, Len, Lt
 
+from edgesim.domain.networks.samples import SampleKind
 from edgesim.errors import DataError
 from edgesim.nn.models.shapes import vector
 
@@ -34,6 +35,7 @@ class TargetNetworks:
     T. E. H. Allen et al., Neural network activation similarity, Chemical Science 11, 2020, doi 10.1039/d0sc01637c.
     """
 
+    kind_of_samples: ClassVar[SampleKind] = "rows of numbers"
     hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], Len(1)] = (100, 100)
     dropout: Annotated[float, Ge(0), Lt(1)] = 0.0
 
@@ -48,7 +50,7 @@ class TargetNetworks:
         from edgesim.nn.models.tabular.target_networks import SideBySide
 
         specs = list(inputs.values())
-        if len(specs) != 1 or len(specs[0].shape) != 1:
+        if len(specs) != 1 or len(specs[0].shape) != 1 or specs[0].n_values is not None:
             given = ", ".join(f"{name!r}: {spec}" for name, spec in inputs.items())
             raise DataError(
                 f"target-networks takes one row of numbers, shape (features,), but the data set gives {given}; choose another model"
