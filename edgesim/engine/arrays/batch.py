@@ -16,18 +16,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.system.transport import AFTER, BatchEndToEndTransport
+from edgesim.domain.system.transport import AFTER
 from edgesim.engine.arrays.moments import AT_ONCE, Last, Moments, both, earliest, latest, unless
 from edgesim.engine.arrays.queue import Queue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.system.transport import BatchEndToEndTransport
     from edgesim.engine.arrays.losses import BatchLosses, Passages
     from edgesim.engine.arrays.measured import Measured
     from edgesim.engine.arrays.moments import Flags, Number
@@ -331,8 +332,8 @@ class Batch:
         """Let a message cross one of its links."""
         index, hop = task.step, self.steps.hops[task.step][task.hop]
         way = self.steps.ways[index]
-        if way is not None and isinstance(way.transport, BatchEndToEndTransport):
-            self._exchange(task, now, way, way.transport)
+        if way is not None and way.transport is not None:
+            self._exchange(task, now, way, cast("BatchEndToEndTransport", way.transport))
             return
         if task.hop == 0 and self.losses is not None:
             self._set_out(task, now, self.losses)

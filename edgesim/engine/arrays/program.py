@@ -8,7 +8,12 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.system.transport import BatchEndToEndTransport, BatchLinkTransport, PersistentTransport
+from edgesim.domain.system.transport import (
+    BatchEndToEndTransport,
+    BatchLinkTransport,
+    EndToEndTransport,
+    PersistentTransport,
+)
 from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
@@ -128,18 +133,11 @@ def _obstacles_of_messages(program: Program) -> Iterator[str]:
             yield from _obstacles_of_bursts(way)
         if way is not None and any(stage.forwards_packets for stage in way.stages):
             yield "links forward single packets"
-    by_bursts = {
-        way.stages[0].hops[0].link.link_id
-        for way in program.steps.ways
-        if way is not None and way.transport is not None
-    }
-    relaying = {hop.link.link_id for hops in program.steps.hops for hop in hops[1:]}
-    for link in (hop.link for hops in program.steps.hops for hop in hops):
-        if link.transport is not None and not isinstance(link.transport, BatchLinkTransport):
-            if link.link_id not in by_bursts:
-                yield f"the transport of link {link.link_id!r} has no array form"
-            elif link.link_id in relaying:
-                yield f"link {link.link_id!r} carries bursts, and messages from other links"
+    for position, hop in (place for hops in program.steps.hops for place in enumerate(hops)):
+        transport = hop.link.transport
+        is_by_bursts = position == 0 and isinstance(transport, EndToEndTransport)
+        if transport is not None and not is_by_bursts and not isinstance(transport, BatchLinkTransport):
+            yield f"the transport of link {hop.link.link_id!r} has no array form"
 
 
 def _obstacles_of_bursts(way: Way) -> Iterator[str]:
