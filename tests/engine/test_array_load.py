@@ -23,7 +23,7 @@ from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewals
-from edgesim.network.transport import Arq
+from edgesim.network.transport import Arq, Tcp
 from edgesim.rng import Streams
 from tests.engine.test_arrays import ANY, CASES, GRID, WorkIsTime, networks, plans, star, students
 
@@ -100,16 +100,16 @@ MORE = {name: CASES[name] for name in ("nothing", "losses", "packets", "devices"
 @pytest.mark.parametrize("medium", [None, "air"])
 @pytest.mark.parametrize(("deadline_s", "waits_s"), [(None, None), (0.05, 0.02)])
 def test_students_in_a_star(load, failures, medium, deadline_s, waits_s):
-    topology = star(medium=medium, transport=Arq(2) if "packets" in str(failures) else None)
+    by_packets = Arq(2) if waits_s is None else Tcp(1, timeout_s=0.002)
+    topology = star(medium=medium, transport=by_packets if failures is MORE["packets"] else None)
     program = compile_plan(students(deadline_s=waits_s), topology, WorkIsTime())
     assert obstacle(program) == obstacle_of_load(program, load) == ""
     found, traces = both(program, topology, failures, load, deadline_s=deadline_s)
     assert_equal(found, traces)
-    is_apart = load in (LOADS["alone"], LOADS["at once"], LOADS["seldom"]) and (
-        medium is None or "slow" not in failures
-    )
-    is_overtaken = waits_s is not None and failures  # those that wait until their deadline, by those behind them
-    if is_apart or (medium is None and "slow" not in failures and not is_overtaken):
+    has_packets, is_slowed = failures is MORE["packets"], "slow" in failures
+    is_alone = load is LOADS["seldom"] or (load in (LOADS["alone"], LOADS["at once"]) and not (has_packets and waits_s))
+    is_overtaken = failures and (waits_s or has_packets)  # a request that waits, by one behind it
+    if medium is None and (is_alone or not (is_slowed or is_overtaken)):
         assert sum(trace is not None for trace in found) >= 0.8 * N
 
 

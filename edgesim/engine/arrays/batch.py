@@ -14,23 +14,26 @@ left (`edgesim.engine.arrays.load`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from edgesim.domain.plan import Compute
+from edgesim.domain.system.transport import AFTER
 from edgesim.engine.arrays.moments import AT_ONCE, Last, Moments, both, earliest, latest, unless
 from edgesim.engine.arrays.queue import Queue
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgesim.domain.system.transport import BatchEndToEndTransport
     from edgesim.engine.arrays.losses import BatchLosses, Passages
     from edgesim.engine.arrays.measured import Measured
     from edgesim.engine.arrays.moments import Flags, Number
     from edgesim.engine.arrays.program import ArrayProgram, Server, Task
-    from edgesim.engine.program.ways import Hop
+    from edgesim.engine.program.ways import Hop, Way
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
 
@@ -328,22 +331,17 @@ class Batch:
     def _cross(self, task: Task, now: Moments) -> None:
         """Let a message cross one of its links."""
         index, hop = task.step, self.steps.hops[task.step][task.hop]
+        way = self.steps.ways[index]
+        if way is not None and way.transport is not None:
+            self._exchange(task, now, way, cast("BatchEndToEndTransport", way.transport))
+            return
         if task.hop == 0 and self.losses is not None:
             self._set_out(task, now, self.losses)
         queue = None if task.server is None else self._arrive(task.server, task, now)
         passage = self._passages.pop((index, task.hop), None) if self._passages else None
         sent = self._shares.get(index) if passage is None else passage.sent
         is_cut, is_deaf = self._outages(hop) if self.down else (None, None)
-        is_used = unless(now.happens, is_cut)
-        is_heard = unless(is_used, is_deaf)
-        time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
-        start_s, end_s = self._occupy(queue, now, time_s, is_used)
-        used_s, done = self._used(time_s, start_s, end_s)
-        self._count(self.steps.kind[index], hop, sent, is_used, done)
-        self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], used_s, is_used)
-        self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], used_s, is_heard)
-        if self.measured is not None:
-            self.measured.crosses(hop, (now.s, start_s, end_s), now.happens, is_used)
+        _, end_s, is_used, is_heard = self._serve(index, hop, queue, (now, sent), (is_cut, is_deaf))
         arrival_s = end_s + hop.link.latency_s
         if passage is not None and passage.waited_s is not None:
             arrival_s = arrival_s + passage.waited_s
@@ -359,6 +357,80 @@ class Batch:
             self._come(index, arrival)
         else:
             self._here[index] = arrival
+
+    def _exchange(self, task: Task, now: Moments, way: Way, transport: BatchEndToEndTransport) -> None:
+        """Let a message cross its only link in bursts, between which nobody else may come."""
+        index, hop = task.step, self.steps.hops[task.step][0]
+        outages = self._outages(hop) if self.down else (None, None)
+        bursts = transport.bursts_batch(way.n_packets, way.round_trip_s, self.n)
+        burst = next(bursts)
+        own_s = now.s + burst.delay_s  # when each burst is sent
+        is_open = self.everyone if now.happens is None else now.happens
+        received, arrived_s = np.zeros(self.n), own_s
+        while True:
+            is_sent = is_open & (burst.n_packets > 0)
+            moment = Moments(np.where(is_sent, own_s, inf), is_sent)
+            self._end(moment)
+            moment = moment.until(self.horizon_s)
+            sent = came = np.where(both(is_sent, moment.happens), burst.n_packets / way.n_packets, 0.0)
+            if self.losses is not None and self.losses.may_lose(hop.link):
+                passage = self.losses.cross(index, hop, sent)
+                came = sent * passage.received if passage.sent is None else np.asarray(passage.received, np.float64)
+                sent = sent if passage.sent is None else passage.sent
+            queue = None if task.server is None else self._arrive(task.server, replace(task, hop=1), moment)
+            start_s, end_s, is_used, is_heard = self._serve(index, hop, queue, (moment, sent), outages)
+            is_open = both(is_sent, is_heard)
+            arrival = self._after(moment, np.where(is_open, end_s + hop.link.latency_s, end_s), is_used)
+            here_s = np.where(both(is_sent, is_used), arrival.s, moment.s)
+            arrived_s = np.where(is_sent, here_s, arrived_s)
+            received += np.where(is_open, came, 0.0)
+            n_came = np.rint(np.where(is_open, came, 0.0) * way.n_packets).astype(np.int64)
+            try:
+                burst = bursts.send(np.where(is_open, burst.n_packets - n_came, 0))
+            except StopIteration:
+                break
+            following_s = end_s + burst.delay_s
+            is_acknowledged = burst.after == AFTER.index("acknowledged")
+            acknowledged_s = np.maximum(end_s, start_s + way.packet_s + way.round_trip_s) + burst.delay_s
+            following_s = np.where(is_acknowledged, acknowledged_s, following_s)
+            following_s += np.where(burst.after == AFTER.index("last_acknowledged"), way.round_trip_s, 0.0)
+            own_s = own_s + (np.maximum(following_s, own_s) - own_s)
+        if self.measured is not None:
+            self.measured.sends(index, now, Moments(arrived_s, now.happens))
+        self._come(index, Moments(arrived_s, both(received > _WHOLE, now.happens)).masked())
+
+    def _serve(
+        self,
+        index: int,
+        hop: Hop,
+        queue: Queue[Batch] | None,
+        what: tuple[Moments, NDArray[np.float64] | None],
+        outages: tuple[Flags, Flags],
+    ) -> tuple[Number, Number, Flags, Flags]:
+        """Let a link serve a message, or a burst of one; count its bytes and energy.
+
+        Parameters
+        ----------
+        index, hop, queue : the step, its link and what waits there.
+        what : when it comes, and which share of the packets is sent, repetitions included; None: all.
+        outages : where it never leaves, and where nobody hears it.
+
+        Returns
+        -------
+        start_s, end_s, is_used, is_heard : when service begins and ends, and where it leaves, and is heard.
+        """
+        now, sent = what
+        is_used = unless(now.happens, outages[0])
+        is_heard = unless(is_used, outages[1])
+        time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
+        start_s, end_s = self._occupy(queue, now, time_s, is_used)
+        used_s, done = self._used(time_s, start_s, end_s)
+        self._count(self.steps.kind[index], hop, sent, is_used, done)
+        self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], used_s, is_used)
+        self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], used_s, is_heard)
+        if self.measured is not None:
+            self.measured.crosses(hop, (now.s, start_s, end_s), now.happens, is_used)
+        return start_s, end_s, is_used, is_heard
 
     def _going_on(self, index: int, passage: Passages | None, is_heard: Flags, *, is_last: bool) -> Flags:
         """Return where a message goes on behind a link: something of it, or all of it where it is to be used."""

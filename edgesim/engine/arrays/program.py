@@ -8,7 +8,12 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.system.transport import BatchLinkTransport
+from edgesim.domain.system.transport import (
+    BatchEndToEndTransport,
+    BatchLinkTransport,
+    EndToEndTransport,
+    PersistentTransport,
+)
 from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgesim.engine.program.compiled import Program
+    from edgesim.engine.program.ways import Way
 
     Server = tuple[str, int | str]
 
@@ -124,12 +130,25 @@ def _obstacles_of_messages(program: Program) -> Iterator[str]:
         yield from (f"messages occupy device {device.device_id!r}" for device, time_s in ends if time_s > 0.0)
     for way in program.steps.ways:
         if way is not None and way.transport is not None:
-            yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"
+            yield from _obstacles_of_bursts(way)
         if way is not None and any(stage.forwards_packets for stage in way.stages):
             yield "links forward single packets"
-    for link in (hop.link for hops in program.steps.hops for hop in hops):
-        if link.transport is not None and not isinstance(link.transport, BatchLinkTransport):
-            yield f"the transport of link {link.link_id!r} has no array form"
+    for position, hop in (place for hops in program.steps.hops for place in enumerate(hops)):
+        transport = hop.link.transport
+        is_by_bursts = position == 0 and isinstance(transport, EndToEndTransport)
+        if transport is not None and not is_by_bursts and not isinstance(transport, BatchLinkTransport):
+            yield f"the transport of link {hop.link.link_id!r} has no array form"
+
+
+def _obstacles_of_bursts(way: Way) -> Iterator[str]:
+    """Yield what keeps messages that are sent in bursts from the array engine."""
+    link = way.stages[0].hops[0].link
+    if len(way.stages) > 1:
+        yield f"messages from {link.src_id!r} are sent in bursts over several links"
+    if not isinstance(way.transport, BatchEndToEndTransport):
+        yield f"the transport of link {link.link_id!r} has no array form"
+    if isinstance(way.transport, PersistentTransport) and way.transport.connection() is not None:
+        yield f"messages over link {link.link_id!r} use one connection"
 
 
 def _has_deadline(program: Program, index: int) -> bool:
