@@ -26,7 +26,7 @@ from edgesim.domain.load import FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
-from edgesim.domain.system.transport import BatchLinkTransport, Transport
+from edgesim.domain.system.transport import BatchEndToEndTransport, BatchLinkTransport, Transport
 from edgesim.interfaces import (
     ArrivalModel,
     Attackable,
@@ -161,7 +161,7 @@ TRANSPORTS = Registry[Transport](
         "tcp": "edgesim.network.transport:Tcp",
     },
     get_args(Transport),
-    (BatchLinkTransport,),
+    (BatchLinkTransport, BatchEndToEndTransport),
 )
 RATES = Registry[ChangingRate](
     "rates",

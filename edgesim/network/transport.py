@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge
 
-from edgesim.domain.system.transport import Burst, Crossing, Crossings
+from edgesim.domain.system.transport import AFTER, Burst, Bursts, Crossing, Crossings
 from edgesim.units import Seconds
 
 if TYPE_CHECKING:
@@ -171,6 +171,54 @@ class Tcp:
         (1, 0.01, 2, 4)
         """
         return TcpConnection(self).bursts(n_packets, round_trip_s, is_new=True)
+
+    def bursts_batch(self, n_packets: int, round_trip_s: float, n: int) -> Generator[Bursts, NDArray[np.int64], None]:
+        """Yield the windows of a message in n replications.
+
+        Examples
+        --------
+        Seven packets in windows of 1, 2 and 4, of which the second is lost as a whole in the second replication.
+
+        >>> import numpy as np
+        >>> bursts = Tcp(initial_window=1).bursts_batch(7, round_trip_s=0.01, n=2)
+        >>> next(bursts).n_packets.tolist(), bursts.send(np.array([0, 0])).n_packets.tolist(), bursts.send(np.array([0, 2])).n_packets.tolist()
+        ([1, 1], [2, 2], [4, 1])
+        """
+        import numpy as np
+
+        window, threshold = np.full(n, float(self.initial_window)), np.full(n, inf)
+        remaining, n_timeouts = np.full(n, n_packets), np.zeros(n, np.int64)
+        is_going_on = np.ones(n, np.bool_)
+        after, delay_s = np.zeros(n, np.int8), np.full(n, round_trip_s if self.handshake else 0.0)
+        least_s = max(self.timeout_s, 3 * round_trip_s)
+        while True:
+            size = np.where(is_going_on, np.minimum(remaining, window.astype(np.int64)), 0)
+            n_lost = yield Bursts(size, after, delay_s)
+            n_came = size - n_lost
+            remaining = remaining - n_came
+            is_grown = is_going_on & (n_lost == 0)
+            is_slow_start = window < threshold
+            grown = np.where(
+                is_slow_start, np.minimum(window + n_came, threshold), window + (n_came >= window.astype(np.int64))
+            )
+            window = np.where(is_grown, grown, window)
+            is_going_on = is_going_on & (remaining > 0)
+            if not is_going_on.any():
+                return
+            n_timeouts[n_came > 0] = 0
+            is_lost = is_going_on & (n_lost > 0)
+            has_more = remaining > n_lost
+            is_told = is_lost & (n_came >= np.where(has_more, 1, DUPLICATES))
+            is_late = is_lost & ~is_told
+            is_going_on = is_going_on & ~(is_late & (n_timeouts == self.retries))
+            half = np.maximum(2.0, window / 2)
+            threshold = np.where(is_lost, half, threshold)
+            window = np.where(is_told, half, np.where(is_late, 1.0, window))
+            delay_s = np.where(is_late, least_s * 2.0**n_timeouts, 0.0)
+            n_timeouts = n_timeouts + is_late
+            after = np.where(is_late, AFTER.index("sent"), is_told & ~has_more).astype(np.int8)
+            if not is_going_on.any():
+                return
 
     def connection(self) -> TcpConnection | None:
         """Return a connection that messages use one after another; None where each has one of its own."""

@@ -46,13 +46,14 @@ def say(**document: Any) -> None:
 
 @dataclass(slots=True)
 class _Request:
-    """What is there of one request, and which computations have begun or are late."""
+    """What is there of one request, which computations have begun or are late, and what came, and when, before its fate was known."""
 
     values: dict[str, Tensors] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
     waiting: set[str] = field(default_factory=set)
     fate: dict[str, Any] = field(default_factory=dict)
+    early: list[tuple[float, streams.Came]] = field(default_factory=list)
 
     def is_down(self, since_s: float, until_s: float) -> bool:
         """Return whether the device is down at some moment in between."""
@@ -164,6 +165,7 @@ class Node:
         self._is_busy = False
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._n_events = 0
+        self._last_told = -1
 
     def warm_up(self) -> None:
         """Run every program once on zeros."""
@@ -202,10 +204,17 @@ class Node:
         for number in readable:
             self.readers[number]()
 
-    def release(self, at_s: float, number: int, fate: dict[str, Any]) -> None:
-        """Begin a request."""
+    def told(self, number: int, fate: dict[str, Any]) -> None:
+        """Note what meets a request that will be released; another device may have been told, and have sent something, long before."""
+        self._last_told = max(self._last_told, number)
         request = self._request(number)
         request.fate = fate
+        while request.early:
+            self._wait_for(*request.early.pop(0))
+
+    def release(self, at_s: float, number: int) -> None:
+        """Begin a request."""
+        request = self._request(number)
         self._requests = {n: one for n, one in self._requests.items() if n >= number - 1}
         sample = self.samples[number % len(self.samples)] if self.samples else ()
         for transfer in self.bundle.sends:
@@ -222,13 +231,16 @@ class Node:
         """Let messages that have come wait until the latency of their links is over."""
         now_s = time.monotonic()
         for one in found:
-            name, request = self._names[one.position], self._requests.get(one.number)
-            is_cut = (
-                request is not None and meets(request.fate.get("cut", {}).get(name, ()), one.sent_s, now_s) is not None
-            )
-            if is_cut:
-                continue
-            wait_s = 0.0 if request is None else request.fate.get("waits_s", {}).get(name, 0.0)
+            if one.number > self._last_told:
+                self._request(one.number).early.append((now_s, one))
+            else:
+                self._wait_for(now_s, one)
+
+    def _wait_for(self, now_s: float, one: streams.Came) -> None:
+        """Take a message later that has come now, unless it was cut off on its way."""
+        name, request = self._names[one.position], self._requests.get(one.number, _Request())
+        if meets(request.fate.get("cut", {}).get(name, ()), one.sent_s, now_s) is None:
+            wait_s = request.fate.get("waits_s", {}).get(name, 0.0)
             self.post(now_s + self.latencies_s[name] + wait_s, self._take, one, name)
 
     def _take(self, at_s: float, one: streams.Came, name: str) -> None:
@@ -395,7 +407,8 @@ def _order(node: Node, controls: Controls) -> None:
     """Do what whoever started the node tells it."""
     for order in controls.read():
         if "release" in order:
-            node.post(order["at_s"], node.release, order["release"], order["fate"])
+            node.told(order["release"], order["fate"])
+            node.post(order["at_s"], node.release, order["release"])
             say(told=order["release"])
         elif "clock" in order:
             say(clock_s=time.monotonic())

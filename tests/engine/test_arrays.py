@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgesim.domain.plan import Compute, LayerWork, Plan, Transfer
 from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, Topology
+from edgesim.domain.system.transport import AFTER
 from edgesim.engine.arrays.losses import DrawnLosses
 from edgesim.engine.arrays.program import array_program, obstacle
 from edgesim.engine.arrays.trials import keep_memory, simulate_batch
@@ -121,7 +122,9 @@ CASES = {
 @pytest.mark.parametrize("failures", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("medium", [None, "air"])
 @pytest.mark.parametrize("deadline_s", [None, 0.02])
-@pytest.mark.parametrize("transport", [None, Datagram(), Arq(2), Arq(1, 0.003)], ids=str)
+@pytest.mark.parametrize(
+    "transport", [None, Datagram(), Arq(2), Arq(1, 0.003), Tcp(1), Tcp(2, timeout_s=0.005, retries=1)], ids=str
+)
 def test_students_in_a_star(failures, medium, deadline_s, transport):
     topology = star(medium=medium, transport=transport)
     program = compile_plan(students(deadline_s=deadline_s), topology, WorkIsTime())
@@ -130,7 +133,7 @@ def test_students_in_a_star(failures, medium, deadline_s, transport):
     assert_equal(*found)
     if medium is None:
         assert found[0].is_valid.all()  # everybody has a link alone: no order to get wrong
-    elif "slow" not in failures and not isinstance(transport, Arq):
+    elif "slow" not in failures and not isinstance(transport, (Arq, Tcp)):
         assert found[0].is_valid.mean() > 0.9
 
 
@@ -198,7 +201,8 @@ def networks(draw, times):
     n = draw(st.integers(2, 4))
     outage = st.sampled_from(["lost", "resume"])
     devices = tuple(Device(f"w{i}", PROFILE, n_cores=draw(st.integers(1, 2)), on_outage=draw(outage)) for i in range(n))
-    transport = st.sampled_from([None, Datagram(), Arq(1, times["tick_s"])])
+    tcp = Tcp(1, draw(st.booleans()), times["tick_s"], draw(st.integers(0, 2)))
+    transport = st.sampled_from([None, Datagram(), Arq(1, times["tick_s"]), tcp])
     medium = st.sampled_from([None, None, "air"])
     pairs = [(i, i + 1) for i in range(n - 1)] + ([(0, n - 1)] if n > 2 and draw(st.booleans()) else [])
     links = tuple(
@@ -390,7 +394,7 @@ def test_marks_trials_in_which_the_order_differs():
 @pytest.mark.parametrize(
     ("topology", "text"),
     [
-        (star(transport=Tcp()), "bursts"),
+        (star(transport=Tcp(persistent=True)), "one connection"),
         (Topology((Device("hub", PROFILE, sharing="fair"),)), "shared by rates"),
     ],
     ids=["tcp", "fair"],
@@ -419,3 +423,37 @@ def test_holds_no_array_of_a_step_that_nobody_looks_at_again():
     _, peak_byte = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_byte < 60 * n_devices * n  # it is 43, and 69 when what comes is kept
+
+
+@settings(deadline=None, max_examples=50)
+@given(data=st.data())
+def test_windows_of_many_replications_are_those_of_each(data):
+    """Windows, waits and packets of `Tcp.bursts_batch` are those of `Tcp.bursts`, whatever is lost."""
+    tcp = Tcp(data.draw(st.integers(1, 4)), data.draw(st.booleans()), 0.03, data.draw(st.integers(0, 3)))
+    n_packets, n = data.draw(st.integers(1, 40)), 3
+    at_once = tcp.bursts_batch(n_packets, 0.02, n)
+    alone = [tcp.bursts(n_packets, 0.02) for _ in range(n)]
+    bursts, wanted = next(at_once), [next(one) for one in alone]
+    while any(one is not None for one in wanted):
+        n_lost = np.zeros(n, dtype=np.int64)
+        for i, one in enumerate(wanted):
+            assert bursts.n_packets[i] == (0 if one is None else one.n_packets)
+            if one is not None:
+                assert (AFTER[bursts.after[i]], bursts.delay_s[i]) == (one.after, one.delay_s)
+                n_lost[i] = data.draw(st.integers(0, one.n_packets))
+        wanted = [
+            None if one is None else sent(own, int(n_lost[i]))
+            for i, (one, own) in enumerate(zip(wanted, alone, strict=True))
+        ]
+        try:
+            bursts = at_once.send(n_lost)
+        except StopIteration:
+            assert wanted == [None] * n
+
+
+def sent(bursts, n_lost):
+    """Return the next burst, or None behind the last one."""
+    try:
+        return bursts.send(n_lost)
+    except StopIteration:
+        return None

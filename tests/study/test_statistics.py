@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 from scipy.stats import binom, binomtest, chi2
 
 from edgesim.study.tables.statistics import (
+    CONFIDENCE,
+    NORMAL,
     Prior,
     _successes,
     exact_mean,
@@ -43,6 +46,11 @@ def test_the_interval_of_a_share_covers_it_near_one() -> None:
     found = [share(rng.random(50) < 0.97) for _ in range(N_STUDIES)]
     coverage = np.mean([e.low <= 0.97 <= e.high for e in found])
     assert 0.91 < coverage < 0.99
+
+
+def test_the_point_of_the_normal_distribution_is_that_of_scipy() -> None:
+    """To the last bit: it is written down, not computed."""
+    assert float(ndtri(0.5 + CONFIDENCE / 2)) == NORMAL
 
 
 def test_wilson_is_scipys() -> None:

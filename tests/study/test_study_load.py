@@ -199,3 +199,25 @@ def test_mistakes_in_a_load_are_found(old: str, new: str, message: str) -> None:
     """With the words of the check that finds them."""
     with pytest.raises(ScenarioError, match=message):
         Scenario.from_text(TEXT.replace(old, new))
+
+
+def test_arrays_simulate_load_as_events_do(tmp_path: Path) -> None:
+    """One request at a time, and some at random: the same table to 1e-9, but for which engine it was; with any number of workers the same bytes."""
+    text = TEXT.replace("requests: 12, warm_up: 100 ms, admission_limit: 5", "requests: 6, warm_up: 100 ms")
+    text = text.replace("replications: 6", "replications: 20").replace(
+        '  off: {type: on-off, mtbf: 4 s, mttr: 500 ms, targets: "w*"}\n', ""
+    )
+    text = text.replace(", transport: arq", "").replace("[1 /s, 100 /s]", "[0.1 /s, 100 /s]")
+    scenario = Scenario.from_text(text)
+    found = run(scenario, workers=1, output=tmp_path / "arrays")
+    again = run(scenario, workers=2, output=tmp_path / "two")
+    assert (found.folder / "summary.csv").read_bytes() == (again.folder / "summary.csv").read_bytes()
+    by_events = run(Scenario.from_text(f"engine: event\n{text}"), workers=1, output=tmp_path / "events")
+    [entry] = found.engines().to_dict("records")
+    assert entry["engine"] == "array"
+    assert 0 < entry["by_events"] < entry["trials"]
+    own, wanted = found.frame(), by_events.frame()
+    assert set(wanted["engine"]) == {"event"}
+    assert (own["engine"] == "array").sum() >= 15
+    pd.testing.assert_frame_equal(own, again.frame())
+    pd.testing.assert_frame_equal(own.drop(columns="engine"), wanted.drop(columns="engine"), rtol=1e-9)

@@ -108,6 +108,33 @@ class EndToEndTransport(Protocol):
         """Yield what is sent next, given the number of packets of the last burst that were lost; end when done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """Packets that an end-to-end transport sends together, in many replications: `Burst` with arrays, shape (n,); none where `n_packets` is 0.
+
+    Parameters
+    ----------
+    n_packets, delay_s : as of `Burst`.
+    after : position in `AFTER`.
+    """
+
+    n_packets: NDArray[np.int64]
+    after: NDArray[np.int8]
+    delay_s: NDArray[np.float64]
+
+
+AFTER = ("acknowledged", "last_acknowledged", "sent")
+"""What a burst waits for; see `Burst`."""
+
+
+@runtime_checkable
+class BatchEndToEndTransport(EndToEndTransport, Protocol):
+    """What an end-to-end transport may have besides, to be used by the array engine."""
+
+    def bursts_batch(self, n_packets: int, round_trip_s: float, n: int) -> Generator[Bursts, NDArray[np.int64], None]:
+        """Yield what is sent next in n replications, given the numbers of packets of the last bursts that were lost; end when all are done."""
+
+
 class Connection(Protocol):
     """One direction of a connection that messages use one after another."""
 

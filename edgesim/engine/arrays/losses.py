@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from edgesim.domain.system.transport import BatchLinkTransport
 from edgesim.interfaces import BatchPacketLossModel, is_kind
 from edgesim.network.transport import Datagram
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.domain.system.topology import Link
-    from edgesim.domain.system.transport import BatchLinkTransport
     from edgesim.engine.program.ways import Hop
     from edgesim.interfaces import BatchLossModel, BatchLossProcess, LinkModel
     from edgesim.rng import BatchStreams
@@ -110,7 +110,7 @@ class DrawnLosses:
                 left = left - process.n_lost(left, is_sent)
             return n_sent - left
 
-        transport = cast("BatchLinkTransport", hop.link.transport or _DATAGRAM)
+        transport = hop.link.transport if is_kind(hop.link.transport, BatchLinkTransport) else _DATAGRAM
         crossings = transport.cross_batch(n_packets, n_lost, hop.link.latency_s)
         n_of = np.maximum(n_packets, 1)
         sent, received = share * (crossings.n_sent / n_of), share * (crossings.n_received / n_of)

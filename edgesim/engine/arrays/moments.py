@@ -36,6 +36,13 @@ class Moments(NamedTuple):
         np.copyto(self.s, inf, where=~self.happens)
         return self
 
+    def until(self, horizon_s: float) -> Moments:
+        """Return the same with what happens later left out."""
+        is_before = np.less_equal(self.s, horizon_s)
+        if is_before.all():
+            return self
+        return Moments(np.where(is_before, self.s, inf), both(np.asarray(is_before), self.happens))
+
 
 AT_ONCE = Moments(0.0, None)
 

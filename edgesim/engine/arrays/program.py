@@ -8,7 +8,12 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from edgesim.domain.plan import Compute
-from edgesim.domain.system.transport import BatchLinkTransport
+from edgesim.domain.system.transport import (
+    BatchEndToEndTransport,
+    BatchLinkTransport,
+    EndToEndTransport,
+    PersistentTransport,
+)
 from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edgesim.engine.program.compiled import Program
+    from edgesim.engine.program.ways import Way
 
     Server = tuple[str, int | str]
 
@@ -49,6 +55,7 @@ class ArrayProgram:
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
     shared : what several tasks use one after another: devices, channels, and draws on relayed links.
+    instants : computations that take no time on a device with one core, where several requests follow each other: they are no hindrance to others.
     targets : devices and links whose outages matter.
     resumes : whether some of them let what was interrupted go on when an outage is over.
     """
@@ -58,6 +65,7 @@ class ArrayProgram:
     inputs: InputTable
     relayed: frozenset[str]
     shared: frozenset[Server]
+    instants: frozenset[int]
     targets: frozenset[str]
     resumes: bool
 
@@ -122,12 +130,25 @@ def _obstacles_of_messages(program: Program) -> Iterator[str]:
         yield from (f"messages occupy device {device.device_id!r}" for device, time_s in ends if time_s > 0.0)
     for way in program.steps.ways:
         if way is not None and way.transport is not None:
-            yield f"messages from {way.stages[0].hops[0].link.src_id!r} are sent in bursts"
+            yield from _obstacles_of_bursts(way)
         if way is not None and any(stage.forwards_packets for stage in way.stages):
             yield "links forward single packets"
-    for link in (hop.link for hops in program.steps.hops for hop in hops):
-        if link.transport is not None and not isinstance(link.transport, BatchLinkTransport):
-            yield f"the transport of link {link.link_id!r} has no array form"
+    for position, hop in (place for hops in program.steps.hops for place in enumerate(hops)):
+        transport = hop.link.transport
+        is_by_bursts = position == 0 and isinstance(transport, EndToEndTransport)
+        if transport is not None and not is_by_bursts and not isinstance(transport, BatchLinkTransport):
+            yield f"the transport of link {hop.link.link_id!r} has no array form"
+
+
+def _obstacles_of_bursts(way: Way) -> Iterator[str]:
+    """Yield what keeps messages that are sent in bursts from the array engine."""
+    link = way.stages[0].hops[0].link
+    if len(way.stages) > 1:
+        yield f"messages from {link.src_id!r} are sent in bursts over several links"
+    if not isinstance(way.transport, BatchEndToEndTransport):
+        yield f"the transport of link {link.link_id!r} has no array form"
+    if isinstance(way.transport, PersistentTransport) and way.transport.connection() is not None:
+        yield f"messages over link {link.link_id!r} use one connection"
 
 
 def _has_deadline(program: Program, index: int) -> bool:
@@ -135,11 +156,17 @@ def _has_deadline(program: Program, index: int) -> bool:
     return isinstance(step, Compute) and step.deadline_s is not None
 
 
-def array_program(program: Program) -> ArrayProgram:
-    """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one."""
+def array_program(program: Program, *, is_repeated: bool = False) -> ArrayProgram:
+    """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one.
+
+    Parameters
+    ----------
+    program : the plan, made ready.
+    is_repeated : whether several requests follow each other, so that all they use is used again.
+    """
     position = {step.step_id: index for index, step in enumerate(program.steps.step)}
     tasks = _in_order(program, position)
-    shared = _shared(program)
+    shared = _shared(program, 1 if is_repeated else 2)
     relayed = frozenset(hop.link.link_id for hops in program.steps.hops for hop in hops[1:])
     links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
     policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
@@ -150,8 +177,19 @@ def array_program(program: Program) -> ArrayProgram:
         input_table(program, position, [task.step for task in tasks], queued),
         relayed=relayed,
         shared=shared,
+        instants=_instants(program) if is_repeated else frozenset(),
         targets=frozenset((*program.devices.device_ids, *links)),
         resumes="resume" in policies,
+    )
+
+
+def _instants(program: Program) -> frozenset[int]:
+    """Return the computations that take no time on a device with one core."""
+    steps, devices = program.steps, program.devices.device
+    return frozenset(
+        index
+        for index, (device, duration_s) in enumerate(zip(steps.device, steps.duration_s, strict=True))
+        if device >= 0 and duration_s == 0.0 and devices[device].n_cores == 1
     )
 
 
@@ -201,9 +239,9 @@ def _servers(program: Program, index: int) -> set[Server]:
     return {("channel", hops[0].channel), *(("draws", hop.link.link_id) for hop in hops)}
 
 
-def _shared(program: Program) -> frozenset[Server]:
-    """Return what several tasks use."""
+def _shared(program: Program, n_least: int) -> frozenset[Server]:
+    """Return what so many tasks use one after another."""
     uses: list[Server] = [("device", index) for index in program.steps.device if index >= 0]
     hops = [hop for hops in program.steps.hops for hop in hops]
     uses += [("channel", hop.channel) for hop in hops] + [("draws", hop.link.link_id) for hop in hops]
-    return frozenset(server for server, n in Counter(uses).items() if n > 1)
+    return frozenset(server for server, n in Counter(uses).items() if n >= n_least)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from edgesim.engine.arrays.moments import Flags, Number
 
 
-class Queue:
+Whose = TypeVar("Whose")
+_ROOM = 16  # for so many more who are kept
+
+
+class Queue(Generic[Whose]):
     """The queue of a device or channel that several tasks use: when each core is next free, and who came.
 
     Parameters
@@ -24,21 +28,59 @@ class Queue:
     --------
     Two cores in one trial: who comes first and second is served at once, the third when the first core is free.
 
-    >>> queue = Queue(1, 2)
+    >>> queue: Queue[object] = Queue(1, 2)
     >>> queue.occupy(np.array([3.0]), None)
     >>> queue.occupy(np.array([5.0]), None)
     >>> queue.start_s(1.0).tolist()
     [3.0]
     """
 
-    __slots__ = ("came", "free_s", "last_s")
+    __slots__ = ("_start", "_stays", "_stop", "came", "free_s", "last_s")
 
     def __init__(self, n: int, n_cores: int) -> None:
         self.free_s = np.zeros((n_cores, n))
         self.last_s: Number = -inf
         """When the last one came."""
-        self.came: list[tuple[int, Flags]] = []
-        """Steps in order, -1 for a message from another link, and in which trials they came."""
+        self._stays = np.full((2, 1, n), -inf)  # when those came and left who are kept, in order
+        self._start, self._stop = 0, 1
+        self.came: list[tuple[Whose, int, Flags]] = []
+        """Requests and steps in order, -1 for a message from another link, and in which trials they came; of the last two requests."""
+
+    def note(self, request: Whose, step: int, happens: Flags) -> None:
+        """Take note of who came; what came before the last request is forgotten."""
+        if self.came and self.came[-1][0] is not request:
+            last = self.came[-1][0]
+            self.came = [one for one in self.came if one[0] is last]
+        self.came.append((request, step, happens))
+
+    def keep(self, arrived_s: Number, until_s: Number, is_used: Flags) -> None:
+        """Keep when somebody came and left, for who came before and is asked about later."""
+        if self._stop == self._stays.shape[1]:
+            kept = self._stays[:, self._start : self._stop]
+            self._stays = np.concatenate([kept, np.empty((2, max(_ROOM, kept.shape[1]), kept.shape[2]))], axis=1)
+            self._start, self._stop = 0, kept.shape[1]
+        row = self._stays[:, self._stop]
+        row[0], row[1] = arrived_s, until_s
+        if is_used is not None:  # the others are as before
+            np.copyto(row, self._stays[:, self._stop - 1], where=~is_used)
+        self._stop += 1
+
+    def start_between_s(self, now_s: Number, since_s: Number) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return when service begins for somebody who may have come before others that were asked about, and in which trials that is certain.
+
+        Parameters
+        ----------
+        now_s : when that one comes.
+        since_s : when the first comes of all who are asked about from now on.
+        """
+        while self._start + 1 < self._stop and np.less(self._stays[0, self._start + 1], since_s).all():
+            self._start += 1
+        arrived_s, until_s = self._stays[:, self._start : self._stop]
+        last = np.less(arrived_s, now_s).sum(axis=0) - 1  # who came before
+        everywhere = np.arange(len(last))
+        following = np.minimum(last + 1, len(arrived_s) - 1)
+        is_met = (arrived_s[following, everywhere] == now_s) & (until_s[following, everywhere] > now_s)
+        return np.maximum(now_s, until_s[last, everywhere]), ~is_met
 
     def start_s(self, now_s: Number) -> NDArray[np.float64]:
         """Return when service begins for somebody who comes now."""

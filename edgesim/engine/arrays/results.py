@@ -59,6 +59,14 @@ def lost(batch: Batch) -> NDArray[np.bool_]:
     return batch.is_lost
 
 
+def degraded(batch: Batch, answered_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return where a step before the answer went on without something, shape (n,)."""
+    is_degraded = np.zeros(batch.n, dtype=np.bool_)
+    for is_late, begun_s in batch.is_late:
+        is_degraded |= is_late & ~(answered_s < begun_s)
+    return is_degraded
+
+
 def energy_j(batch: Batch, waited_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the energy, given how long each request was waited for; as in `edgesim.engine.state.request`."""
     idle_w = dict(zip(batch.program.devices.device_ids, batch.program.devices.idle_w, strict=True))
@@ -104,9 +112,6 @@ def summary(batch: Batch, deadline_s: float | None, until_s: Mapping[str, NDArra
     if not is_answered.all():
         latency_s[~is_answered] = np.nan
         ended_s = np.where(is_answered, answered_s, closed_s(batch) if deadline_s is None else deadline_s)
-    is_degraded = np.zeros(n, dtype=np.bool_)
-    for is_late, begun_s in batch.is_late:
-        is_degraded |= is_late & ~(answered_s < begun_s)
     traffic_byte = np.empty((len(batch.traffic_byte), n), dtype=np.int64)
     for row, n_byte in zip(traffic_byte, batch.traffic_byte, strict=True):
         row[:] = n_byte
@@ -114,7 +119,7 @@ def summary(batch: Batch, deadline_s: float | None, until_s: Mapping[str, NDArra
         latency_s=latency_s,
         energy_j=energy_j(batch, ended_s),
         traffic_byte=traffic_byte,
-        is_degraded=is_degraded,
+        is_degraded=degraded(batch, answered_s),
         is_timed_out=np.zeros(n, dtype=np.bool_) if deadline_s is None else ~is_answered,
         is_lost=lost(batch),
         is_valid=batch.is_valid & unchanged(batch, np.maximum(closed_s(batch), ended_s), until_s)

@@ -37,20 +37,24 @@ def layout(topology: Topology) -> Places:
     U. Brandes and C. Pich, "Eigensolver methods for progressive multidimensional scaling of large data", Graph Drawing 2006,
     LNCS 4372, section 3 (pivot MDS), doi:10.1007/978-3-540-70904-6_6.
     """
-    import networkx as nx
-
     given = {device.device_id: device.position_m for device in topology.devices if device.position_m is not None}
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from((*topology.device_of, *topology.switch_of))
-    graph.add_edges_from((link.src_id, link.dst_id) for link in topology.links)
-    if len(given) == len(graph):
+    linked: dict[str, dict[str, None]] = {name: {} for name in (*topology.device_of, *topology.switch_of)}
+    for link in topology.links:
+        linked[link.src_id][link.dst_id] = linked[link.dst_id][link.src_id] = None
+    if len(given) == len(linked):
         return given
     if given:
-        return given | _beside(graph, given)
-    if 3 < len(graph) <= _CROWD and graph.number_of_edges() == len(graph) - 1 == max(
-        degree for _, degree in graph.degree
-    ):
-        return _upright(_as_tree(graph), list(graph.edges))  # a star, which needs no search for the best places
+        return given | _beside(linked, given)
+    degrees = [len(others) for others in linked.values()]
+    if 3 < len(linked) <= _CROWD and sum(degrees) // 2 == len(linked) - 1 == max(degrees):
+        centre = max(linked, key=lambda name: len(linked[name]))
+        spokes = [(centre, name) for name in linked[centre]]
+        return _upright(_as_tree(linked), spokes)  # a star, which needs no search for the best places
+    import networkx as nx  # not before it is needed, since loading it takes a while
+
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(linked)
+    graph.add_edges_from((link.src_id, link.dst_id) for link in topology.links)
     if len(graph) > N_MOST_EXACT:
         if nx.is_tree(graph):
             return _upright(_as_tree(graph), list(graph.edges))
@@ -60,16 +64,21 @@ def layout(topology: Topology) -> Places:
 
 
 def _as_tree(graph: Any) -> Places:
-    """Place a tree around its middle: a level is a circle, and each device has an angle as wide as it has leaves below."""
-    import networkx as nx
+    """Place a tree around its middle: a level is a circle, and each device has an angle as wide as it has leaves below.
 
-    farthest = [*nx.bfs_tree(graph, next(iter(graph)))][-1]
-    path = nx.shortest_path(graph, farthest, [*nx.bfs_tree(graph, farthest)][-1])
-    root = path[len(path) // 2]
-    below: dict[str, list[str]] = {name: [] for name in graph}
-    for name, parent in nx.bfs_predecessors(graph, root):
-        below[parent].append(name)
-    order = [root, *(name for _, name in nx.bfs_edges(graph, root))]
+    `graph` says of each device which ones it is linked with.
+    """
+    farthest = [*_found_from(graph, next(iter(graph)))][-1]
+    before = _found_from(graph, farthest)
+    path = [[*before][-1]]
+    while path[-1] != farthest:
+        path.append(before[path[-1]])
+    root = path[(len(path) - 1) // 2]
+    parents = _found_from(graph, root)
+    order = [*parents]
+    below: dict[str, list[str]] = {name: [] for name in order}
+    for name in order[1:]:
+        below[parents[name]].append(name)
     n_leaves = dict.fromkeys(graph, 1)
     for name in reversed(order):
         n_leaves[name] = sum(n_leaves[child] for child in below[name]) or 1
@@ -85,6 +94,17 @@ def _as_tree(graph: Any) -> Places:
             polar[child] = level + float(np.sqrt(0.05 + 0.95 * share)), begin + part / 2
             begin += part
     return {name: (float(r * np.cos(angle)), float(r * np.sin(angle))) for name, (r, angle) in polar.items()}
+
+
+def _found_from(graph: Any, start: str) -> dict[str, str]:
+    """Return all devices in the order in which a search that goes as broad as it can finds them, each with that from which; itself at the start."""
+    found, order = {start: start}, [start]
+    for name in order:
+        for other in graph[name]:
+            if other not in found:
+                found[other] = name
+                order.append(other)
+    return found
 
 
 def _as_grid(graph: Any) -> Places | None:

@@ -78,7 +78,7 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
     if scenario.engine == "array":
         from edgesim.failures.sampling.draw import batch_obstacle  # needs numpy
 
-        reason = "the requests of a trial wait for each other" if scenario.workload.load is not None else ""
+        reason = "what is lost is recovered by single events" if scenario.recoveries else ""
         reason = reason or batch_obstacle(failure_models(scenario), topology)
         rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
         if any(rate is not None for rate in rates):

@@ -25,12 +25,12 @@ class Memory:
     Parameters
     ----------
     records : of single requests, by case and outages.
-    array_programs : by position of the `Prepared`.
+    array_programs : by position of the `Prepared`, and whether several requests follow each other.
     outcomes : of the case that was enumerated last, by its position.
     """
 
     records: dict[Any, RequestRecord] = field(default_factory=dict)
-    array_programs: dict[int, ArrayProgram] = field(default_factory=dict)
+    array_programs: dict[tuple[int, bool], ArrayProgram] = field(default_factory=dict)
     outcomes: dict[int, OutcomesOfPlans] = field(default_factory=dict)
 
 

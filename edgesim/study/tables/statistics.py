@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+NORMAL = 1.959963984540054
+"""The 97.5 % point of the normal distribution, ``scipy.special.ndtri(0.975)``: loading that takes longer than a small study simulates."""
 N_ENOUGH = 25
 """So many events make a mean near enough to normal: Cochran's n > 25 G^2, with G the skewness, for events that are rare and alike."""
 N_SEEN = 3.69
@@ -121,12 +123,12 @@ def student(values: NDArray[np.float64]) -> Estimate:
     >>> f"{e.value} {e.high - e.value:.4f} {student(np.array([1.0])).high}"
     '1.2 0.5553 nan'
     """
-    from scipy.special import stdtrit
-
     if len(values) < 2:
         return Estimate(float(np.mean(values)) if len(values) else nan, nan, nan, len(values))
     if np.all(values == values[0]):  # keeps the rounding of the sum out of it
         return Estimate(float(values[0]), float(values[0]), float(values[0]), len(values))
+    from scipy.special import stdtrit  # only for values that differ, since loading it takes a while
+
     n, middle = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(values, ddof=1)) / sqrt(n)
     return Estimate(middle, middle - half, middle + half, n)
@@ -220,6 +222,8 @@ def quantile(values: NDArray[np.float64], probability: float, prior: Prior = CER
     value = float(np.quantile(ordered, probability, method="inverted_cdf"))
     if n > 1 and ordered[0] == ordered[-1] and prior.any_strike == 0.0:
         return Estimate(value, value, value, n)
+    if n == 1 and min(probability, 1 - probability) > (1 - CONFIDENCE) / 2:  # has no bound, as the binomial would say
+        return Estimate(value, nan, nan, n)
     lower = _successes((1 - CONFIDENCE) / 2, n, probability)
     upper = _successes((1 + CONFIDENCE) / 2, n, probability) + 1
     low = float(ordered[lower - 1]) if lower >= 1 else nan
@@ -256,9 +260,7 @@ def share(is_true: NDArray[np.bool_]) -> Estimate:
     n = len(is_true)
     if n == 0:
         return NOTHING
-    from scipy.special import ndtri
-
-    z = float(ndtri(0.5 + CONFIDENCE / 2))
+    z = NORMAL
     p = float(np.count_nonzero(is_true)) / n
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgesim.study.tables.statistics import CERTAIN, CONFIDENCE, NOTHING, Estimate, Prior, mean, quantile
+from edgesim.study.tables.statistics import CERTAIN, NORMAL, NOTHING, Estimate, Prior, mean, quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,13 +141,11 @@ def weighted_quantile(
     value = at(probability)
     if known[0] == known[-1]:
         return Estimate(value, value, value, len(known))
-    from scipy.special import ndtri
-
     reached = float(np.sum(own[known <= value]) / np.sum(own))
     errors = own * ((known <= value) - reached) / float(np.mean(own))
     error = float(np.std(errors, ddof=1)) / sqrt(len(known))
     if error == 0.0:  # nothing above was met, which says little
         error = sqrt(probability * (1 - probability) / n_effective(own))
-    half = float(ndtri(0.5 + CONFIDENCE / 2)) * error
+    half = NORMAL * error
     low, high = probability - half, probability + half
     return Estimate(value, at(low) if low > 0 else nan, at(high) if high < 1 else nan, len(known))

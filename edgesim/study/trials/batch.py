@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgesim.domain.columns import ENGINES, OUTCOMES, TRIAL_COLUMNS
+from edgesim.domain.load import n_expected
+from edgesim.engine.arrays.load import obstacle_of_load, simulate_load
 from edgesim.engine.arrays.losses import BatchLosses, DrawnLosses, GivenLosses
 from edgesim.engine.arrays.program import ArrayProgram, array_program, obstacle
 from edgesim.engine.arrays.results import ArrayTrials
@@ -17,19 +20,24 @@ from edgesim.failures.sampling.draw import batch_obstacle, draw_down, loss_model
 from edgesim.study.trials.trials import NUMBERS, Trials, patterns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from edgesim.domain.load import Load
+    from edgesim.domain.records import Trace
+    from edgesim.engine.program.compiled import Program
     from edgesim.interfaces import BatchSlowdownModel
-    from edgesim.rng import BatchStreams
+    from edgesim.rng import BatchStreams, Streams
     from edgesim.study.cases.design import Case
     from edgesim.study.cases.outcomes import Outcomes
     from edgesim.study.cases.shared import Shared
     from edgesim.study.cases.tasks import Block
 
-_UNDER_LOAD = "the requests of a trial wait for each other"
-_RECOVERING = f"{_UNDER_LOAD}, and what is lost is recovered by single events"
+MOST_HELD = 4_000_000
+"""Steps x requests x trials that are simulated at once under load."""
+FEWEST = 8
+"""Fewest trials under load that are simulated at once: for fewer, events are as fast."""
 
 
 def why_not(case: Case, shared: Shared) -> str:
@@ -38,13 +46,43 @@ def why_not(case: Case, shared: Shared) -> str:
         return "only the event engine checks the invariants"
     if case.engine == "event":
         return "the scenario asks for the event engine"
-    if case.load is not None:
-        return _UNDER_LOAD if case.recovery is None else _RECOVERING
+    if case.recovery is not None:
+        return "what is lost is recovered by single events"
     if shared.prepared[case.prepared].uses_partial:
         return "the strategy uses messages of which only some packets arrived"
     if shared.prepared[case.prepared].plan_of_sample:
         return "the plan depends on the sample"
-    return batch_obstacle(case.failures, case.topology) or obstacle(shared.prepared[case.prepared].program)
+    program = shared.prepared[case.prepared].program
+    of_load = "" if case.load is None else obstacle_of_load(program, case.load)
+    if case.load is not None and _n_at_once(program, case.load) < FEWEST:
+        of_load = "a trial has very many requests"
+    return batch_obstacle(case.failures, case.topology) or obstacle(program) or of_load
+
+
+def _n_at_once(program: Program, load: Load) -> int:
+    """Return how many trials under load are simulated at once, given how large one is."""
+    return MOST_HELD // (2 * n_expected(load) * len(program.steps.step))
+
+
+def loaded_batch(
+    shared: Shared, case: Case, load: Load, replications: range, streams: Streams
+) -> Iterator[tuple[Trace | None, float]]:
+    """Yield what each trial under load left, and its weight; None where the event engine must simulate it."""
+    program = shared.prepared[case.prepared].program
+    losses = loss_models(case.failures, case.topology)
+    slowdowns: dict[str, BatchSlowdownModel] = slowdown_models(case.failures, case.topology)  # type: ignore[assignment]
+    n = _n_at_once(program, load)
+    for start in range(replications.start, replications.stop, n):
+        own = streams.batch(start, min(start + n, replications.stop))
+        if own.n < FEWEST:
+            yield from repeat((None, 1.0), own.n)
+            continue
+        down, until_s = draw_down(case.failures, case.topology, own)
+        traces = simulate_load(
+            _ready(shared, case), load, down=down, until_s=until_s, losses=DrawnLosses(losses, own) if losses else None,
+            slowdowns=slowdowns, streams=own, deadline_s=case.deadline_s,
+        )  # fmt: skip
+        yield from zip(traces, own.weight.tolist(), strict=True)
 
 
 def checked(shared: Shared) -> Shared:
@@ -96,9 +134,11 @@ def enumerated_batch(
 
 def _ready(shared: Shared, case: Case) -> ArrayProgram:
     """Return the plan of a case, made ready once per worker."""
-    ready = shared.memory.array_programs.get(case.prepared)
+    key = case.prepared, case.load is not None
+    ready = shared.memory.array_programs.get(key)
     if ready is None:
-        ready = shared.memory.array_programs[case.prepared] = array_program(shared.prepared[case.prepared].program)
+        program = shared.prepared[case.prepared].program
+        ready = shared.memory.array_programs[key] = array_program(program, is_repeated=case.load is not None)
     return ready
 
 

@@ -6,13 +6,16 @@ study, since many trials meet the same one and an answer costs far more than a t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import repeat
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from edgesim.domain.columns import ENGINES
 from edgesim.engine.events.simulation import Simulation, simulate, trace
 from edgesim.engine.servers.losses import GivenLosses
 from edgesim.errors import SimulationError
@@ -30,13 +33,12 @@ from edgesim.study.cases.design import Case
 from edgesim.study.cases.outcomes import OutcomesOfPlans, outcomes_of_plans
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import Block
-from edgesim.study.trials.batch import drawn_batch, enumerated_batch, why_not
+from edgesim.study.trials.batch import drawn_batch, enumerated_batch, loaded_batch, why_not
 from edgesim.study.trials.deliveries import deliveries_of, note
 from edgesim.study.trials.load import by_column, reduce
 from edgesim.study.trials.trials import Question, Trials, columns
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.domain.delivery import Delivery
@@ -203,15 +205,24 @@ def is_first(shared: Shared, case: Case) -> bool:
 
 
 def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, is_sampled: bool = False) -> Trials:
-    """Simulate trials of many requests each, or of one without a load, by single events; `is_sampled`: the first one over time, too."""
-    prepared = shared.prepared[case.prepared]
-    all_streams = list(map(streams_of(case.seed).replication, range(block.start, block.stop)))
+    """Simulate trials of many requests each, or of one without a load; `is_sampled`: the first one over time, too, by single events."""
+    prepared, all_streams = shared.prepared[case.prepared], streams_of(case.seed)
+    replications = range(block.start, block.stop)
+    by_arrays: Iterable[tuple[Trace | None, float]] = repeat((None, 1.0))
+    if load is not None and not why_not(case, shared):
+        by_arrays = loaded_batch(shared, case, load, replications, all_streams)
     samples: tuple[Sample, ...] = ()
-    rows = []
-    for number, streams in enumerate(all_streams):
-        found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == 0)
+    rows, weights, engines = [], [], []
+    for number, (by_array, weight) in zip(replications, by_arrays, strict=False):
+        found, own_weight = by_array, weight
+        if found is None or (is_sampled and number == block.start):
+            streams = all_streams.replication(number)
+            found = trace_under_load(shared, case, streams, load, has_samples=is_sampled and number == block.start)
+            own_weight = streams.weight
         samples = samples or found.samples
         rows.append(reduce(found, is_recovering=case.recovery is not None))
+        weights.append(own_weight)
+        engines.append(ENGINES.index("array" if found is by_array else "event"))
     notes = [_notes(prepared, case, row) for row in rows]
 
     def met() -> Iterator[Iterator[tuple[int | None, str, int]]]:
@@ -219,7 +230,7 @@ def by_requests(shared: Shared, case: Case, block: Block, load: Load | None, *, 
 
     distinct = tuple({(lost, text, plan) for some in met() for lost, text, plan in some if lost is not None})
     known: dict[Any, Delivery] = dict(zip(distinct, deliveries_of(prepared.program, distinct, case.seed), strict=True))
-    trials = columns([row.record for row in rows], [streams.weight for streams in all_streams])
+    trials = replace(columns([row.record for row in rows], weights), engine=np.array(engines, dtype=np.int8))
     asked = tuple(tuple(map(known.get, some)) for some in met())
     times = tuple(row.times for row in rows)
     whole = replace(trials, load=by_column(rows), asked_by_request=asked, times_by_request=times, samples=samples)

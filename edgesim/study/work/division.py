@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgesim.domain.load import n_expected
 from edgesim.domain.metrics import UNITS
 from edgesim.domain.stopping import Stopping
 from edgesim.errors import PlanError
@@ -16,6 +17,7 @@ from edgesim.study.cases.tasks import (
     PART_BY_EVENTS,
     PART_OF_FEW,
     PART_OF_OUTCOMES,
+    REQUESTS,
     SIZES,
     Work,
     blocks,
@@ -83,7 +85,9 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     progress is seen and the memory suffices.
     """
     most = PART_BY_EVENTS if why_not(case, shared) else PART
-    if case.load is not None or is_stopping:
+    if is_stopping or (case.load is not None and why_not(case, shared)):
         most = PART_OF_FEW
+    elif case.load is not None:
+        most = max(PART_OF_FEW, min(PART_BY_EVENTS, REQUESTS // n_expected(case.load)))
     n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps.step))
     return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)

@@ -72,6 +72,8 @@ def _engines(shared: Shared, work: Work, found: Evaluated) -> list[dict[str, Any
         why = why_not(case, shared)
         if n_by_events and not why:
             why = "by events where messages or computations came in another order, or outages began later"
+            if case.load is not None:
+                why += ", and for the first trial, which is drawn over time, and the last ones, if they are few"
         entry = entries.setdefault(
             (case.strategy, why),
             {"strategy": case.strategy, "engine": "", "trials": 0, "by_events": 0, "why": why},

@@ -1,0 +1,147 @@
+"""The array engine gives what the event engine gives for trials of several requests, for the same streams."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesim.arrivals.closed_loop import ClosedLoop
+from edgesim.arrivals.periodic import Periodic
+from edgesim.arrivals.poisson import Poisson
+from edgesim.domain.load import Load
+from edgesim.domain.plan import Compute
+from edgesim.engine.arrays.load import obstacle_of_load, simulate_load
+from edgesim.engine.arrays.losses import DrawnLosses
+from edgesim.engine.arrays.program import array_program, obstacle
+from edgesim.engine.events.simulation import trace
+from edgesim.engine.program.compiled import compile_plan
+from edgesim.failures.common_cause import CommonCause
+from edgesim.failures.exactly_k import ExactlyK
+from edgesim.failures.on_off import OnOff
+from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewals
+from edgesim.network.transport import Arq, Tcp
+from edgesim.rng import Streams
+from tests.engine.test_arrays import ANY, CASES, GRID, WorkIsTime, networks, plans, star, students
+
+N = 12
+
+
+def both(program, topology, failures, load, deadline_s=None, seed=3):
+    """Return the traces of the array engine, None where they are not valid, and those of the event engine."""
+    streams = Streams(seed)
+    outages = {k: m for k, m in failures.items() if hasattr(m, "outages") or hasattr(m, "renewals")}
+    losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
+    slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}
+    batch = streams.batch(5, 5 + N)
+    down, until_s = draw_down(outages, topology, batch)
+    found = simulate_load(
+        array_program(program, is_repeated=True), load, down=down, until_s=until_s,
+        losses=DrawnLosses(losses, batch) if losses else None, slowdowns=slowdowns, streams=batch, deadline_s=deadline_s,
+    )  # fmt: skip
+    traces = []
+    for index in range(5, 5 + N):
+        own = streams.replication(index)
+        outages_of = {
+            "outages": draw_outages(outages, topology, own),
+            "renewals": draw_renewals(outages, topology, own),
+        }
+        drawn = {"losses": losses, "slowdowns": slowdowns, "streams": own, **outages_of}
+        limits = {"n_requests": load.requests, "horizon_s": load.horizon_s or np.inf, "warm_up_s": load.warm_up_s}
+        traces.append(trace(program, arrivals=load.arrivals, deadline_s=deadline_s, **drawn, **limits))
+    return list(found), traces
+
+
+def close(found, wanted):
+    return pytest.approx(wanted, rel=1e-9, abs=1e-12, nan_ok=True) == found
+
+
+def assert_equal(found, traces):
+    for own, wanted in zip(found, traces, strict=True):
+        if own is None:
+            continue
+        assert (own.from_s, len(own.records)) == (wanted.from_s, len(wanted.records))
+        assert close(own.to_s, wanted.to_s)
+        assert close(own.idle_share_j, wanted.idle_share_j)
+        for column in ("outcome", "input_byte", "intermediate_byte", "result_byte", "plan"):
+            assert getattr(own.records, column).tolist() == getattr(wanted.records, column).tolist()
+        everywhere = np.arange(len(own.records))
+        assert own.records.lost(everywhere) == wanted.records.lost(everywhere)
+        for column in ("released_s", "latency_s", "energy_j"):
+            assert close(getattr(own.records, column).tolist(), getattr(wanted.records, column).tolist())
+        for one, other in zip(own.resources, wanted.resources, strict=True):
+            assert (one.resource_id, one.kind, one.n_arrived) == (other.resource_id, other.kind, other.n_arrived)
+            assert (one.resource_id, one.peak_memory_byte) == (other.resource_id, other.peak_memory_byte)
+            assert close(one.utilisation, other.utilisation)
+            assert close(one.n_waiting, other.n_waiting)
+            assert close(one.n_present, other.n_present)
+
+
+LOADS = {
+    "alone": Load(ClosedLoop(think_time_s=0.003), requests=6),
+    "at once": Load(ClosedLoop(), requests=6),
+    "clients": Load(ClosedLoop(clients=3, think_time_s=0.001), requests=9),
+    "seldom": Load(Periodic(0.05, 0.01), requests=6),
+    "often": Load(Periodic(0.0041), requests=12),
+    "too often": Load(Periodic(0.001), requests=12),
+    "random": Load(Poisson(150.0), requests=12),
+    "warm": Load(Poisson(150.0), requests=12, warm_up_s=0.04),
+    "until": Load(Poisson(150.0), horizon_s=0.06, warm_up_s=0.01),
+    "cut": Load(Periodic(0.0041), horizon_s=0.0205),
+}
+MORE = {name: CASES[name] for name in ("nothing", "losses", "packets", "devices", "slow", "all")}
+
+
+@pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
+@pytest.mark.parametrize("failures", MORE.values(), ids=MORE)
+@pytest.mark.parametrize("medium", [None, "air"])
+@pytest.mark.parametrize(("deadline_s", "waits_s"), [(None, None), (0.05, 0.02)])
+def test_students_in_a_star(load, failures, medium, deadline_s, waits_s):
+    by_packets = Arq(2) if waits_s is None else Tcp(1, timeout_s=0.002)
+    topology = star(medium=medium, transport=by_packets if failures is MORE["packets"] else None)
+    program = compile_plan(students(deadline_s=waits_s), topology, WorkIsTime())
+    assert obstacle(program) == obstacle_of_load(program, load) == ""
+    found, traces = both(program, topology, failures, load, deadline_s=deadline_s)
+    assert_equal(found, traces)
+    has_packets, is_slowed = failures is MORE["packets"], "slow" in failures
+    is_alone = load is LOADS["seldom"] or (load in (LOADS["alone"], LOADS["at once"]) and not (has_packets and waits_s))
+    is_overtaken = failures and (waits_s or has_packets)  # a request that waits, by one behind it
+    if medium is None and (is_alone or not (is_slowed or is_overtaken)):
+        assert sum(trace is not None for trace in found) >= 0.8 * N
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), is_on_grid=st.booleans())
+def test_random_plans(data, is_on_grid):
+    """As the single requests of `test_arrays`, with loads so slow that requests are alone and so quick that they meet."""
+    times = GRID if is_on_grid else ANY
+    topology = data.draw(networks(times))
+    plan = data.draw(plans(topology, times))
+    sizes = st.sampled_from([0, 100, 100, 300])
+    steps = [replace(s, activation_byte=data.draw(sizes)) if isinstance(s, Compute) else s for s in plan.steps]
+    program = compile_plan(replace(plan, steps=tuple(steps)), topology, WorkIsTime())
+    tick_s = times["tick_s"]
+    arrivals = data.draw(
+        st.sampled_from(
+            [ClosedLoop(), ClosedLoop(2), ClosedLoop(1, tick_s), ClosedLoop(3, 2 * tick_s)]
+            + [Periodic(n * tick_s) for n in (1, 4, 16, 64)]
+            + [Poisson(1 / (n * tick_s)) for n in (4, 16)]
+        )
+    )
+    horizon_s = data.draw(st.sampled_from([None, None, 8 * tick_s, 50.3 * tick_s]))
+    load = Load(
+        arrivals, data.draw(st.sampled_from([1, 2, 6])), horizon_s, data.draw(st.sampled_from([0.0, 5 * tick_s]))
+    )
+    if obstacle(program) or obstacle_of_load(program, load):
+        return
+    failures = CASES[data.draw(st.sampled_from(sorted(CASES)))]
+    failures = {k: m for k, m in failures.items() if not isinstance(m, (ExactlyK, CommonCause))}
+    if data.draw(st.booleans()):
+        failures["lost"] = CommonCause(0.3, 0.0, data.draw(st.sampled_from(["w*", "w*->w*"])))
+    if data.draw(st.booleans()):
+        failures["off"] = OnOff(30 * tick_s, 30 * tick_s, data.draw(st.sampled_from(["w*", "w*->w*"])))
+    deadline_s = data.draw(st.sampled_from([None, None, 20 * tick_s]))
+    assert_equal(*both(program, topology, failures, load, deadline_s=deadline_s, seed=data.draw(st.integers(0, 9))))
