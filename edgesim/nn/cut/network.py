@@ -175,12 +175,13 @@ class CutNetwork:
         return Batch(dict(zip(names, tensors.values(), strict=True)), first, n_samples, len(some))
 
     def _is_covered(self, node: fx.Node) -> bool:
-        """Return whether a layer is read by maps of its own boxes only, so that nobody sees what idle devices leave of it."""
+        """Return whether a layer is read by maps and sums of its own boxes only, so that nobody sees what idle devices leave of it."""
         number = self.stage_of.get(node.name)
         if number is None or not self.schedules or node.name in self.network.stages[number].outputs:
             return False
         boxes = self.schedules[number].boxes
-        return all(user in self.kinds.maps and boxes.get(user.name) == boxes[node.name] for user in node.users)
+        in_place = self.kinds.maps | self.kinds.sums
+        return all(user in in_place and boxes.get(user.name) == boxes[node.name] for user in node.users)
 
     def _is_spare(self, node: fx.Node) -> bool:
         """Return whether what a layer returns without losses is seldom read, or fast to compute again."""
@@ -428,8 +429,8 @@ class _Damaged:
     def _changed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> Patch | None:
         """Return by how much a box of a linear layer changes, where that is less work than the box itself."""
         sources, module = self.cut.sources[node], self.cut.kinds.modules[node]
-        patches = [patch for source in sources if (patch := self._patch(source, number)) is not None]
-        first = patches[0]
+        pairs = [(source, patch) for source in sources if (patch := self._patch(source, number)) is not None]
+        first = pairs[0][1]
         if isinstance(module, CONVOLUTIONS) and first.box is not None:
             shape = layer.input_shapes[0]
             if first.box != whole(shape) and is_linear_in(module, first.box, shape):
@@ -438,9 +439,16 @@ class _Damaged:
         elif node in self.cut.kinds.scales and first.change is not None:
             scale = self.cut.kinds.scales[node][box[0].start : box[0].stop]
             return Patch(box, change=first.change * scale.reshape(-1, *[1] * (len(box) - 1)))
-        elif node in self.cut.kinds.sums and all(patch.change is not None for patch in patches):
-            return summed(patches)
+        elif node in self.cut.kinds.sums and self._is_change(pairs):
+            for source, patch in pairs:
+                patch.change_on(partial(self._intact, source))
+            return summed([patch for _, patch in pairs])
         return None
+
+    def _is_change(self, pairs: Sequence[tuple[fx.Node, Patch]]) -> bool:
+        """Return whether some of these changes are known, and the others follow without running convolutions again."""
+        follow = all(patch.change is not None or source not in self.cut.spare for source, patch in pairs)
+        return follow and any(patch.change is not None for _, patch in pairs)
 
     def _lacking(self, node: fx.Node, layer: Layer, number: int) -> Iterator[Patch]:
         """Compute again what devices compute of a layer from messages that were lost."""
