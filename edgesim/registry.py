@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from edgesim.domain.load import FiniteArrivals, ScalableArrivals
+from edgesim.domain.load import CountedArrivals, FiniteArrivals, ScalableArrivals
 from edgesim.domain.networks.objective import Attacking, Objective
 from edgesim.domain.networks.task import Task
 from edgesim.domain.system.rates import ChangingRate
@@ -182,7 +182,7 @@ ARRIVALS = Registry[ArrivalModel](
         "trace": "edgesim.arrivals.trace:Trace",
     },
     get_args(ArrivalModel),
-    (FiniteArrivals, ScalableArrivals),
+    (CountedArrivals, FiniteArrivals, ScalableArrivals),
 )
 RECOVERIES = Registry[Recovery](
     "recoveries",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,6 +59,17 @@ class Trace:
         True
         """
         return True
+
+    def n_until(self, moment_s: float) -> int:
+        """Return how many requests are released until a moment.
+
+        Examples
+        --------
+        >>> Trace((100.0, 100.5, 102.0), start="first").n_until(0.5)
+        2
+        """
+        origin_s = self.times_s[0] if self.start == "first" else 0.0
+        return bisect_right(self.times_s, moment_s + origin_s)
 
     def releases_s(self, streams: ReplicationStreams) -> Iterator[float]:  # noqa: ARG002 - the seam's form
         """Yield when requests are released."""

@@ -39,13 +39,21 @@ class ScalableArrivals(Protocol):
         """Return the same arrivals, quicker or slower, with this mean rate."""
 
 
+@runtime_checkable
+class CountedArrivals(Protocol):
+    """What an arrival model may be besides: one whose requests are the same in every replication, and known beforehand."""
+
+    def n_until(self, moment_s: float) -> int:
+        """Return how many requests are released until a moment, in s."""
+
+
 def ends(arrivals: object) -> bool:
     """Return whether an arrival model is known to release a last request."""
     return isinstance(arrivals, FiniteArrivals) and arrivals.is_finite
 
 
 def n_expected(load: Load | None) -> int:
-    """Return about how many requests a trial has: 1 without a load, and where neither its number nor its rate is known.
+    """Return about how many requests a trial has: 1 without a load, and where neither its number nor its rate is known (`is_counted`).
 
     Examples
     --------
@@ -56,9 +64,16 @@ def n_expected(load: Load | None) -> int:
     if load is None:
         return 1
     n_most = inf if load.requests is None else load.requests
+    if isinstance(load.arrivals, CountedArrivals):
+        n_most = min(n_most, load.arrivals.n_until(inf if load.horizon_s is None else load.horizon_s))
     if load.horizon_s is not None and isinstance(load.arrivals, ScalableArrivals):
         n_most = min(n_most, load.arrivals.mean_rate_hz * load.horizon_s)
     return max(1, round(n_most)) if n_most < inf else 1
+
+
+def is_counted(load: Load) -> bool:
+    """Return whether it is known about how many requests a trial has."""
+    return load.requests is not None or isinstance(load.arrivals, (CountedArrivals, ScalableArrivals))
 
 
 def lasts_s(load: Load | None) -> float:

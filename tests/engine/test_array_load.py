@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgesim.arrivals.closed_loop import ClosedLoop
 from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Poisson
+from edgesim.arrivals.trace import Trace as Recorded
 from edgesim.domain.load import Load
 from edgesim.domain.plan import Compute
 from edgesim.engine.arrays.load import obstacle_of_load, simulate_load
@@ -90,6 +91,7 @@ LOADS = {
     "random": Load(Poisson(150.0), requests=12),
     "warm": Load(Poisson(150.0), requests=12, warm_up_s=0.04),
     "until": Load(Poisson(150.0), horizon_s=0.06, warm_up_s=0.01),
+    "recorded": Load(Recorded((1.0, 1.004, 1.004, 1.06), start="first")),
     "cut": Load(Periodic(0.0041), horizon_s=0.0205),
 }
 MORE = {name: CASES[name] for name in ("nothing", "losses", "packets", "devices", "slow", "all")}
@@ -111,6 +113,18 @@ def test_students_in_a_star(load, failures, medium, deadline_s, waits_s):
     is_overtaken = failures and (waits_s or has_packets)  # a request that waits, by one behind it
     if medium is None and (is_alone or not (is_slowed or is_overtaken)):
         assert sum(trace is not None for trace in found) >= 0.8 * N
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        (Load(ClosedLoop(), horizon_s=1.0), "not known how many"),
+        (Load(Periodic(1.0), requests=3, admission_limit=1), "admitted"),
+    ],
+    ids=["number", "limit"],
+)
+def test_says_what_load_it_cannot_do(load, text):
+    assert text in obstacle_of_load(compile_plan(students(), star(), WorkIsTime()), load)
 
 
 @settings(deadline=None, max_examples=100)
