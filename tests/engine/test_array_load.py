@@ -14,19 +14,21 @@ from edgesim.arrivals.periodic import Periodic
 from edgesim.arrivals.poisson import Poisson
 from edgesim.arrivals.trace import Trace as Recorded
 from edgesim.domain.load import Load
-from edgesim.domain.plan import Compute
+from edgesim.domain.plan import Compute, Plan, Transfer
+from edgesim.domain.system.topology import Device, Link, Topology
 from edgesim.engine.arrays.load import obstacle_of_load, simulate_load
 from edgesim.engine.arrays.losses import DrawnLosses
 from edgesim.engine.arrays.program import array_program, obstacle
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
+from edgesim.failures.bernoulli import Bernoulli
 from edgesim.failures.common_cause import CommonCause
 from edgesim.failures.exactly_k import ExactlyK
 from edgesim.failures.on_off import OnOff
 from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewals
 from edgesim.network.transport import Arq, Tcp
 from edgesim.rng import Streams
-from tests.engine.test_arrays import ANY, CASES, GRID, WorkIsTime, networks, plans, star, students
+from tests.engine.test_arrays import ANY, CASES, GRID, PROFILE, TICK, WorkIsTime, networks, plans, star, students, work
 
 N = 12
 
@@ -125,6 +127,37 @@ def test_students_in_a_star(load, failures, medium, deadline_s, waits_s):
 )
 def test_says_what_load_it_cannot_do(load, text):
     assert text in obstacle_of_load(compile_plan(students(), star(), WorkIsTime()), load)
+
+
+def test_marks_trials_in_which_the_next_client_is_another():
+    """Of two clients the second one's request is lost first, so that it asks again before the first, whose request is answered."""
+    program, topology = compile_plan(students(1), star(1), WorkIsTime()), star(1)
+    load, failures = Load(ClosedLoop(2), requests=3), {"loss": Bernoulli(0.5, links="hub->*")}
+    found, traces = both(program, topology, failures, load)
+    assert_equal(found, traces)
+    is_other = [trace.records[1].outcome == "failed" != trace.records[0].outcome for trace in traces]
+    assert 0 < sum(is_other) < N
+    assert [trace is None for trace in found] == is_other
+
+
+def test_marks_trials_in_which_a_request_comes_when_its_device_gets_work():
+    """The third request comes at the moment at which the hub begins to merge the first, and was planned behind that: it waits, which nobody can tell."""
+    links = tuple(Link(f"{a}->{b}", a, b, 8 * 100 * 2.0**10) for a, b in (("hub", "w0"), ("w0", "hub")))
+    topology = Topology((Device("hub", PROFILE), Device("w0", PROFILE)), links)
+    steps = (
+        Compute("in", "hub"),
+        Transfer("send", "hub", "w0", 100, "x", "input", ("in",)),
+        Compute("run", "w0", work(TICK), ("send",)),
+        Transfer("give", "w0", "hub", 100, "y", "result", ("run",)),
+        Compute("merge", "hub", work(TICK), ("give",)),
+    )
+    program = compile_plan(Plan(steps, "merge", {}), topology, WorkIsTime())
+    found, traces = both(program, topology, {}, Load(Recorded((0.0, 2.5 * TICK, 3 * TICK))))
+    assert traces[0].records[2].latency_s == 5 * TICK
+    assert found == [None] * N
+    found, traces = both(program, topology, {}, Load(Recorded((0.0, 2.5 * TICK, 3.5 * TICK))))
+    assert_equal(found, traces)
+    assert None not in found
 
 
 @settings(deadline=None, max_examples=100)
