@@ -104,7 +104,7 @@ def test_the_number_of_outcomes_is_bounded(most, n) -> None:
 @pytest.mark.parametrize(
     ("engine", "n_steps", "expected"),
     [
-        ("auto", 10, (10_000, 2**14)),
+        ("auto", 10, (20_000, 2**14)),
         ("event", 10, (1000, 2**14)),
         ("auto", 7000, (1000, 1142)),
         ("auto", 10**7, (1, 1)),
