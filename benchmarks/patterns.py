@@ -211,16 +211,17 @@ def main() -> None:
 LAYERS = f"""## Layers cut over devices
 
 Every single loss of `modnn` with {N_WORKERS} equal workers and `on_missing: degrade`, asked as a study asks: {DELIVERIES_PER_TASK} losses in a task, which come from a fresh process.
-A plain forward pass for each loss is the naive bound, in batches of {AT_ONCE} images, and of {EVALUATION_BATCH}, which edgesim takes. Five times as fast was asked for.
+A plain forward pass for each loss is the naive bound, in batches of {AT_ONCE} images, and of {EVALUATION_BATCH}, which edgesim takes. The first varies more: its tensors leave the cache, so that it meets what else uses the memory.
 Before boxes were computed alone (commit 5cfc6015, one turn on the same machine), the losses of small-cnn took 0.456 s with `mapreduce` and 0.362 s with `halo`.
 
 What makes it fast: layers before the first loss are not run again; of the others only the box that a loss reaches, a strip and a halo that
 grows with every layer; of convolutions, normalisations and sums only by how much they change, so that windows at the border of a box multiply what differs and nothing else. A slice that is lost on the way
-there is as one that is lost on the way back, and is asked about once. Images are laid out with the channels of a pixel beside each other, in which such parts cost what their arithmetic costs. Where
+there is as one that is lost on the way back, and is asked about once, which halves the work of `mapreduce`. Images are laid out with the channels of a pixel beside each other, in which such parts cost what their arithmetic costs. Where
 the run without losses does not fit the memory for what is kept, activations and convolutions that are only added or normalised are left out and computed again for the boxes that need them; what does not fit then runs once for each task.
 
-The last column is the bound: the multiplications of convolutions in the plain passes over those for all losses, the run without losses included. Boxes grow to the whole image behind early losses, and all that they hold
-may change the answer, so no order of computing does with fewer of them. The time stays above it by what is no multiplication: sums, activations, differences, copies, and with small images the calls themselves."""
+Five times as fast was asked for. The last column says what bounds it: the multiplications of convolutions in the plain passes over those for all losses, the run without losses included. Boxes grow to the whole image behind early
+losses, and all that they hold may change the answer, so direct convolution does with hardly fewer. Plain passes multiply about as fast, so the time stays behind that column by what is no multiplication: sums, activations,
+differences, copies, and with small images the calls themselves. With `halo` on 32x32 little more than five is left before any of that."""
 STUDENTS = "## Students\n\nScores of all sets of eight students, each one product of the weights of the set and what each student adds to the answers."
 
 if __name__ == "__main__":
