@@ -72,6 +72,16 @@ class Queue(Generic[Whose]):
         ----------
         now_s : when that one comes.
         since_s : when the first comes of all who are asked about from now on.
+
+        Examples
+        --------
+        Somebody came at 3 s and left at 4 s, in each of three trials.
+
+        >>> queue: Queue[object] = Queue(3, 1)
+        >>> queue.keep(3.0, 4.0, None)
+        >>> start_s, is_certain = queue.start_between_s(np.array([2.0, 3.0, 3.5]), 0.0)
+        >>> start_s.tolist(), is_certain.tolist()
+        ([2.0, 3.0, 4.0], [True, False, True])
         """
         while self._start + 1 < self._stop and np.less(self._stays[0, self._start + 1], since_s).all():
             self._start += 1
