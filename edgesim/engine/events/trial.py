@@ -17,6 +17,7 @@ from edgesim.engine.events.records import Records
 from edgesim.engine.events.releases import Releases
 from edgesim.engine.events.takeover import Takeover
 from edgesim.engine.events.watch import Watch
+from edgesim.engine.program.spans import Span
 from edgesim.engine.servers.devices import Devices
 from edgesim.engine.servers.hosts import Hosts
 from edgesim.engine.servers.losses import GivenLosses, Losses
@@ -50,6 +51,7 @@ class Trial:
         "_devices",
         "_fifo",
         "_first",
+        "_firsts",
         "_hosts",
         "_is_noting",
         "_is_slowed",
@@ -113,6 +115,7 @@ class Trial:
         self._memory = world.memory
         self._is_noting = world.checker is not None or world.courses is not None
         self._is_slowed = any(self._slowing)
+        self._firsts = [self._first_of(span) for span in world.program.spans]
         self._devices = Devices(world, self)
         lossy = [(model, scopes[label]) for label, model in drawn.items()]
         becoming = losses if isinstance(losses, GivenLosses) else Losses(lossy, world.checker)
@@ -127,6 +130,11 @@ class Trial:
         self._carrier = hosts.carrier
         self._send = hosts.send if hosts else self._carrier.send
         self._fifo = self._carrier.fifo
+
+    def _first_of(self, span: Span) -> list[tuple[int, int, float]]:
+        """Return the first steps of a plan, and how long which device computes them, where `_begin` would do nothing else; otherwise -1."""
+        steps, is_plain = self._steps, self._courses is None and not self._is_slowed
+        return [(index, steps.device[index] if is_plain else -1, steps.duration_s[index]) for index in span.first]
 
     def _begin_trial(self, downtimes: Downtimes) -> None:
         self.world.begin(downtimes)
@@ -237,8 +245,13 @@ class Trial:
             self.clock.after(self._deadline_s, self._on_request_deadline, request)
         for index in span.with_deadline:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
-        for index in span.first:
-            self._begin(request, index)
+        for index, device, duration_s in self._firsts[request.plan]:
+            if device < 0:
+                self._begin(request, index)
+            else:
+                request.missing[index] = _BEGUN
+                request.n_open += 1
+                self._devices.submit((request, index), device, duration_s)
         if self._pools is not None:
             self._pools.open(request)
         request.n_open -= 1
