@@ -229,14 +229,13 @@ class Batch:
         queue.occupy(end_s, is_used)
         return start_s, end_s
 
-    def _used(self, time_s: Number, start_s: Number, end_s: Number) -> tuple[Number, Number]:
-        """Return for how long a server is used until the horizon, in s, and which part of its service that is."""
+    def _done(self, start_s: Number, end_s: Number) -> Number:
+        """Return which part of a service is done until the horizon."""
         if self.horizon_s == inf or np.less_equal(end_s, self.horizon_s).all():
-            return time_s, 1.0
-        is_whole = np.less_equal(end_s, self.horizon_s)
+            return 1.0
         used_s = np.maximum(self.horizon_s - start_s, 0.0)
         done = np.divide(used_s, end_s - start_s, out=np.zeros(self.n), where=np.greater(end_s, start_s))
-        return np.where(is_whole, time_s, used_s), np.where(is_whole, 1.0, done)
+        return np.where(np.less_equal(end_s, self.horizon_s), 1.0, done)
 
     def _spend(self, power_w: float, time_s: Number, is_meant: Flags) -> None:
         """Add energy."""
@@ -285,8 +284,8 @@ class Batch:
             return
         is_up = unless(now.happens, is_down)
         start_s, end_s = self._occupy(queue, now, time_s, is_up)
-        used_s, _ = self._used(time_s, start_s, end_s)
-        self._spend(self.devices.busy_w[position] - self.devices.idle_w[position], used_s, is_up)
+        if self.measured is None:
+            self._spend(self.devices.busy_w[position] - self.devices.idle_w[position], time_s, is_up)
         if queue is not None and self.measured is not None:
             queue.keep(now.s, end_s, is_up)
         if self.measured is not None:
@@ -424,12 +423,12 @@ class Batch:
         is_heard = unless(is_used, outages[1])
         time_s = hop.occupation_s if sent is None else _times_s(hop, sent)
         start_s, end_s = self._occupy(queue, now, time_s, is_used)
-        used_s, done = self._used(time_s, start_s, end_s)
-        self._count(self.steps.kind[index], hop, sent, is_used, done)
-        self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], used_s, is_used)
-        self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], used_s, is_heard)
-        if self.measured is not None:
-            self.measured.crosses(hop, (now.s, start_s, end_s), now.happens, is_used)
+        self._count(self.steps.kind[index], hop, sent, is_used, self._done(start_s, end_s))
+        if self.measured is None:
+            self._spend(self.devices.transmit_w[hop.src] - self.devices.idle_w[hop.src], time_s, is_used)
+            self._spend(self.devices.receive_w[hop.dst] - self.devices.idle_w[hop.dst], time_s, is_heard)
+        else:
+            self.measured.crosses(hop, (now.s, start_s, end_s), now.happens, (is_used, is_heard))
         return start_s, end_s, is_used, is_heard
 
     def _going_on(self, index: int, passage: Passages | None, is_heard: Flags, *, is_last: bool) -> Flags:

@@ -156,7 +156,7 @@ def simulate_load(
     while (released := releases.following(found[-1] if found else None)) is not None:
         batch = Batch(ready, streams.n, down, losses, scoped, released=released, queues=queues, measured=measured)
         batch.run(is_end_asked=True)
-        ended = _ended(batch, deadline_s)
+        ended = _ended(batch, measured.work_j, deadline_s)
         measured.close(batch.is_lost, ended.forgotten_s)
         is_valid &= batch.is_valid
         if releases.n_clients > 0 and found:
@@ -174,8 +174,8 @@ def simulate_load(
         yield trace if is_right else None
 
 
-def _ended(batch: Batch, deadline_s: float | None) -> _Ended:
-    """Return what became of a request."""
+def _ended(batch: Batch, work_j: NDArray[np.float64], deadline_s: float | None) -> _Ended:
+    """Return what became of a request, given what its work added to the idle power."""
     n, horizon_s = batch.n, batch.horizon_s
     released_s = np.broadcast_to(batch.released.s, n)
     answered_s = np.broadcast_to(batch.came[batch.program.spans[0].answer].s, n)
@@ -200,7 +200,7 @@ def _ended(batch: Batch, deadline_s: float | None) -> _Ended:
         forgotten_s=np.where(forgotten_s <= horizon_s, forgotten_s, inf),
         outcome=np.where(is_answered, outcome, without).astype(np.int8),
         traffic_byte=np.stack([np.broadcast_to(n_byte, n) for n_byte in batch.traffic_byte]),
-        work_j=np.broadcast_to(batch.work_j, n),
+        work_j=work_j,
         lost=np.packbits(lost(batch), axis=0, bitorder="little"),
     )
 
@@ -228,10 +228,10 @@ class _Trials:
     def traces(self, down: Mapping[str, NDArray[np.bool_]], resources: list[list[ResourceRecord]]) -> Iterator[Trace]:
         """Yield what each trial left."""
         found, n = self._found, len(self._n_here)
-        idle_w = np.zeros(n)
+        idle_j = np.zeros(n)
         for device_id, power_w in zip(self._program.devices.device_ids, self._program.devices.idle_w, strict=True):
-            idle_w += np.where(down[device_id], 0.0, power_w) if device_id in down else power_w
-        idle_share_j = idle_w * self._span_s / np.maximum(self._n_here, 1)
+            idle_j += power_w * (np.where(down[device_id], 0.0, self._span_s) if device_id in down else self._span_s)
+        idle_share_j = idle_j / np.maximum(self._n_here, 1)
         is_recorded = self._is_here & (self.released_s >= self._from_s)
         latency_s, outcome, work_j = (
             np.stack(some) for some in zip(*((one.latency_s, one.outcome, one.work_j) for one in found), strict=True)

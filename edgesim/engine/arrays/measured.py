@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgesim.engine.program.ways import Hop
 
 
+_COMPUTES, _SENDS, _RECEIVES = range(3)  # in the order of their powers
 _Span = tuple["Number", "Number", "NDArray[np.int_] | int", "NDArray[np.int_] | int"]
 """When something is held and not any more, shape (n,), inf where never; and in which phases of these moments."""
 
@@ -58,6 +59,7 @@ class Measured:
         self._ended: dict[int, Number] = {}  # when a computation has ended, or a message is gone
         self._came: dict[int, Number] = {}  # when a message has arrived, in time or not
         self._waited: dict[int, NDArray[np.bool_]] = {}  # where a computation waited for its device
+        self._times_s: dict[tuple[int, int], Number] = {}  # of the request, by device and what it does
 
     # ---- what a request does
 
@@ -66,12 +68,18 @@ class Measured:
     ) -> None:
         """Note that a computation comes to its device, begins and ends there where that is up."""
         self._stay(device, moments_s, came, is_up)
+        self._use(device, _COMPUTES, moments_s, is_up)
         arrived_s, start_s, end_s = moments_s
         self._waited[index] = np.greater(start_s, arrived_s)
         self._began[index], self._ended[index] = _where(is_up, start_s), _where(is_up, end_s)
 
-    def crosses(self, hop: Hop, moments_s: tuple[Number, Number, Number], came: Flags, is_used: Flags) -> None:
-        """Note that a message comes to a link, begins and ends to leave where it can."""
+    def crosses(
+        self, hop: Hop, moments_s: tuple[Number, Number, Number], came: Flags, becomes: tuple[Flags, Flags]
+    ) -> None:
+        """Note that a message comes to a link, begins and ends to leave where it can, and in which of these trials it is heard."""
+        is_used, is_heard = becomes
+        self._use(hop.src, _SENDS, moments_s, is_used)
+        self._use(hop.dst, _RECEIVES, moments_s, is_heard)
         self._stay(self._n_devices + hop.channel, moments_s, came, is_used)
         if hop.medium_link >= 0:
             self._stay(self._n_devices + self._n_channels + hop.medium_link, moments_s, came, is_used)
@@ -85,6 +93,27 @@ class Measured:
             np.copyto(gone_s, self._ended[index], where=~ready.happens)
         self._began.setdefault(index, ready.s)
         self._ended[index] = self._came[index] = gone_s
+
+    def _use(self, device: int, how: int, moments_s: tuple[Number, Number, Number], happens: Flags) -> None:
+        """Add the time for which a device computes, sends or receives for the request, until the horizon."""
+        _, start_s, end_s = moments_s
+        time_s = end_s - start_s
+        if self.horizon_s < inf:
+            time_s = np.where(np.less_equal(end_s, self.horizon_s), time_s, np.maximum(self.horizon_s - start_s, 0.0))
+        if happens is not None:
+            time_s = np.where(happens, time_s, 0.0)
+        self._times_s[device, how] = self._times_s.get((device, how), 0.0) + time_s
+
+    @property
+    def work_j(self) -> NDArray[np.float64]:
+        """What the request has added to the idle power so far, shape (n,); in the order of `edgesim.engine.state.energy.work_of`."""
+        total_j = np.zeros(self._n)
+        for device, (_, *powers_w) in enumerate(self._program.devices.power_w):
+            computing_j, sending_j, hearing_j = (
+                power_w * self._times_s.get((device, how), 0.0) for how, power_w in enumerate(powers_w)
+            )
+            total_j += computing_j + sending_j + hearing_j
+        return total_j
 
     def _stay(self, number: int, moments_s: tuple[Number, Number, Number], came: Flags, is_served: Flags) -> None:
         """Add a stay at a resource: it comes, is served from then on, and leaves; at once where it is not served."""
@@ -109,7 +138,7 @@ class Measured:
         for holders, held in zip(self._holders, self._held, strict=True):
             if holders:
                 held.append(tuple(self._span(holder, is_lost, forgotten_s) for holder in holders))
-        self._began, self._ended, self._came, self._waited = {}, {}, {}, {}
+        self._began, self._ended, self._came, self._waited, self._times_s = {}, {}, {}, {}, {}
 
     def _span(self, holder: Holder, is_lost: NDArray[np.bool_], forgotten_s: NDArray[np.float64]) -> _Span:
         """Return from when until when a device holds something, and in which phases that begins and ends."""
