@@ -14,8 +14,11 @@ from edgesim.cli.scenarios.new import new
 from edgesim.errors import ScenarioError, UnknownNameError
 from edgesim.registry import STRATEGIES
 from edgesim.scenario.build import build
+from edgesim.scenario.help.starter import kinds_for
 from edgesim.scenario.scenario import Scenario
 from edgesim.scenario.topology.shapes import SHAPES
+
+NAMES = [name for name in STRATEGIES.names() if not kinds_for(name) or "images of one class each" in kinds_for(name)]
 
 
 def write(path: Path, topology: str = "star", strategies: str = "single,modnn,nonn", *, force: bool = False) -> Path:
@@ -26,15 +29,24 @@ def write(path: Path, topology: str = "star", strategies: str = "single,modnn,no
 
 @pytest.mark.parametrize("topology", list(SHAPES))
 def test_every_starter_is_valid(topology: str, tmp_path: Path) -> None:
-    """With all strategies there are; the hub takes part, and the file says how to go on."""
-    path = write(tmp_path / f"{topology}.yaml", topology, ",".join(STRATEGIES.names()))
+    """With all strategies that are for images of one class; the hub takes part, and the file says how to go on."""
+    path = write(tmp_path / f"{topology}.yaml", topology, ",".join(NAMES))
     scenario = Scenario.load(path)
-    assert set(scenario.strategies) == set(STRATEGIES.names())
+    assert set(scenario.strategies) == set(NAMES)
     assert "hub" in build(scenario).topology.device_of
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# yaml-language-server: $schema=scenario.schema.json\n")
     assert (tmp_path / "scenario.schema.json").is_file()
     assert max(map(len, text.split("\n"))) < 140
+
+
+def test_a_strategy_for_other_samples_is_refused(tmp_path: Path) -> None:
+    """The file would not be valid, so none is written."""
+    with pytest.raises(
+        ScenarioError, match="'reservoirs' is for graphs, and the scenario to start from is about images"
+    ):
+        write(tmp_path / "one.yaml", "star", "single,reservoirs")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_starter_runs(tmp_path: Path) -> None:
@@ -92,7 +104,7 @@ def test_strategies_are_written_once_and_must_be_some(tmp_path: Path) -> None:
 
 def test_every_option_has_a_comment_that_says_something(tmp_path: Path) -> None:
     """Of more than one word."""
-    text = write(tmp_path / "all.yaml", "grid", ",".join(STRATEGIES.names())).read_text(encoding="utf-8")
+    text = write(tmp_path / "all.yaml", "grid", ",".join(NAMES)).read_text(encoding="utf-8")
     part = text[text.index("\nstrategies:") : text.index("# What goes wrong")]
     comments = [line.partition(" # ")[2] for line in part.split("\n") if line.startswith("    ")]
     assert len(comments) > 12

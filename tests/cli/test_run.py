@@ -380,7 +380,7 @@ def slow_study(place: Path) -> Iterator[subprocess.Popen[str]]:
     It cannot end meanwhile: half of its parts need what a worker says of a lost answer, which takes a minute.
     """
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 60 s}").replace("[0, 1, 3]", "[0, 3]")
-    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 90000"))
+    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 180000"))
 
     def as_in_a_terminal() -> None:  # a job in the background ignores it
         signal.signal(signal.SIGINT, signal.SIG_DFL)

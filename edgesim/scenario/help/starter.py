@@ -87,6 +87,10 @@ sweep:
 """
 
 
+_SAMPLES = "images of one class each"
+"""What the network of the text below is for."""
+
+
 def starter(file: str, shape: str, strategies: tuple[str, ...]) -> str:
     """Return the text of a scenario that is valid and runs as it is.
 
@@ -101,12 +105,19 @@ def starter(file: str, shape: str, strategies: tuple[str, ...]) -> str:
     UnknownNameError
         When there is no such shape or strategy.
     ScenarioError
-        When there is no strategy at all.
+        When there is no strategy at all, or one is not for images of one class each.
     """
     if shape not in _SHAPES:
         raise UnknownNameError("topology", shape, tuple(SHAPES), nearest_name(shape, tuple(SHAPES)))
     if not strategies:
         raise ScenarioError("a scenario needs at least one strategy; `edgesim list strategies` shows all")
+    for name in strategies:
+        kinds = kinds_for(name)
+        if kinds and _SAMPLES not in kinds:
+            raise ScenarioError(
+                f"strategy {name!r} is for {' or '.join(sorted(kinds))}, and the scenario to start from is about {_SAMPLES}; take others "
+                f"and see `edgesim explain {name}`"
+            )
     options, n_devices = _SHAPES[shape]
     first = "w1_1" if shape == "grid" else "w1"
     wires = _PATH_LOSS if shape == "geometric" else f"    {_LINKS}"
@@ -121,6 +132,18 @@ def starter(file: str, shape: str, strategies: tuple[str, ...]) -> str:
         hub="" if shape == "star" else _HUB.format(first=first),
         strategies="".join(_strategy(one, n_devices, first) for one in dict.fromkeys(strategies)),
     )
+
+
+def kinds_for(name: str) -> frozenset[str]:
+    """Return the kinds of samples that a strategy is for; none: it does not say.
+
+    Examples
+    --------
+    >>> sorted(kinds_for("reservoirs")), sorted(kinds_for("single"))
+    (['graphs'], [])
+    """
+    kinds: frozenset[str] = vars(STRATEGIES.get(name)).get("kinds_of_samples", frozenset())
+    return kinds
 
 
 def _strategy(name: str, n_devices: int, first: str) -> str:
