@@ -258,9 +258,11 @@ def test_a_datagram_of_the_largest_size_is_one_packet():
     n_byte = sum(one.size_byte for one in twin.bundle.plan.transfers)
     n_packets = sum(-(-one.size_byte // MOST_WHOLE_BYTE) for one in twin.bundle.plan.transfers)
     measure(
-        twin, Loopback(2, network=NamespaceNetwork(), on_answer=lambda *_: before.append(passed_byte()[1])), tolerance=1.0
+        twin, Loopback(4, network=NamespaceNetwork(), on_answer=lambda *_: before.append(passed_byte()[1])), tolerance=1.0
     )  # fmt: skip
-    assert before[-1] - before[-2] == n_byte + 58 * n_packets
+    assert (
+        min(later - sooner for sooner, later in pairwise(before)) == n_byte + 58 * n_packets
+    )  # the kernel sends some of its own, too
 
 
 @pytest.mark.parametrize(
