@@ -207,6 +207,9 @@ def test_arrays_simulate_load_as_events_do(tmp_path: Path) -> None:
     text = text.replace("replications: 6", "replications: 20").replace(
         '  off: {type: on-off, mtbf: 4 s, mttr: 500 ms, targets: "w*"}\n', ""
     )
+    text = text.replace(
+        "{type: packet-loss, probability: 0.1}", "{type: packet-loss, probability: 0.05, sampled_at: 0.1}"
+    )
     text = text.replace(", transport: arq", "").replace("[1 /s, 100 /s]", "[0.1 /s, 100 /s]")
     scenario = Scenario.from_text(text)
     found = run(scenario, workers=1, output=tmp_path / "arrays")
@@ -220,4 +223,5 @@ def test_arrays_simulate_load_as_events_do(tmp_path: Path) -> None:
     assert set(wanted["engine"]) == {"event"}
     assert (own["engine"] == "array").sum() >= 15
     pd.testing.assert_frame_equal(own, again.frame())
+    assert (own["weight"] != 1.0).sum() >= 15
     pd.testing.assert_frame_equal(own.drop(columns="engine"), wanted.drop(columns="engine"), rtol=1e-9)

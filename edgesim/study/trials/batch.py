@@ -82,7 +82,8 @@ def loaded_batch(
             _ready(shared, case), load, down=down, until_s=until_s, losses=DrawnLosses(losses, own) if losses else None,
             slowdowns=slowdowns, streams=own, deadline_s=case.deadline_s,
         )  # fmt: skip
-        yield from zip(traces, own.weight.tolist(), strict=True)
+        found = list(traces)  # all that is drawn, before it is weighed
+        yield from zip(found, own.weight.tolist(), strict=True)
 
 
 def checked(shared: Shared) -> Shared:
