@@ -28,7 +28,20 @@ from edgesim.failures.on_off import OnOff
 from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewals
 from edgesim.network.transport import Arq, Tcp
 from edgesim.rng import Streams
-from tests.engine.test_arrays import ANY, CASES, GRID, PROFILE, TICK, WorkIsTime, networks, plans, star, students, work
+from tests.engine.test_arrays import (
+    ANY,
+    CASES,
+    GRID,
+    PROFILE,
+    TICK,
+    WorkIsTime,
+    by_kind,
+    networks,
+    plans,
+    star,
+    students,
+    work,
+)
 
 N = 12
 
@@ -36,9 +49,7 @@ N = 12
 def both(program, topology, failures, load, deadline_s=None, seed=3):
     """Return the traces of the array engine, None where they are not valid, and those of the event engine."""
     streams = Streams(seed)
-    outages = {k: m for k, m in failures.items() if hasattr(m, "outages") or hasattr(m, "renewals")}
-    losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
-    slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}
+    outages, losses, slowdowns = by_kind(failures)
     batch = streams.batch(5, 5 + N)
     down, until_s = draw_down(outages, topology, batch)
     found = simulate_load(

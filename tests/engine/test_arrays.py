@@ -43,12 +43,16 @@ def work(seconds):
     return (LayerWork("layer", "conv", seconds * 1e9, 0.0),)
 
 
+def by_kind(failures):
+    """Return what takes down, what loses, and what slows."""
+    kinds = ("outages", "renewals"), ("is_lost", "losses"), ("factor",)
+    return [{k: m for k, m in failures.items() if any(hasattr(m, name) for name in names)} for names in kinds]
+
+
 def both(program: Program, topology: Topology, failures, deadline_s=None, seed=3):
     """Return the array engine's trials, and the event engine's records."""
     streams = Streams(seed)
-    outages = {k: m for k, m in failures.items() if hasattr(m, "outages") or hasattr(m, "renewals")}
-    losses = {k: m for k, m in failures.items() if hasattr(m, "is_lost") or hasattr(m, "losses")}
-    slowdowns = {k: m for k, m in failures.items() if hasattr(m, "factor")}
+    outages, losses, slowdowns = by_kind(failures)
     batch = streams.batch(5, 5 + N)
     down, until_s = draw_down(outages, topology, batch)
     drawn = DrawnLosses(losses, batch) if losses else None
