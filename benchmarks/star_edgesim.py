@@ -169,12 +169,12 @@ def drawn(n_devices: int, records: list[Any]) -> Lengths:
 def random_in_array_engine(n_devices: int) -> Run:
     """The array engine of edgesim: the same trials as of `random_in_event_engine`, in parts as those of a study."""
     from edgesim.engine.arrays.losses import DrawnLosses
-    from edgesim.engine.arrays.program import array_program
+    from edgesim.engine.arrays.program import array_program, held_byte
     from edgesim.engine.arrays.trials import simulate_batch
-    from edgesim.study.cases.tasks import MOST_AT_ONCE, PART, SIZES
+    from edgesim.study.cases.tasks import MOST_BYTE, PART, SIZES
 
     program = program_of(n_devices, DEADLINE_S)
-    ready, n_most = array_program(program), min(PART, MOST_AT_ONCE // len(program.steps.step))
+    ready, n_most = array_program(program), min(PART, MOST_BYTE // held_byte(program, may_be_down=False))
     n_at_once = next(size for size in SIZES if size <= n_most)
     losses, slowdowns = disturbances()
 

@@ -102,23 +102,25 @@ def test_the_number_of_outcomes_is_bounded(most, n) -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "n_steps", "expected"),
+    ("engine", "size", "expected"),
     [
-        ("auto", 10, (20_000, 2**14)),
+        ("auto", 400, (40_000, 2**14)),
+        ("auto", 28_000, (5_000, 7142)),
+        ("auto", 10**9, (1, 1)),
         ("event", 10, (1000, 2**14)),
-        ("auto", 7000, (1000, 1142)),
-        ("auto", 10**7, (1, 1)),
+        ("event", 10**7, (1, 1)),
     ],
 )
 def test_tasks_of_large_plans_are_small(
-    monkeypatch: pytest.MonkeyPatch, engine: str, n_steps: int, expected: tuple[int, int]
+    monkeypatch: pytest.MonkeyPatch, engine: str, size: int, expected: tuple[int, int]
 ) -> None:
-    """So that arrays of all steps and trials of a task fit the memory."""
+    """So that what the array engine holds of all trials of a task, by byte, fits the memory; the event engine has so many steps."""
     study = shared([{}], engine=engine)
-    steps = study.prepared[0].program.steps
-    program = replace(study.prepared[0].program, steps=replace(steps, step=(steps.step[0],) * n_steps))
-    study = replace(study, prepared=(replace(study.prepared[0], program=program),))
-    monkeypatch.setattr(
-        "edgesim.study.work.division.why_not", lambda case, _: "asked" if case.engine == "event" else ""
-    )
+    if engine == "event":
+        steps = study.prepared[0].program.steps
+        program = replace(study.prepared[0].program, steps=replace(steps, step=(steps.step[0],) * size))
+        study = replace(study, prepared=(replace(study.prepared[0], program=program),))
+    division = "edgesim.study.work.division"
+    monkeypatch.setattr(f"{division}.held_byte", lambda _, may_be_down: size if not may_be_down else 0)
+    monkeypatch.setattr(f"{division}.why_not", lambda case, _: "asked" if case.engine == "event" else "")
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected

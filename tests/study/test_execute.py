@@ -168,7 +168,7 @@ def test_only_what_is_missing_is_done_again(tmp_path: Path) -> None:
     first.unlink()
     second.write_bytes(second.read_bytes()[:100])
     (tmp_path / "trials" / ".unfinished-part-00000-000002000.parquet").write_bytes(b"half")
-    with pytest.warns(EdgesimWarning, match=r"part-00000-000020000.parquet: it is damaged: .* made again"):
+    with pytest.warns(EdgesimWarning, match=rf"part-00000-{PART:09}.parquet: it is damaged: .* made again"):
         executed(study, 5 * PART, 1, tmp_path)
     shutil.rmtree(tmp_path / "damaged")
     assert contents_of(tmp_path) == before

@@ -22,7 +22,7 @@ import numpy as np
 
 from edgesim.domain.plan import Compute
 from edgesim.domain.system.transport import AFTER
-from edgesim.engine.arrays.moments import AT_ONCE, Last, Moments, both, earliest, latest, unless
+from edgesim.engine.arrays.moments import AT_ONCE, Last, Moments, Sum, both, earliest, latest, unless
 from edgesim.engine.arrays.queue import Queue
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Batch:
         self.is_lost = np.empty((len(ready.program.plan.transfers), n), dtype=np.bool_)
         self.last_s: NDArray[np.float64] | None = None  # when the last of what was under way has ended, if anybody asks
         self.traffic_byte: list[int | NDArray[np.int64]] = [0, 0, 0]
-        self.work_j: Number = 0.0  # energy of computing, sending and receiving, without idle power
+        self._work = Sum()
+        self._spent_j: list[tuple[Number, Flags]] = []  # by the present task, where that happens
         self._began: dict[int, Moments] = {}  # of steps that are traced
         self._last: dict[int, Last] = {}  # the last one that has come so far of a step that has not begun
         self._here: dict[int, Moments] = {}  # a message, at its next link
@@ -109,6 +110,14 @@ class Batch:
                     self._compute(task, now)
                 else:
                     self._cross(task, now)
+                if self.measured is None:
+                    self._work.add(task.rank, self._spent_j)
+                    self._spent_j = []
+
+    @property
+    def work_j(self) -> Number:
+        """Energy of computing, sending and receiving in J, without idle power."""
+        return self._work.number
 
     # ---- beginnings
 
@@ -240,8 +249,7 @@ class Batch:
     def _spend(self, power_w: float, time_s: Number, is_meant: Flags) -> None:
         """Add energy."""
         if power_w != 0.0:
-            energy_j = time_s if power_w == 1.0 else power_w * time_s
-            self.work_j += energy_j if is_meant is None else np.where(is_meant, energy_j, 0.0)
+            self._spent_j.append((power_w * time_s, is_meant))
 
     def _after(self, now: Moments, end_s: Number, happens: Flags) -> Moments:
         """Return a moment as the event engine has it, which adds to the present the time until then; note that something ends.
@@ -267,16 +275,15 @@ class Batch:
         """Let a device compute a step."""
         index, position = task.step, self.steps.device[task.step]
         device = self.devices.device[position]
-        is_slowed = any(model.slows(device) for model, _ in self.slowdowns)
-        if index in self.ready.instants and not is_slowed and task.server is not None:
+        slowing = [(model, streams) for model, streams in self.slowdowns if model.slows(device)]
+        if index in self.ready.instants and not slowing and task.server is not None:
             self._compute_at_once(task, now, task.server)
             return
         queue = None if task.server is None else self._arrive(task.server, task, now, device.n_cores)
         time_s: Number = self.steps.duration_s[index]
-        for model, streams in self.slowdowns:
-            if model.slows(device):
-                is_begun = self.everyone if now.happens is None else now.happens
-                time_s = time_s * model.factors(device, is_begun, streams)
+        for model, streams in slowing:
+            is_begun = self.everyone if now.happens is None else now.happens
+            time_s = time_s * model.factors(device, is_begun, streams)
         is_down = self.down.get(device.device_id) if self.down else None
         if is_down is None and queue is None and isinstance(time_s, float) and time_s == 0.0:
             self._end(now)
@@ -341,7 +348,11 @@ class Batch:
         sent = self._shares.get(index) if passage is None else passage.sent
         is_cut, is_deaf = self._outages(hop) if self.down else (None, None)
         _, end_s, is_used, is_heard = self._serve(index, hop, queue, (now, sent), (is_cut, is_deaf))
-        arrival_s = end_s + hop.link.latency_s
+        if is_deaf is None:  # nobody else has the moment
+            end_s += hop.link.latency_s
+            arrival_s = end_s
+        else:
+            arrival_s = end_s + hop.link.latency_s
         if passage is not None and passage.waited_s is not None:
             arrival_s = arrival_s + passage.waited_s
         if is_deaf is not None:

@@ -79,6 +79,35 @@ class Last:
         return self._first or Moments(self._s, None if self._is_sure else np.less(self._s, inf))
 
 
+class Sum:
+    """Adds up numbers by rank, whatever order they come in: the last bits of a sum tell in which order it was made.
+
+    Examples
+    --------
+    >>> total = Sum()
+    >>> total.add(1, [(2.0**-53, None)])
+    >>> total.add(0, [(1.0, None), (2.0**-53, np.array([True, True])), (1.0, np.array([True, False]))])
+    >>> total.number.tolist()
+    [2.0, 1.0]
+    """
+
+    __slots__ = ("_early", "_rank", "number")
+
+    def __init__(self) -> None:
+        self.number: Number = 0.0
+        """Of all ranks from 0 on that have come."""
+        self._rank = 0  # the next one
+        self._early: dict[int, list[tuple[Number, Flags]]] = {}  # those that came before it
+
+    def add(self, rank: int, numbers: list[tuple[Number, Flags]]) -> None:
+        """Take all numbers of a rank, with the trials in which they count."""
+        self._early[rank] = numbers
+        while self._rank in self._early:
+            for number, counts in self._early.pop(self._rank):
+                self.number += number if counts is None else np.where(counts, number, 0.0)
+            self._rank += 1
+
+
 def latest(moments: Sequence[Moments]) -> Moments:
     """Return the last of several moments, the beginning if there are none; it happens where all do.
 

@@ -18,12 +18,19 @@ from edgesim.engine.arrays.inputs import InputTable, input_table
 from edgesim.engine.events.simulation import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from edgesim.engine.program.compiled import Program
     from edgesim.engine.program.ways import Way
 
     Server = tuple[str, int | str]
+
+_OF_TRIAL, _OF_STEP, _OF_TARGET = (
+    300,
+    2,
+    9,
+)  # byte: results and what is at hand, flags, and until when something is down
+_OF_WAITING = 35  # byte: moments and flags of a step that waits for messages, or begins where others do, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +42,13 @@ class Task:
     step : index of the step.
     hop : position of the link on the way of the message; 0 for a computation.
     server : the device or channel, where other tasks use it, too; None: nobody else does.
+    rank : its place in the order in which the event engine comes to tasks when nothing is lost or slowed.
     """
 
     step: int
     hop: int
     server: Server | None = None
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,8 @@ class ArrayProgram:
     Parameters
     ----------
     program : the plan, made ready.
-    tasks : all of them, each behind what it needs, otherwise in the order in which the event engine comes to them when nothing
-        is lost or slowed.
+    tasks : all of them, each behind what it needs, otherwise by rank; of single requests computations by rank, and messages by rank,
+        each message as early as may be.
     inputs : what each step waits for.
     relayed : links that some message crosses behind another link. What it loses there is drawn when it sets out, so messages
         must set out in order, too.
@@ -156,6 +165,21 @@ def _has_deadline(program: Program, index: int) -> bool:
     return isinstance(step, Compute) and step.deadline_s is not None
 
 
+def held_byte(program: Program, *, may_be_down: bool) -> int:
+    """Return about how much memory a trial of one request takes, in byte.
+
+    Parameters
+    ----------
+    program : the plan, made ready.
+    may_be_down : whether it is drawn what is down, of each device and link.
+    """
+    steps, shared = program.steps, _shared(program, 2)
+    served = {user for users, device in zip(steps.users, steps.device, strict=True) if device < 0 for user in users}
+    n_waiting = sum(index in served or bool(_servers(program, index) & shared) for index in range(len(steps.step)))
+    n_targets = len(program.devices.device_ids) + len(program.channels.channel) if may_be_down else 0
+    return _OF_TRIAL + _OF_STEP * len(steps.step) + _OF_WAITING * n_waiting + _OF_TARGET * n_targets
+
+
 def array_program(program: Program, *, is_repeated: bool = False) -> ArrayProgram:
     """Find the order in which the tasks of a plan are taken; `obstacle` has said that there is one.
 
@@ -171,9 +195,10 @@ def array_program(program: Program, *, is_repeated: bool = False) -> ArrayProgra
     links = {hop.link.link_id: hop.link for hops in program.steps.hops for hop in hops}
     policies = {one.on_outage for one in program.devices.device} | {link.on_outage for link in links.values()}
     queued = frozenset(index for index in position.values() if _servers(program, index) & shared)
+    ranked = [replace(_at_server(program, task, shared), rank=rank) for rank, task in enumerate(tasks)]
     return ArrayProgram(
         program,
-        tuple(_at_server(program, task, shared) for task in tasks),
+        tuple(ranked if is_repeated else _eager(program, position, ranked)),
         input_table(program, position, [task.step for task in tasks], queued),
         relayed=relayed,
         shared=shared,
@@ -222,6 +247,25 @@ def _in_order(program: Program, position: Mapping[str, int]) -> list[Task]:
             if before[follower] == 0:
                 heappush(ready, (rank.get(follower, len(rank)), follower.step, follower))
     return tasks
+
+
+def _eager(program: Program, position: Mapping[str, int], tasks: Sequence[Task]) -> list[Task]:
+    """Return ranked tasks with messages as early as may be, so that a result is used while it is in the processor's cache.
+
+    A device or a channel meets its tasks in the same order, and so does a stream of random numbers.
+    """
+    n_before: dict[int, int] = {}  # of a computation: how many there are up to it
+    n_needed = 0  # computations that the messages so far need
+    places: dict[Task, tuple[int, bool]] = {}
+    for task in tasks:
+        is_message = program.steps.device[task.step] < 0
+        if is_message:
+            inputs = (position[name] for name in program.steps.step[task.step].inputs)
+            n_needed = max([n_needed, *(n_before[index] for index in inputs if index in n_before)])
+        else:
+            n_before[task.step] = len(n_before) + 1
+        places[task] = (n_needed if is_message else n_before[task.step], is_message)
+    return sorted(tasks, key=places.__getitem__)
 
 
 def _at_server(program: Program, task: Task, shared: frozenset[Server]) -> Task:

@@ -36,7 +36,7 @@ def simulate_batch(
     Parameters
     ----------
     ready : the plan.
-    n : number of trials. Each takes some 13 byte per step of a star, more where several steps share a server; some thousands make the cost of an operation itself small.
+    n : number of trials. `edgesim.engine.arrays.program.held_byte` tells their memory; some ten thousand make the cost of an operation itself small.
     down : by device or link: in which trials it is down at the beginning, shape (n,).
     until_s : by device or link: until when that stays so, in s, shape (n,); inf, or left out: to the end. Trials in which it changes are not valid.
     losses : what loses packets.

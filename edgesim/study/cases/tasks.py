@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgesim.domain.stopping import Stopping
     from edgesim.study.cases.design import Case
 
-PART = 20_000
+PART = 40_000
 """Trials per task of the array engine, and rows per part of the results."""
 PART_BY_EVENTS = 1_000
 """The same of the event engine."""
@@ -22,12 +22,14 @@ PART_OF_FEW = 100
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
 REQUESTS = 100_000
 """Requests of a task of the array engine under load, if that makes more trials than `PART_OF_FEW`."""
-SIZES = (PART, 10_000, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
+SIZES = (PART, 20_000, 10_000, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
 """Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
-MOST_AT_ONCE = 8_000_000
-"""Steps x trials of a task."""
+MOST_BYTE = 200_000_000
+"""Memory of the trials of a task of the array engine."""
+MOST_STEPS = 8_000_000
+"""Steps x trials of a task of the event engine."""
 FEWEST_PARTS = 32
 """Tasks share parts where a study has at least so many even then: a part is lost when the study is killed before all of it is there."""
 MOST_TOGETHER = 100

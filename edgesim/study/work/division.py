@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from edgesim.domain.load import n_expected
 from edgesim.domain.metrics import UNITS
 from edgesim.domain.stopping import Stopping
+from edgesim.engine.arrays.program import held_byte
 from edgesim.errors import PlanError
+from edgesim.failures.sampling.draw import models_of
+from edgesim.interfaces import OutageModel, RenewalModel
 from edgesim.study.cases.design import Case
 from edgesim.study.cases.evaluation import asked_replications
 from edgesim.study.cases.shared import Shared
 from edgesim.study.cases.tasks import (
-    MOST_AT_ONCE,
+    MOST_BYTE,
+    MOST_STEPS,
     PART,
     PART_BY_EVENTS,
     PART_OF_FEW,
@@ -29,6 +33,8 @@ from edgesim.study.trials.trial import n_enumerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from edgesim.engine.program.compiled import Program
 
 
 def plan_work(shared: Shared, replications: int | Stopping) -> Work:
@@ -84,10 +90,16 @@ def _part_sizes(shared: Shared, case: Case, *, is_stopping: bool) -> tuple[int, 
     """Return how many replications, and how many outcomes, make a task: so many that its own cost does not count, so few that
     progress is seen and the memory suffices.
     """
-    most = PART_BY_EVENTS if why_not(case, shared) else PART
-    if is_stopping or (case.load is not None and why_not(case, shared)):
+    program, is_by_events = shared.prepared[case.prepared].program, bool(why_not(case, shared))
+    most = PART_BY_EVENTS if is_by_events else PART
+    if is_stopping or (case.load is not None and is_by_events):
         most = PART_OF_FEW
     elif case.load is not None:
         most = max(PART_OF_FEW, min(PART_BY_EVENTS, REQUESTS // n_expected(case.load)))
-    n_at_once = max(1, MOST_AT_ONCE // len(shared.prepared[case.prepared].program.steps.step))
+    n_at_once = max(1, MOST_STEPS // len(program.steps.step) if is_by_events else _n_by_arrays(case, program))
     return next(size for size in SIZES if size <= min(most, n_at_once)), min(PART_OF_OUTCOMES, n_at_once)
+
+
+def _n_by_arrays(case: Case, program: Program) -> int:
+    """Return how many trials of a request fit the memory of a task of the array engine."""
+    return MOST_BYTE // held_byte(program, may_be_down=bool(models_of(case.failures, OutageModel, RenewalModel)))
