@@ -58,7 +58,8 @@ KEPT = (
 
 CALLED = (
     "Counted, not timed. What the event engine lets happen at one moment is one event of SimPy, so that where nothing is random its queue costs next "
-    "to nothing; its time goes into the functions that keep the state of devices, links and the request, and into its record."
+    "to nothing; its time goes into the functions that keep the state of devices, links and the request, and into its record. The script with records "
+    "keeps as much, and takes all that happens at a moment in one loop, but knows nothing except this star: no queue with others, no outage, no deadline."
 )
 
 

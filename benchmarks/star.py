@@ -40,6 +40,18 @@ def completed(n_devices: int, records: Sequence[Any]) -> Lengths:
     return [record.latency_s for record in records]
 
 
+def recorded(n_devices: int, ends_s: Sequence[float], energy_j: Any, traffic_byte: Any, n_lost: Any) -> Lengths:
+    """Return the lengths of rounds of which energy, traffic and losses were kept; these are certain."""
+    expected_j = (n_devices + 1) * IDLE_W * ROUND_S + n_devices * (
+        (BUSY_W - IDLE_W) * COMPUTE_S + 2 * (RADIO_W - IDLE_W) * SEND_S
+    )
+    if max(abs(one - expected_j) for one in energy_j) > TOLERANCE * n_devices:
+        raise SystemExit(f"rounds take {min(energy_j)} to {max(energy_j)} J, not {expected_j}")
+    if set(traffic_byte) != {n_devices * SIZE_BYTE} or any(n_lost):
+        raise SystemExit("a message is missing")
+    return lengths(ends_s)
+
+
 def share_in_time() -> float:
     """Return the share of the messages that come before the deadline: (1 - p) F(D)."""
     return (1 - LOSS) * (1 - exp(-MU * (DEADLINE_S - ROUND_S) / COMPUTE_S))

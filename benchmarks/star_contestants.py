@@ -12,6 +12,7 @@ import json
 import resource
 import sys
 import time
+from array import array
 from collections.abc import Callable, Generator
 from functools import partial
 from heapq import heappop
@@ -38,6 +39,7 @@ from star import (
     check,
     lengths,
     random_rounds,
+    recorded,
 )
 from star_edgesim import (
     in_event_engine,
@@ -91,6 +93,103 @@ def by_callbacks(n_devices: int) -> Run:
         begin()
         env.run()
         return partial(lengths, ends_s)
+
+    return run
+
+
+def by_records(n_devices: int) -> Run:  # noqa: C901, PLR0915 - a script in one piece, as the others
+    """As `by_callbacks`, with what edgesim records of a round, and all that happens at one moment as one event and in one loop.
+
+    Of each round its energy from the times of every device, its traffic and which messages came are kept besides its length. No
+    option of edgesim is asked for anywhere: this is what its event engine could be if it knew nothing but this star.
+    """
+    import simpy
+
+    def run(n_rounds: int) -> Callable[[], Lengths]:  # noqa: C901, PLR0915
+        env = simpy.Environment()
+        timeout = env.timeout
+        device_free_s, link_free_s = [0.0] * n_devices, [0.0] * n_devices
+        ends_s, energy_j = array("d"), array("d")
+        traffic_byte, n_lost = array("q"), array("q")
+
+        class Round:
+            __slots__ = (
+                "begun_s",
+                "busy_s",
+                "has_begun",
+                "has_come",
+                "n_missing",
+                "receive_s",
+                "send_s",
+                "traffic_byte",
+            )
+
+            def __init__(self) -> None:
+                self.begun_s, self.n_missing, self.traffic_byte = env.now, n_devices, 0
+                self.has_begun, self.has_come = bytearray(n_devices), bytearray(n_devices)
+                self.busy_s, self.send_s, self.receive_s = [0.0] * n_devices, [0.0] * n_devices, 0.0
+
+        together: dict[float, list[tuple[Round, int]]] = {}  # what is to happen, by moment
+
+        def at(moment_s: float, callback: Callable[[simpy.Event], None]) -> list[tuple[Round, int]]:
+            event = timeout(moment_s - env.now, [])
+            event.callbacks.append(callback)
+            together[moment_s] = event.value
+            return event.value
+
+        def begin() -> None:
+            now_s, one = env.now, Round()
+            busy_s, has_begun = one.busy_s, one.has_begun
+            for device in range(n_devices):
+                has_begun[device] = 1
+                free_s = device_free_s[device]
+                start_s = free_s if free_s > now_s else now_s  # noqa: FURB136 - a call of max takes longer
+                device_free_s[device] = end_s = start_s + COMPUTE_S
+                busy_s[device] += end_s - start_s
+                there = together.get(end_s)
+                if there is None:
+                    there = at(end_s, computed)
+                there.append((one, device))
+
+        def computed(event: simpy.Event) -> None:
+            now_s = env.now
+            for one, device in event.value:
+                free_s = link_free_s[device]
+                start_s = free_s if free_s > now_s else now_s  # noqa: FURB136
+                link_free_s[device] = end_s = start_s + SEND_S
+                time_s = end_s - start_s
+                one.send_s[device] += time_s
+                one.receive_s += time_s
+                one.traffic_byte += SIZE_BYTE
+                arrival_s = end_s + LATENCY_S
+                there = together.get(arrival_s)
+                if there is None:
+                    there = at(arrival_s, arrived)
+                there.append((one, device))
+
+        def arrived(event: simpy.Event) -> None:
+            for one, device in event.value:
+                one.has_come[device] = 1
+                one.n_missing -= 1
+                if one.n_missing == 0:
+                    end(one)
+
+        def end(one: Round) -> None:
+            together.clear()
+            now_s = env.now
+            work_j = (RADIO_W - IDLE_W) * one.receive_s
+            for busy_s, send_s in zip(one.busy_s, one.send_s, strict=True):
+                work_j += (BUSY_W - IDLE_W) * busy_s + (RADIO_W - IDLE_W) * send_s
+            ends_s.append(now_s)
+            energy_j.append(work_j + (n_devices + 1) * IDLE_W * (now_s - one.begun_s))
+            traffic_byte.append(one.traffic_byte)
+            n_lost.append(0 if all(one.has_come) else one.has_come.count(0))
+            if len(ends_s) < n_rounds:
+                begin()
+
+        begin()
+        env.run()
+        return partial(recorded, n_devices, ends_s, energy_j, traffic_byte, n_lost)
 
     return run
 
@@ -366,6 +465,7 @@ def random_by_callbacks(n_devices: int) -> Run:
 
 FIXED: dict[str, Callable[[int], Run]] = {
     "SimPy, callbacks": by_callbacks,
+    "SimPy, callbacks, with records": by_records,
     "edgesim, event engine": in_event_engine,
     "edgesim, event engine with meters": in_event_engine_with_meters,
     "SimPy, processes": by_processes,
