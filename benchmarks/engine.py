@@ -36,7 +36,7 @@ from star_contestants import ABSENT, ALONE, FIXED, PEERS, RANDOM
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "results"
 DEVICES = (8, 64, 512)
-FEWEST, FEWEST_BY_ARRAYS = 10, 100_000
+FEWEST, FEWEST_BY_ARRAYS = 10, 120_000
 CALLBACKS, LEAF, NS_PY, NUMPY = "SimPy, callbacks", "LEAF", "ns.py", "numpy"
 RANDOM_CALLBACKS, RANDOM_EVENT = "SimPy, callbacks, random", "edgesim, event engine, random"
 EVENT, ARRAY = "edgesim, event engine", "edgesim, array engine"

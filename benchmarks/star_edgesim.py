@@ -28,6 +28,7 @@ from star import (
     Run,
     completed,
     random_rounds,
+    room,
 )
 
 
@@ -179,13 +180,10 @@ def random_in_array_engine(n_devices: int) -> Run:
     losses, slowdowns = disturbances()
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
-        import numpy as np
-
         from edgesim.rng import Streams
 
-        latency_s, energy_j = np.empty(n_rounds), np.empty(n_rounds)
-        traffic_byte = np.empty(n_rounds, dtype=np.int64)
-        is_lost = np.empty((n_devices, n_rounds), dtype=np.bool_)
+        latency_s, energy_j = room(n_rounds, "f8", "latency"), room(n_rounds, "f8", "energy")
+        traffic_byte, is_lost = room(n_rounds, "i8", "traffic"), room((n_devices, n_rounds), "?", "lost")
         streams = Streams(SEED)
         for start in range(0, n_rounds, n_at_once):
             here = slice(start, min(start + n_at_once, n_rounds))
@@ -195,7 +193,7 @@ def random_in_array_engine(n_devices: int) -> Run:
             if not found.is_valid.all():
                 raise SystemExit("trials were left to the event engine")
             latency_s[here], energy_j[here], is_lost[:, here] = found.latency_s, found.energy_j, found.is_lost
-            traffic_byte[here] = found.traffic_byte.sum(axis=0)
+            found.traffic_byte.sum(axis=0, out=traffic_byte[here])
         return lambda: random_rounds(n_devices, latency_s, energy_j, traffic_byte, is_lost.sum(axis=0))
 
     return run

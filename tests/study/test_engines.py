@@ -104,7 +104,7 @@ def test_the_number_of_outcomes_is_bounded(most, n) -> None:
 @pytest.mark.parametrize(
     ("engine", "size", "expected"),
     [
-        ("auto", 400, (40_000, 2**14)),
+        ("auto", 400, (60_000, 2**14)),
         ("auto", 28_000, (5_000, 7142)),
         ("auto", 10**9, (1, 1)),
         ("event", 10, (1000, 2**14)),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgesim.domain.stopping import Stopping
     from edgesim.study.cases.design import Case
 
-PART = 40_000
+PART = 60_000
 """Trials per task of the array engine, and rows per part of the results."""
 PART_BY_EVENTS = 1_000
 """The same of the event engine."""
@@ -22,7 +22,7 @@ PART_OF_FEW = 100
 """The same where a trial takes long or the number of trials is to be found: under load, and with a rule when to stop."""
 REQUESTS = 100_000
 """Requests of a task of the array engine under load, if that makes more trials than `PART_OF_FEW`."""
-SIZES = (PART, 20_000, 10_000, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
+SIZES = (PART, 40_000, 20_000, 10_000, 5_000, 2_000, PART_BY_EVENTS, 500, PART_OF_FEW, 50, 10, 1)
 """Sizes of tasks. Those below `PART_OF_FEW` divide it, since a rule decides after so many."""
 PART_OF_OUTCOMES = 2**14
 """Enumerated outcomes per task."""
