@@ -19,6 +19,7 @@ import pytest
 from edgesim.cli import main as cli
 from edgesim.cli.exit_codes import INCOMPLETE
 from edgesim.scenario.code.permission import Code
+from edgesim.study.cases.tasks import PART
 
 STRATEGY = '''
 """A strategy of a user: half of the answer comes from the device `helper`."""
@@ -380,7 +381,7 @@ def slow_study(place: Path) -> Iterator[subprocess.Popen[str]]:
     It cannot end meanwhile: half of its parts need what a worker says of a lost answer, which takes a minute.
     """
     slow = SCENARIO.replace("{helper: w1}", "{helper: w1, pause: 60 s}").replace("[0, 1, 3]", "[0, 3]")
-    Path("halves.yaml").write_text(slow.replace("replications: 60", "replications: 180000"))
+    Path("halves.yaml").write_text(slow.replace("replications: 60", f"replications: {3 * PART}"))
 
     def as_in_a_terminal() -> None:  # a job in the background ignores it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -437,12 +438,12 @@ def test_ctrl_c_keeps_what_is_finished(
         rest = end_of(main)
     assert main.returncode == code
     assert "interrupted; what is finished is kept, go on with\n  edgesim run halves.yaml\n" in rest
-    assert 0 < n_parts() < 18
+    assert 0 < n_parts() < 6
     assert not list(Path("results/halves").rglob(".*"))
     assert not luggage_in(place)
     if number == signal.SIGINT:
         assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1", "-q") == 0
-        assert n_parts() == 18
+        assert n_parts() == 6
         assert edgesim(monkeypatch, "run", "halves.yaml", "--no-report", "--workers", "1") == 0
         assert "was finished before; nothing was simulated" in capsys.readouterr().err
 
