@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from star_contestants import ABSENT, ALONE, FIXED, PEERS, RANDOM
+from star_contestants import ABSENT, ALONE, BY_ARRAYS, FIXED, PEERS, RANDOM
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs" / "results"
@@ -173,7 +173,7 @@ def rates(field: Field, n_rounds: int, n_random: int, n_repeats: int) -> list[Ro
         few = max(FEWEST, n_rounds * 8 // devices)  # the event engine needs as long for these as without draws
         many = max(min(FEWEST_BY_ARRAYS, n_random), n_random * 8 // devices)
         names = (*RANDOM, *ALONE)
-        sizes |= {("random", name, devices): few if "event" in name or "SimPy" in name else many for name in names}
+        sizes |= {("random", name, devices): many if name in BY_ARRAYS else few for name in names}
     found: dict[tuple[str, str, int], list[dict[str, float]]] = {key: [] for key in sizes}
     for repeat in range(n_repeats):
         for (case, name, devices), rounds in sizes.items():

@@ -482,6 +482,7 @@ RANDOM: dict[str, Callable[[int], Run]] = {
     "edgesim, event engine, random": random_in_event_engine,
 }
 BY_ARRAYS = frozenset({"numpy", "numpy, latency alone", "edgesim, array engine"})
+"""Contestants that take many rounds at once."""
 ALONE: dict[str, Callable[[int], Run]] = {"SimPy's queue, as the event engine uses it": queue_alone}
 """What takes part of the time of a contestant; no round is simulated."""
 PEERS = frozenset({"LEAF", "ns.py"})

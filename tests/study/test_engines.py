@@ -124,3 +124,14 @@ def test_tasks_of_large_plans_are_small(
     monkeypatch.setattr(f"{division}.held_byte", lambda _, may_be_down: size if not may_be_down else 0)
     monkeypatch.setattr(f"{division}.why_not", lambda case, _: "asked" if case.engine == "event" else "")
     assert _part_sizes(study, study.cases[0], is_stopping=False) == expected
+
+
+@pytest.mark.parametrize(("model", "may_be_down"), [(Bernoulli(0.5), False), (ExactlyK(1, "w*"), True)])
+def test_what_is_down_takes_memory_in_a_task(
+    monkeypatch: pytest.MonkeyPatch, model: object, *, may_be_down: bool
+) -> None:
+    """Where something may be down, that is drawn for every trial."""
+    study = shared([{"model": model}])
+    held = {False: 400, True: 28_000}
+    monkeypatch.setattr("edgesim.study.work.division.held_byte", lambda _, may_be_down: held[may_be_down])
+    assert _part_sizes(study, study.cases[0], is_stopping=False)[0] == (5_000 if may_be_down else 60_000)

@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 
     Server = tuple[str, int | str]
 
-_OF_TRIAL, _OF_STEP, _OF_TARGET = (
-    300,
-    2,
-    9,
-)  # byte: results and what is at hand, flags, and until when something is down
+_OF_TRIAL = 300  # byte: results, and what is at hand
+_OF_STEP = 2  # byte: flags
 _OF_WAITING = 35  # byte: moments and flags of a step that waits for messages, or begins where others do, too
+_OF_TARGET = 9  # byte: whether a device or link is down, and until when
 
 
 @dataclass(frozen=True, slots=True)
