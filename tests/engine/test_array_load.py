@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,11 @@ from edgesim.arrivals.trace import Trace as Recorded
 from edgesim.domain.load import Load
 from edgesim.domain.plan import Compute, Plan, Transfer
 from edgesim.domain.system.topology import Device, Link, Topology
+from edgesim.engine.arrays.batch import Batch
 from edgesim.engine.arrays.load import obstacle_of_load, simulate_load
 from edgesim.engine.arrays.losses import DrawnLosses
 from edgesim.engine.arrays.program import array_program, obstacle
+from edgesim.engine.arrays.trials import simulate_batch
 from edgesim.engine.events.simulation import trace
 from edgesim.engine.program.compiled import compile_plan
 from edgesim.failures.bernoulli import Bernoulli
@@ -67,6 +70,26 @@ def both(program, topology, failures, load, deadline_s=None, seed=3):
         limits = {"n_requests": load.requests, "horizon_s": load.horizon_s or np.inf, "warm_up_s": load.warm_up_s}
         traces.append(trace(program, arrivals=load.arrivals, deadline_s=deadline_s, **drawn, **limits))
     return list(found), traces
+
+
+def n_batches():
+    return sum(isinstance(one, Batch) for one in gc.get_objects())
+
+
+def test_nothing_is_left_for_the_collector():
+    """What a batch holds goes with it, or a study would hold some hundred MB until garbage is collected."""
+    ready, streams = array_program(compile_plan(students(), star(), WorkIsTime())), Streams(1)
+    load = Load(ClosedLoop(), 5)
+    repeated = array_program(ready.program, is_repeated=True)
+    gc.collect()
+    gc.disable()
+    try:
+        simulate_batch(ready, N, down={}, losses=DrawnLosses({}, streams.batch(0, N)))
+        simulate_batch(array_program(compile_plan(students(), star(medium="air"), WorkIsTime())), N, down={})
+        assert len(list(simulate_load(repeated, load, down={}, streams=streams.batch(0, N)))) == N
+        assert n_batches() == 0
+    finally:
+        gc.enable()
 
 
 def close(found, wanted):

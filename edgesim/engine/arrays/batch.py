@@ -48,8 +48,8 @@ class Batch:
     Parameters
     ----------
     ready, n, down, losses, slowdowns : as of `edgesim.engine.arrays.trials.simulate_batch`; each slowdown with its streams.
+    queues : of the servers, as earlier requests left them; they come to hold this one.
     released : when the request is released.
-    queues : of the servers, as earlier requests left them.
     measured : what is measured of several requests.
     """
 
@@ -61,8 +61,8 @@ class Batch:
         losses: BatchLosses | None,
         slowdowns: Sequence[tuple[BatchSlowdownModel, BatchStreams]],
         *,
+        queues: dict[Server, Queue[Batch]],
         released: Moments = AT_ONCE,
-        queues: dict[Server, Queue[Batch]] | None = None,
         measured: Measured | None = None,
     ) -> None:
         self.ready, self.program, self.n = ready, ready.program, n
@@ -87,7 +87,7 @@ class Batch:
         self._began: dict[int, Moments] = {}  # of steps that are traced
         self._last: dict[int, Last] = {}  # the last one that has come so far of a step that has not begun
         self._here: dict[int, Moments] = {}  # a message, at its next link
-        self._queues: dict[Server, Queue[Batch]] = {} if queues is None else queues
+        self._queues = queues
         self._passages: dict[tuple[int, int], Passages] = {}
         self._shares: dict[int, NDArray[np.float64]] = {}  # of the packets of messages that came in part
 

@@ -162,6 +162,7 @@ def simulate_load(
         if releases.n_clients > 0 and found:
             is_valid &= ended.ended_s >= found[-1].ended_s  # its client would ask before that of the last one
         found.append(ended)
+    queues.clear()  # they hold requests, which hold them and all that was measured: only the collector of garbage would find that
     if not found:
         yield from repeat(None, streams.n)
         return

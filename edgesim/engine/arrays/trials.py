@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgesim.engine.arrays.losses import BatchLosses
-    from edgesim.engine.arrays.program import ArrayProgram
+    from edgesim.engine.arrays.program import ArrayProgram, Server
+    from edgesim.engine.arrays.queue import Queue
     from edgesim.interfaces import BatchSlowdownModel
     from edgesim.rng import BatchStreams
 
@@ -48,9 +49,11 @@ def simulate_batch(
         [(model, streams.scope(label)) for label, model in (slowdowns or {}).items()] if streams is not None else []
     )
     keep_memory()
-    batch = Batch(ready, n, down, losses, scoped)
+    queues: dict[Server, Queue[Batch]] = {}
+    batch = Batch(ready, n, down, losses, scoped, queues=queues)
     may_fail = bool(batch.down) or (losses is not None and not ready.inputs.is_sure)
     batch.run(is_end_asked=bool(until_s) or (deadline_s is None and may_fail))
+    queues.clear()  # they hold the batch, which holds them: only the collector of garbage would find that
     return summary(batch, deadline_s, until_s or {})
 
 
