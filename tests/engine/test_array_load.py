@@ -73,7 +73,7 @@ def both(program, topology, failures, load, deadline_s=None, seed=3):
 
 
 def n_batches():
-    return sum(isinstance(one, Batch) for one in gc.get_objects())
+    return sum(type(one) is Batch for one in gc.get_objects())  # isinstance would ask objects of torch, which warn
 
 
 def test_nothing_is_left_for_the_collector():
@@ -83,11 +83,12 @@ def test_nothing_is_left_for_the_collector():
     repeated = array_program(ready.program, is_repeated=True)
     gc.collect()
     gc.disable()
+    n_before = n_batches()  # a test that failed before may hold some
     try:
         simulate_batch(ready, N, down={}, losses=DrawnLosses({}, streams.batch(0, N)))
         simulate_batch(array_program(compile_plan(students(), star(medium="air"), WorkIsTime())), N, down={})
         assert len(list(simulate_load(repeated, load, down={}, streams=streams.batch(0, N)))) == N
-        assert n_batches() == 0
+        assert n_batches() == n_before
     finally:
         gc.enable()
 
