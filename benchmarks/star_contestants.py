@@ -255,11 +255,17 @@ def by_resources(n_devices: int) -> Run:
 # ---- other simulators
 
 
-def in_leaf(n_devices: int) -> Run:
+def in_leaf(n_devices: int, *, has_queues: bool = True) -> Run:
     """LEAF: tasks take compute units of a node, data flows take bandwidth of a link; SimPy processes say for how long.
 
-    LEAF itself knows no transfer time; the script waits for size / bandwidth + latency, both read from the link. Nodes, tasks
-    and data flows are made once. No power is measured.
+    LEAF itself knows no transfer time; the script waits for size / bandwidth + latency, both read from the link. A data flow that
+    finds no bandwidth left is an error of LEAF, so that messages wait their turn at a `Resource` of their link, as they do
+    in the other scripts. Nodes, tasks and data flows are made once. No power is measured.
+
+    Parameters
+    ----------
+    n_devices : number of devices.
+    has_queues : False: nothing waits for a link, which is possible as long as no two messages meet there.
     """
     import simpy
     from leaf.application import DataFlow, ProcessingTask
@@ -277,9 +283,25 @@ def in_leaf(n_devices: int) -> Run:
 
     def run(n_rounds: int) -> Callable[[], Lengths]:
         env = simpy.Environment()
+        parts_of_run = [(*part, simpy.Resource(env)) for part in parts]
         ends_s: list[float] = []
 
-        def device(node: Node, link: Link, task: ProcessingTask, flow: DataFlow) -> Generator[simpy.Event, Any, None]:
+        def device(
+            node: Node, link: Link, task: ProcessingTask, flow: DataFlow, queue: simpy.Resource
+        ) -> Generator[simpy.Event, Any, None]:
+            task.allocate(node)
+            yield env.timeout(COMPUTE_S)
+            task.deallocate()
+            with queue.request() as turn:
+                yield turn
+                flow.allocate([link])
+                yield env.timeout(8 * SIZE_BYTE / link.bandwidth)
+                flow.deallocate()
+            yield env.timeout(link.latency)
+
+        def device_alone(
+            node: Node, link: Link, task: ProcessingTask, flow: DataFlow, _: simpy.Resource
+        ) -> Generator[simpy.Event, Any, None]:
             task.allocate(node)
             yield env.timeout(COMPUTE_S)
             task.deallocate()
@@ -288,9 +310,11 @@ def in_leaf(n_devices: int) -> Run:
             flow.deallocate()
             yield env.timeout(link.latency)
 
+        one = device if has_queues else device_alone
+
         def rounds() -> Generator[simpy.Event, Any, None]:
             for _ in range(n_rounds):
-                yield env.all_of([env.process(device(*part)) for part in parts])
+                yield env.all_of([env.process(one(*part)) for part in parts_of_run])
                 ends_s.append(env.now)
 
         env.process(rounds())
@@ -472,6 +496,7 @@ FIXED: dict[str, Callable[[int], Run]] = {
     "SimPy, processes": by_processes,
     "SimPy, processes, Resource, Store": by_resources,
     "LEAF": in_leaf,
+    "LEAF, links without queues": partial(in_leaf, has_queues=False),
     "ns.py": in_ns_py,
 }
 RANDOM: dict[str, Callable[[int], Run]] = {
@@ -485,7 +510,7 @@ BY_ARRAYS = frozenset({"numpy", "numpy, latency alone", "edgesim, array engine"}
 """Contestants that take many rounds at once."""
 ALONE: dict[str, Callable[[int], Run]] = {"SimPy's queue, as the event engine uses it": queue_alone}
 """What takes part of the time of a contestant; no round is simulated."""
-PEERS = frozenset({"LEAF", "ns.py"})
+PEERS = frozenset({"LEAF", "LEAF, links without queues", "ns.py"})
 """Contestants that may run in another environment."""
 
 
