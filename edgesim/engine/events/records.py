@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from math import nan
+from struct import Struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +56,10 @@ class Records:
 
     def rejected(self, request: Request) -> None:
         """Record a request that was not admitted."""
-        self._keep(request, "rejected", nan, 0.0)
+        if self._on_record is not None:
+            self._on_record(request.number, record(request, "rejected", nan, 0.0))
+        else:
+            self._kept.add(request, "rejected", nan, 0.0)
 
     def ended(self, request: Request, outcome: Outcome, latency_s: float) -> None:
         """Record a request that was admitted, and of which nothing is under way any more."""
@@ -65,9 +68,6 @@ class Records:
             return
         work_j = work_of(self._world.program, request)
         self._work_j += work_j
-        self._keep(request, outcome, latency_s, work_j)
-
-    def _keep(self, request: Request, outcome: Outcome, latency_s: float, work_j: float) -> None:
         if self._on_record is not None:
             self._on_record(request.number, record(request, outcome, latency_s, work_j))
         else:
@@ -114,7 +114,7 @@ class Records:
 
     def all(self) -> list[RequestRecord]:
         """Return the records, in order of release; none where they were told."""
-        if self._alone is None or len(self._kept) > 0:
+        if self._alone is None or self._kept:
             return list(self.table())
         return [record(*self._alone, self._alone_j(self._alone[0]))]  # the usual trial, in short
 
@@ -122,7 +122,7 @@ class Records:
         """Return the records by column, in order of release, and forget them; none where they were told."""
         kept, self._kept = self._kept, _Kept()
         if self._alone is None:
-            return kept.table(self.idle_share_j if len(kept) > 0 else 0.0)
+            return kept.table(self.idle_share_j if kept else 0.0)
         kept.add(*self._alone, self._alone_j(self._alone[0]))
         return kept.table(0.0)
 
@@ -131,15 +131,17 @@ class Records:
         return energy_j(self._world.program, request, self._idle_s())
 
 
-class _Kept:
-    """What is kept of requests while others are under way, by column, in the order in which they ended."""
+_ROW = [("number", "<i8"), ("released_s", "<f8"), ("latency_s", "<f8"), ("energy_j", "<f8"), ("outcome", "<i1"), ("pattern", "<i4"), ("byte", "<i8", (3,))]  # fmt: skip
+_pack = Struct("<qdddbiqqq").pack  # such a row
 
-    __slots__ = ("_byte", "_energy_j", "_latency_s", "_n_again", "_number", "_outcome", "_partial", "_pattern", "_places", "_plan", "_released_s")  # fmt: skip
+
+class _Kept:
+    """What is kept of requests while others are under way, a row for each, in the order in which they ended."""
+
+    __slots__ = ("_n_again", "_partial", "_places", "_plan", "_rows")
 
     def __init__(self) -> None:
-        self._number, self._byte = array("q"), array("q")
-        self._released_s, self._latency_s, self._energy_j = array("d"), array("d"), array("d")
-        self._outcome, self._pattern = array("b"), array("i")
+        self._rows = bytearray()
         self._places = {0: 0}  # of what was lost
         self._partial: dict[
             int, tuple[tuple[int, float], ...]
@@ -147,48 +149,42 @@ class _Kept:
         self._n_again: dict[int, int] = {}
         self._plan: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._number)
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
     def add(self, request: Request, outcome: Outcome, latency_s: float, energy_j: float) -> None:
         """Keep what became of a request."""
-        self._number.append(request.number)
-        self._released_s.append(request.released_s)
-        self._latency_s.append(latency_s)
-        self._outcome.append(_PLACES[outcome])
-        self._pattern.append(0 if all(request.delivered) else self._places.setdefault(lost(request), len(self._places)))
-        self._byte.extend(request.traffic_byte)
-        self._energy_j.append(energy_j)
+        number = request.number
+        pattern = self._places.setdefault(lost(request), len(self._places)) if 0 in request.delivered else 0
+        self._rows += _pack(
+            number, request.released_s, latency_s, energy_j, _PLACES[outcome], pattern, *request.traffic_byte
+        )
         if request.n_retransmitted > 0:
-            self._n_again[request.number] = request.n_retransmitted
+            self._n_again[number] = request.n_retransmitted
         if request.plan > 0:
-            self._plan[request.number] = request.plan
+            self._plan[number] = request.plan
         if request.partial:
-            self._partial[request.number] = partial(request)
+            self._partial[number] = partial(request)
 
     def table(self, share_j: float) -> RequestTable:
         """Return the records in order of release, each that was admitted with its share of the idle power."""
-        numbers = np.array(self._number)
-        order = np.argsort(numbers)
-        outcome = np.array(self._outcome)[order]
-        energy_j = np.array(self._energy_j)[order]
-        by_kind = np.array(self._byte).reshape(-1, 3)[order]
+        rows = np.frombuffer(self._rows, _ROW)
+        order = np.argsort(rows["number"])
+        numbers, outcome, energy_j, by_kind = (rows[name][order] for name in ("number", "outcome", "energy_j", "byte"))
         return RequestTable(
-            released_s=np.array(self._released_s)[order],
-            latency_s=np.array(self._latency_s)[order],
+            released_s=rows["released_s"][order],
+            latency_s=rows["latency_s"][order],
             outcome=outcome,
-            pattern=np.array(self._pattern)[order],
+            pattern=rows["pattern"][order],
             input_byte=by_kind[:, 0],
             intermediate_byte=by_kind[:, 1],
             result_byte=by_kind[:, 2],
             energy_j=np.where(outcome == _PLACES["rejected"], energy_j, energy_j + share_j),
-            n_retransmitted=_filled(numbers[order], self._n_again).astype(np.int64),
-            plan=_filled(numbers[order], self._plan).astype(np.int32),
+            n_retransmitted=_filled(numbers, self._n_again).astype(np.int64),
+            plan=_filled(numbers, self._plan).astype(np.int32),
             patterns=tuple(self._places),
             partial={
-                place: self._partial[number]
-                for place, number in enumerate(numbers[order].tolist())
-                if number in self._partial
+                place: self._partial[number] for place, number in enumerate(numbers.tolist()) if number in self._partial
             }
             if self._partial
             else {},

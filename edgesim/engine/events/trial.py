@@ -131,10 +131,12 @@ class Trial:
         self._send = hosts.send if hosts else self._carrier.send
         self._fifo = self._carrier.fifo
 
-    def _first_of(self, span: Span) -> list[tuple[int, int, float]]:
-        """Return the first steps of a plan, and how long which device computes them, where `_begin` would do nothing else; otherwise -1."""
-        steps, is_plain = self._steps, self._courses is None and not self._is_slowed
-        return [(index, steps.device[index] if is_plain else -1, steps.duration_s[index]) for index in span.first]
+    def _first_of(self, span: Span) -> list[tuple[int, int, float]] | None:
+        """Return the first steps of a plan with the device that computes each and for how long, in s; None where `_begin` would do more."""
+        steps = self._steps
+        if self._courses is not None or self._is_slowed or any(steps.device[index] < 0 for index in span.first):
+            return None
+        return [(index, steps.device[index], steps.duration_s[index]) for index in span.first]
 
     def _begin_trial(self, downtimes: Downtimes) -> None:
         self.world.begin(downtimes)
@@ -245,13 +247,16 @@ class Trial:
             self.clock.after(self._deadline_s, self._on_request_deadline, request)
         for index in span.with_deadline:  # before the messages are sent: what comes at the deadline is late
             self._start_deadline(request, index)
-        for index, device, duration_s in self._firsts[request.plan]:
-            if device < 0:
+        firsts = self._firsts[request.plan]
+        if firsts is None:
+            for index in span.first:
                 self._begin(request, index)
-            else:
-                request.missing[index] = _BEGUN
-                request.n_open += 1
-                self._devices.submit((request, index), device, duration_s)
+        else:
+            missing = request.missing
+            for index, _, _ in firsts:
+                missing[index] = _BEGUN
+            request.n_open += len(firsts)
+            self._devices.submit_first(request, firsts)
         if self._pools is not None:
             self._pools.open(request)
         request.n_open -= 1

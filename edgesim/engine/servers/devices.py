@@ -5,13 +5,14 @@ The device calls back when it is done, or when it is certain that it will never 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush, heapreplace
 from math import inf
 from typing import Protocol
 
 from edgesim.domain.system.topology import Device
 from edgesim.engine.state.outages import Downtime
-from edgesim.engine.state.request import Task
+from edgesim.engine.state.request import Request, Task
 from edgesim.engine.state.world import World
 
 
@@ -81,6 +82,35 @@ class Devices:
             self._fair[device].submit(task, left_s)
         else:
             self._queue(task, device, left_s, start_s)
+
+    def submit_first(self, request: Request, firsts: Sequence[tuple[int, int, float]]) -> None:
+        """Let devices take the first computations of a request.
+
+        Parameters
+        ----------
+        request : the request.
+        firsts : by computation its step, its device, and the time that it needs on a core, in s.
+        """
+        if not self._is_plain or self._stays is not None:
+            for index, device, left_s in firsts:
+                self.submit((request, index), device, left_s)
+            return
+        now_s, horizon_s, moments, on_end = self._clock.now_s, self._horizon_s, self._moments, self._on_end
+        next_s, busy_s = self._free_s, request.busy_s
+        for index, device, left_s in firsts:  # `submit` in a loop
+            free_s = next_s[device]
+            start_s = free_s if free_s > now_s else now_s  # noqa: FURB136
+            end_s = start_s + left_s
+            if end_s > horizon_s:
+                self._queue((request, index), device, left_s, start_s)
+                continue
+            next_s[device] = end_s
+            busy_s[device] += end_s - start_s
+            moment_s = now_s + (end_s - now_s)
+            moment = moments.get(moment_s)
+            if moment is None:
+                moment = self._clock.new_moment(moment_s)
+            moment.append((on_end, (request, index)))
 
     def _queue(self, task: Task, device: int, left_s: float, start_s: float) -> None:
         """Let a computation have a core from a moment on, at the speed that the device has then, unless it fails."""
