@@ -193,7 +193,10 @@ def _given(graph: fx.Graph, specs: Inputs, name: str, n_samples: int = 1) -> Ite
 
 def submodule(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
     """Return the module that a node calls, or None when it calls a function or method."""
-    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+    if node.op != "call_module":
+        return None
+    module: nn.Module = operator.attrgetter(str(node.target))(graph)  # torch's `get_submodule` takes six times as long
+    return module
 
 
 def entries(graph: fx.GraphModule) -> list[fx.Node]:

@@ -36,6 +36,9 @@ _BATCH = 512
 _BATCH_BYTE = 2**28
 """What layers make of a batch, at most, where a sample is not larger."""
 
+_MOST_REACHED = 2**14
+"""Boxes of which it is kept what reads them, at most: some 5 MB."""
+
 Values = dict[fx.Node, Any]
 """What nodes return for one batch."""
 
@@ -165,6 +168,7 @@ class CutNetwork:
         starts = range(0, len(samples), size)
         self._batches = [self._batch(samples[first : first + size], first, len(samples)) for first in starts]
         self._whole: NDArray[np.float32] | None = None
+        self._reached: dict[tuple[fx.Node, int, Box], Box] = {}
 
     def _batch(self, some: Samples, first: int, n_samples: int) -> Batch:
         tensors = {name: _channels_last(tensor) for name, tensor in tensors_of(some.inputs).items()}
@@ -275,6 +279,16 @@ class CutNetwork:
         if not is_kept:
             batch.whole = {}
         return answers
+
+    def reached(self, node: fx.Node, layer: Layer, position: int, changed: Box) -> Box:
+        """Return what `Reader.reached` does; batches and losses ask about the same boxes again and again."""
+        key = (node, position, changed)
+        found = self._reached.get(key)
+        if found is None:
+            if len(self._reached) == _MOST_REACHED:
+                self._reached.clear()
+            found = self._reached[key] = layer.reader.reached(position, changed, layer.shape)
+        return found
 
     def fill(self, name: str, box: Box) -> torch.Tensor | float:
         """Return what stands for a box of a layer that is lost."""
@@ -410,7 +424,7 @@ class _Damaged:
             patch = self._patch(source, number)
             if patch is not None:
                 changed = patch.extent
-                found = hull(found, layer.reader.reached(position, changed, layer.shape))
+                found = hull(found, self.cut.reached(node, layer, position, changed))
         return found
 
     def _computed(self, node: fx.Node, layer: Layer, number: int | None, box: Box) -> Patch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import fx
 
-from edgesim.nn.cost.trace import is_in_place
+from edgesim.nn.cost.trace import is_in_place, submodule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,9 @@ def call(graph: fx.GraphModule, node: fx.Node, values: Sequence[Any]) -> Any:
     if node.op == "get_attr":
         holder, _, name = str(node.target).rpartition(".")
         return getattr(graph.get_submodule(holder), name)
-    if node.op == "call_module":
-        return graph.get_submodule(str(node.target))(*args, **kwargs)
+    module = submodule(graph, node)
+    if module is not None:
+        return module(*args, **kwargs)
     if node.op == "call_method":
         return getattr(args[0], str(node.target))(*args[1:], **kwargs)
     function: Any = _OVERWRITING.get(node.target, node.target)

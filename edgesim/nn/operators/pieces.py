@@ -39,11 +39,10 @@ def piece(  # noqa: PLR0911 - one for each kind of layer
     box : not empty.
     inputs : for each operand the box that is read, shape (n, ...).
     """
-    reads = [read for _, read in layer.reader.reads(box)]
     module = submodule(graph, node)
     source_shape = layer.input_shapes[0]
     if isinstance(module, CONVOLUTIONS):
-        return _convolve(module, box, reads[0], source_shape, inputs[0])
+        return _convolve(module, box, layer.reader.reads(box)[0][1], source_shape, inputs[0])
     found = row_piece(graph, node, layer, box, inputs)
     if found is not None:
         return found
@@ -55,7 +54,7 @@ def piece(  # noqa: PLR0911 - one for each kind of layer
     if is_concatenation(node):
         return _concatenated(node, inputs)
     if layer.pool is not None:
-        return _pooled(layer.pool, box, reads[0], source_shape, inputs[0])
+        return _pooled(layer.pool, box, layer.reader.reads(box)[0][1], source_shape, inputs[0])
     if "adaptive" in function_name(node) or "Adaptive" in type(module).__name__:
         return _adaptive(graph, node, layer, box, inputs[0])
     result: torch.Tensor = call(graph, node, inputs)

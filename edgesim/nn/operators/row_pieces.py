@@ -32,7 +32,6 @@ def row_piece(  # noqa: PLR0911 - one for each kind of layer
     box : not empty.
     inputs : for each operand the box that is read, shape (n, ...).
     """
-    reads = [read for _, read in layer.reader.reads(box)]
     module = submodule(graph, node)
     if isinstance(module, nn.Linear):
         rows = slice(box[-1].start, box[-1].stop)
@@ -40,15 +39,16 @@ def row_piece(  # noqa: PLR0911 - one for each kind of layer
         return nn.functional.linear(inputs[0], module.weight[rows], None if bias is None else bias[rows])
     if isinstance(module, PartialSums):
         bounds = zip(module.starts[box[0].start : box[0].stop], module.starts[box[0].start + 1 :], strict=False)
-        first = reads[0][-1].start
+        first = layer.reader.reads(box)[0][1][-1].start
         return torch.stack([module.part(inputs[0][..., a - first : b - first], a, b) for a, b in bounds], dim=1)
     if isinstance(module, Joined):
         return module.joined(inputs[0], [_part(constant, box) for constant in module.constants()])
     if isinstance(module, Attention):
         queries, keys, _ = layer.input_shapes
+        reads = [read for _, read in layer.reader.reads(box)]
         return _attend(module, box, reads, inputs, queries[0] // keys[0])
     if isinstance(module, (Permuted, Expanded, Repeated, Sliced, Reshaped)):
-        return _moved(module, box, reads[0], inputs[0])
+        return _moved(module, box, layer.reader.reads(box)[0][1], inputs[0])
     axes = normalised_axes(module, node, len(layer.shape))
     if axes:
         whole: torch.Tensor = call(graph, node, inputs)
