@@ -82,12 +82,18 @@ def joined(intact: Boxes, patches: Sequence[Patch]) -> Patch | None:
 def summed(patches: Sequence[Patch]) -> Patch:
     """Return the patch of a sum of tensors, of which each change is known."""
     box = reduce(hull, [patch.extent for patch in patches])
-    changes: list[Any] = [patch.change for patch in patches]
-    if len(patches) == 1:
-        return Patch(box, change=changes[0])
-    found = changes[0].new_zeros((len(changes[0]), *map(len, box)))
-    for patch, change in zip(patches, changes, strict=True):
-        found[index(relative(patch.extent, box))] += change
+    first, *others = sorted(patches, key=lambda patch: patch.extent != box)  # of one that is the whole box a copy is enough
+    change: Any = first.change
+    if not others:
+        return Patch(box, change=change)
+    if first.extent == box:
+        found = change.clone()
+    else:
+        form = torch.channels_last if len(box) == 3 else torch.contiguous_format
+        found = torch.empty((len(change), *map(len, box)), dtype=change.dtype, memory_format=form).zero_()
+        others = [first, *others]
+    for patch in others:
+        found[index(relative(patch.extent, box))] += patch.change
     return Patch(box, change=found)
 
 
