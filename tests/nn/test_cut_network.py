@@ -24,6 +24,7 @@ from edgesim.nn.cut.schedule import schedule
 from edgesim.nn.cut.staging import staged
 from edgesim.nn.operators.axes import Window
 from edgesim.nn.operators.boxes import index, volume
+from edgesim.nn.operators.pieces import piece
 from edgesim.strategies.modnn import stage_boxes
 
 
@@ -578,6 +579,28 @@ def test_what_is_kept_is_not_overwritten():
     for damaged in (*range(len(plans)), *range(len(plans))):
         damage = [Damage(results=frozenset({1} if number == damaged else ())) for number in range(len(plans))]
         assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
+@pytest.mark.parametrize("activation", [nn.GELU(), nn.Tanh(), nn.Sigmoid(), nn.SiLU(), nn.ReLU(), nn.BatchNorm2d(3)])
+@pytest.mark.parametrize("execution", ["mapreduce", "halo"])
+def test_without_losses_each_device_computes_its_own_bits(execution, activation):
+    """What runs at once has the bits that the boxes have."""
+    torch.manual_seed(0)
+    network = drawn(nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), activation, nn.Conv2d(3, 3, 3, padding=1)))
+    inputs = np.random.default_rng(0).standard_normal((5, 1, 7, 7)).astype(np.float32)
+    staged_network, plans = cut(network, (1, 7, 7), [1.0, 2.0, 1.5], execution)
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    runner.answers([NOTHING] * len(plans))
+    (batch,) = runner._batches
+    nodes = {node: layer for node in runner.nodes if (layer := runner.layers.get(node.name)) is not None}
+    assert len(nodes) == 3
+    for node, layer in nodes.items():
+        read = [batch.whole[source] for source in runner.sources[node]]
+        for box in runner.schedules[runner.stage_of[layer.name]].boxes[layer.name]:
+            own = [tensor[index(part)] for tensor, (_, part) in zip(read, layer.reader.reads(box), strict=True)]
+            with torch.inference_mode():
+                found = piece(staged_network.graph, node, layer, box, own)
+            assert torch.equal(found, batch.whole[node][index(box)])
 
 
 @pytest.mark.parametrize("execution", ["mapreduce", "halo"])

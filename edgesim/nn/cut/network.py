@@ -243,7 +243,7 @@ class CutNetwork:
         values: Values = {}
         for node in self.nodes:
             layer = self.layers.get(node.name)
-            if layer is None or node in self.kinds.maps:
+            if layer is None or node in self.kinds.exact:
                 values[node] = self.run_node(node, values, batch)
             elif layer.name in self.shares:
                 values[node] = self.run_entries(node, values[self.sources[node][0]], frozenset())

@@ -82,7 +82,7 @@ def joined(intact: Boxes, patches: Sequence[Patch]) -> Patch | None:
 def summed(patches: Sequence[Patch]) -> Patch:
     """Return the patch of a sum of tensors, of which each change is known."""
     box = reduce(hull, [patch.extent for patch in patches])
-    first, *others = sorted(patches, key=lambda patch: patch.extent != box)  # of one that is the whole box a copy is enough
+    first, *others = sorted(patches, key=lambda patch: patch.extent != box)  # the whole box needs a copy and no zeros
     change: Any = first.change
     if not others:
         return Patch(box, change=change)

@@ -21,7 +21,8 @@ class Kinds:
     """What nodes are to a change.
 
     ``modules``: what they call, or None. ``maps``: those that read one element for each of theirs. ``scales``: of normalisations, which are maps, by what
-    they multiply each channel. ``sums``: those that add two tensors of one shape.
+    they multiply each channel. ``exact``: maps whose result has the same bits whatever box it is computed in; of others the last bits depend on how
+    elements lie in memory and how many are left for the last instruction. ``sums``: those that add two tensors of one shape.
 
     Parameters
     ----------
@@ -33,6 +34,9 @@ class Kinds:
         self.modules = {node: submodule(graph, node) for node in layers}
         self.maps = {node for node, layer in layers.items() if layer.reader.is_map}
         self.scales = {node: _scale(self.modules[node]) for node in self.maps if isinstance(self.modules[node], NORMS)}
+        self.exact = {
+            node for node in self.maps if isinstance(self.modules[node], nn.ReLU) or function_name(node) == "relu"
+        }
         self.sums = {node for node, layer in layers.items() if _is_sum(node, layer)}
 
 
