@@ -16,7 +16,7 @@ from edgesim.domain.system.topology import Device, DeviceProfile, Link, Medium, 
 from edgesim.domain.system.transport import AFTER
 from edgesim.engine.arrays.losses import DrawnLosses
 from edgesim.engine.arrays.program import array_program, held_byte, obstacle
-from edgesim.engine.arrays.trials import keep_memory, simulate_batch
+from edgesim.engine.arrays.trials import simulate_batch
 from edgesim.engine.events.simulation import simulate
 from edgesim.engine.program.compiled import Program, compile_plan
 from edgesim.failures.bernoulli import Bernoulli
@@ -28,6 +28,7 @@ from edgesim.failures.sampling.draw import draw_down, draw_outages, draw_renewal
 from edgesim.failures.scripted import Scripted, ScriptedOutage
 from edgesim.failures.stragglers import LogNormal, ShiftedExponential
 from edgesim.network.transport import Arq, Datagram, Tcp
+from edgesim.processes import keep_memory
 from edgesim.rng import Streams
 
 N = 24

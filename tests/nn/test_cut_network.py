@@ -101,7 +101,8 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, int, int]]:
             layers.append(Block(n_channels, kernel, is_in_place=draw(st.booleans()), is_joined=is_joined))
             n_channels *= 1 + is_joined
     torch.manual_seed(draw(st.integers(0, 2**16)))
-    layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * n_channels, 6), nn.ReLU(), nn.Linear(6, 3)]
+    n = draw(st.sampled_from([1, 2]))
+    layers += [nn.AdaptiveAvgPool2d(n), nn.Flatten(), nn.Linear(n * n * n_channels, 6), nn.ReLU(), nn.Linear(6, 3)]
     return drawn(nn.Sequential(*layers)), shape
 
 

@@ -28,9 +28,9 @@ from edgesim.engine.arrays.batch import Batch
 from edgesim.engine.arrays.measured import Measured
 from edgesim.engine.arrays.moments import Moments
 from edgesim.engine.arrays.results import closed_s, degraded, lost, unchanged
-from edgesim.engine.arrays.trials import keep_memory
 from edgesim.engine.events.requests import RequestTable
 from edgesim.interfaces import ClosedArrivals
+from edgesim.processes import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

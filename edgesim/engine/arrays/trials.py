@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edgesim.engine.arrays.batch import Batch
 from edgesim.engine.arrays.results import ArrayTrials, summary
+from edgesim.processes import keep_memory
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from edgesim.engine.arrays.losses import BatchLosses
@@ -55,13 +54,3 @@ def simulate_batch(
     batch.run(is_end_asked=bool(until_s) or (deadline_s is None and may_fail))
     queues.clear()  # they hold the batch, which holds them: only the collector of garbage would find that
     return summary(batch, deadline_s, until_s or {})
-
-
-@cache
-def keep_memory() -> None:
-    """Let this process keep memory that it frees: to ask the system for it anew takes longer than to compute what it holds.
-
-    glibc gives back what is free beyond a threshold, and sets that to twice the size of the largest array that was freed (mallopt(3),
-    M_TRIM_THRESHOLD and M_MMAP_THRESHOLD). So an array of 8 MB, which is never written to, keeps 16 MB. No other library minds.
-    """
-    np.empty(2**20)

@@ -17,10 +17,11 @@ from torch import fx, nn
 from edgesim.nn.cut.patches import Patch, joined, kept, part, summed
 from edgesim.nn.operators.boxes import holds, hull, index, overlap, relative, volume, whole
 from edgesim.nn.operators.calls import call
-from edgesim.nn.operators.changes import Kinds, convolved, is_linear_in
+from edgesim.nn.operators.changes import Kinds, averaged, convolved, is_linear_in
 from edgesim.nn.operators.pieces import piece
 from edgesim.nn.operators.readers import CONVOLUTIONS, operands
 from edgesim.nn.tensors import tensors_of
+from edgesim.processes import keep_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -360,7 +361,7 @@ class _Damaged:
             return
         layer = self.cut.between.get(node.name)
         box = None if layer is None else self._box(node, layer, None)
-        if layer is None or box is None or box == whole(layer.shape):
+        if layer is None or box is None or (box == whole(layer.shape) and node not in self.cut.kinds.means):
             values = {source: self._full(source, None) for source in sources}
             self.outside[node] = Patch(None, self.cut.run_node(node, values, self.batch))
         elif volume(box):
@@ -453,6 +454,9 @@ class _Damaged:
         elif node in self.cut.kinds.scales and first.change is not None:
             scale = self.cut.kinds.scales[node][box[0].start : box[0].stop]
             return Patch(box, change=first.change * scale.reshape(-1, *[1] * (len(box) - 1)))
+        elif node in self.cut.kinds.means and first.box is not None and first.box != whole(layer.input_shapes[0]):
+            change = first.change_on(partial(self._intact, sources[0]))
+            return Patch(box, change=averaged(change, layer.input_shapes[0]))
         elif node in self.cut.kinds.sums and self._is_change(pairs):
             for source, patch in pairs:
                 patch.change_on(partial(self._intact, source))
@@ -557,6 +561,7 @@ def _on_one_thread() -> Iterator[None]:
     """Infer on one thread: more would change the order of sums, and wait for each other's cores."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    keep_memory()
     try:
         with torch.inference_mode():
             yield

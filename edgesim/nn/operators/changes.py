@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from edgesim.nn.operators.pieces import CONVOLVE
 from edgesim.nn.operators.readers import NORMS, Cuttable, paddings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edgesim.nn.operators.boxes import Box
 
@@ -23,6 +24,7 @@ class Kinds:
     ``modules``: what they call, or None. ``maps``: those that read one element for each of theirs. ``scales``: of normalisations, which are maps, by what
     they multiply each channel. ``exact``: maps whose result has the same bits whatever box it is computed in; of others the last bits depend on how
     elements lie in memory and how many are left for the last instruction. ``sums``: those that add two tensors of one shape.
+    ``means``: those that average all positions of each channel.
 
     Parameters
     ----------
@@ -37,6 +39,7 @@ class Kinds:
         self.exact = {
             node for node in self.maps if isinstance(self.modules[node], nn.ReLU) or function_name(node) == "relu"
         }
+        self.means = {node for node, layer in layers.items() if _is_mean(self.modules[node], layer)}
         self.sums = {node for node, layer in layers.items() if _is_sum(node, layer)}
 
 
@@ -49,6 +52,17 @@ def _scale(module: nn.Module | None) -> torch.Tensor:
 def _is_sum(node: fx.Node, layer: Cuttable) -> bool:
     is_plain = function_name(node) == "add" and len(node.args) == 2 and not node.kwargs
     return is_plain and len(layer.input_shapes) == 2 and set(layer.input_shapes) == {layer.shape}
+
+
+def _is_mean(module: nn.Module | None, layer: Cuttable) -> bool:
+    is_average = isinstance(module, (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d))
+    return is_average and all(size == 1 for size in layer.shape[1:])
+
+
+def averaged(change: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Return by how much the means of the channels of a tensor of this shape, without the batch axis, change when it changes in a box."""
+    axes = tuple(range(2, change.dim()))
+    return change.sum(axes, keepdim=True) / prod(shape[1:])
 
 
 def is_linear_in(module: nn.Module | None, changed: Box, shape: tuple[int, ...]) -> bool:

@@ -117,10 +117,10 @@ def _number(path: Path) -> float | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch infer with one thread, as edgesim does, and put its number of threads back; see `keep_memory`."""
+    """Let torch infer with one thread, as edgesim does, and put its number of threads back; see `keep_all_memory`."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    keep_memory()
+    keep_all_memory()
     try:
         with torch.inference_mode():
             yield
@@ -128,7 +128,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def keep_memory() -> None:
+def keep_all_memory() -> None:
     """Let this process keep memory that it frees, as one that infers all the time does; it stays so.
 
     Otherwise glibc gives large tensors back to the system, or not, depending on what was freed before, and the time of a layer
