@@ -76,6 +76,15 @@ def is_counted(load: Load) -> bool:
     return load.requests is not None or isinstance(load.arrivals, (CountedArrivals, ScalableArrivals))
 
 
+def uncounted(load: Load) -> str:
+    """Return why requests cannot be taken many trials at once, whatever the plan; empty where they can."""
+    if not is_counted(load):
+        return "it is not known how many requests a trial has"
+    if load.admission_limit is not None:
+        return "whether a request is admitted depends on how many are in the system"
+    return ""
+
+
 def lasts_s(load: Load | None) -> float:
     """Return for about how long a trial's requests come, in s; 0 without a load, and where neither its horizon nor its rate is known.
 

@@ -237,9 +237,16 @@ def test_times_of_day_are_warned_of(tmp_path: Path) -> None:
     assert [one.path for one in found] == [("failures", "log")]
 
 
-def test_the_array_engine_is_refused_where_rates_or_speeds_change() -> None:
+def test_the_array_engine_is_refused_where_rates_or_speeds_or_admissions_change() -> None:
     slow = "failures: {slowdowns: {steps: [{devices: w1, time: 1 s, factor: 4}]}}\n"
     plain = TEXT.replace(", rate_at: LINK", "").replace(", rate_at: MEDIUM", "")
-    for written, reason in ((text(), "the rates of links change"), (plain + slow, "changes the speed of devices")):
+    limited = plain.replace(
+        "sink: hub", "sink: hub, load: {arrivals: {type: poisson, rate: 5 Hz}, requests: 9, admission_limit: 2}"
+    )
+    for written, reason in (
+        (text(), "the rates of links change"),
+        (plain + slow, "changes the speed of devices"),
+        (limited, "whether a request is admitted"),
+    ):
         with pytest.raises(ScenarioError, match=reason):
             Scenario.from_text(written + "engine: array\n")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgesim.domain.columns import OUTCOMES
-from edgesim.domain.load import is_counted
+from edgesim.domain.load import uncounted
 from edgesim.domain.plan import Compute
 from edgesim.domain.records import Trace
 from edgesim.engine.arrays.batch import Batch
@@ -49,13 +49,9 @@ if TYPE_CHECKING:
 
 def obstacle_of_load(program: Program, load: Load) -> str:
     """Return what keeps a load on a plan from the array engine, besides what keeps a single request; empty when nothing does."""
-    if not is_counted(load):
-        return "it is not known how many requests a trial has"
-    if load.admission_limit is not None:
-        return "whether a request is admitted depends on how many are in the system"
     if any(isinstance(step, Compute) and step.alternatives for step in program.steps.step):
-        return "of alternatives, only those that come first are held in memory"
-    return ""
+        return uncounted(load) or "of alternatives, only those that come first are held in memory"
+    return uncounted(load)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
+from edgesim.domain.load import uncounted
 from edgesim.errors import PlanError
 from edgesim.interfaces import (
     Attackable,
@@ -83,6 +84,8 @@ def plugin_problems(scenario: ScenarioSpec) -> Iterator[Problem]:
         rates = (*(link.rate_at for link in topology.links), *(medium.rate_at for medium in topology.media))
         if any(rate is not None for rate in rates):
             reason = reason or "the rates of links change with time"
+        if scenario.workload.load is not None:
+            reason = reason or uncounted(scenario.workload.load)
         if reason:
             yield Problem(
                 ("engine",), f"the array engine cannot simulate this: {reason}", remedy="write `engine: auto`"
