@@ -223,7 +223,7 @@ there is as one that is lost on the way back, and is asked about once, which hal
 the run without losses does not fit the memory for what is kept, activations and convolutions that are only added or normalised are left out and computed again for the boxes that need them; what does not fit then runs once for each task.
 
 Five times as fast was asked for. The last column says what bounds it: the multiplications of convolutions in the plain passes over those for all losses, the run without losses included. Boxes grow to the whole image behind early
-losses, and all that they hold may change the answer, so direct convolution does with hardly fewer. Plain passes multiply about as fast, so the time stays behind that column by what is no multiplication: sums, activations,
+losses, and all that they hold may change the answer, so direct convolution does with hardly fewer. Plain passes by 128 multiply about as fast, so against them the time stays behind that column by what is no multiplication: sums, activations,
 differences, copies, and with small images the calls themselves and what a fresh process reads and builds. From one run to the next ratios with `halo` vary by a tenth."""
 STUDENTS = "## Students\n\nScores of all sets of eight students, each one product of the weights of the set and what each student adds to the answers."
 

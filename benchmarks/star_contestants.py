@@ -260,7 +260,7 @@ def in_leaf(n_devices: int, *, has_queues: bool = True) -> Run:
 
     LEAF itself knows no transfer time; the script waits for size / bandwidth + latency, both read from the link. A data flow that
     finds no bandwidth left is an error of LEAF, so that messages wait their turn at a `Resource` of their link, as they do
-    in the other scripts. Nodes, tasks and data flows are made once. No power is measured.
+    in every other script but `by_processes`. Nodes, tasks and data flows are made once. No power is measured.
 
     Parameters
     ----------

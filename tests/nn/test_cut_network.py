@@ -280,6 +280,32 @@ def test_poolings_are_cut(name, form):
         assert relative(CutNetwork(staged_network, plans, samples(inputs)).answers([NOTHING]), expected) < 1e-5
 
 
+@pytest.mark.parametrize(
+    "pool",
+    [
+        nn.AdaptiveAvgPool1d(12),
+        nn.AdaptiveAvgPool1d(4),
+        nn.AdaptiveAvgPool1d(1),
+        nn.AdaptiveMaxPool1d(4),
+        nn.MaxPool1d(3),
+        nn.AvgPool1d(3),
+    ],
+)
+def test_a_pooling_along_the_first_axis_is_not_cut(pool):
+    """Features are pooled as if they were positions; a device that has a share of them cannot."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(10, 12), nn.ReLU(), pool, nn.ReLU())
+    with torch.no_grad():
+        n_left = network(torch.zeros(1, 10)).shape[1]
+    network = drawn(network.append(nn.Linear(n_left, 3)))
+    inputs = np.random.default_rng(0).standard_normal((5, 10)).astype(np.float32)
+    staged_network, plans = cut(network, (10,), [1.0, 2.0, 1.5])
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    for lost in product(range(len(plans)), range(3)):
+        damage = [Damage(results=frozenset({lost[1]} if number == lost[0] else ())) for number in range(len(plans))]
+        assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
 def test_many_networks_keep_no_more_than_one_room():
     """Each keeps 37 kB. Room for two: the third leaves the first without; asked again it answers the same, bit for bit, and the second leaves."""
     network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))

@@ -243,10 +243,12 @@ def test_the_array_engine_is_refused_where_rates_or_speeds_or_admissions_change(
     limited = plain.replace(
         "sink: hub", "sink: hub, load: {arrivals: {type: poisson, rate: 5 Hz}, requests: 9, admission_limit: 2}"
     )
+    endless = plain.replace("sink: hub", "sink: hub, load: {arrivals: {type: closed-loop}, horizon: 10 s}")
     for written, reason in (
         (text(), "the rates of links change"),
         (plain + slow, "changes the speed of devices"),
         (limited, "whether a request is admitted"),
+        (endless, "it is not known how many requests"),
     ):
         with pytest.raises(ScenarioError, match=reason):
             Scenario.from_text(written + "engine: array\n")

@@ -38,7 +38,7 @@ _BATCH_BYTE = 2**28
 """What layers make of a batch, at most, where a sample is not larger."""
 
 _MOST_REACHED = 2**14
-"""Boxes of which it is kept what reads them, at most: some 5 MB."""
+"""Boxes of which it is kept what reads them, at most: some 8 MB for each network."""
 
 Values = dict[fx.Node, Any]
 """What nodes return for one batch."""

@@ -223,6 +223,8 @@ def _rules(
         return (channels, *(Window(k, s, before, d, n) for k, s, (before, _), d, n in axes))
     if is_elementwise(graph, node) and tuple(inputs) == tuple(outputs):
         return tuple(Shift(0, n) for n in inputs)
+    if _n_pooled(module, node) not in {0, len(outputs) - 1}:
+        return None  # the first axis is pooled, too: there are no channels to share
     pool = pool_of(graph, node)
     if pool is not None:
         sizes = zip(pool.kernel, pool.stride, pool.padding, pool.dilation, inputs[1:], strict=True)
@@ -230,6 +232,17 @@ def _rules(
     if isinstance(module, _ADAPTIVE) or function_name(node) in _ADAPTIVE_NAMES:
         return (Shift(0, inputs[0]), *(Bins(*sizes) for sizes in zip(inputs[1:], outputs[1:], strict=True)))
     return None
+
+
+def _n_pooled(module: nn.Module | None, node: fx.Node) -> int:
+    """Return along how many axes a node pools; 0 when it pools nothing."""
+    if isinstance(module, (*_POOLS, *_ADAPTIVE)):
+        name = next(kind.__name__ for kind in type(module).__mro__ if kind in {*_POOLS, *_ADAPTIVE})
+    else:
+        name = function_name(node)
+        if name not in _POOL_NAMES | _ADAPTIVE_NAMES:
+            return 0
+    return int(name[-2])
 
 
 def _join(shape: Sequence[int], sources: Sequence[fx.Node]) -> Reader | None:
