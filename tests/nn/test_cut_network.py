@@ -306,6 +306,29 @@ def test_a_pooling_along_the_first_axis_is_not_cut(pool):
         assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
 
 
+class Strongest(nn.Module):
+    """The larger of two channels that follow each other."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.max_pool3d(x, (2, 1, 1))
+
+
+@pytest.mark.parametrize(
+    "pool", [nn.MaxPool3d((2, 1, 1)), nn.AvgPool3d((2, 1, 1)), nn.AdaptiveMaxPool3d(2), Strongest()]
+)
+@pytest.mark.parametrize("execution", ["mapreduce", "halo"])
+def test_a_pooling_over_channels_is_not_cut(execution, pool):
+    """Torch takes the channels of images for positions there."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), pool, nn.Conv2d(2, 3, 1), nn.Flatten())
+    inputs = np.random.default_rng(0).standard_normal((3, 1, 6, 6)).astype(np.float32)
+    staged_network, plans = cut(drawn(network), (1, 6, 6), [1.0, 2.0, 1.5], execution)
+    runner = CutNetwork(staged_network, plans, samples(inputs))
+    for number, device in product(range(len(plans)), range(3)):
+        damage = [Damage(results=frozenset({device} if one == number else ())) for one in range(len(plans))]
+        assert relative(runner.answers(damage), reference(staged_network, plans, damage, inputs)) < 1e-5
+
+
 def test_many_networks_keep_no_more_than_one_room():
     """Each keeps 37 kB. Room for two: the third leaves the first without; asked again it answers the same, bit for bit, and the second leaves."""
     network = drawn(nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten()))

@@ -6,9 +6,9 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 
-from edgesim.nn.cost.trace import is_in_place, submodule
+from edgesim.nn.cost.trace import function_name, is_in_place, submodule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +30,14 @@ def call(graph: fx.GraphModule, node: fx.Node, values: Sequence[Any]) -> Any:
     given = list(values)
     if is_in_place(graph, node) and node.target not in _OVERWRITING and isinstance(given[0], torch.Tensor):
         given[0] = given[0].clone()
+    module = submodule(graph, node)
+    if isinstance(module, nn.MaxPool3d) or (module is None and function_name(node) == "max_pool3d"):
+        given[0] = given[0].contiguous()  # torch has no such pooling of images whose channels lie beside each other
     remaining = iter(given)
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda _: next(remaining))
     if node.op == "get_attr":
         holder, _, name = str(node.target).rpartition(".")
         return getattr(graph.get_submodule(holder), name)
-    module = submodule(graph, node)
     if module is not None:
         return module(*args, **kwargs)
     if node.op == "call_method":
